@@ -1,0 +1,41 @@
+# Every target makes what it needs: a fresh clone can begin with any of them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: help install demo test check lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(READY)  ## Make .venv with the pinned packages, bytecode compiled
+
+# Compiled once here: a machine that may not write bytecode would otherwise compile every package at every start.
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: there is no $(PYTHON); name a Python 3.11 or newer: make PYTHON=python3 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	@touch $@
+
+demo: $(READY)  ## Tell the story: refused, shared, deployed, proved, revoked (no AWS account needed)
+	$(BIN)/crossaccount demo
+
+test: $(READY)  ## Run every test against the sandbox
+	$(BIN)/python -m pytest -q
+
+check: $(READY)  ## Format, lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:  ## Pin every package anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras \
+		pyproject.toml -o requirements.lock
+
+clean:  ## Remove .venv
+	rm -rf $(VENV)

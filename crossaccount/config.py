@@ -1,0 +1,969 @@
+"""What a reviewed YAML file says about sharing: read at this one edge into a frozen `Sharing`, or refused in full.
+
+Not a place that asks AWS anything: it checks what a file can be checked for, and every fault is reported at once with
+its key, its line and the way out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from crossaccount.errors import ConfigError, Fault, InputError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+__all__ = ["Consumer", "Endpoint", "Producer", "Sharing", "Smoke", "consumer", "load", "parse"]
+
+_MAX_BYTES = 1_000_000
+_MAX_NODES = 20_000  # of the file with every alias expanded: this is where an alias bomb ends
+_MAX_DEPTH = 64
+_MAX_SHOWN = 80
+
+_V = TypeVar("_V")
+_Path = tuple[str | int, ...]
+
+
+# The values of single keys. Each function takes what YAML held, returns what the model keeps, or raises a sentence.
+
+
+def _bad(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("fault", "{sentence}", {"sentence": sentence})
+
+
+def _shown(value: object) -> str:
+    """The value as a person may read it in a message: quoted, escaped, and never longer than 80 characters."""
+    text = repr(value[: _MAX_SHOWN + 1]) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def _text(value: object, example: str) -> str:
+    if isinstance(value, str) and value.strip():
+        return value
+    if value is None or value == "":
+        raise _bad(f"has no value. Write one, for example {example}.")
+    if isinstance(value, bool | int | float):
+        raise _bad(
+            f'{_shown(value)} is {_kind(value)}, but text is needed. Put it in quotes: "{_shown(value)}".'
+        )
+    raise _bad(f"{_shown(value)} is {_kind(value)}, but text is needed. Write for example {example}.")
+
+
+def _one_of(value: object, allowed: tuple[str, ...]) -> object:
+    if isinstance(value, str) and value in allowed:
+        return value
+    choice = " or ".join(allowed)
+    raise _bad(f"{_shown(value)} is not known here.{_did_you_mean(value, allowed)} Write {choice}.")
+
+
+def _did_you_mean(value: object, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(str(value)[:100], known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _account(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    text = _text(value, '"111122223333"')
+    if re.fullmatch(r"[0-9]{12}", text):
+        return text
+    digits = re.sub(r"[^0-9]", "", text)
+    if len(digits) == 12 and re.fullmatch(r"[0-9 -]+", text):
+        raise _bad(f'{_shown(text)} is not an AWS account id. Write its 12 digits alone: "{digits}".')
+    count = f"{len(text)} digits" if digits == text else "more than digits"
+    raise _bad(
+        f"{_shown(text)} is not an AWS account id: it has {count}, and an id is exactly 12 digits. "
+        f'Write the 12 digits in quotes, for example "111122223333".'
+    )
+
+
+_ENTITY_NAME = re.compile(
+    r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", re.ASCII
+)  # botocore, sagemaker: EntityName, ModelName
+
+
+def _entity_name(value: object, what: str, longest: int, example: str) -> str:
+    text = _text(value, example)
+    if text.startswith("arn:"):
+        name = text.rsplit("/", 1)[-1]
+        way_out = name if _ENTITY_NAME.fullmatch(name) else example
+        raise _bad(
+            f"{_shown(text)} is an ARN, but the {what} is given by its name. Write the name alone: {way_out}."
+        )
+    if not _ENTITY_NAME.fullmatch(text):
+        raise _bad(
+            f"{_shown(text)} cannot name a {what}. Use letters, digits and inner hyphens only, for example {example}."
+        )
+    if len(text) > longest:
+        raise _bad(
+            f"{_shown(text)} has {len(text)} characters. Choose a name of {longest} characters or fewer."
+        )
+    return text
+
+
+def _group_name(value: object) -> str:
+    return _entity_name(value, "model package group", 63, "decision-trees-sample")
+
+
+def _endpoint_name(value: object) -> str:
+    # SageMaker's own limit is 63; the rest of it belongs to the "-v<version>" of models and endpoint configurations.
+    return _entity_name(value, "endpoint", 50, "decision-trees-staging")
+
+
+@lru_cache(maxsize=1)
+def _regions() -> Mapping[str, str]:
+    """Region name -> partition, from the data that botocore carries. Nothing is asked of AWS."""
+    from botocore.loaders import Loader
+
+    partitions: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
+    return {
+        region: partition["id"]
+        for partition in partitions
+        for region in partition["regions"]
+        if not region.endswith("-global")
+    }
+
+
+def _region(value: object) -> str:
+    text = _text(value, "us-east-1")
+    if text in _regions():
+        return text
+    raise _bad(
+        f"{_shown(text)} is not an AWS region that the installed botocore knows.{_did_you_mean(text, tuple(_regions()))}"
+        f" Write the region of the model package group, for example us-east-1; for a newer region, upgrade botocore."
+    )
+
+
+_ROLE = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[!-~]{0,510}/)?[A-Za-z0-9_+=,.@-]{1,64}")
+_SESSION = re.compile(r"arn:(aws[a-z-]*):sts::([0-9]{12}):assumed-role/([A-Za-z0-9_+=,.@-]{1,64})/.*")
+
+
+def _role(value: object) -> str:
+    example = "arn:aws:iam::111122223333:role/NAME"
+    text = _text(value, example)
+    if _ROLE.fullmatch(text) and not re.search(r"[*?$]", text):
+        return text
+    if session := _SESSION.fullmatch(text):
+        partition, account, name = session.groups()
+        way_out = f"Write the role's own ARN: arn:{partition}:iam::{account}:role/{name} (with its path, if it has one)."
+        raise _bad(f"{_shown(text)} is one session of a role. {way_out}")
+    if text.startswith("arn:"):
+        raise _bad(f"{_shown(text)} is not the ARN of one IAM role. Write it as {example}.")
+    raise _bad(f"{_shown(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
+
+
+def _external_id(value: object) -> str:
+    text = _text(value, "team-churn-2026")
+    if re.fullmatch(r"[\w+=,.@:\/-]{2,1224}", text, re.ASCII):  # botocore, sts: externalIdType
+        return text
+    raise _bad(
+        f"{_shown(text)} cannot be an external id. Use 2 to 1224 letters, digits and the characters "
+        f"_ + = , . @ : / - as they stand in the role's trust policy."
+    )
+
+
+def _profile(value: object) -> str:
+    text = _text(value, "producer")
+    if text == text.strip() and text.isprintable() and not re.search(r"[\[\]]", text):
+        return text
+    raise _bad(
+        f"{_shown(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, without "
+        f'"profile", or delete the key to use the ambient credentials.'
+    )
+
+
+_BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
+_RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+def _legal_bucket(name: str) -> bool:
+    """By the naming rules of general purpose buckets (S3 user guide, bucketnamingrules)."""
+    if not _BUCKET.fullmatch(name) or name.endswith(_RESERVED_ENDS):
+        return False
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return True
+    return False
+
+
+def _releases(value: object) -> str:
+    example = "s3://BUCKET/releases/"
+    text = _text(value, example)
+    if not text.startswith("s3://"):
+        raise _bad(f"{_shown(text)} is not an S3 address. Write where releases are published as {example}.")
+    bucket, slash, prefix = text.removeprefix("s3://").partition("/")
+    if not _legal_bucket(bucket):
+        raise _bad(
+            f"{_shown(text)} names the bucket {_shown(bucket)}, which S3 does not allow. Write a bucket of 3 to 63 "
+            f"lower-case letters, digits, dots and hyphens, as in {example}."
+        )
+    if not slash or not text.endswith("/"):
+        raise _bad(f'{_shown(text)} does not end in "/", so it is no prefix. Write {_shown(text + "/")}.')
+    # The prefix becomes part of a policy's Resource: a wildcard or a variable in it would open more than it says.
+    if len(prefix) > 800 or not re.fullmatch(r"[A-Za-z0-9!_.'()=/-]*", prefix):
+        raise _bad(
+            f"{_shown(text)} holds a character that is not safe in a grant. Use at most 800 letters, digits and "
+            f"! - _ . ' ( ) = in the prefix, as in {example}."
+        )
+    if prefix and any(part in ("", ".", "..") for part in prefix[:-1].split("/")):
+        raise _bad(
+            f'{_shown(text)} has an empty, "." or ".." folder in it. Write a plain prefix such as {example}.'
+        )
+    return text
+
+
+def _versions(value: object) -> object:
+    way_out = "Write approved, or a list of version numbers such as [1, 2]"
+    if value == "approved":
+        return value
+    if not isinstance(value, list | tuple):
+        raise _bad(
+            f"{_shown(value)} is not a choice of versions.{_did_you_mean(value, ('approved',))} {way_out}."
+        )
+    if not value:
+        raise _bad(f"the list is empty, so nothing would be shared. {way_out}.")
+    wrong = [item for item in value if isinstance(item, bool) or not isinstance(item, int) or item < 1]
+    if wrong:
+        raise _bad(
+            f"{_shown(wrong[0])} is not a version number: versions are whole numbers from 1. {way_out}."
+        )
+    twice = [item for place, item in enumerate(value) if item in value[:place]]
+    if twice:
+        raise _bad(f"version {twice[0]} is listed twice. Name it once.")
+    return value
+
+
+def _preset(value: object) -> object:
+    return _one_of(value, ("least-privilege", "aws-docs"))
+
+
+def _consumer_name(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value):
+        return value
+    raise _bad(
+        f"{_shown(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, "
+        f"for example staging."
+    )
+
+
+def _consumers(value: object) -> object:
+    if isinstance(value, list | tuple):
+        raise _bad(
+            "is a list, but each consumer has a name. Write the name as a key: consumers: {staging: {...}}."
+        )
+    if not isinstance(value, Mapping):
+        raise _bad(
+            f"{_shown(value)} is {_kind(value)}. Write a mapping from each consumer's name to its account."
+        )
+    if not value:
+        raise _bad("names no consumer. Add at least one, for example staging, with its account and roles.")
+    return value
+
+
+def _instance_type(value: object) -> str:
+    text = _text(value, "ml.m5.large")
+    if re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9]+", text):
+        return text
+    way_out = (
+        f"ml.{text}" if re.fullmatch(r"[a-z0-9-]+\.[a-z0-9]+", text) and text[:3] != "ml." else "ml.m5.large"
+    )
+    raise _bad(
+        f"{_shown(text)} is not a SageMaker instance type. Write it with its family and size: {way_out}."
+    )
+
+
+def _instance_count(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _bad(f"{_shown(value)} is {_kind(value)}. Write a whole number from 1 to 100, without quotes.")
+    if not 1 <= value <= 100:
+        raise _bad(f"{_shown(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
+    return value
+
+
+def _mime_type(value: object) -> str:
+    text = _text(value, "text/csv")
+    if len(text) <= 1024 and re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;[ -~]*)?", text, re.ASCII):
+        return text
+    raise _bad(
+        f"{_shown(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json."
+    )
+
+
+def _body(value: object) -> str:
+    if isinstance(value, list | tuple | Mapping):
+        raise _bad(
+            f"{_shown(value)} is {_kind(value)}, but a body is sent as it stands. Write it as text in single quotes, "
+            f"for example '[[5.1, 3.5, 1.4, 0.2]]'."
+        )
+    return _text(value, '"5.1,3.5,1.4,0.2"')
+
+
+# The models.
+
+
+class _FrozenDict(dict[str, _V]):
+    """A dict that is only read; it pickles and copies, which a MappingProxyType does not."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a configuration is not changed after it was read")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, _V]]]:
+        return type(self), (dict(self),)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Account = Annotated[str, BeforeValidator(_account)]
+_RoleArn = Annotated[str, BeforeValidator(_role)]
+_ExternalId = Annotated[str, BeforeValidator(_external_id)]
+_Profile = Annotated[str, BeforeValidator(_profile)]
+_MimeType = Annotated[str, BeforeValidator(_mime_type)]
+
+
+class Smoke(_Model):
+    """One question that a fresh endpoint is asked, and the answer that proves it right.
+
+    `expect` is any JSON value; it is compared with the decoded answer. `accept` is the content type asked for.
+    """
+
+    content_type: Annotated[_MimeType, Field(description="content type of the body", examples=["text/csv"])]
+    body: Annotated[
+        str,
+        BeforeValidator(_body),
+        Field(description="text sent to the endpoint as it stands", examples=['"5.1,3.5,1.4,0.2"']),
+    ]
+    expect: Annotated[
+        JsonValue, Field(description="the answer that the model must give, as a JSON value", examples=["[0]"])
+    ]
+    accept: Annotated[
+        _MimeType, Field(description="content type of the answer", examples=["application/json"])
+    ] = "application/json"
+
+
+class Endpoint(_Model):
+    """Name and capacity of a consumer's endpoint. The name leaves room for "-v<version>" within SageMaker's 63."""
+
+    name: Annotated[
+        str,
+        BeforeValidator(_endpoint_name),
+        Field(description="name of the endpoint", examples=["decision-trees-staging"]),
+    ]
+    instance_type: Annotated[
+        str,
+        BeforeValidator(_instance_type),
+        Field(description="instance type that serves the model", examples=["ml.m5.large"]),
+    ]
+    instance_count: Annotated[
+        int, BeforeValidator(_instance_count), Field(description="number of instances", examples=["1"])
+    ] = 1
+
+
+class Producer(_Model):
+    """The account that owns the models. Without `role`, the profile's or ambient credentials are used as they are."""
+
+    account: Annotated[
+        _Account,
+        Field(description="12-digit id of the account that owns the models", examples=['"111122223333"']),
+    ]
+    role: Annotated[
+        _RoleArn | None,
+        Field(
+            description="ARN of the role to assume in the producer's account",
+            examples=["arn:aws:iam::111122223333:role/crossaccount-producer"],
+        ),
+    ] = None
+    external_id: Annotated[
+        _ExternalId | None,
+        Field(description="external id that the role's trust asks for", examples=["team-churn"]),
+    ] = None
+    profile: Annotated[
+        _Profile | None, Field(description="AWS profile to start from", examples=["producer"])
+    ] = None
+    releases: Annotated[
+        str,
+        BeforeValidator(_releases),
+        Field(description="S3 prefix where releases are published", examples=["s3://BUCKET/releases/"]),
+    ]
+
+    @property
+    def releases_bucket(self) -> str:
+        """Bucket of `releases`."""
+        return self.releases.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def releases_prefix(self) -> str:
+        """Key prefix of `releases`: empty, or text that ends in a slash."""
+        return self.releases.removeprefix("s3://").partition("/")[2]
+
+
+class Consumer(_Model):
+    """One account that is given the models, the role that deploys there and the endpoint that it brings up."""
+
+    account: Annotated[
+        _Account, Field(description="12-digit id of the consumer's account", examples=['"444455556666"'])
+    ]
+    role: Annotated[
+        _RoleArn,
+        Field(
+            description="ARN of the role that deploys in the consumer's account",
+            examples=["arn:aws:iam::444455556666:role/crossaccount-deployer"],
+        ),
+    ]
+    external_id: Annotated[
+        _ExternalId | None,
+        Field(description="external id that the role's trust asks for", examples=["team-churn"]),
+    ] = None
+    profile: Annotated[
+        _Profile | None, Field(description="AWS profile to start from", examples=["staging"])
+    ] = None
+    execution_role: Annotated[
+        _RoleArn,
+        Field(
+            description="ARN of the role that SageMaker runs the model with, in the consumer's account",
+            examples=["arn:aws:iam::444455556666:role/crossaccount-execution"],
+        ),
+    ]
+    endpoint: Annotated[
+        Endpoint,
+        Field(
+            description="name and capacity of the endpoint",
+            examples=["{name: decision-trees-staging, instance_type: ml.m5.large, instance_count: 1}"],
+        ),
+    ]
+    smoke: Annotated[
+        tuple[Smoke, ...],
+        Field(
+            description="list of questions with their expected answers",
+            examples=['[{content_type: text/csv, body: "5.1,3.5,1.4,0.2", expect: [0]}]'],
+        ),
+    ] = ()
+
+
+class Sharing(_Model):
+    """A whole configuration: which models of which account are shared with which others, and how.
+
+    `versions` is "approved" or the version numbers; `consumers` maps a name to a consumer and cannot be changed.
+    """
+
+    model_package_group: Annotated[
+        str,
+        BeforeValidator(_group_name),
+        Field(description="name of the model package group", examples=["decision-trees-sample"]),
+    ]
+    region: Annotated[
+        str,
+        BeforeValidator(_region),
+        Field(
+            description="AWS region of the group, its images, its artifacts and the endpoints",
+            examples=["us-east-1"],
+        ),
+    ]
+    preset: Annotated[
+        Literal["least-privilege", "aws-docs"],
+        BeforeValidator(_preset),
+        Field(description="which grants are made", examples=["least-privilege"]),
+    ] = "least-privilege"
+    versions: Annotated[
+        Literal["approved"] | tuple[int, ...],
+        BeforeValidator(_versions),
+        Field(description="which versions are shared", examples=["approved"]),
+    ] = "approved"
+    producer: Annotated[
+        Producer,
+        Field(
+            description="the account that owns the models",
+            examples=['{account: "111122223333", releases: "s3://BUCKET/releases/"}'],
+        ),
+    ]
+    consumers: Annotated[
+        dict[Annotated[str, BeforeValidator(_consumer_name)], Consumer],
+        BeforeValidator(_consumers),
+        AfterValidator(_FrozenDict),
+        Field(
+            description="mapping from a name to an account that deploys the models",
+            examples=['{staging: {account: "444455556666", ...}}'],
+        ),
+    ]
+
+    @property
+    def partition(self) -> str:
+        """Partition of the region: aws, aws-cn, aws-us-gov, ..."""
+        return _regions()[self.region]
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> Self:
+        found = [f"{_dotted(path)}: {sentence}" for path, _, sentence in _disagreements(self.model_dump())]
+        if found:
+            raise PydanticCustomError("disagreement", "{sentence}", {"sentence": " ".join(found)})
+        return self
+
+
+def consumer(sharing: Sharing, name: str) -> Consumer:
+    """The consumer called `name`.
+
+    Raises:
+        InputError: no consumer has that name; the message lists those there are.
+    """
+    if name in sharing.consumers:
+        return sharing.consumers[name]
+    names = tuple(sharing.consumers)
+    raise InputError(
+        f"{_shown(name)} is not a consumer of this configuration.{_did_you_mean(name, names)} "
+        f"Name one of these: {', '.join(names)}."
+    )
+
+
+# Keys against each other. On plain data, so that it speaks even where the models already found other faults.
+
+
+def _sound(data: object, key: str, check: Any) -> str | None:
+    """The value of `key` if it is there and sound by itself; None leaves the complaint to whoever checks the key."""
+    if not isinstance(data, Mapping) or data.get(key) is None:
+        return None
+    try:
+        return str(check(data[key]))
+    except PydanticCustomError:
+        return None
+
+
+_ROLE_DUTIES = {
+    "role": "a role that deploys must stand in the consumer's account",
+    "execution_role": "a role that SageMaker may be passed must stand in the consumer's account",
+}
+
+
+def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str]]:
+    producer, consumers = data.get("producer"), data.get("consumers")
+    region = _sound(data, "region", _region)
+    owner = _sound(producer, "account", _account)
+    duty = "the producer's role must stand in the producer's account"
+    yield from _role_disagreements(("producer", "role"), producer, owner, region, duty)
+    if (
+        isinstance(producer, Mapping)
+        and producer.get("external_id") is not None
+        and producer.get("role") is None
+    ):
+        yield (
+            ("producer", "external_id"),
+            producer["external_id"],
+            f"{_shown(producer['external_id'])} is an external id without a role to assume with it. "
+            f"Add producer.role, or delete external_id.",
+        )
+    seen: dict[tuple[str, str], str] = {}
+    for name, entry in consumers.items() if isinstance(consumers, Mapping) else ():
+        account = _sound(entry, "account", _account)
+        if account is not None and account == owner:
+            yield (
+                ("consumers", name, "account"),
+                account,
+                f"{_shown(account)} is the producer's own account, which needs no grant. "
+                f"Name the account that deploys, or delete this consumer.",
+            )
+        for key, duty in _ROLE_DUTIES.items():
+            yield from _role_disagreements(("consumers", name, key), entry, account, region, duty)
+        endpoint = _sound(
+            entry.get("endpoint") if isinstance(entry, Mapping) else None, "name", _endpoint_name
+        )
+        if account is None or endpoint is None:
+            continue
+        # CreateEndpoint takes names that differ only in case for the same name (botocore, sagemaker: EndpointName).
+        other = seen.setdefault((account, endpoint.lower()), name)
+        if other != name:
+            yield (
+                ("consumers", name, "endpoint", "name"),
+                endpoint,
+                f"{_shown(endpoint)} is also the endpoint of consumer {other} in the same account {account}. "
+                f"Give each its own endpoint name.",
+            )
+
+
+def _role_disagreements(
+    path: _Path, data: object, account: str | None, region: str | None, duty: str
+) -> Iterator[tuple[_Path, object, str]]:
+    arn = _sound(data, str(path[-1]), _role)
+    if arn is None:
+        return
+    partition, owner = arn.split(":")[1], arn.split(":")[4]
+    if account is not None and owner != account:
+        way_out = f"Name a role of {account}."
+        yield path, arn, f"{_shown(arn)} is a role of account {owner}, but {duty} {account}. {way_out}"
+    if region is not None and partition != _regions()[region]:
+        wanted = _regions()[region]
+        yield (
+            path,
+            arn,
+            f"{_shown(arn)} is in partition {partition}, but region {region} is in {wanted}, and no access crosses "
+            f"partitions. Name a role whose ARN begins with arn:{wanted}:, or correct the region.",
+        )
+
+
+# The models' complaints in words.
+
+_MODELS: dict[_Path, type[BaseModel]] = {
+    (): Sharing,
+    ("producer",): Producer,
+    ("consumers", "*"): Consumer,
+    ("consumers", "*", "endpoint"): Endpoint,
+    ("consumers", "*", "smoke", "*"): Smoke,
+}
+
+
+def _general(path: _Path) -> _Path:
+    """The path with the names that a file chooses, and list places, replaced by a star."""
+    return tuple(
+        "*" if isinstance(part, int) or (place == 1 and path[0] == "consumers") else part
+        for place, part in enumerate(path)
+    )
+
+
+def _dotted(path: _Path) -> str:
+    """`consumers.staging.smoke[0].body`; a key that would not read well is quoted."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += "." + (part if re.fullmatch(r"[\w -]{1,80}", part) else _shown(part))
+    return text.removeprefix(".")
+
+
+def _translated(error: ErrorDetails) -> tuple[_Path, object, str]:
+    path, value = tuple(error["loc"]), error["input"]
+    match error["type"]:
+        case "fault":
+            # pydantic marks a fault of a mapping's key, not of its value, by one more step.
+            if path[-1:] == ("[key]",):
+                path = path[:-1]
+            return path, value, str(error["ctx"]["sentence"])
+        case "missing":
+            about = _MODELS[_general(path[:-1])].model_fields[str(path[-1])]
+            example = (about.examples or [""])[0]
+            sentence = f"is missing: {about.description}. Add it, for example {path[-1]}: {example}"
+            return path, "", sentence
+        case "extra_forbidden":
+            known = tuple(_MODELS[_general(path[:-1])].model_fields)
+            near = _did_you_mean(path[-1], known)
+            # Its value is not shown: whatever it is, we do not know whether it may be read in a log.
+            return path, "", f"is not a key that is known here.{near} The keys here are: {', '.join(known)}."
+        case "tuple_type":
+            return path, value, f"{_shown(value)} is {_kind(value)}. Write a list, each item after a hyphen."
+        case _:
+            keys = _MODELS.get(_general(path), Sharing).model_fields
+            return (
+                path,
+                value,
+                f"{_shown(value)} is {_kind(value)}. Write a mapping of these keys: {', '.join(keys)}.",
+            )
+
+
+# From a file to plain data with lines.
+
+
+class _Unreadable(Exception):
+    """A file that is not even YAML of a mapping: one fault ends the reading."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message, line)
+        self.message = message
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes within bounds, and reads scalars as JSON and YAML 1.2 do.
+
+    YAML 1.1 would make an octal number of an account id that begins with 0, false of NO, and a date of 2026-01-02.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            line = self.peek_event().start_mark.line + 1
+            raise _Unreadable(
+                f"is nested more than {_MAX_DEPTH} levels deep. Write a plain configuration.", line
+            )
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+_TAG = "tag:yaml.org,2002:"
+_EXPONENT = r"(?:[eE][-+]?[0-9]+)?"
+for _name, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", rf"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+){_EXPONENT}", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"(?:{_pattern})\Z"), _first)
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_SCALARS = {
+    _TAG + "str": str,
+    _TAG + "int": int,
+    _TAG + "float": _number,
+    _TAG + "bool": lambda text: {"true": True, "false": False}[text.lower()],
+    _TAG + "null": lambda text: None,
+}
+
+
+@dataclass
+class _Reading:
+    """Plain data made from YAML nodes, with the line of each key and the faults of the notation."""
+
+    lines: dict[_Path, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    nodes: int = 0
+
+    def data(self, node: yaml.Node, path: _Path = ()) -> Any:
+        self.nodes += 1
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if self.nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
+            raise _Unreadable(
+                "grows without bounds when its aliases (*name) are followed. Write the values out.", line
+            )
+        if isinstance(node, yaml.MappingNode):
+            self._expect_tag(node, "map", path)
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            self._expect_tag(node, "seq", path)
+            return [self.data(item, (*path, place)) for place, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: _Path) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._fault(
+                    path, line, "", "has a list or a mapping as a key. Write a plain word before the colon."
+                )
+                continue
+            key = str(key_node.value)  # as written: the key 1 or on is a word like any other
+            here = (*path, key)
+            if key == "<<" and key_node.style is None:
+                self._fault(
+                    here,
+                    line,
+                    key,
+                    "merges another mapping, which hides what is reviewed. Write the keys out.",
+                )
+            elif key in made:
+                first = self.lines[here]
+                self._fault(here, line, key, f"is written twice, first in line {first}. Keep one of the two.")
+            else:
+                self.lines[here] = line
+                made[key] = self.data(value_node, here)
+        return made
+
+    def _scalar(self, node: yaml.Node, path: _Path) -> Any:
+        text = str(node.value)
+        line = self.lines[path]
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self._fault(
+                path,
+                line,
+                _shown(text),
+                "holds half of a character pair (\\ud800 to \\udfff). Correct the escape.",
+            )
+            return text.encode("utf-8", "replace").decode()
+        if node.tag not in _SCALARS:
+            self._expect_tag(node, "str", path)
+            return text
+        try:
+            return _SCALARS[node.tag](text)
+        except (ValueError, KeyError):
+            self._fault(
+                path,
+                line,
+                _shown(text),
+                f"{_shown(text)} is not a number that JSON can carry. Put it in quotes.",
+            )
+            return text
+
+    def _expect_tag(self, node: yaml.Node, kind: str, path: _Path) -> None:
+        if node.tag != _TAG + kind:
+            tag = str(node.tag).replace(_TAG, "!!")
+            sentence = f"carries the YAML tag {_shown(tag)}, and no tags are read here. Delete the tag."
+            self._fault(path, self.lines[path], tag[:_MAX_SHOWN], sentence)
+
+    def _fault(self, path: _Path, line: int, value: str, sentence: str) -> None:
+        self.faults.append(Fault(_dotted(path), line, value, sentence))
+
+
+def _compose(text: str) -> yaml.Node:
+    loader = None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"holds the character {_shown(error.character)}, which YAML does not allow. Delete it."
+        raise _Unreadable(message, line) from error
+    except yaml.MarkedYAMLError as error:
+        raise _Unreadable(*_not_yaml(error)) from error
+    except (ValueError, OverflowError) as error:  # PyYAML on \UFFFFFFFF and on a %YAML version of 5000 digits
+        raise _Unreadable("holds an escape or a number that YAML does not allow. Delete it.") from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if node is None:
+        raise _Unreadable("is empty. Start from configs/example.yaml, which has every key with a comment.")
+    return node
+
+
+def _not_yaml(error: yaml.MarkedYAMLError) -> tuple[str, int | None]:
+    mark = error.problem_mark or error.context_mark
+    problem = (error.problem or error.context or "unknown problem")[:200]
+    if "'\\t'" in problem:
+        way_out = "Indent with spaces, not with tabs."
+    elif "but found another document" in problem:
+        way_out = "Keep one configuration in one file: delete the second one and its ---."
+    else:
+        way_out = "Check the indentation, the colons and the quotes here and in the line above."
+    column = "" if mark is None else f" (column {mark.column + 1})"
+    return f"is not valid YAML: {problem}{column}. {way_out}", None if mark is None else mark.line + 1
+
+
+def _read(path: str | os.PathLike[str]) -> str:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise _Unreadable(
+            "there is no such file. Give the path of a YAML file such as configs/example.yaml."
+        ) from error
+    except IsADirectoryError as error:
+        raise _Unreadable("is a directory. Give the path of one YAML file in it.") from error
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise _Unreadable(f"cannot be read ({reason}). Make it a file that you may read.") from error
+    except ValueError as error:
+        raise _Unreadable("is not a path that can be opened. Give the path of a YAML file.") from error
+    if len(content) > _MAX_BYTES:
+        raise _Unreadable("is larger than 1 MB, which no configuration is. Give the path of the right file.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _Unreadable("is not UTF-8 text. Save it again with the encoding UTF-8.", line) from error
+
+
+def load(path: str | os.PathLike[str]) -> Sharing:
+    """The configuration that the YAML file at `path` holds.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or says what cannot be; every fault with key, line, way out.
+    """
+    source = str(os.fspath(path))
+    try:
+        text = _read(path)
+    except _Unreadable as unreadable:
+        raise _whole_file(unreadable, source) from unreadable
+    return parse(text, source)
+
+
+def parse(text: str, source: str = "config") -> Sharing:
+    """The configuration that the YAML `text` holds; `source` names it in messages.
+
+    Raises:
+        ConfigError: as for `load`.
+    """
+    reading = _Reading()
+    try:
+        data = reading.data(_compose(text))
+        if not isinstance(data, dict):
+            raise _Unreadable(
+                f"holds {'nothing' if data is None else _kind(data)}, but a configuration is a mapping that begins with "
+                f"model_package_group, region, producer and consumers. Start from configs/example.yaml.",
+                reading.lines[()],
+            )
+    except _Unreadable as unreadable:
+        raise _whole_file(unreadable, source) from unreadable
+    sharing, complaints = _validated(data)
+    faults = reading.faults + [
+        Fault(_dotted(path), _line(reading.lines, path), _cut(value), sentence)
+        for path, value, sentence in complaints
+    ]
+    if sharing is None or faults:
+        raise ConfigError(tuple(sorted(faults, key=lambda fault: fault.line or 0)), source)
+    return sharing
+
+
+def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[tuple[_Path, object, str]]]:
+    sharing, complaints = None, []
+    try:
+        sharing = Sharing.model_validate(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        complaints = [_translated(each) for each in found if each["type"] != "disagreement"]
+    return sharing, [*complaints, *_disagreements(data)]
+
+
+def _cut(value: object) -> str:
+    return value[:_MAX_SHOWN] if isinstance(value, str) else _shown(value)
+
+
+def _line(lines: Mapping[_Path, int], path: _Path) -> int | None:
+    """The line of the key, or of the nearest mapping around a key that is not there."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path)
+
+
+def _whole_file(unreadable: _Unreadable, source: str) -> ConfigError:
+    return ConfigError((Fault("", unreadable.line, "", unreadable.message),), source)

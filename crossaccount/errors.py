@@ -1,0 +1,128 @@
+"""The errors a person may meet, in one small tree; each says where, what, and what next.
+
+Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.refusals`.
+Every error is rebuilt from its `args` alone, so it survives pickling on the way out of a Prefect worker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CrossAccountError(Exception):
+    """Base of every error raised on purpose. The command line ends with `exit_code` when it meets one."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a configuration file.
+
+    `key` is the dotted path (`consumers.staging.account`), `line` its 1-based line where it is known, `value` what
+    stood there (cut to a readable length), and `message` one sentence that ends in the way out.
+    """
+
+    key: str
+    line: int | None
+    value: str
+    message: str
+
+
+class ConfigError(CrossAccountError):
+    """A configuration file that cannot be used: every fault at once, in `faults`; `source` names the file."""
+
+    exit_code = 2
+
+    def __init__(self, faults: tuple[Fault, ...], source: str = "config") -> None:
+        super().__init__(faults, source)
+        self.faults = tuple(faults)
+        self.source = source
+
+    def __str__(self) -> str:
+        """One line for each fault: `FILE:LINE: key: message`."""
+        return "\n".join(self._line(fault) for fault in self.faults)
+
+    def _line(self, fault: Fault) -> str:
+        place = self.source if fault.line is None else f"{self.source}:{fault.line}"
+        return ": ".join(part for part in (place, fault.key, fault.message) if part)
+
+
+class InputError(CrossAccountError):
+    """Any other bad input: a consumer that the configuration does not name, a version that is not a number, ..."""
+
+    exit_code = 2
+
+
+class Door(StrEnum):
+    """The closed set of places where access can be shut."""
+
+    REGISTRY = "registry"
+    REPOSITORY = "repository"
+    BUCKET = "bucket"
+    KEY = "key"
+    ROLE_TRUST = "role-trust"
+    CALLER_POLICY = "caller-policy"
+    EXECUTION_ROLE = "execution-role"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What AWS refused, whose door it is, and who opens it.
+
+    `account` is the 12-digit id of the account that owns the shut door; `ruled_out` lists the causes of an ambiguous
+    AWS message that were checked and found not to apply; `next_step` is one sentence.
+    """
+
+    door: Door
+    account: str
+    action: str
+    resource: str
+    caller: str
+    aws_code: str
+    aws_message: str
+    ruled_out: tuple[str, ...]
+    next_step: str
+
+
+class Refused(CrossAccountError):
+    """AWS said no; `refusal` holds the door, the account that owns it and the next step."""
+
+    exit_code = 3
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+
+    def __str__(self) -> str:
+        """Where, what, what next; then AWS's own words."""
+        refusal = self.refusal
+        lines = [
+            f"{refusal.caller} may not {refusal.action} on {refusal.resource}: "
+            f"the {refusal.door} door of account {refusal.account} is shut. {refusal.next_step}"
+        ]
+        if refusal.ruled_out:
+            lines.append("Ruled out: " + "; ".join(refusal.ruled_out) + ".")
+        lines.append(f"AWS said {refusal.aws_code}: {refusal.aws_message}")
+        return "\n".join(lines)
+
+
+class PlanRefused(CrossAccountError):
+    """A plan that would do what is never right. Nothing was written; `reasons` lists every objection."""
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        super().__init__(reasons)
+        self.reasons = tuple(reasons)
+
+    def __str__(self) -> str:
+        """One line for each reason."""
+        return "\n".join(self.reasons)
+
+
+class Conflict(CrossAccountError):
+    """The world is not as it was shown: a document changed since the plan, or a shared version's content did."""
+
+
+class Failed(CrossAccountError):
+    """Something needed is missing or did not come out as asked; the message names it and the way out."""

@@ -1,0 +1,153 @@
+"""Turns an error that AWS gave into the door that is shut, the account that owns it, and what to run next.
+
+A pure reading of codes and texts: it asks AWS nothing. Where one text has several causes, the caller says which ones it
+has ruled out.
+
+Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
+_ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_UNKNOWN = frozenset(
+    {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was being tried when AWS said no.
+
+    Args:
+        caller: who tried, as a person knows it: a role's ARN, or a profile.
+        account: the caller's account (12 digits).
+        owner: the account that owns what was asked for.
+        door: the door on the owner's side.
+        action: the permission that was needed, where the error does not name it.
+        resource: what it was needed on, where the error does not name it.
+        config_key: which part of the config this comes from, for the next step.
+        ruled_out: causes that were checked before and do not apply.
+    """
+
+    caller: str
+    account: str
+    owner: str
+    door: Door
+    action: str
+    resource: str
+    config_key: str = ""
+    ruled_out: tuple[str, ...] = ()
+
+
+def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
+    """The refusal that an AWS error stands for, or a `Failed` that carries it, when it is no refusal."""
+    code = error.response.get("Error", {}).get("Code", "Unknown")
+    text = error.response.get("Error", {}).get("Message", str(error))
+    if code in _DENIED:
+        return _denied(code, text, attempt)
+    if code == "ValidationException" and (found := _from_create_model(code, text, attempt)):
+        return found
+    if code == "ValidationException" and "Cross-account pass role" in text:
+        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, attempt)
+    if code in _ENDED:
+        return Failed(f"The credentials of {attempt.caller} have expired. Sign in again, then run this again. {code}: {text}")
+    if code in _UNKNOWN:
+        return Failed(f"AWS does not know the credentials of {attempt.caller}. Check {attempt.config_key or 'them'}. {code}: {text}")
+    return Failed(f"{attempt.action} on {attempt.resource} by {attempt.caller} failed. {code}: {text}")
+
+
+_REASON = re.compile(
+    r"(?:because no|with an explicit deny in an?) (?P<kind>[a-z -]+?) (?:policy allows|policy)|"
+    r"(?P<trust>no role trust policy allows)"
+)
+_SUBJECT = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: \"?(?P<resource>[^\s\"]+))?")
+
+
+def _denied(code: str, text: str, attempt: Attempt) -> Refused:
+    subject = _SUBJECT.search(text)
+    if subject is not None:
+        attempt = replace(
+            attempt, action=subject["action"], resource=subject["resource"] or attempt.resource
+        )
+    if attempt.action.startswith("kms:"):
+        owner = attempt.resource.split(":")[4] if attempt.resource.count(":") >= 5 else attempt.owner
+        attempt = replace(attempt, door=Door.KEY, owner=owner)
+    reason = _REASON.search(text)
+    kind = ("role trust" if reason["trust"] else reason["kind"]) if reason else None
+    if kind == "role trust":
+        return _refused(Door.ROLE_TRUST, attempt.owner, code, text, attempt)
+    if kind is not None and kind != "resource-based":
+        return _refused(Door.CALLER_POLICY, attempt.account, code, text, attempt, kind)
+    return _refused(attempt.door, attempt.owner, code, text, attempt)
+
+
+def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountError | None:
+    """SageMaker checks artifacts and images with the execution role, and says so in a ValidationException."""
+    if text.startswith("Could not access model data"):
+        uri = _first(r"model data at (\S+?)\.? Please", text)
+        asked = replace(attempt, action="s3:GetObject, s3:ListBucket or kms:Decrypt", resource=uri)
+        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+    if text.startswith("The execution role ARN"):
+        asked = replace(attempt, action="sts:AssumeRole by sagemaker.amazonaws.com", resource=_first(r'ARN "([^"]+)"', text))
+        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+    if text.startswith("The repository of your image"):
+        image = _first(r"your image (\S+)", text)
+        asked = replace(attempt, action="ecr:BatchGetImage", resource=image)
+        return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked)
+    if re.match(r"Role \S+ cannot pull", text):
+        asked = replace(attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text))
+        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+    return None
+
+
+def _first(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    return match[1] if match else text
+
+
+def _refused(
+    door: Door, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
+) -> Refused:
+    return Refused(
+        Refusal(
+            door=door,
+            account=account,
+            action=attempt.action,
+            resource=attempt.resource,
+            caller=attempt.caller,
+            aws_code=code,
+            aws_message=text,
+            ruled_out=attempt.ruled_out,
+            next_step=_next_step(door, account, attempt, kind),
+        )
+    )
+
+
+def _next_step(door: Door, account: str, attempt: Attempt, kind: str | None) -> str:
+    if door is Door.ROLE_TRUST:
+        return (
+            f"The trust policy of {attempt.resource} must allow {attempt.caller}, with the external id that "
+            f"{attempt.config_key}.external_id has. The templates in deployments/iam make such a role."
+        )
+    if door is Door.CALLER_POLICY:
+        where = f"a {kind} policy" if kind not in (None, "identity-based") else "an identity policy"
+        return (
+            f"In account {account}, {where} of {attempt.caller} must allow {attempt.action} on {attempt.resource}. "
+            "The templates in deployments/iam have every permission that is needed."
+        )
+    if door is Door.EXECUTION_ROLE:
+        return (
+            f"In account {account}, compare the execution role ({attempt.config_key}.execution_role) with ExecutionRole in "
+            "deployments/iam/consumer.yaml: its trust in sagemaker.amazonaws.com, and what it may read, decrypt and pull."
+        )
+    return f"Account {account} opens it: crossaccount share CONFIG, with a config that names account {attempt.account}."

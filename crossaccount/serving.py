@@ -1,0 +1,434 @@
+"""The consumer's half in the target account: a model from the shared package, an endpoint, real questions, teardown.
+
+Model, endpoint config and endpoint go through the resource layer of sagemaker-core. Everything made carries one name,
+derived from the consumer's endpoint and the version, and tags that say whose it is, so a rerun finds its own work and
+nothing else is ever removed. Not here: whether the version may be deployed (``preflight``), and the Release (``release``).
+
+Source: CreateModel, CreateEndpointConfig, CreateEndpoint, DescribeEndpoint and InvokeEndpoint in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from crossaccount.errors import Conflict, Failed
+
+if TYPE_CHECKING:
+    import boto3
+
+    from crossaccount.config import Consumer
+    from crossaccount.release import Release, Sample
+
+Kind = Literal["model", "endpoint-config", "endpoint"]
+VARIANT = "AllTraffic"
+OWNER_TAG, PACKAGE_TAG, KEEP_TAG = "crossaccount:managed-by", "crossaccount:model-package", "crossaccount:keep"
+_OWNER = "crossaccount"
+_BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
+_FIRST_POLL, _LONGEST_POLL = 0.5, 15.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """A resource of this deployment: what it is, and whether it stays when the run ends."""
+
+    kind: Kind
+    name: str
+    arn: str
+    reused: bool
+    keep: bool
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """What DescribeEndpoint says: status, why it failed, and the images it runs, by digest."""
+
+    status: str
+    failure_reason: str | None
+    config_name: str | None
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question, the answer that came, and whether it is the expected one. Latency in milliseconds."""
+
+    content_type: str
+    body: str
+    expected: Any
+    got: Any
+    ok: bool
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of a resource at the end: removed, kept, already gone, or left with the reason."""
+
+    kind: Kind
+    name: str
+    outcome: Literal["removed", "kept", "gone", "left"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was observed of one deployment, end to end.
+
+    ``verified`` is true only when every image has the digest of the Release and every answer is the expected one.
+    """
+
+    consumer: str
+    account: str
+    model_package_arn: str
+    version: int
+    endpoint: str
+    images: tuple[str, ...]
+    images_match: bool
+    answers: tuple[Answer, ...]
+    verified: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The proof as plain data."""
+        return asdict(self)
+
+    @property
+    def median_latency_ms(self) -> float:
+        """The median latency of the answers, in milliseconds; 0 without answers."""
+        ordered = sorted(answer.latency_ms for answer in self.answers)
+        return ordered[len(ordered) // 2] if ordered else 0.0
+
+
+def deployment_name(consumer: Consumer, version: int) -> str:
+    """The name of model, endpoint config and endpoint of one version: at most 63 characters."""
+    return f"{consumer.endpoint.name}-v{version}"
+
+
+def ensure_model(session: boto3.Session, consumer: Consumer, release: Release, keep: bool) -> Made:
+    """The model made from the shared package: found from an earlier run, or created.
+
+    Raises:
+        Conflict: when a model of that name was made from something else, or by someone else.
+        ClientError: AWS's refusal, to be classified by whoever knows what was tried.
+    """
+    from sagemaker.core.resources import Model
+    from sagemaker.core.shapes import ContainerDefinition
+
+    name = deployment_name(consumer, release.version)
+    found = _find(lambda: Model.get(model_name=name, session=session, region=release.region))
+    if found is not None:
+        container = _value(found.primary_container)
+        package = _value(container.model_package_name) if container is not None else None
+        return _reused(session, "model", name, found.model_arn, package, release, keep)
+    made = Model.create(
+        model_name=name,
+        primary_container=ContainerDefinition(model_package_name=release.model_package_arn),
+        execution_role_arn=consumer.execution_role,
+        tags=_tags(release, keep),
+        session=session,
+        region=release.region,
+    )
+    return Made("model", name, made.model_arn, False, keep)
+
+
+def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: Release, keep: bool) -> Made:
+    """The endpoint config with one variant of the capacity that the config asks for; raises as `ensure_model` does."""
+    from sagemaker.core.resources import EndpointConfig
+    from sagemaker.core.shapes import ProductionVariant
+
+    name = deployment_name(consumer, release.version)
+    found = _find(
+        lambda: EndpointConfig.get(endpoint_config_name=name, session=session, region=release.region)
+    )
+    wanted = consumer.endpoint
+    if found is not None:
+        variant = found.production_variants[0]
+        has = (_value(variant.model_name), _value(variant.instance_type), _value(variant.initial_instance_count))
+        if has != (name, wanted.instance_type, wanted.instance_count):
+            raise Conflict(
+                f"The endpoint config {name} exists with model {has[0]}, {has[2]} x {has[1]}, not with {wanted.instance_count} x "
+                f"{wanted.instance_type}. Delete it, or choose another endpoint.name."
+            )
+        return _reused(
+            session, "endpoint-config", name, found.endpoint_config_arn, release.model_package_arn, release, keep
+        )
+    made = EndpointConfig.create(
+        endpoint_config_name=name,
+        production_variants=[
+            ProductionVariant(
+                variant_name=VARIANT,
+                model_name=name,
+                instance_type=wanted.instance_type,
+                initial_instance_count=wanted.instance_count,
+            )
+        ],
+        tags=_tags(release, keep),
+        session=session,
+        region=release.region,
+    )
+    return Made("endpoint-config", name, made.endpoint_config_arn, False, keep)
+
+
+def ensure_endpoint(session: boto3.Session, consumer: Consumer, release: Release, keep: bool, timeout: float) -> Made:
+    """The endpoint: found from an earlier run, or created; it may still be Creating.
+
+    One that an earlier run left Failed or Deleting is cleared away first, within ``timeout`` seconds. Raises as
+    `ensure_model` does.
+    """
+    from sagemaker.core.resources import Endpoint
+
+    name = deployment_name(consumer, release.version)
+    region = release.region
+    found = _find(lambda: Endpoint.get(endpoint_name=name, session=session, region=region))
+    if found is not None and found.endpoint_status not in ("Failed", "Deleting"):
+        return _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
+    if found is not None:
+        _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
+        _delete_endpoint(session, region, name, timeout)
+    made = Endpoint.create(
+        endpoint_name=name, endpoint_config_name=name, tags=_tags(release, keep), session=session, region=region
+    )
+    return Made("endpoint", name, made.endpoint_arn, False, keep)
+
+
+def _reused(
+    session: boto3.Session, kind: Kind, name: str, arn: str, package: str | None, release: Release, keep: bool
+) -> Made:
+    """An earlier run's resource, after making sure that it is an earlier run's."""
+    client = session.client("sagemaker", region_name=release.region)
+    tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
+    if tags.get(OWNER_TAG) != _OWNER or package != release.model_package_arn or tags.get(PACKAGE_TAG) != package:
+        raise Conflict(
+            f"The {kind} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
+            "or choose another endpoint.name."
+        )
+    kept = tags.get(KEEP_TAG) == "true"
+    if keep and not kept:
+        client.add_tags(ResourceArn=arn, Tags=[{"Key": KEEP_TAG, "Value": "true"}])
+    return Made(kind, name, arn, True, keep or kept)
+
+
+def _tags(release: Release, keep: bool) -> list[Any]:
+    from sagemaker.core.shapes import Tag
+
+    values = {OWNER_TAG: _OWNER, PACKAGE_TAG: release.model_package_arn, KEEP_TAG: str(keep).lower()}
+    return [Tag(key=key, value=value) for key, value in values.items()]
+
+
+def describe_endpoint(session: boto3.Session, region: str, name: str) -> EndpointState | None:
+    """The endpoint as it is now; None when there is none."""
+    from sagemaker.core.resources import Endpoint
+
+    found = _find(lambda: Endpoint.get(endpoint_name=name, session=session, region=region))
+    if found is None:
+        return None
+    variants = _value(found.production_variants) or []
+    images = tuple(
+        _value(image.resolved_image) or "" for variant in variants for image in (_value(variant.deployed_images) or [])
+    )
+    return EndpointState(
+        found.endpoint_status, _value(found.failure_reason), _value(found.endpoint_config_name), images
+    )
+
+
+def wait_in_service(
+    session: boto3.Session,
+    region: str,
+    name: str,
+    timeout: float,
+    progress: Callable[[str, float], None] = lambda status, seconds: None,
+) -> EndpointState:
+    """Wait until an endpoint serves, asking ever less often.
+
+    Args:
+        session: of the account it lies in.
+        region: where.
+        name: the endpoint.
+        timeout: seconds to wait at most.
+        progress: is told AWS's status and the seconds waited, at every look.
+
+    Raises:
+        Failed: when it failed, with AWS's reason; when it is gone; or when the time is up.
+    """
+    started, pause = time.monotonic(), _FIRST_POLL
+    while True:
+        state = describe_endpoint(session, region, name)
+        waited = time.monotonic() - started
+        if state is None:
+            raise Failed(f"The endpoint {name} is gone: someone deleted it while it was being waited for.")
+        progress(state.status, waited)
+        if state.status == "InService":
+            return state
+        if state.status not in ("Creating", "Updating", "SystemUpdating", "RollingBack"):
+            reason = state.failure_reason or "AWS gives no reason"
+            raise Failed(f"The endpoint {name} is {state.status}: {reason}")
+        if waited >= timeout:
+            raise Failed(
+                f"The endpoint {name} is still {state.status} after {waited:.0f} s. Its container may be crash-looping: look at the "
+                f"log group /aws/sagemaker/Endpoints/{name}."
+            )
+        time.sleep(min(pause, max(timeout - waited, 0.05)))
+        pause = min(pause * 1.3, _LONGEST_POLL)
+
+
+def images_match(state: EndpointState, release: Release) -> bool:
+    """True when the endpoint runs exactly the images of the Release, by digest."""
+    expected = sorted(container.image_digest or "" for container in release.deployed_containers)
+    return bool(expected) and sorted(image.rpartition("@")[2] for image in state.images) == expected
+
+
+def ask(session: boto3.Session, region: str, name: str, samples: Iterable[Sample]) -> tuple[Answer, ...]:
+    """Put every sample to the endpoint.
+
+    An answer that is an error of the container is an answer too: it is not the expected one.
+
+    Raises:
+        ClientError: when AWS refuses the call itself.
+    """
+    from sagemaker.core.resources import Endpoint
+
+    endpoint = Endpoint.get(endpoint_name=name, session=session, region=region)
+    return tuple(_ask(endpoint, sample) for sample in samples)
+
+
+def _ask(endpoint: Any, sample: Sample) -> Answer:
+    started = time.perf_counter()
+    try:
+        output = endpoint.invoke(body=sample.body.encode(), content_type=sample.content_type, accept=sample.accept)
+        raw = output.body.read(_BODY_LIMIT + 1)
+        got = read_answer(raw, _value(output.content_type) or "")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ModelError":
+            raise
+        got = f"ModelError: {error.response['Error']['Message']}"
+    except ValueError as error:
+        got = f"unreadable answer: {error}"
+    latency = (time.perf_counter() - started) * 1000
+    return Answer(
+        sample.content_type, sample.body, sample.expect, got, same_answer(got, sample.expect), round(latency, 2)
+    )
+
+
+def read_answer(raw: bytes, content_type: str) -> Any:
+    """An endpoint's answer as data: JSON as it is, CSV as a list of its cells (of rows, when rows have several).
+
+    Raises:
+        ValueError: when the body is larger than an endpoint's may be, or is not what its content type says.
+    """
+    if len(raw) > _BODY_LIMIT:
+        raise ValueError(f"it is larger than {_BODY_LIMIT} bytes")
+    media = content_type.split(";")[0].strip().lower()
+    text = raw.decode("utf-8")
+    if media == "text/csv":
+        rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text)) if row]
+        return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
+    if media == "application/json":
+        return json.loads(text)
+    return text
+
+
+def _cell(cell: str) -> Any:
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return int(number) if number.is_integer() else number
+
+
+def same_answer(got: Any, expected: Any) -> bool:
+    """Equal, with numbers compared to six significant digits."""
+    if isinstance(got, bool) or isinstance(expected, bool):
+        return got is expected
+    if isinstance(got, int | float) and isinstance(expected, int | float):
+        return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-12)
+    if isinstance(got, list) and isinstance(expected, list):
+        return len(got) == len(expected) and all(map(same_answer, got, expected))
+    if isinstance(got, dict) and isinstance(expected, dict):
+        return got.keys() == expected.keys() and all(same_answer(got[key], expected[key]) for key in expected)
+    return bool(got == expected)
+
+
+def remove(session: boto3.Session, region: str, made: Sequence[Made], timeout: float) -> tuple[Removal, ...]:
+    """Take down what a run made, newest first, and say what became of each.
+
+    What is tagged to stay stays. One failure does not stop the rest; what could not be removed is reported as left.
+
+    Args:
+        session: of the account they lie in.
+        region: where.
+        made: in the order they were made.
+        timeout: seconds to wait for an endpoint to be deletable, and again for it to be gone.
+    """
+    return tuple(_remove(session, region, one, timeout) for one in reversed(made))
+
+
+def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> Removal:
+    from sagemaker.core.resources import EndpointConfig, Model
+
+    if made.keep:
+        return Removal(made.kind, made.name, "kept")
+    try:
+        if made.kind == "endpoint":
+            gone = not _delete_endpoint(session, region, made.name, timeout)
+            return Removal(made.kind, made.name, "gone" if gone else "removed")
+        get = (
+            (lambda: Model.get(model_name=made.name, session=session, region=region))
+            if made.kind == "model"
+            else (lambda: EndpointConfig.get(endpoint_config_name=made.name, session=session, region=region))
+        )
+        found = _find(get)
+        if found is None:
+            return Removal(made.kind, made.name, "gone")
+        found.delete()
+        if _find(get) is not None:
+            return Removal(made.kind, made.name, "left", "it is still there after it was deleted")
+        return Removal(made.kind, made.name, "removed")
+    except (ClientError, Failed) as error:
+        return Removal(made.kind, made.name, "left", str(error))
+
+
+def _delete_endpoint(session: boto3.Session, region: str, name: str, timeout: float) -> bool:
+    """Delete an endpoint and see it gone; False when it was not there.
+
+    Raises:
+        Failed: when it cannot be deleted, or is not gone, in time.
+    """
+    from sagemaker.core.resources import Endpoint
+
+    deadline, pause, asked = time.monotonic() + timeout, _FIRST_POLL, False
+    while (state := describe_endpoint(session, region, name)) is not None:
+        if not asked and state.status not in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
+            Endpoint.get(endpoint_name=name, session=session, region=region).delete()
+            asked = True
+        if time.monotonic() >= deadline:
+            raise Failed(f"the endpoint is still {state.status} after {timeout:.0f} s")
+        time.sleep(pause)
+        pause = min(pause * 1.3, _LONGEST_POLL)
+        asked = asked or state.status == "Deleting"
+    return asked
+
+
+def _find(get: Callable[[], Any]) -> Any | None:
+    """What ``get`` finds; None for SageMaker's way of saying that there is no such thing."""
+    try:
+        return get()
+    except ClientError as error:
+        said = error.response["Error"]
+        if said["Code"] == "ValidationException" and said["Message"].startswith("Could not find"):
+            return None
+        raise
+
+
+def _value(attribute: Any) -> Any:
+    """sagemaker-core marks what a response did not have with an object of its own; here it is None."""
+    from sagemaker.core.utils.utils import Unassigned
+
+    return None if isinstance(attribute, Unassigned) else attribute

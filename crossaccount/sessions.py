@@ -1,0 +1,131 @@
+"""Sessions in, sessions out: the one place that assumes roles.
+
+A session made here refreshes its own credentials, so a wait may outlast the hour that role chaining allows. Nothing else
+in the library sees a credential. Not here: which client calls what.
+
+Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (role chaining) in the IAM user guide.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.session import Session as BotocoreSession
+
+from crossaccount.errors import CrossAccountError, Door, Failed, InputError
+from crossaccount.refusals import Attempt, classify
+
+if TYPE_CHECKING:
+    from crossaccount.config import Consumer, Sharing
+
+SESSION_NAME = "crossaccount-model-deployment"
+_SESSION_SECONDS = 3600  # role chaining allows no more, and credentials refresh themselves
+
+
+def producer_session(sharing: Sharing) -> boto3.Session:
+    """A session in the producer account: in its role, or without one in the profile or the ambient credentials.
+
+    Raises:
+        Refused: when the role may not be assumed.
+        InputError: for a profile that does not exist, or credentials of another account.
+        Failed: without credentials, or without a reachable AWS.
+    """
+    producer = sharing.producer
+    return _session(
+        "producer", producer.profile, producer.role, producer.external_id, producer.account, sharing.region
+    )
+
+
+def consumer_session(sharing: Sharing, name: str, consumer: Consumer) -> boto3.Session:
+    """A session in a consumer's deployer role; raises as `producer_session` does.
+
+    Args:
+        sharing: for the region.
+        name: the consumer's name in the config, for messages.
+        consumer: whose role, external id and profile.
+    """
+    key = f"consumers.{name}"
+    return _session(key, consumer.profile, consumer.role, consumer.external_id, consumer.account, sharing.region)
+
+
+def _session(
+    key: str, profile: str | None, role: str | None, external_id: str | None, account: str, region: str
+) -> boto3.Session:
+    source = _source(key, profile, region)
+    try:
+        if role is None:
+            return _of_account(source, key, account)
+        return _assumed(source, role, external_id, region)
+    except ClientError as error:
+        caller = f"profile {profile}" if profile else "the ambient credentials"
+        attempt = Attempt(caller, account, account, Door.ROLE_TRUST, "sts:AssumeRole", role or "the credentials", key)
+        raise classify(error, attempt) from None
+    except BotoCoreError as error:
+        raise unreachable(error, key) from None
+
+
+def _source(key: str, profile: str | None, region: str) -> boto3.Session:
+    try:
+        return boto3.Session(profile_name=profile, region_name=region)
+    except ProfileNotFound:
+        known = ", ".join(boto3.Session().available_profiles) or "none"
+        raise InputError(
+            f"{key}.profile: this machine has no AWS profile {profile!r} (it has: {known}). Add it to the AWS config file, "
+            "or leave profile out to use the ambient credentials."
+        ) from None
+
+
+def _assumed(source: boto3.Session, role: str, external_id: str | None, region: str) -> boto3.Session:
+    arguments = {"RoleSessionName": SESSION_NAME, "DurationSeconds": _SESSION_SECONDS}
+    if external_id is not None:
+        arguments["ExternalId"] = external_id
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=source._session.create_client,
+        source_credentials=_credentials(source),
+        role_arn=role,
+        extra_args=arguments,
+    )
+    credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    credentials.get_frozen_credentials()  # a role that may not be assumed is refused here, not at some later call
+    inner = BotocoreSession()
+    inner._credentials = credentials
+    return boto3.Session(botocore_session=inner, region_name=region)
+
+
+def _credentials(source: boto3.Session) -> object:
+    found = source.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    return found
+
+
+def _of_account(source: boto3.Session, key: str, account: str) -> boto3.Session:
+    _credentials(source)
+    actual = source.client("sts").get_caller_identity()["Account"]
+    if actual != account:
+        raise InputError(
+            f"{key}.account is {account}, but the credentials belong to account {actual}. Name a profile or a role of "
+            f"{account}."
+        )
+    return source
+
+
+def unreachable(error: BotoCoreError, key: str) -> CrossAccountError:
+    """What a person can do about an error that no AWS service sent."""
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return Failed(
+            f"{key}: there are no AWS credentials. Name an AWS profile in {key}.profile, or run with ambient credentials."
+        )
+    if isinstance(error, EndpointConnectionError):
+        return Failed(f"AWS does not answer: {error}. Check the network, and AWS_ENDPOINT_URL if it is set.")
+    return Failed(f"AWS cannot be asked: {error}")

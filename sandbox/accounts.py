@@ -1,0 +1,168 @@
+"""Who lives in the sandbox and what they own: a producer, two consumers, and an outsider that no config names.
+
+The roles are made by deploying the CloudFormation templates given, so the permissions that a project documents are the
+ones that are enforced here. Everything but each account's first administrator is made with ordinary, judged AWS calls.
+
+Not here: the server (``server``) and the trees that are trained (``training``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.iam.models import iam_backends
+
+from sandbox.principals import Account
+from sandbox.training import train
+
+REGION = "us-east-1"
+ORGANIZATION = "o-sandbox0001"
+PRODUCER = Account("producer", "111111111111", ORGANIZATION)
+STAGING = Account("staging", "222222222222", ORGANIZATION)
+PRODUCTION = Account("production", "333333333333", ORGANIZATION)
+OUTSIDER = Account("outsider", "444444444444", None)
+ACCOUNTS = [PRODUCER, STAGING, PRODUCTION, OUTSIDER]
+
+GROUP = "decision-trees-sample"
+BUCKET = f"producer-models-{PRODUCER.id}"
+REPOSITORY = GROUP
+RELEASES = "releases/"
+ARTIFACTS = f"models/{GROUP}/"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An access key of a sandbox user; the secret shows in no text."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Residents:
+    """The keys of each account, by the account's name: its administrator's, and its operator's.
+
+    An operator may only assume the roles of its own account's template.
+    """
+
+    administrators: dict[str, Credentials]
+    operators: dict[str, Credentials]
+
+
+def settle(url: str, templates: Path) -> Residents:
+    """Move everyone in: keys, roles, a key, a bucket, a repository with an image, and a group with three versions.
+
+    Args:
+        url: where the sandbox serves.
+        templates: the folder with ``producer.yaml`` and ``consumer.yaml``.
+    """
+    administrators = {account.name: _administrator(account) for account in ACCOUNTS}
+    sessions = {name: _session(key) for name, key in administrators.items()}
+
+    def client(name: str, service: str) -> Any:
+        return sessions[name].client(service, endpoint_url=url)
+
+    key = client("producer", "kms").create_key(Description="Encrypts model artifacts")["KeyMetadata"]["Arn"]
+    _bucket(client("producer", "s3"))
+    image = _image(client("producer", "ecr"))
+    _versions(client("producer", "s3"), client("producer", "sagemaker"), image, key)
+
+    shared = {"ModelPackageGroupName": GROUP, "ArtifactBucket": BUCKET, "ReleasesBucket": BUCKET}
+    shared |= {"ReleasesPrefix": RELEASES, "RepositoryName": REPOSITORY, "KeyArn": key}
+    _stack(client("producer", "cloudformation"), templates / "producer.yaml", {**shared, "ExternalId": "sandbox-producer"})
+    for account in (STAGING, PRODUCTION):
+        own = {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS, "EndpointName": f"decision-trees-{account.name}"}
+        stack = client(account.name, "cloudformation")
+        _stack(stack, templates / "consumer.yaml", {**shared, **own, "ExternalId": f"sandbox-{account.name}"})
+    # The outsider has what a consumer has, but for the producer's consent.
+    own = {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS, "EndpointName": "decision-trees-outsider"}
+    stack = client("outsider", "cloudformation")
+    _stack(stack, templates / "consumer.yaml", {**shared, **own, "ExternalId": "sandbox-outsider"})
+    operators = {account.name: _operator(client(account.name, "iam"), account) for account in ACCOUNTS}
+    return Residents(administrators, operators)
+
+
+def _administrator(account: Account) -> Credentials:
+    """The one identity that no AWS call can make: the first of its account."""
+    backend = iam_backends[account.id]["aws"]
+    backend.create_user(region_name=REGION, user_name="administrator")
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    backend.put_user_policy("administrator", "administrator", json.dumps(everything))
+    key = backend.create_access_key("administrator")
+    return Credentials(key.access_key_id, key.secret_access_key)
+
+
+def _session(key: Credentials) -> boto3.session.Session:
+    return boto3.session.Session(key.access_key_id, key.secret_access_key, region_name=REGION)
+
+
+def _operator(iam: Any, account: Account) -> Credentials:
+    side = "producer" if account is PRODUCER else "consumer"
+    iam.create_user(UserName="operator")
+    iam.attach_user_policy(UserName="operator", PolicyArn=f"arn:aws:iam::{account.id}:policy/crossaccount-{side}-operator")
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def _stack(cloudformation: Any, template: Path, parameters: dict[str, str]) -> None:
+    cloudformation.create_stack(
+        StackName="crossaccount",
+        TemplateBody=template.read_text(),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    status = cloudformation.describe_stacks(StackName="crossaccount")["Stacks"][0]["StackStatus"]
+    if status != "CREATE_COMPLETE":
+        raise RuntimeError(f"The stack of {template.name} is {status}")
+
+
+def _bucket(s3: Any) -> None:
+    s3.create_bucket(Bucket=BUCKET)
+    controls = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=controls)
+
+
+def _image(ecr: Any) -> str:
+    """Push an image manifest to the producer's repository; its URI, by tag."""
+    ecr.create_repository(repositoryName=REPOSITORY)
+    layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 32, "digest": "sha256:" + "a1" * 32}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": 16,
+            "digest": "sha256:" + "c0" * 32,
+        },
+        "layers": [layer],
+    }
+    ecr.put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag="1")
+    return f"{PRODUCER.id}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1"
+
+
+def _versions(s3: Any, sagemaker: Any, image: str, key: str) -> None:
+    """Three versions: 1 and 2 approved, 3 waiting for it; the artifact of version 2 is encrypted under the key."""
+    sagemaker.create_model_package_group(ModelPackageGroupName=GROUP, ModelPackageGroupDescription="Iris decision trees")
+    for version, approval in ((1, "Approved"), (2, "Approved"), (3, "PendingManualApproval")):
+        model = train(version)
+        folder = f"{ARTIFACTS}{version}/"
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if version == 2 else {}
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}model.tar.gz", Body=model.archive, **encryption)
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}samples.tar.gz", Body=model.samples, **encryption)
+        sagemaker.create_model_package(
+            ModelPackageGroupName=GROUP,
+            ModelPackageDescription=f"Decision tree of depth {version}",
+            ModelApprovalStatus=approval,
+            SamplePayloadUrl=f"s3://{BUCKET}/{folder}samples.tar.gz",
+            InferenceSpecification={
+                "Containers": [{"Image": image, "ModelDataUrl": f"s3://{BUCKET}/{folder}model.tar.gz"}],
+                "SupportedContentTypes": list(model.content_types),
+                "SupportedResponseMIMETypes": list(model.content_types),
+                "SupportedRealtimeInferenceInstanceTypes": ["ml.m5.large", "ml.t2.medium"],
+                "SupportedTransformInstanceTypes": ["ml.m5.large"],
+            },
+        )

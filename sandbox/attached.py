@@ -1,0 +1,188 @@
+"""Resource policies as AWS keeps them: who may be named, how large they may be, and what becomes of a deleted role.
+
+A role's or user's ARN is kept as the unique id it had when the policy was put. While it lives, reading shows the ARN
+again; once it is gone (or made anew under the same name) reading shows the id, and the grant holds for no one.
+
+Not here: trust policies (they live with their roles) and the decision (``judge``).
+
+Source: "AWS JSON policy elements: Principal" in the IAM user guide; each service's put operation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sandbox import principals
+from sandbox.principals import Document
+from sandbox.wire import AwsError
+
+Key = tuple[str, str]  # the kind ("bucket", "repository", "key", "group") and the resource's ARN
+
+
+class Attached:
+    """The resource policies of every resource, by kind and ARN."""
+
+    def __init__(self, accounts: dict[str, principals.Account]) -> None:
+        """Policies may name principals of ``accounts`` (by their 12 digits) only."""
+        self._accounts = accounts
+        self._stored: dict[Key, str] = {}
+        self._arns: dict[str, str] = {}
+
+    def put(self, key: Key, text: str, error: Callable[[str], AwsError]) -> None:
+        """Attach a policy.
+
+        Args:
+            key: which resource.
+            text: the document as it was sent.
+            error: the service's error for a principal that does not exist.
+
+        Raises:
+            AwsError: what ``error`` makes, naming the principal.
+        """
+        document = json.loads(text)
+        for statement in statements(document):
+            for element in ("Principal", "NotPrincipal"):
+                if element in statement:
+                    statement[element] = self._to_ids(statement[element], error)
+        self._stored[key] = json.dumps(document, separators=(",", ":"))
+
+    def get(self, key: Key) -> Document | None:
+        """The attached policy as AWS would show it now; None without one."""
+        stored = self._stored.get(key)
+        if stored is None:
+            return None
+        document: Document = json.loads(stored)
+        for statement in statements(document):
+            for element in ("Principal", "NotPrincipal"):
+                if element in statement:
+                    statement[element] = self._to_arns(statement[element])
+        return document
+
+    def check_principals(self, document: Document, error: Callable[[str], AwsError]) -> None:
+        """Refuse a document that names a principal which does not exist, without keeping it."""
+        for statement in statements(document):
+            for element in ("Principal", "NotPrincipal"):
+                self._to_ids(statement.get(element), error)
+
+    def drop(self, key: Key) -> bool:
+        """Remove a policy; False when there was none."""
+        return self._stored.pop(key, None) is not None
+
+    def _to_ids(self, principal: Any, error: Callable[[str], AwsError]) -> Any:
+        if not isinstance(principal, dict) or "AWS" not in principal:
+            return principal
+        return {**principal, "AWS": _each(principal["AWS"], lambda name: self._stored_form(name, error))}
+
+    def _stored_form(self, name: str, error: Callable[[str], AwsError]) -> str:
+        if name == "*":
+            return name
+        account = name if name.isdigit() else (name.split(":")[4] if name.count(":") >= 5 else "")
+        if account not in self._accounts:
+            raise error(name)
+        if name == account or name.endswith(":root"):
+            return f"arn:aws:iam::{account}:root"
+        if ":assumed-role/" in name and name.startswith(f"arn:aws:sts::{account}:"):
+            return name
+        found = principals.unique_id(name)
+        if found is None:
+            raise error(name)
+        self._arns[found] = name
+        return found
+
+    def _to_arns(self, principal: Any) -> Any:
+        if not isinstance(principal, dict) or "AWS" not in principal:
+            return principal
+        return {**principal, "AWS": _each(principal["AWS"], self._shown_form)}
+
+    def _shown_form(self, name: str) -> str:
+        arn = self._arns.get(name)
+        return arn if arn is not None and principals.unique_id(arn) == name else name
+
+
+def statements(document: Document) -> Iterator[dict[str, Any]]:
+    """The statements of a document; a lone one may stand without its list."""
+    found = document.get("Statement", [])
+    yield from [found] if isinstance(found, dict) else found
+
+
+def named_principals(statement: dict[str, Any]) -> list[str]:
+    """The AWS principals that a statement names, ``*`` included."""
+    principal = statement.get("Principal", {})
+    if principal == "*":
+        return ["*"]
+    named = principal.get("AWS", []) if isinstance(principal, dict) else []
+    return [named] if isinstance(named, str) else list(named)
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    return change(value) if isinstance(value, str) else [change(item) for item in value]
+
+
+def load(text: str, error: Callable[[str], AwsError]) -> Document:
+    """A policy document, read strictly.
+
+    Args:
+        text: the document as it was sent.
+        error: the service's error for a document that is none.
+
+    Raises:
+        AwsError: what ``error`` makes, saying what is wrong.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise error("it is not JSON") from None
+    if not isinstance(document, dict) or not document.get("Statement"):
+        raise error("it has no Statement")
+    if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
+        raise error(f"its Version {document['Version']!r} is none of AWS's")
+    for statement in statements(document):
+        if not isinstance(statement, dict) or statement.get("Effect") not in ("Allow", "Deny"):
+            raise error("a statement has no Effect of Allow or Deny")
+        if ("Action" in statement) == ("NotAction" in statement):
+            raise error("a statement needs one of Action and NotAction")
+        if ("Principal" in statement) == ("NotPrincipal" in statement):
+            raise error("a statement of a resource policy needs one of Principal and NotPrincipal")
+    return document
+
+
+_FIXED_KEYS = frozenset(
+    key.lower()
+    for key in (
+        "aws:PrincipalArn",
+        "aws:PrincipalOrgID",
+        "aws:PrincipalOrgPaths",
+        "aws:PrincipalAccount",
+        "aws:SourceAccount",
+        "aws:SourceArn",
+        "aws:SourceOrgID",
+        "aws:SourceVpc",
+        "aws:SourceVpce",
+        "aws:userid",
+        "s3:DataAccessPointAccount",
+        "s3:DataAccessPointArn",
+    )
+)
+
+
+def is_public(document: Document) -> bool:
+    """True when S3 Block Public Access would call the policy public: anyone, with no fixed value to narrow it.
+
+    Source: "Blocking public access to your Amazon S3 storage", the meaning of "public".
+    """
+    return any(_opens(statement) for statement in statements(document))
+
+
+def _opens(statement: dict[str, Any]) -> bool:
+    if statement.get("Effect") != "Allow" or ("*" not in named_principals(statement) and "NotPrincipal" not in statement):
+        return False
+    for operator, keys in statement.get("Condition", {}).items():
+        if operator.lower().removesuffix("ifexists") not in ("stringequals", "stringlike", "arnequals", "arnlike"):
+            continue
+        for key, values in keys.items():
+            fixed = all("*" not in value and "?" not in value for value in ([values] if isinstance(values, str) else values))
+            if key.lower() in _FIXED_KEYS and fixed:
+                return False
+    return True

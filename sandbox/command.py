@@ -1,0 +1,95 @@
+"""The sandbox as a command: start, say where it is, serve until SIGTERM or Ctrl-C.
+
+Not here: what it serves (``server``) and who lives in it (``accounts``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, settle
+from sandbox.server import Server
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; returns when the sandbox was told to stop."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
+    stopped = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopped.set())
+    server = Server(ACCOUNTS, options.port, options.endpoint_seconds)
+    server.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
+            residents = settle(server.url, options.templates)
+            _announce(options, server.url, residents, Path(folder))
+            stopped.wait()
+    finally:
+        server.stop()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="crossaccount sandbox", description="An emulated AWS that refuses.")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
+    parser.add_argument("--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating, at least")
+    parser.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
+    parser.add_argument("--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml")
+    parser.add_argument("--config", type=Path, required=True, help="the config that fits these accounts")
+    return parser
+
+
+def environment(url: str, residents: Residents, folder: Path) -> dict[str, str]:
+    """The variables with which any AWS client reaches the sandbox; writes the profiles they name.
+
+    Args:
+        url: where the sandbox serves.
+        residents: operators become the profiles, named after their accounts.
+        folder: where the two profile files go, readable by their owner only.
+    """
+    credentials, config = folder / "credentials", folder / "config"
+    _write(credentials, {name: key for name, key in residents.operators.items()})
+    config.write_text("".join(f"[profile {name}]\nregion = {REGION}\n\n" for name in residents.operators))
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _write(path: Path, keys: dict[str, Credentials]) -> None:
+    lines = [
+        f"[{name}]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = {key.secret_access_key}\n\n"
+        for name, key in keys.items()
+    ]
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.writelines(lines)
+
+
+def _announce(options: argparse.Namespace, url: str, residents: Residents, folder: Path) -> None:
+    env = environment(url, residents, folder)
+    if options.json:
+        accounts = {
+            account.name: {
+                "id": account.id,
+                "access_key_id": residents.administrators[account.name].access_key_id,
+                "secret_access_key": residents.administrators[account.name].secret_access_key,
+            }
+            for account in ACCOUNTS
+        }
+        ready = {"endpoint_url": url, "region": REGION, "accounts": accounts, "env": env, "config": str(options.config)}
+        print(json.dumps(ready), flush=True)  # noqa: T201 - this line is the command's result
+        return
+    lines = [f"export {name}={value}" for name, value in env.items()]
+    print("\n".join([f"# The sandbox serves at {url}. Ctrl-C stops it. In another shell:", *lines]), flush=True)  # noqa: T201

@@ -1,0 +1,197 @@
+"""The door that every request to the sandbox passes: who is it, what does it ask, may it, and from whose account.
+
+A WSGI application in front of moto's. It lets nothing through by default: a request that is unsigned, of an unknown
+operation, or not allowed by the judge gets the error that AWS would send, and moto never sees it.
+
+Not here: the table of checks (``operations``), the decision (``judge``), what moto lacks (``handlers``, ``sagemaker``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.test import run_wsgi_app
+
+from sandbox import operations, wire
+from sandbox.attached import named_principals, statements
+from sandbox.callers import Caller, authenticate
+from sandbox.judge import Decision, Policies, Request, Result, judge
+from sandbox.principals import boundary_documents, find_role, identity_documents, parse
+from sandbox.wire import AwsError, Call, Response
+
+if TYPE_CHECKING:
+    from sandbox.operations import Check
+    from sandbox.world import World
+
+Handler = Callable[["World", Call, Caller], Response]
+logger = logging.getLogger("sandbox")
+
+
+class Guard:
+    """The WSGI application.
+
+    Args:
+        world: accounts, keys, attached policies, clock.
+        handlers: operations that the sandbox answers itself, or around moto, by (service, operation).
+    """
+
+    def __init__(self, world: World, handlers: Mapping[tuple[str, str], Handler]):
+        self._world = world
+        self._handlers = handlers
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        response = self.answer(environ)
+        headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
+        # A HEAD answer's length is the object's, not that of its (empty) body.
+        length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
+        if environ["REQUEST_METHOD"] != "HEAD" or length is None:
+            length = str(len(response.body))
+        start_response(f"{response.status} {'OK' if response.status < 300 else 'Refused'}", [*headers, ("Content-Length", length)])
+        return [response.body]
+
+    def answer(self, environ: dict[str, Any]) -> Response:
+        """The answer to one request, or AWS's error in the service's own form."""
+        scope = wire.read_scope(environ)
+        service = scope.service if scope else "s3"
+        try:
+            body = wire.read_body(environ)
+            headers = EnvironHeaders(environ)
+            caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
+            assert scope is not None  # authenticate refuses unsigned requests
+            known = wire.service_of(scope, environ.get("PATH_INFO", ""))
+            if known is None:
+                raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
+            service = known
+            operation, params = wire.read_operation(service, environ, body)
+            call = Call(service, operation, params, scope.region, environ, body, headers, self._forward(environ, body))
+            return self._serve(call, caller)
+        except AwsError as error:
+            logger.info("%s %s: %s", service, environ.get("PATH_INFO"), error)
+            return wire.error_response(service, error, environ["REQUEST_METHOD"])
+
+    def _serve(self, call: Call, caller: Caller) -> Response:
+        wire.check_shape(call)
+        expected = call.headers.get("x-amz-expected-bucket-owner")
+        checks = operations.checks(call, caller.account)
+        if expected and call.params.get("Bucket") and operations.owner_of_bucket(call.params["Bucket"]) not in (None, expected):
+            raise AwsError("AccessDenied", "Access Denied", 403)
+        for check in checks:
+            authorize(self._world, caller, check, call)
+        handler = self._handlers.get((call.service, call.operation))
+        if handler is not None:
+            return handler(self._world, call, caller)
+        return call.forward(checks[0].owner if checks else caller.account)
+
+    def _forward(self, environ: dict[str, Any], body: bytes) -> Callable[[str | None], Response]:
+        def forward(account: str | None) -> Response:
+            fresh = wire.with_body(environ, body)
+            # Moto would believe this header of anyone; only the guard may set it.
+            fresh["HTTP_X_MOTO_ACCOUNT_ID"] = account
+            chunks, status, headers = run_wsgi_app(self._moto, fresh, buffered=True)
+            return Response(int(status.split()[0]), b"".join(chunks), tuple(headers.items()))
+
+        return forward
+
+
+def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:
+    """The judge's answer to one check.
+
+    Args:
+        world: where policies are found.
+        caller: a caller, or the name of a service that acts for itself (``sagemaker.amazonaws.com``).
+        check: the question.
+        call: the request, for its region.
+    """
+    document = world.attached.get(check.policy) if check.policy else None
+    if check.role is not None:
+        role = find_role(check.role)
+        document = parse(role.assume_role_policy_document) if role is not None else None
+    context = {**world.context(call.region, check.owner), **check.context}
+    if isinstance(caller, str):
+        return judge(Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document))
+    if check.policy and check.policy[0] == "bucket" and caller.account != check.owner and world.cuts_cross_account(check.resource):
+        document = None
+    holder = caller.role_arn or caller.arn
+    context |= world.caller_context(caller)
+    policies = Policies(
+        identity=identity_documents(holder),
+        resource=document,
+        boundaries=boundary_documents(holder),
+        session=caller.session_policy,
+    )
+    decision = judge(Request(caller.arn, check.action, check.resource, check.owner, context), policies)
+    for other in check.either:
+        if decision.result is Result.ALLOWED:
+            break
+        again = judge(Request(caller.arn, check.action, other, check.owner, context), policies)
+        decision = again if again.result is not Result.IMPLICITLY_DENIED else decision
+    return decision
+
+
+def authorize(world: World, caller: Caller, check: Check, call: Call) -> None:
+    """Let the caller pass, or refuse it in AWS's words.
+
+    Raises:
+        AwsError: an access-denied error naming caller, action and resource, and where AWS says it, the kind of policy.
+    """
+    decision = decide(world, caller, check, call)
+    if decision.result is not Result.ALLOWED:
+        raise denied(world, call, caller, check, decision)
+
+
+_KINDS = {
+    "identity": "identity-based",
+    "resource": "resource-based",
+    "session": "session",
+    "boundary": "permissions boundary",
+    "scp": "service control",
+    "rcp": "resource control",
+}
+_XML = ("s3", "sts", "iam", "cloudformation")
+
+
+def denied(world: World, call: Call, caller: Caller, check: Check, decision: Decision) -> AwsError:
+    """AWS's access-denied error for a decision, in the service's own words.
+
+    S3 gives its reason within an account or an organization only. Across accounts, a grant to a whole account is not
+    credited: the error then names the resource's policy, even when the identity's policy is what lacks.
+
+    Source: "Troubleshoot access denied error messages" in the IAM user guide, "Troubleshoot access denied (403
+    Forbidden) errors in Amazon S3" in the S3 user guide; the second rule from public measurements.
+    """
+    foreign = caller.account != check.owner
+    if call.service == "s3" and foreign and not world.same_organization(caller.account, check.owner):
+        return AwsError("AccessDenied", "Access Denied", 403)
+    kind = _KINDS.get(str(decision.policy_type), "identity-based")
+    if decision.result is Result.EXPLICITLY_DENIED:
+        because = f"with an explicit deny in a{'n' if kind.startswith('identity') else ''} {kind} policy"
+    else:
+        if foreign and kind == "identity-based" and not _named_directly(world, caller, check):
+            kind = "resource-based"
+        if check.role is not None and kind == "resource-based":
+            kind = "role trust"
+        because = f"because no {kind} policy allows the {check.action} action"
+        if check.action.startswith("kms:") and kind == "resource-based":
+            because = (
+                "because the resource does not exist in this Region, no resource-based policies allow access, or a "
+                "resource-based policy explicitly denies access"
+            )
+    text = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource} {because}"
+    code = "AccessDenied" if call.service in _XML else "AccessDeniedException"
+    return AwsError(code, text, 403 if call.service in _XML else 400)
+
+
+def _named_directly(world: World, caller: Caller, check: Check) -> bool:
+    """True when the resource's policy names the caller itself, rather than its whole account."""
+    document = world.attached.get(check.policy) if check.policy else None
+    if check.role is not None:
+        role = find_role(check.role)
+        document = parse(role.assume_role_policy_document) if role is not None else None
+    named = [name for statement in statements(document or {}) for name in named_principals(statement)]
+    return any(name in ("*", caller.arn, caller.role_arn) for name in named)

@@ -1,0 +1,451 @@
+"""Operations of STS, S3, ECR and KMS that moto does not have, or has without AWS's conditions.
+
+Each handler is called after the caller was authenticated and every permission was judged. Not here: SageMaker
+(``sagemaker``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.sax.saxutils import escape
+
+from moto.ecr.models import ecr_backends
+from moto.s3.models import PublicAccessBlock, s3_backends
+from moto.sts.models import sts_backends
+
+from sandbox import operations
+from sandbox.attached import is_public, load, statements
+from sandbox.callers import Caller, Key
+from sandbox.guard import Handler, decide
+from sandbox.judge import Policies, Request, Result, judge
+from sandbox.operations import Check, find_key, owner_of_bucket, repository_arn
+from sandbox.principals import boundary_documents, find_role, identity_documents
+from sandbox.wire import AwsError, Call, Response, json_response, unchunk
+from sandbox.world import World
+
+_BUCKET_POLICY_LIMIT = 20 * 1024
+_CHAINED_SECONDS = 3600
+
+
+# STS
+
+
+def assume_role(world: World, call: Call, caller: Caller) -> Response:
+    """AssumeRole: a session with its own expiry, narrowed by its session policy.
+
+    Raises:
+        AwsError: ``ValidationError`` for a duration over the role's maximum, or over an hour in role chaining;
+            ``MalformedPolicyDocument`` for a session policy that is none.
+    """
+    role = find_role(call.params["RoleArn"])
+    assert role is not None  # without a role there is no trust policy, and the guard has refused
+    seconds = int(call.params.get("DurationSeconds") or 3600)
+    if caller.chained and seconds > _CHAINED_SECONDS:
+        text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
+        raise AwsError("ValidationError", text)
+    if seconds > int(role.max_session_duration or 3600):
+        raise AwsError("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    policy = _session_policy(call.params.get("Policy"))
+    response = call.forward(caller.account)
+    match = re.search(rb"<AccessKeyId>(\w+)</AccessKeyId>", response.body)
+    made = sts_backends[role.account_id]["aws"].get_assumed_role_from_access_key(match[1].decode()) if match else None
+    if made is None:
+        return response
+    session = Caller(
+        arn=made.arn,
+        account=role.account_id,
+        unique_id=f"{role.id}:{made.session_name}",
+        role_arn=role.arn,
+        session_policy=policy,
+        session_expires=world.session_end(seconds),
+    )
+    world.keys.add_session(made.access_key_id, Key(session, made.secret_access_key, made.session_token))
+    return response
+
+
+def _session_policy(text: str | None) -> dict[str, Any] | None:
+    if not text:
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise AwsError("MalformedPolicyDocument", "The session policy is not JSON") from None
+    if not isinstance(document, dict) or not document.get("Statement"):
+        raise AwsError("MalformedPolicyDocument", "The session policy has no Statement")
+    return document
+
+
+# S3
+
+
+def create_bucket(world: World, call: Call, caller: Caller) -> Response:
+    """CreateBucket: a new bucket blocks public access, as AWS's have since April 2023."""
+    response = call.forward(caller.account)
+    bucket = s3_backends[caller.account]["aws"].buckets.get(call.params["Bucket"])
+    if response.status < 300 and bucket is not None:
+        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
+    return response
+
+
+def delete_bucket(world: World, call: Call, caller: Caller) -> Response:
+    """DeleteBucket: its policy goes with it."""
+    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    if response.status < 300:
+        world.attached.drop(("bucket", _bucket_arn(call)))
+    return response
+
+
+def put_object(world: World, call: Call, caller: Caller) -> Response:
+    """PutObject: the KMS key of an encrypted object is kept, and shown, as its full ARN."""
+    bucket = call.params["Bucket"]
+    owner = owner_of_bucket(bucket) or caller.account
+    named = call.params.get("SSEKMSKeyId") if call.params.get("ServerSideEncryption") == "aws:kms" else None
+    key = find_key(named, caller.account, call.region) if named else None
+    if named and key is None:
+        raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
+    response = call.forward(owner)
+    made = s3_backends[owner]["aws"].buckets[bucket].keys.get(call.params["Key"]) if response.status < 300 else None
+    if key is not None and made is not None:
+        made.kms_key_id = key
+    return response
+
+
+def get_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+    """GetBucketPolicy.
+
+    Raises:
+        AwsError: ``NoSuchBucket``, ``MethodNotAllowed`` for another account's, ``NoSuchBucketPolicy``.
+    """
+    _own_bucket(call, caller)
+    document = world.attached.get(("bucket", _bucket_arn(call)))
+    if document is None:
+        raise AwsError("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
+    return Response(200, json.dumps(document, separators=(",", ":")).encode(), (("Content-Type", "application/json"),))
+
+
+def delete_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+    """DeleteBucketPolicy; no policy is no fault."""
+    _own_bucket(call, caller)
+    world.attached.drop(("bucket", _bucket_arn(call)))
+    return Response(204, b"")
+
+
+def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+    """PutBucketPolicy.
+
+    Raises:
+        AwsError: ``MethodNotAllowed`` for another account's bucket, ``MalformedPolicy`` for a document that is too
+            large, names no living principal, another bucket or an action that fits no resource of its statement;
+            ``AccessDenied`` for a public policy under Block Public Access.
+    """
+    _own_bucket(call, caller)
+    text = unchunk(call.body, call.headers).decode("utf-8", "replace")
+    document = load(text, lambda why: _malformed(f"Policies must be valid JSON and the first byte must be '{{': {why}"))
+    if len(json.dumps(document, separators=(",", ":")).encode()) > _BUCKET_POLICY_LIMIT:
+        raise _malformed(f"Normalized policy document exceeds the maximum allowed size of {_BUCKET_POLICY_LIMIT} bytes.")
+    bucket_arn = _bucket_arn(call)
+    for statement in statements(document):
+        _check_bucket_statement(statement, bucket_arn)
+    block = s3_backends[caller.account]["aws"].buckets[call.params["Bucket"]].public_access_block
+    if block is not None and block.block_public_policy and is_public(document):
+        text = f"User: {caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: \"{bucket_arn}\" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+        raise AwsError("AccessDenied", text, 403)
+    world.attached.put(("bucket", bucket_arn), json.dumps(document), lambda name: _malformed("Invalid principal in policy"))
+    return Response(204, b"")
+
+
+_BUCKET_ACTIONS = re.compile(
+    r"s3:(List(Bucket.*|\*)|(Get|Put|Delete)(Bucket.*|.*Configuration)|CreateBucket|DeleteBucket)", re.IGNORECASE
+)
+
+
+def _check_bucket_statement(statement: dict[str, Any], bucket_arn: str) -> None:
+    resources = _listed(statement.get("Resource", statement.get("NotResource", [])))
+    if not resources:
+        raise _malformed("Missing required field Resource")
+    for resource in resources:
+        if resource.split("/")[0] != bucket_arn and not resource.startswith(("arn:aws:s3:::*", "*")):
+            raise _malformed("Policy has invalid resource")
+    if "Resource" not in statement:
+        return
+    on_bucket = any("/" not in resource or resource == "*" for resource in resources)
+    on_objects = any("/" in resource or resource.endswith("*") for resource in resources)
+    for action in _listed(statement.get("Action", [])):
+        if not action.lower().startswith("s3:") and action != "*":
+            raise _malformed("Policy has invalid action")
+        if action.endswith(":*") or action == "*":
+            continue
+        fits = on_bucket if _BUCKET_ACTIONS.fullmatch(action) else on_objects
+        if not fits:
+            raise _malformed("Action does not apply to any resource(s) in statement")
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _malformed(text: str) -> AwsError:
+    return AwsError("MalformedPolicy", text)
+
+
+def _bucket_arn(call: Call) -> str:
+    return f"arn:aws:s3:::{call.params['Bucket']}"
+
+
+def _own_bucket(call: Call, caller: Caller) -> None:
+    owner = owner_of_bucket(call.params["Bucket"])
+    if owner is None:
+        raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+    if owner != caller.account:
+        raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+
+
+# ECR
+
+
+def set_repository_policy(world: World, call: Call, caller: Caller) -> Response:
+    """SetRepositoryPolicy.
+
+    Raises:
+        AwsError: ``RepositoryNotFoundException``; ``InvalidParameterException`` for a document that is none, that has a
+            Resource element, or that names no living principal.
+    """
+    arn = _repository(call, caller)
+    text = call.params["policyText"]
+    document = load(text, _invalid_repository_policy)
+    for statement in statements(document):
+        if "Resource" in statement or "NotResource" in statement:
+            raise _invalid_repository_policy("a repository policy has no Resource")
+    world.attached.put(
+        ("repository", arn),
+        text,
+        lambda name: AwsError(
+            "InvalidParameterException",
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Principal not found'",
+        ),
+    )
+    return _repository_policy(world, arn)
+
+
+def get_repository_policy(world: World, call: Call, caller: Caller) -> Response:
+    """GetRepositoryPolicy; ``RepositoryPolicyNotFoundException`` without one."""
+    return _repository_policy(world, _repository(call, caller))
+
+
+def delete_repository_policy(world: World, call: Call, caller: Caller) -> Response:
+    """DeleteRepositoryPolicy; ``RepositoryPolicyNotFoundException`` without one."""
+    arn = _repository(call, caller)
+    response = _repository_policy(world, arn)
+    world.attached.drop(("repository", arn))
+    return response
+
+
+def delete_repository(world: World, call: Call, caller: Caller) -> Response:
+    """DeleteRepository: its policy goes with it."""
+    arn = repository_arn(call, caller.account)
+    response = call.forward(arn.split(":")[4])
+    if response.status < 300:
+        world.attached.drop(("repository", arn))
+    return response
+
+
+def check_layers(world: World, call: Call, caller: Caller) -> Response:
+    """BatchCheckLayerAvailability, answered from the manifests of the repository's images."""
+    arn = _repository(call, caller)
+    _, _, _, region, account, _ = arn.split(":")
+    known = {
+        layer["digest"]: layer
+        for image in ecr_backends[account][region].repositories[call.params["repositoryName"]].images
+        for layer in _layers(image.image_manifest)
+    }
+    asked = call.params["layerDigests"]
+    layers = [
+        {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": known[digest].get("size", 0)}
+        for digest in asked
+        if digest in known
+    ]
+    failures = [
+        {"layerDigest": digest, "failureCode": "MissingLayerDigest", "failureReason": "The layer does not exist."}
+        for digest in asked
+        if digest not in known
+    ]
+    return json_response({"layers": layers, "failures": failures})
+
+
+def _layers(manifest: Any) -> list[dict[str, Any]]:
+    document = json.loads(manifest) if isinstance(manifest, str) else manifest
+    return [*document.get("layers", []), *([document["config"]] if "config" in document else [])]
+
+
+def _repository(call: Call, caller: Caller) -> str:
+    arn = repository_arn(call, caller.account)
+    registry, name = arn.split(":")[4], call.params["repositoryName"]
+    if not operations.image_repository(registry, call.region, name):
+        text = f"The repository with name '{name}' does not exist in the registry with id '{registry}'"
+        raise AwsError("RepositoryNotFoundException", text)
+    return arn
+
+
+def _repository_policy(world: World, arn: str) -> Response:
+    document = world.attached.get(("repository", arn))
+    registry, name = arn.split(":")[4], arn.split(":repository/")[1]
+    if document is None:
+        text = f"Repository policy does not exist for the repository with name '{name}' in the registry with id '{registry}'"
+        raise AwsError("RepositoryPolicyNotFoundException", text)
+    # ECR hands the document back indented, unlike what was sent.
+    return json_response({"registryId": registry, "repositoryName": name, "policyText": json.dumps(document, indent=2)})
+
+
+def _invalid_repository_policy(why: str) -> AwsError:
+    text = f"Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided' ({why})"
+    return AwsError("InvalidParameterException", text)
+
+
+# KMS
+
+
+def create_key(world: World, call: Call, caller: Caller) -> Response:
+    """CreateKey: a key without a policy of its own lets its account's IAM policies decide."""
+    response = call.forward(caller.account)
+    if response.status < 300:
+        arn = response.json()["KeyMetadata"]["Arn"]
+        text = call.params.get("Policy") or json.dumps(_default_key_policy(caller.account))
+        world.attached.put(("key", arn), text, _malformed_key_policy)
+    return response
+
+
+def get_key_policy(world: World, call: Call, caller: Caller) -> Response:
+    """GetKeyPolicy; every key has one, named ``default``."""
+    document = world.attached.get(("key", _own_key(call, caller)))
+    return json_response({"Policy": json.dumps(document, indent=2), "PolicyName": "default"})
+
+
+def put_key_policy(world: World, call: Call, caller: Caller) -> Response:
+    """PutKeyPolicy.
+
+    Raises:
+        AwsError: ``MalformedPolicyDocumentException`` for a document that is none, that names no living principal, or
+            that would leave the caller unable to change it again.
+    """
+    arn = _own_key(call, caller)
+    text = call.params["Policy"]
+    load(text, _malformed_key_policy)
+    before = world.attached.get(("key", arn))
+    world.attached.put(("key", arn), text, _malformed_key_policy)
+    again = Check("kms:PutKeyPolicy", arn, caller.account, ("key", arn))
+    if not call.params.get("BypassPolicyLockoutSafetyCheck") and decide(world, caller, again, call).result is not Result.ALLOWED:
+        world.attached.put(("key", arn), json.dumps(before), _malformed_key_policy)
+        raise AwsError(
+            "MalformedPolicyDocumentException",
+            "The new key policy will not allow you to update the key policy in the future.",
+        )
+    return json_response({})
+
+
+def _own_key(call: Call, caller: Caller) -> str:
+    arn = find_key(call.params["KeyId"], caller.account, call.region)
+    if arn is None or arn.split(":")[4] != caller.account:
+        raise AwsError("NotFoundException", f"Key '{call.params['KeyId']}' does not exist")
+    return arn
+
+
+def _default_key_policy(account: str) -> dict[str, Any]:
+    statement = {
+        "Sid": "Enable IAM User Permissions",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    return {"Version": "2012-10-17", "Id": "key-default-1", "Statement": [statement]}
+
+
+def _malformed_key_policy(why: str) -> AwsError:
+    return AwsError("MalformedPolicyDocumentException", f"Policy contains a statement with one or more invalid principals, or is none: {why}")
+
+
+# moto keeps these documents' syntax; who may be named in a trust policy is AWS's own condition.
+
+
+def check_trust(world: World, call: Call, caller: Caller) -> Response:
+    """CreateRole and UpdateAssumeRolePolicy: every principal of a trust policy must exist.
+
+    Raises:
+        AwsError: ``MalformedPolicyDocument``.
+    """
+    text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
+    document = load(text, lambda why: AwsError("MalformedPolicyDocument", f"The trust policy cannot be used: {why}"))
+    world.attached.check_principals(document, _unknown_in_trust)
+    return call.forward(caller.account)
+
+
+def _unknown_in_trust(name: str) -> AwsError:
+    return AwsError("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{name}"')
+
+
+def simulate_principal_policy(world: World, call: Call, caller: Caller) -> Response:
+    """SimulatePrincipalPolicy of a role: what its own policies say of each action on each resource.
+
+    As in AWS, policies of the resources play no part in it.
+
+    Raises:
+        AwsError: ``NoSuchEntity`` for a role that does not exist.
+    """
+    arn = call.params["PolicySourceArn"]
+    if find_role(arn) is None:
+        raise AwsError("NoSuchEntity", f"The role {arn} cannot be found.", 404)
+    # The resource is treated as the role's own, so that identity policies alone decide.
+    account = arn.split(":")[4]
+    policies = Policies(identity=identity_documents(arn), boundaries=boundary_documents(arn))
+    context = {entry["ContextKeyName"]: entry["ContextKeyValues"] for entry in call.params.get("ContextEntries") or ()}
+    session = f"arn:aws:sts::{account}:assumed-role/{arn.rpartition('/')[2]}/simulation"
+    results = "".join(
+        _simulated(action, resource, judge(Request(session, action, resource, account, context), policies).result)
+        for action in call.params["ActionNames"]
+        for resource in call.params.get("ResourceArns") or ["*"]
+    )
+    text = (
+        '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
+        f"<SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>{results}"
+        "</EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    )
+    return Response(200, text.encode(), (("Content-Type", "text/xml"),))
+
+
+_SIMULATED = {
+    Result.ALLOWED: "allowed",
+    Result.IMPLICITLY_DENIED: "implicitDeny",
+    Result.EXPLICITLY_DENIED: "explicitDeny",
+}
+
+
+def _simulated(action: str, resource: str, result: Result) -> str:
+    return (
+        f"<member><EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>{escape(resource)}"
+        f"</EvalResourceName><EvalDecision>{_SIMULATED[result]}</EvalDecision></member>"
+    )
+
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("sts", "AssumeRole"): assume_role,
+    ("iam", "CreateRole"): check_trust,
+    ("iam", "UpdateAssumeRolePolicy"): check_trust,
+    ("iam", "SimulatePrincipalPolicy"): simulate_principal_policy,
+    ("s3", "CreateBucket"): create_bucket,
+    ("s3", "DeleteBucket"): delete_bucket,
+    ("s3", "PutObject"): put_object,
+    ("s3", "GetBucketPolicy"): get_bucket_policy,
+    ("s3", "PutBucketPolicy"): put_bucket_policy,
+    ("s3", "DeleteBucketPolicy"): delete_bucket_policy,
+    ("ecr", "SetRepositoryPolicy"): set_repository_policy,
+    ("ecr", "GetRepositoryPolicy"): get_repository_policy,
+    ("ecr", "DeleteRepositoryPolicy"): delete_repository_policy,
+    ("ecr", "DeleteRepository"): delete_repository,
+    ("ecr", "BatchCheckLayerAvailability"): check_layers,
+    ("kms", "CreateKey"): create_key,
+    ("kms", "GetKeyPolicy"): get_key_policy,
+    ("kms", "PutKeyPolicy"): put_key_policy,
+}

@@ -1,0 +1,67 @@
+"""The sandbox as a running server: the guard in front of moto, on a port of the loopback interface.
+
+Not here: which accounts there are and what they hold (``accounts``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from sandbox import handlers
+from sandbox.containers import Containers, warm
+from sandbox.guard import Guard
+from sandbox.hosting import Hosting
+from sandbox.principals import Account
+from sandbox.sagemaker import SageMaker
+from sandbox.world import World, utc_now
+
+
+class _QuietHandler(MotoRequestHandler):
+    """Moto's request handler, keeping connections open and saying nothing of each request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: refusals are logged by the guard, the rest is noise."""
+
+
+class Server:
+    """One sandbox, serving from a thread of this process.
+
+    Args:
+        accounts: the accounts that exist.
+        port: 0 picks a free one.
+        endpoint_seconds: how long endpoints stay Creating, at least.
+        clock: the time that sessions and date conditions see.
+    """
+
+    def __init__(
+        self,
+        accounts: list[Account],
+        port: int = 0,
+        endpoint_seconds: float = 1.0,
+        clock: Callable[[], datetime] = utc_now,
+    ):
+        self.world = World({account.id: account for account in accounts}, clock)
+        self._containers = Containers()
+        hosting = Hosting(self.world, self._containers, endpoint_seconds)
+        table = {**handlers.HANDLERS, **SageMaker(hosting).handlers()}
+        guard = Guard(self.world, table)
+        self._http: BaseWSGIServer = make_server("127.0.0.1", port, guard, threaded=True, request_handler=_QuietHandler)
+        self.url = hosting.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def start(self) -> None:
+        """Serve from now on, in the background."""
+        warm()
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop serving, and every inference process."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._containers.stop_all()

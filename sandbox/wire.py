@@ -1,0 +1,344 @@
+"""What an AWS request and an AWS answer look like on the wire: parsed calls, errors in each service's own form.
+
+Not here: who may do what (``guard``, ``operations``, ``judge``) and what a call does.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request
+from moto.core.routing import get_service_router
+from moto.core.utils import get_service_model
+from moto.moto_server.werkzeug_app import BackendRequest
+from werkzeug.exceptions import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SERVICES = ("sts", "iam", "s3", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation")
+_BODY_LIMIT = 256 * 1024 * 1024
+
+
+class AwsError(Exception):
+    """A refusal or a fault, said the way an AWS service says it.
+
+    Args:
+        code: AWS's error code, for example ``AccessDeniedException``.
+        message: AWS's error text.
+        status: HTTP status.
+        extra: further members of the error, for example ``OriginalStatusCode`` of a ModelError.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400, extra: Mapping[str, Any] | None = None):
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.extra = dict(extra or {})
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP answer: status, headers and the whole body."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """The body read as a JSON object (an empty body is an empty object)."""
+        loaded: dict[str, Any] = json.loads(self.body or b"{}")
+        return loaded
+
+
+@dataclass
+class Call:
+    """One AWS request, read: which operation of which service, with which parameters.
+
+    ``params`` has the operation's input members under AWS's own names.
+    """
+
+    service: str
+    operation: str
+    params: dict[str, Any]
+    region: str
+    environ: dict[str, Any]
+    body: bytes
+    headers: Mapping[str, str]
+    forward: Callable[[str | None], Response] = field(repr=False)
+
+    @property
+    def model(self) -> OperationModel:
+        """The operation's botocore model."""
+        return get_service_model(self.service).operation_model(self.operation)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The Authorization header of Signature Version 4, taken apart."""
+
+    access_key_id: str
+    date: str
+    region: str
+    service: str
+    signed_headers: tuple[str, ...]
+    signature: str
+
+
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256\s+Credential=([^/\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request,"
+    r"\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})"
+)
+
+
+def read_scope(environ: Mapping[str, Any]) -> Scope | None:
+    """The credential scope a request was signed for; None when it carries no Signature Version 4 header."""
+    match = _AUTHORIZATION.fullmatch(environ.get("HTTP_AUTHORIZATION", "").strip())
+    if match is None:
+        return None
+    key, date, region, service, headers, signature = match.groups()
+    return Scope(key, date, region, service, tuple(headers.split(";")), signature)
+
+
+def read_body(environ: Mapping[str, Any]) -> bytes:
+    """The whole request body; an AwsError when it is larger than the sandbox takes."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > _BODY_LIMIT:
+        raise AwsError("EntityTooLarge", f"The sandbox takes bodies of up to {_BODY_LIMIT} bytes", 400)
+    if length:
+        return bytes(environ["wsgi.input"].read(length))
+    if environ.get("wsgi.input_terminated"):
+        return bytes(environ["wsgi.input"].read(_BODY_LIMIT))
+    return b""
+
+
+def with_body(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    """A copy of the environ whose body can be read again."""
+    fresh = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    fresh.pop("werkzeug.request", None)
+    return fresh
+
+
+def service_of(scope: Scope, path: str) -> str | None:
+    """The sandbox's name of the service a request is for; None when it is not one it knows."""
+    if scope.service == "sagemaker" and re.fullmatch(r"/endpoints/[^/]+/.*", path):
+        return "sagemaker-runtime"
+    return scope.service if scope.service in SERVICES else None
+
+
+def read_operation(service: str, environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, Any]]:
+    """The operation's name and its parameters.
+
+    Raises:
+        AwsError: ``UnknownOperationException`` when the service has no such operation, ``SerializationException``
+            when its parameters cannot be read.
+    """
+    model = get_service_model(service)
+    request: Request = BackendRequest(with_body(environ, body))
+    name, uri_params = _operation_name(service, request, body)
+    if name not in model.operation_names:
+        raise AwsError("UnknownOperationException", f"{service} has no operation {name!r}")
+    parser = PROTOCOL_PARSERS[str(model.protocol)](model.operation_model(name), map_type=dict)
+    streaming = service in ("s3", "sagemaker-runtime")
+    try:
+        parsed = parser.parse(
+            {
+                "method": request.method,
+                "values": request.values,
+                "headers": request.headers,
+                "body": b"" if streaming else body,
+                "url_path": request.path,
+                "url_params": uri_params,
+            }
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AwsError("SerializationException", f"The parameters of {name} cannot be read: {error}") from None
+    return name, {**uri_params, **(parsed or {})}
+
+
+def _operation_name(service: str, request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
+    protocol = str(get_service_model(service).protocol)
+    if protocol == "json":
+        return request.headers.get("X-Amz-Target", "").rpartition(".")[2], {}
+    if protocol == "query":
+        form = dict(parse_qsl(body.decode("utf-8", "replace"))) or dict(parse_qsl(request.query_string.decode()))
+        return form.get("Action", ""), {}
+    try:
+        operation, uri_params = get_service_router(service).match(request)
+    except (NotFound, NotImplementedError):
+        return f"{request.method} {request.path}", {}
+    return operation.name, dict(uri_params)
+
+
+def unchunk(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """An S3 request's payload without the ``aws-chunked`` framing that SDKs may put around it."""
+    if "aws-chunked" not in headers.get("Content-Encoding", ""):
+        return body
+    stream, parts = io.BytesIO(body), []
+    while size := int(stream.readline().split(b";")[0].strip() or b"0", 16):
+        parts.append(stream.read(size))
+        stream.readline()
+    return b"".join(parts)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return round(value.timestamp(), 3)
+    raise TypeError(f"{value!r} has no JSON form")
+
+
+def json_response(result: Mapping[str, Any] | None, status: int = 200) -> Response:
+    """An answer of a JSON 1.1 service; times become seconds since the epoch, as those services send them."""
+    body = json.dumps(dict(result or {}), default=_plain).encode()
+    return Response(status, body, (("Content-Type", "application/x-amz-json-1.1"),))
+
+
+def error_response(service: str, error: AwsError, method: str = "POST") -> Response:
+    """The error as the service's own clients expect to find it."""
+    request_id = str(uuid4())
+    ids = (("x-amzn-RequestId", request_id),)
+    if service == "s3":
+        if method == "HEAD":
+            return Response(error.status, b"", (*ids, ("Content-Type", "application/xml")))
+        text = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+            f"<RequestId>{request_id}</RequestId></Error>"
+        )
+        return Response(error.status, text.encode(), (*ids, ("Content-Type", "application/xml")))
+    if service in ("sts", "iam", "cloudformation"):
+        text = (
+            "<ErrorResponse><Error><Type>Sender</Type>"
+            f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+        return Response(error.status, text.encode(), (*ids, ("Content-Type", "text/xml")))
+    if service == "sagemaker-runtime":
+        body = json.dumps({"message": error.message, "Message": error.message, **error.extra}).encode()
+        kind = (("x-amzn-ErrorType", error.code), ("Content-Type", "application/json"))
+        return Response(error.status, body, (*ids, *kind))
+    body = json.dumps({"__type": error.code, "message": error.message, **error.extra}).encode()
+    return Response(error.status, body, (*ids, ("Content-Type", "application/x-amz-json-1.1")))
+
+
+def check_shape(call: Call) -> None:
+    """Refuse parameters outside the lengths, patterns, ranges and enumerations of the operation's model.
+
+    Raises:
+        AwsError: ``ValidationException`` (``ValidationError`` from the query services, ``InvalidParameterException``
+            from ECR) in AWS's wording, naming the value and the constraint.
+    """
+    shape = call.model.input_shape
+    if shape is None or call.service in ("s3", "sagemaker-runtime"):
+        return
+    fault = next(iter(_faults(shape, call.params, "")), None)
+    if fault is None:
+        return
+    text = f"1 validation error detected: {fault}"
+    if call.service == "ecr":
+        raise AwsError("InvalidParameterException", fault_of_ecr(fault))
+    raise AwsError("ValidationError" if call.model.service_model.protocol == "query" else "ValidationException", text)
+
+
+def fault_of_ecr(fault: str) -> str:
+    """A fault in ECR's own wording."""
+    return re.sub(
+        r"Value '(.*)' at '(.*)' failed to satisfy constraint: (.*)",
+        r"Invalid parameter at '\2' failed to satisfy constraint: '\3'",
+        fault,
+        flags=re.DOTALL,
+    )
+
+
+def _faults(shape: Shape, value: Any, path: str) -> Iterable[str]:
+    if value is None:
+        return
+    if isinstance(shape, StructureShape):
+        for name in shape.required_members:
+            if not isinstance(value, Mapping) or value.get(name) is None:
+                yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
+        for name, member in shape.members.items():
+            if isinstance(value, Mapping) and name in value:
+                yield from _faults(member, value[name], _join(path, name))
+    elif isinstance(shape, ListShape) and isinstance(value, list):
+        yield from _length(shape, value, path)
+        for index, item in enumerate(value):
+            yield from _faults(shape.member, item, f"{path}.{index + 1}.member")
+    elif isinstance(shape, MapShape) and isinstance(value, Mapping):
+        yield from _length(shape, value, path)
+        for key, item in value.items():
+            yield from _faults(shape.value, item, f"{path}.{key}")
+    elif isinstance(value, str):
+        yield from _length(shape, value, path)
+        yield from _pattern(shape, value, path)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield from _range(shape, value, path)
+
+
+def _join(path: str, name: str) -> str:
+    member = name[:1].lower() + name[1:]
+    return f"{path}.{member}" if path else member
+
+
+def _says(value: Any, path: str, constraint: str) -> str:
+    return f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
+
+
+def _length(shape: Shape, value: Any, path: str) -> Iterable[str]:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if high is not None and len(value) > high:
+        yield _says(value, path, f"have length less than or equal to {high}")
+    if low is not None and len(value) < low:
+        yield _says(value, path, f"have length greater than or equal to {low}")
+
+
+def _range(shape: Shape, value: float, path: str) -> Iterable[str]:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if high is not None and value > high:
+        yield _says(value, path, f"have value less than or equal to {high}")
+    if low is not None and value < low:
+        yield _says(value, path, f"have value greater than or equal to {low}")
+
+
+def _pattern(shape: Shape, value: str, path: str) -> Iterable[str]:
+    choices = shape.metadata.get("enum")
+    if choices and value not in choices:
+        yield _says(value, path, f"satisfy enum value set: [{', '.join(choices)}]")
+    pattern = shape.metadata.get("pattern")
+    compiled = _compile(pattern) if pattern else None
+    if compiled is not None and not compiled.fullmatch(value):
+        yield _says(value, path, f"satisfy regular expression pattern: {pattern}")
+
+
+@cache
+def _compile(pattern: str) -> re.Pattern[str] | None:
+    """The pattern as Python reads it; None for the few that use what only Java's dialect has."""
+    try:
+        return re.compile(_java(pattern))
+    except re.error:
+        return None
+
+
+def _java(pattern: str) -> str:
+    for java, python in {
+        r"\p{L}": r"\w",
+        r"\p{Z}": r"\s",
+        r"\p{N}": r"\d",
+        r"\p{Alnum}": "a-zA-Z0-9",
+        r"\p{ASCII}": r"\x00-\x7f",
+    }.items():
+        pattern = pattern.replace(java, python)
+    return pattern

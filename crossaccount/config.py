@@ -1,7 +1,7 @@
-"""What a reviewed YAML file says about sharing: read at this one edge into a frozen `Sharing`, or refused in full.
+"""The reviewed YAML file that says what is shared with whom, read at this one edge into a frozen `Sharing`.
 
-Not a place that asks AWS anything: it checks what a file can be checked for, and every fault is reported at once with
-its key, its line and the way out.
+Not a place that asks AWS anything: it checks what a file alone can be checked for, and reports every fault at
+once, each with its key, its line and the way out.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, TypeVar
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -29,6 +28,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from yaml import MarkedYAMLError, SafeLoader
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
 from crossaccount.errors import ConfigError, Fault, InputError
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Consumer", "Endpoint", "Producer", "Sharing", "Smoke", "consumer", "load", "parse"]
 
 _MAX_BYTES = 1_000_000
-_MAX_NODES = 20_000  # of the file with every alias expanded: this is where an alias bomb ends
+_MAX_NODES = 20_000  # of the file, and again with every alias expanded: there an alias bomb ends
 _MAX_DEPTH = 64
 _MAX_SHOWN = 80
 
@@ -46,7 +48,7 @@ _V = TypeVar("_V")
 _Path = tuple[str | int, ...]
 
 
-# The values of single keys. Each function takes what YAML held, returns what the model keeps, or raises a sentence.
+# Single keys: each function takes what YAML held and returns what the model keeps, or raises a sentence.
 
 
 def _bad(sentence: str) -> PydanticCustomError:
@@ -54,7 +56,7 @@ def _bad(sentence: str) -> PydanticCustomError:
 
 
 def _shown(value: object) -> str:
-    """The value as a person may read it in a message: quoted, escaped, and never longer than 80 characters."""
+    """Quote and escape the value for a message, in at most 80 characters."""
     text = repr(value[: _MAX_SHOWN + 1]) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
@@ -64,7 +66,7 @@ def _kind(value: object) -> str:
         case None:
             return "empty"
         case bool():
-            return "true or false"
+            return "a true-or-false value"
         case int() | float():
             return "a number"
         case str():
@@ -85,13 +87,6 @@ def _text(value: object, example: str) -> str:
             f'{_shown(value)} is {_kind(value)}, but text is needed. Put it in quotes: "{_shown(value)}".'
         )
     raise _bad(f"{_shown(value)} is {_kind(value)}, but text is needed. Write for example {example}.")
-
-
-def _one_of(value: object, allowed: tuple[str, ...]) -> object:
-    if isinstance(value, str) and value in allowed:
-        return value
-    choice = " or ".join(allowed)
-    raise _bad(f"{_shown(value)} is not known here.{_did_you_mean(value, allowed)} Write {choice}.")
 
 
 def _did_you_mean(value: object, known: tuple[str, ...]) -> str:
@@ -130,7 +125,8 @@ def _entity_name(value: object, what: str, longest: int, example: str) -> str:
         )
     if not _ENTITY_NAME.fullmatch(text):
         raise _bad(
-            f"{_shown(text)} cannot name a {what}. Use letters, digits and inner hyphens only, for example {example}."
+            f"{_shown(text)} cannot name a {what}. "
+            f"Use letters, digits and inner hyphens only, for example {example}."
         )
     if len(text) > longest:
         raise _bad(
@@ -144,7 +140,7 @@ def _group_name(value: object) -> str:
 
 
 def _endpoint_name(value: object) -> str:
-    # SageMaker's own limit is 63; the rest of it belongs to the "-v<version>" of models and endpoint configurations.
+    # SageMaker's own limit is 63; the rest belongs to the "-v<version>" of models and endpoint configs.
     return _entity_name(value, "endpoint", 50, "decision-trees-staging")
 
 
@@ -166,9 +162,10 @@ def _region(value: object) -> str:
     text = _text(value, "us-east-1")
     if text in _regions():
         return text
+    near = _did_you_mean(text, tuple(_regions()))
     raise _bad(
-        f"{_shown(text)} is not an AWS region that the installed botocore knows.{_did_you_mean(text, tuple(_regions()))}"
-        f" Write the region of the model package group, for example us-east-1; for a newer region, upgrade botocore."
+        f"{_shown(text)} is not a region that the installed botocore knows.{near} "
+        f"Write the region of the model package group, as in us-east-1. For a newer region, upgrade botocore."
     )
 
 
@@ -183,8 +180,10 @@ def _role(value: object) -> str:
         return text
     if session := _SESSION.fullmatch(text):
         partition, account, name = session.groups()
-        way_out = f"Write the role's own ARN: arn:{partition}:iam::{account}:role/{name} (with its path, if it has one)."
-        raise _bad(f"{_shown(text)} is one session of a role. {way_out}")
+        raise _bad(
+            f"{_shown(text)} is one session of a role. Write the role's own ARN: "
+            f"arn:{partition}:iam::{account}:role/{name} (with its path, if it has one)."
+        )
     if text.startswith("arn:"):
         raise _bad(f"{_shown(text)} is not the ARN of one IAM role. Write it as {example}.")
     raise _bad(f"{_shown(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
@@ -205,8 +204,8 @@ def _profile(value: object) -> str:
     if text == text.strip() and text.isprintable() and not re.search(r"[\[\]]", text):
         return text
     raise _bad(
-        f"{_shown(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, without "
-        f'"profile", or delete the key to use the ambient credentials.'
+        f"{_shown(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, "
+        f'without "profile", or delete the key to use the ambient credentials.'
     )
 
 
@@ -233,16 +232,16 @@ def _releases(value: object) -> str:
     bucket, slash, prefix = text.removeprefix("s3://").partition("/")
     if not _legal_bucket(bucket):
         raise _bad(
-            f"{_shown(text)} names the bucket {_shown(bucket)}, which S3 does not allow. Write a bucket of 3 to 63 "
-            f"lower-case letters, digits, dots and hyphens, as in {example}."
+            f"{_shown(text)} names the bucket {_shown(bucket)}, which S3 does not allow. "
+            f"Write a bucket of 3 to 63 lower-case letters, digits, dots and hyphens, as in {example}."
         )
     if not slash or not text.endswith("/"):
         raise _bad(f'{_shown(text)} does not end in "/", so it is no prefix. Write {_shown(text + "/")}.')
-    # The prefix becomes part of a policy's Resource: a wildcard or a variable in it would open more than it says.
+    # The prefix becomes part of a policy's Resource: a wildcard in it would open more than it says.
     if len(prefix) > 800 or not re.fullmatch(r"[A-Za-z0-9!_.'()=/-]*", prefix):
         raise _bad(
-            f"{_shown(text)} holds a character that is not safe in a grant. Use at most 800 letters, digits and "
-            f"! - _ . ' ( ) = in the prefix, as in {example}."
+            f"{_shown(text)} is too long or holds a character that is not safe in a grant. "
+            f"Use at most 800 letters, digits and ! - _ . ' ( ) = in the prefix, as in {example}."
         )
     if prefix and any(part in ("", ".", "..") for part in prefix[:-1].split("/")):
         raise _bad(
@@ -273,7 +272,10 @@ def _versions(value: object) -> object:
 
 
 def _preset(value: object) -> object:
-    return _one_of(value, ("least-privilege", "aws-docs"))
+    presets = ("least-privilege", "aws-docs")
+    if value in presets:
+        return value
+    raise _bad(f"{_shown(value)} is no preset.{_did_you_mean(value, presets)} Write {' or '.join(presets)}.")
 
 
 def _consumer_name(value: object) -> str:
@@ -331,8 +333,8 @@ def _mime_type(value: object) -> str:
 def _body(value: object) -> str:
     if isinstance(value, list | tuple | Mapping):
         raise _bad(
-            f"{_shown(value)} is {_kind(value)}, but a body is sent as it stands. Write it as text in single quotes, "
-            f"for example '[[5.1, 3.5, 1.4, 0.2]]'."
+            f"{_shown(value)} is {_kind(value)}, but a body is sent as it stands. "
+            f"Write it as text in single quotes, for example '[[5.1, 3.5, 1.4, 0.2]]'."
         )
     return _text(value, '"5.1,3.5,1.4,0.2"')
 
@@ -367,67 +369,48 @@ _MimeType = Annotated[str, BeforeValidator(_mime_type)]
 class Smoke(_Model):
     """One question that a fresh endpoint is asked, and the answer that proves it right.
 
-    `expect` is any JSON value; it is compared with the decoded answer. `accept` is the content type asked for.
+    `expect` is a JSON value, to be compared with the decoded answer; `accept` is the content type asked for.
     """
 
-    content_type: Annotated[_MimeType, Field(description="content type of the body", examples=["text/csv"])]
-    body: Annotated[
-        str,
-        BeforeValidator(_body),
-        Field(description="text sent to the endpoint as it stands", examples=['"5.1,3.5,1.4,0.2"']),
-    ]
-    expect: Annotated[
-        JsonValue, Field(description="the answer that the model must give, as a JSON value", examples=["[0]"])
-    ]
-    accept: Annotated[
-        _MimeType, Field(description="content type of the answer", examples=["application/json"])
-    ] = "application/json"
+    content_type: _MimeType = Field(description="content type of the body", examples=["text/csv"])
+    body: Annotated[str, BeforeValidator(_body)] = Field(
+        description="text sent to the endpoint as it stands", examples=['"5.1,3.5,1.4,0.2"']
+    )
+    expect: JsonValue = Field(description="the answer the model must give, a JSON value", examples=["[0]"])
+    accept: _MimeType = Field(default="application/json", description="content type of the answer")
 
 
 class Endpoint(_Model):
-    """Name and capacity of a consumer's endpoint. The name leaves room for "-v<version>" within SageMaker's 63."""
+    """Name and capacity of an endpoint; the name leaves room for "-v<version>" within SageMaker's 63."""
 
-    name: Annotated[
-        str,
-        BeforeValidator(_endpoint_name),
-        Field(description="name of the endpoint", examples=["decision-trees-staging"]),
-    ]
-    instance_type: Annotated[
-        str,
-        BeforeValidator(_instance_type),
-        Field(description="instance type that serves the model", examples=["ml.m5.large"]),
-    ]
-    instance_count: Annotated[
-        int, BeforeValidator(_instance_count), Field(description="number of instances", examples=["1"])
-    ] = 1
+    name: Annotated[str, BeforeValidator(_endpoint_name)] = Field(
+        description="name of the endpoint", examples=["decision-trees-staging"]
+    )
+    instance_type: Annotated[str, BeforeValidator(_instance_type)] = Field(
+        description="instance type that serves the model", examples=["ml.m5.large"]
+    )
+    instance_count: Annotated[int, BeforeValidator(_instance_count)] = Field(
+        default=1, description="number of instances"
+    )
 
 
 class Producer(_Model):
-    """The account that owns the models. Without `role`, the profile's or ambient credentials are used as they are."""
+    """The account that owns the models.
 
-    account: Annotated[
-        _Account,
-        Field(description="12-digit id of the account that owns the models", examples=['"111122223333"']),
-    ]
-    role: Annotated[
-        _RoleArn | None,
-        Field(
-            description="ARN of the role to assume in the producer's account",
-            examples=["arn:aws:iam::111122223333:role/crossaccount-producer"],
-        ),
-    ] = None
-    external_id: Annotated[
-        _ExternalId | None,
-        Field(description="external id that the role's trust asks for", examples=["team-churn"]),
-    ] = None
-    profile: Annotated[
-        _Profile | None, Field(description="AWS profile to start from", examples=["producer"])
-    ] = None
-    releases: Annotated[
-        str,
-        BeforeValidator(_releases),
-        Field(description="S3 prefix where releases are published", examples=["s3://BUCKET/releases/"]),
-    ]
+    Without `role`, the credentials of `profile` (or else the ambient ones) act in it as they are.
+    """
+
+    account: _Account = Field(
+        description="12-digit id of the account that owns the models", examples=['"111122223333"']
+    )
+    role: _RoleArn | None = Field(default=None, description="ARN of the role to assume in this account")
+    external_id: _ExternalId | None = Field(
+        default=None, description="external id that the trust of the role asks for"
+    )
+    profile: _Profile | None = Field(default=None, description="AWS profile to start from")
+    releases: Annotated[str, BeforeValidator(_releases)] = Field(
+        description="S3 prefix where releases are published", examples=["s3://BUCKET/releases/"]
+    )
 
     @property
     def releases_bucket(self) -> str:
@@ -441,93 +424,61 @@ class Producer(_Model):
 
 
 class Consumer(_Model):
-    """One account that is given the models, the role that deploys there and the endpoint that it brings up."""
+    """One account that is given the models, the role that deploys there, and the endpoint it brings up."""
 
-    account: Annotated[
-        _Account, Field(description="12-digit id of the consumer's account", examples=['"444455556666"'])
-    ]
-    role: Annotated[
-        _RoleArn,
-        Field(
-            description="ARN of the role that deploys in the consumer's account",
-            examples=["arn:aws:iam::444455556666:role/crossaccount-deployer"],
-        ),
-    ]
-    external_id: Annotated[
-        _ExternalId | None,
-        Field(description="external id that the role's trust asks for", examples=["team-churn"]),
-    ] = None
-    profile: Annotated[
-        _Profile | None, Field(description="AWS profile to start from", examples=["staging"])
-    ] = None
-    execution_role: Annotated[
-        _RoleArn,
-        Field(
-            description="ARN of the role that SageMaker runs the model with, in the consumer's account",
-            examples=["arn:aws:iam::444455556666:role/crossaccount-execution"],
-        ),
-    ]
-    endpoint: Annotated[
-        Endpoint,
-        Field(
-            description="name and capacity of the endpoint",
-            examples=["{name: decision-trees-staging, instance_type: ml.m5.large, instance_count: 1}"],
-        ),
-    ]
-    smoke: Annotated[
-        tuple[Smoke, ...],
-        Field(
-            description="list of questions with their expected answers",
-            examples=['[{content_type: text/csv, body: "5.1,3.5,1.4,0.2", expect: [0]}]'],
-        ),
-    ] = ()
+    account: _Account = Field(
+        description="12-digit id of the account that deploys the models", examples=['"444455556666"']
+    )
+    role: _RoleArn = Field(
+        description="ARN of the role that deploys, in the consumer's account",
+        examples=["arn:aws:iam::444455556666:role/crossaccount-deployer"],
+    )
+    external_id: _ExternalId | None = Field(
+        default=None, description="external id that the trust of the role asks for"
+    )
+    profile: _Profile | None = Field(default=None, description="AWS profile to start from")
+    execution_role: _RoleArn = Field(
+        description="ARN of the role that SageMaker runs the model with, in the consumer's account",
+        examples=["arn:aws:iam::444455556666:role/crossaccount-execution"],
+    )
+    endpoint: Endpoint = Field(
+        description="name and capacity of the endpoint",
+        examples=["{name: decision-trees-staging, instance_type: ml.m5.large, instance_count: 1}"],
+    )
+    smoke: tuple[Smoke, ...] = Field(default=(), description="questions with their expected answers")
 
 
 class Sharing(_Model):
     """A whole configuration: which models of which account are shared with which others, and how.
 
-    `versions` is "approved" or the version numbers; `consumers` maps a name to a consumer and cannot be changed.
+    `versions` is "approved" or the version numbers. `consumers` maps a name to a consumer and is read-only.
     """
 
-    model_package_group: Annotated[
-        str,
-        BeforeValidator(_group_name),
-        Field(description="name of the model package group", examples=["decision-trees-sample"]),
-    ]
-    region: Annotated[
-        str,
-        BeforeValidator(_region),
-        Field(
-            description="AWS region of the group, its images, its artifacts and the endpoints",
-            examples=["us-east-1"],
-        ),
-    ]
-    preset: Annotated[
-        Literal["least-privilege", "aws-docs"],
-        BeforeValidator(_preset),
-        Field(description="which grants are made", examples=["least-privilege"]),
-    ] = "least-privilege"
-    versions: Annotated[
-        Literal["approved"] | tuple[int, ...],
-        BeforeValidator(_versions),
-        Field(description="which versions are shared", examples=["approved"]),
-    ] = "approved"
-    producer: Annotated[
-        Producer,
-        Field(
-            description="the account that owns the models",
-            examples=['{account: "111122223333", releases: "s3://BUCKET/releases/"}'],
-        ),
-    ]
+    model_package_group: Annotated[str, BeforeValidator(_group_name)] = Field(
+        description="name of the model package group", examples=["decision-trees-sample"]
+    )
+    region: Annotated[str, BeforeValidator(_region)] = Field(
+        description="AWS region of the group, its images, its artifacts and the endpoints",
+        examples=["us-east-1"],
+    )
+    preset: Annotated[Literal["least-privilege", "aws-docs"], BeforeValidator(_preset)] = Field(
+        default="least-privilege", description="which grants are made"
+    )
+    versions: Annotated[Literal["approved"] | tuple[int, ...], BeforeValidator(_versions)] = Field(
+        default="approved", description="which versions are shared"
+    )
+    producer: Producer = Field(
+        description="the account that owns the models",
+        examples=['{account: "111122223333", releases: "s3://BUCKET/releases/"}'],
+    )
     consumers: Annotated[
         dict[Annotated[str, BeforeValidator(_consumer_name)], Consumer],
         BeforeValidator(_consumers),
         AfterValidator(_FrozenDict),
-        Field(
-            description="mapping from a name to an account that deploys the models",
-            examples=['{staging: {account: "444455556666", ...}}'],
-        ),
-    ]
+    ] = Field(
+        description="mapping from a name to an account that deploys the models",
+        examples=['{staging: {account: "444455556666", ...}}'],
+    )
 
     @property
     def partition(self) -> str:
@@ -543,7 +494,7 @@ class Sharing(_Model):
 
 
 def consumer(sharing: Sharing, name: str) -> Consumer:
-    """The consumer called `name`.
+    """Return the consumer called `name`.
 
     Raises:
         InputError: no consumer has that name; the message lists those there are.
@@ -560,8 +511,8 @@ def consumer(sharing: Sharing, name: str) -> Consumer:
 # Keys against each other. On plain data, so that it speaks even where the models already found other faults.
 
 
-def _sound(data: object, key: str, check: Any) -> str | None:
-    """The value of `key` if it is there and sound by itself; None leaves the complaint to whoever checks the key."""
+def _sound(data: object, key: str, check: Callable[[object], str]) -> str | None:
+    """Return the value of `key` where it is sound by itself; a value that is not has its own complaint."""
     if not isinstance(data, Mapping) or data.get(key) is None:
         return None
     try:
@@ -610,7 +561,8 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
         )
         if account is None or endpoint is None:
             continue
-        # CreateEndpoint takes names that differ only in case for the same name (botocore, sagemaker: EndpointName).
+        # CreateEndpoint takes names that differ only in case for the same name (botocore,
+        # sagemaker: CreateEndpointInput).
         other = seen.setdefault((account, endpoint.lower()), name)
         if other != name:
             yield (
@@ -636,8 +588,9 @@ def _role_disagreements(
         yield (
             path,
             arn,
-            f"{_shown(arn)} is in partition {partition}, but region {region} is in {wanted}, and no access crosses "
-            f"partitions. Name a role whose ARN begins with arn:{wanted}:, or correct the region.",
+            f"{_shown(arn)} is in partition {partition}, but region {region} is in {wanted}, "
+            f"and no access crosses partitions. Name a role whose ARN begins with arn:{wanted}:, "
+            f"or correct the region.",
         )
 
 
@@ -653,7 +606,7 @@ _MODELS: dict[_Path, type[BaseModel]] = {
 
 
 def _general(path: _Path) -> _Path:
-    """The path with the names that a file chooses, and list places, replaced by a star."""
+    """Replace the names that a file chooses, and places in a list, by a star."""
     return tuple(
         "*" if isinstance(part, int) or (place == 1 and path[0] == "consumers") else part
         for place, part in enumerate(path)
@@ -661,7 +614,7 @@ def _general(path: _Path) -> _Path:
 
 
 def _dotted(path: _Path) -> str:
-    """`consumers.staging.smoke[0].body`; a key that would not read well is quoted."""
+    """Write the path as in `consumers.staging.smoke[0].body`, with a key that reads badly in quotes."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -712,19 +665,24 @@ class _Unreadable(Exception):
         self.line = line
 
 
-class _Loader(yaml.SafeLoader):
-    """Composes nodes within bounds, and reads scalars as JSON and YAML 1.2 do.
+class _Loader(SafeLoader):
+    """Compose nodes within bounds, and read scalars as JSON and YAML 1.2 do.
 
-    YAML 1.1 would make an octal number of an account id that begins with 0, false of NO, and a date of 2026-01-02.
+    YAML 1.1 would make an octal number of an account id that begins with 0, false of NO, dates of texts.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
     _depth = 0
+    _nodes = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
         self._depth += 1
+        self._nodes += 1
+        line = parent.start_mark.line + 1 if parent else None
+        if self._nodes > _MAX_NODES:
+            raise _Unreadable(
+                f"holds more than {_MAX_NODES} values. Give the path of a plain configuration.", line
+            )
         if self._depth > _MAX_DEPTH:
-            line = self.peek_event().start_mark.line + 1
             raise _Unreadable(
                 f"is nested more than {_MAX_DEPTH} levels deep. Write a plain configuration.", line
             )
@@ -734,14 +692,16 @@ class _Loader(yaml.SafeLoader):
 
 
 _TAG = "tag:yaml.org,2002:"
-_EXPONENT = r"(?:[eE][-+]?[0-9]+)?"
-for _name, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
-    ("float", rf"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+){_EXPONENT}", list("-+.0123456789")),
-):
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"(?:{_pattern})\Z"), _first)
+_PATTERNS = {
+    "null": r"(~|null|Null|NULL|)\Z",
+    "bool": r"(true|True|TRUE|false|False|FALSE)\Z",
+    "int": r"[-+]?(0|[1-9][0-9]*)\Z",
+    "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z",
+}
+# Under None stand the patterns that are tried whatever the first character is.
+_Loader.yaml_implicit_resolvers = {
+    None: [(_TAG + kind, re.compile(pattern)) for kind, pattern in _PATTERNS.items()]
+}
 
 
 def _number(text: str) -> float:
@@ -751,7 +711,7 @@ def _number(text: str) -> float:
     return number
 
 
-_SCALARS = {
+_SCALARS: dict[str, Callable[[str], object]] = {
     _TAG + "str": str,
     _TAG + "int": int,
     _TAG + "float": _number,
@@ -768,7 +728,7 @@ class _Reading:
     faults: list[Fault] = field(default_factory=list)
     nodes: int = 0
 
-    def data(self, node: yaml.Node, path: _Path = ()) -> Any:
+    def data(self, node: Node, path: _Path = ()) -> Any:
         self.nodes += 1
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
@@ -776,19 +736,19 @@ class _Reading:
             raise _Unreadable(
                 "grows without bounds when its aliases (*name) are followed. Write the values out.", line
             )
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(node, MappingNode):
             self._expect_tag(node, "map", path)
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, SequenceNode):
             self._expect_tag(node, "seq", path)
             return [self.data(item, (*path, place)) for place, item in enumerate(node.value)]
         return self._scalar(node, path)
 
-    def _mapping(self, node: yaml.MappingNode, path: _Path) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, path: _Path) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, ScalarNode):
                 self._fault(
                     path, line, "", "has a list or a mapping as a key. Write a plain word before the colon."
                 )
@@ -810,7 +770,7 @@ class _Reading:
                 made[key] = self.data(value_node, here)
         return made
 
-    def _scalar(self, node: yaml.Node, path: _Path) -> Any:
+    def _scalar(self, node: Node, path: _Path) -> Any:
         text = str(node.value)
         line = self.lines[path]
         if any("\ud800" <= character <= "\udfff" for character in text):
@@ -835,7 +795,7 @@ class _Reading:
             )
             return text
 
-    def _expect_tag(self, node: yaml.Node, kind: str, path: _Path) -> None:
+    def _expect_tag(self, node: Node, kind: str, path: _Path) -> None:
         if node.tag != _TAG + kind:
             tag = str(node.tag).replace(_TAG, "!!")
             sentence = f"carries the YAML tag {_shown(tag)}, and no tags are read here. Delete the tag."
@@ -845,28 +805,23 @@ class _Reading:
         self.faults.append(Fault(_dotted(path), line, value, sentence))
 
 
-def _compose(text: str) -> yaml.Node:
-    loader = None
+def _compose(text: str) -> Node:
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-    except yaml.reader.ReaderError as error:
+        node = _Loader(text).get_single_node()
+    except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"holds the character {_shown(error.character)}, which YAML does not allow. Delete it."
+        message = f"holds the character {_shown(chr(error.character))}, which YAML does not allow. Delete it."
         raise _Unreadable(message, line) from error
-    except yaml.MarkedYAMLError as error:
+    except MarkedYAMLError as error:
         raise _Unreadable(*_not_yaml(error)) from error
     except (ValueError, OverflowError) as error:  # PyYAML on \UFFFFFFFF and on a %YAML version of 5000 digits
         raise _Unreadable("holds an escape or a number that YAML does not allow. Delete it.") from error
-    finally:
-        if loader is not None:
-            loader.dispose()
     if node is None:
         raise _Unreadable("is empty. Start from configs/example.yaml, which has every key with a comment.")
     return node
 
 
-def _not_yaml(error: yaml.MarkedYAMLError) -> tuple[str, int | None]:
+def _not_yaml(error: MarkedYAMLError) -> tuple[str, int | None]:
     mark = error.problem_mark or error.context_mark
     problem = (error.problem or error.context or "unknown problem")[:200]
     if "'\\t'" in problem:
@@ -897,17 +852,17 @@ def _read(path: str | os.PathLike[str]) -> str:
     if len(content) > _MAX_BYTES:
         raise _Unreadable("is larger than 1 MB, which no configuration is. Give the path of the right file.")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")  # a byte order mark is skipped by YAML itself
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _Unreadable("is not UTF-8 text. Save it again with the encoding UTF-8.", line) from error
 
 
 def load(path: str | os.PathLike[str]) -> Sharing:
-    """The configuration that the YAML file at `path` holds.
+    """Read the YAML file at `path`.
 
     Raises:
-        ConfigError: the file cannot be read, is not YAML, or says what cannot be; every fault with key, line, way out.
+        ConfigError: the file cannot be read, is not YAML, or says what cannot be; with every fault at once.
     """
     source = str(os.fspath(path))
     try:
@@ -918,7 +873,7 @@ def load(path: str | os.PathLike[str]) -> Sharing:
 
 
 def parse(text: str, source: str = "config") -> Sharing:
-    """The configuration that the YAML `text` holds; `source` names it in messages.
+    """Read YAML text; `source` names it in messages.
 
     Raises:
         ConfigError: as for `load`.
@@ -928,8 +883,8 @@ def parse(text: str, source: str = "config") -> Sharing:
         data = reading.data(_compose(text))
         if not isinstance(data, dict):
             raise _Unreadable(
-                f"holds {'nothing' if data is None else _kind(data)}, but a configuration is a mapping that begins with "
-                f"model_package_group, region, producer and consumers. Start from configs/example.yaml.",
+                f"is {_kind(data)}, but a configuration is a mapping that begins with model_package_group, "
+                f"region, producer and consumers. Start from configs/example.yaml.",
                 reading.lines[()],
             )
     except _Unreadable as unreadable:
@@ -959,7 +914,7 @@ def _cut(value: object) -> str:
 
 
 def _line(lines: Mapping[_Path, int], path: _Path) -> int | None:
-    """The line of the key, or of the nearest mapping around a key that is not there."""
+    """Find the line of the key, or of the nearest mapping around a key that is not there."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path)

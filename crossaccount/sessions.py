@@ -8,6 +8,9 @@ Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (rol
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import boto3
@@ -28,6 +31,8 @@ from crossaccount.refusals import Attempt, classify
 if TYPE_CHECKING:
     from crossaccount.config import Consumer, Sharing
 
+_Asked = tuple[str | None, str | None, str | None, str, str]
+_KEPT: ContextVar[dict[_Asked, boto3.Session] | None] = ContextVar("kept sessions", default=None)
 SESSION_NAME = "crossaccount-model-deployment"
 _SESSION_SECONDS = 3600  # role chaining allows no more, and credentials refresh themselves
 
@@ -59,6 +64,29 @@ def consumer_session(sharing: Sharing, name: str, consumer: Consumer) -> boto3.S
 
 
 def _session(
+    key: str, profile: str | None, role: str | None, external_id: str | None, account: str, region: str
+) -> boto3.Session:
+    kept = _KEPT.get()
+    asked = (profile, role, external_id, account, region)
+    if kept is not None and asked in kept:
+        return kept[asked]
+    made = _made(key, *asked)
+    if kept is not None:
+        kept[asked] = made
+    return made
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Within this, a session that was made once is used again: a run assumes each role once."""
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def _made(
     key: str, profile: str | None, role: str | None, external_id: str | None, account: str, region: str
 ) -> boto3.Session:
     source = _source(key, profile, region)

@@ -222,7 +222,7 @@ class Containers:
 
 
 def _end(process: ForkServerProcess, line: Connection) -> None:
-    line.close()  # alone enough for a healthy process, and all there is when its fork server has been killed
+    line.close()
     with _PROCESSES:
         if process.pid is None:
             return
@@ -231,6 +231,8 @@ def _end(process: ForkServerProcess, line: Connection) -> None:
                 push()
             process.join(_GRACE_SECONDS)
         if process.exitcode is not None:
+            # This also closes the pipe by which the process knows of us, and so ends it even when the fork server
+            # was killed: then every process counts as ended here, and none was signalled above.
             process.close()
 
 

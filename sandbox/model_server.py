@@ -63,15 +63,17 @@ def serve(archive: bytes, line: Connection) -> None:
 
     Args:
         archive: the bytes of a model.tar.gz.
-        line: the pipe to the parent. The port goes through it, once; when the parent closes it, we end.
+        line: the pipe to the parent. The port goes through it, once; its end tells the parent of ours.
     """
     _take_signals()
     # The parent may have promised somebody that its standard output holds one line of JSON and nothing else.
     os.dup2(2, 1)
-    _in_background(_end_with_parent, line)
+    _in_background(_end_with_parent)
     with ModelServer() as server:
+        line.send(
+            server.server_port
+        )  # first, so that a model that ends the process has at least been started
         _in_background(server.load, archive)
-        line.send(server.server_port)
         server.serve_forever()
 
 
@@ -85,10 +87,10 @@ def _in_background(target: Callable[..., None], *arguments: object) -> None:
     threading.Thread(target=target, args=arguments, daemon=True).start()
 
 
-def _end_with_parent(line: Connection) -> None:
+def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel, line])  # nothing is ever sent our way: either one wakes us by closing
+        wait([parent.sentinel])  # a pipe that the system closes, however the parent ends
     os._exit(0)
 
 

@@ -61,7 +61,8 @@ def member(archive: bytes, name: str) -> bytes:
 
 
 def recorded(version: int) -> list[dict[str, Any]]:
-    return json.loads(member(train(version).samples, "samples.json"))
+    samples: list[dict[str, Any]] = json.loads(member(train(version).samples, "samples.json"))
+    return samples
 
 
 def asked(container: Container, sample: dict[str, Any]) -> Answer:
@@ -134,6 +135,7 @@ def test_training_a_version_again_gives_the_same_bytes_in_another_process() -> N
     here = train(2)
     assert there.decode().strip() == sha256(here.archive + here.samples).hexdigest()
     assert train(2) == here
+    assert here.archive[4:8] == here.samples[4:8] == bytes(4)  # gzip's time of making
 
 
 def test_versions_differ_in_bytes_and_metadata() -> None:
@@ -557,7 +559,7 @@ def test_stopping_all_stops_those_that_are_just_starting() -> None:
 
 PROGRAM = """
 import base64, json, os, signal, socket, sys, time
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from sandbox import containers
 
 archive = base64.b64decode(sys.argv[1])
@@ -626,6 +628,7 @@ def test_an_interrupt_for_the_whole_group_is_left_to_the_parent() -> None:
     facts, stderr = finished("""
 signal.signal(signal.SIGINT, lambda *_: None)
 containers.warm()
+time.sleep(0.3)
 os.killpg(0, signal.SIGINT)
 one = running()
 os.killpg(0, signal.SIGINT)
@@ -639,6 +642,7 @@ one.stop()
 
 def test_a_termination_reaches_the_process_of_a_parent_that_blocks_it() -> None:
     facts, _ = finished("""
+resource_tracker.ensure_running()
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 one = running()
 os.kill(one.pid, signal.SIGTERM)

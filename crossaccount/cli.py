@@ -1,0 +1,212 @@
+"""The ``crossaccount`` command: reads arguments, shows plans, asks before it changes anything, starts the flows.
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 bad input, 3 refused by AWS. With ``--json`` stdout carries one object
+and nothing else; logs go to stderr. Not here: any step of the work. Prefect is imported only by the commands that run a
+flow, and only once their input holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, is_dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount import config
+from crossaccount.errors import ConfigError, CrossAccountError, Failed, InputError, PlanRefused, Refused
+
+ROOT = Path(__file__).resolve().parents[1]
+_SERVER_START_SECONDS = "120"  # Prefect's own 20 s are too short for a first start, which migrates a new database
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and end the process with its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        result = options.run(options)
+    except CrossAccountError as error:
+        _end(options, error)
+    except ClientError as error:
+        _end(options, Failed(f"AWS refused {error.operation_name}: {error}"))
+    except BotoCoreError as error:
+        _end(options, Failed(f"AWS cannot be asked: {error}"))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    if options.json and result is not None:
+        print(json.dumps({"ok": True, **result}))  # noqa: T201 - the command's result
+    raise SystemExit(0)
+
+
+def _end(options: argparse.Namespace, error: CrossAccountError) -> NoReturn:
+    if options.json:
+        print(json.dumps({"ok": False, "exit_code": error.exit_code, "error": _error_json(error)}))  # noqa: T201
+    else:
+        _say(f"error: {error}")
+    raise SystemExit(error.exit_code)
+
+
+def _error_json(error: CrossAccountError) -> dict[str, Any]:
+    known: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)}
+    if isinstance(error, Refused):
+        known["refusal"] = asdict(error.refusal)
+    if isinstance(error, ConfigError):
+        known["faults"] = [asdict(fault) for fault in error.faults]
+    if isinstance(error, PlanRefused):
+        known["reasons"] = list(error.reasons)
+    return known
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - for a person, beside the result
+
+
+def _out(options: argparse.Namespace, text: str) -> None:
+    if not options.json:
+        print(text)  # noqa: T201 - the command's result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="crossaccount", description="Share SageMaker model versions across AWS accounts.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], Any], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
+        added.set_defaults(run=run)
+        return added
+
+    def takes_config(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added.add_argument("config", type=Path, metavar="CONFIG", help="a reviewed YAML file, see configs/example.yaml")
+        return added
+
+    sandbox = command("sandbox", _sandbox, "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C.")
+    sandbox.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
+    sandbox.add_argument("--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating")
+    sandbox.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
+
+    takes_config(command("plan", _plan, "Show what share would change. Changes nothing."))
+
+    share = takes_config(command("share", _share, "Grant what the config says, and publish a Release of every version."))
+    share.add_argument("--yes", action="store_true", help="do not ask")
+
+    deploy = takes_config(command("deploy", _deploy, "Deploy a shared version in a consumer's account and prove it."))
+    deploy.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    deploy.add_argument("--version", type=_version, metavar="N", help="a version; the newest approved one by default")
+    deploy.add_argument("--keep", action="store_true", help="leave the endpoint in service")
+
+    revoke = takes_config(command("revoke", _revoke, "Take a consumer's access back. Changes what is ours alone."))
+    revoke.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    revoke.add_argument("--yes", action="store_true", help="do not ask")
+
+    command("demo", _demo, "Tell the whole story against a sandbox of its own.")
+    return parser
+
+
+def _version(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 999_999_999:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a version: give its number, for example 2")
+    return int(text)
+
+
+def _sandbox(options: argparse.Namespace) -> None:
+    _need_sandbox()
+    arguments = ["--templates", str(ROOT / "deployments" / "iam"), "--config", str(ROOT / "configs" / "sandbox.yaml")]
+    arguments += ["--port", str(options.port), "--endpoint-seconds", str(options.endpoint_seconds)]
+    arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
+    # In place of this process: inference processes look at their parent's main module, which must be a light one.
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606 - no shell, our own module
+
+
+def _need_sandbox() -> None:
+    if find_spec("moto") is None or find_spec("sklearn") is None:
+        raise InputError("The sandbox is not installed. Install it: pip install 'crossaccount-model-deployment[sandbox]'")
+
+
+def _plan(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import plan, sharing_plan
+
+    sharing = config.load(options.config)
+    found = sharing_plan.share_plan(sharing)
+    _out(options, plan.render_text(found, colour=sys.stdout.isatty()))
+    return plan.to_json(found)
+
+
+def _share(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import sharing_plan
+
+    sharing = config.load(options.config)
+    _agree(options, "share", lambda: sharing_plan.share_plan(sharing))
+    _prepare_prefect()
+    from flows.producer import share_models
+
+    shared = share_models(str(options.config))
+    _out(options, shared.table())
+    return shared.to_json()
+
+
+def _revoke(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import sharing_plan
+
+    sharing = config.load(options.config)
+    config.consumer(sharing, options.consumer)
+    _agree(options, "revoke", lambda: sharing_plan.revoke_plan(sharing, options.consumer))
+    _prepare_prefect()
+    from flows.producer import revoke_access
+
+    revoked = revoke_access(str(options.config), options.consumer)
+    _out(options, revoked.summary())
+    return revoked.to_json()
+
+
+def _deploy(options: argparse.Namespace) -> dict[str, Any]:
+    sharing = config.load(options.config)
+    config.consumer(sharing, options.consumer)
+    _prepare_prefect()
+    from flows.consumer import deploy_model
+
+    deployment = deploy_model(str(options.config), options.consumer, options.version, options.keep)
+    _out(options, deployment.table())
+    return deployment.to_json()
+
+
+def _demo(options: argparse.Namespace) -> dict[str, Any]:
+    _need_sandbox()
+    from crossaccount import demo
+
+    return demo.tell(options.json)
+
+
+def _agree(options: argparse.Namespace, verb: str, make: Callable[[], Any]) -> None:
+    """Show the plan and ask; nothing to ask when there is nothing to do, or when --yes was given."""
+    from crossaccount import plan
+
+    if options.yes:
+        return
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(f"{verb} changes policies, and there is no terminal to ask on. Look at the plan, then add --yes.")
+    found = make()
+    print(plan.render_text(found, colour=True))  # noqa: T201 - a person is asked about it
+    if found.writes and input(f"{verb}: make these changes? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise InputError("Nothing was changed.")
+
+
+def _prepare_prefect() -> None:
+    """Have the flows run on the configured Prefect server, or say that a temporary one is started."""
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", _SERVER_START_SECONDS)
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        _say("No Prefect server is configured (PREFECT_API_URL): starting a temporary one for this run.")
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as plain data, anything else as it is."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -1,0 +1,232 @@
+"""The whole story, told against a sandbox of its own: refused, planned, shared, deployed and proved, shut again, revoked.
+
+It runs the product's own flows, on a Prefect server of its own, and stops at the first step that does not go exactly as
+told. Not a test suite: it is what a person sees first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from crossaccount import config, plan, sharing_plan
+from crossaccount.config import Sharing
+from crossaccount.errors import Door, Failed, Refused
+
+# Ends with whoever started it, even when that is killed: then this program's standard input closes.
+_TIED = """
+import os, signal, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+sys.stdin.read()
+for signum in (signal.SIGTERM, signal.SIGKILL):
+    try:
+        os.killpg(child.pid, signum)
+        child.wait(15)
+        break
+    except subprocess.TimeoutExpired:
+        pass
+    except ProcessLookupError:
+        break
+"""
+_START_SECONDS = 120
+
+
+@dataclass
+class Story:
+    """What was told so far; ``quiet`` tells it to no one but the result."""
+
+    quiet: bool
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str = "") -> None:
+        """One line to whoever watches."""
+        print(text, file=sys.stderr if self.quiet else sys.stdout, flush=True)  # noqa: T201
+
+    def tell(self, title: str, outcome: str, detail: str = "") -> None:
+        """One step that went as it should."""
+        self.steps.append({"step": title, "outcome": outcome})
+        self.say(f"\n[{len(self.steps)}] {title}  ({time.monotonic() - self.started:.0f} s)")
+        if detail:
+            self.say("\n".join(f"    {line}" for line in detail.splitlines()))
+        self.say(f"    -> {outcome}")
+
+
+def tell(quiet: bool = False) -> dict[str, Any]:
+    """Run the story.
+
+    Args:
+        quiet: keep stdout free, for one JSON object.
+
+    Returns:
+        The steps, each with its outcome, and the seconds the story took.
+
+    Raises:
+        Failed: at the first step that does not go as told.
+    """
+    story = Story(quiet)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossaccount-demo-")))
+        story.say("Starting an emulated AWS and a Prefect server ...")
+        server = stack.enter_context(_prefect_server(folder))
+        ready = stack.enter_context(_sandbox())
+        os.environ.update(ready["env"])
+        _wait_healthy(server)
+        _chapters(story, ready)
+    seconds = round(time.monotonic() - story.started, 1)
+    story.say(f"\nThe story went as told: {len(story.steps)} steps in {seconds} s.")
+    return {"steps": story.steps, "seconds": seconds}
+
+
+def _chapters(story: Story, ready: dict[str, Any]) -> None:
+    path = ready["config"]
+    sharing = config.load(path)
+    from flows.consumer import deploy_model
+    from flows.producer import revoke_access, share_models
+
+    def deploy() -> Any:
+        return deploy_model(path, "staging", None, False)
+
+    _refused(story, "Before sharing, the consumer is refused", deploy, Door.REGISTRY)
+    found = sharing_plan.share_plan(sharing)
+    story.tell("The plan", f"{found.writes} documents would change", plan.render_text(found))
+    shared = share_models(path)
+    story.tell("The share", "every policy was read back; the Releases are published", shared.table())
+    _expect(sharing_plan.share_plan(sharing).writes == 0, "A second plan has nothing left to do.")
+    deployment = deploy()
+    _expect(deployment.proof.verified, "The deployment is proved.")
+    _expect(all(one.outcome == "removed" for one in deployment.removals), "Everything made was removed.")
+    story.tell("The deployment", "predictions equal those the producer recorded; torn down", deployment.table())
+    story.tell("The outsider, which no config names", _outsider(ready, sharing))
+    for name, door in (("registry", Door.REGISTRY), ("repository", Door.REPOSITORY), ("bucket", Door.BUCKET)):
+        _shut(ready, sharing, door)
+        _refused(story, f"With the {name} shut, the consumer is refused", deploy, door)
+        _expect(sharing_plan.share_plan(sharing).writes == 1, f"The plan opens the {name} alone.")
+        share_models(path)
+    revoke_access(path, "staging")
+    _refused(story, "Revoked, the consumer is refused again", deploy, Door.REGISTRY)
+
+
+def _refused(story: Story, title: str, deploy: Callable[[], Any], door: Door) -> None:
+    try:
+        deploy()
+    except Refused as error:
+        _expect(error.refusal.door is door, f"The {door} door is named, not the {error.refusal.door} door: {error}")
+        story.tell(title, f"refused at the {door} door of account {error.refusal.account}", str(error))
+        return
+    raise Failed(f"{title}: it was not refused.")
+
+
+def _expect(held: bool, sentence: str) -> None:
+    if not held:
+        raise Failed(f"The story did not go as told. This does not hold: {sentence}")
+
+
+def _outsider(ready: dict[str, Any], sharing: Sharing) -> str:
+    """Try every door with the outsider's administrator, who may do anything that is the outsider's to allow."""
+    group, region, owner = sharing.model_package_group, sharing.region, sharing.producer.account
+    package = f"arn:aws:sagemaker:{region}:{owner}:model-package/{group}/2"
+    admin = _admin(ready, "outsider")
+    attempts: dict[str, Callable[[], Any]] = {
+        "registry": lambda: admin("sagemaker").describe_model_package(ModelPackageName=package),
+        "repository": lambda: admin("ecr").batch_get_image(
+            registryId=owner, repositoryName=group, imageIds=[{"imageTag": "1"}]
+        ),
+        "bucket": lambda: admin("s3").list_objects_v2(Bucket=sharing.producer.releases_bucket),
+    }
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except ClientError as error:
+            _expect(error.response["Error"]["Code"].startswith("AccessDenied"), f"The {name} refuses the outsider.")
+        else:
+            raise Failed(f"The outsider was let in at the {name} door.")
+    return "refused at the registry, the repository and the bucket"
+
+
+def _admin(ready: dict[str, Any], account: str) -> Callable[[str], Any]:
+    key = ready["accounts"][account]
+    session = boto3.Session(key["access_key_id"], key["secret_access_key"], region_name=ready["region"])
+    return lambda service: session.client(service, endpoint_url=ready["endpoint_url"])
+
+
+def _shut(ready: dict[str, Any], sharing: Sharing, door: Door) -> None:
+    """Close one door behind the product's back, as someone in the producer account might."""
+    admin = _admin(ready, "producer")
+    if door is Door.REGISTRY:
+        admin("sagemaker").delete_model_package_group_policy(ModelPackageGroupName=sharing.model_package_group)
+    elif door is Door.REPOSITORY:
+        admin("ecr").delete_repository_policy(repositoryName=sharing.model_package_group)
+    else:
+        admin("s3").delete_bucket_policy(Bucket=sharing.producer.releases_bucket)
+
+
+@contextmanager
+def _tied(command: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
+    supervised = [sys.executable, "-c", _TIED, *command]
+    process = subprocess.Popen(supervised, stdin=subprocess.PIPE, text=True, **more)  # noqa: S603 - our own commands
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(60)
+
+
+@contextmanager
+def _sandbox() -> Iterator[dict[str, Any]]:
+    with _tied([sys.executable, "-m", "crossaccount", "sandbox", "--json"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise Failed("The sandbox did not start; it said why above.")
+        yield json.loads(line)
+
+
+@contextmanager
+def _prefect_server(folder: Path) -> Iterator[str]:
+    """A Prefect server with a database of its own; its API's address. This process's flows run on it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    settings = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": url,
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",  # the story tells the refusals itself
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    os.environ.update(settings)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    log = (folder / "prefect.log").open("w")
+    with log, _tied(command, stdout=log, stderr=log):
+        yield url
+
+
+def _wait_healthy(url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.25)
+    raise Failed(f"The Prefect server did not answer at {url} within {_START_SECONDS} s.")

@@ -1,0 +1,1 @@
+"""An emulated AWS that refuses what AWS would refuse."""

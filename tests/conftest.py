@@ -1,0 +1,183 @@
+"""One sandbox for the whole run, as its own process, and the means to look at it and to break it.
+
+A test that changes something puts it back: see ``Sandbox.restored``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GROUP = "decision-trees-sample"
+BUCKET = "producer-models-111111111111"
+REGION = "us-east-1"
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox: what it announced, and clients of its accounts."""
+
+    ready: dict[str, Any]
+    process: subprocess.Popen[str]
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return str(self.ready["endpoint_url"])
+
+    @property
+    def config(self) -> Path:
+        return Path(self.ready["config"])
+
+    def id(self, account: str) -> str:
+        return str(self.ready["accounts"][account]["id"])
+
+    def admin(self, account: str, service: str) -> Any:
+        """A client of the account's administrator."""
+        key = self.ready["accounts"][account]
+        if (account, service) not in self._clients:
+            self._clients[account, service] = self.client(
+                service, key["access_key_id"], key["secret_access_key"]
+            )
+        return self._clients[account, service]
+
+    def client(self, service: str, key: str, secret: str, token: str | None = None) -> Any:
+        session = boto3.session.Session(key, secret, token, region_name=REGION)
+        return session.client(service, endpoint_url=self.url)
+
+    def role(self, account: str, name: str, service: str, **assume: Any) -> Any:
+        """A client in a session of a role of the account, assumed by its administrator."""
+        arn = f"arn:aws:iam::{self.id(account)}:role/{name}"
+        given = {"ExternalId": f"sandbox-{account}", "RoleSessionName": "test", **assume}
+        key = self.admin(account, "sts").assume_role(RoleArn=arn, **given)["Credentials"]
+        return self.client(service, key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"])
+
+    def documents(self) -> dict[str, dict[str, Any] | None]:
+        """The producer's resource policies as they stand."""
+        found: dict[str, dict[str, Any] | None] = {}
+        with absent():
+            text = self.admin("producer", "s3").get_bucket_policy(Bucket=BUCKET)["Policy"]
+            found["bucket"] = json.loads(text)
+        with absent():
+            text = self.admin("producer", "ecr").get_repository_policy(repositoryName=GROUP)["policyText"]
+            found["repository"] = json.loads(text)
+        with absent():
+            answer = self.admin("producer", "sagemaker").get_model_package_group_policy(ModelPackageGroupName=GROUP)
+            found["group"] = json.loads(answer["ResourcePolicy"])
+        text = self.admin("producer", "kms").get_key_policy(KeyId=self.key)["Policy"]
+        found["key"] = json.loads(text)
+        return {kind: found.get(kind) for kind in ("bucket", "repository", "group", "key")}
+
+    @property
+    def key(self) -> str:
+        """The ARN of the key that artifacts are encrypted under."""
+        head = self.admin("producer", "s3").head_object(Bucket=BUCKET, Key=f"models/{GROUP}/2/model.tar.gz")
+        return str(head["SSEKMSKeyId"])
+
+    def put(self, kind: str, document: dict[str, Any] | None) -> None:
+        """Set, or with None remove, one of the producer's resource policies."""
+        text = json.dumps(document)
+        s3, ecr, sm = (self.admin("producer", service) for service in ("s3", "ecr", "sagemaker"))
+        with absent():
+            match kind, document:
+                case "bucket", None:
+                    s3.delete_bucket_policy(Bucket=BUCKET)
+                case "bucket", _:
+                    s3.put_bucket_policy(Bucket=BUCKET, Policy=text)
+                case "repository", None:
+                    ecr.delete_repository_policy(repositoryName=GROUP)
+                case "repository", _:
+                    ecr.set_repository_policy(repositoryName=GROUP, policyText=text)
+                case "group", None:
+                    sm.delete_model_package_group_policy(ModelPackageGroupName=GROUP)
+                case "group", _:
+                    sm.put_model_package_group_policy(ModelPackageGroupName=GROUP, ResourcePolicy=text)
+                case "key", _:
+                    self.admin("producer", "kms").put_key_policy(KeyId=self.key, PolicyName="default", Policy=text)
+
+    @contextlib.contextmanager
+    def restored(self) -> Iterator[None]:
+        """Put the producer's policies and its Releases back to what they were."""
+        before, releases = self.documents(), self.releases()
+        try:
+            yield
+        finally:
+            for kind, document in before.items():
+                self.put(kind, document)
+            for key in self.releases() - releases:
+                self.admin("producer", "s3").delete_object(Bucket=BUCKET, Key=key)
+
+    def releases(self) -> set[str]:
+        listed = self.admin("producer", "s3").list_objects_v2(Bucket=BUCKET, Prefix="releases/")
+        return {entry["Key"] for entry in listed.get("Contents", [])}
+
+    def hosted(self, account: str) -> dict[str, list[str]]:
+        """What an account hosts: the names of its endpoints, endpoint configs and models."""
+        sm = self.admin(account, "sagemaker")
+        return {
+            "endpoints": [one["EndpointName"] for one in sm.list_endpoints()["Endpoints"]],
+            "configs": [one["EndpointConfigName"] for one in sm.list_endpoint_configs()["EndpointConfigs"]],
+            "models": [one["ModelName"] for one in sm.list_models()["Models"]],
+        }
+
+    def cli(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run the product's own command against this sandbox."""
+        command = [sys.executable, "-m", "crossaccount", *arguments]
+        env = {**os.environ, **self.ready["env"]}
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, **more
+        )
+
+
+@contextlib.contextmanager
+def absent() -> Iterator[None]:
+    """Let an AWS error for something that is not there pass."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        said = error.response["Error"]
+        known = ("NoSuchBucketPolicy", "RepositoryPolicyNotFoundException")
+        if said["Code"] not in known and not said["Message"].startswith("Cannot find resource policy"):
+            raise
+
+
+def start_sandbox(*arguments: str) -> Sandbox:
+    """Start a sandbox as its own process and read what it announces."""
+    command = [sys.executable, "-m", "crossaccount", "sandbox", "--json", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, "the sandbox did not come up"
+    return Sandbox(json.loads(line), process)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    running = start_sandbox("--endpoint-seconds", "0.2")
+    yield running
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def aws(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox, with this process's AWS environment pointed at it; what a test changes is put back."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in sandbox.ready["env"].items():
+        monkeypatch.setenv(name, value)
+    return sandbox

@@ -1,0 +1,192 @@
+"""Policies that AWS would not take are not taken here either, each with its service's own error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
+GROUP_ARN = f"arn:aws:sagemaker:us-east-1:111111111111:model-package-group/{GROUP}"
+ROOT = "arn:aws:iam::222222222222:root"
+
+
+def refused(call: Callable[[], Any]) -> dict[str, Any]:
+    with pytest.raises(ClientError) as error:
+        call()
+    return dict(error.value.response["Error"])
+
+
+def policy(*statements: dict[str, Any], version: str = "2012-10-17") -> str:
+    return json.dumps({"Version": version, "Statement": list(statements)})
+
+
+def bucket(**changes: Any) -> dict[str, Any]:
+    given = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    return {key: value for key, value in {**given, **changes}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("{", "MalformedPolicy", "not JSON"),
+        ("{}", "MalformedPolicy", "no Statement"),
+        (policy(bucket(), version="2020-01-01"), "MalformedPolicy", "Version"),
+        (policy(bucket(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})), "MalformedPolicy", "Invalid principal"),
+        (policy(bucket(Principal={"AWS": "999999999999"})), "MalformedPolicy", "Invalid principal"),
+        (policy(bucket(Principal={"AWS": "arn:aws:iam::222222222222:role/*"})), "MalformedPolicy", "Invalid principal"),
+        (policy(bucket(Principal=None)), "MalformedPolicy", "Principal"),
+        (policy(bucket(Effect="Maybe")), "MalformedPolicy", "Effect"),
+        (policy(bucket(Resource="arn:aws:s3:::another/*")), "MalformedPolicy", "invalid resource"),
+        (policy(bucket(Action="s3:ListBucket")), "MalformedPolicy", "Action does not apply"),
+        (policy(bucket(Action=["s3:GetObject", "s3:ListBucket"])), "MalformedPolicy", "Action does not apply"),
+        (policy(bucket(Resource=f"arn:aws:s3:::{BUCKET}")), "MalformedPolicy", "Action does not apply"),
+        (policy(bucket(Action="sqs:SendMessage")), "MalformedPolicy", "invalid action"),
+        (policy(bucket(Sid="x" * 20_500)), "MalformedPolicy", "maximum allowed size"),
+        (policy(bucket(Principal="*")), "AccessDenied", "BlockPublicPolicy"),
+        (policy(bucket(Principal={"AWS": "*"})), "AccessDenied", "BlockPublicPolicy"),
+        (
+            policy(bucket(Principal="*", Condition={"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}})),
+            "AccessDenied",
+            "BlockPublicPolicy",
+        ),
+    ],
+)
+def test_a_bucket_policy_that_s3_would_not_take(aws: Any, text: str, code: str, message: str) -> None:
+    said = refused(lambda: aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=text))
+    assert said["Code"] == code
+    assert message in said["Message"]
+    assert aws.documents()["bucket"] is None
+
+
+def test_an_organization_condition_is_not_public(aws: Any) -> None:
+    statement = bucket(Principal="*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-sandbox0001"}})
+    with aws.restored():
+        aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=policy(statement))
+        key = f"models/{GROUP}/1/model.tar.gz"
+        assert aws.role("staging", "crossaccount-deployer", "s3").get_object(Bucket=BUCKET, Key=key)["ContentLength"]
+        said = refused(lambda: aws.admin("outsider", "s3").get_object(Bucket=BUCKET, Key=key))
+        assert said == {"Code": "AccessDenied", "Message": "Access Denied"}
+
+
+def test_a_public_statement_cuts_off_every_other_account(aws: Any) -> None:
+    s3, key = aws.admin("producer", "s3"), f"models/{GROUP}/1/model.tar.gz"
+    open_to_all = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": False}
+    public = bucket(Principal="*", Resource=f"arn:aws:s3:::{BUCKET}/public/*")
+    with aws.restored():
+        s3.put_public_access_block(
+            Bucket=BUCKET, PublicAccessBlockConfiguration={**open_to_all, "RestrictPublicBuckets": True}
+        )
+        s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(bucket(), public))
+        reader = aws.role("staging", "crossaccount-deployer", "s3")
+        assert refused(lambda: reader.get_object(Bucket=BUCKET, Key=key))["Code"] == "AccessDenied"
+        s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(bucket()))
+        assert reader.get_object(Bucket=BUCKET, Key=key)["ContentLength"]
+        s3.put_public_access_block(
+            Bucket=BUCKET,
+            PublicAccessBlockConfiguration={**open_to_all, "BlockPublicPolicy": True, "RestrictPublicBuckets": True},
+        )
+
+
+@pytest.mark.parametrize("verb", ["get_bucket_policy", "delete_bucket_policy"])
+def test_only_its_owner_manages_a_bucket_policy(aws: Any, verb: str) -> None:
+    statement = bucket(Action=["s3:GetBucketPolicy", "s3:DeleteBucketPolicy"], Resource=f"arn:aws:s3:::{BUCKET}")
+    with aws.restored():
+        aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=policy(statement))
+        said = refused(lambda: getattr(aws.admin("staging", "s3"), verb)(Bucket=BUCKET))
+        assert said["Code"] == "MethodNotAllowed"
+
+
+def test_another_owner_than_expected_is_refused(sandbox: Any) -> None:
+    s3 = sandbox.admin("producer", "s3")
+    said = refused(lambda: s3.list_objects_v2(Bucket=BUCKET, ExpectedBucketOwner="222222222222"))
+    assert said["Code"] == "AccessDenied"
+
+
+def repository(**changes: Any) -> dict[str, Any]:
+    given = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": ["ecr:BatchGetImage"]}
+    return {key: value for key, value in {**given, **changes}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "Invalid repository policy provided"),
+        (policy(repository(Resource="*")), "Invalid repository policy provided"),
+        (policy(repository(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})), "Principal not found"),
+        (policy(repository(Principal={"AWS": "999999999999"})), "Principal not found"),
+        (policy(repository(Sid="x" * 10_241)), "length less than or equal to 10240"),
+    ],
+)
+def test_a_repository_policy_that_ecr_would_not_take(aws: Any, text: str, message: str) -> None:
+    ecr = aws.admin("producer", "ecr")
+    said = refused(lambda: ecr.set_repository_policy(repositoryName=GROUP, policyText=text))
+    assert said["Code"] == "InvalidParameterException"
+    assert message in said["Message"]
+    assert aws.documents()["repository"] is None
+
+
+def group(**changes: Any) -> dict[str, Any]:
+    given = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ROOT},
+        "Action": ["sagemaker:DescribeModelPackage"],
+        "Resource": f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/*",
+    }
+    return {key: value for key, value in {**given, **changes}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "Invalid policy provided"),
+        (policy(group()).replace(", ", ",\n"), "regular expression pattern"),
+        (policy(group(Sid="x" * 20_500)), "length less than or equal to 20480"),
+        (policy(group(Principal={"AWS": [ROOT, ROOT]})), "Duplicate principal"),
+        (policy(group(Principal={"AWS": [ROOT, "222222222222"]})), "Duplicate principal"),
+        (policy(group(Principal={"AWS": "999999999999"})), "Invalid principal"),
+        (policy(group(Resource="arn:aws:sagemaker:us-east-1:111111111111:model-package/another/*")), "Resource"),
+    ],
+)
+def test_a_group_policy_that_sagemaker_would_not_take(aws: Any, text: str, message: str) -> None:
+    sm = aws.admin("producer", "sagemaker")
+    said = refused(lambda: sm.put_model_package_group_policy(ModelPackageGroupName=GROUP, ResourcePolicy=text))
+    assert said["Code"] == "ValidationException"
+    assert message in said["Message"]
+    assert aws.documents()["group"] is None
+
+
+@pytest.mark.parametrize("verb", ["put", "get", "delete"])
+def test_group_policies_are_named_by_the_group_s_name_alone(aws: Any, verb: str) -> None:
+    more = {"ResourcePolicy": policy(group())} if verb == "put" else {}
+    call = getattr(aws.admin("producer", "sagemaker"), f"{verb}_model_package_group_policy")
+    assert "at 'modelPackageGroupName' failed" in refused(lambda: call(ModelPackageGroupName=GROUP_ARN, **more))["Message"]
+
+
+def test_what_is_not_there_is_said_as_each_service_says_it(aws: Any) -> None:
+    sm, ecr = aws.admin("producer", "sagemaker"), aws.admin("producer", "ecr")
+    said = refused(lambda: sm.get_model_package_group_policy(ModelPackageGroupName=GROUP))
+    assert said == {"Code": "ValidationException", "Message": f"Cannot find resource policy for: {GROUP_ARN}"}
+    said = refused(lambda: sm.get_model_package_group_policy(ModelPackageGroupName="ghost"))
+    assert said["Message"].startswith("Cannot find Model Package Group: ")
+    assert refused(lambda: ecr.get_repository_policy(repositoryName="ghost"))["Code"] == "RepositoryNotFoundException"
+    assert refused(lambda: ecr.get_repository_policy(repositoryName=GROUP))["Code"] == "RepositoryPolicyNotFoundException"
+    assert refused(lambda: aws.admin("producer", "s3").get_bucket_policy(Bucket=BUCKET))["Code"] == "NoSuchBucketPolicy"
+    assert refused(lambda: aws.admin("producer", "s3").get_bucket_policy(Bucket="ghost-bucket"))["Code"] == "NoSuchBucket"
+
+
+@pytest.mark.parametrize(
+    ("principal", "message"),
+    [("arn:aws:iam::222222222222:root", "in the future"), ("arn:aws:iam::111111111111:role/ghost", "ghost")],
+)
+def test_a_key_policy_that_locks_its_owner_out_is_refused(aws: Any, principal: str, message: str) -> None:
+    before = aws.documents()["key"]
+    text = policy({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "kms:*", "Resource": "*"})
+    kms = aws.admin("producer", "kms")
+    said = refused(lambda: kms.put_key_policy(KeyId=aws.key, PolicyName="default", Policy=text))
+    assert said["Code"] == "MalformedPolicyDocumentException"
+    assert message in said["Message"]
+    assert aws.documents()["key"] == before

@@ -130,19 +130,19 @@ def _need_sandbox() -> None:
 
 
 def _plan(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import plan, sharing_plan
+    from crossaccount import plan, gather
 
     sharing = config.load(options.config)
-    found = sharing_plan.share_plan(sharing)
+    found = gather.share_plan(sharing)
     _out(options, plan.render_text(found, colour=sys.stdout.isatty()))
     return plan.to_json(found)
 
 
 def _share(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import sharing_plan
+    from crossaccount import gather
 
     sharing = config.load(options.config)
-    _agree(options, "share", lambda: sharing_plan.share_plan(sharing))
+    _agree(options, "share", lambda: gather.share_plan(sharing))
     _prepare_prefect()
     from flows.producer import share_models
 
@@ -152,11 +152,11 @@ def _share(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _revoke(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import sharing_plan
+    from crossaccount import gather
 
     sharing = config.load(options.config)
     config.consumer(sharing, options.consumer)
-    _agree(options, "revoke", lambda: sharing_plan.revoke_plan(sharing, options.consumer))
+    _agree(options, "revoke", lambda: gather.revoke_plan(sharing, options.consumer))
     _prepare_prefect()
     from flows.producer import revoke_access
 

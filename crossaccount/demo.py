@@ -24,7 +24,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from crossaccount import config, plan, sharing_plan
+from crossaccount import config, plan, gather
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, Failed, Refused
 
@@ -103,11 +103,11 @@ def _chapters(story: Story, ready: dict[str, Any]) -> None:
         return deploy_model(path, "staging", None, False)
 
     _refused(story, "Before sharing, the consumer is refused", deploy, Door.REGISTRY)
-    found = sharing_plan.share_plan(sharing)
+    found = gather.share_plan(sharing)
     story.tell("The plan", f"{found.writes} documents would change", plan.render_text(found))
     shared = share_models(path)
     story.tell("The share", "every policy was read back; the Releases are published", shared.table())
-    _expect(sharing_plan.share_plan(sharing).writes == 0, "A second plan has nothing left to do.")
+    _expect(gather.share_plan(sharing).writes == 0, "A second plan has nothing left to do.")
     deployment = deploy()
     _expect(deployment.proof.verified, "The deployment is proved.")
     _expect(all(one.outcome == "removed" for one in deployment.removals), "Everything made was removed.")
@@ -116,7 +116,7 @@ def _chapters(story: Story, ready: dict[str, Any]) -> None:
     for name, door in (("registry", Door.REGISTRY), ("repository", Door.REPOSITORY), ("bucket", Door.BUCKET)):
         _shut(ready, sharing, door)
         _refused(story, f"With the {name} shut, the consumer is refused", deploy, door)
-        _expect(sharing_plan.share_plan(sharing).writes == 1, f"The plan opens the {name} alone.")
+        _expect(gather.share_plan(sharing).writes == 1, f"The plan opens the {name} alone.")
         share_models(path)
     revoke_access(path, "staging")
     _refused(story, "Revoked, the consumer is refused again", deploy, Door.REGISTRY)

@@ -231,8 +231,8 @@ def _end(process: ForkServerProcess, line: Connection) -> None:
                 push()
             process.join(_GRACE_SECONDS)
         if process.exitcode is not None:
-            # This also closes the pipe by which the process knows of us, and so ends it even when the fork server
-            # was killed: then every process counts as ended here, and none was signalled above.
+            # This also closes the pipe by which the process knows of us, and so ends it even when the fork
+            # server was killed: then every process counts as ended here, and none was signalled above.
             process.close()
 
 

@@ -140,7 +140,8 @@ class Subject:
 class _Asks(NamedTuple):
     subject: Subject
     role: str  # with its path, when the request's context knows it
-    action: str
+    asked: str  # the action as it was asked for
+    action: str  # in lower case
     resource: str
     context: dict[str, tuple[str, ...]]
     bounded: bool
@@ -233,18 +234,17 @@ def _scan_all(asks: _Asks, policies: Policies) -> dict[PolicyType, list[_Verdict
     foreign = kind in (Kind.SERVICE, Kind.PROVIDER)
     linked = _is_service_linked(asks.subject)  # service-linked roles are exempt from SCPs and RCPs
     retires = asks.action == "kms:retiregrant"  # which RCPs cannot restrict
+    scps = () if foreign or linked else policies.scps
+    rcps = () if linked or retires else policies.rcps
+    boundaries = () if foreign else policies.boundaries or ()
     return {
-        PolicyType.SCP: [] if foreign or linked else [_scan(level, asks) for level in policies.scps],
-        PolicyType.RCP: []
-        if linked or retires
-        else [_scan(level, asks, control=True) for level in policies.rcps],
+        PolicyType.SCP: [_scan(level, asks) for level in scps],
+        PolicyType.RCP: [_scan(level, asks, control=True) for level in rcps],
         PolicyType.RESOURCE: [
             _SILENT if policies.resource is None else _scan((policies.resource,), asks, attached=True)
         ],
         PolicyType.IDENTITY: [_SILENT if foreign else _scan(policies.identity, asks)],
-        PolicyType.BOUNDARY: []
-        if foreign
-        else [_scan((document,), asks) for document in policies.boundaries or ()],
+        PolicyType.BOUNDARY: [_scan((document,), asks) for document in boundaries],
         PolicyType.SESSION: [] if foreign or policies.session is None else [_scan((policies.session,), asks)],
     }
 
@@ -319,7 +319,7 @@ def _none(asks: _Asks, result: Result, reason: str) -> Decision:
 
 def _sentence(asks: _Asks, result: Result, reason: str) -> str:
     may = "may" if result is Result.ALLOWED else "may not"
-    return f"{asks.subject.arn} {may} {asks.action} on {asks.resource}: {reason}."
+    return f"{asks.subject.arn} {may} {asks.asked} on {asks.resource}: {reason}."
 
 
 def _prepare(request: Request, bounded: bool) -> _Asks:
@@ -341,7 +341,7 @@ def _prepare(request: Request, bounded: bool) -> _Asks:
     owner = request.resource_account or _account_in(request.resource) or subject.account
     if owner:
         context.setdefault("aws:resourceaccount", (owner,))
-    return _Asks(subject, role, action, request.resource, context, bounded)
+    return _Asks(subject, role, request.action, action, request.resource, context, bounded)
 
 
 @lru_cache(maxsize=4096)
@@ -488,7 +488,7 @@ def _statements(document: Document) -> Iterator[Mapping[str, Any]]:
 def _applies(
     statement: Mapping[str, Any], asks: _Asks, deny: bool, variables: bool, attached: bool, control: bool
 ) -> Grant:
-    """How closely a statement reaches the request; or NONE. In doubt a Deny does, an Allow does not."""
+    """How closely a statement reaches the request; or NONE. In doubt Deny does, Allow does not."""
     if not deny and not statement.keys() <= _ELEMENTS:
         return Grant.NONE
     if not _action_matches(statement, asks.action, deny):
@@ -508,7 +508,7 @@ def _applies(
 
 
 def _pair(statement: Mapping[str, Any], positive: str, negative: str) -> tuple[Sequence[str] | None, bool]:
-    """The texts of an element or its negation, and which it was; no texts when both stand or are malformed."""
+    """The texts of an element or its negation, and which it was; none when both stand or are malformed."""
     if positive in statement:
         return (None if negative in statement else _texts(statement[positive])), False
     return _texts(statement.get(negative)), True
@@ -646,8 +646,7 @@ def _unbounded(pattern: str) -> str:
     first, *rest = [_characters(chunk, ".") for chunk in re.split(r"\*+", pattern)]
     if not rest:
         return first
-    # The earliest place for each chunk is always right, so none is ever tried again: time stays in
-    # proportion.
+    # The earliest place for a chunk is always right, so none is tried twice: time stays in proportion.
     return first + "".join(f"(?>.*?{chunk})" for chunk in rest[:-1]) + ".*" + rest[-1]
 
 
@@ -681,7 +680,7 @@ def _arn_like(pattern: str, value: str) -> bool | None:
     if pattern == "*":
         return True
     wanted, given = pattern.split(":", 5), value.split(":", 5)
-    if len(wanted) < 6 or "arn" not in (wanted[0], "arn" if "*" in wanted[0] else ""):
+    if len(wanted) < 6 or not _glob(wanted[0])("arn"):
         return None
     return len(given) == 6 and all(_glob(want)(have) for want, have in zip(wanted, given, strict=True))
 
@@ -778,10 +777,9 @@ def _bytes(wanted: str, given: str) -> bool | None:
 @lru_cache(maxsize=65536)
 def _address(wanted: str, given: str) -> bool | None:
     try:
-        network, address = ipaddress.ip_network(wanted, strict=False), ipaddress.ip_address(given)
+        return ipaddress.ip_address(given) in ipaddress.ip_network(wanted, strict=False)
     except ValueError:
         return None
-    return network.version == address.version and address in network
 
 
 def _operators() -> dict[str, _Operator]:

@@ -14,8 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
@@ -576,46 +578,63 @@ def running():
 STARTS_TWO = "two = [running(), running()]; tell(pids=[each.pid for each in two]); time.sleep(600)"
 
 
-def launched(program: str, archive: bytes | None = None) -> subprocess.Popen[str]:
+@contextmanager
+def launched(program: str, archive: bytes | None = None) -> Iterator[subprocess.Popen[str]]:
     encoded = base64.b64encode(train(1).archive if archive is None else archive).decode()
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM + program, encoded],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM + program, encoded],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TMPDIR": folder,
+            },  # a killed program leaves the socket of its fork server there
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            for pid in running(lambda _, group: group == process.pid):  # only after a failure
+                os.kill(pid, signal.SIGKILL)
+            process.communicate()
+
+
+def told(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    facts: dict[str, Any] = json.loads(process.stdout.readline())
+    return facts
 
 
 def finished(program: str, archive: bytes | None = None) -> tuple[dict[str, Any], str]:
-    process = launched(program, archive)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0, stderr
-    assert gone_within(GONE_SECONDS, lambda _, group: group == process.pid)
-    return json.loads(stdout), stderr
+    with launched(program, archive) as process:
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+        assert gone_within(GONE_SECONDS, lambda _, group: group == process.pid)
+    facts: dict[str, Any] = json.loads(stdout)
+    return facts, stderr
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_when_the_parent_is_killed_nothing_of_it_is_left(ending: signal.Signals) -> None:
-    parent = launched(STARTS_TWO)
-    assert parent.stdout is not None
-    pids = json.loads(parent.stdout.readline())["pids"]
-    of_parent = running(lambda _, group: group == parent.pid)
-    assert set(pids) < of_parent
-    assert len(of_parent) >= 4  # itself, two containers, and the process that they are forked from
-    parent.send_signal(ending)
-    parent.communicate(timeout=60)
-    assert gone_within(GONE_SECONDS, lambda _, group: group == parent.pid)
+    with launched(STARTS_TWO) as parent:
+        pids = told(parent)["pids"]
+        of_parent = running(lambda _, group: group == parent.pid)
+        assert set(pids) < of_parent
+        assert len(of_parent) >= 4  # itself, two containers, and the process that they are forked from
+        parent.send_signal(ending)
+        parent.wait(GONE_SECONDS)
+        assert gone_within(GONE_SECONDS, lambda _, group: group == parent.pid)
 
 
 def test_when_the_parent_is_killed_before_the_first_start_nothing_is_left() -> None:
-    parent = launched("containers.warm(); tell(); time.sleep(600)")
-    assert parent.stdout is not None
-    parent.stdout.readline()
-    parent.kill()
-    parent.communicate(timeout=60)
-    assert gone_within(GONE_SECONDS, lambda _, group: group == parent.pid)
+    with launched("containers.warm(); tell(); time.sleep(600)") as parent:
+        told(parent)
+        parent.kill()
+        parent.wait(GONE_SECONDS)
+        assert gone_within(GONE_SECONDS, lambda _, group: group == parent.pid)
 
 
 def test_a_parent_that_ends_without_stopping_its_containers_leaves_nothing() -> None:
@@ -676,7 +695,7 @@ def test_what_a_model_prints_stays_out_of_the_parents_standard_output() -> None:
 
 
 def test_when_the_process_that_forks_is_killed_containers_can_still_be_stopped_and_started() -> None:
-    parent = launched("""
+    program = """
 one = running()
 os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
 time.sleep(0.2)
@@ -685,12 +704,12 @@ one.stop()
 two = running()
 tell(still=still, after=one.alive, again=two.ping(), stopped=one.pid, second=two.pid)
 time.sleep(600)
-""")
-    assert parent.stdout is not None
-    facts = json.loads(parent.stdout.readline())
-    assert (facts["still"], facts["after"], facts["again"]) == (True, False, True)
-    assert gone_within(GONE_SECONDS, lambda pid, _: pid == facts["stopped"])
-    assert running(lambda pid, _: pid == facts["second"])
-    parent.kill()
-    parent.communicate(timeout=60)
-    assert gone_within(GONE_SECONDS, lambda _, group: group == parent.pid)
+"""
+    with launched(program) as parent:
+        facts = told(parent)
+        assert (facts["still"], facts["after"], facts["again"]) == (True, False, True)
+        assert gone_within(GONE_SECONDS, lambda pid, _: pid == facts["stopped"])
+        assert running(lambda pid, _: pid == facts["second"])
+        parent.kill()
+        parent.wait(GONE_SECONDS)
+        assert gone_within(GONE_SECONDS, lambda _, group: group == parent.pid)

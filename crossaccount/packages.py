@@ -1,0 +1,250 @@
+"""The registry as data: versions of a model package group, and what a consumer needs to deploy them.
+
+Reading is here (DescribeModelPackage, ListModelPackages), and the pure walk over what was read. Not here: any policy.
+
+Source: InferenceSpecification and ModelPackageContainerDefinition in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import distribution
+from typing import TYPE_CHECKING, Any
+
+from crossaccount.errors import Failed
+from crossaccount.names import Image, package_arn, parse_image, parse_s3, version_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+    from crossaccount.config import Sharing
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact location of a container: an object, or everything under a prefix (``is_prefix``)."""
+
+    uri: str
+    bucket: str
+    key: str
+    is_prefix: bool
+
+    @property
+    def folder(self) -> str:
+        """The key up to and with its last slash; empty at the bucket's root."""
+        return self.key[: self.key.rfind("/") + 1]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of an inference specification. ``specification`` is None for the version's main one."""
+
+    image: str
+    image_digest: str | None
+    artifacts: tuple[Artifact, ...]
+    specification: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version of a group, as DescribeModelPackage shows it."""
+
+    arn: str
+    group: str
+    version: int
+    status: str
+    approval: str
+    containers: tuple[Container, ...]
+    content_types: tuple[str, ...]
+    response_types: tuple[str, ...]
+    instance_types: tuple[str, ...]
+    sample_payload_url: str | None
+
+    @property
+    def deployable(self) -> bool:
+        """True when CreateModel takes it: Completed and Approved."""
+        return self.status == "Completed" and self.approval == "Approved"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a consumer must reach to deploy the versions, apart from the registry itself.
+
+    ``buckets`` has for each bucket the key prefixes (or whole keys) to read; ``repositories`` the names of ECR
+    repositories in the producer's registry.
+    """
+
+    buckets: Mapping[str, tuple[str, ...]]
+    repositories: tuple[str, ...]
+
+
+def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
+    """Read one version, of the caller's account or another's."""
+    return parse_version(sagemaker.describe_model_package(ModelPackageName=arn))
+
+
+def list_versions(sagemaker: SageMakerClient, group: str, approval: str | None = None) -> list[str]:
+    """The ARNs of a group's versions, newest first.
+
+    Args:
+        sagemaker: a client.
+        group: the group's name, or its ARN when it is another account's.
+        approval: only those with this ModelApprovalStatus.
+    """
+    asked: Any = {"ModelPackageGroupName": group, **({"ModelApprovalStatus": approval} if approval else {})}
+    pages = sagemaker.get_paginator("list_model_packages").paginate(**asked)
+    found = [summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"]]
+    return sorted(found, key=version_of, reverse=True)
+
+
+def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVersion, ...]:
+    """The versions that the config shares, oldest first: the approved ones, or those it lists.
+
+    Raises:
+        Failed: when there is none, or a listed one cannot be deployed.
+    """
+    if sharing.versions == "approved":
+        arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
+        found = [describe_version(sagemaker, arn) for arn in reversed(arns)]
+        found = [version for version in found if version.deployable]
+        if not found:
+            raise Failed(
+                f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
+            )
+        return tuple(found)
+    found = [describe_version(sagemaker, package_arn(sharing, number)) for number in sorted(sharing.versions)]
+    for version in found:
+        check_deployable(version)
+    return tuple(found)
+
+
+def check_deployable(version: ModelVersion) -> None:
+    """Refuse a version that CreateModel would not take.
+
+    Raises:
+        Failed: naming its status and the way out.
+    """
+    if version.status != "Completed":
+        raise Failed(f"Version {version.version} of {version.group} is {version.status}, not Completed. Wait, or choose another.")
+    if version.approval != "Approved":
+        raise Failed(
+            f"Version {version.version} of {version.group} is {version.approval}, not Approved. Its owner approves it, or choose "
+            "an approved version."
+        )
+
+
+def parse_version(described: Mapping[str, Any]) -> ModelVersion:
+    """A DescribeModelPackage answer as data: every container, artifact location and image of every specification."""
+    main = described.get("InferenceSpecification") or {}
+    extra = described.get("AdditionalInferenceSpecifications") or []
+    containers = [container for container in _containers(main, None)]
+    for one in extra:
+        containers += _containers(one, one["Name"])
+    arn = described["ModelPackageArn"]
+    return ModelVersion(
+        arn=arn,
+        group=described["ModelPackageGroupName"],
+        version=version_of(arn),
+        status=described["ModelPackageStatus"],
+        approval=described.get("ModelApprovalStatus", "PendingManualApproval"),
+        containers=tuple(containers),
+        content_types=tuple(main.get("SupportedContentTypes") or ()),
+        response_types=tuple(main.get("SupportedResponseMIMETypes") or ()),
+        instance_types=tuple(main.get("SupportedRealtimeInferenceInstanceTypes") or ()),
+        sample_payload_url=described.get("SamplePayloadUrl"),
+    )
+
+
+def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[Container]:
+    for container in specification.get("Containers") or ():
+        artifacts = tuple(dict.fromkeys(_artifacts(container)))
+        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name)
+
+
+def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
+    if url := container.get("ModelDataUrl"):
+        yield _artifact(url, False)
+    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
+    for source in sources:
+        if source and (s3 := source.get("S3DataSource")):
+            yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix")
+            if manifest := s3.get("ManifestS3Uri"):
+                yield _artifact(manifest, False)
+    if s3 := container.get("AdditionalS3DataSource"):
+        yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix")
+
+
+def _artifact(uri: str, is_prefix: bool) -> Artifact:
+    bucket, key = parse_s3(uri)
+    return Artifact(uri, bucket, key, is_prefix)
+
+
+def needs(sharing: Sharing, versions: Iterable[ModelVersion]) -> Needs:
+    """What the versions need, derived from their own inference specifications.
+
+    Images in registries that AWS owns need no grant and get none. When all approved versions are shared, the document
+    does not grow with them: their folders' common parent is granted, if they have one below the bucket's root.
+
+    Raises:
+        Failed: for an image in a third account's registry, or in another region.
+    """
+    artifacts = [a for version in versions for container in version.containers for a in container.artifacts]
+    prefixes: dict[str, set[str]] = {}
+    for artifact in artifacts:
+        prefixes.setdefault(artifact.bucket, set()).add(artifact.folder or artifact.key)
+    if sharing.versions == "approved":
+        prefixes = {bucket: _widened(found) for bucket, found in prefixes.items()}
+    producer = sharing.producer
+    releases = f"{producer.releases_prefix}{sharing.model_package_group}/"
+    prefixes.setdefault(producer.releases_bucket, set()).add(releases)
+    images = {parse_image(container.image) for version in versions for container in version.containers}
+    repositories = {image.repository for image in images if _needs_grant(sharing, image)}
+    return Needs({bucket: tuple(sorted(found)) for bucket, found in sorted(prefixes.items())}, tuple(sorted(repositories)))
+
+
+def _widened(folders: set[str]) -> set[str]:
+    """The folder that holds all these version folders, where it is a folder; else the folders themselves."""
+    parents = {folder.rstrip("/").rpartition("/")[0] + "/" for folder in folders if folder.endswith("/")}
+    one_parent = len(parents) == 1 and all(folder.endswith("/") for folder in folders)
+    return parents if one_parent and parents != {"/"} else folders
+
+
+def _needs_grant(sharing: Sharing, image: Image) -> bool:
+    if image.region != sharing.region:
+        raise Failed(
+            f"The image repository {image.repository} lies in {image.region}; SageMaker in {sharing.region} cannot pull from it. "
+            "Replicate it, and register the version with the replica."
+        )
+    if image.registry == sharing.producer.account:
+        return True
+    if image.registry in aws_registries():
+        return False
+    raise Failed(
+        f"The image repository {image.repository} lies in account {image.registry}, which is neither the producer nor AWS. Its "
+        f"owner must share it, or copy the image into a repository of {sharing.producer.account}."
+    )
+
+
+@cache
+def aws_registries() -> frozenset[str]:
+    """The accounts of AWS's own image registries, from the data files of sagemaker-core."""
+    files = [path for path in distribution("sagemaker-core").files or () if path.match("sagemaker/core/image_uri_config/*.json")]
+    accounts: set[str] = set()
+    for path in files:
+        _collect_registries(json.loads(path.read_text()), accounts)
+    return frozenset(accounts)
+
+
+def _collect_registries(node: Any, accounts: set[str]) -> None:
+    if isinstance(node, dict):
+        registries = node.get("registries")
+        if isinstance(registries, dict):
+            accounts.update(str(account) for account in registries.values())
+        for value in node.values():
+            _collect_registries(value, accounts)
+    elif isinstance(node, list):
+        for value in node:
+            _collect_registries(value, accounts)

@@ -1,0 +1,285 @@
+"""The Release: an immutable manifest of one shared version, and the only thing that crosses between the accounts.
+
+The producer publishes it in S3 with a conditional put; the consumer reads it as the untrusted data of another account. It
+names no consumer, so it stays true as consumers come and go. Not here: the grants it lists (``plan``).
+
+Source: PutObject (If-None-Match) in the S3 API reference; SamplePayloadUrl in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from crossaccount.errors import Conflict, Failed
+from crossaccount.names import group_arn, package_arn, parse_s3
+from crossaccount.packages import Container, ModelVersion
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from crossaccount.config import Sharing
+    from crossaccount.gather import Clients, Observed
+
+_RELEASE_LIMIT = 1_000_000
+_ARCHIVE_LIMIT, _MEMBER_LIMIT, _SAMPLES_LIMIT = 5_000_000, 1_000_000, 100
+
+_Short = Annotated[str, Field(max_length=2048)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Sample(_Model):
+    """One question to the endpoint, and the answer that the producer's own model gave."""
+
+    content_type: _Short
+    body: Annotated[str, Field(max_length=_MEMBER_LIMIT)]
+    expect: JsonValue
+    accept: _Short = "application/json"
+
+
+class ReleasedArtifact(_Model):
+    """An artifact and its ETag when it was shared; a prefix has none."""
+
+    uri: _Short
+    etag: _Short | None
+
+
+class ReleasedContainer(_Model):
+    """A container: its image, pinned by digest, and its artifacts. ``specification`` is None for the main one."""
+
+    image: _Short
+    image_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None
+    artifacts: Annotated[list[ReleasedArtifact], Field(max_length=100)]
+    specification: _Short | None
+
+
+class Grant(_Model):
+    """What was opened for the version: a door, on which resource, for which actions."""
+
+    door: _Short
+    resource: _Short
+    actions: Annotated[list[_Short], Field(max_length=50)]
+
+
+class Release(_Model):
+    """One shared version."""
+
+    schema_version: Literal[1]
+    model_package_arn: _Short
+    model_package_group: _Short
+    version: Annotated[int, Field(ge=1, le=999_999_999)]
+    region: _Short
+    producer_account: Annotated[str, Field(pattern=r"^\d{12}$")]
+    approval_status: _Short
+    package_status: _Short
+    containers: Annotated[list[ReleasedContainer], Field(max_length=240)]
+    content_types: Annotated[list[_Short], Field(max_length=100)]
+    response_types: Annotated[list[_Short], Field(max_length=100)]
+    instance_types: Annotated[list[_Short], Field(max_length=500)]
+    samples: Annotated[list[Sample], Field(max_length=_SAMPLES_LIMIT)]
+    grants: Annotated[list[Grant], Field(max_length=100)]
+
+    @property
+    def deployed_containers(self) -> list[ReleasedContainer]:
+        """The containers that CreateModel deploys from the package: those of its main specification."""
+        return [container for container in self.containers if container.specification is None]
+
+    def to_bytes(self) -> bytes:
+        """The manifest as it is stored: equal Releases are equal bytes."""
+        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
+
+
+def release_key(sharing: Sharing, version: int) -> str:
+    """Where in the releases bucket the Release of a version lies."""
+    return f"{sharing.producer.releases_prefix}{sharing.model_package_group}/{version}.json"
+
+
+def build_release(
+    sharing: Sharing,
+    version: ModelVersion,
+    digests: Mapping[str, str | None],
+    observed: Mapping[str, Observed],
+    samples: Iterable[Sample],
+    grants: Iterable[Grant],
+) -> Release:
+    """The Release of a version, from what was read of it.
+
+    Args:
+        sharing: the config.
+        version: the version.
+        digests: the digest of each image, where the package records none.
+        observed: each artifact as S3 has it, by URI.
+        samples: what the producer recorded for it.
+        grants: what was opened for it.
+    """
+    return Release(
+        schema_version=1,
+        model_package_arn=version.arn,
+        model_package_group=group_arn(sharing),
+        version=version.version,
+        region=sharing.region,
+        producer_account=sharing.producer.account,
+        approval_status=version.approval,
+        package_status=version.status,
+        containers=[_released(container, digests, observed) for container in version.containers],
+        content_types=list(version.content_types),
+        response_types=list(version.response_types),
+        instance_types=list(version.instance_types),
+        samples=list(samples),
+        grants=list(grants),
+    )
+
+
+def _released(
+    container: Container, digests: Mapping[str, str | None], observed: Mapping[str, Observed]
+) -> ReleasedContainer:
+    return ReleasedContainer(
+        image=container.image,
+        image_digest=container.image_digest or digests.get(container.image),
+        artifacts=[ReleasedArtifact(uri=a.uri, etag=observed[a.uri].etag) for a in container.artifacts],
+        specification=container.specification,
+    )
+
+
+def publish(client: S3Client, sharing: Sharing, release: Release) -> bool:
+    """Publish a Release once; False when it was there already, saying the same.
+
+    Only what the version is made of is compared: grants and approval may differ since, a Release stays as it was published.
+
+    Raises:
+        Conflict: when the version was published with another image or artifact.
+    """
+    key, owner = release_key(sharing, release.version), sharing.producer.account
+    try:
+        client.put_object(
+            Bucket=sharing.producer.releases_bucket,
+            Key=key,
+            Body=release.to_bytes(),
+            ContentType="application/json",
+            IfNoneMatch="*",
+            ExpectedBucketOwner=owner,
+        )
+        return True
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+            raise
+    published = read(client, sharing, release.version)
+    if published.containers != release.containers:
+        raise Conflict(
+            f"Version {release.version} of {sharing.model_package_group} was published with another image or artifact than it has now: "
+            "someone replaced one of them. Register a new version instead; a shared one never changes."
+        )
+    return False
+
+
+def find(client: S3Client, sharing: Sharing, version: int) -> Release | None:
+    """The published Release of a version; None when there is none."""
+    try:
+        return read(client, sharing, version)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise
+
+
+def read(client: S3Client, sharing: Sharing, version: int) -> Release:
+    """Read and check a published Release. It comes from another account: nothing in it is believed unchecked.
+
+    Raises:
+        Failed: for one that is too large, that cannot be read, or that speaks of another version, group, region or account.
+        ClientError: when S3 refuses it, or has none.
+    """
+    bucket, key = sharing.producer.releases_bucket, release_key(sharing, version)
+    found = client.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=sharing.producer.account)
+    raw = found["Body"].read(_RELEASE_LIMIT + 1)
+    where = f"s3://{bucket}/{key}"
+    if len(raw) > _RELEASE_LIMIT:
+        raise Failed(f"The Release {where} is larger than {_RELEASE_LIMIT} bytes. It is none of this project's.")
+    try:
+        release = Release.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise Failed(f"The Release {where} cannot be used: {place}: {first['msg']}. Its producer publishes it.") from None
+    _check_identity(sharing, version, release, where)
+    return release
+
+
+def _check_identity(sharing: Sharing, version: int, release: Release, where: str) -> None:
+    expected = {
+        "model_package_arn": package_arn(sharing, version),
+        "model_package_group": group_arn(sharing),
+        "version": version,
+        "region": sharing.region,
+        "producer_account": sharing.producer.account,
+    }
+    for name, value in expected.items():
+        if getattr(release, name) != value:
+            raise Failed(f"The Release {where} says {name} is {getattr(release, name)!r}, the config says {value!r}. It is not used.")
+
+
+def read_samples(clients: Clients, sharing: Sharing, version: ModelVersion) -> list[Sample]:
+    """The samples that the producer recorded with a version; none when it recorded none.
+
+    SamplePayloadUrl names a .tar.gz; its members ``*.json`` each hold a sample, or a list of them.
+
+    Raises:
+        Failed: for an archive that is missing, too large or unreadable.
+    """
+    if not version.sample_payload_url:
+        return []
+    bucket, key = parse_s3(version.sample_payload_url)
+    try:
+        body = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=sharing.producer.account)["Body"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            raise Failed(f"The samples {version.sample_payload_url} are missing. Restore them, or clear SamplePayloadUrl.") from None
+        raise
+    raw = body.read(_ARCHIVE_LIMIT + 1)
+    try:
+        return parse_samples(raw)
+    except (ValueError, OSError, tarfile.TarError, EOFError) as error:
+        raise Failed(f"The samples {version.sample_payload_url} cannot be used: {error}") from None
+
+
+def parse_samples(archive: bytes) -> list[Sample]:
+    """The samples in a .tar.gz.
+
+    Raises:
+        ValueError: for one that is too large, or whose members are not samples.
+    """
+    if len(archive) > _ARCHIVE_LIMIT:
+        raise ValueError(f"the archive is larger than {_ARCHIVE_LIMIT} bytes")
+    samples: list[Sample] = []
+    unpacked = gzip.GzipFile(fileobj=io.BytesIO(archive)).read(_ARCHIVE_LIMIT + 1)
+    if len(unpacked) > _ARCHIVE_LIMIT:
+        raise ValueError(f"the archive unpacks to more than {_ARCHIVE_LIMIT} bytes")
+    with tarfile.open(fileobj=io.BytesIO(unpacked)) as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
+            if file is None or member.size > _MEMBER_LIMIT:
+                continue
+            loaded: Any = json.load(file)
+            for one in loaded if isinstance(loaded, list) else [loaded]:
+                samples.append(_sample(one, member.name))
+    if len(samples) > _SAMPLES_LIMIT:
+        raise ValueError(f"it has more than {_SAMPLES_LIMIT} samples")
+    return samples
+
+
+def _sample(given: Any, name: str) -> Sample:
+    try:
+        return Sample.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None

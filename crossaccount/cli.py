@@ -23,7 +23,9 @@ from crossaccount import config
 from crossaccount.errors import ConfigError, CrossAccountError, Failed, InputError, PlanRefused, Refused
 
 ROOT = Path(__file__).resolve().parents[1]
-_SERVER_START_SECONDS = "120"  # Prefect's own 20 s are too short for a first start, which migrates a new database
+_SERVER_START_SECONDS = (
+    "120"  # Prefect's own 20 s are too short for a first start, which migrates a new database
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -73,7 +75,9 @@ def _out(options: argparse.Namespace, text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="crossaccount", description="Share SageMaker model versions across AWS accounts.")
+    parser = argparse.ArgumentParser(
+        prog="crossaccount", description="Share SageMaker model versions across AWS accounts."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], Any], text: str) -> argparse.ArgumentParser:
@@ -83,25 +87,37 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     def takes_config(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        added.add_argument("config", type=Path, metavar="CONFIG", help="a reviewed YAML file, see configs/example.yaml")
+        added.add_argument(
+            "config", type=Path, metavar="CONFIG", help="a reviewed YAML file, see configs/example.yaml"
+        )
         return added
 
     sandbox = command("sandbox", _sandbox, "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C.")
     sandbox.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
-    sandbox.add_argument("--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating")
+    sandbox.add_argument(
+        "--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating"
+    )
     sandbox.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
 
     takes_config(command("plan", _plan, "Show what share would change. Changes nothing."))
 
-    share = takes_config(command("share", _share, "Grant what the config says, and publish a Release of every version."))
+    share = takes_config(
+        command("share", _share, "Grant what the config says, and publish a Release of every version.")
+    )
     share.add_argument("--yes", action="store_true", help="do not ask")
 
-    deploy = takes_config(command("deploy", _deploy, "Deploy a shared version in a consumer's account and prove it."))
+    deploy = takes_config(
+        command("deploy", _deploy, "Deploy a shared version in a consumer's account and prove it.")
+    )
     deploy.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
-    deploy.add_argument("--version", type=_version, metavar="N", help="a version; the newest approved one by default")
+    deploy.add_argument(
+        "--version", type=_version, metavar="N", help="a version; the newest approved one by default"
+    )
     deploy.add_argument("--keep", action="store_true", help="leave the endpoint in service")
 
-    revoke = takes_config(command("revoke", _revoke, "Take a consumer's access back. Changes what is ours alone."))
+    revoke = takes_config(
+        command("revoke", _revoke, "Take a consumer's access back. Changes what is ours alone.")
+    )
     revoke.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -117,7 +133,12 @@ def _version(text: str) -> int:
 
 def _sandbox(options: argparse.Namespace) -> None:
     _need_sandbox()
-    arguments = ["--templates", str(ROOT / "deployments" / "iam"), "--config", str(ROOT / "configs" / "sandbox.yaml")]
+    arguments = [
+        "--templates",
+        str(ROOT / "deployments" / "iam"),
+        "--config",
+        str(ROOT / "configs" / "sandbox.yaml"),
+    ]
     arguments += ["--port", str(options.port), "--endpoint-seconds", str(options.endpoint_seconds)]
     arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
     # In place of this process: inference processes look at their parent's main module, which must be a light one.
@@ -126,7 +147,9 @@ def _sandbox(options: argparse.Namespace) -> None:
 
 def _need_sandbox() -> None:
     if find_spec("moto") is None or find_spec("sklearn") is None:
-        raise InputError("The sandbox is not installed. Install it: pip install 'crossaccount-model-deployment[sandbox]'")
+        raise InputError(
+            "The sandbox is not installed. Install it: pip install 'crossaccount-model-deployment[sandbox]'"
+        )
 
 
 def _plan(options: argparse.Namespace) -> dict[str, Any]:
@@ -190,7 +213,9 @@ def _agree(options: argparse.Namespace, verb: str, make: Callable[[], Any]) -> N
     if options.yes:
         return
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError(f"{verb} changes policies, and there is no terminal to ask on. Look at the plan, then add --yes.")
+        raise InputError(
+            f"{verb} changes policies, and there is no terminal to ask on. Look at the plan, then add --yes."
+        )
     found = make()
     print(plan.render_text(found, colour=True))  # noqa: T201 - a person is asked about it
     if found.writes and input(f"{verb}: make these changes? [y/N] ").strip().lower() not in ("y", "yes"):

@@ -111,7 +111,9 @@ def _chapters(story: Story, ready: dict[str, Any]) -> None:
     deployment = deploy()
     _expect(deployment.proof.verified, "The deployment is proved.")
     _expect(all(one.outcome == "removed" for one in deployment.removals), "Everything made was removed.")
-    story.tell("The deployment", "predictions equal those the producer recorded; torn down", deployment.table())
+    story.tell(
+        "The deployment", "predictions equal those the producer recorded; torn down", deployment.table()
+    )
     story.tell("The outsider, which no config names", _outsider(ready, sharing))
     for name, door in (("registry", Door.REGISTRY), ("repository", Door.REPOSITORY), ("bucket", Door.BUCKET)):
         _shut(ready, sharing, door)
@@ -126,7 +128,10 @@ def _refused(story: Story, title: str, deploy: Callable[[], Any], door: Door) ->
     try:
         deploy()
     except Refused as error:
-        _expect(error.refusal.door is door, f"The {door} door is named, not the {error.refusal.door} door: {error}")
+        _expect(
+            error.refusal.door is door,
+            f"The {door} door is named, not the {error.refusal.door} door: {error}",
+        )
         story.tell(title, f"refused at the {door} door of account {error.refusal.account}", str(error))
         return
     raise Failed(f"{title}: it was not refused.")
@@ -153,7 +158,10 @@ def _outsider(ready: dict[str, Any], sharing: Sharing) -> str:
         try:
             attempt()
         except ClientError as error:
-            _expect(error.response["Error"]["Code"].startswith("AccessDenied"), f"The {name} refuses the outsider.")
+            _expect(
+                error.response["Error"]["Code"].startswith("AccessDenied"),
+                f"The {name} refuses the outsider.",
+            )
         else:
             raise Failed(f"The outsider was let in at the {name} door.")
     return "refused at the registry, the repository and the bucket"
@@ -169,7 +177,9 @@ def _shut(ready: dict[str, Any], sharing: Sharing, door: Door) -> None:
     """Close one door behind the product's back, as someone in the producer account might."""
     admin = _admin(ready, "producer")
     if door is Door.REGISTRY:
-        admin("sagemaker").delete_model_package_group_policy(ModelPackageGroupName=sharing.model_package_group)
+        admin("sagemaker").delete_model_package_group_policy(
+            ModelPackageGroupName=sharing.model_package_group
+        )
     elif door is Door.REPOSITORY:
         admin("ecr").delete_repository_policy(repositoryName=sharing.model_package_group)
     else:
@@ -190,7 +200,9 @@ def _tied(command: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def _sandbox() -> Iterator[dict[str, Any]]:
-    with _tied([sys.executable, "-m", "crossaccount", "sandbox", "--json"], stdout=subprocess.PIPE) as process:
+    with _tied(
+        [sys.executable, "-m", "crossaccount", "sandbox", "--json"], stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

@@ -42,7 +42,9 @@ def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
         doubt = f"Whether {role} itself may do it could not be asked (iam:SimulatePrincipalPolicy)."
         return Refused(replace(refusal, next_step=f"{refusal.next_step} {doubt}"))
     if may:
-        return Refused(replace(refusal, ruled_out=(*refusal.ruled_out, f"the policies of {role}: they allow it")))
+        return Refused(
+            replace(refusal, ruled_out=(*refusal.ruled_out, f"the policies of {role}: they allow it"))
+        )
     account = role.split(":")[4]
     step = (
         f"In account {account}, the policies of {role} must allow {refusal.action} on {refusal.resource}. The templates in "
@@ -105,7 +107,9 @@ def trusts_sagemaker(session: boto3.Session, role: str) -> bool | None:
     A role that does not exist trusts no one. Conditions of the trust policy are not judged.
     """
     try:
-        document = session.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+        document = session.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"][
+            "AssumeRolePolicyDocument"
+        ]
     except ClientError as error:
         return False if error.response["Error"]["Code"] == "NoSuchEntity" else None
     except BotoCoreError:

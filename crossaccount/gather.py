@@ -106,7 +106,11 @@ def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
 
 
 def _artifacts(versions: Iterable[ModelVersion]) -> list[Artifact]:
-    return list(dict.fromkeys(a for version in versions for container in version.containers for a in container.artifacts))
+    return list(
+        dict.fromkeys(
+            a for version in versions for container in version.containers for a in container.artifacts
+        )
+    )
 
 
 def _existing(
@@ -149,7 +153,9 @@ def observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
     """
     key = artifact.key
     if artifact.is_prefix:
-        listed = client.list_objects_v2(Bucket=artifact.bucket, Prefix=key, ExpectedBucketOwner=owner, MaxKeys=10)
+        listed = client.list_objects_v2(
+            Bucket=artifact.bucket, Prefix=key, ExpectedBucketOwner=owner, MaxKeys=10
+        )
         keys = [entry["Key"] for entry in listed.get("Contents", []) if not entry["Key"].endswith("/")]
         if not keys:
             raise Failed(f"There is nothing under {artifact.uri}. Restore it, or register the version anew.")
@@ -158,9 +164,13 @@ def observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
         head = client.head_object(Bucket=artifact.bucket, Key=key, ExpectedBucketOwner=owner)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
-            raise Failed(f"The artifact {artifact.uri} is missing. Restore it, or register the version anew.") from None
+            raise Failed(
+                f"The artifact {artifact.uri} is missing. Restore it, or register the version anew."
+            ) from None
         raise
-    kms_key = head.get("SSEKMSKeyId") if str(head.get("ServerSideEncryption", "")).startswith("aws:kms") else None
+    kms_key = (
+        head.get("SSEKMSKeyId") if str(head.get("ServerSideEncryption", "")).startswith("aws:kms") else None
+    )
     return Observed(None if artifact.is_prefix else head["ETag"].strip('"'), kms_key)
 
 
@@ -182,9 +192,13 @@ def resolve_digest(clients: Clients, sharing: Sharing, image: str) -> str | None
     if parsed.registry != sharing.producer.account:
         return None
     wanted: Any = {"imageDigest" if parsed.reference.startswith("sha256:") else "imageTag": parsed.reference}
-    found = clients.ecr.batch_get_image(registryId=parsed.registry, repositoryName=parsed.repository, imageIds=[wanted])
+    found = clients.ecr.batch_get_image(
+        registryId=parsed.registry, repositoryName=parsed.repository, imageIds=[wanted]
+    )
     if not found["images"]:
-        raise Failed(f"The image {image} is not in its repository. Push it, or register the version with another.")
+        raise Failed(
+            f"The image {image} is not in its repository. Push it, or register the version with another."
+        )
     return found["images"][0]["imageId"]["imageDigest"]
 
 
@@ -197,9 +211,17 @@ def explained(sharing: Sharing) -> Iterator[None]:
         Failed: for any other.
     """
     producer = sharing.producer
-    caller = producer.role or (f"profile {producer.profile}" if producer.profile else "the ambient credentials")
+    caller = producer.role or (
+        f"profile {producer.profile}" if producer.profile else "the ambient credentials"
+    )
     attempt = Attempt(
-        caller, producer.account, producer.account, Door.CALLER_POLICY, "an AWS call", sharing.model_package_group, "producer"
+        caller,
+        producer.account,
+        producer.account,
+        Door.CALLER_POLICY,
+        "an AWS call",
+        sharing.model_package_group,
+        "producer",
     )
     try:
         yield

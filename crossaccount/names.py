@@ -26,7 +26,9 @@ _IMAGE = re.compile(
     r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+?)(?::([\w.-]+)|@(sha256:[0-9a-f]{64}))?"
 )
 _S3_HOST = re.compile(r"(?:(?P<bucket>[a-z0-9.-]+)\.)?s3[.-](?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?")
-_PACKAGE = re.compile(r"arn:(aws[a-z-]*):sagemaker:([a-z0-9-]+):(\d{12}):model-package/([A-Za-z0-9-]+)/(\d{1,9})")
+_PACKAGE = re.compile(
+    r"arn:(aws[a-z-]*):sagemaker:([a-z0-9-]+):(\d{12}):model-package/([A-Za-z0-9-]+)/(\d{1,9})"
+)
 
 
 def parse_image(uri: str) -> Image:
@@ -37,7 +39,9 @@ def parse_image(uri: str) -> Image:
     """
     match = _IMAGE.fullmatch(uri)
     if match is None:
-        raise Failed(f"The image {uri} does not lie in Amazon ECR. Register the version with an image of an ECR repository.")
+        raise Failed(
+            f"The image {uri} does not lie in Amazon ECR. Register the version with an image of an ECR repository."
+        )
     return Image(match[1], match[2], match[3], match[5] or match[4] or "latest")
 
 

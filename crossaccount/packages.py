@@ -128,7 +128,9 @@ def check_deployable(version: ModelVersion) -> None:
         Failed: naming its status and the way out.
     """
     if version.status != "Completed":
-        raise Failed(f"Version {version.version} of {version.group} is {version.status}, not Completed. Wait, or choose another.")
+        raise Failed(
+            f"Version {version.version} of {version.group} is {version.status}, not Completed. Wait, or choose another."
+        )
     if version.approval != "Approved":
         raise Failed(
             f"Version {version.version} of {version.group} is {version.approval}, not Approved. Its owner approves it, or choose "
@@ -202,7 +204,10 @@ def needs(sharing: Sharing, versions: Iterable[ModelVersion]) -> Needs:
     prefixes.setdefault(producer.releases_bucket, set()).add(releases)
     images = {parse_image(container.image) for version in versions for container in version.containers}
     repositories = {image.repository for image in images if _needs_grant(sharing, image)}
-    return Needs({bucket: tuple(sorted(found)) for bucket, found in sorted(prefixes.items())}, tuple(sorted(repositories)))
+    return Needs(
+        {bucket: tuple(sorted(found)) for bucket, found in sorted(prefixes.items())},
+        tuple(sorted(repositories)),
+    )
 
 
 def _widened(folders: set[str]) -> set[str]:
@@ -231,7 +236,11 @@ def _needs_grant(sharing: Sharing, image: Image) -> bool:
 @cache
 def aws_registries() -> frozenset[str]:
     """The accounts of AWS's own image registries, from the data files of sagemaker-core."""
-    files = [path for path in distribution("sagemaker-core").files or () if path.match("sagemaker/core/image_uri_config/*.json")]
+    files = [
+        path
+        for path in distribution("sagemaker-core").files or ()
+        if path.match("sagemaker/core/image_uri_config/*.json")
+    ]
     accounts: set[str] = set()
     for path in files:
         _collect_registries(json.loads(path.read_text()), accounts)

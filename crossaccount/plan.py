@@ -110,7 +110,10 @@ def share_plan(sharing: Sharing, needs: Needs, existing: Existing) -> Plan:
     named = sorted({root_arn(sharing.partition, one.account) for one in sharing.consumers.values()})
     ours = {resource: _statements(sharing, needs, resource, named) for resource in existing}
     plan = Plan(
-        tuple(Change(resource, document, policies.granted(document, ours[resource], group)) for resource, document in existing.items())
+        tuple(
+            Change(resource, document, policies.granted(document, ours[resource], group))
+            for resource, document in existing.items()
+        )
     )
     _refuse_collisions(plan, ours, group)
     refuse_wrong(plan, ours, group, named)
@@ -132,7 +135,11 @@ def revoke_plan(sharing: Sharing, needs: Needs, existing: Existing, consumer: st
     def without(resource: Resource, document: Document | None) -> Document | None:
         return policies.revoked(document, ours[resource], group, leaving)
 
-    plan = Plan(tuple(Change(resource, document, without(resource, document)) for resource, document in existing.items()))
+    plan = Plan(
+        tuple(
+            Change(resource, document, without(resource, document)) for resource, document in existing.items()
+        )
+    )
     refuse_wrong(plan, ours, group, named)
     return plan
 
@@ -161,10 +168,16 @@ def _statements(sharing: Sharing, needs: Needs, resource: Resource, named: Seque
         case Kind.GROUP if docs:
             return policies.docs_group_statements(group, named)
         case Kind.GROUP:
-            versions = ["*"] if sharing.versions == "approved" else [str(one) for one in sorted(sharing.versions)]
+            versions = (
+                ["*"] if sharing.versions == "approved" else [str(one) for one in sorted(sharing.versions)]
+            )
             return policies.group_statements(group, [package_arn(sharing, one) for one in versions], named)
         case Kind.REPOSITORY:
-            return policies.docs_repository_statements(named) if docs else policies.repository_statements(group, named)
+            return (
+                policies.docs_repository_statements(named)
+                if docs
+                else policies.repository_statements(group, named)
+            )
         case Kind.BUCKET:
             bucket = f"arn:{sharing.partition}:s3:::{resource.name}"
             if docs:
@@ -185,14 +198,20 @@ def _refuse_collisions(plan: Plan, ours: Mapping[Resource, list[Statement]], gro
         raise PlanRefused(tuple(reasons))
 
 
-def refuse_wrong(plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Sequence[str]) -> None:
+def refuse_wrong(
+    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Sequence[str]
+) -> None:
     """Refuse what is never right, whatever computed it.
 
     Raises:
         PlanRefused: when a document is too large, someone gains access whom the config does not name, a public principal is
             added, a stranger's statement is touched, or a key would be left without a policy.
     """
-    reasons = [reason for change in plan.changes for reason in _wrong(change, ours[change.resource], group, set(named))]
+    reasons = [
+        reason
+        for change in plan.changes
+        for reason in _wrong(change, ours[change.resource], group, set(named))
+    ]
     if reasons:
         raise PlanRefused(tuple(reasons))
 
@@ -232,7 +251,10 @@ def _allowances(document: Document | None) -> set[tuple[str, str]]:
     for statement in statements(document):
         if statement.get("Effect") == "Allow":
             terms = {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
-            found |= {(principal_key(name), policies.canonical({"Statement": terms})) for name in principals(statement)}
+            found |= {
+                (principal_key(name), policies.canonical({"Statement": terms}))
+                for name in principals(statement)
+            }
     return found
 
 
@@ -243,7 +265,11 @@ def render_text(plan: Plan, colour: bool = False) -> str:
     """The plan for a terminal: a diff of every document that would change."""
     paint = _paint if colour else _plain
     blocks = [_block(change, paint) for change in plan.changes]
-    total = f"{plan.writes} of {len(plan.changes)} policies would change." if plan.writes else "Nothing to do: every policy is as it should be."
+    total = (
+        f"{plan.writes} of {len(plan.changes)} policies would change."
+        if plan.writes
+        else "Nothing to do: every policy is as it should be."
+    )
     return "\n".join([*blocks, total])
 
 
@@ -251,10 +277,13 @@ def render_markdown(plan: Plan) -> str:
     """The plan for a Prefect artifact."""
     rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {', '.join(change.gained)} | {', '.join(change.lost)} |" for change in plan.changes
+        f"| {change.resource} | {change.verb} | {', '.join(change.gained)} | {', '.join(change.lost)} |"
+        for change in plan.changes
     ]
     diffs = [
-        f"\n**{change.resource}**\n\n```diff\n{chr(10).join(_diff(change))}\n```" for change in plan.changes if change.verb != "keep"
+        f"\n**{change.resource}**\n\n```diff\n{chr(10).join(_diff(change))}\n```"
+        for change in plan.changes
+        if change.verb != "keep"
     ]
     return "\n".join([*rows, *diffs])
 
@@ -301,6 +330,7 @@ def _block(change: Change, paint: _Paint) -> str:
 
 def _diff(change: Change) -> list[str]:
     before, after = (
-        json.dumps(document, indent=2).splitlines() if document is not None else [] for document in (change.existing, change.desired)
+        json.dumps(document, indent=2).splitlines() if document is not None else []
+        for document in (change.existing, change.desired)
     )
     return list(difflib.unified_diff(before, after, lineterm="", n=2))[2:]

@@ -24,10 +24,12 @@ Document = dict[str, Any]
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _MARK = "CrossAccount"
-_DOCS_SIDS = frozenset({"AddPerm", "AddPermModelPackageGroup", "AddPermModelPackageVersion"})
+DOCS_SIDS = frozenset({"AddPerm", "AddPermModelPackageGroup", "AddPermModelPackageVersion"})
 
 
-def group_statements(group_arn: str, package_arns: Sequence[str], principals: Sequence[str]) -> list[Statement]:
+def group_statements(
+    group_arn: str, package_arns: Sequence[str], principals: Sequence[str]
+) -> list[Statement]:
     """What a consumer may do with the group itself, and with its versions."""
     read_group = ["sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
     deploy = ["sagemaker:CreateModel", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
@@ -42,14 +44,18 @@ def repository_statements(group_arn: str, principals: Sequence[str]) -> list[Sta
     return [_ours(group_arn, "Pull", principals, Action=list(PULL_ACTIONS))]
 
 
-def bucket_statements(group_arn: str, bucket_arn: str, prefixes: Sequence[str], principals: Sequence[str]) -> list[Statement]:
+def bucket_statements(
+    group_arn: str, bucket_arn: str, prefixes: Sequence[str], principals: Sequence[str]
+) -> list[Statement]:
     """Reading what lies under the prefixes, and listing it: without listing, a missing object reads as a refusal."""
     objects = [f"{bucket_arn}/{prefix}" + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
     listed = [prefix + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
     condition = {"StringLike": {"s3:prefix": _scalar(listed)}}
     return [
         _ours(group_arn, "Read", principals, Action="s3:GetObject", Resource=_scalar(objects)),
-        _ours(group_arn, "List", principals, Action="s3:ListBucket", Resource=bucket_arn, Condition=condition),
+        _ours(
+            group_arn, "List", principals, Action="s3:ListBucket", Resource=bucket_arn, Condition=condition
+        ),
     ]
 
 
@@ -122,11 +128,11 @@ def is_owned(statement: Statement, group_arn: str) -> bool:
 
 def _owns(ours: Sequence[Statement], group_arn: str) -> Callable[[Statement], bool]:
     """Which statements are this project's: marked ones, and the AWS page's when they have the page's very body."""
-    pages = [_body(statement) for statement in ours if statement["Sid"] in _DOCS_SIDS]
+    pages = [_body(statement) for statement in ours if statement["Sid"] in DOCS_SIDS]
 
     def owns(statement: Statement) -> bool:
         return is_owned(statement, group_arn) or (
-            statement.get("Sid") in _DOCS_SIDS and _only_accounts(statement) and _body(statement) in pages
+            statement.get("Sid") in DOCS_SIDS and _only_accounts(statement) and _body(statement) in pages
         )
 
     return owns
@@ -138,7 +144,9 @@ def _only_accounts(statement: Statement) -> bool:
 
 
 def _body(statement: Statement) -> str:
-    return _canonical_statement({key: value for key, value in statement.items() if key not in ("Sid", "Principal")})
+    return _canonical_statement(
+        {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
+    )
 
 
 def is_ours(statement: Statement, ours: Sequence[Statement], group_arn: str) -> bool:
@@ -178,12 +186,16 @@ def granted(existing: Document | None, ours: Sequence[Statement], group_arn: str
             continue
         placed.add(statement["Sid"])
         together = {**wanted, "Principal": _aws([*principals(statement), *principals(wanted)])}
-        kept.append(statement if _canonical_statement(together) == _canonical_statement(statement) else together)
+        kept.append(
+            statement if _canonical_statement(together) == _canonical_statement(statement) else together
+        )
     added = [statement for statement in ours if statement["Sid"] not in placed]
     return _document(existing, [*kept, *added])
 
 
-def revoked(existing: Document | None, ours: Sequence[Statement], group_arn: str, leaving: Iterable[str]) -> Document | None:
+def revoked(
+    existing: Document | None, ours: Sequence[Statement], group_arn: str, leaving: Iterable[str]
+) -> Document | None:
     """The document without these principals in our statements; None when no statement is left."""
     owns, gone = _owns(ours, group_arn), {principal_key(name) for name in leaving}
     kept: list[Statement] = []
@@ -255,7 +267,11 @@ def _canonical_value(key: str, value: Any) -> Any:
     if key in ("Resource", "NotResource"):
         return sorted([value] if isinstance(value, str) else value)
     if key in ("Principal", "NotPrincipal"):
-        return {"AWS": ["*"]} if value == "*" else {kind: _canonical_names(names) for kind, names in value.items()}
+        return (
+            {"AWS": ["*"]}
+            if value == "*"
+            else {kind: _canonical_names(names) for kind, names in value.items()}
+        )
     if key == "Condition":
         return {
             operator: {name.lower(): _canonical_names(values) for name, values in keys.items()}

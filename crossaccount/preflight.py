@@ -3,7 +3,207 @@
 Every check is a read in the consumer's deployer role. Not here: what is made (``serving``), and why a read was refused
 (``refusals``, ``diagnosis``).
 
-Source: DescribeModelPackage in the SageMaker API reference; HeadObject in the S3 API reference.
+Source: DescribeModelPackage in the SageMaker API reference; GetObject and HeadObject in the S3 API reference.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount import diagnosis, packages, release, sessions
+from crossaccount.errors import CrossAccountError, Door, Failed, Refused
+from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.policies import PULL_ACTIONS
+from crossaccount.refusals import Attempt, classify
+
+if TYPE_CHECKING:
+    import boto3
+
+    from crossaccount.config import Consumer, Sharing
+    from crossaccount.packages import ModelVersion
+    from crossaccount.release import Release
+
+
+def find_version(session: boto3.Session, sharing: Sharing, version: int | None) -> ModelVersion:
+    """The version to deploy, as the registry shows it to the consumer: the one asked for, or the newest approved one.
+
+    Raises:
+        Failed: when there is none, or it cannot be deployed.
+        ClientError: when the registry refuses.
+    """
+    client = session.client("sagemaker")
+    client.describe_model_package_group(ModelPackageGroupName=group_arn(sharing))
+    arn = package_arn(sharing, version) if version else _newest(session, sharing)
+    try:
+        found = packages.describe_version(client, arn)
+    except ClientError as error:
+        if error.response["Error"]["Message"].endswith("does not exist."):
+            raise Failed(
+                f"{sharing.model_package_group} has no version {version}. Choose one that its owner has registered."
+            ) from None
+        raise
+    packages.check_deployable(found)
+    return found
+
+
+def _newest(session: boto3.Session, sharing: Sharing) -> str:
+    found = packages.list_versions(session.client("sagemaker"), group_arn(sharing), "Approved")
+    if sharing.versions != "approved":
+        shared = {package_arn(sharing, number) for number in sharing.versions}
+        found = [arn for arn in found if arn in shared]
+    if not found:
+        raise Failed(
+            f"{sharing.model_package_group} has no shared version that is Approved. Its owner approves one."
+        )
+    return found[0]
+
+
+def read_release(session: boto3.Session, sharing: Sharing, version: ModelVersion) -> Release:
+    """The version's Release, once it agrees with what the registry says now.
+
+    Raises:
+        Failed: when none was published, or it names other images or artifacts than the registry.
+        ClientError: when S3 refuses.
+    """
+    found = release.find(session.client("s3"), sharing, version.version)
+    if found is None:
+        raise Failed(
+            f"Version {version.version} of {sharing.model_package_group} has no Release at {sharing.producer.releases}. Account "
+            f"{sharing.producer.account} publishes it: crossaccount share CONFIG."
+        )
+    registered = [
+        (one.specification, one.image, [a.uri for a in one.artifacts]) for one in version.containers
+    ]
+    released = [(one.specification, one.image, [a.uri for a in one.artifacts]) for one in found.containers]
+    if registered != released:
+        raise Failed(
+            f"The registry and the Release of version {version.version} name different images or artifacts: the version was changed after it "
+            "was shared. Ask its owner to register a new one."
+        )
+    for one, other in zip(version.containers, found.containers, strict=True):
+        if one.image_digest and one.image_digest != other.image_digest:
+            raise Failed(
+                f"The registry pins {one.image} to {one.image_digest}, the Release to {other.image_digest}. It is not deployed."
+            )
+    return found
+
+
+def check_artifacts(session: boto3.Session, sharing: Sharing, found: Release) -> int:
+    """See that every artifact is there and is still the one that was shared; how many were looked at.
+
+    Raises:
+        Failed: for one that is missing or was replaced.
+        ClientError: when S3, or KMS behind it, refuses.
+    """
+    client = session.client("s3")
+    owner = sharing.producer.account
+    artifacts = [artifact for container in found.deployed_containers for artifact in container.artifacts]
+    for artifact in artifacts:
+        if artifact.etag is None:
+            continue
+        bucket, key = parse_s3(artifact.uri)
+        try:
+            etag = client.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["ETag"].strip('"')
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "404":
+                raise Failed(
+                    f"The artifact {artifact.uri} is missing. Account {owner} restores it, or shares another version."
+                ) from None
+            # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
+            client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
+            raise
+        if etag != artifact.etag:
+            raise Failed(
+                f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. It is not "
+                "deployed. Its owner registers a new version instead."
+            )
+    return len(artifacts)
+
+
+@contextmanager
+def explained(
+    session: boto3.Session | None, sharing: Sharing, name: str, consumer: Consumer, door: Door
+) -> Iterator[None]:
+    """AWS's errors within this, as the product says them, with the consumer's own policies asked about.
+
+    Args:
+        session: in the deployer role, for the questions; None where there is none yet.
+        sharing: the config.
+        name: the consumer's name in it.
+        consumer: the consumer.
+        door: the producer's door that is being passed.
+
+    Raises:
+        Refused: for an access-denied error, narrowed down.
+        Failed: for any other.
+    """
+    owner = sharing.producer.account
+    attempt = Attempt(
+        consumer.role, consumer.account, owner, door, "an AWS call", group_arn(sharing), f"consumers.{name}"
+    )
+    try:
+        yield
+    except ClientError as error:
+        found = classify(error, attempt)
+        raise _narrowed(found, session, consumer) from None
+    except BotoCoreError as error:
+        raise sessions.unreachable(error, f"consumers.{name}") from None
+
+
+def _narrowed(
+    found: CrossAccountError, session: boto3.Session | None, consumer: Consumer
+) -> CrossAccountError:
+    if not isinstance(found, Refused) or session is None:
+        return found
+    return diagnosis.narrow(found, session, consumer.role)
+
+
+@contextmanager
+def explained_creation(
+    session: boto3.Session, sharing: Sharing, name: str, consumer: Consumer, found: Release
+) -> Iterator[None]:
+    """As `explained`, for CreateModel: SageMaker's own checks are made with the execution role, and asked about there.
+
+    By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
+    """
+    try:
+        with explained(session, sharing, name, consumer, Door.REGISTRY):
+            yield
+    except Refused as refused:
+        if refused.refusal.aws_code != "ValidationException":
+            raise
+        out = (
+            "a missing artifact: it was read just now",
+            "the bucket policy and the key policy: they let this account in",
+            f"the region: the artifact was read in {sharing.region}",
+        )
+        ruled_out = out if refused.refusal.aws_message.startswith("Could not access model data") else ()
+        needed = execution_needs(sharing, found)
+        raise diagnosis.narrow_execution_role(
+            refused, session, consumer.execution_role, needed, ruled_out
+        ) from None
+
+
+def execution_needs(sharing: Sharing, found: Release) -> dict[str, str]:
+    """Each action that the execution role needs for this Release, with a resource that it needs it on."""
+    needed: dict[str, str] = {}
+    for container in found.deployed_containers:
+        for artifact in container.artifacts:
+            bucket, key = parse_s3(artifact.uri)
+            needed["s3:GetObject"] = f"arn:{sharing.partition}:s3:::{bucket}/{key}"
+            if artifact.etag is None:
+                needed["s3:ListBucket"] = f"arn:{sharing.partition}:s3:::{bucket}"
+        image = parse_image(container.image)
+        repository = (
+            f"arn:{sharing.partition}:ecr:{image.region}:{image.registry}:repository/{image.repository}"
+        )
+        needed |= dict.fromkeys(PULL_ACTIONS, repository)
+    needed["ecr:GetAuthorizationToken"] = "*"
+    keys = [grant.resource for grant in found.grants if grant.door == Door.KEY]
+    if keys:
+        needed["kms:Decrypt"] = keys[0]
+    return needed

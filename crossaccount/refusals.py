@@ -60,9 +60,13 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     if code == "ValidationException" and "Cross-account pass role" in text:
         return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, attempt)
     if code in _ENDED:
-        return Failed(f"The credentials of {attempt.caller} have expired. Sign in again, then run this again. {code}: {text}")
+        return Failed(
+            f"The credentials of {attempt.caller} have expired. Sign in again, then run this again. {code}: {text}"
+        )
     if code in _UNKNOWN:
-        return Failed(f"AWS does not know the credentials of {attempt.caller}. Check {attempt.config_key or 'them'}. {code}: {text}")
+        return Failed(
+            f"AWS does not know the credentials of {attempt.caller}. Check {attempt.config_key or 'them'}. {code}: {text}"
+        )
     return Failed(f"{attempt.action} on {attempt.resource} by {attempt.caller} failed. {code}: {text}")
 
 
@@ -70,15 +74,15 @@ _REASON = re.compile(
     r"(?:because no|with an explicit deny in an?) (?P<kind>[a-z -]+?) (?:policy allows|policy)|"
     r"(?P<trust>no role trust policy allows)"
 )
-_SUBJECT = re.compile(r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: \"?(?P<resource>[^\s\"]+))?")
+_SUBJECT = re.compile(
+    r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: \"?(?P<resource>[^\s\"]+))?"
+)
 
 
 def _denied(code: str, text: str, attempt: Attempt) -> Refused:
     subject = _SUBJECT.search(text)
     if subject is not None:
-        attempt = replace(
-            attempt, action=subject["action"], resource=subject["resource"] or attempt.resource
-        )
+        attempt = replace(attempt, action=subject["action"], resource=subject["resource"] or attempt.resource)
     if attempt.action.startswith("kms:"):
         owner = attempt.resource.split(":")[4] if attempt.resource.count(":") >= 5 else attempt.owner
         attempt = replace(attempt, door=Door.KEY, owner=owner)
@@ -98,14 +102,20 @@ def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountEr
         asked = replace(attempt, action="s3:GetObject, s3:ListBucket or kms:Decrypt", resource=uri)
         return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
     if text.startswith("The execution role ARN"):
-        asked = replace(attempt, action="sts:AssumeRole by sagemaker.amazonaws.com", resource=_first(r'ARN "([^"]+)"', text))
+        asked = replace(
+            attempt,
+            action="sts:AssumeRole by sagemaker.amazonaws.com",
+            resource=_first(r'ARN "([^"]+)"', text),
+        )
         return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
     if text.startswith("The repository of your image"):
         image = _first(r"your image (\S+)", text)
         asked = replace(attempt, action="ecr:BatchGetImage", resource=image)
         return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked)
     if re.match(r"Role \S+ cannot pull", text):
-        asked = replace(attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text))
+        asked = replace(
+            attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text)
+        )
         return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
     return None
 

@@ -12,24 +12,35 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from crossaccount.errors import Conflict, Failed
+from crossaccount.errors import Conflict, Door, Failed
+from crossaccount.gather import resolve_digest
 from crossaccount.names import group_arn, package_arn, parse_s3
 from crossaccount.packages import Container, ModelVersion
+from crossaccount.plan import Kind
+from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from crossaccount.config import Sharing
-    from crossaccount.gather import Clients, Observed
+    from crossaccount.gather import Clients, Gathered, Observed
+    from crossaccount.plan import Plan
 
 _RELEASE_LIMIT = 1_000_000
 _ARCHIVE_LIMIT, _MEMBER_LIMIT, _SAMPLES_LIMIT = 5_000_000, 1_000_000, 100
+
+DOORS = {
+    Kind.GROUP: Door.REGISTRY,
+    Kind.REPOSITORY: Door.REPOSITORY,
+    Kind.BUCKET: Door.BUCKET,
+    Kind.KEY: Door.KEY,
+}
 
 _Short = Annotated[str, Field(max_length=2048)]
 
@@ -104,40 +115,66 @@ def release_key(sharing: Sharing, version: int) -> str:
     return f"{sharing.producer.releases_prefix}{sharing.model_package_group}/{version}.json"
 
 
-def build_release(
-    sharing: Sharing,
-    version: ModelVersion,
-    digests: Mapping[str, str | None],
-    observed: Mapping[str, Observed],
-    samples: Iterable[Sample],
-    grants: Iterable[Grant],
-) -> Release:
-    """The Release of a version, from what was read of it.
+def ensure(
+    clients: Clients, sharing: Sharing, version: ModelVersion, found: Gathered, plan: Plan
+) -> tuple[Release, bool]:
+    """The Release of a version: the published one, or else a new one, which is published; and whether it is new.
 
-    Args:
-        sharing: the config.
-        version: the version.
-        digests: the digest of each image, where the package records none.
-        observed: each artifact as S3 has it, by URI.
-        samples: what the producer recorded for it.
-        grants: what was opened for it.
+    A published Release stays as it is. Only what the version is made of is compared with it: grants and approval may have
+    changed since.
+
+    Raises:
+        Conflict: when the version was published with another image or artifact than it has now.
+        Failed: when its image or its samples are missing.
     """
-    return Release(
-        schema_version=1,
-        model_package_arn=version.arn,
-        model_package_group=group_arn(sharing),
-        version=version.version,
-        region=sharing.region,
-        producer_account=sharing.producer.account,
-        approval_status=version.approval,
-        package_status=version.status,
-        containers=[_released(container, digests, observed) for container in version.containers],
-        content_types=list(version.content_types),
-        response_types=list(version.response_types),
-        instance_types=list(version.instance_types),
-        samples=list(samples),
-        grants=list(grants),
-    )
+    images = {container.image for container in version.containers if container.image_digest is None}
+    digests = {image: resolve_digest(clients, sharing, image) for image in sorted(images)}
+    containers = [_released(container, digests, found.observed) for container in version.containers]
+    published = find(clients.s3, sharing, version.version)
+    if published is None:
+        made = Release(
+            schema_version=1,
+            model_package_arn=version.arn,
+            model_package_group=group_arn(sharing),
+            version=version.version,
+            region=sharing.region,
+            producer_account=sharing.producer.account,
+            approval_status=version.approval,
+            package_status=version.status,
+            containers=containers,
+            content_types=list(version.content_types),
+            response_types=list(version.response_types),
+            instance_types=list(version.instance_types),
+            samples=read_samples(clients, sharing, version),
+            grants=grants_of(plan, group_arn(sharing)),
+        )
+        if _publish(clients.s3, sharing, made):
+            return made, True
+        published = read(clients.s3, sharing, version.version)
+    if published.containers != containers:
+        raise Conflict(
+            f"Version {version.version} of {sharing.model_package_group} was published with another image or artifact than it has now: "
+            "someone replaced one of them. Register a new version instead; a shared one never changes."
+        )
+    return published, False
+
+
+def grants_of(plan: Plan, group: str) -> list[Grant]:
+    """What a plan opens, without saying for whom."""
+    return [
+        Grant(door=DOORS[change.resource.kind], resource=change.resource.name, actions=actions)
+        for change in plan.changes
+        if (actions := sorted(_actions(change.desired, group)))
+    ]
+
+
+def _actions(document: Document | None, group: str) -> set[str]:
+    found: set[str] = set()
+    for statement in statements(document):
+        if is_owned(statement, group) or statement.get("Sid") in DOCS_SIDS:
+            named = statement["Action"]
+            found |= {named} if isinstance(named, str) else set(named)
+    return found
 
 
 def _released(
@@ -151,35 +188,22 @@ def _released(
     )
 
 
-def publish(client: S3Client, sharing: Sharing, release: Release) -> bool:
-    """Publish a Release once; False when it was there already, saying the same.
-
-    Only what the version is made of is compared: grants and approval may differ since, a Release stays as it was published.
-
-    Raises:
-        Conflict: when the version was published with another image or artifact.
-    """
-    key, owner = release_key(sharing, release.version), sharing.producer.account
+def _publish(client: S3Client, sharing: Sharing, release: Release) -> bool:
+    """Write a Release where there is none; False when there was one already."""
     try:
         client.put_object(
             Bucket=sharing.producer.releases_bucket,
-            Key=key,
+            Key=release_key(sharing, release.version),
             Body=release.to_bytes(),
             ContentType="application/json",
             IfNoneMatch="*",
-            ExpectedBucketOwner=owner,
+            ExpectedBucketOwner=sharing.producer.account,
         )
-        return True
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
             raise
-    published = read(client, sharing, release.version)
-    if published.containers != release.containers:
-        raise Conflict(
-            f"Version {release.version} of {sharing.model_package_group} was published with another image or artifact than it has now: "
-            "someone replaced one of them. Register a new version instead; a shared one never changes."
-        )
-    return False
+        return False
+    return True
 
 
 def find(client: S3Client, sharing: Sharing, version: int) -> Release | None:
@@ -204,13 +228,17 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
     raw = found["Body"].read(_RELEASE_LIMIT + 1)
     where = f"s3://{bucket}/{key}"
     if len(raw) > _RELEASE_LIMIT:
-        raise Failed(f"The Release {where} is larger than {_RELEASE_LIMIT} bytes. It is none of this project's.")
+        raise Failed(
+            f"The Release {where} is larger than {_RELEASE_LIMIT} bytes. It is none of this project's."
+        )
     try:
         release = Release.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise Failed(f"The Release {where} cannot be used: {place}: {first['msg']}. Its producer publishes it.") from None
+        raise Failed(
+            f"The Release {where} cannot be used: {place}: {first['msg']}. Its producer publishes it."
+        ) from None
     _check_identity(sharing, version, release, where)
     return release
 
@@ -225,7 +253,9 @@ def _check_identity(sharing: Sharing, version: int, release: Release, where: str
     }
     for name, value in expected.items():
         if getattr(release, name) != value:
-            raise Failed(f"The Release {where} says {name} is {getattr(release, name)!r}, the config says {value!r}. It is not used.")
+            raise Failed(
+                f"The Release {where} says {name} is {getattr(release, name)!r}, the config says {value!r}. It is not used."
+            )
 
 
 def read_samples(clients: Clients, sharing: Sharing, version: ModelVersion) -> list[Sample]:
@@ -240,10 +270,14 @@ def read_samples(clients: Clients, sharing: Sharing, version: ModelVersion) -> l
         return []
     bucket, key = parse_s3(version.sample_payload_url)
     try:
-        body = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=sharing.producer.account)["Body"]
+        body = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=sharing.producer.account)[
+            "Body"
+        ]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
-            raise Failed(f"The samples {version.sample_payload_url} are missing. Restore them, or clear SamplePayloadUrl.") from None
+            raise Failed(
+                f"The samples {version.sample_payload_url} are missing. Restore them, or clear SamplePayloadUrl."
+            ) from None
         raise
     raw = body.read(_ARCHIVE_LIMIT + 1)
     try:

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["model", "endpoint-config", "endpoint"]
 VARIANT = "AllTraffic"
-OWNER_TAG, PACKAGE_TAG, KEEP_TAG = "crossaccount:managed-by", "crossaccount:model-package", "crossaccount:keep"
+OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
+    "crossaccount:managed-by",
+    "crossaccount:model-package",
+    "crossaccount:keep",
+)
 _OWNER = "crossaccount"
 _BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
 _FIRST_POLL, _LONGEST_POLL = 0.5, 15.0
@@ -107,6 +111,35 @@ class Proof:
         return ordered[len(ordered) // 2] if ordered else 0.0
 
 
+def proof_text(proof: Proof, removals: Sequence[Removal]) -> str:
+    """The proof, and what became of everything that was made, for a terminal."""
+    verdict = "verified" if proof.verified else "NOT VERIFIED"
+    lines = [
+        f"{verdict}: version {proof.version} in account {proof.account} ({proof.consumer}), endpoint {proof.endpoint}",
+        f"images {'are' if proof.images_match else 'ARE NOT'} those of the Release: {', '.join(proof.images) or 'none'}",
+    ]
+    lines += [
+        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {answer.content_type}  expected {answer.expected}  got {answer.got}"
+        for answer in proof.answers
+    ]
+    lines += [
+        f"{removal.kind} {removal.name}: {removal.outcome} {removal.reason}".rstrip() for removal in removals
+    ]
+    return "\n".join(lines)
+
+
+def proof_markdown(proof: Proof) -> str:
+    """The proof for a Prefect artifact."""
+    verdict = "Verified" if proof.verified else "**Not verified**"
+    rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {'as expected' if one.ok else '**wrong**'} | {one.latency_ms:.1f} ms | {one.content_type} | `{one.expected}` | `{one.got}` |"
+        for one in proof.answers
+    ]
+    images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."
+    return "\n".join([f"{verdict}: `{proof.model_package_arn}` at `{proof.endpoint}`. {images}", "", *rows])
+
+
 def deployment_name(consumer: Consumer, version: int) -> str:
     """The name of model, endpoint config and endpoint of one version: at most 63 characters."""
     return f"{consumer.endpoint.name}-v{version}"
@@ -151,14 +184,24 @@ def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: 
     wanted = consumer.endpoint
     if found is not None:
         variant = found.production_variants[0]
-        has = (_value(variant.model_name), _value(variant.instance_type), _value(variant.initial_instance_count))
+        has = (
+            _value(variant.model_name),
+            _value(variant.instance_type),
+            _value(variant.initial_instance_count),
+        )
         if has != (name, wanted.instance_type, wanted.instance_count):
             raise Conflict(
                 f"The endpoint config {name} exists with model {has[0]}, {has[2]} x {has[1]}, not with {wanted.instance_count} x "
                 f"{wanted.instance_type}. Delete it, or choose another endpoint.name."
             )
         return _reused(
-            session, "endpoint-config", name, found.endpoint_config_arn, release.model_package_arn, release, keep
+            session,
+            "endpoint-config",
+            name,
+            found.endpoint_config_arn,
+            release.model_package_arn,
+            release,
+            keep,
         )
     made = EndpointConfig.create(
         endpoint_config_name=name,
@@ -177,7 +220,9 @@ def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: 
     return Made("endpoint-config", name, made.endpoint_config_arn, False, keep)
 
 
-def ensure_endpoint(session: boto3.Session, consumer: Consumer, release: Release, keep: bool, timeout: float) -> Made:
+def ensure_endpoint(
+    session: boto3.Session, consumer: Consumer, release: Release, keep: bool, timeout: float
+) -> Made:
     """The endpoint: found from an earlier run, or created; it may still be Creating.
 
     One that an earlier run left Failed or Deleting is cleared away first, within ``timeout`` seconds. Raises as
@@ -189,12 +234,18 @@ def ensure_endpoint(session: boto3.Session, consumer: Consumer, release: Release
     region = release.region
     found = _find(lambda: Endpoint.get(endpoint_name=name, session=session, region=region))
     if found is not None and found.endpoint_status not in ("Failed", "Deleting"):
-        return _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
+        return _reused(
+            session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep
+        )
     if found is not None:
         _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
         _delete_endpoint(session, region, name, timeout)
     made = Endpoint.create(
-        endpoint_name=name, endpoint_config_name=name, tags=_tags(release, keep), session=session, region=region
+        endpoint_name=name,
+        endpoint_config_name=name,
+        tags=_tags(release, keep),
+        session=session,
+        region=region,
     )
     return Made("endpoint", name, made.endpoint_arn, False, keep)
 
@@ -205,7 +256,11 @@ def _reused(
     """An earlier run's resource, after making sure that it is an earlier run's."""
     client = session.client("sagemaker", region_name=release.region)
     tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
-    if tags.get(OWNER_TAG) != _OWNER or package != release.model_package_arn or tags.get(PACKAGE_TAG) != package:
+    if (
+        tags.get(OWNER_TAG) != _OWNER
+        or package != release.model_package_arn
+        or tags.get(PACKAGE_TAG) != package
+    ):
         raise Conflict(
             f"The {kind} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
             "or choose another endpoint.name."
@@ -232,7 +287,9 @@ def describe_endpoint(session: boto3.Session, region: str, name: str) -> Endpoin
         return None
     variants = _value(found.production_variants) or []
     images = tuple(
-        _value(image.resolved_image) or "" for variant in variants for image in (_value(variant.deployed_images) or [])
+        _value(image.resolved_image) or ""
+        for variant in variants
+        for image in (_value(variant.deployed_images) or [])
     )
     return EndpointState(
         found.endpoint_status, _value(found.failure_reason), _value(found.endpoint_config_name), images
@@ -302,7 +359,9 @@ def ask(session: boto3.Session, region: str, name: str, samples: Iterable[Sample
 def _ask(endpoint: Any, sample: Sample) -> Answer:
     started = time.perf_counter()
     try:
-        output = endpoint.invoke(body=sample.body.encode(), content_type=sample.content_type, accept=sample.accept)
+        output = endpoint.invoke(
+            body=sample.body.encode(), content_type=sample.content_type, accept=sample.accept
+        )
         raw = output.body.read(_BODY_LIMIT + 1)
         got = read_answer(raw, _value(output.content_type) or "")
     except ClientError as error:
@@ -313,7 +372,12 @@ def _ask(endpoint: Any, sample: Sample) -> Answer:
         got = f"unreadable answer: {error}"
     latency = (time.perf_counter() - started) * 1000
     return Answer(
-        sample.content_type, sample.body, sample.expect, got, same_answer(got, sample.expect), round(latency, 2)
+        sample.content_type,
+        sample.body,
+        sample.expect,
+        got,
+        same_answer(got, sample.expect),
+        round(latency, 2),
     )
 
 
@@ -405,7 +469,13 @@ def _delete_endpoint(session: boto3.Session, region: str, name: str, timeout: fl
 
     deadline, pause, asked = time.monotonic() + timeout, _FIRST_POLL, False
     while (state := describe_endpoint(session, region, name)) is not None:
-        if not asked and state.status not in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
+        if not asked and state.status not in (
+            "Creating",
+            "Updating",
+            "SystemUpdating",
+            "RollingBack",
+            "Deleting",
+        ):
             Endpoint.get(endpoint_name=name, session=session, region=region).delete()
             asked = True
         if time.monotonic() >= deadline:

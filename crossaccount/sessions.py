@@ -60,7 +60,9 @@ def consumer_session(sharing: Sharing, name: str, consumer: Consumer) -> boto3.S
         consumer: whose role, external id and profile.
     """
     key = f"consumers.{name}"
-    return _session(key, consumer.profile, consumer.role, consumer.external_id, consumer.account, sharing.region)
+    return _session(
+        key, consumer.profile, consumer.role, consumer.external_id, consumer.account, sharing.region
+    )
 
 
 def _session(
@@ -96,7 +98,9 @@ def _made(
         return _assumed(source, role, external_id, region)
     except ClientError as error:
         caller = f"profile {profile}" if profile else "the ambient credentials"
-        attempt = Attempt(caller, account, account, Door.ROLE_TRUST, "sts:AssumeRole", role or "the credentials", key)
+        attempt = Attempt(
+            caller, account, account, Door.ROLE_TRUST, "sts:AssumeRole", role or "the credentials", key
+        )
         raise classify(error, attempt) from None
     except BotoCoreError as error:
         raise unreachable(error, key) from None

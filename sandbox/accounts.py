@@ -73,13 +73,25 @@ def settle(url: str, templates: Path) -> Residents:
 
     shared = {"ModelPackageGroupName": GROUP, "ArtifactBucket": BUCKET, "ReleasesBucket": BUCKET}
     shared |= {"ReleasesPrefix": RELEASES, "RepositoryName": REPOSITORY, "KeyArn": key}
-    _stack(client("producer", "cloudformation"), templates / "producer.yaml", {**shared, "ExternalId": "sandbox-producer"})
+    _stack(
+        client("producer", "cloudformation"),
+        templates / "producer.yaml",
+        {**shared, "ExternalId": "sandbox-producer"},
+    )
     for account in (STAGING, PRODUCTION):
-        own = {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS, "EndpointName": f"decision-trees-{account.name}"}
+        own = {
+            "ProducerAccount": PRODUCER.id,
+            "ArtifactPrefix": ARTIFACTS,
+            "EndpointName": f"decision-trees-{account.name}",
+        }
         stack = client(account.name, "cloudformation")
         _stack(stack, templates / "consumer.yaml", {**shared, **own, "ExternalId": f"sandbox-{account.name}"})
     # The outsider has what a consumer has, but for the producer's consent.
-    own = {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS, "EndpointName": "decision-trees-outsider"}
+    own = {
+        "ProducerAccount": PRODUCER.id,
+        "ArtifactPrefix": ARTIFACTS,
+        "EndpointName": "decision-trees-outsider",
+    }
     stack = client("outsider", "cloudformation")
     _stack(stack, templates / "consumer.yaml", {**shared, **own, "ExternalId": "sandbox-outsider"})
     operators = {account.name: _operator(client(account.name, "iam"), account) for account in ACCOUNTS}
@@ -103,7 +115,9 @@ def _session(key: Credentials) -> boto3.session.Session:
 def _operator(iam: Any, account: Account) -> Credentials:
     side = "producer" if account is PRODUCER else "consumer"
     iam.create_user(UserName="operator")
-    iam.attach_user_policy(UserName="operator", PolicyArn=f"arn:aws:iam::{account.id}:policy/crossaccount-{side}-operator")
+    iam.attach_user_policy(
+        UserName="operator", PolicyArn=f"arn:aws:iam::{account.id}:policy/crossaccount-{side}-operator"
+    )
     key = iam.create_access_key(UserName="operator")["AccessKey"]
     return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
@@ -129,7 +143,11 @@ def _bucket(s3: Any) -> None:
 def _image(ecr: Any) -> str:
     """Push an image manifest to the producer's repository; its URI, by tag."""
     ecr.create_repository(repositoryName=REPOSITORY)
-    layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 32, "digest": "sha256:" + "a1" * 32}
+    layer = {
+        "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "size": 32,
+        "digest": "sha256:" + "a1" * 32,
+    }
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
@@ -146,7 +164,9 @@ def _image(ecr: Any) -> str:
 
 def _versions(s3: Any, sagemaker: Any, image: str, key: str) -> None:
     """Three versions: 1 and 2 approved, 3 waiting for it; the artifact of version 2 is encrypted under the key."""
-    sagemaker.create_model_package_group(ModelPackageGroupName=GROUP, ModelPackageGroupDescription="Iris decision trees")
+    sagemaker.create_model_package_group(
+        ModelPackageGroupName=GROUP, ModelPackageGroupDescription="Iris decision trees"
+    )
     for version, approval in ((1, "Approved"), (2, "Approved"), (3, "PendingManualApproval")):
         model = train(version)
         folder = f"{ARTIFACTS}{version}/"

@@ -176,13 +176,23 @@ def is_public(document: Document) -> bool:
 
 
 def _opens(statement: dict[str, Any]) -> bool:
-    if statement.get("Effect") != "Allow" or ("*" not in named_principals(statement) and "NotPrincipal" not in statement):
+    if statement.get("Effect") != "Allow" or (
+        "*" not in named_principals(statement) and "NotPrincipal" not in statement
+    ):
         return False
     for operator, keys in statement.get("Condition", {}).items():
-        if operator.lower().removesuffix("ifexists") not in ("stringequals", "stringlike", "arnequals", "arnlike"):
+        if operator.lower().removesuffix("ifexists") not in (
+            "stringequals",
+            "stringlike",
+            "arnequals",
+            "arnlike",
+        ):
             continue
         for key, values in keys.items():
-            fixed = all("*" not in value and "?" not in value for value in ([values] if isinstance(values, str) else values))
+            fixed = all(
+                "*" not in value and "?" not in value
+                for value in ([values] if isinstance(values, str) else values)
+            )
             if key.lower() in _FIXED_KEYS and fixed:
                 return False
     return True

@@ -89,7 +89,12 @@ def _user_key(access_key_id: str) -> Key | None:
 
 
 def authenticate(
-    keys: Keys, scope: Scope | None, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes, now: datetime
+    keys: Keys,
+    scope: Scope | None,
+    environ: Mapping[str, Any],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
 ) -> Caller:
     """The caller of a request, once its signature, clock and session hold.
 
@@ -119,7 +124,9 @@ def _guess(environ: Mapping[str, Any]) -> str:
     return "sts" if environ.get("REQUEST_METHOD") == "POST" else "s3"
 
 
-def _signature(key: Key, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> str:
+def _signature(
+    key: Key, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
+) -> str:
     kind = S3SigV4Auth if scope.service == "s3" else SigV4Auth
     auth = kind(Credentials(scope.access_key_id, key.secret), scope.service, scope.region)
     request = AWSRequest(
@@ -152,7 +159,9 @@ def _check_clock(service: str, stamp: str, now: datetime) -> None:
         if service == "s3":
             text = "The difference between the request time and the current time is too large."
             raise AwsError("RequestTimeTooSkewed", text, 403)
-        raise AwsError("InvalidSignatureException", f"Signature expired: {stamp} is not within 15 minutes of {now}", 403)
+        raise AwsError(
+            "InvalidSignatureException", f"Signature expired: {stamp} is not within 15 minutes of {now}", 403
+        )
 
 
 def _unsigned(service: str) -> AwsError:
@@ -164,8 +173,14 @@ def _unsigned(service: str) -> AwsError:
 
 def _unknown_key(service: str) -> AwsError:
     if service == "s3":
-        return AwsError("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403)
-    code = "InvalidClientTokenId" if service in ("sts", "iam", "cloudformation") else "UnrecognizedClientException"
+        return AwsError(
+            "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403
+        )
+    code = (
+        "InvalidClientTokenId"
+        if service in ("sts", "iam", "cloudformation")
+        else "UnrecognizedClientException"
+    )
     return AwsError(code, "The security token included in the request is invalid.", 403)
 
 

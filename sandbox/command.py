@@ -41,9 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crossaccount sandbox", description="An emulated AWS that refuses.")
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
-    parser.add_argument("--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating, at least")
+    parser.add_argument(
+        "--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating, at least"
+    )
     parser.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
-    parser.add_argument("--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml")
+    parser.add_argument(
+        "--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml"
+    )
     parser.add_argument("--config", type=Path, required=True, help="the config that fits these accounts")
     return parser
 
@@ -88,8 +92,16 @@ def _announce(options: argparse.Namespace, url: str, residents: Residents, folde
             }
             for account in ACCOUNTS
         }
-        ready = {"endpoint_url": url, "region": REGION, "accounts": accounts, "env": env, "config": str(options.config)}
+        ready = {
+            "endpoint_url": url,
+            "region": REGION,
+            "accounts": accounts,
+            "env": env,
+            "config": str(options.config),
+        }
         print(json.dumps(ready), flush=True)  # noqa: T201 - this line is the command's result
         return
     lines = [f"export {name}={value}" for name, value in env.items()]
-    print("\n".join([f"# The sandbox serves at {url}. Ctrl-C stops it. In another shell:", *lines]), flush=True)  # noqa: T201
+    print(
+        "\n".join([f"# The sandbox serves at {url}. Ctrl-C stops it. In another shell:", *lines]), flush=True
+    )  # noqa: T201

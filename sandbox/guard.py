@@ -52,7 +52,10 @@ class Guard:
         length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
         if environ["REQUEST_METHOD"] != "HEAD" or length is None:
             length = str(len(response.body))
-        start_response(f"{response.status} {'OK' if response.status < 300 else 'Refused'}", [*headers, ("Content-Length", length)])
+        start_response(
+            f"{response.status} {'OK' if response.status < 300 else 'Refused'}",
+            [*headers, ("Content-Length", length)],
+        )
         return [response.body]
 
     def answer(self, environ: dict[str, Any]) -> Response:
@@ -69,7 +72,9 @@ class Guard:
                 raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
             service = known
             operation, params = wire.read_operation(service, environ, body)
-            call = Call(service, operation, params, scope.region, environ, body, headers, self._forward(environ, body))
+            call = Call(
+                service, operation, params, scope.region, environ, body, headers, self._forward(environ, body)
+            )
             return self._serve(call, caller)
         except AwsError as error:
             logger.info("%s %s: %s", service, environ.get("PATH_INFO"), error)
@@ -79,7 +84,11 @@ class Guard:
         wire.check_shape(call)
         expected = call.headers.get("x-amz-expected-bucket-owner")
         checks = operations.checks(call, caller.account)
-        if expected and call.params.get("Bucket") and operations.owner_of_bucket(call.params["Bucket"]) not in (None, expected):
+        if (
+            expected
+            and call.params.get("Bucket")
+            and operations.owner_of_bucket(call.params["Bucket"]) not in (None, expected)
+        ):
             raise AwsError("AccessDenied", "Access Denied", 403)
         for check in checks:
             authorize(self._world, caller, check, call)
@@ -114,8 +123,15 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         document = parse(role.assume_role_policy_document) if role is not None else None
     context = {**world.context(call.region, check.owner), **check.context}
     if isinstance(caller, str):
-        return judge(Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document))
-    if check.policy and check.policy[0] == "bucket" and caller.account != check.owner and world.cuts_cross_account(check.resource):
+        return judge(
+            Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document)
+        )
+    if (
+        check.policy
+        and check.policy[0] == "bucket"
+        and caller.account != check.owner
+        and world.cuts_cross_account(check.resource)
+    ):
         document = None
     holder = caller.role_arn or caller.arn
     context |= world.caller_context(caller)

@@ -47,11 +47,18 @@ def assume_role(world: World, call: Call, caller: Caller) -> Response:
         text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
         raise AwsError("ValidationError", text)
     if seconds > int(role.max_session_duration or 3600):
-        raise AwsError("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        raise AwsError(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        )
     policy = _session_policy(call.params.get("Policy"))
     response = call.forward(caller.account)
     match = re.search(rb"<AccessKeyId>(\w+)</AccessKeyId>", response.body)
-    made = sts_backends[role.account_id]["aws"].get_assumed_role_from_access_key(match[1].decode()) if match else None
+    made = (
+        sts_backends[role.account_id]["aws"].get_assumed_role_from_access_key(match[1].decode())
+        if match
+        else None
+    )
     if made is None:
         return response
     session = Caller(
@@ -107,7 +114,11 @@ def put_object(world: World, call: Call, caller: Caller) -> Response:
     if named and key is None:
         raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
     response = call.forward(owner)
-    made = s3_backends[owner]["aws"].buckets[bucket].keys.get(call.params["Key"]) if response.status < 300 else None
+    made = (
+        s3_backends[owner]["aws"].buckets[bucket].keys.get(call.params["Key"])
+        if response.status < 300
+        else None
+    )
     if key is not None and made is not None:
         made.kms_key_id = key
     return response
@@ -123,7 +134,9 @@ def get_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
     document = world.attached.get(("bucket", _bucket_arn(call)))
     if document is None:
         raise AwsError("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
-    return Response(200, json.dumps(document, separators=(",", ":")).encode(), (("Content-Type", "application/json"),))
+    return Response(
+        200, json.dumps(document, separators=(",", ":")).encode(), (("Content-Type", "application/json"),)
+    )
 
 
 def delete_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
@@ -143,22 +156,29 @@ def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
     """
     _own_bucket(call, caller)
     text = unchunk(call.body, call.headers).decode("utf-8", "replace")
-    document = load(text, lambda why: _malformed(f"Policies must be valid JSON and the first byte must be '{{': {why}"))
+    document = load(
+        text, lambda why: _malformed(f"Policies must be valid JSON and the first byte must be '{{': {why}")
+    )
     if len(json.dumps(document, separators=(",", ":")).encode()) > _BUCKET_POLICY_LIMIT:
-        raise _malformed(f"Normalized policy document exceeds the maximum allowed size of {_BUCKET_POLICY_LIMIT} bytes.")
+        raise _malformed(
+            f"Normalized policy document exceeds the maximum allowed size of {_BUCKET_POLICY_LIMIT} bytes."
+        )
     bucket_arn = _bucket_arn(call)
     for statement in statements(document):
         _check_bucket_statement(statement, bucket_arn)
     block = s3_backends[caller.account]["aws"].buckets[call.params["Bucket"]].public_access_block
     if block is not None and block.block_public_policy and is_public(document):
-        text = f"User: {caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: \"{bucket_arn}\" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
+        text = f'User: {caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "{bucket_arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.'
         raise AwsError("AccessDenied", text, 403)
-    world.attached.put(("bucket", bucket_arn), json.dumps(document), lambda name: _malformed("Invalid principal in policy"))
+    world.attached.put(
+        ("bucket", bucket_arn), json.dumps(document), lambda name: _malformed("Invalid principal in policy")
+    )
     return Response(204, b"")
 
 
 _BUCKET_ACTIONS = re.compile(
-    r"s3:(List(Bucket.*|\*)|(Get|Put|Delete)(Bucket.*|.*Configuration)|CreateBucket|DeleteBucket)", re.IGNORECASE
+    r"s3:(List(Bucket.*|\*)|(Get|Put|Delete)(Bucket.*|.*Configuration)|CreateBucket|DeleteBucket)",
+    re.IGNORECASE,
 )
 
 
@@ -268,7 +288,11 @@ def check_layers(world: World, call: Call, caller: Caller) -> Response:
         if digest in known
     ]
     failures = [
-        {"layerDigest": digest, "failureCode": "MissingLayerDigest", "failureReason": "The layer does not exist."}
+        {
+            "layerDigest": digest,
+            "failureCode": "MissingLayerDigest",
+            "failureReason": "The layer does not exist.",
+        }
         for digest in asked
         if digest not in known
     ]
@@ -296,7 +320,9 @@ def _repository_policy(world: World, arn: str) -> Response:
         text = f"Repository policy does not exist for the repository with name '{name}' in the registry with id '{registry}'"
         raise AwsError("RepositoryPolicyNotFoundException", text)
     # ECR hands the document back indented, unlike what was sent.
-    return json_response({"registryId": registry, "repositoryName": name, "policyText": json.dumps(document, indent=2)})
+    return json_response(
+        {"registryId": registry, "repositoryName": name, "policyText": json.dumps(document, indent=2)}
+    )
 
 
 def _invalid_repository_policy(why: str) -> AwsError:
@@ -336,7 +362,10 @@ def put_key_policy(world: World, call: Call, caller: Caller) -> Response:
     before = world.attached.get(("key", arn))
     world.attached.put(("key", arn), text, _malformed_key_policy)
     again = Check("kms:PutKeyPolicy", arn, caller.account, ("key", arn))
-    if not call.params.get("BypassPolicyLockoutSafetyCheck") and decide(world, caller, again, call).result is not Result.ALLOWED:
+    if (
+        not call.params.get("BypassPolicyLockoutSafetyCheck")
+        and decide(world, caller, again, call).result is not Result.ALLOWED
+    ):
         world.attached.put(("key", arn), json.dumps(before), _malformed_key_policy)
         raise AwsError(
             "MalformedPolicyDocumentException",
@@ -364,7 +393,10 @@ def _default_key_policy(account: str) -> dict[str, Any]:
 
 
 def _malformed_key_policy(why: str) -> AwsError:
-    return AwsError("MalformedPolicyDocumentException", f"Policy contains a statement with one or more invalid principals, or is none: {why}")
+    return AwsError(
+        "MalformedPolicyDocumentException",
+        f"Policy contains a statement with one or more invalid principals, or is none: {why}",
+    )
 
 
 # moto keeps these documents' syntax; who may be named in a trust policy is AWS's own condition.
@@ -377,7 +409,9 @@ def check_trust(world: World, call: Call, caller: Caller) -> Response:
         AwsError: ``MalformedPolicyDocument``.
     """
     text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
-    document = load(text, lambda why: AwsError("MalformedPolicyDocument", f"The trust policy cannot be used: {why}"))
+    document = load(
+        text, lambda why: AwsError("MalformedPolicyDocument", f"The trust policy cannot be used: {why}")
+    )
     world.attached.check_principals(document, _unknown_in_trust)
     return call.forward(caller.account)
 
@@ -400,10 +434,15 @@ def simulate_principal_policy(world: World, call: Call, caller: Caller) -> Respo
     # The resource is treated as the role's own, so that identity policies alone decide.
     account = arn.split(":")[4]
     policies = Policies(identity=identity_documents(arn), boundaries=boundary_documents(arn))
-    context = {entry["ContextKeyName"]: entry["ContextKeyValues"] for entry in call.params.get("ContextEntries") or ()}
+    context = {
+        entry["ContextKeyName"]: entry["ContextKeyValues"]
+        for entry in call.params.get("ContextEntries") or ()
+    }
     session = f"arn:aws:sts::{account}:assumed-role/{arn.rpartition('/')[2]}/simulation"
     results = "".join(
-        _simulated(action, resource, judge(Request(session, action, resource, account, context), policies).result)
+        _simulated(
+            action, resource, judge(Request(session, action, resource, account, context), policies).result
+        )
         for action in call.params["ActionNames"]
         for resource in call.params.get("ResourceArns") or ["*"]
     )

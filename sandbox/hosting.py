@@ -111,7 +111,9 @@ class Hosting:
         process: Container | None = endpoint["process"]
         if process is None or endpoint["EndpointStatus"] in ("Creating", "Failed", "Deleting"):
             account = endpoint["EndpointArn"].split(":")[4]
-            raise AwsError("ValidationError", f"Endpoint {endpoint['EndpointName']} of account {account} not found.")
+            raise AwsError(
+                "ValidationError", f"Endpoint {endpoint['EndpointName']} of account {account} not found."
+            )
         try:
             answer = process.invoke(body, content_type, accept, timeout=60)
         except NoAnswer as error:
@@ -164,7 +166,9 @@ class Hosting:
 
     def _start(self, config: Record, models: dict[str, Record]) -> tuple[Container, list[Record]]:
         """The process of the first variant's first container, and all variants as DescribeEndpoint shows them."""
-        variants = [self._variant(variant, models[variant["VariantName"]]) for variant in config["ProductionVariants"]]
+        variants = [
+            self._variant(variant, models[variant["VariantName"]]) for variant in config["ProductionVariants"]
+        ]
         first = config["ProductionVariants"][0]
         model = models[first["VariantName"]]
         archive = self._download(model["ExecutionRoleArn"], model["Resolved"][0])
@@ -224,7 +228,9 @@ class Hosting:
                 return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
             names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-            files = {name[len(key) :]: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
+            files = {
+                name[len(key) :]: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names
+            }
             return tar_gz({name: data for name, data in files.items() if name})
         except (ClientError, BotoCoreError) as error:
             logger.info("model data: %s", error)
@@ -238,10 +244,14 @@ class Hosting:
         """An S3 client that acts in a session of the execution role, through the sandbox's own door."""
         role = find_role(role_arn)
         if role is None:
-            raise _Unhealthy(f"The execution role ARN \"{role_arn}\" is invalid.")
+            raise _Unhealthy(f'The execution role ARN "{role_arn}" is invalid.')
         session = execution_session(role)
         expires = self._world.clock() + timedelta(hours=1)
-        key_id, secret, token = "ASIA" + secrets.token_hex(8).upper(), secrets.token_hex(20), secrets.token_hex(64)
+        key_id, secret, token = (
+            "ASIA" + secrets.token_hex(8).upper(),
+            secrets.token_hex(20),
+            secrets.token_hex(64),
+        )
         self._world.keys.add_session(key_id, Key(session.until(expires), secret, token))
         return boto3.session.Session().client(
             "s3",

@@ -88,7 +88,13 @@ def owner_of_principal(name: str) -> str:
 
 # IAM and CloudFormation: administrators' operations, always in the caller's own account.
 
-_IAM_RESOURCES = (("PolicySourceArn", ""), ("PolicyArn", ""), ("RoleName", "role"), ("UserName", "user"), ("GroupName", "group"))
+_IAM_RESOURCES = (
+    ("PolicySourceArn", ""),
+    ("PolicyArn", ""),
+    ("RoleName", "role"),
+    ("UserName", "user"),
+    ("GroupName", "group"),
+)
 _IAM_OPERATIONS = frozenset(
     f"{verb}{noun}"
     for noun, verbs in {
@@ -136,7 +142,11 @@ def _generic(call: Call, account: str) -> Iterator[Check]:
         raise unknown(call)
     if call.service == "cloudformation":
         name = str(call.params.get("StackName") or "*")
-        arn = name if name.startswith("arn:") else f"arn:aws:cloudformation:{call.region}:{account}:stack/{name}/*"
+        arn = (
+            name
+            if name.startswith("arn:")
+            else f"arn:aws:cloudformation:{call.region}:{account}:stack/{name}/*"
+        )
         yield Check(f"cloudformation:{call.operation}", arn, account)
         if call.operation in _STACK_WRITES:
             # The emulation makes a stack's resources without asking again, so whoever makes a stack must be able
@@ -146,7 +156,11 @@ def _generic(call: Call, account: str) -> Iterator[Check]:
         return
     for parameter, kind in _IAM_RESOURCES:
         if value := call.params.get(parameter):
-            arn = str(value) if not kind else f"arn:aws:iam::{account}:{kind}{call.params.get('Path', '/')}{value}"
+            arn = (
+                str(value)
+                if not kind
+                else f"arn:aws:iam::{account}:{kind}{call.params.get('Path', '/')}{value}"
+            )
             yield Check(f"iam:{call.operation}", arn, account)
             return
     yield Check(f"iam:{call.operation}", "*", account)
@@ -176,7 +190,11 @@ def _bucket(action: str, *parameters: str) -> Rule:
         arn = f"arn:aws:s3:::{bucket}"
         keys = {"Prefix": "s3:prefix", "Delimiter": "s3:delimiter", "MaxKeys": "s3:max-keys"}
         # An absent prefix is the empty one: a condition on s3:prefix must not be passed by leaving it out.
-        context = {keys[name]: str(call.params.get(name) or "") for name in parameters if name == "Prefix" or call.params.get(name)}
+        context = {
+            keys[name]: str(call.params.get(name) or "")
+            for name in parameters
+            if name == "Prefix" or call.params.get(name)
+        }
         yield Check(f"s3:{action}", arn, owner, ("bucket", arn), context=context)
 
     return rule
@@ -184,17 +202,23 @@ def _bucket(action: str, *parameters: str) -> Rule:
 
 def _object(*actions: str) -> Rule:
     def rule(call: Call, account: str) -> Iterator[Check]:
-        yield from _on_object(actions, call.params["Bucket"], call.params["Key"], account, call.params.get("VersionId"))
+        yield from _on_object(
+            actions, call.params["Bucket"], call.params["Key"], account, call.params.get("VersionId")
+        )
         yield from _on_object_key(call, account, actions)
 
     return rule
 
 
-def _on_object(actions: Iterable[str], bucket: str, key: str, account: str, version: str | None = None) -> Iterator[Check]:
+def _on_object(
+    actions: Iterable[str], bucket: str, key: str, account: str, version: str | None = None
+) -> Iterator[Check]:
     owner = owner_of_bucket(bucket) or account
     arn = f"arn:aws:s3:::{bucket}"
     for action in actions:
-        versioned = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}.get(action, action)
+        versioned = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}.get(
+            action, action
+        )
         name = versioned if version else action
         yield Check(f"s3:{name}", f"{arn}/{key}", owner, ("bucket", arn))
 
@@ -206,7 +230,9 @@ def _on_object_key(call: Call, account: str, actions: tuple[str, ...]) -> Iterat
         key_id = object_key(call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
         action = "kms:Decrypt"
     elif actions[0] == "PutObject":
-        key_id = call.params.get("SSEKMSKeyId") if call.params.get("ServerSideEncryption") == "aws:kms" else None
+        key_id = (
+            call.params.get("SSEKMSKeyId") if call.params.get("ServerSideEncryption") == "aws:kms" else None
+        )
         action = "kms:GenerateDataKey"
     if key_id:
         found = find_key(key_id, account, call.region)
@@ -233,7 +259,9 @@ def _delete_objects(call: Call, account: str) -> Iterator[Check]:
     if not listed:
         raise unknown(call)
     for entry in listed:
-        yield from _on_object(("DeleteObject",), call.params["Bucket"], entry["Key"], account, entry.get("VersionId"))
+        yield from _on_object(
+            ("DeleteObject",), call.params["Bucket"], entry["Key"], account, entry.get("VersionId")
+        )
 
 
 def _list_buckets(call: Call, account: str) -> Iterator[Check]:
@@ -253,7 +281,10 @@ def find_key(key_id: str, account: str, region: str) -> str | None:
         key_id = key_id.split(":", 5)[5]
     backend = kms_backends[account][region]
     if key_id.startswith("alias/"):
-        key_id = next((key.id for key in backend.keys.values() if key_id in backend.get_all_aliases().get(key.id, [])), "")
+        key_id = next(
+            (key.id for key in backend.keys.values() if key_id in backend.get_all_aliases().get(key.id, [])),
+            "",
+        )
     return str(backend.keys[key_id].arn) if key_id in backend.keys else None
 
 
@@ -328,7 +359,12 @@ def _sm(kind: str, name: str, action: str | None = None) -> Rule:
 def _tags(call: Call, arn: str, account: str) -> Iterator[Check]:
     if tags := call.params.get("Tags"):
         context = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}
-        yield Check("sagemaker:AddTags", arn, account, context={**context, "aws:TagKeys": [tag["Key"] for tag in tags]})
+        yield Check(
+            "sagemaker:AddTags",
+            arn,
+            account,
+            context={**context, "aws:TagKeys": [tag["Key"] for tag in tags]},
+        )
 
 
 def _endpoint(call: Call, account: str) -> Iterator[Check]:

@@ -148,7 +148,10 @@ class SageMaker:
         """DeleteModelPackageGroup; refused while it has versions."""
         group = self._group(call, caller, call.params["ModelPackageGroupName"])
         arn = group["ModelPackageGroupArn"]
-        if any(package["ModelPackageGroupName"] == group["ModelPackageGroupName"] for package in self._versions(arn)):
+        if any(
+            package["ModelPackageGroupName"] == group["ModelPackageGroupName"]
+            for package in self._versions(arn)
+        ):
             raise _invalid(f"Model Package Group is not empty: {arn}", "ConflictException")
         del self._registry.groups[(arn.split(":")[4], call.region), group["ModelPackageGroupName"]]
         world.attached.drop(("group", arn))
@@ -161,7 +164,9 @@ class SageMaker:
             AwsError: ``ValidationException`` for a document that is none, that names a principal twice in a statement
                 or one that does not exist, or a resource that is not this group's.
         """
-        group = self._group(call, caller, call.params["ModelPackageGroupName"], "Cannot find Model Package Group: {}")
+        group = self._group(
+            call, caller, call.params["ModelPackageGroupName"], "Cannot find Model Package Group: {}"
+        )
         arn = group["ModelPackageGroupArn"]
         document = load(call.params["ResourcePolicy"], _invalid_policy)
         for statement in statements(document):
@@ -170,9 +175,15 @@ class SageMaker:
                 raise _invalid_policy("Duplicate principal")
             resources = statement.get("Resource", [])
             for resource in [resources] if isinstance(resources, str) else resources:
-                if resource != arn and not resource.startswith(arn.replace(":model-package-group/", ":model-package/") + "/"):
+                if resource != arn and not resource.startswith(
+                    arn.replace(":model-package-group/", ":model-package/") + "/"
+                ):
                     raise _invalid_policy(f"Resource {resource} is not {arn} or one of its model packages")
-        world.attached.put(("group", arn), call.params["ResourcePolicy"], lambda name: _invalid_policy(f"Invalid principal {name}"))
+        world.attached.put(
+            ("group", arn),
+            call.params["ResourcePolicy"],
+            lambda name: _invalid_policy(f"Invalid principal {name}"),
+        )
         return json_response({"ModelPackageGroupArn": arn})
 
     def get_group_policy(self, world: World, call: Call, caller: Caller) -> Response:
@@ -201,7 +212,9 @@ class SageMaker:
         group = self._group(call, caller, call.params["ModelPackageGroupName"])
         group["Last"] += 1
         name, version = group["ModelPackageGroupName"], group["Last"]
-        arn = group["ModelPackageGroupArn"].replace(":model-package-group/", ":model-package/") + f"/{version}"
+        arn = (
+            group["ModelPackageGroupArn"].replace(":model-package-group/", ":model-package/") + f"/{version}"
+        )
         scans = [{"Name": arn, "Status": "Completed"}]
         self._registry.packages[arn] = {
             **{key: value for key, value in call.params.items() if key not in ("ClientToken", "Tags")},
@@ -235,7 +248,11 @@ class SageMaker:
     def batch_describe(self, world: World, call: Call, caller: Caller) -> Response:
         """BatchDescribeModelPackage."""
         summaries = {arn: self._registry.packages.get(arn) for arn in call.params["ModelPackageArnList"]}
-        found = {arn: _members(call, "ModelPackageSummaries", record) for arn, record in summaries.items() if record}
+        found = {
+            arn: _members(call, "ModelPackageSummaries", record)
+            for arn, record in summaries.items()
+            if record
+        }
         errors = {
             arn: {"ErrorCode": "ValidationException", "ErrorResponse": f"ModelPackage {arn} does not exist."}
             for arn, record in summaries.items()
@@ -259,10 +276,18 @@ class SageMaker:
     def update_package(self, world: World, call: Call, caller: Caller) -> Response:
         """UpdateModelPackage: approval, description, customer metadata, further inference specifications."""
         package = self._package(call, caller, call.params["ModelPackageArn"])
-        for name in ("ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri", "ModelLifeCycle"):
+        for name in (
+            "ModelApprovalStatus",
+            "ApprovalDescription",
+            "InferenceSpecification",
+            "SourceUri",
+            "ModelLifeCycle",
+        ):
             if name in call.params:
                 package[name] = call.params[name]
-        metadata = dict(package.get("CustomerMetadataProperties") or {}) | (call.params.get("CustomerMetadataProperties") or {})
+        metadata = dict(package.get("CustomerMetadataProperties") or {}) | (
+            call.params.get("CustomerMetadataProperties") or {}
+        )
         for name in call.params.get("CustomerMetadataPropertiesToRemove") or ():
             metadata.pop(name, None)
         package["CustomerMetadataProperties"] = metadata or None
@@ -275,7 +300,9 @@ class SageMaker:
 
     def delete_package(self, world: World, call: Call, caller: Caller) -> Response:
         """DeleteModelPackage; its version number is not given again."""
-        del self._registry.packages[self._package(call, caller, call.params["ModelPackageName"])["ModelPackageArn"]]
+        del self._registry.packages[
+            self._package(call, caller, call.params["ModelPackageName"])["ModelPackageArn"]
+        ]
         return json_response({})
 
     # Models.
@@ -291,7 +318,11 @@ class SageMaker:
         arn = f"arn:aws:sagemaker:{call.region}:{caller.account}:model/{params['ModelName'].lower()}"
         if key in self._registry.models:
             raise _invalid(f'Cannot create already existing model "{arn}".')
-        given = [params["PrimaryContainer"]] if params.get("PrimaryContainer") else list(params.get("Containers") or [])
+        given = (
+            [params["PrimaryContainer"]]
+            if params.get("PrimaryContainer")
+            else list(params.get("Containers") or [])
+        )
         if not given:
             raise _invalid("A model needs a PrimaryContainer or Containers.")
         containers = [inner for container in given for inner in self._containers(call, caller, container)]
@@ -323,10 +354,14 @@ class SageMaker:
         package = self._package(call, caller, named)
         arn = package["ModelPackageArn"]
         if package["ModelPackageStatus"] != "Completed":
-            raise _invalid(f"ModelPackage {arn} is not Completed: its status is {package['ModelPackageStatus']}.")
+            raise _invalid(
+                f"ModelPackage {arn} is not Completed: its status is {package['ModelPackageStatus']}."
+            )
         if package["ModelApprovalStatus"] != "Approved":
             status = package["ModelApprovalStatus"]
-            raise _invalid(f"ModelPackage {arn} cannot be deployed: its ModelApprovalStatus is {status}, not Approved.")
+            raise _invalid(
+                f"ModelPackage {arn} cannot be deployed: its ModelApprovalStatus is {status}, not Approved."
+            )
         wanted = given.get("InferenceSpecificationName")
         if wanted is None:
             specification = package.get("InferenceSpecification")
@@ -335,7 +370,10 @@ class SageMaker:
             specification = next((one for one in extra if one["Name"] == wanted), None)
         if not specification:
             raise _invalid(f"ModelPackage {arn} has no inference specification {wanted or ''}".strip() + ".")
-        return [{**one, "Environment": {**(one.get("Environment") or {}), **(given.get("Environment") or {})}} for one in specification["Containers"]]
+        return [
+            {**one, "Environment": {**(one.get("Environment") or {}), **(given.get("Environment") or {})}}
+            for one in specification["Containers"]
+        ]
 
     def describe_model(self, world: World, call: Call, caller: Caller) -> Response:
         """DescribeModel."""
@@ -363,12 +401,16 @@ class SageMaker:
         for variant in call.params["ProductionVariants"]:
             model = variant.get("ModelName")
             if variant.get("ServerlessConfig") or not model:
-                raise _invalid("The sandbox hosts models on instances only: no ServerlessConfig, no inference components.")
+                raise _invalid(
+                    "The sandbox hosts models on instances only: no ServerlessConfig, no inference components."
+                )
             if _key(call, caller, model) not in self._registry.models:
                 model_arn = f"arn:aws:sagemaker:{call.region}:{caller.account}:model/{model.lower()}"
                 raise _invalid(f'Could not find model "{model_arn}".')
             if not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
-                raise _invalid(f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount.")
+                raise _invalid(
+                    f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount."
+                )
         self._registry.configs[_key(call, caller, name)] = {
             **{key: value for key, value in call.params.items() if key != "Tags"},
             "EndpointConfigArn": arn,
@@ -383,7 +425,9 @@ class SageMaker:
 
     def list_configs(self, world: World, call: Call, caller: Caller) -> Response:
         """ListEndpointConfigs."""
-        return _listed(call, "EndpointConfigs", _in(self._registry.configs, call, caller), "EndpointConfigName")
+        return _listed(
+            call, "EndpointConfigs", _in(self._registry.configs, call, caller), "EndpointConfigName"
+        )
 
     def delete_config(self, world: World, call: Call, caller: Caller) -> Response:
         """DeleteEndpointConfig."""
@@ -418,8 +462,12 @@ class SageMaker:
             endpoint = self._endpoint(call, caller)
             old = (_place(call, caller), endpoint["EndpointConfigName"])
             if old not in self._registry.configs:
-                old_arn = endpoint["EndpointArn"].replace(":endpoint/", ":endpoint-config/").rpartition("/")[0]
-                raise _invalid(f'Could not find endpoint configuration "{old_arn}/{endpoint["EndpointConfigName"]}".')
+                old_arn = (
+                    endpoint["EndpointArn"].replace(":endpoint/", ":endpoint-config/").rpartition("/")[0]
+                )
+                raise _invalid(
+                    f'Could not find endpoint configuration "{old_arn}/{endpoint["EndpointConfigName"]}".'
+                )
             if not self._hosting.update(_place(call, caller), call.params["EndpointName"], config, models):
                 raise _invalid(f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".')
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
@@ -492,7 +540,9 @@ class SageMaker:
         if tags := call.params.get("Tags"):
             self._registry.tags.setdefault(arn, {}).update({tag["Key"]: tag["Value"] for tag in tags})
 
-    def _own(self, table: Mapping[Any, Record], call: Call, caller: Caller, parameter: str, kind: str) -> Record:
+    def _own(
+        self, table: Mapping[Any, Record], call: Call, caller: Caller, parameter: str, kind: str
+    ) -> Record:
         name = call.params[parameter]
         found = table.get(_key(call, caller, name))
         if found is None:
@@ -547,8 +597,14 @@ class RoleProbe:
         may_list = self._allows(self._session, listing)
         if is_prefix and not may_list:
             raise self._no_access(uri)
-        keys = [name for name in self._world.object_names(bucket) if name == key or (is_prefix and name.startswith(key))]
-        if not self._allows(self._session, Check("s3:GetObject", f"{arn}/{keys[0] if keys else key}", owner, policy)):
+        keys = [
+            name
+            for name in self._world.object_names(bucket)
+            if name == key or (is_prefix and name.startswith(key))
+        ]
+        if not self._allows(
+            self._session, Check("s3:GetObject", f"{arn}/{keys[0] if keys else key}", owner, policy)
+        ):
             raise self._no_access(uri)
         if not keys:
             raise _invalid(f"Could not find model data at {uri}.") if may_list else self._no_access(uri)
@@ -591,7 +647,9 @@ class RoleProbe:
 
 
 PULL_ACTIONS = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
-_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+?)(?::([\w.-]+)|@(sha256:[0-9a-f]{64}))?")
+_IMAGE = re.compile(
+    r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+?)(?::([\w.-]+)|@(sha256:[0-9a-f]{64}))?"
+)
 
 
 def parse_image(image: str) -> tuple[str, str, str, str] | None:
@@ -670,20 +728,26 @@ def _members(call: Call, name: str, record: Record) -> Record:
 
 def _shown(call: Call, record: Record) -> Response:
     members = call.model.output_shape.members
-    return json_response({key: value for key, value in record.items() if key in members and value is not None})
+    return json_response(
+        {key: value for key, value in record.items() if key in members and value is not None}
+    )
 
 
 def _listed(call: Call, name: str, records: list[Record], contains: str | None = None) -> Response:
     """A page of records, newest first unless SortOrder says otherwise, MaxResults at a time."""
     needle = call.params.get("NameContains")
     if needle:
-        field_name = contains or next((key for key in ("ModelPackageGroupName",) if records and key in records[0]), "")
+        field_name = contains or next(
+            (key for key in ("ModelPackageGroupName",) if records and key in records[0]), ""
+        )
         records = [record for record in records if needle in str(record.get(field_name, ""))]
     status = call.params.get("StatusEquals")
     if status:
         records = [record for record in records if record.get("EndpointStatus") == status]
     ascending = call.params.get("SortOrder", "Descending") == "Ascending"
-    ordered = sorted(enumerate(records), key=lambda pair: (pair[1]["CreationTime"], pair[0]), reverse=not ascending)
+    ordered = sorted(
+        enumerate(records), key=lambda pair: (pair[1]["CreationTime"], pair[0]), reverse=not ascending
+    )
     start = int(call.params.get("NextToken") or 0)
     size = int(call.params.get("MaxResults") or 100)
     page = [_members(call, name, record) for _, record in ordered[start : start + size]]

@@ -52,7 +52,9 @@ class Server:
         hosting = Hosting(self.world, self._containers, endpoint_seconds)
         table = {**handlers.HANDLERS, **SageMaker(hosting).handlers()}
         guard = Guard(self.world, table)
-        self._http: BaseWSGIServer = make_server("127.0.0.1", port, guard, threaded=True, request_handler=_QuietHandler)
+        self._http: BaseWSGIServer = make_server(
+            "127.0.0.1", port, guard, threaded=True, request_handler=_QuietHandler
+        )
         self.url = hosting.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> None:

@@ -165,7 +165,9 @@ def read_operation(service: str, environ: dict[str, Any], body: bytes) -> tuple[
             }
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AwsError("SerializationException", f"The parameters of {name} cannot be read: {error}") from None
+        raise AwsError(
+            "SerializationException", f"The parameters of {name} cannot be read: {error}"
+        ) from None
     return name, {**uri_params, **(parsed or {})}
 
 
@@ -174,7 +176,9 @@ def _operation_name(service: str, request: Request, body: bytes) -> tuple[str, d
     if protocol == "json":
         return request.headers.get("X-Amz-Target", "").rpartition(".")[2], {}
     if protocol == "query":
-        form = dict(parse_qsl(body.decode("utf-8", "replace"))) or dict(parse_qsl(request.query_string.decode()))
+        form = dict(parse_qsl(body.decode("utf-8", "replace"))) or dict(
+            parse_qsl(request.query_string.decode())
+        )
         return form.get("Action", ""), {}
     try:
         operation, uri_params = get_service_router(service).match(request)
@@ -250,7 +254,9 @@ def check_shape(call: Call) -> None:
     text = f"1 validation error detected: {fault}"
     if call.service == "ecr":
         raise AwsError("InvalidParameterException", fault_of_ecr(fault))
-    raise AwsError("ValidationError" if call.model.service_model.protocol == "query" else "ValidationException", text)
+    raise AwsError(
+        "ValidationError" if call.model.service_model.protocol == "query" else "ValidationException", text
+    )
 
 
 def fault_of_ecr(fault: str) -> str:

@@ -78,7 +78,9 @@ class World:
     def same_organization(self, one: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""
         first, second = self.accounts.get(one), self.accounts.get(other)
-        return one == other or bool(first and second and first.organization and first.organization == second.organization)
+        return one == other or bool(
+            first and second and first.organization and first.organization == second.organization
+        )
 
     @staticmethod
     def object_names(bucket: str) -> list[str]:

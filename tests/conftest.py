@@ -74,7 +74,9 @@ class Sandbox:
             text = self.admin("producer", "ecr").get_repository_policy(repositoryName=GROUP)["policyText"]
             found["repository"] = json.loads(text)
         with absent():
-            answer = self.admin("producer", "sagemaker").get_model_package_group_policy(ModelPackageGroupName=GROUP)
+            answer = self.admin("producer", "sagemaker").get_model_package_group_policy(
+                ModelPackageGroupName=GROUP
+            )
             found["group"] = json.loads(answer["ResourcePolicy"])
         text = self.admin("producer", "kms").get_key_policy(KeyId=self.key)["Policy"]
         found["key"] = json.loads(text)
@@ -105,7 +107,9 @@ class Sandbox:
                 case "group", _:
                     sm.put_model_package_group_policy(ModelPackageGroupName=GROUP, ResourcePolicy=text)
                 case "key", _:
-                    self.admin("producer", "kms").put_key_policy(KeyId=self.key, PolicyName="default", Policy=text)
+                    self.admin("producer", "kms").put_key_policy(
+                        KeyId=self.key, PolicyName="default", Policy=text
+                    )
 
     @contextlib.contextmanager
     def restored(self) -> Iterator[None]:

@@ -23,7 +23,9 @@ def read(client: SageMakerClient, group: str, account: str) -> Document | None:
         text = client.get_model_package_group_policy(ModelPackageGroupName=group)["ResourcePolicy"]
     except ClientError as error:
         said = error.response["Error"]
-        if said["Code"] == "ValidationException" and said["Message"].startswith("Cannot find resource policy for"):
+        if said["Code"] == "ValidationException" and said["Message"].startswith(
+            "Cannot find resource policy for"
+        ):
             return None
         raise
     document: dict[str, Any] = json.loads(text)

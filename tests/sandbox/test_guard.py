@@ -27,7 +27,15 @@ def refused(call: Callable[[], Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", f"/{BUCKET}", f"/{BUCKET}/models/x", "/moto-api/reset", "/moto-api/data.json", "/latest/meta-data/"]
+    "path",
+    [
+        "/",
+        f"/{BUCKET}",
+        f"/{BUCKET}/models/x",
+        "/moto-api/reset",
+        "/moto-api/data.json",
+        "/latest/meta-data/",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
 def test_an_unsigned_request_is_refused(sandbox: Any, path: str, method: str) -> None:
@@ -66,9 +74,9 @@ def test_a_wrong_secret_is_refused(sandbox: Any, service: str, call: Any, code: 
 
 def test_a_session_needs_its_own_token(sandbox: Any) -> None:
     arn = "arn:aws:iam::222222222222:role/crossaccount-deployer"
-    key = sandbox.admin("staging", "sts").assume_role(RoleArn=arn, RoleSessionName="ab", ExternalId="sandbox-staging")[
-        "Credentials"
-    ]
+    key = sandbox.admin("staging", "sts").assume_role(
+        RoleArn=arn, RoleSessionName="ab", ExternalId="sandbox-staging"
+    )["Credentials"]
     for token in (None, "another token"):
         client = sandbox.client("sts", key["AccessKeyId"], key["SecretAccessKey"], token)
         assert refused(client.get_caller_identity)["Code"] == "InvalidClientTokenId"
@@ -92,9 +100,14 @@ def test_a_body_that_was_changed_on_the_way_is_refused(sandbox: Any) -> None:
 
 def test_a_request_signed_an_hour_ago_is_refused(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     then = datetime.now(UTC) - timedelta(hours=1)
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: then.replace(tzinfo=None))
+    monkeypatch.setattr(
+        botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: then.replace(tzinfo=None)
+    )
     client = sandbox.admin("staging", "sts")
-    assert refused(client.get_caller_identity)["Code"] in ("InvalidSignatureException", "SignatureDoesNotMatch")
+    assert refused(client.get_caller_identity)["Code"] in (
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +123,9 @@ def test_a_request_signed_an_hour_ago_is_refused(sandbox: Any, monkeypatch: pyte
         ("cloudformation", lambda c: c.list_exports()),
     ],
 )
-def test_an_operation_outside_the_table_is_refused_even_to_an_administrator(sandbox: Any, service: str, call: Any) -> None:
+def test_an_operation_outside_the_table_is_refused_even_to_an_administrator(
+    sandbox: Any, service: str, call: Any
+) -> None:
     said = refused(lambda: call(sandbox.admin("producer", service)))
     assert said["Code"].startswith("AccessDenied")
     assert "does not know" in said["Message"]
@@ -128,7 +143,8 @@ def test_no_one_may_choose_the_account_that_moto_answers_for(sandbox: Any) -> No
     assert client.list_buckets()["Buckets"] == []
     sts = sandbox.admin("outsider", "sts")
     sts.meta.events.register(
-        "before-sign.sts", lambda request, **_: request.headers.add_header("x-moto-account-id", "111111111111")
+        "before-sign.sts",
+        lambda request, **_: request.headers.add_header("x-moto-account-id", "111111111111"),
     )
     assert sts.get_caller_identity()["Account"] == "444444444444"
 
@@ -137,7 +153,10 @@ def test_every_account_sees_its_own(sandbox: Any) -> None:
     for account in ("producer", "staging", "production", "outsider"):
         assert sandbox.admin(account, "sts").get_caller_identity()["Account"] == sandbox.id(account)
     assert [b["Name"] for b in sandbox.admin("producer", "s3").list_buckets()["Buckets"]] == [BUCKET]
-    assert sandbox.admin("staging", "sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+    assert (
+        sandbox.admin("staging", "sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"]
+        == []
+    )
 
 
 @pytest.mark.parametrize("account", ["staging", "production", "outsider"])
@@ -145,17 +164,40 @@ def test_every_account_sees_its_own(sandbox: Any) -> None:
     ("service", "call"),
     [
         ("sagemaker", lambda c: c.describe_model_package(ModelPackageName=PACKAGE)),
-        ("sagemaker", lambda c: c.describe_model_package_group(ModelPackageGroupName=PACKAGE.replace("package/", "package-group/").removesuffix("/2"))),
-        ("sagemaker", lambda c: c.list_model_packages(ModelPackageGroupName=PACKAGE.replace("package/", "package-group/").removesuffix("/2"))),
-        ("sagemaker", lambda c: c.update_model_package(ModelPackageArn=PACKAGE, ModelApprovalStatus="Rejected")),
+        (
+            "sagemaker",
+            lambda c: c.describe_model_package_group(
+                ModelPackageGroupName=PACKAGE.replace("package/", "package-group/").removesuffix("/2")
+            ),
+        ),
+        (
+            "sagemaker",
+            lambda c: c.list_model_packages(
+                ModelPackageGroupName=PACKAGE.replace("package/", "package-group/").removesuffix("/2")
+            ),
+        ),
+        (
+            "sagemaker",
+            lambda c: c.update_model_package(ModelPackageArn=PACKAGE, ModelApprovalStatus="Rejected"),
+        ),
         ("s3", lambda c: c.get_object(Bucket=BUCKET, Key=f"models/{GROUP}/1/model.tar.gz")),
         ("s3", lambda c: c.list_objects_v2(Bucket=BUCKET)),
         ("s3", lambda c: c.put_object(Bucket=BUCKET, Key="x", Body=b"")),
         ("s3", lambda c: c.delete_object(Bucket=BUCKET, Key=f"models/{GROUP}/1/model.tar.gz")),
         ("s3", lambda c: c.get_bucket_policy(Bucket=BUCKET)),
         ("s3", lambda c: c.put_bucket_policy(Bucket=BUCKET, Policy="{}")),
-        ("ecr", lambda c: c.batch_get_image(registryId="111111111111", repositoryName=GROUP, imageIds=[{"imageTag": "1"}])),
-        ("ecr", lambda c: c.set_repository_policy(registryId="111111111111", repositoryName=GROUP, policyText="{}")),
+        (
+            "ecr",
+            lambda c: c.batch_get_image(
+                registryId="111111111111", repositoryName=GROUP, imageIds=[{"imageTag": "1"}]
+            ),
+        ),
+        (
+            "ecr",
+            lambda c: c.set_repository_policy(
+                registryId="111111111111", repositoryName=GROUP, policyText="{}"
+            ),
+        ),
     ],
 )
 def test_an_administrator_of_another_account_is_refused_before_sharing(
@@ -187,7 +229,9 @@ def test_an_operator_may_only_assume_its_roles(sandbox: Any) -> None:
         ({"ExternalId": "a-wrong-one"}, "no role trust policy allows"),
     ],
 )
-def test_a_role_is_not_assumed_without_its_external_id(sandbox: Any, given: dict[str, str], text: str) -> None:
+def test_a_role_is_not_assumed_without_its_external_id(
+    sandbox: Any, given: dict[str, str], text: str
+) -> None:
     arn = "arn:aws:iam::222222222222:role/crossaccount-deployer"
     sts = sandbox.admin("staging", "sts")
     assert text in refused(lambda: sts.assume_role(RoleArn=arn, RoleSessionName="ab", **given))["Message"]
@@ -200,11 +244,16 @@ def test_a_session_in_a_session_lasts_an_hour_at_most(sandbox: Any) -> None:
             RoleArn=role, RoleSessionName="ab", ExternalId="sandbox-staging", DurationSeconds=7200
         )
     )
-    assert said["Message"] == "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+    assert (
+        said["Message"] == "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+    )
 
 
 def test_a_session_policy_narrows_its_session(sandbox: Any) -> None:
-    nothing = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}
+    nothing = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+    }
     narrow = sandbox.role("staging", "crossaccount-deployer", "sagemaker", Policy=json.dumps(nothing))
     said = refused(lambda: narrow.describe_model(ModelName="decision-trees-staging-v1"))
     assert "no session policy allows" in said["Message"]
@@ -212,7 +261,10 @@ def test_a_session_policy_narrows_its_session(sandbox: Any) -> None:
 
 def test_a_permissions_boundary_narrows_its_role(sandbox: Any) -> None:
     iam = sandbox.admin("staging", "iam")
-    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+    }
     arn = iam.create_policy(PolicyName="narrow", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
     iam.put_role_permissions_boundary(RoleName="crossaccount-deployer", PermissionsBoundary=arn)
     try:
@@ -226,10 +278,21 @@ def test_a_permissions_boundary_narrows_its_role(sandbox: Any) -> None:
 
 def test_a_role_that_is_made_anew_has_lost_what_the_old_one_was_given(aws: Any) -> None:
     iam, s3 = aws.admin("staging", "iam"), aws.admin("producer", "s3")
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sts:AssumeRole"}]}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "222222222222"}, "Action": "sts:AssumeRole"}],
+    }
     arn = "arn:aws:iam::222222222222:role/reader"
-    read = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
-    grant = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    read = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+    }
+    grant = {
+        "Effect": "Allow",
+        "Principal": {"AWS": arn},
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    }
 
     def make() -> None:
         iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(trust))
@@ -240,11 +303,15 @@ def test_a_role_that_is_made_anew_has_lost_what_the_old_one_was_given(aws: Any) 
         iam.delete_role(RoleName="reader")
 
     def shown() -> str:
-        return str(json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"][0]["Principal"]["AWS"])
+        return str(
+            json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"][0]["Principal"]["AWS"]
+        )
 
     with aws.restored():
         make()
-        s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [grant]}))
+        s3.put_bucket_policy(
+            Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [grant]})
+        )
         assert shown() == arn
         reader = aws.role("staging", "reader", "s3")
         assert reader.get_object(Bucket=BUCKET, Key=f"models/{GROUP}/1/model.tar.gz")["ContentLength"] > 0
@@ -253,16 +320,26 @@ def test_a_role_that_is_made_anew_has_lost_what_the_old_one_was_given(aws: Any) 
         make()
         assert shown().startswith("AROA")
         again = aws.role("staging", "reader", "s3")
-        assert refused(lambda: again.get_object(Bucket=BUCKET, Key=f"models/{GROUP}/1/model.tar.gz"))["Code"] == "AccessDenied"
+        assert (
+            refused(lambda: again.get_object(Bucket=BUCKET, Key=f"models/{GROUP}/1/model.tar.gz"))["Code"]
+            == "AccessDenied"
+        )
         unmake()
         # The whole document is refused as long as it names the dead one.
         dead = {"Version": "2012-10-17", "Statement": [{**grant, "Principal": {"AWS": shown()}}]}
-        assert refused(lambda: s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(dead)))["Code"] == "MalformedPolicy"
+        assert (
+            refused(lambda: s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(dead)))["Code"]
+            == "MalformedPolicy"
+        )
 
 
 def test_the_sandbox_takes_the_plain_client_of_each_account(sandbox: Any) -> None:
     for account in ("producer", "staging", "production", "outsider"):
         key = sandbox.ready["accounts"][account]
-        session = boto3.session.Session(key["access_key_id"], key["secret_access_key"], region_name="us-east-1")
-        sts = session.client("sts", endpoint_url=sandbox.url, config=Config(retries={"total_max_attempts": 1}))
+        session = boto3.session.Session(
+            key["access_key_id"], key["secret_access_key"], region_name="us-east-1"
+        )
+        sts = session.client(
+            "sts", endpoint_url=sandbox.url, config=Config(retries={"total_max_attempts": 1})
+        )
         assert sts.get_caller_identity()["Arn"] == f"arn:aws:iam::{key['id']}:user/administrator"

@@ -25,7 +25,12 @@ def policy(*statements: dict[str, Any], version: str = "2012-10-17") -> str:
 
 
 def bucket(**changes: Any) -> dict[str, Any]:
-    given = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    given = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ROOT},
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    }
     return {key: value for key, value in {**given, **changes}.items() if value is not None}
 
 
@@ -35,21 +40,35 @@ def bucket(**changes: Any) -> dict[str, Any]:
         ("{", "MalformedPolicy", "not JSON"),
         ("{}", "MalformedPolicy", "no Statement"),
         (policy(bucket(), version="2020-01-01"), "MalformedPolicy", "Version"),
-        (policy(bucket(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})), "MalformedPolicy", "Invalid principal"),
+        (
+            policy(bucket(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})),
+            "MalformedPolicy",
+            "Invalid principal",
+        ),
         (policy(bucket(Principal={"AWS": "999999999999"})), "MalformedPolicy", "Invalid principal"),
-        (policy(bucket(Principal={"AWS": "arn:aws:iam::222222222222:role/*"})), "MalformedPolicy", "Invalid principal"),
+        (
+            policy(bucket(Principal={"AWS": "arn:aws:iam::222222222222:role/*"})),
+            "MalformedPolicy",
+            "Invalid principal",
+        ),
         (policy(bucket(Principal=None)), "MalformedPolicy", "Principal"),
         (policy(bucket(Effect="Maybe")), "MalformedPolicy", "Effect"),
         (policy(bucket(Resource="arn:aws:s3:::another/*")), "MalformedPolicy", "invalid resource"),
         (policy(bucket(Action="s3:ListBucket")), "MalformedPolicy", "Action does not apply"),
-        (policy(bucket(Action=["s3:GetObject", "s3:ListBucket"])), "MalformedPolicy", "Action does not apply"),
+        (
+            policy(bucket(Action=["s3:GetObject", "s3:ListBucket"])),
+            "MalformedPolicy",
+            "Action does not apply",
+        ),
         (policy(bucket(Resource=f"arn:aws:s3:::{BUCKET}")), "MalformedPolicy", "Action does not apply"),
         (policy(bucket(Action="sqs:SendMessage")), "MalformedPolicy", "invalid action"),
         (policy(bucket(Sid="x" * 20_500)), "MalformedPolicy", "maximum allowed size"),
         (policy(bucket(Principal="*")), "AccessDenied", "BlockPublicPolicy"),
         (policy(bucket(Principal={"AWS": "*"})), "AccessDenied", "BlockPublicPolicy"),
         (
-            policy(bucket(Principal="*", Condition={"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}})),
+            policy(
+                bucket(Principal="*", Condition={"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}})
+            ),
             "AccessDenied",
             "BlockPublicPolicy",
         ),
@@ -67,7 +86,9 @@ def test_an_organization_condition_is_not_public(aws: Any) -> None:
     with aws.restored():
         aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=policy(statement))
         key = f"models/{GROUP}/1/model.tar.gz"
-        assert aws.role("staging", "crossaccount-deployer", "s3").get_object(Bucket=BUCKET, Key=key)["ContentLength"]
+        assert aws.role("staging", "crossaccount-deployer", "s3").get_object(Bucket=BUCKET, Key=key)[
+            "ContentLength"
+        ]
         said = refused(lambda: aws.admin("outsider", "s3").get_object(Bucket=BUCKET, Key=key))
         assert said == {"Code": "AccessDenied", "Message": "Access Denied"}
 
@@ -87,13 +108,19 @@ def test_a_public_statement_cuts_off_every_other_account(aws: Any) -> None:
         assert reader.get_object(Bucket=BUCKET, Key=key)["ContentLength"]
         s3.put_public_access_block(
             Bucket=BUCKET,
-            PublicAccessBlockConfiguration={**open_to_all, "BlockPublicPolicy": True, "RestrictPublicBuckets": True},
+            PublicAccessBlockConfiguration={
+                **open_to_all,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
         )
 
 
 @pytest.mark.parametrize("verb", ["get_bucket_policy", "delete_bucket_policy"])
 def test_only_its_owner_manages_a_bucket_policy(aws: Any, verb: str) -> None:
-    statement = bucket(Action=["s3:GetBucketPolicy", "s3:DeleteBucketPolicy"], Resource=f"arn:aws:s3:::{BUCKET}")
+    statement = bucket(
+        Action=["s3:GetBucketPolicy", "s3:DeleteBucketPolicy"], Resource=f"arn:aws:s3:::{BUCKET}"
+    )
     with aws.restored():
         aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=policy(statement))
         said = refused(lambda: getattr(aws.admin("staging", "s3"), verb)(Bucket=BUCKET))
@@ -116,7 +143,10 @@ def repository(**changes: Any) -> dict[str, Any]:
     [
         ("{", "Invalid repository policy provided"),
         (policy(repository(Resource="*")), "Invalid repository policy provided"),
-        (policy(repository(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})), "Principal not found"),
+        (
+            policy(repository(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})),
+            "Principal not found",
+        ),
         (policy(repository(Principal={"AWS": "999999999999"})), "Principal not found"),
         (policy(repository(Sid="x" * 10_241)), "length less than or equal to 10240"),
     ],
@@ -148,12 +178,17 @@ def group(**changes: Any) -> dict[str, Any]:
         (policy(group(Principal={"AWS": [ROOT, ROOT]})), "Duplicate principal"),
         (policy(group(Principal={"AWS": [ROOT, "222222222222"]})), "Duplicate principal"),
         (policy(group(Principal={"AWS": "999999999999"})), "Invalid principal"),
-        (policy(group(Resource="arn:aws:sagemaker:us-east-1:111111111111:model-package/another/*")), "Resource"),
+        (
+            policy(group(Resource="arn:aws:sagemaker:us-east-1:111111111111:model-package/another/*")),
+            "Resource",
+        ),
     ],
 )
 def test_a_group_policy_that_sagemaker_would_not_take(aws: Any, text: str, message: str) -> None:
     sm = aws.admin("producer", "sagemaker")
-    said = refused(lambda: sm.put_model_package_group_policy(ModelPackageGroupName=GROUP, ResourcePolicy=text))
+    said = refused(
+        lambda: sm.put_model_package_group_policy(ModelPackageGroupName=GROUP, ResourcePolicy=text)
+    )
     assert said["Code"] == "ValidationException"
     assert message in said["Message"]
     assert aws.documents()["group"] is None
@@ -163,7 +198,10 @@ def test_a_group_policy_that_sagemaker_would_not_take(aws: Any, text: str, messa
 def test_group_policies_are_named_by_the_group_s_name_alone(aws: Any, verb: str) -> None:
     more = {"ResourcePolicy": policy(group())} if verb == "put" else {}
     call = getattr(aws.admin("producer", "sagemaker"), f"{verb}_model_package_group_policy")
-    assert "at 'modelPackageGroupName' failed" in refused(lambda: call(ModelPackageGroupName=GROUP_ARN, **more))["Message"]
+    assert (
+        "at 'modelPackageGroupName' failed"
+        in refused(lambda: call(ModelPackageGroupName=GROUP_ARN, **more))["Message"]
+    )
 
 
 def test_what_is_not_there_is_said_as_each_service_says_it(aws: Any) -> None:
@@ -172,10 +210,22 @@ def test_what_is_not_there_is_said_as_each_service_says_it(aws: Any) -> None:
     assert said == {"Code": "ValidationException", "Message": f"Cannot find resource policy for: {GROUP_ARN}"}
     said = refused(lambda: sm.get_model_package_group_policy(ModelPackageGroupName="ghost"))
     assert said["Message"].startswith("Cannot find Model Package Group: ")
-    assert refused(lambda: ecr.get_repository_policy(repositoryName="ghost"))["Code"] == "RepositoryNotFoundException"
-    assert refused(lambda: ecr.get_repository_policy(repositoryName=GROUP))["Code"] == "RepositoryPolicyNotFoundException"
-    assert refused(lambda: aws.admin("producer", "s3").get_bucket_policy(Bucket=BUCKET))["Code"] == "NoSuchBucketPolicy"
-    assert refused(lambda: aws.admin("producer", "s3").get_bucket_policy(Bucket="ghost-bucket"))["Code"] == "NoSuchBucket"
+    assert (
+        refused(lambda: ecr.get_repository_policy(repositoryName="ghost"))["Code"]
+        == "RepositoryNotFoundException"
+    )
+    assert (
+        refused(lambda: ecr.get_repository_policy(repositoryName=GROUP))["Code"]
+        == "RepositoryPolicyNotFoundException"
+    )
+    assert (
+        refused(lambda: aws.admin("producer", "s3").get_bucket_policy(Bucket=BUCKET))["Code"]
+        == "NoSuchBucketPolicy"
+    )
+    assert (
+        refused(lambda: aws.admin("producer", "s3").get_bucket_policy(Bucket="ghost-bucket"))["Code"]
+        == "NoSuchBucket"
+    )
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,21 @@ def sm(sandbox: Any) -> Any:
 def role(sandbox: Any) -> Iterator[str]:
     """An execution role in the producer's own account, where no resource policy is needed but the key's."""
     iam = sandbox.admin("producer", "iam")
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
     iam.create_role(RoleName="execution", AssumeRolePolicyDocument=json.dumps(trust))
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*", "ecr:*", "kms:*"], "Resource": "*"}]}
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": ["s3:*", "ecr:*", "kms:*"], "Resource": "*"}],
+    }
     iam.put_role_policy(RoleName="execution", PolicyName="all", PolicyDocument=json.dumps(everything))
     yield EXECUTION
     iam.delete_role_policy(RoleName="execution", PolicyName="all")
@@ -44,22 +56,36 @@ def role(sandbox: Any) -> Iterator[str]:
     [
         ({"ModelPackageName": f"{PACKAGES}/3"}, "PendingManualApproval, not Approved"),
         ({"ModelPackageName": f"{PACKAGES}/99"}, "does not exist"),
-        ({"ModelPackageName": f"{PACKAGES}/1".replace("us-east-1", "us-west-2")}, "scoped to correct region: us-east-1"),
-        ({"ModelPackageName": f"{PACKAGES}/1", "InferenceSpecificationName": "ghost"}, "no inference specification"),
+        (
+            {"ModelPackageName": f"{PACKAGES}/1".replace("us-east-1", "us-west-2")},
+            "scoped to correct region: us-east-1",
+        ),
+        (
+            {"ModelPackageName": f"{PACKAGES}/1", "InferenceSpecificationName": "ghost"},
+            "no inference specification",
+        ),
         ({"Mode": "SingleModel"}, "needs an Image or a ModelPackageName"),
         ({"Image": "not-an-image"}, "Could not parse the image URI"),
         ({"Image": f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:ghost"}, "cannot pull"),
         (
-            {"Image": f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1", "ModelDataUrl": f"s3://{BUCKET}/ghost.tar.gz"},
+            {
+                "Image": f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1",
+                "ModelDataUrl": f"s3://{BUCKET}/ghost.tar.gz",
+            },
             f"Could not find model data at s3://{BUCKET}/ghost.tar.gz.",
         ),
         (
-            {"Image": f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1", "ModelDataUrl": "s3://ghost-bucket/model.tar.gz"},
+            {
+                "Image": f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1",
+                "ModelDataUrl": "s3://ghost-bucket/model.tar.gz",
+            },
             "Could not access model data at",
         ),
     ],
 )
-def test_a_model_that_sagemaker_would_not_create(sm: Any, role: str, container: dict[str, str], text: str) -> None:
+def test_a_model_that_sagemaker_would_not_create(
+    sm: Any, role: str, container: dict[str, str], text: str
+) -> None:
     assert text in refused(
         lambda: sm.create_model(ModelName="refused", PrimaryContainer=container, ExecutionRoleArn=role)
     )
@@ -76,7 +102,9 @@ def test_a_model_that_sagemaker_would_not_create(sm: Any, role: str, container: 
 )
 def test_an_execution_role_that_cannot_be_passed(sm: Any, given: str, text: str) -> None:
     container = {"ModelPackageName": f"{PACKAGES}/1"}
-    assert text in refused(lambda: sm.create_model(ModelName="refused", PrimaryContainer=container, ExecutionRoleArn=given))
+    assert text in refused(
+        lambda: sm.create_model(ModelName="refused", PrimaryContainer=container, ExecutionRoleArn=given)
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,25 +118,34 @@ def test_an_execution_role_that_cannot_be_passed(sm: Any, given: str, text: str)
         ("ecr:GetAuthorizationToken", "cannot pull"),
     ],
 )
-def test_a_model_needs_an_execution_role_that_may(sandbox: Any, sm: Any, role: str, denied: str, text: str) -> None:
+def test_a_model_needs_an_execution_role_that_may(
+    sandbox: Any, sm: Any, role: str, denied: str, text: str
+) -> None:
     iam = sandbox.admin("producer", "iam")
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": denied, "Resource": "*"}]}
     iam.put_role_policy(RoleName="execution", PolicyName="deny", PolicyDocument=json.dumps(document))
     try:
         container = {"ModelPackageName": f"{PACKAGES}/2"}
-        assert text in refused(lambda: sm.create_model(ModelName="refused", PrimaryContainer=container, ExecutionRoleArn=role))
+        assert text in refused(
+            lambda: sm.create_model(ModelName="refused", PrimaryContainer=container, ExecutionRoleArn=role)
+        )
     finally:
         iam.delete_role_policy(RoleName="execution", PolicyName="deny")
 
 
 def test_a_missing_artifact_reads_as_no_access_without_listing(sandbox: Any, sm: Any, role: str) -> None:
     iam = sandbox.admin("producer", "iam")
-    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:ListBucket", "Resource": "*"}]}
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "s3:ListBucket", "Resource": "*"}],
+    }
     iam.put_role_policy(RoleName="execution", PolicyName="deny", PolicyDocument=json.dumps(document))
     image = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
     container = {"Image": image, "ModelDataUrl": f"s3://{BUCKET}/ghost.tar.gz"}
     try:
-        text = refused(lambda: sm.create_model(ModelName="refused", PrimaryContainer=container, ExecutionRoleArn=role))
+        text = refused(
+            lambda: sm.create_model(ModelName="refused", PrimaryContainer=container, ExecutionRoleArn=role)
+        )
         assert text.startswith("Could not access model data")
     finally:
         iam.delete_role_policy(RoleName="execution", PolicyName="deny")
@@ -137,24 +174,40 @@ def gone(sm: Any, name: str) -> None:
 
 
 def variant(model: str) -> list[dict[str, Any]]:
-    return [{"VariantName": "AllTraffic", "ModelName": model, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}]
+    return [
+        {
+            "VariantName": "AllTraffic",
+            "ModelName": model,
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+        }
+    ]
 
 
 @pytest.fixture
 def model(sm: Any, role: str) -> Iterator[str]:
-    sm.create_model(ModelName="trees", PrimaryContainer={"ModelPackageName": f"{PACKAGES}/2"}, ExecutionRoleArn=role)
+    sm.create_model(
+        ModelName="trees", PrimaryContainer={"ModelPackageName": f"{PACKAGES}/2"}, ExecutionRoleArn=role
+    )
     yield "trees"
     sm.delete_model(ModelName="trees")
 
 
 def test_an_endpoint_takes_time_answers_and_ends(sandbox: Any, sm: Any, model: str) -> None:
     runtime = sandbox.admin("producer", "sagemaker-runtime")
-    ask = {"EndpointName": "trees", "ContentType": "text/csv", "Accept": "application/json", "Body": "5.1,3.5,1.4,0.2"}
+    ask = {
+        "EndpointName": "trees",
+        "ContentType": "text/csv",
+        "Accept": "application/json",
+        "Body": "5.1,3.5,1.4,0.2",
+    }
     sm.create_endpoint_config(EndpointConfigName="trees", ProductionVariants=variant(model))
     sm.create_endpoint(EndpointName="trees", EndpointConfigName="trees")
     try:
         assert sm.describe_endpoint(EndpointName="trees")["EndpointStatus"] == "Creating"
-        assert "Cannot update in-progress endpoint" in refused(lambda: sm.delete_endpoint(EndpointName="trees"))
+        assert "Cannot update in-progress endpoint" in refused(
+            lambda: sm.delete_endpoint(EndpointName="trees")
+        )
         assert "already existing endpoint" in refused(
             lambda: sm.create_endpoint(EndpointName="trees", EndpointConfigName="trees")
         )
@@ -178,7 +231,10 @@ def test_an_endpoint_takes_time_answers_and_ends(sandbox: Any, sm: Any, model: s
 
 def test_an_endpoint_without_access_fails_with_the_reason(sandbox: Any, sm: Any, model: str) -> None:
     iam = sandbox.admin("producer", "iam")
-    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}]}
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}],
+    }
     iam.put_role_policy(RoleName="execution", PolicyName="deny", PolicyDocument=json.dumps(document))
     sm.create_endpoint_config(EndpointConfigName="shut", ProductionVariants=variant(model))
     sm.create_endpoint(EndpointName="shut", EndpointConfigName="shut")
@@ -195,8 +251,15 @@ def test_an_endpoint_without_access_fails_with_the_reason(sandbox: Any, sm: Any,
 
 def test_an_endpoint_moves_to_another_config(sandbox: Any, sm: Any, role: str, model: str) -> None:
     runtime = sandbox.admin("producer", "sagemaker-runtime")
-    ask = {"EndpointName": "move", "ContentType": "text/csv", "Accept": "application/json", "Body": "6.3,3.3,6.0,2.5"}
-    sm.create_model(ModelName="first", PrimaryContainer={"ModelPackageName": f"{PACKAGES}/1"}, ExecutionRoleArn=role)
+    ask = {
+        "EndpointName": "move",
+        "ContentType": "text/csv",
+        "Accept": "application/json",
+        "Body": "6.3,3.3,6.0,2.5",
+    }
+    sm.create_model(
+        ModelName="first", PrimaryContainer={"ModelPackageName": f"{PACKAGES}/1"}, ExecutionRoleArn=role
+    )
     sm.create_endpoint_config(EndpointConfigName="first", ProductionVariants=variant("first"))
     sm.create_endpoint_config(EndpointConfigName="second", ProductionVariants=variant(model))
     sm.create_endpoint(EndpointName="move", EndpointConfigName="first")
@@ -205,7 +268,9 @@ def test_an_endpoint_moves_to_another_config(sandbox: Any, sm: Any, role: str, m
         assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [1]
         sm.update_endpoint(EndpointName="move", EndpointConfigName="second")
         assert sm.describe_endpoint(EndpointName="move")["EndpointStatus"] == "Updating"
-        assert "in-progress" in refused(lambda: sm.update_endpoint(EndpointName="move", EndpointConfigName="first"))
+        assert "in-progress" in refused(
+            lambda: sm.update_endpoint(EndpointName="move", EndpointConfigName="first")
+        )
         assert wait(sm, "move", "InService")["EndpointConfigName"] == "second"
         assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [2]
     finally:

@@ -1,0 +1,78 @@
+"""The consumer's flow: deploy a shared version in the target account, prove that it answers, take it down again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from prefect import flow
+
+from crossaccount import config as configuration
+from crossaccount import serving, sessions
+from crossaccount.errors import Failed
+from crossaccount.serving import Made, Proof, Removal
+from tasks import consumer as steps
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment proved, and what became of everything it made."""
+
+    proof: Proof
+    removals: tuple[Removal, ...]
+
+    def table(self) -> str:
+        """For a terminal."""
+        return serving.proof_text(self.proof, self.removals)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"proof": self.proof.to_json(), "removals": [asdict(removal) for removal in self.removals]}
+
+
+@flow(name="deploy-model", persist_result=False)
+def deploy_model(config: str, consumer: str, version: int | None = None, keep: bool = False) -> Deployment:
+    """Deploy a shared version in a consumer's account and verify it end to end with real requests.
+
+    Args:
+        config: path of the reviewed YAML file.
+        consumer: name of the consumer in it.
+        version: the version to deploy; the newest approved one when it is left out.
+        keep: leave the endpoint in service.
+    """
+    sharing = configuration.load(config)
+    target = configuration.consumer(sharing, consumer)
+    with sessions.kept():
+        steps.assume_deployer(sharing, consumer, target)
+        found = steps.find_version(sharing, consumer, target, version)
+        release = steps.read_release(sharing, consumer, target, found)
+        steps.check_artifacts(sharing, consumer, target, release)
+        made: list[Made] = []
+        removals: Sequence[Removal] = ()
+        try:
+            made.append(steps.create_model(sharing, consumer, target, release, keep))
+            made.append(steps.create_endpoint_config(sharing, consumer, target, release, keep))
+            made.append(steps.create_endpoint(sharing, consumer, target, release, keep))
+            endpoint = made[-1].name
+            state = steps.wait_for_endpoint(sharing, consumer, target, endpoint)
+            proof = steps.ask_endpoint(sharing, consumer, target, release, endpoint, state)
+        finally:
+            removals = steps.tear_down(sharing, consumer, target, made)
+        steps.publish_proof(proof)
+    return _accepted(Deployment(proof, tuple(removals)))
+
+
+def _accepted(deployment: Deployment) -> Deployment:
+    """The deployment, unless it proved something else than it should or left something behind.
+
+    Raises:
+        Failed: with what was observed.
+    """
+    if not deployment.proof.verified:
+        raise Failed(f"The endpoint does not answer as the Release says.\n{deployment.table()}")
+    if any(removal.outcome == "left" for removal in deployment.removals):
+        raise Failed(
+            f"The deployment was proved, and could not be taken down. Remove what is left.\n{deployment.table()}"
+        )
+    return deployment

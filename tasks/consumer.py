@@ -1,0 +1,171 @@
+"""The consumer's steps: each opens the deployer's session, calls the library, logs one line, returns plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+
+from crossaccount import preflight, serving, sessions
+from crossaccount.config import Consumer, Sharing
+from crossaccount.errors import Door, Failed
+from crossaccount.packages import ModelVersion
+from crossaccount.release import Release, Sample
+from crossaccount.serving import EndpointState, Made, Proof, Removal
+
+LIVE: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}  # what AWS says now is never cached
+ENDPOINT_SECONDS = (
+    3600.0  # an endpoint that is not up by then does not come up: boto's own waiter gives up then too
+)
+
+
+@task(**LIVE)
+def assume_deployer(sharing: Sharing, name: str, consumer: Consumer) -> str:
+    """Assume the deployer role, with its external id; the session refreshes itself. Returns the role's ARN."""
+    sessions.consumer_session(sharing, name, consumer)
+    get_run_logger().info("assumed %s", consumer.role)
+    return consumer.role
+
+
+@task(**LIVE)
+def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int | None) -> ModelVersion:
+    """Find the version in the producer's registry: the one asked for, or the newest approved one."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    with preflight.explained(session, sharing, name, consumer, Door.REGISTRY):
+        found = preflight.find_version(session, sharing, version)
+    get_run_logger().info("%s is %s and %s", found.arn, found.status, found.approval)
+    return found
+
+
+@task(**LIVE)
+def read_release(sharing: Sharing, name: str, consumer: Consumer, version: ModelVersion) -> Release:
+    """Read the version's Release and hold it against the registry."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    with preflight.explained(session, sharing, name, consumer, Door.BUCKET):
+        found = preflight.read_release(session, sharing, version)
+    get_run_logger().info("the Release of version %d agrees with the registry", found.version)
+    return found
+
+
+@task(**LIVE)
+def check_artifacts(sharing: Sharing, name: str, consumer: Consumer, release: Release) -> int:
+    """See that every artifact is the one that was shared."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    with preflight.explained(session, sharing, name, consumer, Door.BUCKET):
+        count = preflight.check_artifacts(session, sharing, release)
+    get_run_logger().info("%d artifacts are what the Release says", count)
+    return count
+
+
+@task(**LIVE)
+def create_model(sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool) -> Made:
+    """Create the model from the shared package."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    with preflight.explained_creation(session, sharing, name, consumer, release):
+        made = serving.ensure_model(session, consumer, release, keep)
+    return _logged(made)
+
+
+@task(**LIVE)
+def create_endpoint_config(
+    sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool
+) -> Made:
+    """Create the endpoint config."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+        made = serving.ensure_endpoint_config(session, consumer, release, keep)
+    return _logged(made)
+
+
+@task(**LIVE)
+def create_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool) -> Made:
+    """Create the endpoint."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+        made = serving.ensure_endpoint(session, consumer, release, keep, ENDPOINT_SECONDS)
+    return _logged(made)
+
+
+def _logged(made: Made) -> Made:
+    get_run_logger().info("%s %s %s", "found" if made.reused else "created", made.kind, made.arn)
+    return made
+
+
+@task(**LIVE)
+def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint: str) -> EndpointState:
+    """Wait until the endpoint serves, with AWS's own status as progress."""
+    logger = get_run_logger()
+    session = sessions.consumer_session(sharing, name, consumer)
+    progress = create_progress_artifact(0.0, description=f"{endpoint}: waiting")
+    last = ""
+
+    def tell(status: str, seconds: float) -> None:
+        nonlocal last
+        if status != last:
+            logger.info("%s is %s after %.0f s", endpoint, status, seconds)
+            percent = 100.0 if status == "InService" else 50.0
+            update_progress_artifact(progress, percent, description=f"{endpoint}: {status}")  # type: ignore[arg-type,unused-ignore]
+            last = status
+
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+        return serving.wait_in_service(session, sharing.region, endpoint, ENDPOINT_SECONDS, tell)
+
+
+@task(**LIVE)
+def ask_endpoint(
+    sharing: Sharing, name: str, consumer: Consumer, release: Release, endpoint: str, state: EndpointState
+) -> Proof:
+    """Put the smoke payloads to the endpoint and compare images and answers with the Release."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    samples = [Sample(**smoke.model_dump()) for smoke in consumer.smoke] or release.samples
+    if not samples:
+        raise Failed(
+            f"There is nothing to ask {endpoint}: consumers.{name}.smoke is empty and the Release has no samples. Add one to either."
+        )
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+        answers = serving.ask(session, sharing.region, endpoint, samples)
+    match = serving.images_match(state, release)
+    right = sum(answer.ok for answer in answers)
+    proof = Proof(
+        consumer=name,
+        account=consumer.account,
+        model_package_arn=release.model_package_arn,
+        version=release.version,
+        endpoint=endpoint,
+        images=state.images,
+        images_match=match,
+        answers=answers,
+        verified=match and right == len(answers),
+    )
+    get_run_logger().info(
+        "%d of %d answers are as expected, median %.1f ms", right, len(answers), proof.median_latency_ms
+    )
+    return proof
+
+
+@task(**LIVE)
+def publish_proof(proof: Proof) -> None:
+    """Put the proof into an artifact of the run."""
+    create_markdown_artifact(
+        key=f"proof-{proof.endpoint.lower()}",
+        markdown=serving.proof_markdown(proof),
+        description=f"Version {proof.version} in account {proof.account}",
+    )
+
+
+@task(**LIVE)
+def tear_down(sharing: Sharing, name: str, consumer: Consumer, made: Sequence[Made]) -> tuple[Removal, ...]:
+    """Remove what the run made, unless it is tagged to stay, and see it gone."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    removals = serving.remove(session, sharing.region, made, ENDPOINT_SECONDS)
+    logger = get_run_logger()
+    for removal in removals:
+        level = logger.error if removal.outcome == "left" else logger.info
+        level("%s %s: %s %s", removal.kind, removal.name, removal.outcome, removal.reason)
+    return removals

@@ -1,0 +1,80 @@
+"""The producer's steps: each opens the producer's session, calls the library, logs one line, returns plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from crossaccount import apply as applying
+from crossaccount import gather as gathering
+from crossaccount import plan as planning
+from crossaccount import release as releasing
+from crossaccount import sessions
+from crossaccount.apply import Receipt
+from crossaccount.config import Sharing
+from crossaccount.gather import Clients, Gathered
+from crossaccount.plan import Plan
+from crossaccount.release import Release
+
+LIVE: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}  # what AWS says now is never cached
+
+
+def _clients(sharing: Sharing) -> Clients:
+    return Clients.of(sessions.producer_session(sharing), sharing.region)
+
+
+@task(**LIVE)
+def read_registry(sharing: Sharing) -> Gathered:
+    """Read the versions to share, what each needs, and the policies as they stand."""
+    with gathering.explained(sharing):
+        found = gathering.gather(_clients(sharing), sharing)
+    versions = ", ".join(str(version.version) for version in found.versions)
+    get_run_logger().info("%s: sharing version %s", sharing.model_package_group, versions)
+    return found
+
+
+@task(**LIVE)
+def read_registry_for_revoke(sharing: Sharing) -> Gathered:
+    """Read every version of the group, and the policies that may have been opened for them."""
+    with gathering.explained(sharing):
+        found = gathering.gather_for_revoke(_clients(sharing), sharing)
+    get_run_logger().info("%s: %d policies to look at", sharing.model_package_group, len(found.existing))
+    return found
+
+
+@task(**LIVE)
+def show_plan(sharing: Sharing, plan: Plan) -> None:
+    """Put the plan into the log and into an artifact of the run."""
+    get_run_logger().info("%s", planning.render_text(plan))
+    create_markdown_artifact(
+        key=f"plan-{sharing.model_package_group.lower()}",
+        markdown=planning.render_markdown(plan),
+        description=f"What changes for {sharing.model_package_group}",
+    )
+
+
+@task(**LIVE)
+def apply_plan(sharing: Sharing, plan: Plan) -> tuple[Receipt, ...]:
+    """Make the plan's changes and read every document back."""
+    with gathering.explained(sharing):
+        receipts = applying.apply(_clients(sharing), plan)
+    written = sum(receipt.verb != "keep" for receipt in receipts)
+    get_run_logger().info("%d of %d policies changed, each read back", written, len(receipts))
+    return receipts
+
+
+@task(**LIVE)
+def publish_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[Release, ...]:
+    """Publish the Release of every version that has none yet."""
+    with gathering.explained(sharing):
+        clients = _clients(sharing)
+        published = [releasing.ensure(clients, sharing, version, found, plan) for version in found.versions]
+    new = sum(is_new for _, is_new in published)
+    get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
+    return tuple(release for release, _ in published)

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -230,8 +230,3 @@ def _prepare_prefect() -> None:
     if not PREFECT_API_URL.value():
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         _say("No Prefect server is configured (PREFECT_API_URL): starting a temporary one for this run.")
-
-
-def plain(value: Any) -> Any:
-    """A dataclass as plain data, anything else as it is."""
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

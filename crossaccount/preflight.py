@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -141,14 +142,10 @@ def explained(
         Refused: for an access-denied error, narrowed down.
         Failed: for any other.
     """
-    owner = sharing.producer.account
-    attempt = Attempt(
-        consumer.role, consumer.account, owner, door, "an AWS call", group_arn(sharing), f"consumers.{name}"
-    )
     try:
         yield
     except ClientError as error:
-        found = classify(error, attempt)
+        found = classify(error, _attempt(sharing, name, consumer, door))
         raise _narrowed(found, session, consumer) from None
     except BotoCoreError as error:
         raise sessions.unreachable(error, f"consumers.{name}") from None
@@ -170,22 +167,37 @@ def explained_creation(
 
     By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
     """
-    try:
-        with explained(session, sharing, name, consumer, Door.REGISTRY):
+    with explained(session, sharing, name, consumer, Door.REGISTRY):
+        try:
             yield
-    except Refused as refused:
-        if refused.refusal.aws_code != "ValidationException":
-            raise
-        out = (
-            "a missing artifact: it was read just now",
-            "the bucket policy and the key policy: they let this account in",
-            f"the region: the artifact was read in {sharing.region}",
-        )
-        ruled_out = out if refused.refusal.aws_message.startswith("Could not access model data") else ()
-        needed = execution_needs(sharing, found)
-        raise diagnosis.narrow_execution_role(
-            refused, session, consumer.execution_role, needed, ruled_out
-        ) from None
+        except ClientError as error:
+            # SageMaker's own checks are made as the execution role; a refusal of the call itself is the deployer's.
+            attempt = replace(
+                _attempt(sharing, name, consumer, Door.REGISTRY), caller=consumer.execution_role
+            )
+            refused = classify(error, attempt)
+            if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
+                raise
+            could_not_read = refused.refusal.aws_message.startswith("Could not access model data")
+            ruled_out = _READ_BEFORE if could_not_read else ()
+            needed = execution_needs(sharing, found)
+            raise diagnosis.narrow_execution_role(
+                refused, session, consumer.execution_role, needed, ruled_out
+            ) from None
+
+
+_READ_BEFORE = (
+    "a missing artifact: the deployer has just read it",
+    "the bucket's policy and the key's policy: they let this account in",
+    "another region: the bucket answered in this one",
+)
+
+
+def _attempt(sharing: Sharing, name: str, consumer: Consumer, door: Door) -> Attempt:
+    owner = sharing.producer.account
+    return Attempt(
+        consumer.role, consumer.account, owner, door, "an AWS call", group_arn(sharing), f"consumers.{name}"
+    )
 
 
 def execution_needs(sharing: Sharing, found: Release) -> dict[str, str]:

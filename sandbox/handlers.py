@@ -431,9 +431,12 @@ def simulate_principal_policy(world: World, call: Call, caller: Caller) -> Respo
     arn = call.params["PolicySourceArn"]
     if find_role(arn) is None:
         raise AwsError("NoSuchEntity", f"The role {arn} cannot be found.", 404)
-    # The resource is treated as the role's own, so that identity policies alone decide.
+    # The resource is treated as the role's own account's, and as leaving the decision to IAM, as keys and roles must.
     account = arn.split(":")[4]
-    policies = Policies(identity=identity_documents(arn), boundaries=boundary_documents(arn))
+    to_iam = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "*", "Resource": "*"}
+    policies = Policies(
+        identity=identity_documents(arn), boundaries=boundary_documents(arn), resource={"Statement": [to_iam]}
+    )
     context = {
         entry["ContextKeyName"]: entry["ContextKeyValues"]
         for entry in call.params.get("ContextEntries") or ()

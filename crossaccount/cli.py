@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -153,7 +154,7 @@ def _need_sandbox() -> None:
 
 
 def _plan(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import plan, gather
+    from crossaccount import gather, plan
 
     sharing = config.load(options.config)
     found = gather.share_plan(sharing)
@@ -227,6 +228,14 @@ def _prepare_prefect() -> None:
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", _SERVER_START_SECONDS)
     from prefect.settings import PREFECT_API_URL
 
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_no_traceback_of_ours)
+
     if not PREFECT_API_URL.value():
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         _say("No Prefect server is configured (PREFECT_API_URL): starting a temporary one for this run.")
+
+
+def _no_traceback_of_ours(record: logging.LogRecord) -> bool:
+    """An error made for a person is said once, at the end; Prefect would log it with its traceback, twice."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CrossAccountError))

@@ -24,7 +24,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from crossaccount import config, plan, gather
+from crossaccount import config, gather, plan
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, Failed, Refused
 
@@ -56,7 +56,7 @@ class Story:
 
     def say(self, text: str = "") -> None:
         """One line to whoever watches."""
-        print(text, file=sys.stderr if self.quiet else sys.stdout, flush=True)  # noqa: T201
+        print(text, file=sys.stderr if self.quiet else sys.stdout, flush=True)
 
     def tell(self, title: str, outcome: str, detail: str = "") -> None:
         """One step that went as it should."""
@@ -169,7 +169,7 @@ def _outsider(ready: dict[str, Any], sharing: Sharing) -> str:
 
 def _admin(ready: dict[str, Any], account: str) -> Callable[[str], Any]:
     key = ready["accounts"][account]
-    session = boto3.Session(key["access_key_id"], key["secret_access_key"], region_name=ready["region"])
+    session: Any = boto3.Session(key["access_key_id"], key["secret_access_key"], region_name=ready["region"])
     return lambda service: session.client(service, endpoint_url=ready["endpoint_url"])
 
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount.errors import Door, Refusal, Refused
+from crossaccount.errors import Door, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

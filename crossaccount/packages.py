@@ -142,7 +142,7 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     """A DescribeModelPackage answer as data: every container, artifact location and image of every specification."""
     main = described.get("InferenceSpecification") or {}
     extra = described.get("AdditionalInferenceSpecifications") or []
-    containers = [container for container in _containers(main, None)]
+    containers = list(_containers(main, None))
     for one in extra:
         containers += _containers(one, one["Name"])
     arn = described["ModelPackageArn"]

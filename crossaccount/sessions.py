@@ -130,7 +130,7 @@ def _assumed(source: boto3.Session, role: str, external_id: str | None, region: 
     credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     credentials.get_frozen_credentials()  # a role that may not be assumed is refused here, not at some later call
     inner = BotocoreSession()
-    inner._credentials = credentials
+    inner._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way in for refreshing ones
     return boto3.Session(botocore_session=inner, region_name=region)
 
 

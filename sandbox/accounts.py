@@ -64,7 +64,8 @@ def settle(url: str, templates: Path) -> Residents:
     sessions = {name: _session(key) for name, key in administrators.items()}
 
     def client(name: str, service: str) -> Any:
-        return sessions[name].client(service, endpoint_url=url)
+        session: Any = sessions[name]
+        return session.client(service, endpoint_url=url)
 
     key = client("producer", "kms").create_key(Description="Encrypts model artifacts")["KeyMetadata"]["Arn"]
     _bucket(client("producer", "s3"))

@@ -61,7 +61,7 @@ def environment(url: str, residents: Residents, folder: Path) -> dict[str, str]:
         folder: where the two profile files go, readable by their owner only.
     """
     credentials, config = folder / "credentials", folder / "config"
-    _write(credentials, {name: key for name, key in residents.operators.items()})
+    _write(credentials, residents.operators)
     config.write_text("".join(f"[profile {name}]\nregion = {REGION}\n\n" for name in residents.operators))
     return {
         "AWS_ENDPOINT_URL": url,
@@ -102,6 +102,5 @@ def _announce(options: argparse.Namespace, url: str, residents: Residents, folde
         print(json.dumps(ready), flush=True)  # noqa: T201 - this line is the command's result
         return
     lines = [f"export {name}={value}" for name, value in env.items()]
-    print(
-        "\n".join([f"# The sandbox serves at {url}. Ctrl-C stops it. In another shell:", *lines]), flush=True
-    )  # noqa: T201
+    hint = f"# The sandbox serves at {url}. Ctrl-C stops it. In another shell:"
+    print("\n".join([hint, *lines]), flush=True)  # noqa: T201 - this is the command's result

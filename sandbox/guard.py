@@ -64,7 +64,7 @@ class Guard:
         service = scope.service if scope else "s3"
         try:
             body = wire.read_body(environ)
-            headers = EnvironHeaders(environ)
+            headers: Any = EnvironHeaders(environ)
             caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
             assert scope is not None  # authenticate refuses unsigned requests
             known = wire.service_of(scope, environ.get("PATH_INFO", ""))

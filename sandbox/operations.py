@@ -520,16 +520,45 @@ _S3_OBJECT_ACTIONS = {
     "PutObjectTagging": "PutObjectTagging",
     "UploadPart": "PutObject",
 }
-_KEY_OPERATIONS = (
-    "CreateAlias Decrypt DescribeKey DisableKey EnableKey EnableKeyRotation Encrypt GenerateDataKey "
-    "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListResourceTags PutKeyPolicy "
-    "ScheduleKeyDeletion CancelKeyDeletion TagResource UntagResource"
-).split()
-_REPOSITORY_OPERATIONS = (
-    "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository DeleteRepository "
-    "DeleteRepositoryPolicy DescribeImages GetDownloadUrlForLayer GetRepositoryPolicy InitiateLayerUpload ListImages "
-    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy UploadLayerPart"
-).split()
+_KEY_OPERATIONS = [
+    "CreateAlias",
+    "Decrypt",
+    "DescribeKey",
+    "DisableKey",
+    "EnableKey",
+    "EnableKeyRotation",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "GetKeyPolicy",
+    "GetKeyRotationStatus",
+    "ListKeyPolicies",
+    "ListResourceTags",
+    "PutKeyPolicy",
+    "ScheduleKeyDeletion",
+    "CancelKeyDeletion",
+    "TagResource",
+    "UntagResource",
+]
+_REPOSITORY_OPERATIONS = [
+    "BatchCheckLayerAvailability",
+    "BatchDeleteImage",
+    "BatchGetImage",
+    "CompleteLayerUpload",
+    "CreateRepository",
+    "DeleteRepository",
+    "DeleteRepositoryPolicy",
+    "DescribeImages",
+    "GetDownloadUrlForLayer",
+    "GetRepositoryPolicy",
+    "InitiateLayerUpload",
+    "ListImages",
+    "PutImage",
+    "PutImageScanningConfiguration",
+    "PutImageTagMutability",
+    "SetRepositoryPolicy",
+    "UploadLayerPart",
+]
 _OWN_SAGEMAKER: dict[str, tuple[str, str]] = {
     "DescribeModel": ("model", "ModelName"),
     "DeleteModel": ("model", "ModelName"),

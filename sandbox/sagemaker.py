@@ -721,13 +721,18 @@ def _in(table: Mapping[tuple[Place, str], Record], call: Call, caller: Caller) -
 
 def _members(call: Call, name: str, record: Record) -> Record:
     """The members of a record that a list or map in the operation's answer has room for."""
-    shape = call.model.output_shape.members[name]
+    shape: Any = _output(call)[name]
     inner = getattr(shape, "member", None) or shape.value
     return {key: value for key, value in record.items() if key in inner.members and value is not None}
 
 
+def _output(call: Call) -> Mapping[str, Any]:
+    shape = call.model.output_shape
+    return shape.members if shape is not None else {}
+
+
 def _shown(call: Call, record: Record) -> Response:
-    members = call.model.output_shape.members
+    members = _output(call)
     return json_response(
         {key: value for key, value in record.items() if key in members and value is not None}
     )

@@ -21,7 +21,7 @@ from sandbox.sagemaker import SageMaker
 from sandbox.world import World, utc_now
 
 
-class _QuietHandler(MotoRequestHandler):
+class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
     """Moto's request handler, keeping connections open and saying nothing of each request."""
 
     protocol_version = "HTTP/1.1"

@@ -83,7 +83,8 @@ class Call:
     @property
     def model(self) -> OperationModel:
         """The operation's botocore model."""
-        return get_service_model(self.service).operation_model(self.operation)
+        model: OperationModel = get_service_model(self.service).operation_model(self.operation)
+        return model
 
 
 @dataclass(frozen=True)

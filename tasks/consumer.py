@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from crossaccount.packages import ModelVersion
 from crossaccount.release import Release, Sample
 from crossaccount.serving import EndpointState, Made, Proof, Removal
 
+logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
 LIVE: dict[str, Any] = {
     "cache_policy": NO_CACHE,
     "persist_result": False,

@@ -164,10 +164,8 @@ def wait(sm: Any, name: str, *states: str) -> dict[str, Any]:
 def gone(sm: Any, name: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        try:
-            sm.describe_endpoint(EndpointName=name)
-        except ClientError as error:
-            assert error.response["Error"]["Message"].startswith("Could not find endpoint")
+        if name not in [one["EndpointName"] for one in sm.list_endpoints()["Endpoints"]]:
+            assert "Could not find endpoint" in refused(lambda: sm.describe_endpoint(EndpointName=name))
             return
         time.sleep(0.1)
     raise AssertionError(f"{name} is still there")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -94,9 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     sandbox = command("sandbox", _sandbox, "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C.")
-    sandbox.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
+    sandbox.add_argument("--port", type=_port, default=0, help="0 picks a free one (default)")
     sandbox.add_argument(
-        "--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating"
+        "--endpoint-seconds", type=_seconds, default=1.0, help="how long endpoints stay Creating"
     )
     sandbox.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
 
@@ -130,6 +130,22 @@ def _version(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 999_999_999:
         raise argparse.ArgumentTypeError(f"{text!r} is not a version: give its number, for example 2")
     return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 0 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: give 0 to 3600")
+    return seconds
 
 
 def _sandbox(options: argparse.Namespace) -> None:
@@ -170,7 +186,7 @@ def _share(options: argparse.Namespace) -> dict[str, Any]:
     _prepare_prefect()
     from flows.producer import share_models
 
-    shared = share_models(str(options.config))
+    shared = _run(lambda: share_models(str(options.config)))
     _out(options, shared.table())
     return shared.to_json()
 
@@ -184,7 +200,7 @@ def _revoke(options: argparse.Namespace) -> dict[str, Any]:
     _prepare_prefect()
     from flows.producer import revoke_access
 
-    revoked = revoke_access(str(options.config), options.consumer)
+    revoked = _run(lambda: revoke_access(str(options.config), options.consumer))
     _out(options, revoked.summary())
     return revoked.to_json()
 
@@ -195,7 +211,9 @@ def _deploy(options: argparse.Namespace) -> dict[str, Any]:
     _prepare_prefect()
     from flows.consumer import deploy_model
 
-    deployment = deploy_model(str(options.config), options.consumer, options.version, options.keep)
+    deployment = _run(
+        lambda: deploy_model(str(options.config), options.consumer, options.version, options.keep)
+    )
     _out(options, deployment.table())
     return deployment.to_json()
 
@@ -234,6 +252,21 @@ def _prepare_prefect() -> None:
     if not PREFECT_API_URL.value():
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         _say("No Prefect server is configured (PREFECT_API_URL): starting a temporary one for this run.")
+
+
+_Result = TypeVar("_Result")
+
+
+def _run(flow: Callable[[], _Result]) -> _Result:
+    """Run a flow; a Prefect server that does not answer is said in one line."""
+    try:
+        return flow()
+    except RuntimeError as error:
+        if not str(error).startswith("Failed to reach API"):
+            raise
+        raise Failed(
+            f"The Prefect server does not answer: {error}. Check PREFECT_API_URL, or unset it."
+        ) from None
 
 
 def _no_traceback_of_ours(record: logging.LogRecord) -> bool:

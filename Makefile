@@ -33,9 +33,11 @@ check: $(READY)  ## Format, lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+
 lock:  ## Pin every package anew (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras \
-		pyproject.toml -o requirements.lock
+	$(LOCK) --all-extras -o requirements.lock
+	$(LOCK) -c requirements.lock -o requirements-production.lock
 
 clean:  ## Remove .venv
 	rm -rf $(VENV)

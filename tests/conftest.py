@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ def absent() -> Iterator[None]:
             raise
 
 
-def start_sandbox(*arguments: str) -> Sandbox:
+def _start_sandbox(*arguments: str) -> Sandbox:
     """Start a sandbox as its own process and read what it announces."""
     command = [sys.executable, "-m", "crossaccount", "sandbox", "--json", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -169,9 +169,15 @@ def start_sandbox(*arguments: str) -> Sandbox:
     return Sandbox(json.loads(line), process)
 
 
+@pytest.fixture
+def start_sandbox() -> Callable[..., Sandbox]:
+    """Starts a sandbox of the test's own; the test ends it."""
+    return _start_sandbox
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    running = start_sandbox("--endpoint-seconds", "0.2")
+    running = _start_sandbox("--endpoint-seconds", "0.2")
     yield running
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(timeout=30) == 0

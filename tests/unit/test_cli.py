@@ -1,0 +1,202 @@
+"""The command line's contract: exit codes, one JSON object on stdout, and no AWS call for what cannot be used."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from crossaccount import cli
+
+ROOT = Path(__file__).parents[2]
+GOOD = yaml.safe_load((ROOT / "configs" / "sandbox.yaml").read_text())
+
+
+class Listener:
+    """Counts who knocks where AWS would be."""
+
+    def __init__(self) -> None:
+        self.knocks = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.knocks += 1
+            connection.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    listener = Listener()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", listener.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    yield listener
+    listener.close()
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    said = capsys.readouterr()
+    code = ended.value.code
+    return code if isinstance(code, int) else 0, said.out, said.err
+
+
+def edited(path: str, value: Any) -> str:
+    """The good config with one key changed; None takes it out."""
+    document = json.loads(json.dumps(GOOD))
+    *parents, last = path.split(".")
+    node = document
+    for name in parents:
+        node = node[name]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return yaml.safe_dump(document)
+
+
+ROLE = "arn:aws:iam::{}:role/crossaccount-deployer"
+BAD = [
+    ("model_package_group", None),
+    ("model_package_group", "arn:aws:sagemaker:us-east-1:111111111111:model-package-group/x"),
+    ("region", "mars-north-1"),
+    ("preset", "everything"),
+    ("versions", [0]),
+    ("versions", "latest"),
+    ("colour", "blue"),
+    ("producer.account", "1111"),
+    ("producer.account", "11111111111a"),
+    ("producer.role", "arn:aws:iam::222222222222:role/x"),
+    ("producer.external_id", "x"),
+    ("producer.releases", "s3://producer-models-111111111111/releases"),
+    ("producer.releases", "releases/"),
+    ("producer.rolle", "x"),
+    ("consumers", {}),
+    ("consumers", None),
+    ("consumers.staging.account", "111111111111"),
+    ("consumers.staging.account", "22222222222"),
+    ("consumers.staging.role", ROLE.format("333333333333")),
+    ("consumers.staging.role", "crossaccount-deployer"),
+    ("consumers.staging.execution_role", ROLE.format("111111111111")),
+    ("consumers.staging.endpoint", None),
+    ("consumers.staging.endpoint.name", "not a name"),
+    ("consumers.staging.endpoint.instance_type", "m5.large"),
+    ("consumers.staging.endpoint.instance_count", 0),
+    ("consumers.staging.smoke", [{"body": "1"}]),
+    ("consumers.copy", GOOD["consumers"]["staging"]),
+]
+
+
+@pytest.mark.parametrize("command", [("plan",), ("share", "--yes"), ("deploy", "--consumer", "staging")])
+@pytest.mark.parametrize(("path", "value"), BAD, ids=[f"{path}={value!s:.30}" for path, value in BAD])
+def test_a_bad_config_is_said_clearly_and_asks_nothing_of_aws(
+    capsys: pytest.CaptureFixture[str],
+    nowhere: Listener,
+    tmp_path: Path,
+    command: tuple[str, ...],
+    path: str,
+    value: Any,
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(edited(path, value))
+    name, *options = command
+    code, out, err = run(capsys, name, str(file), *options)
+    assert code == 2
+    assert out == ""
+    lines = [line for line in err.splitlines() if line]
+    assert all(str(file) in line for line in lines), err
+    assert any(path.split(".")[-1] in line or path.rpartition(".")[0] in line for line in lines), err
+    assert nowhere.knocks == 0
+    code, out, _ = run(capsys, name, str(file), *options, "--json")
+    said = json.loads(out)
+    assert (code, said["ok"], said["exit_code"]) == (2, False, 2)
+    assert len(said["error"]["faults"]) == len(lines)
+
+
+def test_all_faults_are_said_at_once(
+    capsys: pytest.CaptureFixture[str], nowhere: Listener, tmp_path: Path
+) -> None:
+    file = tmp_path / "bad.yaml"
+    text = edited("region", "mars-north-1").replace("decision-trees-staging", "not a name")
+    file.write_text(text.replace("111111111111", "1111", 1))
+    code, _, err = run(capsys, "plan", str(file))
+    assert code == 2
+    assert len(err.splitlines()) >= 3
+    assert nowhere.knocks == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "COMMAND"),
+        (("fly",), "invalid choice"),
+        (("plan",), "CONFIG"),
+        (("deploy", "configs/sandbox.yaml"), "--consumer"),
+        (("deploy", "configs/sandbox.yaml", "--consumer", "staging", "--version", "latest"), "not a version"),
+        (("deploy", "configs/sandbox.yaml", "--consumer", "staging", "--version", "0"), "not a version"),
+        (("deploy", "configs/sandbox.yaml", "--consumer", "nobody"), "staging, production"),
+        (("revoke", "configs/sandbox.yaml", "--consumer", "nobody", "--yes"), "staging, production"),
+        (("share", "configs/sandbox.yaml"), "--yes"),
+        (("revoke", "configs/sandbox.yaml", "--consumer", "staging"), "--yes"),
+        (("plan", "configs/ghost.yaml"), "no such file"),
+        (("sandbox", "--port", "70000"), "not a port"),
+        (("sandbox", "--endpoint-seconds", "-1"), "not a number of seconds"),
+    ],
+)
+def test_bad_arguments_end_with_2_and_ask_nothing_of_aws(
+    capsys: pytest.CaptureFixture[str],
+    nowhere: Listener,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert says in err
+    assert nowhere.knocks == 0
+
+
+def test_a_missing_profile_names_the_key_and_those_there_are(
+    capsys: pytest.CaptureFixture[str], nowhere: Listener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[profile other]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    code, _, err = run(capsys, "plan", str(ROOT / "configs" / "sandbox.yaml"))
+    assert code == 2
+    assert "producer.profile" in err
+    assert "other" in err
+    assert nowhere.knocks == 0
+
+
+def test_plan_imports_no_prefect() -> None:
+    program = (
+        "import sys\nfrom crossaccount import cli, gather, plan\n"
+        "heavy = [name for name in ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas') if name in sys.modules]\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr

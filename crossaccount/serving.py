@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crossaccount.release import Release, Sample
 
 Kind = Literal["model", "endpoint-config", "endpoint"]
+KINDS: tuple[Kind, ...] = ("model", "endpoint-config", "endpoint")  # in the order they are made
 VARIANT = "AllTraffic"
 OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
     "crossaccount:managed-by",
@@ -137,7 +138,10 @@ def proof_markdown(proof: Proof) -> str:
         for one in proof.answers
     ]
     images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."
-    return "\n".join([f"{verdict}: `{proof.model_package_arn}` at `{proof.endpoint}`. {images}", "", *rows])
+    data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
+    return "\n".join(
+        [f"{verdict}: `{proof.model_package_arn}` at `{proof.endpoint}`. {images}", "", *rows, *data]
+    )
 
 
 def deployment_name(consumer: Consumer, version: int) -> str:
@@ -432,6 +436,35 @@ def remove(session: boto3.Session, region: str, made: Sequence[Made], timeout: f
         timeout: seconds to wait for an endpoint to be deletable, and again for it to be gone.
     """
     return tuple(_remove(session, region, one, timeout) for one in reversed(made))
+
+
+def find_left(session: boto3.Session, consumer: Consumer, release: Release, kind: Kind) -> Made | None:
+    """What a creation that ended in an error may have left behind; None when there is nothing of ours.
+
+    Raises:
+        Failed: when AWS refuses to be asked.
+    """
+    from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+
+    name, where = deployment_name(consumer, release.version), {"session": session, "region": release.region}
+    get: dict[Kind, tuple[Callable[[], Any], str]] = {
+        "model": (lambda: Model.get(model_name=name, **where), "model_arn"),
+        "endpoint-config": (
+            lambda: EndpointConfig.get(endpoint_config_name=name, **where),
+            "endpoint_config_arn",
+        ),
+        "endpoint": (lambda: Endpoint.get(endpoint_name=name, **where), "endpoint_arn"),
+    }
+    try:
+        found = _find(get[kind][0])
+        if found is None:
+            return None
+        arn = getattr(found, get[kind][1])
+        return _reused(session, kind, name, arn, release.model_package_arn, release, keep=False)
+    except Conflict:
+        return None
+    except ClientError as error:
+        raise Failed(f"Whether the {kind} {name} was made cannot be seen: {error}") from None
 
 
 def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> Removal:

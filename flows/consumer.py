@@ -58,7 +58,7 @@ def deploy_model(config: str, consumer: str, version: int | None = None, keep: b
             state = steps.wait_for_endpoint(sharing, consumer, target, endpoint)
             proof = steps.ask_endpoint(sharing, consumer, target, release, endpoint, state)
         finally:
-            removals = steps.tear_down(sharing, consumer, target, made)
+            removals = steps.tear_down(sharing, consumer, target, release, made)
         steps.publish_proof(proof)
     return _accepted(Deployment(proof, tuple(removals)))
 

@@ -76,6 +76,10 @@ class Guard:
                 service, operation, params, scope.region, environ, body, headers, self._forward(environ, body)
             )
             return self._serve(call, caller)
+        except NotImplementedError as error:
+            return wire.error_response(
+                service, AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
+            )
         except AwsError as error:
             logger.info("%s %s: %s", service, environ.get("PATH_INFO"), error)
             return wire.error_response(service, error, environ["REQUEST_METHOD"])

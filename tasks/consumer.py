@@ -162,11 +162,23 @@ def publish_proof(proof: Proof) -> None:
 
 
 @task(**LIVE)
-def tear_down(sharing: Sharing, name: str, consumer: Consumer, made: Sequence[Made]) -> tuple[Removal, ...]:
-    """Remove what the run made, unless it is tagged to stay, and see it gone."""
+def tear_down(
+    sharing: Sharing, name: str, consumer: Consumer, release: Release, made: Sequence[Made]
+) -> tuple[Removal, ...]:
+    """Remove what the run made, unless it is tagged to stay, and see it gone.
+
+    A creation that ended in an error may have taken effect all the same: it is looked for.
+    """
     session = sessions.consumer_session(sharing, name, consumer)
-    removals = serving.remove(session, sharing.region, made, ENDPOINT_SECONDS)
     logger = get_run_logger()
+    left: Made | None = None
+    if len(made) < len(serving.KINDS):
+        kind = serving.KINDS[len(made)]
+        try:
+            left = serving.find_left(session, consumer, release, kind)
+        except Failed as error:
+            logger.warning("%s", error)
+    removals = serving.remove(session, sharing.region, [*made, *([left] if left else [])], ENDPOINT_SECONDS)
     for removal in removals:
         level = logger.error if removal.outcome == "left" else logger.info
         level("%s %s: %s %s", removal.kind, removal.name, removal.outcome, removal.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from crossaccount import apply as applying
@@ -77,4 +77,9 @@ def publish_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[Rel
         published = [releasing.ensure(clients, sharing, version, found, plan) for version in found.versions]
     new = sum(is_new for _, is_new in published)
     get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
+    create_table_artifact(
+        key=f"shared-{sharing.model_package_group.lower()}",
+        table=[{"version": one.version, "model package": one.model_package_arn} for one, _ in published],
+        description=f"Shared versions of {published[0][0].model_package_group}",
+    )
     return tuple(release for release, _ in published)

@@ -18,7 +18,7 @@ from moto.sts.models import sts_backends
 from sandbox import operations
 from sandbox.attached import is_public, load, statements
 from sandbox.callers import Caller, Key
-from sandbox.guard import Handler, decide
+from sandbox.guard import Handler, authorize, decide
 from sandbox.judge import Policies, Request, Result, judge
 from sandbox.operations import Check, find_key, owner_of_bucket, repository_arn
 from sandbox.principals import boundary_documents, find_role, identity_documents
@@ -121,6 +121,21 @@ def put_object(world: World, call: Call, caller: Caller) -> Response:
     if key is not None and made is not None:
         made.kms_key_id = key
     return response
+
+
+def get_object(world: World, call: Call, caller: Caller) -> Response:
+    """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
+
+    Raises:
+        AwsError: ``AccessDenied`` for a missing object, to everyone else.
+    """
+    bucket, key = call.params["Bucket"], call.params["Key"]
+    owner = owner_of_bucket(bucket)
+    if owner is not None and key not in s3_backends[owner]["aws"].buckets[bucket].keys:
+        arn = _bucket_arn(call)
+        listing = Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key})
+        authorize(world, caller, listing, call)
+    return call.forward(owner or caller.account)
 
 
 def get_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
@@ -477,6 +492,8 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("iam", "SimulatePrincipalPolicy"): simulate_principal_policy,
     ("s3", "CreateBucket"): create_bucket,
     ("s3", "DeleteBucket"): delete_bucket,
+    ("s3", "GetObject"): get_object,
+    ("s3", "HeadObject"): get_object,
     ("s3", "PutObject"): put_object,
     ("s3", "GetBucketPolicy"): get_bucket_policy,
     ("s3", "PutBucketPolicy"): put_bucket_policy,

@@ -83,6 +83,12 @@ class Guard:
         except AwsError as error:
             logger.info("%s %s: %s", service, environ.get("PATH_INFO"), error)
             return wire.error_response(service, error, environ["REQUEST_METHOD"])
+        except (
+            Exception
+        ):  # a fault of the sandbox's own is said as AWS says one of its own, and lets nothing pass
+            logger.exception("%s %s", service, environ.get("PATH_INFO"))
+            fault = AwsError("InternalFailure", "The sandbox failed; its log says why.", 500)
+            return wire.error_response(service, fault, environ["REQUEST_METHOD"])
 
     def _serve(self, call: Call, caller: Caller) -> Response:
         wire.check_shape(call)
@@ -126,6 +132,8 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         role = find_role(check.role)
         document = parse(role.assume_role_policy_document) if role is not None else None
     context = {**world.context(call.region, check.owner), **check.context}
+    if check.action.startswith("kms:") and isinstance(caller, Caller):
+        context["kms:CallerAccount"] = caller.account
     if isinstance(caller, str):
         return judge(
             Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document)

@@ -12,6 +12,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from moto.ecr.models import ecr_backends
+from moto.kms.models import kms_backends
 from moto.s3.models import PublicAccessBlock, s3_backends
 from moto.sts.models import sts_backends
 
@@ -108,10 +109,12 @@ def put_object(world: World, call: Call, caller: Caller) -> Response:
     """PutObject: the KMS key of an encrypted object is kept, and shown, as its full ARN."""
     bucket = call.params["Bucket"]
     owner = owner_of_bucket(bucket) or caller.account
-    named = call.params.get("SSEKMSKeyId") if call.params.get("ServerSideEncryption") == "aws:kms" else None
-    key = find_key(named, caller.account, call.region) if named else None
-    if named and key is None:
-        raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
+    key = None
+    if call.params.get("ServerSideEncryption") == "aws:kms":
+        named = call.params.get("SSEKMSKeyId") or _managed_key(world, owner, call.region)
+        key = find_key(named, caller.account, call.region)
+        if key is None:
+            raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
     response = call.forward(owner)
     made = (
         s3_backends[owner]["aws"].buckets[bucket].keys.get(call.params["Key"])
@@ -121,6 +124,24 @@ def put_object(world: World, call: Call, caller: Caller) -> Response:
     if key is not None and made is not None:
         made.kms_key_id = key
     return response
+
+
+def _managed_key(world: World, account: str, region: str) -> str:
+    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it."""
+    backend = kms_backends[account][region]
+    key = backend.keys[str(backend.get_key_id_from_alias("alias/aws/s3"))]
+    key.key_manager = "AWS"
+    arn = str(key.arn)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"kms:CallerAccount": account}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    world.attached.put(("key", arn), json.dumps(document), _malformed_key_policy)
+    return arn
 
 
 def get_object(world: World, call: Call, caller: Caller) -> Response:

@@ -281,10 +281,7 @@ def find_key(key_id: str, account: str, region: str) -> str | None:
         key_id = key_id.split(":", 5)[5]
     backend = kms_backends[account][region]
     if key_id.startswith("alias/"):
-        key_id = next(
-            (key.id for key in backend.keys.values() if key_id in backend.get_all_aliases().get(key.id, [])),
-            "",
-        )
+        key_id = backend.get_key_id_from_alias(key_id) or ""
     return str(backend.keys[key_id].arn) if key_id in backend.keys else None
 
 
@@ -295,13 +292,19 @@ def key_check(action: str, arn: str, context: Mapping[str, Any] | None = None) -
 
 def _key(action: str) -> Rule:
     def rule(call: Call, account: str) -> Iterator[Check]:
-        named = str(call.params.get("KeyId") or call.params.get("TargetKeyId") or "")
+        named = str(call.params.get("KeyId") or call.params.get("TargetKeyId") or _encrypting_key(call))
         arn = find_key(named, account, call.region)
         if arn is None:
             raise AwsError("NotFoundException", f"Key '{named}' does not exist")
         yield key_check(f"kms:{action}", arn)
 
     return rule
+
+
+def _encrypting_key(call: Call) -> str:
+    """The id of the key that a ciphertext was made under; moto's ciphertexts begin with it."""
+    blob = call.params.get("CiphertextBlob") or b""
+    return bytes(blob)[:36].decode("ascii", "replace")
 
 
 def _own(action: str) -> Rule:

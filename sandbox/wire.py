@@ -152,15 +152,17 @@ def read_operation(service: str, environ: dict[str, Any], body: bytes) -> tuple[
     name, uri_params = _operation_name(service, request, body)
     if name not in model.operation_names:
         raise AwsError("UnknownOperationException", f"{service} has no operation {name!r}")
-    parser = PROTOCOL_PARSERS[str(model.protocol)](model.operation_model(name), map_type=dict)
-    streaming = service in ("s3", "sagemaker-runtime")
+    operation = model.operation_model(name)
+    parser = PROTOCOL_PARSERS[str(model.protocol)](operation, map_type=dict)
+    # What is stored or passed on is not read here; a policy is a text that PutBucketPolicy reads itself.
+    passed_on = operation.has_streaming_input or service == "sagemaker-runtime" or name == "PutBucketPolicy"
     try:
         parsed = parser.parse(
             {
                 "method": request.method,
                 "values": request.values,
                 "headers": request.headers,
-                "body": b"" if streaming else body,
+                "body": b"" if passed_on else unchunk(body, request.headers),
                 "url_path": request.path,
                 "url_params": uri_params,
             }

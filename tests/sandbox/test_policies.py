@@ -240,3 +240,31 @@ def test_a_key_policy_that_locks_its_owner_out_is_refused(aws: Any, principal: s
     assert said["Code"] == "MalformedPolicyDocumentException"
     assert message in said["Message"]
     assert aws.documents()["key"] == before
+
+
+def test_an_object_under_the_key_that_aws_manages_is_no_other_account_s(aws: Any) -> None:
+    s3, key = aws.admin("producer", "s3"), "managed"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"x", ServerSideEncryption="aws:kms")
+    try:
+        managed = s3.head_object(Bucket=BUCKET, Key=key)["SSEKMSKeyId"]
+        kms = aws.admin("producer", "kms")
+        assert kms.describe_key(KeyId=managed)["KeyMetadata"]["KeyManager"] == "AWS"
+        with aws.restored():
+            s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(bucket()))
+            said = refused(lambda: aws.admin("staging", "s3").get_object(Bucket=BUCKET, Key=key))
+            assert said["Code"] == "AccessDenied"
+            assert "kms:Decrypt" in said["Message"]
+    finally:
+        s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+def test_a_missing_object_is_told_only_to_who_may_list(aws: Any) -> None:
+    listing = bucket(Action="s3:ListBucket", Resource=f"arn:aws:s3:::{BUCKET}")
+    reader = aws.admin("staging", "s3")
+    with aws.restored():
+        aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=policy(bucket()))
+        assert refused(lambda: reader.get_object(Bucket=BUCKET, Key="ghost"))["Code"] == "AccessDenied"
+        assert refused(lambda: reader.head_object(Bucket=BUCKET, Key="ghost"))["Code"] == "403"
+        aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=policy(bucket(), listing))
+        assert refused(lambda: reader.get_object(Bucket=BUCKET, Key="ghost"))["Code"] == "NoSuchKey"
+        assert refused(lambda: reader.head_object(Bucket=BUCKET, Key="ghost"))["Code"] == "404"

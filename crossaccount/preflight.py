@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import diagnosis, packages, release, sessions
-from crossaccount.errors import CrossAccountError, Door, Failed, Refused
+from crossaccount.errors import CrossAccountError, Door, Failed, InputError, Refused
 from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.policies import PULL_ACTIONS
 from crossaccount.refusals import Attempt, classify
@@ -33,9 +33,15 @@ def find_version(session: boto3.Session, sharing: Sharing, version: int | None) 
     """The version to deploy, as the registry shows it to the consumer: the one asked for, or the newest approved one.
 
     Raises:
+        InputError: for a version that the config does not share.
         Failed: when there is none, or it cannot be deployed.
         ClientError: when the registry refuses.
     """
+    if version is not None and sharing.versions != "approved" and version not in sharing.versions:
+        shared = ", ".join(str(number) for number in sorted(sharing.versions))
+        raise InputError(
+            f"The config does not share version {version}: versions has {shared}. Choose one of these."
+        )
     client = session.client("sagemaker")
     client.describe_model_package_group(ModelPackageGroupName=group_arn(sharing))
     arn = package_arn(sharing, version) if version else _newest(session, sharing)

@@ -37,26 +37,33 @@ class Receipt:
     verb: Verb
 
 
-def apply(clients: Clients, plan: Plan) -> tuple[Receipt, ...]:
+def apply(
+    clients: Clients, plan: Plan, tell: Callable[[Receipt], None] = lambda receipt: None
+) -> tuple[Receipt, ...]:
     """Make every change of the plan, in its order; documents that are as they should be cost no call.
+
+    Args:
+        clients: of the account that owns the resources.
+        plan: what to change.
+        tell: is given each receipt as soon as its document was read back, so that it is known what stands if a later
+            change fails.
 
     Raises:
         Conflict: when a document is no longer what the plan was made from. It was left as it is.
         Failed: when a document does not read back as it was written.
         ClientError: AWS's refusal.
     """
-    return tuple(_make(clients, change) for change in plan.changes)
+    receipts = []
+    for change in plan.changes:
+        receipts.append(_make(clients, change))
+        tell(receipts[-1])
+    return tuple(receipts)
 
 
 def _make(clients: Clients, change: Change) -> Receipt:
     if change.verb == "keep":
         return Receipt(change.resource, "keep")
-    if not policies.same(read_policy(clients, change.resource), change.existing):
-        raise Conflict(
-            f"The policy of {change.resource} has changed since the plan was made. Nothing was written to it. Look at the plan again, then "
-            "run this again."
-        )
-    _while_busy(lambda: _write(clients, change))
+    _while_busy(lambda: _write_unless_stale(clients, change))
     for pause in (*_SHOWN_PAUSES, None):
         if policies.same(read_policy(clients, change.resource), change.desired):
             return Receipt(change.resource, change.verb)
@@ -65,6 +72,16 @@ def _make(clients: Clients, change: Change) -> Receipt:
     raise Failed(
         f"The policy of {change.resource} was written and reads back otherwise: someone else is changing it. Look at the plan again."
     )
+
+
+def _write_unless_stale(clients: Clients, change: Change) -> None:
+    """Look, then write: also when trying again, since whoever was busy may have written meanwhile."""
+    if not policies.same(read_policy(clients, change.resource), change.existing):
+        raise Conflict(
+            f"The policy of {change.resource} has changed since the plan was made. Nothing was written to it. Look at the plan again, then "
+            "run this again."
+        )
+    _write(clients, change)
 
 
 def _write(clients: Clients, change: Change) -> None:

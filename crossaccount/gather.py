@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from crossaccount.config import Sharing
     from crossaccount.packages import Artifact, ModelVersion, Needs
 
+_GONE = frozenset({"NoSuchBucket", "RepositoryNotFoundException", "NotFoundException"})
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 
 
@@ -85,6 +86,7 @@ def gather(clients: Clients, sharing: Sharing) -> Gathered:
     versions = packages.read_versions(clients.sagemaker, sharing)
     needs = packages.needs(sharing, versions)
     observed = _observe(clients, sharing, _artifacts(versions))
+    _refuse_replaced(_artifacts(versions), observed)
     return Gathered(versions, needs, observed, _existing(clients, sharing, needs, observed))
 
 
@@ -94,7 +96,7 @@ def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
     An artifact or a repository that is gone is passed over: there is nothing to take back.
     """
     arns = packages.list_versions(clients.sagemaker, sharing.model_package_group)
-    versions = tuple(packages.describe_version(clients.sagemaker, arn) for arn in arns)
+    versions = tuple(version for arn in arns for version in _shareable(clients, sharing, arn))
     needs = packages.needs(sharing, versions)
     found: dict[str, Observed] = {}
     for artifact in _artifacts(versions):
@@ -102,7 +104,28 @@ def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
             found |= _observe(clients, sharing, [artifact])
         except Failed:
             continue
-    return Gathered(versions, needs, found, _existing(clients, sharing, needs, found))
+    existing = _existing(clients, sharing, needs, found, passed_over=_GONE)
+    return Gathered(versions, needs, found, existing)
+
+
+def _shareable(clients: Clients, sharing: Sharing, arn: str) -> tuple[ModelVersion, ...]:
+    """The version, or nothing for one that a share would have refused: it opened nothing."""
+    try:
+        version = packages.describe_version(clients.sagemaker, arn)
+        packages.needs(sharing, [version])
+    except Failed:
+        return ()
+    return (version,)
+
+
+def _refuse_replaced(artifacts: Iterable[Artifact], observed: dict[str, Observed]) -> None:
+    for artifact in artifacts:
+        there = observed[artifact.uri].etag
+        if artifact.etag and there and artifact.etag != there:
+            raise Failed(
+                f"The artifact {artifact.uri} is not the one that was registered: the registry recorded ETag {artifact.etag}, S3 has "
+                f"{there}. Restore it, or register a new version."
+            )
 
 
 def _artifacts(versions: Iterable[ModelVersion]) -> list[Artifact]:
@@ -114,10 +137,21 @@ def _artifacts(versions: Iterable[ModelVersion]) -> list[Artifact]:
 
 
 def _existing(
-    clients: Clients, sharing: Sharing, needs: Needs, observed: dict[str, Observed]
+    clients: Clients,
+    sharing: Sharing,
+    needs: Needs,
+    observed: dict[str, Observed],
+    passed_over: frozenset[str] = frozenset(),
 ) -> dict[Resource, Document | None]:
     keys = {found.key for found in observed.values() if found.key}
-    return {resource: read_policy(clients, resource) for resource in plan.resources(sharing, needs, keys)}
+    existing: dict[Resource, Document | None] = {}
+    for resource in plan.resources(sharing, needs, keys):
+        try:
+            existing[resource] = read_policy(clients, resource)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in passed_over:
+                raise
+    return existing
 
 
 def read_policy(clients: Clients, resource: Resource) -> Document | None:
@@ -153,9 +187,16 @@ def observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
     """
     key = artifact.key
     if artifact.is_prefix:
-        listed = client.list_objects_v2(
-            Bucket=artifact.bucket, Prefix=key, ExpectedBucketOwner=owner, MaxKeys=10
-        )
+        try:
+            listed = client.list_objects_v2(
+                Bucket=artifact.bucket, Prefix=key, ExpectedBucketOwner=owner, MaxKeys=10
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchBucket":
+                raise Failed(
+                    f"The bucket of {artifact.uri} is gone. Restore it, or register the version anew."
+                ) from None
+            raise
         keys = [entry["Key"] for entry in listed.get("Contents", []) if not entry["Key"].endswith("/")]
         if not keys:
             raise Failed(f"There is nothing under {artifact.uri}. Restore it, or register the version anew.")

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One artifact location of a container: an object, or everything under a prefix (``is_prefix``)."""
+    """One artifact location of a container: an object, or everything under a prefix (``is_prefix``).
+
+    ``etag`` is the one that the registry recorded, if it recorded one.
+    """
 
     uri: str
     bucket: str
     key: str
     is_prefix: bool
+    etag: str | None = None
 
     @property
     def folder(self) -> str:
@@ -163,42 +167,54 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
 def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[Container]:
     for container in specification.get("Containers") or ():
         artifacts = tuple(dict.fromkeys(_artifacts(container)))
+        if not container.get("Image"):
+            raise Failed(
+                "A container has no image of its own, so there is none to share. Register the version with one."
+            )
         yield Container(container["Image"], container.get("ImageDigest"), artifacts, name)
 
 
 def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
     if url := container.get("ModelDataUrl"):
-        yield _artifact(url, False)
+        yield _artifact(url, False, container.get("ModelDataETag"))
     sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
     for source in sources:
         if source and (s3 := source.get("S3DataSource")):
-            yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix")
+            yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
             if manifest := s3.get("ManifestS3Uri"):
-                yield _artifact(manifest, False)
+                yield _artifact(manifest, False, s3.get("ManifestEtag"))
     if s3 := container.get("AdditionalS3DataSource"):
-        yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix")
+        yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
 
 
-def _artifact(uri: str, is_prefix: bool) -> Artifact:
+def _artifact(uri: str, is_prefix: bool, etag: str | None) -> Artifact:
     bucket, key = parse_s3(uri)
-    return Artifact(uri, bucket, key, is_prefix)
+    return Artifact(uri, bucket, key, is_prefix, etag.strip('"') if etag and not is_prefix else None)
 
 
 def needs(sharing: Sharing, versions: Iterable[ModelVersion]) -> Needs:
     """What the versions need, derived from their own inference specifications.
 
-    Images in registries that AWS owns need no grant and get none. When all approved versions are shared, the document
-    does not grow with them: their folders' common parent is granted, if they have one below the bucket's root.
+    Images in registries that AWS owns need no grant and get none. When all approved versions are shared and
+    their folders lie in one folder with the group's name, that folder is granted: the document does not grow with them.
 
     Raises:
-        Failed: for an image in a third account's registry, or in another region.
+        Failed: for an image in a third account's registry, or in another region; for an artifact that is a whole
+            bucket, or a prefix that other folders begin with too.
     """
+    versions = tuple(versions)
     artifacts = [a for version in versions for container in version.containers for a in container.artifacts]
     prefixes: dict[str, set[str]] = {}
     for artifact in artifacts:
+        if not artifact.key or (artifact.is_prefix and not artifact.key.endswith("/")):
+            raise Failed(
+                f"The artifact {artifact.uri} is no object and no folder: a grant for it would open more than the artifact. Register "
+                "the version with an object's key, or with a prefix that ends in a slash."
+            )
         prefixes.setdefault(artifact.bucket, set()).add(artifact.folder or artifact.key)
     if sharing.versions == "approved":
-        prefixes = {bucket: _widened(found) for bucket, found in prefixes.items()}
+        group = sharing.model_package_group
+        prefixes = {bucket: _widened(found, group) for bucket, found in prefixes.items()}
     producer = sharing.producer
     releases = f"{producer.releases_prefix}{sharing.model_package_group}/"
     prefixes.setdefault(producer.releases_bucket, set()).add(releases)
@@ -210,11 +226,16 @@ def needs(sharing: Sharing, versions: Iterable[ModelVersion]) -> Needs:
     )
 
 
-def _widened(folders: set[str]) -> set[str]:
-    """The folder that holds all these version folders, where it is a folder; else the folders themselves."""
-    parents = {folder.rstrip("/").rpartition("/")[0] + "/" for folder in folders if folder.endswith("/")}
-    one_parent = len(parents) == 1 and all(folder.endswith("/") for folder in folders)
-    return parents if one_parent and parents != {"/"} else folders
+def _widened(folders: set[str], group: str) -> set[str]:
+    """The one folder that holds all these version folders, where it is the group's by name; else the folders themselves.
+
+    A folder of another name stays unopened: what else lies in it may be anybody's.
+    """
+    if len(folders) < 2 or not all(folder.endswith("/") for folder in folders):
+        return folders
+    parents = {folder.rstrip("/").rpartition("/")[0] for folder in folders}
+    parent = parents.pop()
+    return {f"{parent}/"} if not parents and group in parent.split("/") else folders
 
 
 def _needs_grant(sharing: Sharing, image: Image) -> bool:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from crossaccount import policies
-from crossaccount.errors import PlanRefused
+from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn, package_arn, root_arn
 from crossaccount.policies import Document, Statement, principal_key, principals, statements
 
@@ -123,12 +123,19 @@ def share_plan(sharing: Sharing, needs: Needs, existing: Existing) -> Plan:
 def revoke_plan(sharing: Sharing, needs: Needs, existing: Existing, consumer: str) -> Plan:
     """The plan that takes back what one consumer was given; other principals and strangers' statements stay.
 
-    A consumer whose account is another consumer's too loses nothing: access is given to accounts.
+    Raises:
+        InputError: when another consumer of the config has the same account: access is given to accounts.
+        PlanRefused: with every reason at once.
     """
     group = group_arn(sharing)
     account = sharing.consumers[consumer].account
-    shared = any(one.account == account for name, one in sharing.consumers.items() if name != consumer)
-    leaving = [] if shared else [root_arn(sharing.partition, account)]
+    others = [name for name, one in sharing.consumers.items() if name != consumer and one.account == account]
+    if others:
+        raise InputError(
+            f"Account {account} of {consumer} is also that of {', '.join(others)}, and access is given to accounts. Take {consumer} out of "
+            "the config instead: the others keep their access."
+        )
+    leaving = [root_arn(sharing.partition, account)]
     named = sorted({root_arn(sharing.partition, one.account) for one in sharing.consumers.values()})
     ours = {resource: _statements(sharing, needs, resource, named) for resource in existing}
 
@@ -231,6 +238,10 @@ def _wrong(change: Change, ours: list[Statement], group: str, named: set[str]) -
             yield f"The policy of {change.resource} would allow everyone (*)."
         elif name not in allowed:
             yield f"The policy of {change.resource} would allow {name}, whom the config does not name."
+    if "*" not in change.gained and any(
+        "*" in principals(one) for one in statements(change.desired) if policies.is_ours(one, ours, group)
+    ):
+        yield f"The policy of {change.resource} allows everyone (*) in a statement of ours. Take the * out of it by hand."
     before, after = (_strangers(document, ours, group) for document in (change.existing, change.desired))
     if before != after:
         yield f"The policy of {change.resource} would lose or change a statement that is not ours."

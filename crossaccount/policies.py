@@ -48,8 +48,8 @@ def bucket_statements(
     group_arn: str, bucket_arn: str, prefixes: Sequence[str], principals: Sequence[str]
 ) -> list[Statement]:
     """Reading what lies under the prefixes, and listing it: without listing, a missing object reads as a refusal."""
-    objects = [f"{bucket_arn}/{prefix}" + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
-    listed = [prefix + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
+    listed = [_literal(prefix) + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
+    objects = [f"{bucket_arn}/{pattern}" for pattern in listed]
     condition = {"StringLike": {"s3:prefix": _scalar(listed)}}
     return [
         _ours(group_arn, "Read", principals, Action="s3:GetObject", Resource=_scalar(objects)),
@@ -103,6 +103,11 @@ def _ours(group_arn: str, word: str, principals: Sequence[str], **terms: Any) ->
     return {"Sid": sid, "Effect": "Allow", "Principal": _aws(principals), **terms}
 
 
+def _literal(key: str) -> str:
+    """A key as a policy writes it: a character of the key that is a wildcard there stands for itself alone."""
+    return re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", key)
+
+
 def _group_mark(group_arn: str) -> str:
     return hashlib.sha256(group_arn.encode()).hexdigest()[:8]
 
@@ -121,9 +126,13 @@ def _scalar(values: Sequence[str]) -> Any:
 
 
 def is_owned(statement: Statement, group_arn: str) -> bool:
-    """True for a statement that carries the mark of this group."""
+    """True for a statement that carries the mark of this group. We deny nothing: a Deny is a stranger's, whatever its Sid."""
     sid = str(statement.get("Sid", ""))
-    return sid.startswith(_MARK) and sid[:-4].endswith(_group_mark(group_arn))
+    return (
+        statement.get("Effect") == "Allow"
+        and sid.startswith(_MARK)
+        and sid[:-4].endswith(_group_mark(group_arn))
+    )
 
 
 def _owns(ours: Sequence[Statement], group_arn: str) -> Callable[[Statement], bool]:
@@ -185,7 +194,8 @@ def granted(existing: Document | None, ours: Sequence[Statement], group_arn: str
             kept += _without(statement, named)
             continue
         placed.add(statement["Sid"])
-        together = {**wanted, "Principal": _aws([*principals(statement), *principals(wanted)])}
+        everyone = {**_others(statement), **_aws([*principals(statement), *principals(wanted)])}
+        together = {**wanted, "Principal": everyone}
         kept.append(
             statement if _canonical_statement(together) == _canonical_statement(statement) else together
         )
@@ -209,7 +219,18 @@ def _without(statement: Statement, leaving: set[str]) -> list[Statement]:
     staying = [principal for principal in named if principal_key(principal) not in leaving]
     if len(staying) == len(named):
         return [statement]
-    return [{**statement, "Principal": _aws(staying)}] if staying else []
+    left = {**_others(statement), **(_aws(staying) if staying else {})}
+    return [{**statement, "Principal": left}] if left else []
+
+
+def _others(statement: Statement) -> dict[str, Any]:
+    """The principals that are no AWS accounts: services and the like. Somebody put them there; they stay."""
+    principal = statement.get("Principal")
+    return (
+        {kind: names for kind, names in principal.items() if kind != "AWS"}
+        if isinstance(principal, dict)
+        else {}
+    )
 
 
 def _document(existing: Document | None, kept: list[Statement]) -> Document:

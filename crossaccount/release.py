@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -146,8 +147,13 @@ def ensure(
             response_types=list(version.response_types),
             instance_types=list(version.instance_types),
             samples=read_samples(clients, sharing, version),
-            grants=grants_of(plan, group_arn(sharing)),
+            grants=grants_of(plan, group_arn(sharing), docs=sharing.preset == "aws-docs"),
         )
+        if (length := len(made.to_bytes())) > _RELEASE_LIMIT:
+            raise Failed(
+                f"The Release of {version.arn} would have {length} bytes, and a consumer reads {_RELEASE_LIMIT} at most. Register the "
+                "version with fewer or smaller samples."
+            )
         if _publish(clients.s3, sharing, made):
             return made, True
         published = read(clients.s3, sharing, version.version)
@@ -159,19 +165,20 @@ def ensure(
     return published, False
 
 
-def grants_of(plan: Plan, group: str) -> list[Grant]:
-    """What a plan opens, without saying for whom."""
+def grants_of(plan: Plan, group: str, docs: bool = False) -> list[Grant]:
+    """What a plan opens, without saying for whom; with ``docs`` by the AWS page's statements."""
     return [
         Grant(door=DOORS[change.resource.kind], resource=change.resource.name, actions=actions)
         for change in plan.changes
-        if (actions := sorted(_actions(change.desired, group)))
+        if (actions := sorted(_actions(change.desired, group, docs)))
     ]
 
 
-def _actions(document: Document | None, group: str) -> set[str]:
+def _actions(document: Document | None, group: str, docs: bool) -> set[str]:
     found: set[str] = set()
     for statement in statements(document):
-        if is_owned(statement, group) or statement.get("Sid") in DOCS_SIDS:
+        # The plan has refused a page's Sid over another body, but only where the page's statements are made.
+        if is_owned(statement, group) or (docs and statement.get("Sid") in DOCS_SIDS):
             named = statement["Action"]
             found |= {named} if isinstance(named, str) else set(named)
     return found
@@ -232,8 +239,10 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
             f"The Release {where} is larger than {_RELEASE_LIMIT} bytes. It is none of this project's."
         )
     try:
-        release = Release.model_validate_json(raw)
-    except ValidationError as error:
+        release = Release.model_validate(json.loads(raw, parse_constant=_no_number))
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, ValidationError):
+            raise Failed(f"The Release {where} is not JSON: {error}. Its producer publishes it.") from None
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         raise Failed(
@@ -282,7 +291,7 @@ def read_samples(clients: Clients, sharing: Sharing, version: ModelVersion) -> l
     raw = body.read(_ARCHIVE_LIMIT + 1)
     try:
         return parse_samples(raw)
-    except (ValueError, OSError, tarfile.TarError, EOFError) as error:
+    except (ValueError, OSError, tarfile.TarError, EOFError, zlib.error, RecursionError) as error:
         raise Failed(f"The samples {version.sample_payload_url} cannot be used: {error}") from None
 
 
@@ -301,14 +310,20 @@ def parse_samples(archive: bytes) -> list[Sample]:
     with tarfile.open(fileobj=io.BytesIO(unpacked)) as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
-            if file is None or member.size > _MEMBER_LIMIT:
+            if file is None:
                 continue
-            loaded: Any = json.load(file)
+            if member.size > _MEMBER_LIMIT:
+                raise ValueError(f"{member.name} is larger than {_MEMBER_LIMIT} bytes")
+            loaded: Any = json.load(file, parse_constant=_no_number)
             for one in loaded if isinstance(loaded, list) else [loaded]:
                 samples.append(_sample(one, member.name))
     if len(samples) > _SAMPLES_LIMIT:
         raise ValueError(f"it has more than {_SAMPLES_LIMIT} samples")
     return samples
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not a number that JSON can carry")
 
 
 def _sample(given: Any, name: str) -> Sample:

@@ -62,10 +62,15 @@ def show_plan(sharing: Sharing, plan: Plan) -> None:
 @task(**LIVE)
 def apply_plan(sharing: Sharing, plan: Plan) -> tuple[Receipt, ...]:
     """Make the plan's changes and read every document back."""
+    logger = get_run_logger()
+
+    def tell(receipt: Receipt) -> None:
+        logger.info("%s: policy of %s", receipt.verb, receipt.resource)
+
     with gathering.explained(sharing):
-        receipts = applying.apply(_clients(sharing), plan)
+        receipts = applying.apply(_clients(sharing), plan, tell)
     written = sum(receipt.verb != "keep" for receipt in receipts)
-    get_run_logger().info("%d of %d policies changed, each read back", written, len(receipts))
+    logger.info("%d of %d policies changed, each read back", written, len(receipts))
     return receipts
 
 

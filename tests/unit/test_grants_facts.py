@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import copy
+import gzip
+import io
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from botocore.exceptions import ClientError
+
+from crossaccount import apply, gather, packages, plan, policies, release
+from crossaccount.config import Sharing, load
+from crossaccount.errors import Conflict, Failed, PlanRefused
+from crossaccount.names import group_arn, package_arn
+from crossaccount.plan import Kind, Resource
+
+SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+OWNER = SHARING.producer.account
+GROUP = group_arn(SHARING)
+IMAGE = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/decision-trees-sample:1"
+REGISTRY = Resource(Kind.GROUP, SHARING.model_package_group, OWNER)
+BUCKET = Resource(Kind.BUCKET, "models", OWNER)
+
+
+def described(number: int, **container: Any) -> dict[str, Any]:
+    return {
+        "ModelPackageArn": package_arn(SHARING, number),
+        "ModelPackageGroupName": SHARING.model_package_group,
+        "ModelPackageStatus": "Completed",
+        "ModelApprovalStatus": "Approved",
+        "InferenceSpecification": {"Containers": [{"Image": IMAGE, **container}]},
+    }
+
+
+def version(number: int, **container: Any) -> packages.ModelVersion:
+    return packages.parse_version(described(number, **container))
+
+
+def prefix(uri: str) -> dict[str, Any]:
+    return {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}}
+
+
+NEEDS = packages.needs(SHARING, [version(1, ModelDataUrl="s3://models/churn/1/model.tar.gz")])
+
+
+def shared(sharing: Sharing, resource: Resource, document: Any = None) -> plan.Change:
+    return plan.share_plan(sharing, NEEDS, {resource: document}).changes[0]
+
+
+def desired() -> dict[str, Any]:
+    document = shared(SHARING, REGISTRY).desired
+    assert document is not None
+    return copy.deepcopy(document)
+
+
+@pytest.mark.parametrize(
+    ("keys", "granted"),
+    [
+        pytest.param(["churn/1/m.tar.gz"], ("churn/1/",), id="a lone version's own folder"),
+        pytest.param(
+            ["team/churn/1.tar.gz", "team/churn/2.tar.gz"],
+            ("team/churn/",),
+            id="not the folders beside theirs",
+        ),
+        pytest.param(
+            [f"{SHARING.model_package_group}/1/m", f"{SHARING.model_package_group}/2/m"],
+            (f"{SHARING.model_package_group}/",),
+            id="the group's own folder of the versions' folders",
+        ),
+        pytest.param(["churn/1/m", "churn/2/m"], ("churn/1/", "churn/2/"), id="not a folder of another name"),
+        pytest.param(
+            ["churn/1/m", "fraud/2/m"], ("churn/1/", "fraud/2/"), id="nothing wider without one parent"
+        ),
+        pytest.param(["1/m", "2/m"], ("1/", "2/"), id="never the bucket's root"),
+        pytest.param(["m.tar.gz"], ("m.tar.gz",), id="an object at the root by its key"),
+    ],
+)
+def test_what_is_granted_in_a_bucket(keys: list[str], granted: tuple[str, ...]) -> None:
+    found = [version(n, ModelDataUrl=f"s3://models/{key}") for n, key in enumerate(keys, 1)]
+    assert packages.needs(SHARING, found).buckets["models"] == granted
+
+
+@pytest.mark.parametrize("uri", ["s3://models", "s3://models/", "s3://models/churn", "s3://models/a/b"])
+def test_a_prefix_that_is_no_folder_is_refused(uri: str) -> None:
+    with pytest.raises(Failed, match="slash"):
+        packages.needs(SHARING, [version(1, ModelDataSource=prefix(uri))])
+
+
+def test_a_container_without_an_image_is_refused_by_name() -> None:
+    with pytest.raises(Failed, match="image"):
+        version(1, Image=None, ModelDataUrl="s3://models/m")
+
+
+@pytest.mark.parametrize(
+    ("key", "resource"),
+    [("a*/", "a${*}/*"), ("a?b/", "a${?}b/*"), ("${aws:userid}/", "${$}{aws:userid}/*"), ("plain", "plain")],
+)
+def test_a_key_s_own_wildcards_stand_for_themselves(key: str, resource: str) -> None:
+    read, listed = policies.bucket_statements(GROUP, "arn:aws:s3:::models", [key], ["222222222222"])
+    assert read["Resource"] == f"arn:aws:s3:::models/{resource}"
+    assert listed["Condition"] == {"StringLike": {"s3:prefix": resource}}
+
+
+def test_a_deny_under_our_sid_is_never_replaced_by_an_allow() -> None:
+    document = desired()
+    document["Statement"][0]["Effect"] = "Deny"
+    with pytest.raises(PlanRefused, match="Sid"):
+        shared(SHARING, REGISTRY, document)
+
+
+def test_a_deny_under_our_sid_survives_a_revoke() -> None:
+    document = desired()
+    document["Statement"] = [{**document["Statement"][0], "Effect": "Deny"}]
+    assert plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, "staging").changes[0].verb == "keep"
+
+
+def test_everyone_under_our_sid_is_refused_in_both_directions() -> None:
+    document = desired()
+    document["Statement"][0]["Principal"] = {"AWS": "*"}
+    with pytest.raises(PlanRefused, match="everyone"):
+        shared(SHARING, REGISTRY, document)
+    with pytest.raises(PlanRefused, match="everyone"):
+        plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, "staging")
+
+
+def test_a_service_that_somebody_put_beside_ours_stays() -> None:
+    document = desired()
+    document["Statement"][0]["Principal"] = {"AWS": "222222222222", "Service": "sagemaker.amazonaws.com"}
+    after = shared(SHARING, REGISTRY, document).desired
+    assert after is not None
+    assert after["Statement"][0]["Principal"]["Service"] == "sagemaker.amazonaws.com"
+    left = plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, "staging").changes[0].desired
+    assert left is not None
+    assert left["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+
+
+def test_grants_do_not_count_a_stranger_s_page_sid() -> None:
+    stranger = {"Sid": "AddPerm", "Effect": "Deny", "Principal": "*", "NotAction": "s3:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [stranger]}
+    found = plan.share_plan(SHARING, NEEDS, {REGISTRY: document})
+    assert [grant.actions for grant in release.grants_of(found, GROUP)] == [
+        [
+            "sagemaker:CreateModel",
+            "sagemaker:DescribeModelPackage",
+            "sagemaker:DescribeModelPackageGroup",
+            "sagemaker:ListModelPackages",
+        ]
+    ]
+
+
+# Samples and the registry's record: bytes of others.
+
+
+def archive(body: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        entry = tarfile.TarInfo("samples.json")
+        entry.size = len(body)
+        tar.addfile(entry, io.BytesIO(body))
+    return gzip.compress(out.getvalue())
+
+
+def sample(expect: str) -> bytes:
+    return b'{"content_type": "text/csv", "body": "1", "expect": ' + expect.encode() + b"}"
+
+
+def corrupt() -> bytes:
+    good = bytearray(archive(sample("[0]")))
+    good[15:25] = b"\xff" * 10
+    return bytes(good)
+
+
+class Stored:
+    """S3 with one object."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def get_object(self, **_: Any) -> dict[str, Any]:
+        return {"Body": io.BytesIO(self.content)}
+
+
+def clients(one: Any) -> Any:
+    return gather.Clients(one, one, one, one)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"not gzip", id="not gzip"),
+        pytest.param(corrupt(), id="a broken stream"),
+        pytest.param(archive(sample("[0]"))[:-12], id="cut off"),
+        pytest.param(archive(sample("[" * 100_000 + "]" * 100_000)), id="nested too deep"),
+        pytest.param(archive(sample("NaN")), id="NaN"),
+        pytest.param(archive(b" " * 1_000_001), id="a member too large"),
+        pytest.param(archive(b"[1]"), id="no object"),
+        pytest.param(gzip.compress(bytes(6_000_000)), id="a bomb"),
+    ],
+)
+def test_hostile_samples_end_in_one_failed(content: bytes) -> None:
+    asked = replace(
+        version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz"
+    )
+    with pytest.raises(Failed, match=r"samples\.tar\.gz"):
+        release.read_samples(clients(Stored(content)), SHARING, asked)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "refused"), [('"abc"', False), ("abc", False), ("other", True), (None, False)]
+)
+def test_an_artifact_that_is_not_the_registered_one_is_refused(recorded: str | None, refused: bool) -> None:
+    found = version(1, ModelDataUrl="s3://models/m/1", ModelDataETag=recorded).containers[0].artifacts
+    observed = {"s3://models/m/1": gather.Observed("abc", None)}
+    if refused:
+        with pytest.raises(Failed, match="s3://models/m/1"):
+            gather._refuse_replaced(found, observed)
+    else:
+        gather._refuse_replaced(found, observed)
+
+
+# Applying and revoking, against a few lines of AWS in memory.
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, "any")
+
+
+THEIRS = {"Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}
+
+
+class Busy:
+    """A bucket whose other writer finishes while our first put is told to wait."""
+
+    def __init__(self) -> None:
+        self.policy: str | None = None
+        self.puts = 0
+
+    def get_bucket_policy(self, **_: Any) -> dict[str, Any]:
+        if self.policy is None:
+            raise refusal("NoSuchBucketPolicy")
+        return {"Policy": self.policy}
+
+    def put_bucket_policy(self, Policy: str, **_: Any) -> None:
+        self.puts += 1
+        if self.puts == 1:
+            self.policy = json.dumps({"Version": "2012-10-17", "Statement": [THEIRS]})
+            raise refusal("OperationAborted")
+        self.policy = Policy
+
+
+def test_what_a_busy_writer_wrote_is_not_overwritten() -> None:
+    bucket = Busy()
+    change = plan.share_plan(SHARING, NEEDS, {BUCKET: None})
+    with pytest.raises(Conflict):
+        apply.apply(clients(bucket), change)
+    assert json.loads(bucket.policy or "")["Statement"] == [THEIRS]
+
+
+class Registry:
+    """A group with a sound version and one of an image that cannot be shared; its repository is gone."""
+
+    versions: ClassVar = {
+        package_arn(SHARING, 1): described(1, ModelDataUrl="s3://models/churn/1/m"),
+        package_arn(SHARING, 2): described(
+            2, ModelDataUrl="s3://models/churn/2/m", Image="docker.io/python:3"
+        ),
+    }
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in self.versions]}]
+
+    def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+        return self.versions[ModelPackageName]
+
+    def head_object(self, **_: Any) -> dict[str, Any]:
+        return {"ETag": '"abc"'}
+
+    def get_repository_policy(self, **_: Any) -> None:
+        raise refusal("RepositoryNotFoundException")
+
+    def get_bucket_policy(self, **_: Any) -> None:
+        raise refusal("NoSuchBucketPolicy")
+
+    def get_model_package_group_policy(self, **_: Any) -> dict[str, Any]:
+        return {"ResourcePolicy": json.dumps(desired())}
+
+
+def test_a_revoke_passes_over_what_cannot_be_shared_or_is_gone() -> None:
+    found = gather.gather_for_revoke(clients(Registry()), SHARING)
+    assert [one.version for one in found.versions] == [1]
+    assert {resource.kind for resource in found.existing} == {Kind.BUCKET, Kind.GROUP}
+
+
+def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
+    body = json.dumps([{"content_type": "text/csv", "body": "x" * 20_000, "expect": 1}] * 49).encode()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("a.json", "b.json"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(body)
+            tar.addfile(entry, io.BytesIO(body))
+    put: list[Any] = []
+
+    class Bucket:
+        def get_object(self, Key: str, **_: Any) -> dict[str, Any]:
+            if Key.endswith(".tar.gz"):
+                return {"Body": io.BytesIO(gzip.compress(out.getvalue()))}
+            raise refusal("NoSuchKey")
+
+        def put_object(self, **given: Any) -> None:
+            put.append(given)
+
+        def batch_get_image(self, **_: Any) -> dict[str, Any]:
+            return {"images": [{"imageId": {"imageDigest": "sha256:" + "0" * 64}}]}
+
+    one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
+    observed = {"s3://models/m/1": gather.Observed("abc", None)}
+    found = gather.Gathered((one,), NEEDS, observed, {})
+    with pytest.raises(Failed, match="samples"):
+        release.ensure(clients(Bucket()), SHARING, one, found, plan.Plan(()))
+    assert put == []

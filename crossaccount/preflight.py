@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import diagnosis, packages, release, sessions
-from crossaccount.errors import CrossAccountError, Door, Failed, InputError, Refused
+from crossaccount.errors import Door, Failed, InputError, Refused
 from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.policies import PULL_ACTIONS
 from crossaccount.refusals import Attempt, classify
@@ -133,16 +133,23 @@ def check_artifacts(session: boto3.Session, sharing: Sharing, found: Release) ->
 
 @contextmanager
 def explained(
-    session: boto3.Session | None, sharing: Sharing, name: str, consumer: Consumer, door: Door
+    session: boto3.Session,
+    sharing: Sharing,
+    name: str,
+    consumer: Consumer,
+    door: Door,
+    asked: tuple[str, str],
 ) -> Iterator[None]:
     """AWS's errors within this, as the product says them, with the consumer's own policies asked about.
 
     Args:
-        session: in the deployer role, for the questions; None where there is none yet.
+        session: in the deployer role, for the questions.
         sharing: the config.
         name: the consumer's name in it.
         consumer: the consumer.
         door: the producer's door that is being passed.
+        asked: the action and the resource that AWS is asked about, where its error names none: S3 gives no reason to
+            another organization.
 
     Raises:
         Refused: for an access-denied error, narrowed down.
@@ -151,18 +158,12 @@ def explained(
     try:
         yield
     except ClientError as error:
-        found = classify(error, _attempt(sharing, name, consumer, door))
-        raise _narrowed(found, session, consumer) from None
+        found = classify(error, _attempt(sharing, name, consumer, door, asked))
+        raise (
+            diagnosis.narrow(found, session, consumer.role) if isinstance(found, Refused) else found
+        ) from None
     except BotoCoreError as error:
         raise sessions.unreachable(error, f"consumers.{name}") from None
-
-
-def _narrowed(
-    found: CrossAccountError, session: boto3.Session | None, consumer: Consumer
-) -> CrossAccountError:
-    if not isinstance(found, Refused) or session is None:
-        return found
-    return diagnosis.narrow(found, session, consumer.role)
 
 
 @contextmanager
@@ -173,14 +174,14 @@ def explained_creation(
 
     By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
     """
-    with explained(session, sharing, name, consumer, Door.REGISTRY):
+    asked = ("sagemaker:CreateModel", found.model_package_arn)
+    with explained(session, sharing, name, consumer, Door.REGISTRY, asked):
         try:
             yield
         except ClientError as error:
             # SageMaker's own checks are made as the execution role; a refusal of the call itself is the deployer's.
-            attempt = replace(
-                _attempt(sharing, name, consumer, Door.REGISTRY), caller=consumer.execution_role
-            )
+            attempt = _attempt(sharing, name, consumer, Door.REGISTRY, asked)
+            attempt = replace(attempt, caller=consumer.execution_role)
             refused = classify(error, attempt)
             if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
                 raise
@@ -199,11 +200,29 @@ _READ_BEFORE = (
 )
 
 
-def _attempt(sharing: Sharing, name: str, consumer: Consumer, door: Door) -> Attempt:
-    owner = sharing.producer.account
+def _attempt(sharing: Sharing, name: str, consumer: Consumer, door: Door, asked: tuple[str, str]) -> Attempt:
     return Attempt(
-        consumer.role, consumer.account, owner, door, "an AWS call", group_arn(sharing), f"consumers.{name}"
+        caller=consumer.role,
+        account=consumer.account,
+        owner=sharing.producer.account,
+        door=door,
+        action=asked[0],
+        resource=asked[1],
+        config_key=f"consumers.{name}",
     )
+
+
+def reading_release(sharing: Sharing, version: int) -> tuple[str, str]:
+    """The action and the resource of reading a Release."""
+    bucket, key = sharing.producer.releases_bucket, release.release_key(sharing, version)
+    return "s3:GetObject", f"arn:{sharing.partition}:s3:::{bucket}/{key}"
+
+
+def reading_artifacts(sharing: Sharing, found: Release) -> tuple[str, str]:
+    """The action and the (first) resource of reading a Release's artifacts."""
+    uris = [artifact.uri for container in found.deployed_containers for artifact in container.artifacts]
+    where = "/".join(parse_s3(uris[0])) if uris else ""
+    return "s3:GetObject", f"arn:{sharing.partition}:s3:::{where}"
 
 
 def execution_needs(sharing: Sharing, found: Release) -> dict[str, str]:

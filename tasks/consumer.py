@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from crossaccount import preflight, serving, sessions
 from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, Failed
+from crossaccount.names import package_arn
 from crossaccount.packages import ModelVersion
 from crossaccount.release import Release, Sample
 from crossaccount.serving import EndpointState, Made, Proof, Removal
@@ -39,7 +40,8 @@ def assume_deployer(sharing: Sharing, name: str, consumer: Consumer) -> str:
 def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int | None) -> ModelVersion:
     """Find the version in the producer's registry: the one asked for, or the newest approved one."""
     session = sessions.consumer_session(sharing, name, consumer)
-    with preflight.explained(session, sharing, name, consumer, Door.REGISTRY):
+    asked = ("sagemaker:DescribeModelPackage", package_arn(sharing, version or "*"))
+    with preflight.explained(session, sharing, name, consumer, Door.REGISTRY, asked):
         found = preflight.find_version(session, sharing, version)
     get_run_logger().info("%s is %s and %s", found.arn, found.status, found.approval)
     return found
@@ -49,7 +51,8 @@ def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int |
 def read_release(sharing: Sharing, name: str, consumer: Consumer, version: ModelVersion) -> Release:
     """Read the version's Release and hold it against the registry."""
     session = sessions.consumer_session(sharing, name, consumer)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET):
+    asked = preflight.reading_release(sharing, version.version)
+    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
         found = preflight.read_release(session, sharing, version)
     get_run_logger().info("the Release of version %d agrees with the registry", found.version)
     return found
@@ -59,7 +62,8 @@ def read_release(sharing: Sharing, name: str, consumer: Consumer, version: Model
 def check_artifacts(sharing: Sharing, name: str, consumer: Consumer, release: Release) -> int:
     """See that every artifact is the one that was shared."""
     session = sessions.consumer_session(sharing, name, consumer)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET):
+    asked = preflight.reading_artifacts(sharing, release)
+    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
         count = preflight.check_artifacts(session, sharing, release)
     get_run_logger().info("%d artifacts are what the Release says", count)
     return count
@@ -80,7 +84,8 @@ def create_endpoint_config(
 ) -> Made:
     """Create the endpoint config."""
     session = sessions.consumer_session(sharing, name, consumer)
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+    asked = ("sagemaker:CreateEndpointConfig", serving.deployment_name(consumer, release.version))
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
         made = serving.ensure_endpoint_config(session, consumer, release, keep)
     return _logged(made)
 
@@ -89,7 +94,8 @@ def create_endpoint_config(
 def create_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool) -> Made:
     """Create the endpoint."""
     session = sessions.consumer_session(sharing, name, consumer)
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+    asked = ("sagemaker:CreateEndpoint", serving.deployment_name(consumer, release.version))
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
         made = serving.ensure_endpoint(session, consumer, release, keep, ENDPOINT_SECONDS)
     return _logged(made)
 
@@ -115,7 +121,8 @@ def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint:
             update_progress_artifact(progress, percent, description=f"{endpoint}: {status}")  # type: ignore[arg-type,unused-ignore]
             last = status
 
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+    asked = ("sagemaker:DescribeEndpoint", endpoint)
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
         return serving.wait_in_service(session, sharing.region, endpoint, ENDPOINT_SECONDS, tell)
 
 
@@ -130,7 +137,8 @@ def ask_endpoint(
         raise Failed(
             f"There is nothing to ask {endpoint}: consumers.{name}.smoke is empty and the Release has no samples. Add one to either."
         )
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY):
+    asked = ("sagemaker:InvokeEndpoint", endpoint)
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
         answers = serving.ask(session, sharing.region, endpoint, samples)
     match = serving.images_match(state, release)
     right = sum(answer.ok for answer in answers)

@@ -12,6 +12,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from moto.ecr.models import ecr_backends
+from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.s3.models import PublicAccessBlock, s3_backends
 from moto.sts.models import sts_backends
@@ -434,7 +435,16 @@ def _malformed_key_policy(why: str) -> AwsError:
     )
 
 
-# moto keeps these documents' syntax; who may be named in a trust policy is AWS's own condition.
+# IAM and CloudFormation
+
+
+def write_stack(world: World, call: Call, caller: Caller) -> Response:
+    """The operations that make a stack's resources: moto keeps a role's inline policies as it read them, IAM as JSON."""
+    response = call.forward(caller.account)
+    for role in iam_backends[caller.account]["aws"].roles.values():
+        for name, document in role.policies.items():
+            role.policies[name] = document if isinstance(document, str) else json.dumps(document)
+    return response
 
 
 def check_trust(world: World, call: Call, caller: Caller) -> Response:
@@ -508,6 +518,9 @@ def _simulated(action: str, resource: str, result: Result) -> str:
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("sts", "AssumeRole"): assume_role,
+    ("cloudformation", "CreateStack"): write_stack,
+    ("cloudformation", "ExecuteChangeSet"): write_stack,
+    ("cloudformation", "UpdateStack"): write_stack,
     ("iam", "CreateRole"): check_trust,
     ("iam", "UpdateAssumeRolePolicy"): check_trust,
     ("iam", "SimulatePrincipalPolicy"): simulate_principal_policy,

@@ -96,11 +96,11 @@ def boundary_documents(arn: str) -> list[Document] | None:
 def _documents(holder: Any) -> list[Document]:
     inline: Iterable[Any] = holder.policies.values() if isinstance(holder.policies, dict) else ()
     return [
-        *(parse(document if isinstance(document, str) else json.dumps(document)) for document in inline),
+        *(parse(document) for document in inline),
         *(_default_version(policy) for policy in holder.managed_policies.values()),
     ]
 
 
 def _default_version(policy: Any) -> Document:
     version = next(version for version in policy.versions if version.is_default)
-    return parse(version.document if isinstance(version.document, str) else json.dumps(version.document))
+    return parse(version.document)

@@ -25,6 +25,14 @@ BUCKET = "producer-models-111111111111"
 REGION = "us-east-1"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--aws",
+        metavar="CONFIG",
+        help="run the story against the accounts of this config instead of a sandbox",
+    )
+
+
 @dataclass
 class Sandbox:
     """A running sandbox: what it announced, and clients of its accounts."""

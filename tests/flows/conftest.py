@@ -1,0 +1,71 @@
+"""Flows run in this process, on one Prefect server for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Prefect server with a database of its own; the heartbeat, which costs a second for each flow, is off."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        with prefect_test_harness(server_startup_timeout=120):
+            quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "CRITICAL"}
+            with temporary_settings(quiet):
+                yield
+
+
+@pytest.fixture(scope="module")
+def shared(sandbox: Any) -> Iterator[Any]:
+    """The sandbox after a share of its config, for a whole module: a test that breaks something mends it."""
+    from flows.producer import share_models
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.ready["env"].items():
+            patch.setenv(name, value)
+        with sandbox.restored():
+            share_models(str(sandbox.config))
+            yield sandbox
+    for account in ("staging", "production"):
+        assert not any(sandbox.hosted(account).values()), f"left in {account}: {sandbox.hosted(account)}"
+
+
+class Edited:
+    """Writes variants of the sandbox's config."""
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+        self._count = 0
+
+    def __call__(self, **changes: Any) -> str:
+        """The path of a config with keys changed, ``__`` standing for a dot; None takes a key out."""
+        document = yaml.safe_load(self._config.read_text())
+        for path, value in changes.items():
+            *parents, last = path.split("__")
+            node = document
+            for name in parents:
+                node = node[name]
+            if value is None:
+                del node[last]
+            else:
+                node[last] = value
+        self._count += 1
+        file = self._folder / f"{self._count}.yaml"
+        file.write_text(yaml.safe_dump(document))
+        return str(file)
+
+
+@pytest.fixture
+def edited(aws: Any, tmp_path: Path) -> Edited:
+    return Edited(aws.config, tmp_path)

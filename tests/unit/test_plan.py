@@ -1,0 +1,485 @@
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossaccount import packages, plan, policies
+from crossaccount.config import load
+from crossaccount.errors import InputError, PlanRefused
+from crossaccount.names import group_arn, package_arn, root_arn
+from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
+
+SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+DOCS = SHARING.model_copy(update={"preset": "aws-docs"})
+OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
+GROUP = group_arn(SHARING)
+NAMED = [root_arn("aws", STAGING), root_arn("aws", PRODUCTION)]
+KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+NEEDS = packages.Needs({"models": ("churn/",), SHARING.producer.releases_bucket: ("releases/",)}, ("trees",))
+ALL = plan.resources(SHARING, NEEDS, {KEY_ARN})
+REPOSITORY, BUCKET, RELEASES, KEY, REGISTRY = ALL
+ADMIN = {
+    "Sid": "Admin",
+    "Effect": "Allow",
+    "Principal": {"AWS": root_arn("aws", OWNER)},
+    "Action": "kms:*",
+    "Resource": "*",
+}
+KEY_POLICY = {"Version": "2012-10-17", "Id": "key", "Statement": [ADMIN]}
+DENY = {"Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}
+THEIRS = {"Effect": "Allow", "Principal": {"AWS": root_arn("aws", OUTSIDER)}, "Action": "s3:GetObject"}
+
+FRESH: dict[Resource, Any] = {**dict.fromkeys(ALL), KEY: KEY_POLICY}
+
+
+def shared(existing: dict[Resource, Any], sharing: Any = SHARING) -> Plan:
+    return plan.share_plan(sharing, NEEDS, existing)
+
+
+def after(made: Plan) -> dict[Resource, Any]:
+    return {change.resource: change.desired for change in made.changes}
+
+
+def verbs(made: Plan) -> list[str]:
+    return [change.verb for change in made.changes]
+
+
+# Verbs.
+
+
+@pytest.mark.parametrize(
+    ("existing", "desired", "verb"),
+    [
+        (None, None, "keep"),
+        (None, KEY_POLICY, "create"),
+        (KEY_POLICY, None, "delete"),
+        (KEY_POLICY, copy.deepcopy(KEY_POLICY), "keep"),
+        (KEY_POLICY, {**KEY_POLICY, "Statement": ADMIN}, "keep"),
+        (KEY_POLICY, {**KEY_POLICY, "Statement": [{**ADMIN, "Principal": {"AWS": [OWNER]}}]}, "keep"),
+        (KEY_POLICY, {**KEY_POLICY, "Statement": [ADMIN, DENY]}, "update"),
+        (KEY_POLICY, {**KEY_POLICY, "Statement": []}, "update"),
+        (KEY_POLICY, {**KEY_POLICY, "Version": "2008-10-17"}, "update"),
+        ({"Statement": []}, None, "delete"),
+    ],
+)
+def test_the_verb_follows_from_the_documents(existing: Any, desired: Any, verb: str) -> None:
+    change = Change(KEY, existing, desired)
+    assert change.verb == verb
+    assert Plan((change,)).writes == (verb != "keep")
+
+
+# Gained and lost.
+
+
+def allow(names: Any, **changed: Any) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"AWS": names},
+        "Action": ["s3:GetObject", "s3:ListBucket"],
+        **changed,
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "gained", "lost"),
+    [
+        pytest.param([], [allow(STAGING)], [STAGING], [], id="a new one"),
+        pytest.param([allow(STAGING)], [], [], [STAGING], id="one less"),
+        pytest.param([allow(STAGING)], [allow(NAMED[0])], [], [], id="the same, by its root"),
+        pytest.param([allow(STAGING)], [allow([STAGING], Sid="x")], [], [], id="the same, another Sid"),
+        pytest.param(
+            [allow(STAGING)],
+            [allow(STAGING, Action=["S3:listbucket", "s3:getobject"])],
+            [],
+            [],
+            id="the same, other letters",
+        ),
+        pytest.param(
+            [allow(STAGING)], [allow([STAGING, PRODUCTION])], [PRODUCTION], [], id="one beside another"
+        ),
+        pytest.param([allow(STAGING)], [allow(PRODUCTION)], [PRODUCTION], [STAGING], id="one for another"),
+        pytest.param(
+            [allow(STAGING)], [allow(STAGING, Action="s3:*")], [STAGING], [STAGING], id="other terms: both"
+        ),
+        pytest.param(
+            [allow(STAGING)], [allow(STAGING), allow(STAGING, Action="x")], [STAGING], [], id="more terms"
+        ),
+        pytest.param([], [allow("*")], ["*"], [], id="everyone"),
+        pytest.param([], [{**allow(STAGING), "Principal": "*"}], ["*"], [], id="everyone, as a word"),
+        pytest.param([], [{**allow(STAGING), "Effect": "Deny"}], [], [], id="a Deny gives nothing"),
+        pytest.param(
+            [], [allow(f"arn:aws:iam::{STAGING}:role/r")], [f"arn:aws:iam::{STAGING}:role/r"], [], id="a role"
+        ),
+        pytest.param(
+            [], [allow([PRODUCTION, OUTSIDER, STAGING])], [STAGING, PRODUCTION, OUTSIDER], [], id="in order"
+        ),
+    ],
+)
+def test_who_gains_and_who_loses(
+    before: list[Any], then: list[Any], gained: list[str], lost: list[str]
+) -> None:
+    change = Change(BUCKET, {"Statement": before}, {"Statement": then})
+    assert (list(change.gained), list(change.lost)) == (gained, lost)
+    back = Change(BUCKET, {"Statement": then}, {"Statement": before})
+    assert (list(back.gained), list(back.lost)) == (lost, gained)
+
+
+# A share and a revoke as a whole.
+
+
+def test_the_registry_comes_last() -> None:
+    assert [resource.kind for resource in ALL] == [
+        Kind.REPOSITORY,
+        Kind.BUCKET,
+        Kind.BUCKET,
+        Kind.KEY,
+        Kind.GROUP,
+    ]
+    assert {resource.account for resource in ALL} == {OWNER}
+    assert plan.resources(SHARING, packages.Needs({}, ()), ()) == (REGISTRY,)
+
+
+@pytest.mark.parametrize("sharing", [SHARING, DOCS], ids=["least-privilege", "aws-docs"])
+def test_a_second_share_writes_nothing_and_a_revoke_of_all_restores(sharing: Any) -> None:
+    stranger = {"Version": "2012-10-17", "Statement": [DENY, THEIRS]}
+    for start in (FRESH, {**FRESH, BUCKET: stranger, REPOSITORY: {"Statement": THEIRS}}):
+        first = shared(start, sharing)
+        assert all(
+            set(change.gained) == {STAGING, PRODUCTION} and not change.lost for change in first.changes
+        )
+        again = shared(after(first), sharing)
+        assert verbs(again) == ["keep"] * len(ALL)
+        assert again.writes == 0
+        less = plan.revoke_plan(sharing, NEEDS, after(first), "staging")
+        assert all(change.lost == (STAGING,) and not change.gained for change in less.changes)
+        none = plan.revoke_plan(sharing, NEEDS, after(less), "production")
+        assert all(policies.same(none_left, start[one]) for one, none_left in after(none).items())
+        assert verbs(plan.revoke_plan(sharing, NEEDS, after(none), "production")) == ["keep"] * len(ALL)
+
+
+def test_the_verbs_of_a_first_share_and_a_last_revoke() -> None:
+    first = shared(FRESH)
+    assert verbs(first) == ["create", "create", "create", "update", "create"]
+    one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
+    last = plan.revoke_plan(one, NEEDS, after(shared(FRESH, one)), "staging")
+    assert verbs(last) == ["delete", "delete", "delete", "update", "delete"]
+    assert after(last)[KEY] == KEY_POLICY
+
+
+def test_listed_versions_are_granted_one_by_one_and_in_order() -> None:
+    listed = SHARING.model_copy(update={"versions": (11, 2)})
+    versions = after(shared({REGISTRY: None}, listed))[REGISTRY]["Statement"][1]
+    assert versions["Resource"] == [package_arn(SHARING, 2), package_arn(SHARING, 11)]
+
+
+def test_a_key_is_decrypted_under_either_preset() -> None:
+    for sharing in (SHARING, DOCS):
+        added = after(shared(FRESH, sharing))[KEY]["Statement"][1:]
+        assert [one["Action"] for one in added] == [["kms:Decrypt", "kms:DescribeKey"]]
+
+
+def test_accounts_of_one_group_in_another_config_survive() -> None:
+    one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
+    two = SHARING.model_copy(update={"consumers": {"production": SHARING.consumers["production"]}})
+    both = after(shared(after(shared(FRESH, one)), two))
+    assert all(policies.same(document, after(shared(FRESH))[resource]) for resource, document in both.items())
+    left = after(plan.revoke_plan(one, NEEDS, both, "staging"))
+    assert all(
+        policies.same(document, after(shared(FRESH, two))[resource]) for resource, document in left.items()
+    )
+
+
+def test_an_account_that_another_consumer_shares_is_not_revoked() -> None:
+    twin = SHARING.consumers["staging"].model_copy(
+        update={"endpoint": SHARING.consumers["production"].endpoint}
+    )
+    twins = SHARING.model_copy(update={"consumers": {**SHARING.consumers, "twin": twin}})
+    with pytest.raises(InputError, match=r"222222222222 of staging.*twin.*Take staging out"):
+        plan.revoke_plan(twins, NEEDS, FRESH, "staging")
+
+
+def test_every_sid_in_the_way_is_told_at_once() -> None:
+    way = {"Version": "2012-10-17", "Statement": [{**THEIRS, "Sid": "AddPerm"}]}
+    with pytest.raises(PlanRefused) as refused:
+        shared({REPOSITORY: way, BUCKET: way, REGISTRY: None}, DOCS)
+    assert [reason.count("AddPerm") for reason in refused.value.reasons] == [1, 1]
+    assert all("Rename" in reason and "least-privilege" in reason for reason in refused.value.reasons)
+    assert "models" in str(refused.value)
+    assert "trees" in str(refused.value)
+
+
+# What is never right, whatever computed it: plans made wrong by hand.
+
+GRANTED = after(shared(FRESH))
+OURS = {
+    change.resource: [s for s in change.desired["Statement"] if s != ADMIN]
+    for change in shared(FRESH).changes
+    if change.desired
+}
+
+
+def check(resource: Resource, existing: Any, desired: Any) -> tuple[str, ...]:
+    """The reasons against a change; none when it is let through."""
+    try:
+        plan.refuse_wrong(
+            Plan((Change(resource, existing, desired),)), {resource: OURS[resource]}, GROUP, NAMED
+        )
+    except PlanRefused as refused:
+        return refused.reasons
+    return ()
+
+
+@pytest.mark.parametrize("resource", ALL, ids=[str(one.kind) + one.name[:3] for one in ALL])
+def test_the_right_change_is_let_through_in_both_directions(resource: Resource) -> None:
+    assert check(resource, FRESH[resource], GRANTED[resource]) == ()
+    assert check(resource, GRANTED[resource], FRESH[resource]) == ()
+
+
+def with_first(document: Any, **changed: Any) -> Any:
+    """The document with its first statement of ours changed."""
+    made = copy.deepcopy(document)
+    index = next(n for n, one in enumerate(made["Statement"]) if policies.is_owned(one, GROUP))
+    made["Statement"][index].update(changed)
+    return made
+
+
+def plus(document: Any, *more: Any) -> Any:
+    return {**document, "Statement": [*document["Statement"], *more]}
+
+
+STRANGERS = {"Version": "2012-10-17", "Statement": [DENY, THEIRS]}
+
+
+@pytest.mark.parametrize(
+    ("resource", "existing", "desired", "words"),
+    [
+        pytest.param(
+            BUCKET,
+            None,
+            with_first(GRANTED[BUCKET], Principal={"AWS": [*NAMED, root_arn("aws", OUTSIDER)]}),
+            ["would allow 444444444444"],
+            id="an account that the config does not name",
+        ),
+        pytest.param(
+            BUCKET,
+            None,
+            with_first(GRANTED[BUCKET], Principal={"AWS": f"arn:aws:iam::{STAGING}:role/r"}),
+            [f"would allow arn:aws:iam::{STAGING}:role/r"],
+            id="a role instead of its account",
+        ),
+        pytest.param(
+            BUCKET, None, with_first(GRANTED[BUCKET], Principal="*"), ["everyone (*)"], id="everyone"
+        ),
+        pytest.param(
+            BUCKET,
+            None,
+            with_first(GRANTED[BUCKET], Principal={"AWS": [*NAMED, "*"]}),
+            ["everyone (*)"],
+            id="everyone beside the named",
+        ),
+        pytest.param(
+            BUCKET,
+            with_first(GRANTED[BUCKET], Principal="*"),
+            with_first(GRANTED[BUCKET], Principal="*"),
+            ["allows everyone (*) in a statement of ours"],
+            id="everyone, there already under our Sid",
+        ),
+        pytest.param(
+            BUCKET, STRANGERS, {**STRANGERS, "Statement": [THEIRS]}, ["not ours"], id="a Deny dropped"
+        ),
+        pytest.param(
+            BUCKET, STRANGERS, {**STRANGERS, "Statement": [DENY]}, ["not ours"], id="a stranger dropped"
+        ),
+        pytest.param(BUCKET, STRANGERS, None, ["not ours"], id="all strangers dropped"),
+        pytest.param(
+            BUCKET,
+            STRANGERS,
+            {**STRANGERS, "Statement": [THEIRS, DENY]},
+            ["not ours"],
+            id="strangers in another order",
+        ),
+        pytest.param(
+            BUCKET,
+            STRANGERS,
+            {**STRANGERS, "Statement": [{**DENY, "Effect": "Allow"}, THEIRS]},
+            ["everyone (*)", "not ours"],
+            id="a Deny made an Allow",
+        ),
+        pytest.param(
+            BUCKET,
+            STRANGERS,
+            {**STRANGERS, "Statement": [{**DENY, "Condition": {"Bool": {"a:b": "true"}}}, THEIRS]},
+            ["not ours"],
+            id="a Deny narrowed",
+        ),
+        pytest.param(
+            BUCKET,
+            STRANGERS,
+            {**STRANGERS, "Statement": [DENY, {**THEIRS, "Principal": {"AWS": OUTSIDER}}]},
+            ["not ours"],
+            id="a stranger rewritten",
+        ),
+        pytest.param(
+            BUCKET,
+            STRANGERS,
+            plus(STRANGERS, {**THEIRS, "Principal": {"AWS": NAMED[0]}}),
+            ["not ours"],
+            id="a statement that nobody knows, added",
+        ),
+        pytest.param(
+            BUCKET,
+            None,
+            plus(GRANTED[BUCKET], {**THEIRS, "Sid": "CrossAccountRead0123456789ab"}),
+            ["would allow 444444444444", "not ours"],
+            id="a statement with another group's mark, added",
+        ),
+        pytest.param(
+            KEY, KEY_POLICY, None, ["a key without a policy is lost", "not ours"], id="a key's policy"
+        ),
+        pytest.param(
+            KEY, GRANTED[KEY], {**KEY_POLICY, "Statement": []}, ["not ours"], id="a key's administrators"
+        ),
+    ],
+)
+def test_a_wrong_plan_is_refused(resource: Resource, existing: Any, desired: Any, words: list[str]) -> None:
+    reasons = check(resource, existing, desired)
+    assert len(reasons) == len(words)
+    for reason, word in zip(reasons, words, strict=True):
+        assert word in reason
+        assert str(resource) in reason
+
+
+def test_a_key_without_a_stranger_in_it_is_not_cleared_either() -> None:
+    lone = {"Version": "2012-10-17", "Statement": OURS[KEY]}
+    assert [reason for reason in check(KEY, lone, None) if "lost" in reason]
+    with pytest.raises(PlanRefused, match="lost"):
+        plan.revoke_plan(
+            SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}}),
+            NEEDS,
+            {KEY: with_first(lone, Principal={"AWS": NAMED[0]})},
+            "staging",
+        )
+
+
+def test_every_reason_of_every_change_is_told_at_once() -> None:
+    wrong = Plan(
+        (
+            Change(BUCKET, STRANGERS, with_first(GRANTED[BUCKET], Principal="*")),
+            Change(KEY, KEY_POLICY, None),
+            Change(REPOSITORY, None, GRANTED[REPOSITORY]),
+        )
+    )
+    with pytest.raises(PlanRefused) as refused:
+        plan.refuse_wrong(wrong, OURS, GROUP, NAMED)
+    assert len(refused.value.reasons) == 4
+    assert str(refused.value).count("\n") == 3
+
+
+def before_of(resource: Resource, length: int) -> Any:
+    """A policy of strangers that has exactly so many bytes once our statements are in it."""
+    filler = {"Sid": "", "Effect": "Deny", "Principal": "*", "Action": "x:Y"}
+    bare = KEY_POLICY if resource is KEY else {"Version": "2012-10-17", "Statement": []}
+    room = length - policies.size(policies.granted(plus(bare, filler), OURS[resource], GROUP))
+    return plus(bare, {**filler, "Sid": "x" * room})
+
+
+@pytest.mark.parametrize(
+    ("resource", "limit"),
+    [(REPOSITORY, 10_240), (BUCKET, 20_480), (KEY, 32_768), (REGISTRY, 20_480)],
+    ids=lambda one: str(getattr(one, "kind", "")),
+)
+def test_the_limit_of_a_document_to_the_byte(resource: Resource, limit: int) -> None:
+    assert LIMITS[resource.kind] == limit
+    full = after(shared({resource: before_of(resource, limit)}))[resource]
+    assert policies.size(full) == limit
+    with pytest.raises(PlanRefused) as refused:
+        shared({resource: before_of(resource, limit + 1)})
+    (reason,) = refused.value.reasons
+    assert f"{limit + 1} bytes, and AWS takes {limit}" in reason
+    assert "fewer consumers or versions" in reason
+
+
+def test_a_document_past_the_limit_is_no_reason_while_it_stays_as_it_is() -> None:
+    large = plus(GRANTED[BUCKET], {**DENY, "Sid": "x" * 30_000})
+    assert check(BUCKET, large, copy.deepcopy(large)) == ()
+    assert len(check(BUCKET, large, plus(large, *OURS[BUCKET]))) == 1
+
+
+# The readers of a plan.
+
+READERS: dict[str, Callable[[Plan], str]] = {
+    "text": plan.render_text,
+    "markdown": plan.render_markdown,
+    "json": lambda made: json.dumps(plan.to_json(made)),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_tells_every_resource_verb_and_account(reader: str) -> None:
+    shown = READERS[reader](shared({**FRESH, REPOSITORY: GRANTED[REPOSITORY]}))
+    for word in ("create", "update", "keep", "models", "trees", KEY_ARN, OWNER, STAGING, PRODUCTION):
+        assert word in shown
+
+
+def test_a_plan_for_a_terminal() -> None:
+    made = shared({**FRESH, BUCKET: STRANGERS})
+    shown = plan.render_text(made)
+    assert "update: policy of bucket models (account 111111111111)" in shown
+    assert shown.endswith("5 of 5 policies would change.")
+    assert shown.count("gains access: 222222222222") == 5
+    assert "loses access" not in shown
+    assert "\033" not in shown
+    assert not [line for line in shown.splitlines() if line.startswith("  -") and "Tls" in line]
+    quiet = plan.render_text(shared(after(made)))
+    assert quiet.endswith("Nothing to do: every policy is as it should be.")
+    assert quiet.count("\n") == len(ALL)
+
+
+def test_a_revocation_for_a_terminal() -> None:
+    made = plan.revoke_plan(SHARING, NEEDS, after(shared(FRESH)), "staging")
+    shown = plan.render_text(made)
+    assert shown.count("loses access: 222222222222") == 5
+    assert "gains access" not in shown
+    assert any(line.startswith("  -") and "222222222222" in line for line in shown.splitlines())
+
+
+def test_colour_paints_lines_and_changes_no_word() -> None:
+    made = shared({**FRESH, BUCKET: STRANGERS})
+    painted = plan.render_text(made, colour=True)
+    assert "\033[32m+" in painted
+    for code in ("\033[32m", "\033[31m", "\033[36m", "\033[0m"):
+        painted = painted.replace(code, "")
+    assert painted == plan.render_text(made)
+
+
+def test_a_plan_for_a_page() -> None:
+    shown = plan.render_markdown(shared({**FRESH, REPOSITORY: GRANTED[REPOSITORY]}))
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(ALL)
+    assert {row.count("|") for row in rows} == {5}
+    assert shown.count("```diff") == len(ALL) - 1
+    assert "| repository trees (account 111111111111) | keep |  |  |" in rows
+
+
+def test_a_plan_for_a_machine() -> None:
+    made = shared({**FRESH, BUCKET: STRANGERS})
+    told = plan.to_json(made)
+    assert json.loads(json.dumps(told)) == told
+    assert told["writes"] == 5
+    assert [one["kind"] for one in told["changes"]] == [str(one.kind) for one in ALL]
+    assert told["changes"][1] == {
+        "kind": "bucket",
+        "resource": "models",
+        "account": OWNER,
+        "verb": "update",
+        "existing": STRANGERS,
+        "desired": after(made)[BUCKET],
+        "gained": [STAGING, PRODUCTION],
+        "lost": [],
+    }

@@ -1,0 +1,512 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from crossaccount import gather, packages, plan, release
+from crossaccount.config import load
+from crossaccount.errors import Conflict, Failed
+from crossaccount.names import group_arn, package_arn
+from crossaccount.plan import Kind, Resource
+from crossaccount.release import Release, parse_samples
+
+SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+OWNER = SHARING.producer.account
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+KEY = "releases/decision-trees-sample/1.json"
+
+GOOD: dict[str, Any] = {
+    "schema_version": 1,
+    "model_package_arn": package_arn(SHARING, 1),
+    "model_package_group": group_arn(SHARING),
+    "version": 1,
+    "region": "us-east-1",
+    "producer_account": OWNER,
+    "approval_status": "Approved",
+    "package_status": "Completed",
+    "containers": [
+        {
+            "image": f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/trees:1",
+            "image_digest": DIGEST,
+            "artifacts": [
+                {"uri": "s3://models/churn/1/m", "etag": "abc"},
+                {"uri": "s3://models/p/", "etag": None},
+            ],
+            "specification": None,
+        },
+        {"image": "other", "image_digest": None, "artifacts": [], "specification": "edge"},
+    ],
+    "content_types": ["text/csv"],
+    "response_types": ["application/json"],
+    "instance_types": ["ml.m5.large"],
+    "samples": [
+        {"content_type": "text/csv", "accept": "application/json", "body": "1", "expect": [0, {"p": 0.5}]}
+    ],
+    "grants": [{"door": "bucket", "resource": "models", "actions": ["s3:GetObject"]}],
+}
+
+
+class Bucket:
+    """S3 with a few objects of one owner; every other call is a fault of the test."""
+
+    def __init__(self, **objects: bytes) -> None:
+        self.objects = {name: content for name, content in objects.items()}
+        self.puts: list[dict[str, Any]] = []
+        self.before_put: Callable[[], None] = lambda: None
+
+    def get_object(self, Bucket: str, Key: str, ExpectedBucketOwner: str) -> dict[str, Any]:
+        assert ExpectedBucketOwner == OWNER
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "no such key"}}, "GetObject")
+        return {"Body": io.BytesIO(self.objects[Key])}
+
+    def put_object(self, **given: Any) -> None:
+        self.before_put()
+        assert given["IfNoneMatch"] == "*"
+        assert given["ExpectedBucketOwner"] == OWNER
+        if given["Key"] in self.objects:
+            raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": "it is there"}}, "PutObject")
+        self.puts.append(given)
+        self.objects[given["Key"]] = given["Body"]
+
+    def batch_get_image(self, **_: Any) -> dict[str, Any]:
+        return {"images": [{"imageId": {"imageDigest": DIGEST}}]}
+
+
+def read(content: bytes | str) -> Release:
+    bucket: Any = Bucket(**{KEY: content.encode() if isinstance(content, str) else content})
+    return release.read(bucket, SHARING, 1)
+
+
+def written(**changed: Any) -> str:
+    return json.dumps({**GOOD, **changed})
+
+
+def without(key: str) -> str:
+    return json.dumps({name: value for name, value in GOOD.items() if name != key})
+
+
+def expecting(raw: str) -> str:
+    """A Release whose sample expects what these bytes say."""
+    return written(samples=[{"content_type": "a/b", "body": "1", "expect": "@"}]).replace('"@"', raw)
+
+
+def container(**changed: Any) -> str:
+    return written(containers=[{**GOOD["containers"][0], **changed}])
+
+
+def sample(**changed: Any) -> str:
+    return written(samples=[{**GOOD["samples"][0], **changed}])
+
+
+def test_a_good_release_is_read() -> None:
+    found = read(written())
+    assert found.model_dump() == GOOD
+    assert [one.image for one in found.deployed_containers] == [GOOD["containers"][0]["image"]]
+    assert read(json.dumps(GOOD, indent=4)) == found
+    assert read(json.dumps(dict(reversed(GOOD.items())))) == found
+
+
+def test_equal_releases_are_equal_bytes() -> None:
+    one, other = read(written()), read(json.dumps(dict(reversed(GOOD.items()))))
+    assert one.to_bytes() == other.to_bytes()
+    assert read(one.to_bytes()) == one
+    assert one.to_bytes().endswith(b"}\n")
+    assert one.to_bytes().isascii()
+    assert read(written(version=1, content_types=[])).to_bytes() != one.to_bytes()
+
+
+def test_a_release_names_no_consumer() -> None:
+    assert not [name for name in ("222222222222", "333333333333", "consumer") if name in written()]
+    assert "principal" not in " ".join(release.Grant.model_fields)
+
+
+HOSTILE: dict[str, bytes | str] = {
+    "nothing": b"",
+    "a space": b" ",
+    "no JSON": b"not json",
+    "a page of XML": b"<?xml version='1.0'?><Error/>",
+    "bytes of no encoding": b"\xff\xfe\xfd",
+    "half a character": b'{"a": "\xc3"}',
+    "zeros": bytes(100),
+    "a compressed one": gzip.compress(written().encode()),
+    "cut off": written()[:-2],
+    "two documents": written() + written(),
+    "a comment": "// hello\n" + written(),
+    "single quotes": str(GOOD),
+    "nested too deep": "[" * 200_000,
+    "nested too deep, and closed": "[" * 200_000 + "]" * 200_000,
+    "objects nested too deep": '{"a":' * 100_000,
+    "an expected answer nested too deep": expecting("[" * 5_000 + "]" * 5_000),
+    "an expected answer nested deep": expecting("[" * 600 + "]" * 600),
+    "null": "null",
+    "true": "true",
+    "a number": "1",
+    "a text": '"text"',
+    "a list": "[]",
+    "a list of one": f"[{written()}]",
+    "an empty object": "{}",
+    "NaN": expecting("NaN"),
+    "Infinity": expecting("[Infinity]"),
+    "minus Infinity": expecting('{"a": -Infinity}'),
+    "an endless number": expecting("1" * 5_000),
+    "an endless version": written(version=0).replace('"version": 0', f'"version": {"9" * 5_000}'),
+    "an unknown key": written(more=1),
+    "an unknown key in a container": container(more=1),
+    "an unknown key in an artifact": container(artifacts=[{"uri": "s3://b/k", "etag": None, "more": 1}]),
+    "an unknown key in a sample": sample(more=1),
+    "an unknown key in a grant": written(grants=[{"door": "a", "resource": "b", "actions": [], "more": 1}]),
+    "a principal in a grant": written(
+        grants=[{"door": "a", "resource": "b", "actions": [], "principals": ["222222222222"]}]
+    ),
+    "a later schema": written(schema_version=2),
+    "a schema of text": written(schema_version="1"),
+    "no schema": written(schema_version=None),
+    "a version of text": written(version="1"),
+    "a version of half": written(version=1.5),
+    "a version with a point": written(version=1.0),
+    "a version that is true": written(version=True),
+    "version zero": written(version=0),
+    "a version below zero": written(version=-1),
+    "a version too large": written(version=10**9),
+    "a short account": written(producer_account="1"),
+    "an account of a number": written(producer_account=111111111111),
+    "an account with a line break": written(producer_account="111111111111\n"),
+    "a status of a number": written(approval_status=1),
+    "a status too long": written(package_status="x" * 2_049),
+    "containers that are none": written(containers=None),
+    "containers of an object": written(containers={}),
+    "containers of texts": written(containers=["a"]),
+    "too many containers": written(containers=[GOOD["containers"][1]] * 241),
+    "a container without a digest": container(image_digest=""),
+    "another kind of digest": container(image_digest="md5:" + "0" * 32),
+    "a digest in capitals": container(image_digest=DIGEST.upper()),
+    "a digest too long": container(image_digest=DIGEST + "0"),
+    "a digest with a line break": container(image_digest=DIGEST + "\n"),
+    "an image of a list": container(image=["a"]),
+    "an image too long": container(image="x" * 2_049),
+    "an artifact of text": container(artifacts=["s3://b/k"]),
+    "an artifact without an ETag": container(artifacts=[{"uri": "s3://b/k"}]),
+    "an artifact too long": container(artifacts=[{"uri": "s" * 2_049, "etag": None}]),
+    "too many artifacts": container(artifacts=[{"uri": "s3://b/k", "etag": None}] * 101),
+    "content types of text": written(content_types="text/csv"),
+    "content types of numbers": written(content_types=[1]),
+    "too many content types": written(content_types=["a/b"] * 101),
+    "too many response types": written(response_types=["a/b"] * 101),
+    "too many instance types": written(instance_types=["a"] * 501),
+    "too many samples": written(samples=GOOD["samples"] * 101),
+    "too many grants": written(grants=GOOD["grants"] * 101),
+    "too many actions": written(grants=[{"door": "a", "resource": "b", "actions": ["x"] * 51}]),
+    "a sample of text": written(samples=["1"]),
+    "a sample without an answer": written(samples=[{"content_type": "a/b", "body": "1"}]),
+    "a sample's body of an object": sample(body={}),
+    "a sample's body of no text": sample(body="\ud800"),
+    "a content type of no text": written(content_types=["\ud800"]),
+    "a key of no text": written(**{"\ud800": 1}),
+    "larger than any": written(samples=[{"content_type": "a/b", "body": "x" * 1_000_000, "expect": 0}]),
+    "larger by spaces": written() + " " * 1_000_000,
+    "another group's version": written(model_package_arn=package_arn(SHARING, 1).replace("trees", "bushes")),
+    "another version": written(version=2),
+    "another version's ARN": written(model_package_arn=package_arn(SHARING, 2)),
+    "another account's version": written(
+        model_package_arn=package_arn(SHARING, 1).replace(OWNER, "444444444444")
+    ),
+    "another group": written(model_package_group="arn:aws:sagemaker:us-east-1:1:model-package-group/x"),
+    "a group by its name": written(model_package_group="decision-trees-sample"),
+    "another account": written(producer_account="444444444444"),
+    "another region": written(region="eu-west-1"),
+    "digits of another script": written(producer_account="\u0661" * 12),
+    **{f"without {key}": without(key) for key in GOOD},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_release_ends_in_one_failed_that_names_it(name: str) -> None:
+    with pytest.raises(Failed) as failed:
+        read(HOSTILE[name])
+    assert type(failed.value) is Failed
+    assert f"s3://{SHARING.producer.releases_bucket}/{KEY}" in str(failed.value)
+    assert failed.value.__cause__ is None
+
+
+def test_a_release_is_never_read_past_its_limit() -> None:
+    class Endless(io.RawIOBase):
+        asked: int | None = None
+
+        def read(self, size: int = -1) -> bytes:
+            assert 0 < size <= 1_000_001
+            return b" " * size
+
+    class Only(Bucket):
+        def get_object(self, **_: Any) -> dict[str, Any]:
+            return {"Body": Endless()}
+
+    only: Any = Only()
+    with pytest.raises(Failed, match="larger than 1000000 bytes"):
+        release.read(only, SHARING, 1)
+    room = 1_000_000 - len(written().encode())
+    assert read(written() + " " * room).version == 1
+    with pytest.raises(Failed, match="larger"):
+        read(written() + " " * (room + 1))
+
+
+@pytest.mark.parametrize(("code", "absent"), [("NoSuchKey", True), ("404", True), ("AccessDenied", False), ("NoSuchBucket", False), ("403", False)])
+def test_absence_is_told_from_refusal(code: str, absent: bool) -> None:
+    class Only(Bucket):
+        def get_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": code, "Message": code}}, "GetObject")
+
+    only: Any = Only()
+    if absent:
+        assert release.find(only, SHARING, 1) is None
+    else:
+        with pytest.raises(ClientError):
+            release.find(only, SHARING, 1)
+
+
+def test_where_a_release_lies() -> None:
+    assert release.release_key(SHARING, 1) == KEY
+    rooted = SHARING.producer.model_copy(update={"releases": "s3://b/a/b/"})
+    elsewhere = SHARING.model_copy(update={"producer": rooted})
+    assert release.release_key(elsewhere, 12) == "a/b/decision-trees-sample/12.json"
+
+
+# Samples: an archive of somebody else's making.
+
+
+def member(name: str, content: bytes | str = b"", **changed: Any) -> tuple[tarfile.TarInfo, bytes]:
+    raw = content.encode() if isinstance(content, str) else content
+    entry = tarfile.TarInfo(name)
+    entry.size = len(raw)
+    for key, value in changed.items():
+        setattr(entry, key, value)
+    return entry, raw
+
+
+def tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as made:
+        for entry, raw in members:
+            made.addfile(entry, io.BytesIO(raw))
+    return out.getvalue()
+
+
+def packed(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    return gzip.compress(tar(*members))
+
+
+ONE = '{"content_type": "text/csv", "body": "1", "expect": [0]}'
+SAMPLE = release.Sample(content_type="text/csv", body="1", expect=[0])
+
+
+@pytest.mark.parametrize(
+    ("archive", "count"),
+    [
+        pytest.param(packed(), 0, id="an empty archive"),
+        pytest.param(packed(member("a.json", ONE)), 1, id="one"),
+        pytest.param(packed(member("a.json", f"[{ONE}, {ONE}]")), 2, id="a list"),
+        pytest.param(packed(member("a.json", "[]")), 0, id="an empty list"),
+        pytest.param(packed(member("a.json", ONE), member("b/c.json", f"[{ONE}]")), 2, id="two members"),
+        pytest.param(packed(member("a.csv", "1,2"), member("README", "hello")), 0, id="no member of samples"),
+        pytest.param(packed(member("a.json", f"[{','.join([ONE] * 100)}]")), 100, id="as many as there may be"),
+        pytest.param(
+            packed(member("a.json", type=tarfile.SYMTYPE, linkname="/etc/passwd")), 0, id="a symbolic link"
+        ),
+        pytest.param(
+            packed(member("b.json", ONE), member("a.json", type=tarfile.LNKTYPE, linkname="b.json")),
+            1,
+            id="a hard link",
+        ),
+        pytest.param(
+            packed(member("a.json", type=tarfile.LNKTYPE, linkname="../../etc/passwd")),
+            0,
+            id="a hard link to the outside",
+        ),
+        pytest.param(packed(member("d.json", type=tarfile.DIRTYPE)), 0, id="a folder by that name"),
+        pytest.param(packed(member("p.json", type=tarfile.FIFOTYPE)), 0, id="a pipe"),
+        pytest.param(packed(member("c.json", type=tarfile.CHRTYPE)), 0, id="a device"),
+        pytest.param(packed(member("../../a.json", ONE)), 1, id="a path to the outside is only a name"),
+        pytest.param(packed(member("/etc/a.json", ONE)), 1, id="an absolute path is only a name"),
+        pytest.param(gzip.compress(tar(member("a.json", ONE))) + b"", 1, id="packed anew"),
+        pytest.param(packed(member("a.json", f"\n  {ONE}  \n")), 1, id="spaces around"),
+    ],
+)
+def test_the_samples_of_an_archive(archive: bytes, count: int) -> None:
+    assert parse_samples(archive) == [SAMPLE] * count
+
+
+BAD: dict[str, bytes] = {
+    "nothing": b"",
+    "no gzip": b"hello",
+    "a tar alone": tar(member("a.json", ONE)),
+    "bzip2": bz2.compress(tar(member("a.json", ONE))),
+    "gzip of no tar": gzip.compress(b"hello" * 1_000),
+    "gzip of nothing": gzip.compress(b""),
+    "gzip of JSON": gzip.compress(ONE.encode()),
+    "cut off": packed(member("a.json", ONE))[:-10],
+    "cut in half": packed(member("a.json", ONE))[:40],
+    "garbage behind": packed(member("a.json", ONE)) + b"garbage",
+    "a checksum that is wrong": packed(member("a.json", ONE))[:-8] + bytes(8),
+    "no JSON": packed(member("a.json", "hello")),
+    "an empty member": packed(member("a.json", "")),
+    "a member of no encoding": packed(member("a.json", b"\xff\xfe\xfd")),
+    "NaN": packed(member("a.json", ONE.replace("0", "NaN"))),
+    "Infinity": packed(member("a.json", ONE.replace("0", "-Infinity"))),
+    "an endless number": packed(member("a.json", "1" * 5_000)),
+    "nested too deep": packed(member("a.json", "[" * 100_000)),
+    "an answer nested too deep": packed(member("a.json", ONE.replace("0", "[" * 600 + "]" * 600))),
+    "a text": packed(member("a.json", '"a"')),
+    "a number": packed(member("a.json", "1")),
+    "null": packed(member("a.json", "null")),
+    "a list in a list": packed(member("a.json", f"[[{ONE}]]")),
+    "a list with a number": packed(member("a.json", f"[{ONE}, 1]")),
+    "an empty object": packed(member("a.json", "{}")),
+    "an unknown key": packed(member("a.json", ONE.replace("{", '{"more": 1, '))),
+    "no content type": packed(member("a.json", '{"body": "1", "expect": 1}')),
+    "no answer": packed(member("a.json", '{"body": "1", "content_type": "a/b"}')),
+    "a body of numbers": packed(member("a.json", ONE.replace('"1"', "1"))),
+    "one too many": packed(member("a.json", f"[{','.join([ONE] * 101)}]")),
+    "one too many, over two members": packed(
+        member("a.json", f"[{','.join([ONE] * 100)}]"), member("b.json", ONE)
+    ),
+    "a member too large": packed(member("a.json", ONE + " " * 1_000_000)),
+    "a bomb": gzip.compress(bytes(50_000_000), compresslevel=1),
+    "a bomb in a member": packed(member("a.bin", bytes(6_000_000))),
+    "an archive too large": b"\x1f\x8b" + b"x" * 5_000_000,
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_hostile_archive_ends_in_one_failed_that_names_it(name: str) -> None:
+    asked = replace(VERSION, sample_payload_url="s3://models/samples.tar.gz")
+    bucket = Bucket(**{"samples.tar.gz": BAD[name]})
+    with pytest.raises(Failed, match=r"s3://models/samples\.tar\.gz"):
+        release.read_samples(clients(bucket), SHARING, asked)
+
+
+@pytest.mark.parametrize("at", range(0, 512, 3))
+def test_a_tar_with_any_byte_of_its_header_broken_is_refused_or_read(at: int) -> None:
+    broken = bytearray(tar(member("a.json", ONE), member("b.json", ONE)))
+    broken[at] ^= 0xFF
+    asked = replace(VERSION, sample_payload_url="s3://models/samples.tar.gz")
+    try:
+        release.read_samples(
+            clients(Bucket(**{"samples.tar.gz": gzip.compress(bytes(broken))})), SHARING, asked
+        )
+    except Failed as failed:
+        assert "samples.tar.gz" in str(failed)
+
+
+def clients(one: Any) -> Any:
+    return gather.Clients(one, one, one, one)
+
+
+def test_a_version_without_samples_has_none_and_asks_nothing() -> None:
+    assert release.read_samples(clients(object()), SHARING, VERSION) == []
+
+
+def test_samples_that_are_missing_are_told_with_the_way_out() -> None:
+    asked = replace(VERSION, sample_payload_url="s3://models/samples.tar.gz")
+    with pytest.raises(Failed, match=r"samples\.tar\.gz are missing.*clear SamplePayloadUrl"):
+        release.read_samples(clients(Bucket()), SHARING, asked)
+
+
+# Publishing.
+
+VERSION = packages.parse_version(
+    {
+        "ModelPackageArn": package_arn(SHARING, 1),
+        "ModelPackageGroupName": SHARING.model_package_group,
+        "ModelPackageStatus": "Completed",
+        "ModelApprovalStatus": "Approved",
+        "InferenceSpecification": {
+            "Containers": [
+                {
+                    "Image": f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/trees:1",
+                    "ModelDataUrl": "s3://models/churn/1/m",
+                }
+            ],
+            "SupportedContentTypes": ["text/csv"],
+        },
+    }
+)
+NEEDS = packages.needs(SHARING, [VERSION])
+MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(plan.resources(SHARING, NEEDS, ())))
+
+
+def found(etag: str = "abc") -> gather.Gathered:
+    return gather.Gathered((VERSION,), NEEDS, {"s3://models/churn/1/m": gather.Observed(etag, None)}, {})
+
+
+def ensure(bucket: Bucket, etag: str = "abc", version: packages.ModelVersion = VERSION) -> tuple[Release, bool]:
+    return release.ensure(clients(bucket), SHARING, version, found(etag), MADE)
+
+
+def test_a_release_is_published_once() -> None:
+    bucket = Bucket()
+    made, new = ensure(bucket)
+    assert new
+    assert [put["Key"] for put in bucket.puts] == [KEY]
+    assert bucket.objects[KEY] == made.to_bytes()
+    assert made.containers[0].image_digest == DIGEST
+    assert made.containers[0].artifacts[0].etag == "abc"
+    again, new = ensure(bucket)
+    assert (again, new, len(bucket.puts)) == (made, False, 1)
+
+
+def test_whoever_publishes_the_same_at_the_same_time_wins_quietly() -> None:
+    first = Bucket()
+    ensure(first)
+    second = Bucket()
+    second.before_put = lambda: second.objects.update(first.objects)
+    assert ensure(second)[1] is False
+    assert second.puts == []
+
+
+@pytest.mark.parametrize("during", [False, True])
+def test_another_artifact_under_a_published_version_is_a_conflict(during: bool) -> None:
+    first = Bucket()
+    ensure(first, etag="other")
+    second = Bucket() if during else first
+    second.before_put = lambda: second.objects.update(first.objects)
+    with pytest.raises(Conflict, match="Version 1 of decision-trees-sample"):
+        ensure(second)
+    assert second.objects == first.objects
+
+
+def test_what_may_change_after_publishing_is_no_conflict() -> None:
+    bucket = Bucket()
+    made, _ = ensure(bucket)
+    moved = replace(VERSION, approval="Rejected", content_types=("application/json",))
+    assert ensure(bucket, version=moved) == (made, False)
+
+
+def test_the_grants_of_a_plan_are_by_door_and_name_nobody() -> None:
+    grants = release.grants_of(MADE, group_arn(SHARING))
+    assert [(one.door, one.resource) for one in grants] == [
+        ("repository", "trees"),
+        ("bucket", "models"),
+        ("bucket", SHARING.producer.releases_bucket),
+        ("registry", SHARING.model_package_group),
+    ]
+    assert all(one.actions == sorted(set(one.actions)) for one in grants)
+    assert grants[1].actions == ["s3:GetObject", "s3:ListBucket"]
+    assert not [one for one in grants if "222222222222" in one.model_dump_json()]
+    assert set(release.DOORS) == set(Kind)
+
+
+def test_strangers_statements_are_no_grants_of_ours() -> None:
+    stranger = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "NotAction": "s3:*"}]}
+    models = Resource(Kind.BUCKET, "models", OWNER)
+    assert release.grants_of(plan.Plan((plan.Change(models, stranger, stranger),)), group_arn(SHARING)) == []
+    assert release.grants_of(plan.Plan((plan.Change(models, stranger, None),)), group_arn(SHARING)) == []

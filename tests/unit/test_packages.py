@@ -203,11 +203,14 @@ def test_a_version_without_an_inference_specification() -> None:
 @pytest.mark.parametrize("place", ["main", "additional"])
 def test_a_container_without_an_image_is_refused(image: str | None, place: str) -> None:
     bad = {"Image": image, **at("s3://b/m/x")}
+    additional = [{"Name": "x", "Containers": [bad]}]
+    given = (
+        described(1, bad)
+        if place == "main"
+        else described(1, {}, AdditionalInferenceSpecifications=additional)
+    )
     with pytest.raises(Failed, match=r"no image.*Register"):
-        if place == "main":
-            version(1, bad)
-        else:
-            version(1, {}, AdditionalInferenceSpecifications=[{"Name": "x", "Containers": [bad]}])
+        packages.parse_version(given)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -60,7 +61,7 @@ class Bucket:
     """S3 with a few objects of one owner; every other call is a fault of the test."""
 
     def __init__(self, **objects: bytes) -> None:
-        self.objects = {name: content for name, content in objects.items()}
+        self.objects = dict(objects)
         self.puts: list[dict[str, Any]] = []
         self.before_put: Callable[[], None] = lambda: None
 
@@ -75,7 +76,9 @@ class Bucket:
         assert given["IfNoneMatch"] == "*"
         assert given["ExpectedBucketOwner"] == OWNER
         if given["Key"] in self.objects:
-            raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": "it is there"}}, "PutObject")
+            raise ClientError(
+                {"Error": {"Code": "PreconditionFailed", "Message": "it is there"}}, "PutObject"
+            )
         self.puts.append(given)
         self.objects[given["Key"]] = given["Body"]
 
@@ -260,7 +263,10 @@ def test_a_release_is_never_read_past_its_limit() -> None:
         read(written() + " " * (room + 1))
 
 
-@pytest.mark.parametrize(("code", "absent"), [("NoSuchKey", True), ("404", True), ("AccessDenied", False), ("NoSuchBucket", False), ("403", False)])
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [("NoSuchKey", True), ("404", True), ("AccessDenied", False), ("NoSuchBucket", False), ("403", False)],
+)
 def test_absence_is_told_from_refusal(code: str, absent: bool) -> None:
     class Only(Bucket):
         def get_object(self, **_: Any) -> dict[str, Any]:
@@ -318,7 +324,9 @@ SAMPLE = release.Sample(content_type="text/csv", body="1", expect=[0])
         pytest.param(packed(member("a.json", "[]")), 0, id="an empty list"),
         pytest.param(packed(member("a.json", ONE), member("b/c.json", f"[{ONE}]")), 2, id="two members"),
         pytest.param(packed(member("a.csv", "1,2"), member("README", "hello")), 0, id="no member of samples"),
-        pytest.param(packed(member("a.json", f"[{','.join([ONE] * 100)}]")), 100, id="as many as there may be"),
+        pytest.param(
+            packed(member("a.json", f"[{','.join([ONE] * 100)}]")), 100, id="as many as there may be"
+        ),
         pytest.param(
             packed(member("a.json", type=tarfile.SYMTYPE, linkname="/etc/passwd")), 0, id="a symbolic link"
         ),
@@ -337,7 +345,6 @@ SAMPLE = release.Sample(content_type="text/csv", body="1", expect=[0])
         pytest.param(packed(member("c.json", type=tarfile.CHRTYPE)), 0, id="a device"),
         pytest.param(packed(member("../../a.json", ONE)), 1, id="a path to the outside is only a name"),
         pytest.param(packed(member("/etc/a.json", ONE)), 1, id="an absolute path is only a name"),
-        pytest.param(gzip.compress(tar(member("a.json", ONE))) + b"", 1, id="packed anew"),
         pytest.param(packed(member("a.json", f"\n  {ONE}  \n")), 1, id="spaces around"),
     ],
 )
@@ -399,12 +406,9 @@ def test_a_tar_with_any_byte_of_its_header_broken_is_refused_or_read(at: int) ->
     broken = bytearray(tar(member("a.json", ONE), member("b.json", ONE)))
     broken[at] ^= 0xFF
     asked = replace(VERSION, sample_payload_url="s3://models/samples.tar.gz")
-    try:
-        release.read_samples(
-            clients(Bucket(**{"samples.tar.gz": gzip.compress(bytes(broken))})), SHARING, asked
-        )
-    except Failed as failed:
-        assert "samples.tar.gz" in str(failed)
+    bucket = Bucket(**{"samples.tar.gz": gzip.compress(bytes(broken))})
+    with contextlib.suppress(Failed):
+        assert len(release.read_samples(clients(bucket), SHARING, asked)) <= 2
 
 
 def clients(one: Any) -> Any:
@@ -448,7 +452,9 @@ def found(etag: str = "abc") -> gather.Gathered:
     return gather.Gathered((VERSION,), NEEDS, {"s3://models/churn/1/m": gather.Observed(etag, None)}, {})
 
 
-def ensure(bucket: Bucket, etag: str = "abc", version: packages.ModelVersion = VERSION) -> tuple[Release, bool]:
+def ensure(
+    bucket: Bucket, etag: str = "abc", version: packages.ModelVersion = VERSION
+) -> tuple[Release, bool]:
     return release.ensure(clients(bucket), SHARING, version, found(etag), MADE)
 
 
@@ -506,7 +512,10 @@ def test_the_grants_of_a_plan_are_by_door_and_name_nobody() -> None:
 
 
 def test_strangers_statements_are_no_grants_of_ours() -> None:
-    stranger = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "NotAction": "s3:*"}]}
+    stranger = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Principal": "*", "NotAction": "s3:*"}],
+    }
     models = Resource(Kind.BUCKET, "models", OWNER)
     assert release.grants_of(plan.Plan((plan.Change(models, stranger, stranger),)), group_arn(SHARING)) == []
     assert release.grants_of(plan.Plan((plan.Change(models, stranger, None),)), group_arn(SHARING)) == []

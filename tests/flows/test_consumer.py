@@ -1,0 +1,209 @@
+"""Deploying: the version asked for, proved, torn down; and what stays, what is found again, what is left alone."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from crossaccount.errors import Conflict, Failed, InputError
+from flows.consumer import deploy_model
+
+BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
+NAME = "decision-trees-staging-v2"
+
+
+def outcomes(deployment: Any) -> list[str]:
+    return [removal.outcome for removal in deployment.removals]
+
+
+def test_the_newest_approved_version_answers_as_the_producer_recorded(shared: Any) -> None:
+    deployment = deploy_model(str(shared.config), "staging")
+    proof = deployment.proof
+    assert (proof.version, proof.verified, proof.images_match) == (2, True, True)
+    assert [answer.got for answer in proof.answers] == [[0], [2, 1], [2, 0], [1]]
+    assert all(answer.latency_ms > 0 for answer in proof.answers)
+    assert outcomes(deployment) == ["removed"] * 3
+    assert not any(shared.hosted("staging").values())
+
+
+def test_each_version_answers_in_its_own_way(shared: Any) -> None:
+    first = deploy_model(str(shared.config), "staging", version=1).proof
+    assert [answer.got for answer in first.answers] != [[0], [2, 1], [2, 0], [1]]
+    assert first.verified
+
+
+def test_the_config_s_own_smoke_payloads_come_first(shared: Any) -> None:
+    proof = deploy_model(str(shared.config), "production", version=1).proof
+    assert [(answer.body, answer.expected) for answer in proof.answers] == [("5.1,3.5,1.4,0.2", [0])]
+    assert proof.verified
+
+
+def test_a_wrong_answer_fails_and_is_torn_down(shared: Any, edited: Any) -> None:
+    smoke = [{"content_type": "text/csv", "body": "5.1,3.5,1.4,0.2", "expect": [2]}]
+    with pytest.raises(Failed, match=r"WRONG.*expected \[2\]\s+got \[0\]"):
+        deploy_model(edited(consumers__staging__smoke=smoke), "staging")
+    assert not any(shared.hosted("staging").values())
+
+
+def test_an_error_of_the_container_is_a_wrong_answer(shared: Any, edited: Any) -> None:
+    smoke = [{"content_type": "text/csv", "body": "a,b,c,d", "expect": [0]}]
+    with pytest.raises(Failed, match="ModelError"):
+        deploy_model(edited(consumers__staging__smoke=smoke), "staging")
+    assert not any(shared.hosted("staging").values())
+
+
+@pytest.mark.parametrize(
+    ("version", "says"), [(3, "PendingManualApproval, not Approved"), (99, "has no version 99")]
+)
+def test_a_version_that_cannot_be_deployed_is_refused_before_anything_is_made(
+    shared: Any, version: int, says: str
+) -> None:
+    with pytest.raises(Failed, match=says):
+        deploy_model(str(shared.config), "staging", version=version)
+    assert not any(shared.hosted("staging").values())
+
+
+def test_an_unknown_consumer_is_bad_input(shared: Any) -> None:
+    with pytest.raises(InputError, match="staging, production"):
+        deploy_model(str(shared.config), "nobody")
+
+
+def test_a_version_whose_approval_was_withdrawn_is_refused(shared: Any) -> None:
+    sm = shared.admin("producer", "sagemaker")
+    arn = f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/2"
+    sm.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected")
+    try:
+        with pytest.raises(Failed, match="Rejected, not Approved"):
+            deploy_model(str(shared.config), "staging", version=2)
+        assert deploy_model(str(shared.config), "staging").proof.version == 1
+    finally:
+        sm.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+
+
+def clear(shared: Any) -> None:
+    """Remove what was kept, as an administrator of staging."""
+    sm = shared.admin("staging", "sagemaker")
+    hosted = shared.hosted("staging")
+    for name in hosted["endpoints"]:
+        sm.delete_endpoint(EndpointName=name)
+    while shared.hosted("staging")["endpoints"]:
+        pass
+    for name in hosted["configs"]:
+        sm.delete_endpoint_config(EndpointConfigName=name)
+    for name in hosted["models"]:
+        sm.delete_model(ModelName=name)
+
+
+def test_what_is_kept_stays_is_found_again_and_is_not_removed_by_a_later_run(shared: Any) -> None:
+    try:
+        kept = deploy_model(str(shared.config), "staging", keep=True)
+        assert outcomes(kept) == ["kept"] * 3
+        runtime = shared.admin("staging", "sagemaker-runtime")
+        answer = runtime.invoke_endpoint(EndpointName=NAME, ContentType="text/csv", Body="5.1,3.5,1.4,0.2")
+        assert json.load(answer["Body"]) == [0]
+        created = shared.admin("staging", "sagemaker").describe_endpoint(EndpointName=NAME)["CreationTime"]
+        again = deploy_model(str(shared.config), "staging", keep=False)
+        assert again.proof.verified
+        assert outcomes(again) == ["kept"] * 3
+        assert (
+            shared.admin("staging", "sagemaker").describe_endpoint(EndpointName=NAME)["CreationTime"]
+            == created
+        )
+    finally:
+        clear(shared)
+
+
+def test_what_a_dead_run_left_is_found_and_removed(shared: Any) -> None:
+    package = f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/2"
+    tags = {
+        "crossaccount:managed-by": "crossaccount",
+        "crossaccount:model-package": package,
+        "crossaccount:keep": "false",
+    }
+    deployer = shared.role("staging", "crossaccount-deployer", "sagemaker")
+    deployer.create_model(
+        ModelName=NAME,
+        PrimaryContainer={"ModelPackageName": package},
+        ExecutionRoleArn="arn:aws:iam::222222222222:role/crossaccount-execution",
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )
+    deployment = deploy_model(str(shared.config), "staging")
+    assert outcomes(deployment) == ["removed"] * 3
+    assert not any(shared.hosted("staging").values())
+
+
+def test_somebody_else_s_model_of_that_name_is_left_alone(shared: Any) -> None:
+    sm = shared.role("staging", "crossaccount-deployer", "sagemaker")
+    sm.create_model(
+        ModelName=NAME,
+        PrimaryContainer={
+            "ModelPackageName": f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/2"
+        },
+        ExecutionRoleArn="arn:aws:iam::222222222222:role/crossaccount-execution",
+    )
+    try:
+        with pytest.raises(Conflict, match="was not made by this tool"):
+            deploy_model(str(shared.config), "staging")
+        assert shared.hosted("staging") == {"endpoints": [], "configs": [], "models": [NAME]}
+    finally:
+        clear(shared)
+
+
+def test_an_endpoint_that_does_not_come_up_fails_with_aws_s_reason_and_is_torn_down(shared: Any) -> None:
+    s3, key = shared.admin("producer", "s3"), f"models/{GROUP}/1/model.tar.gz"
+    before = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    release = f"releases/{GROUP}/1.json"
+    published = s3.get_object(Bucket=BUCKET, Key=release)["Body"].read()
+    etag = s3.put_object(Bucket=BUCKET, Key=key, Body=b"no model at all")["ETag"].strip('"')
+    found = json.loads(published)
+    found["containers"][0]["artifacts"][0]["etag"] = etag
+    s3.put_object(Bucket=BUCKET, Key=release, Body=json.dumps(found).encode())
+    try:
+        with pytest.raises(Failed, match="did not pass the ping health check"):
+            deploy_model(str(shared.config), "staging", version=1)
+        assert not any(shared.hosted("staging").values())
+    finally:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=before)
+        s3.put_object(Bucket=BUCKET, Key=release, Body=published)
+
+
+def test_what_cannot_be_taken_down_is_said(shared: Any) -> None:
+    iam = shared.admin("staging", "iam")
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "sagemaker:DeleteModel", "Resource": "*"}],
+    }
+    iam.put_role_policy(
+        RoleName="crossaccount-deployer", PolicyName="deny", PolicyDocument=json.dumps(document)
+    )
+    try:
+        with pytest.raises(Failed, match=rf"could not be taken down(.|\n)*model {NAME}: left"):
+            deploy_model(str(shared.config), "staging")
+        assert shared.hosted("staging") == {"endpoints": [], "configs": [], "models": [NAME]}
+    finally:
+        iam.delete_role_policy(RoleName="crossaccount-deployer", PolicyName="deny")
+        clear(shared)
+
+
+def test_no_credential_is_logged_returned_or_recorded(shared: Any, caplog: pytest.LogCaptureFixture) -> None:
+    from prefect.client.orchestration import get_client
+
+    profiles = configparser.ConfigParser()
+    profiles.read(shared.ready["env"]["AWS_SHARED_CREDENTIALS_FILE"])
+    secrets = [profiles[name]["aws_secret_access_key"] for name in profiles.sections()]
+    keys = [profiles[name]["aws_access_key_id"] for name in profiles.sections()]
+    with caplog.at_level(logging.INFO):
+        deployment = deploy_model(str(shared.config), "staging")
+        with pytest.raises(Failed) as error:
+            deploy_model(str(shared.config), "staging", version=99)
+    with get_client(sync_client=True) as client:
+        recorded = [run.model_dump_json() for run in client.read_flow_runs()]
+        recorded += [artifact.model_dump_json() for artifact in client.read_artifacts()]
+        recorded += [run.model_dump_json() for run in client.read_task_runs()]
+    said = [caplog.text, str(error.value), repr(deployment), json.dumps(deployment.to_json()), *recorded]
+    for secret in (*secrets, *keys, "ASIA"):
+        assert not any(secret in text for text in said)

@@ -1,0 +1,491 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from crossaccount import errors
+from crossaccount.errors import CrossAccountError, Door, Failed, Fault, Refusal, Refused
+from crossaccount.refusals import Attempt, classify
+
+OWNER, CONSUMER = "111111111111", "222222222222"
+DEPLOYER = f"arn:aws:iam::{CONSUMER}:role/crossaccount-deployer"
+EXECUTION = f"arn:aws:iam::{CONSUMER}:role/crossaccount-execution"
+SESSION = f"arn:aws:sts::{CONSUMER}:assumed-role/crossaccount-deployer/s"
+PACKAGE = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package/trees/1"
+MODEL = f"arn:aws:sagemaker:us-east-1:{CONSUMER}:model/trees-v1"
+REPOSITORY = f"arn:aws:ecr:us-east-1:{OWNER}:repository/trees"
+OBJECT = "arn:aws:s3:::models/churn/1/model.tar.gz"
+KEY = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd"
+IMAGE = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/trees:25.09-py3"
+TRUST = (
+    'its trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+    '"sagemaker.amazonaws.com"'
+)
+
+
+def attempt(door: Door = Door.REGISTRY, **changed: Any) -> Attempt:
+    made = Attempt(DEPLOYER, CONSUMER, OWNER, door, "an:Action", "a resource", "consumers.staging")
+    return replace(made, **changed)
+
+
+def said(code: Any, message: Any) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "AnyOperation")
+
+
+def denied(action: str, resource: str | None, why: str = "", quoted: bool = False) -> str:
+    on = "" if resource is None else f" on resource: {chr(34) * quoted}{resource}{chr(34) * quoted}"
+    return f"User: {SESSION} is not authorized to perform: {action}{on} {why}".rstrip()
+
+
+def no(kind: str, action: str) -> str:
+    return f"because no {kind} policy allows the {action} action"
+
+
+def refused(error: ClientError, given: Attempt) -> Refusal:
+    found = classify(error, given)
+    assert isinstance(found, Refused), found
+    return found.refusal
+
+
+# AWS's own texts: which door, whose, what was asked, of what.
+DENIALS = [
+    pytest.param(
+        "AccessDeniedException",
+        denied(
+            "sagemaker:DescribeModelPackage", PACKAGE, no("identity-based", "sagemaker:DescribeModelPackage")
+        ),
+        Door.REGISTRY,
+        (Door.CALLER_POLICY, CONSUMER, "sagemaker:DescribeModelPackage", PACKAGE),
+        id="SageMaker, the caller's side",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied(
+            "sagemaker:DescribeModelPackage", PACKAGE, no("resource-based", "sagemaker:DescribeModelPackage")
+        ),
+        Door.REGISTRY,
+        (Door.REGISTRY, OWNER, "sagemaker:DescribeModelPackage", PACKAGE),
+        id="SageMaker, the registry's side",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied("sagemaker:CreateModel", PACKAGE, no("resource-based", "sagemaker:CreateModel")),
+        Door.REGISTRY,
+        (Door.REGISTRY, OWNER, "sagemaker:CreateModel", PACKAGE),
+        id="CreateModel on the package",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied("sagemaker:CreateModel", MODEL, no("identity-based", "sagemaker:CreateModel")),
+        Door.REGISTRY,
+        (Door.CALLER_POLICY, CONSUMER, "sagemaker:CreateModel", MODEL),
+        id="CreateModel on the consumer's own model",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied("iam:PassRole", EXECUTION, no("identity-based", "iam:PassRole")),
+        Door.REGISTRY,
+        (Door.CALLER_POLICY, CONSUMER, "iam:PassRole", EXECUTION),
+        id="PassRole",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied("sagemaker:CreateEndpointConfig", MODEL, "with an explicit deny in a service control policy"),
+        Door.REGISTRY,
+        (Door.CALLER_POLICY, CONSUMER, "sagemaker:CreateEndpointConfig", MODEL),
+        id="a service control policy denies",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied("ecr:BatchGetImage", REPOSITORY, no("resource-based", "ecr:BatchGetImage")),
+        Door.REPOSITORY,
+        (Door.REPOSITORY, OWNER, "ecr:BatchGetImage", REPOSITORY),
+        id="ECR, the repository's side",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied("ecr:GetAuthorizationToken", "*", no("identity-based", "ecr:GetAuthorizationToken")),
+        Door.REPOSITORY,
+        (Door.CALLER_POLICY, CONSUMER, "ecr:GetAuthorizationToken", "*"),
+        id="ECR, a resource of a star",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("s3:GetObject", OBJECT, no("resource-based", "s3:GetObject"), quoted=True),
+        Door.BUCKET,
+        (Door.BUCKET, OWNER, "s3:GetObject", OBJECT),
+        id="S3, the bucket's side, quoted",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("s3:ListBucket", "arn:aws:s3:::models", no("identity-based", "s3:ListBucket"), quoted=True),
+        Door.BUCKET,
+        (Door.CALLER_POLICY, CONSUMER, "s3:ListBucket", "arn:aws:s3:::models"),
+        id="S3, the caller's side",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("s3:GetObject", OBJECT, "with an explicit deny in a resource-based policy", quoted=True),
+        Door.BUCKET,
+        (Door.BUCKET, OWNER, "s3:GetObject", OBJECT),
+        id="S3, the bucket denies",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("s3:GetObject", OBJECT, "with an explicit deny in an identity-based policy", quoted=True),
+        Door.BUCKET,
+        (Door.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
+        id="S3, the caller's own policy denies",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("s3:GetObject", OBJECT, no("session", "s3:GetObject"), quoted=True),
+        Door.BUCKET,
+        (Door.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
+        id="S3, a session policy",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("s3:GetObject", OBJECT, no("permissions boundary", "s3:GetObject"), quoted=True),
+        Door.BUCKET,
+        (Door.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
+        id="S3, a permissions boundary",
+    ),
+    pytest.param(
+        "AccessDenied",
+        "Access Denied",
+        Door.BUCKET,
+        (Door.BUCKET, OWNER, "an:Action", "a resource"),
+        id="S3, terse",
+    ),
+    pytest.param(
+        "403", "Forbidden", Door.BUCKET, (Door.BUCKET, OWNER, "an:Action", "a resource"), id="S3, HeadObject"
+    ),
+    pytest.param(
+        "AccessDenied", "", Door.BUCKET, (Door.BUCKET, OWNER, "an:Action", "a resource"), id="no words"
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("kms:Decrypt", KEY, no("resource-based", "kms:Decrypt")),
+        Door.BUCKET,
+        (Door.KEY, OWNER, "kms:Decrypt", KEY),
+        id="KMS behind S3",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("kms:Decrypt", KEY.replace(OWNER, "444444444444"), no("resource-based", "kms:Decrypt")),
+        Door.BUCKET,
+        (Door.KEY, "444444444444", "kms:Decrypt", KEY.replace(OWNER, "444444444444")),
+        id="KMS behind S3, a key of a third account",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("kms:Decrypt", KEY, no("identity-based", "kms:Decrypt")),
+        Door.BUCKET,
+        (Door.CALLER_POLICY, CONSUMER, "kms:Decrypt", KEY),
+        id="KMS behind S3, the caller's side",
+    ),
+    pytest.param(
+        "AccessDeniedException",
+        denied("kms:Decrypt", None, no("resource-based", "kms:Decrypt")),
+        Door.BUCKET,
+        (Door.KEY, OWNER, "kms:Decrypt", "a resource"),
+        id="KMS without the key's name",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("sts:AssumeRole", DEPLOYER),
+        Door.ROLE_TRUST,
+        (Door.ROLE_TRUST, OWNER, "sts:AssumeRole", DEPLOYER),
+        id="STS, which does not say why",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("sts:AssumeRole", None, "because no role trust policy allows the sts:AssumeRole action"),
+        Door.REGISTRY,
+        (Door.ROLE_TRUST, OWNER, "sts:AssumeRole", "a resource"),
+        id="STS, the trust policy",
+    ),
+    pytest.param(
+        "AccessDenied",
+        denied("sts:AssumeRole", DEPLOYER, no("identity-based", "sts:AssumeRole")),
+        Door.ROLE_TRUST,
+        (Door.CALLER_POLICY, CONSUMER, "sts:AssumeRole", DEPLOYER),
+        id="STS, the caller's side",
+    ),
+    pytest.param(
+        "UnauthorizedOperation",
+        "You are not authorized to perform this operation.",
+        Door.REGISTRY,
+        (Door.REGISTRY, OWNER, "an:Action", "a resource"),
+        id="EC2's way",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "door", "expected"), DENIALS)
+def test_a_denial_names_the_door_that_is_shut(
+    code: str, message: str, door: Door, expected: tuple[Door, str, str, str]
+) -> None:
+    found = refused(said(code, message), attempt(door))
+    assert (found.door, found.account, found.action, found.resource) == expected
+    assert (found.caller, found.aws_code, found.aws_message) == (DEPLOYER, code, message)
+    assert found.next_step.endswith(".")
+    assert found.account in found.next_step or found.door is Door.ROLE_TRUST
+
+
+# CreateModel: SageMaker looks with the execution role's eyes, and says so in a ValidationException.
+CHECKS = [
+    pytest.param(
+        "Could not access model data at s3://models/output/model/. Please ensure that the role "
+        f'"{EXECUTION}" exists and that {TRUST}. Also ensure that the role has "s3:GetObject" permissions '
+        "and that the object is located in eu-west-1. If your Model uses multiple models or uncompressed models, "
+        "please ensure that "
+        'the role has "s3:ListBucket" permission.',
+        (
+            Door.EXECUTION_ROLE,
+            CONSUMER,
+            "s3:GetObject, s3:ListBucket or kms:Decrypt",
+            "s3://models/output/model/",
+        ),
+        id="model data, a prefix",
+    ),
+    pytest.param(
+        "Could not access model data at s3://models/1/model.tar.gz. Please ensure that the role "
+        f'"{EXECUTION}" exists',
+        (
+            Door.EXECUTION_ROLE,
+            CONSUMER,
+            "s3:GetObject, s3:ListBucket or kms:Decrypt",
+            "s3://models/1/model.tar.gz",
+        ),
+        id="model data, an object",
+    ),
+    pytest.param(
+        f'The execution role ARN "{EXECUTION}" is invalid. Please ensure that the role exists and that '
+        f"{TRUST}.",
+        (Door.EXECUTION_ROLE, CONSUMER, "sts:AssumeRole by sagemaker.amazonaws.com", EXECUTION),
+        id="the execution role's trust",
+    ),
+    pytest.param(
+        f"The repository of your image {IMAGE} does not grant ecr:GetDownloadUrlForLayer, ecr:BatchGetImage, "
+        "ecr:BatchCheckLayerAvailability permission to sagemaker.amazonaws.com service principal.",
+        (Door.REPOSITORY, OWNER, "ecr:BatchGetImage", IMAGE),
+        id="the repository",
+    ),
+    pytest.param(
+        f"Role {EXECUTION} cannot pull {IMAGE}. Ensure that the role exists and the image was granted pull "
+        "permission.",
+        (Door.EXECUTION_ROLE, CONSUMER, "ecr:BatchGetImage", IMAGE),
+        id="pulling",
+    ),
+    pytest.param(
+        "Cross-account pass role is not allowed.",
+        (Door.EXECUTION_ROLE, CONSUMER, "an:Action", "a resource"),
+        id="a role of another account",
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), CHECKS)
+def test_what_sagemaker_checks_names_the_door(message: str, expected: tuple[Door, str, str, str]) -> None:
+    found = refused(said("ValidationException", message), attempt(caller=EXECUTION, ruled_out=("one",)))
+    assert (found.door, found.account, found.action, found.resource) == expected
+    assert (found.caller, found.ruled_out) == (EXECUTION, ("one",))
+    if found.door is Door.EXECUTION_ROLE:
+        assert "consumers.staging.execution_role" in found.next_step
+        assert "deployments/iam/consumer.yaml" in found.next_step
+
+
+@pytest.mark.parametrize(("message", "expected"), CHECKS)
+def test_the_same_words_with_another_code_are_no_refusal(message: str, expected: Any) -> None:
+    assert type(classify(said("ThrottlingException", message), attempt())) is Failed
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "word"),
+    [
+        ("ExpiredToken", "The security token included in the request is expired", "expired"),
+        ("ExpiredTokenException", "The security token included in the request is expired", "expired"),
+        ("RequestExpired", "Request has expired.", "expired"),
+        ("InvalidClientTokenId", "The security token included in the request is invalid.", "does not know"),
+        (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            "does not know",
+        ),
+        (
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+            "consumers.staging",
+        ),
+        ("SignatureDoesNotMatch", "The request signature we calculated does not match", "consumers.staging"),
+        ("ThrottlingException", "Rate exceeded", "failed"),
+        ("ValidationException", 'Could not find endpoint "arn:aws:sagemaker:...".', "failed"),
+        ("ValidationException", "Could not find model data at s3://models/1/model.tar.gz.", "failed"),
+        ("ValidationException", f"ModelPackage {PACKAGE} does not exist.", "failed"),
+        ("ValidationException", "ARN should be scoped to correct region: us-west-2", "failed"),
+        ("ValidationException", 'Cannot create already existing model "arn:aws:sagemaker:..."', "failed"),
+        ("ValidationException", "", "failed"),
+        ("ValidationException", "It could not access model data at s3://b/k.", "failed"),
+        ("ResourceLimitExceeded", "The account-level service limit is 0 Instances", "failed"),
+        ("NoSuchBucket", "The specified bucket does not exist", "failed"),
+        ("NoSuchKey", "The specified key does not exist.", "failed"),
+        ("404", "Not Found", "failed"),
+        ("MethodNotAllowed", "The specified method is not allowed against this resource.", "failed"),
+        ("MalformedPolicy", "Invalid principal in policy", "failed"),
+        ("OperationAborted", "A conflicting conditional operation is currently in progress", "failed"),
+        ("PackedPolicyTooLargeException", "too large", "failed"),
+        ("RegionDisabledException", "STS is not activated in this region", "failed"),
+        ("InternalFailure", "", "failed"),
+        ("accessdenied", "Access Denied", "failed"),
+        ("", "", "failed"),
+        ("Unheard", "is not authorized to perform: s3:GetObject on resource: x", "failed"),
+        ("Unheard", "\n\x00\u00e4\U0001f600" * 100, "failed"),
+    ],
+)
+def test_what_is_no_refusal_is_a_failure_that_carries_aws_s_words(code: str, message: str, word: str) -> None:
+    found = classify(said(code, message), attempt())
+    assert type(found) is Failed
+    assert word in str(found)
+    assert f"{code}: {message}" in str(found)
+    assert DEPLOYER in str(found)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [{}, {"Error": {}}, {"Error": {"Code": "AccessDenied"}}, {"Error": {"Message": "no code"}}],
+)
+def test_an_error_without_its_parts_is_still_told(response: Any) -> None:
+    found = classify(ClientError(response, "AnyOperation"), attempt())
+    assert isinstance(found, Failed | Refused)
+    assert str(found)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Could not access model data",
+        "Could not access model data at ",
+        "The execution role ARN",
+        "The execution role ARN is invalid",
+        "Role  cannot pull",
+        "Role x cannot pull",
+        "is not authorized to perform:",
+        "is not authorized to perform: on resource:",
+        'not authorized to perform: s3:GetObject on resource: ""',
+        "because no policy allows",
+        "because no  policy allows",
+        "with an explicit deny in a",
+        "not authorized to perform: kms:Decrypt on resource: :::",
+        "not authorized to perform: kms:* on resource: arn",
+        "a" * 10_000,
+        "because no " * 500,
+        "Could not access model data at " + "s" * 5_000,
+    ],
+)
+@pytest.mark.parametrize("code", ["AccessDenied", "ValidationException"])
+def test_a_text_in_pieces_is_still_told(message: str, code: str) -> None:
+    assert str(classify(said(code, message), attempt()))
+
+
+@pytest.mark.parametrize("door", [Door.REGISTRY, Door.REPOSITORY, Door.BUCKET, Door.KEY])
+def test_the_owner_s_doors_are_opened_by_a_share(door: Door) -> None:
+    step = refused(said("AccessDenied", "Access Denied"), attempt(door)).next_step
+    assert (
+        step == f"Account {OWNER} opens it: crossaccount share CONFIG, with a config that names account "
+        f"{CONSUMER}."
+    )
+
+
+def test_a_role_s_trust_is_opened_by_its_external_id() -> None:
+    given = attempt(Door.ROLE_TRUST, caller="profile staging", owner=CONSUMER)
+    step = refused(said("AccessDenied", denied("sts:AssumeRole", DEPLOYER)), given).next_step
+    for word in (DEPLOYER, "profile staging", "consumers.staging.external_id", "deployments/iam"):
+        assert word in step
+
+
+def test_a_refusal_is_told_with_where_what_and_what_next() -> None:
+    found = classify(
+        said("AccessDenied", denied("s3:GetObject", OBJECT, no("resource-based", "s3:GetObject"))),
+        attempt(Door.BUCKET, ruled_out=("the region: it is the same",)),
+    )
+    first, second, third = str(found).split("\n")
+    assert first.startswith(
+        f"{DEPLOYER} may not s3:GetObject on {OBJECT}: the bucket door of account {OWNER}"
+    )
+    assert first.endswith(f"names account {CONSUMER}.")
+    assert second == "Ruled out: the region: it is the same."
+    assert third.startswith("AWS said AccessDenied: User: ")
+    assert found.exit_code == 3
+
+
+# Every error crosses between processes whole.
+
+REFUSAL = Refusal(
+    Door.KEY, OWNER, "kms:Decrypt", KEY, DEPLOYER, "AccessDenied", "no", ("this", "that"), "Share."
+)
+FAULT = Fault("consumers.staging.account", 12, "1", "Twelve digits are needed.")
+EXAMPLES: dict[type[CrossAccountError], CrossAccountError] = {
+    CrossAccountError: CrossAccountError("where, what, what next"),
+    errors.ConfigError: errors.ConfigError((FAULT, replace(FAULT, line=None)), "configs/x.yaml"),
+    errors.InputError: errors.InputError("no such consumer"),
+    errors.Refused: errors.Refused(REFUSAL),
+    errors.PlanRefused: errors.PlanRefused(("one", "other")),
+    errors.Conflict: errors.Conflict("someone was faster"),
+    errors.Failed: errors.Failed("it is gone"),
+}
+
+
+def tree(root: type[CrossAccountError]) -> list[type[CrossAccountError]]:
+    below = [one for child in root.__subclasses__() for one in tree(child)]
+    return [root, *[one for one in below if one.__module__ == errors.__name__]]
+
+
+@pytest.mark.parametrize("kind", tree(CrossAccountError), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_an_error_survives_pickling(kind: type[CrossAccountError], protocol: int) -> None:
+    given = EXAMPLES[kind]
+    pickled = pickle.loads(pickle.dumps(given, protocol))  # noqa: S301 - our own bytes
+    for back in (pickled, copy.deepcopy(given)):
+        assert type(back) is kind
+        assert str(back) == str(given)
+        assert (back.args, vars(back)) == (given.args, vars(given))
+        assert back.exit_code == given.exit_code
+
+
+@pytest.mark.parametrize(("code", "message", "door", "expected"), DENIALS[:3])
+def test_a_classified_refusal_survives_pickling(code: str, message: str, door: Door, expected: Any) -> None:
+    found = classify(said(code, message), attempt(door))
+    back = pickle.loads(pickle.dumps(found))  # noqa: S301 - our own bytes
+    assert isinstance(back, Refused)
+    assert back.refusal == refused(said(code, message), attempt(door))
+
+
+def test_exit_codes() -> None:
+    assert {kind.__name__: kind.exit_code for kind in tree(CrossAccountError)} == {
+        "CrossAccountError": 1,
+        "ConfigError": 2,
+        "InputError": 2,
+        "Refused": 3,
+        "PlanRefused": 1,
+        "Conflict": 1,
+        "Failed": 1,
+    }
+
+
+def test_the_doors_are_a_closed_set() -> None:
+    assert {str(door) for door in Door} == {
+        "registry",
+        "repository",
+        "bucket",
+        "key",
+        "role-trust",
+        "caller-policy",
+        "execution-role",
+    }

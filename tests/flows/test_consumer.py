@@ -207,3 +207,18 @@ def test_no_credential_is_logged_returned_or_recorded(shared: Any, caplog: pytes
     said = [caplog.text, str(error.value), repr(deployment), json.dumps(deployment.to_json()), *recorded]
     for secret in (*secrets, *keys, "ASIA"):
         assert not any(secret in text for text in said)
+
+
+def test_an_image_whose_tag_was_moved_is_not_verified(shared: Any) -> None:
+    ecr = shared.admin("producer", "ecr")
+    tag = {"repositoryName": GROUP, "imageIds": [{"imageTag": "1"}]}
+    before = ecr.batch_get_image(**tag)["images"][0]["imageManifest"]
+    moved = {**json.loads(before), "layers": []}
+    ecr.put_image(repositoryName=GROUP, imageManifest=json.dumps(moved), imageTag="1")
+    try:
+        with pytest.raises(Failed, match="images ARE NOT those of the Release"):
+            deploy_model(str(shared.config), "staging")
+        assert not any(shared.hosted("staging").values())
+    finally:
+        ecr.put_image(repositoryName=GROUP, imageManifest=before, imageTag="1")
+    assert deploy_model(str(shared.config), "staging").proof.verified

@@ -201,7 +201,7 @@ DENIALS = [
         "AccessDenied",
         denied("sts:AssumeRole", DEPLOYER),
         Door.ROLE_TRUST,
-        (Door.ROLE_TRUST, OWNER, "sts:AssumeRole", DEPLOYER),
+        (Door.ROLE_TRUST, CONSUMER, "sts:AssumeRole", DEPLOYER),
         id="STS, which does not say why",
     ),
     pytest.param(
@@ -232,7 +232,7 @@ DENIALS = [
 def test_a_denial_names_the_door_that_is_shut(
     code: str, message: str, door: Door, expected: tuple[Door, str, str, str]
 ) -> None:
-    found = refused(said(code, message), attempt(door))
+    found = refused(said(code, message), attempt(door, owner=CONSUMER if door is Door.ROLE_TRUST else OWNER))
     assert (found.door, found.account, found.action, found.resource) == expected
     assert (found.caller, found.aws_code, found.aws_message) == (DEPLOYER, code, message)
     assert found.next_step.endswith(".")
@@ -244,8 +244,8 @@ CHECKS = [
     pytest.param(
         "Could not access model data at s3://models/output/model/. Please ensure that the role "
         f'"{EXECUTION}" exists and that {TRUST}. Also ensure that the role has "s3:GetObject" permissions '
-        "and that the object is located in eu-west-1. If your Model uses multiple models or uncompressed models, "
-        "please ensure that "
+        "and that the object is located in eu-west-1. If your Model uses multiple models or uncompressed "
+        "models, please ensure that "
         'the role has "s3:ListBucket" permission.',
         (
             Door.EXECUTION_ROLE,
@@ -279,6 +279,18 @@ CHECKS = [
         id="the repository",
     ),
     pytest.param(
+        "The repository of your image "
+        "007439368137.dkr.ecr.eu-west-2.amazonaws.com/sagemaker-tritonserver:25.09 "
+        "does not grant ecr:BatchGetImage permission to sagemaker.amazonaws.com service principal.",
+        (
+            Door.REPOSITORY,
+            "007439368137",
+            "ecr:BatchGetImage",
+            "007439368137.dkr.ecr.eu-west-2.amazonaws.com/sagemaker-tritonserver:25.09",
+        ),
+        id="a repository of a third account",
+    ),
+    pytest.param(
         f"Role {EXECUTION} cannot pull {IMAGE}. Ensure that the role exists and the image was granted pull "
         "permission.",
         (Door.EXECUTION_ROLE, CONSUMER, "ecr:BatchGetImage", IMAGE),
@@ -310,9 +322,9 @@ def test_the_same_words_with_another_code_are_no_refusal(message: str, expected:
 @pytest.mark.parametrize(
     ("code", "message", "word"),
     [
-        ("ExpiredToken", "The security token included in the request is expired", "expired"),
-        ("ExpiredTokenException", "The security token included in the request is expired", "expired"),
-        ("RequestExpired", "Request has expired.", "expired"),
+        ("ExpiredToken", "The security token included in the request is expired", "Sign in again"),
+        ("ExpiredTokenException", "The security token included in the request is expired", "Sign in again"),
+        ("RequestExpired", "Request has expired.", "Sign in again"),
         ("InvalidClientTokenId", "The security token included in the request is invalid.", "does not know"),
         (
             "UnrecognizedClientException",

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -127,6 +128,9 @@ def test_equal_releases_are_equal_bytes() -> None:
     assert one.to_bytes().endswith(b"}\n")
     assert one.to_bytes().isascii()
     assert read(written(version=1, content_types=[])).to_bytes() != one.to_bytes()
+    first, second = (read(expecting(raw)) for raw in ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}'))
+    assert first == second
+    assert first.to_bytes() == second.to_bytes()
 
 
 def test_a_release_names_no_consumer() -> None:
@@ -413,6 +417,16 @@ def test_a_tar_with_any_byte_of_its_header_broken_is_refused_or_read(at: int) ->
 
 def clients(one: Any) -> Any:
     return gather.Clients(one, one, one, one)
+
+
+def test_a_bomb_is_not_unpacked_to_its_end() -> None:
+    bomb = BAD["a bomb"]
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="unpacks to more than 5000000 bytes"):
+        parse_samples(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25_000_000
 
 
 def test_a_version_without_samples_has_none_and_asks_nothing() -> None:

@@ -237,8 +237,15 @@ def _agree(options: argparse.Namespace, verb: str, make: Callable[[], Any]) -> N
         )
     found = make()
     print(plan.render_text(found, colour=True))  # noqa: T201 - a person is asked about it
-    if found.writes and input(f"{verb}: make these changes? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise InputError("Nothing was changed.")
+    if found.writes and _answer(f"{verb}: make these changes? [y/N] ") not in ("y", "yes"):
+        raise Failed("Not agreed to: nothing was changed.")
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        return ""
 
 
 def _prepare_prefect() -> None:

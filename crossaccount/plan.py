@@ -11,14 +11,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from crossaccount import policies
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn, package_arn, root_arn
-from crossaccount.policies import Document, Statement, principal_key, principals, statements
+from crossaccount.policies import Document, Statement, principal_key, statements
 
 if TYPE_CHECKING:
     from crossaccount.config import Sharing
@@ -82,9 +82,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """All changes of one run, in the order they are made."""
+    """All changes of one run, in the order they are made, and what a person should know beside them."""
 
     changes: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def writes(self) -> int:
@@ -117,7 +118,7 @@ def share_plan(sharing: Sharing, needs: Needs, existing: Existing) -> Plan:
     )
     _refuse_collisions(plan, ours, group)
     refuse_wrong(plan, ours, group, named)
-    return plan
+    return replace(plan, notes=_notes(plan, ours, group, named))
 
 
 def revoke_plan(sharing: Sharing, needs: Needs, existing: Existing, consumer: str) -> Plan:
@@ -148,7 +149,27 @@ def revoke_plan(sharing: Sharing, needs: Needs, existing: Existing, consumer: st
         )
     )
     refuse_wrong(plan, ours, group, named)
-    return plan
+    return replace(plan, notes=_notes(plan, ours, group, leaving))
+
+
+def _notes(
+    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Sequence[str]
+) -> tuple[str, ...]:
+    """Access that a consumer has by statements that are not ours to change: it would outlive a revoke unseen."""
+    keys = {principal_key(name) for name in named}
+    found = []
+    for change in plan.changes:
+        for one in _strangers(change.desired, ours[change.resource], group):
+            who = sorted(keys & {principal_key(name) for name in policies.beneficiaries(one)})
+            if who and one.get("Effect") == "Allow":
+                sid = one.get("Sid", "without a Sid")
+                hint = (
+                    " (the AWS page's; the preset aws-docs manages it)" if sid in policies.DOCS_SIDS else ""
+                )
+                found.append(
+                    f"{', '.join(who)} also has access to {change.resource} by a statement that is not ours: {sid}{hint}."
+                )
+    return tuple(found)
 
 
 def resources(sharing: Sharing, needs: Needs, keys: Iterable[str]) -> tuple[Resource, ...]:
@@ -237,9 +258,14 @@ def _wrong(change: Change, ours: list[Statement], group: str, named: set[str]) -
         if name == "*":
             yield f"The policy of {change.resource} would allow everyone (*)."
         elif name not in allowed:
-            yield f"The policy of {change.resource} would allow {name}, whom the config does not name."
+            yield (
+                f"The policy of {change.resource} would allow {name}, whom the config does not name: a statement of ours was changed by "
+                "hand. Take that statement out by hand, then run this again."
+            )
     if "*" not in change.gained and any(
-        "*" in principals(one) for one in statements(change.desired) if policies.is_ours(one, ours, group)
+        "*" in policies.beneficiaries(one)
+        for one in statements(change.desired)
+        if policies.is_ours(one, ours, group)
     ):
         yield f"The policy of {change.resource} allows everyone (*) in a statement of ours. Take the * out of it by hand."
     before, after = (_strangers(document, ours, group) for document in (change.existing, change.desired))
@@ -264,7 +290,7 @@ def _allowances(document: Document | None) -> set[tuple[str, str]]:
             terms = {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
             found |= {
                 (principal_key(name), policies.canonical({"Statement": terms}))
-                for name in principals(statement)
+                for name in policies.beneficiaries(statement)
             }
     return found
 
@@ -281,7 +307,7 @@ def render_text(plan: Plan, colour: bool = False) -> str:
         if plan.writes
         else "Nothing to do: every policy is as it should be."
     )
-    return "\n".join([*blocks, total])
+    return "\n".join([*blocks, *(f"note: {note}" for note in plan.notes), total])
 
 
 def render_markdown(plan: Plan) -> str:
@@ -296,7 +322,7 @@ def render_markdown(plan: Plan) -> str:
         for change in plan.changes
         if change.verb != "keep"
     ]
-    return "\n".join([*rows, *diffs])
+    return "\n".join([*rows, *diffs, *(f"\n> {note}" for note in plan.notes)])
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
@@ -314,7 +340,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         }
         for change in plan.changes
     ]
-    return {"changes": changes, "writes": plan.writes}
+    return {"changes": changes, "writes": plan.writes, "notes": list(plan.notes)}
 
 
 _Paint = Callable[[str], str]

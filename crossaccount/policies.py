@@ -223,7 +223,7 @@ def _without(statement: Statement, leaving: set[str]) -> list[Statement]:
     return [{**statement, "Principal": left}] if left else []
 
 
-def _others(statement: Statement) -> dict[str, Any]:
+def _others(statement: Mapping[str, Any]) -> dict[str, Any]:
     """The principals that are no AWS accounts: services and the like. Somebody put them there; they stay."""
     principal = statement.get("Principal")
     return (
@@ -253,6 +253,16 @@ def principals(statement: Mapping[str, Any]) -> list[str]:
         return ["*"]
     named = principal.get("AWS", []) if isinstance(principal, dict) else []
     return [named] if isinstance(named, str) else list(named)
+
+
+def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
+    """Whoever an Allow lets in, of every kind; ``*`` for anyone, and NotPrincipal is nearly anyone."""
+    if "NotPrincipal" in statement:
+        return ["*"]
+    return [
+        *principals(statement),
+        *(f"{kind} {_canonical_names(n)}" for kind, n in _others(statement).items()),
+    ]
 
 
 _ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
@@ -295,7 +305,7 @@ def _canonical_value(key: str, value: Any) -> Any:
         )
     if key == "Condition":
         return {
-            operator: {name.lower(): _canonical_names(values) for name, values in keys.items()}
+            operator: {name.lower(): _canonical_values(values) for name, values in keys.items()}
             for operator, keys in value.items()
         }
     return value
@@ -303,6 +313,12 @@ def _canonical_value(key: str, value: Any) -> Any:
 
 def _canonical_names(value: Any) -> list[str]:
     return sorted({principal_key(str(item)) for item in (value if isinstance(value, list) else [value])})
+
+
+def _canonical_values(value: Any) -> list[str]:
+    """A condition's values: they are texts, and a truth is written as JSON writes it."""
+    found = value if isinstance(value, list) else [value]
+    return sorted({str(one).lower() if isinstance(one, bool) else str(one) for one in found})
 
 
 def size(document: Document) -> int:

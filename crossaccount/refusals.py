@@ -51,8 +51,9 @@ class Attempt:
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     """The refusal that an AWS error stands for, or a `Failed` that carries it, when it is no refusal."""
-    code = error.response.get("Error", {}).get("Code", "Unknown")
-    text = error.response.get("Error", {}).get("Message", str(error))
+    said = error.response.get("Error", {})
+    code, text = said.get("Code", "Unknown"), said.get("Message")
+    text = str(error) if text is None else text
     if code in _DENIED:
         return _denied(code, text, attempt)
     if code == "ValidationException" and (found := _from_create_model(code, text, attempt)):
@@ -71,9 +72,10 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
 
 
 _REASON = re.compile(
-    r"(?:because no|with an explicit deny in an?) (?P<kind>[a-z -]+?) (?:policy allows|policy)|"
-    r"(?P<trust>no role trust policy allows)"
+    r"(?:because no|with an explicit deny in (?:an?|the)) (?P<kind>identity-based|resource-based|session|"
+    r"permissions boundary|VPC endpoint|service control|resource control|role trust)\b"
 )
+_HIDDEN_KEY = re.compile(r"The ciphertext refers to a (?:customer master|KMS) key that does not exist")
 _SUBJECT = re.compile(
     r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: \"?(?P<resource>[^\s\"]+))?"
 )
@@ -83,16 +85,20 @@ def _denied(code: str, text: str, attempt: Attempt) -> Refused:
     subject = _SUBJECT.search(text)
     if subject is not None:
         attempt = replace(attempt, action=subject["action"], resource=subject["resource"] or attempt.resource)
-    if attempt.action.startswith("kms:"):
-        owner = attempt.resource.split(":")[4] if attempt.resource.count(":") >= 5 else attempt.owner
-        attempt = replace(attempt, door=Door.KEY, owner=owner)
+        owner = re.match(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):", attempt.resource)
+        attempt = replace(attempt, owner=owner[1] if owner else attempt.owner)
+    if attempt.action.startswith("kms:") or _HIDDEN_KEY.search(text):
+        attempt = replace(attempt, door=Door.KEY)
     reason = _REASON.search(text)
-    kind = ("role trust" if reason["trust"] else reason["kind"]) if reason else None
+    kind = reason["kind"] if reason else None
     if kind == "role trust":
         return _refused(Door.ROLE_TRUST, attempt.owner, code, text, attempt)
-    if kind is not None and kind != "resource-based":
+    if kind is not None and kind not in ("resource-based", "resource control"):
         return _refused(Door.CALLER_POLICY, attempt.account, code, text, attempt, kind)
-    return _refused(attempt.door, attempt.owner, code, text, attempt)
+    if kind is None and attempt.owner == attempt.account and attempt.door is not Door.ROLE_TRUST:
+        # Nobody shares with oneself: what is refused in the caller's own account is refused by its own policies.
+        return _refused(Door.CALLER_POLICY, attempt.account, code, text, attempt)
+    return _refused(attempt.door, attempt.owner, code, text, attempt, kind)
 
 
 def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountError | None:
@@ -144,6 +150,11 @@ def _refused(
 
 
 def _next_step(door: Door, account: str, attempt: Attempt, kind: str | None) -> str:
+    if kind == "resource control":
+        return (
+            f"A resource control policy of the organization of account {account} denies it, and no share can change that. Whoever "
+            f"keeps that organization's policies must let account {attempt.account} in."
+        )
     if door is Door.ROLE_TRUST:
         return (
             f"The trust policy of {attempt.resource} must allow {attempt.caller}, with the external id that "

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from crossaccount.errors import Conflict, Door, Failed
 from crossaccount.gather import resolve_digest
-from crossaccount.names import group_arn, package_arn, parse_s3
+from crossaccount.names import group_arn, package_arn, parse_s3, plain_json
 from crossaccount.packages import Container, ModelVersion
 from crossaccount.plan import Kind
 from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
@@ -179,7 +179,7 @@ def _actions(document: Document | None, group: str, docs: bool) -> set[str]:
     for statement in statements(document):
         # The plan has refused a page's Sid over another body, but only where the page's statements are made.
         if is_owned(statement, group) or (docs and statement.get("Sid") in DOCS_SIDS):
-            named = statement["Action"]
+            named = statement.get("Action", [])
             found |= {named} if isinstance(named, str) else set(named)
     return found
 
@@ -239,12 +239,12 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
             f"The Release {where} is larger than {_RELEASE_LIMIT} bytes. It is none of this project's."
         )
     try:
-        release = Release.model_validate(json.loads(raw, parse_constant=_no_number))
+        release = Release.model_validate(plain_json(raw))
     except (ValueError, RecursionError) as error:
         if not isinstance(error, ValidationError):
             raise Failed(f"The Release {where} is not JSON: {error}. Its producer publishes it.") from None
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        place = ".".join(map(str, first["loc"])).encode("unicode_escape").decode()[:200] or "the document"
         raise Failed(
             f"The Release {where} cannot be used: {place}: {first['msg']}. Its producer publishes it."
         ) from None
@@ -307,23 +307,19 @@ def parse_samples(archive: bytes) -> list[Sample]:
     unpacked = gzip.GzipFile(fileobj=io.BytesIO(archive)).read(_ARCHIVE_LIMIT + 1)
     if len(unpacked) > _ARCHIVE_LIMIT:
         raise ValueError(f"the archive unpacks to more than {_ARCHIVE_LIMIT} bytes")
-    with tarfile.open(fileobj=io.BytesIO(unpacked)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as tar:
         for member in tar:
             file = tar.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
             if file is None:
                 continue
             if member.size > _MEMBER_LIMIT:
                 raise ValueError(f"{member.name} is larger than {_MEMBER_LIMIT} bytes")
-            loaded: Any = json.load(file, parse_constant=_no_number)
+            loaded: Any = plain_json(file.read())
             for one in loaded if isinstance(loaded, list) else [loaded]:
                 samples.append(_sample(one, member.name))
     if len(samples) > _SAMPLES_LIMIT:
         raise ValueError(f"it has more than {_SAMPLES_LIMIT} samples")
     return samples
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not a number that JSON can carry")
 
 
 def _sample(given: Any, name: str) -> Sample:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from crossaccount.errors import Conflict, Failed
+from crossaccount.names import plain_json
 
 if TYPE_CHECKING:
     import boto3
@@ -343,7 +344,11 @@ def wait_in_service(
 def images_match(state: EndpointState, release: Release) -> bool:
     """True when the endpoint runs exactly the images of the Release, by digest."""
     expected = sorted(container.image_digest or "" for container in release.deployed_containers)
-    return bool(expected) and sorted(image.rpartition("@")[2] for image in state.images) == expected
+    return (
+        all(expected)
+        and bool(expected)
+        and sorted(image.rpartition("@")[2] for image in state.images) == expected
+    )
 
 
 def ask(session: boto3.Session, region: str, name: str, samples: Iterable[Sample]) -> tuple[Answer, ...]:
@@ -395,11 +400,14 @@ def read_answer(raw: bytes, content_type: str) -> Any:
         raise ValueError(f"it is larger than {_BODY_LIMIT} bytes")
     media = content_type.split(";")[0].strip().lower()
     text = raw.decode("utf-8")
-    if media == "text/csv":
-        rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text)) if row]
-        return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
-    if media == "application/json":
-        return json.loads(text)
+    try:
+        if media == "text/csv":
+            rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
+            return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
+        if media == "application/json":
+            return plain_json(text)
+    except (csv.Error, RecursionError) as error:
+        raise ValueError(str(error)) from None
     return text
 
 
@@ -408,6 +416,8 @@ def _cell(cell: str) -> Any:
         number = float(cell)
     except ValueError:
         return cell
+    if "_" in cell or not math.isfinite(number):
+        return cell  # a label that Python, but no model, takes for a number
     return int(number) if number.is_integer() else number
 
 
@@ -416,7 +426,12 @@ def same_answer(got: Any, expected: Any) -> bool:
     if isinstance(got, bool) or isinstance(expected, bool):
         return got is expected
     if isinstance(got, int | float) and isinstance(expected, int | float):
-        return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-12)
+        if isinstance(got, int) and isinstance(expected, int) and got == expected:
+            return True
+        try:
+            return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-12)
+        except OverflowError:  # an integer that no float can hold
+            return False
     if isinstance(got, list) and isinstance(expected, list):
         return len(got) == len(expected) and all(map(same_answer, got, expected))
     if isinstance(got, dict) and isinstance(expected, dict):

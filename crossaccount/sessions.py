@@ -8,6 +8,7 @@ Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (rol
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -91,8 +92,8 @@ def kept() -> Iterator[None]:
 def _made(
     key: str, profile: str | None, role: str | None, external_id: str | None, account: str, region: str
 ) -> boto3.Session:
-    source = _source(key, profile, region)
     try:
+        source = _source(key, profile, region)
         if role is None:
             return _of_account(source, key, account)
         return _assumed(source, role, external_id, region)
@@ -108,9 +109,12 @@ def _made(
 
 def _source(key: str, profile: str | None, region: str) -> boto3.Session:
     try:
-        return boto3.Session(profile_name=profile, region_name=region)
+        source = boto3.Session(profile_name=profile, region_name=region)
+        source.get_credentials()  # an AWS_PROFILE that does not exist is told apart here
+        return source
     except ProfileNotFound:
-        known = ", ".join(boto3.Session().available_profiles) or "none"
+        profile = profile or os.environ.get("AWS_PROFILE", "")
+        known = ", ".join(BotocoreSession(profile="default").available_profiles) or "none"
         raise InputError(
             f"{key}.profile: this machine has no AWS profile {profile!r} (it has: {known}). Add it to the AWS config file, "
             "or leave profile out to use the ambient credentials."

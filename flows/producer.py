@@ -54,12 +54,14 @@ class Revoked:
 
     def summary(self) -> str:
         """One line for each document."""
-        return "\n".join(f"{receipt.verb}: policy of {receipt.resource}" for receipt in self.receipts)
+        done = [f"{receipt.verb}: policy of {receipt.resource}" for receipt in self.receipts]
+        return "\n".join([*done, *(f"note: {note}" for note in self.plan.notes)])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         receipts = [asdict(receipt) for receipt in self.receipts]
-        return {"consumer": self.consumer, "writes": self.plan.writes, "receipts": receipts}
+        notes = list(self.plan.notes)
+        return {"consumer": self.consumer, "writes": self.plan.writes, "receipts": receipts, "notes": notes}
 
 
 @flow(name="share-models", persist_result=False)

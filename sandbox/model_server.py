@@ -68,6 +68,7 @@ def serve(archive: bytes, line: Connection) -> None:
     _take_signals()
     # The parent may have promised somebody that its standard output holds one line of JSON and nothing else.
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a model prints is seen at once
     _in_background(_end_with_parent)
     with ModelServer() as server:
         line.send(

@@ -264,6 +264,21 @@ def test_the_page_s_sid_over_another_body_is_a_stranger_s(aws: Any, edited: Any)
         assert aws.documents() == before
 
 
+def test_access_by_statements_that_are_not_ours_is_said(aws: Any, edited: Any) -> None:
+    page = edited(preset="aws-docs", consumers__production=None)
+    with aws.restored():
+        share_models(page)
+        before = aws.documents()
+        plan = gather.share_plan(config.load(aws.config))
+        assert [note for note in plan.notes if "222222222222" in note and "AddPerm" in note]
+        # They are not ours under this preset: a revoke leaves them, and says so.
+        revoked = revoke_access(str(aws.config), "staging")
+        assert len(revoked.plan.notes) == 4
+        assert aws.documents()["bucket"] == before["bucket"]
+        revoke_access(page, "staging")
+        assert gather.revoke_plan(config.load(aws.config), "staging").notes == ()
+
+
 def test_only_the_listed_versions_are_shared(aws: Any, edited: Any) -> None:
     path = edited(versions=[1])
     with aws.restored():

@@ -75,3 +75,15 @@ def test_no_text_of_a_session_has_a_secret(sharing: Sharing) -> None:
     for text in (repr(session), str(session), repr(credentials)):
         assert frozen.secret_key not in text
         assert str(frozen.token) not in text
+
+
+def test_an_aws_profile_that_does_not_exist_is_bad_input(
+    sharing: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    producer = sharing.producer.model_copy(update={"profile": None})
+    with pytest.raises(InputError, match="nope"):
+        sessions.producer_session(sharing.model_copy(update={"producer": producer}))
+    producer = sharing.producer.model_copy(update={"profile": "ghost"})
+    with pytest.raises(InputError, match=r"'ghost' \(it has: .*staging"):
+        sessions.producer_session(sharing.model_copy(update={"producer": producer}))

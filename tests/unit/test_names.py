@@ -173,3 +173,9 @@ def test_the_version_of_an_arn(number: int) -> None:
 def test_what_is_no_version_s_arn_is_refused(arn: str) -> None:
     with pytest.raises(Failed, match="not the ARN of a version"):
         names.version_of(arn)
+
+
+@pytest.mark.parametrize("uri", ["https://s3.amazonaws.com/", "https://s3.amazonaws.com//key"])
+def test_an_address_without_a_bucket_is_none(uri: str) -> None:
+    with pytest.raises(Failed):
+        names.parse_s3(uri)

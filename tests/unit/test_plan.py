@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, policies
+from crossaccount import packages, plan, policies, release
 from crossaccount.config import load
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn, package_arn, root_arn
@@ -483,3 +483,26 @@ def test_a_plan_for_a_machine() -> None:
         "gained": [STAGING, PRODUCTION],
         "lost": [],
     }
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Principal": {"Service": "lambda.amazonaws.com"}},
+        {"Principal": {"Federated": "x"}},
+        {"Principal": {"CanonicalUser": "x"}},
+        {"NotPrincipal": {"AWS": OUTSIDER}},
+        {"NotPrincipal": {"AWS": NAMED}},
+    ],
+)
+def test_principals_of_other_kinds_are_not_let_in(changed: Any) -> None:
+    d = with_first(GRANTED[BUCKET], **changed)
+    if "NotPrincipal" in changed:
+        d["Statement"][0].pop("Principal")
+    assert len(check(BUCKET, None, d)) == 1
+
+
+def test_grants_read_a_statement_without_actions() -> None:
+    d = copy.deepcopy(GRANTED[BUCKET])
+    d["Statement"][0]["NotAction"] = d["Statement"][0].pop("Action")
+    assert release.grants_of(plan.Plan((plan.Change(BUCKET, d, d),)), GROUP)

@@ -664,3 +664,15 @@ def test_the_accounts_that_a_statement_names(statement: dict[str, Any], named: l
 )
 def test_an_account_and_its_root_are_one(name: str, key: str) -> None:
     assert policies.principal_key(name) == key
+
+
+def test_conditions_compare_by_their_texts() -> None:
+    def c(v):
+        return one(Condition={"StringEquals": {"aws:PrincipalArn": v}})
+
+    assert not policies.same(c(root(STAGING)), c(STAGING))
+
+    def b(v):
+        return one(Condition={"Bool": {"aws:SecureTransport": v}})
+
+    assert policies.same(b(False), b("false"))

@@ -501,3 +501,56 @@ def test_the_doors_are_a_closed_set() -> None:
         "caller-policy",
         "execution-role",
     }
+
+
+@pytest.mark.parametrize(
+    ("why", "door", "account"),
+    [
+        ("because no permissions boundary allows the s3:GetObject action", Door.CALLER_POLICY, CONSUMER),
+        ("with an explicit deny in a permissions boundary", Door.CALLER_POLICY, CONSUMER),
+        ("because no VPC endpoint policy allows the s3:GetObject action", Door.CALLER_POLICY, CONSUMER),
+        ("with an explicit deny in a VPC endpoint policy", Door.CALLER_POLICY, CONSUMER),
+        ("because no service control policy allows the s3:GetObject action", Door.CALLER_POLICY, CONSUMER),
+        ("with an explicit deny in a resource control policy", Door.BUCKET, OWNER),
+        (
+            "with an explicit deny in a resource control policy: arn:aws:organizations::9:policy/o-1/rcp/p-1",
+            Door.BUCKET,
+            OWNER,
+        ),
+        ("with an explicit deny in the role trust policy", Door.ROLE_TRUST, OWNER),
+    ],
+)
+def test_each_kind_of_policy_is_somebody_s(why: Any, door: Any, account: Any) -> None:
+    found = refused(
+        said("AccessDenied", denied("s3:GetObject", OBJECT, why, quoted=True)), attempt(Door.BUCKET)
+    )
+    assert (found.door, found.account) == (door, account)
+    if "resource control" in why:
+        assert "crossaccount share" not in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("message", "door", "account"),
+    [
+        (denied("iam:PassRole", EXECUTION), Door.CALLER_POLICY, CONSUMER),
+        (denied("sagemaker:CreateModel", MODEL), Door.CALLER_POLICY, CONSUMER),
+        (
+            denied("ecr:BatchGetImage", REPOSITORY.replace(OWNER, "763104351884")),
+            Door.REGISTRY,
+            "763104351884",
+        ),
+        (
+            "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",
+            Door.KEY,
+            OWNER,
+        ),
+    ],
+)
+def test_a_text_without_a_reason_is_read_by_its_resource(message: Any, door: Any, account: Any) -> None:
+    found = refused(said("AccessDeniedException", message), attempt())
+    assert (found.door, found.account) == (door, account)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "ValidationException"])
+def test_an_error_without_a_text_is_an_error_all_the_same(code: Any) -> None:
+    assert str(classify(said(code, None), attempt()))

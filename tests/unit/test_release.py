@@ -533,3 +533,27 @@ def test_strangers_statements_are_no_grants_of_ours() -> None:
     models = Resource(Kind.BUCKET, "models", OWNER)
     assert release.grants_of(plan.Plan((plan.Change(models, stranger, stranger),)), group_arn(SHARING)) == []
     assert release.grants_of(plan.Plan((plan.Change(models, stranger, None),)), group_arn(SHARING)) == []
+
+
+@pytest.mark.parametrize("raw", ["1e999", '"\\ud800"', '{"\\ud800": 1}'])
+def test_a_number_or_character_that_cannot_be_carried_is_refused(raw: Any) -> None:
+    with pytest.raises(Failed):
+        read(expecting(raw))
+
+
+@pytest.mark.parametrize("raw", ["1e999", '"\\ud800"'])
+def test_a_sample_that_cannot_be_carried_is_refused(raw: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        release.parse_samples(packed(member("a.json", ONE.replace("[0]", raw))))
+
+
+def test_an_archive_that_is_packed_twice_is_refused() -> None:
+    with pytest.raises((ValueError, release.tarfile.TarError)):
+        release.parse_samples(gzip.compress(bz2.compress(tar(member("a.json", ONE)))))
+
+
+def test_a_message_carries_nothing_of_a_terminal_s() -> None:
+    with pytest.raises(Failed) as failed:
+        read(written(**{"\x1b[2J" + "x" * 5000: 1}))
+    assert "\x1b" not in str(failed.value)
+    assert len(str(failed.value)) < 500

@@ -356,3 +356,38 @@ def test_a_proof_of_what_is_right_complains_of_nothing() -> None:
     assert good.startswith("verified: version 1 in account 222222222222 (staging), endpoint e-v1")
     page = serving.proof_markdown(proof(answer(True, 1)))
     assert not [word for word in ("NOT", "WRONG", "**") if word in good or word in page]
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "same"), [(10**400, 1.0, False), (10**400, 10**400, True), (1.0, 10**400, False)]
+)
+def test_a_number_of_any_size_is_compared(got: Any, expected: Any, same: Any) -> None:
+    assert serving.same_answer(got, expected) is same
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (b"a" * 200_000, "text/csv"),
+        (b"[" * 100_000, "application/json"),
+        (b"NaN", "application/json"),
+        (b"1e999", "application/json"),
+        (b'"\\ud800"', "application/json"),
+    ],
+)
+def test_an_answer_that_cannot_be_carried_is_unreadable(raw: Any, kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        serving.read_answer(raw, kind)
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [(b"0\r1\r", [0, 1]), (b"1_000\n", ["1_000"]), (b"nan\n", ["nan"]), (b"Infinity\n", ["Infinity"])],
+)
+def test_csv_cells_are_numbers_only_where_a_model_would_say_so(raw: Any, answer: Any) -> None:
+    assert serving.read_answer(raw, "text/csv") == answer
+
+
+def test_an_unknown_digest_matches_nothing() -> None:
+    one = type("R", (), {"deployed_containers": [type("C", (), {"image_digest": None})]})
+    assert serving.images_match(serving.EndpointState("InService", None, "c", ("",)), one) is False

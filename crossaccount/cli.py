@@ -165,7 +165,7 @@ def _sandbox(options: argparse.Namespace) -> None:
 def _need_sandbox() -> None:
     if find_spec("moto") is None or find_spec("sklearn") is None:
         raise InputError(
-            "The sandbox is not installed. Install it: pip install 'crossaccount-model-deployment[sandbox]'"
+            "The sandbox is not installed here. It runs from a checkout of the project: make install."
         )
 
 

@@ -1,5 +1,5 @@
 # Every target makes what it needs: a fresh clone can begin with any of them.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -14,11 +14,12 @@ install: $(READY)  ## Make .venv with the pinned packages, bytecode compiled
 
 # Compiled once here: a machine that may not write bytecode would otherwise compile every package at every start.
 $(READY): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "make: there is no $(PYTHON); name a Python 3.11 or newer: make PYTHON=python3 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: '$(PYTHON)' is no Python 3.11 or newer; name one: make PYTHON=... $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib crossaccount flows sandbox tasks || true
 	@touch $@
 
 demo: $(READY)  ## Tell the story: refused, shared, deployed, proved, revoked (no AWS account needed)

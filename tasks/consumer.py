@@ -15,7 +15,7 @@ from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, Failed
 from crossaccount.names import package_arn
 from crossaccount.packages import ModelVersion
-from crossaccount.release import Release, Sample
+from crossaccount.release import Release
 from crossaccount.serving import EndpointState, Made, Proof, Removal
 
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
@@ -49,11 +49,12 @@ def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int |
 
 @task(**LIVE)
 def read_release(sharing: Sharing, name: str, consumer: Consumer, version: ModelVersion) -> Release:
-    """Read the version's Release and hold it against the registry."""
+    """Read the version's Release, hold it against the registry, and see that there is something to ask."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = preflight.reading_release(sharing, version.version)
     with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
         found = preflight.read_release(session, sharing, version)
+    preflight.questions(name, consumer, found)
     get_run_logger().info("the Release of version %d agrees with the registry", found.version)
     return found
 
@@ -132,11 +133,7 @@ def ask_endpoint(
 ) -> Proof:
     """Put the smoke payloads to the endpoint and compare images and answers with the Release."""
     session = sessions.consumer_session(sharing, name, consumer)
-    samples = [Sample(**smoke.model_dump()) for smoke in consumer.smoke] or release.samples
-    if not samples:
-        raise Failed(
-            f"There is nothing to ask {endpoint}: consumers.{name}.smoke is empty and the Release has no samples. Add one to either."
-        )
+    samples = preflight.questions(name, consumer, release)
     asked = ("sagemaker:InvokeEndpoint", endpoint)
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
         answers = serving.ask(session, sharing.region, endpoint, samples)

@@ -222,3 +222,17 @@ def test_an_image_whose_tag_was_moved_is_not_verified(shared: Any) -> None:
     finally:
         ecr.put_image(repositoryName=GROUP, imageManifest=before, imageTag="1")
     assert deploy_model(str(shared.config), "staging").proof.verified
+
+
+def test_a_version_with_nothing_to_ask_is_refused_before_anything_is_made(shared: Any, edited: Any) -> None:
+    s3, key = shared.admin("producer", "s3"), f"releases/{GROUP}/1.json"
+    published = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps({**json.loads(published), "samples": []}).encode())
+    try:
+        with pytest.raises(Failed, match=r"nothing to ask version 1.*consumers\.staging\.smoke"):
+            deploy_model(str(shared.config), "staging", version=1)
+        assert not any(shared.hosted("staging").values())
+        smoke = [{"content_type": "text/csv", "body": "5.1,3.5,1.4,0.2", "expect": [0]}]
+        assert deploy_model(edited(consumers__staging__smoke=smoke), "staging", version=1).proof.verified
+    finally:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=published)

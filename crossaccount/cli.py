@@ -11,6 +11,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -250,6 +251,9 @@ def _answer(question: str) -> str:
 
 def _prepare_prefect() -> None:
     """Have the flows run on the configured Prefect server, or say that a temporary one is started."""
+    # Prefect cleans up on SIGTERM and then sends it again: left to the default it would end us before the temporary
+    # server is stopped.
+    signal.signal(signal.SIGTERM, _terminated)
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", _SERVER_START_SECONDS)
     from prefect.settings import PREFECT_API_URL
 
@@ -259,6 +263,10 @@ def _prepare_prefect() -> None:
     if not PREFECT_API_URL.value():
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         _say("No Prefect server is configured (PREFECT_API_URL): starting a temporary one for this run.")
+
+
+def _terminated(signum: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + signum)
 
 
 _Result = TypeVar("_Result")

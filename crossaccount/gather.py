@@ -208,6 +208,8 @@ def observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
             raise Failed(
                 f"The artifact {artifact.uri} is missing. Restore it, or register the version anew."
             ) from None
+        # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
+        client.get_object(Bucket=artifact.bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
         raise
     kms_key = (
         head.get("SSEKMSKeyId") if str(head.get("ServerSideEncryption", "")).startswith("aws:kms") else None

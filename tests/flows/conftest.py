@@ -12,13 +12,17 @@ import yaml
 
 @pytest.fixture(scope="session", autouse=True)
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Prefect server with a database of its own; the heartbeat, which costs a second for each flow, is off."""
+    """A Prefect server with a database of its own; the heartbeat, which costs a second for each flow, is off.
+
+    The product looks after an endpoint every half second at first. The sandbox's are up sooner than that.
+    """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        patch.setattr("crossaccount.serving._FIRST_POLL", 0.05)
         with prefect_test_harness(server_startup_timeout=120):
             quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "CRITICAL"}
             with temporary_settings(quiet):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import configparser
 import json
 import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from crossaccount.errors import Conflict, Failed, InputError
+from crossaccount.errors import Conflict, Door, Failed, InputError, Refused
 from flows.consumer import deploy_model
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -98,26 +101,34 @@ def clear(shared: Any) -> None:
         sm.delete_model(ModelName=name)
 
 
-def test_what_is_kept_stays_is_found_again_and_is_not_removed_by_a_later_run(shared: Any) -> None:
+def created(shared: Any) -> Any:
+    return shared.admin("staging", "sagemaker").describe_endpoint(EndpointName=NAME)["CreationTime"]
+
+
+def test_what_is_kept_stays_is_found_again_and_is_not_removed_by_a_later_run(
+    shared: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     try:
         kept = deploy_model(str(shared.config), "staging", keep=True)
         assert outcomes(kept) == ["kept"] * 3
+        assert "created endpoint" in caplog.text
         runtime = shared.admin("staging", "sagemaker-runtime")
         answer = runtime.invoke_endpoint(EndpointName=NAME, ContentType="text/csv", Body="5.1,3.5,1.4,0.2")
         assert json.load(answer["Body"]) == [0]
-        created = shared.admin("staging", "sagemaker").describe_endpoint(EndpointName=NAME)["CreationTime"]
-        again = deploy_model(str(shared.config), "staging", keep=False)
-        assert again.proof.verified
-        assert outcomes(again) == ["kept"] * 3
-        assert (
-            shared.admin("staging", "sagemaker").describe_endpoint(EndpointName=NAME)["CreationTime"]
-            == created
-        )
+        first = created(shared)
+        for keep in (True, False):
+            caplog.clear()
+            again = deploy_model(str(shared.config), "staging", keep=keep)
+            assert again.proof.verified
+            assert outcomes(again) == ["kept"] * 3
+            assert all(f"found {kind}" in caplog.text for kind in ("model", "endpoint-config", "endpoint"))
+            assert created(shared) == first
     finally:
         clear(shared)
 
 
-def test_what_a_dead_run_left_is_found_and_removed(shared: Any) -> None:
+def left_by_a_dead_run(shared: Any) -> None:
+    """The model of a run that was killed before it made more."""
     package = f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/2"
     tags = {
         "crossaccount:managed-by": "crossaccount",
@@ -131,9 +142,38 @@ def test_what_a_dead_run_left_is_found_and_removed(shared: Any) -> None:
         ExecutionRoleArn="arn:aws:iam::222222222222:role/crossaccount-execution",
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
     )
+
+
+def test_what_a_dead_run_left_is_found_and_removed(shared: Any) -> None:
+    left_by_a_dead_run(shared)
     deployment = deploy_model(str(shared.config), "staging")
     assert outcomes(deployment) == ["removed"] * 3
     assert not any(shared.hosted("staging").values())
+
+
+def test_what_a_dead_run_left_stays_when_it_is_to_be_kept_now(shared: Any) -> None:
+    left_by_a_dead_run(shared)
+    try:
+        assert outcomes(deploy_model(str(shared.config), "staging", keep=True)) == ["kept"] * 3
+        sm = shared.admin("staging", "sagemaker")
+        tags = sm.list_tags(ResourceArn=sm.describe_model(ModelName=NAME)["ModelArn"])["Tags"]
+        assert {"Key": "crossaccount:keep", "Value": "true"} in tags
+    finally:
+        clear(shared)
+
+
+def test_without_list_tags_nobody_s_leftovers_are_touched(shared: Any) -> None:
+    left_by_a_dead_run(shared)
+    try:
+        with denied(shared, "crossaccount-deployer", "sagemaker:ListTags"):
+            with pytest.raises(Refused) as error:
+                deploy_model(str(shared.config), "staging")
+            refusal = error.value.refusal
+            assert (refusal.door, refusal.account) == (Door.CALLER_POLICY, "222222222222")
+            assert refusal.action == "sagemaker:ListTags"
+            assert shared.hosted("staging") == {"endpoints": [], "configs": [], "models": [NAME]}
+    finally:
+        clear(shared)
 
 
 def test_somebody_else_s_model_of_that_name_is_left_alone(shared: Any) -> None:
@@ -171,21 +211,55 @@ def test_an_endpoint_that_does_not_come_up_fails_with_aws_s_reason_and_is_torn_d
         s3.put_object(Bucket=BUCKET, Key=release, Body=published)
 
 
-def test_what_cannot_be_taken_down_is_said(shared: Any) -> None:
+@contextmanager
+def denied(shared: Any, role: str, action: str) -> Iterator[None]:
+    """A role in staging, denied an action."""
     iam = shared.admin("staging", "iam")
     document = {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "sagemaker:DeleteModel", "Resource": "*"}],
+        "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}],
     }
-    iam.put_role_policy(
-        RoleName="crossaccount-deployer", PolicyName="deny", PolicyDocument=json.dumps(document)
-    )
+    iam.put_role_policy(RoleName=role, PolicyName="deny", PolicyDocument=json.dumps(document))
     try:
-        with pytest.raises(Failed, match=rf"could not be taken down(.|\n)*model {NAME}: left"):
-            deploy_model(str(shared.config), "staging")
-        assert shared.hosted("staging") == {"endpoints": [], "configs": [], "models": [NAME]}
+        yield
     finally:
-        iam.delete_role_policy(RoleName="crossaccount-deployer", PolicyName="deny")
+        iam.delete_role_policy(RoleName=role, PolicyName="deny")
+
+
+def test_an_execution_role_that_is_shut_out_after_the_model_was_made_fails_with_aws_s_reason(
+    shared: Any,
+) -> None:
+    left_by_a_dead_run(shared)  # so CreateModel, which would have refused the role, is behind us
+    with denied(shared, "crossaccount-execution", "s3:GetObject"), pytest.raises(Failed) as error:
+        deploy_model(str(shared.config), "staging")
+    assert error.value.exit_code == 1
+    assert f"The endpoint {NAME} is Failed: " in str(error.value)
+    assert "model.tar.gz" in str(error.value)
+    assert not any(shared.hosted("staging").values())
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "hosted"),
+    [
+        ("sagemaker:DeleteModel", "model", {"endpoints": [], "configs": [], "models": [NAME]}),
+        (
+            "sagemaker:DeleteEndpointConfig",
+            "endpoint-config",
+            {"endpoints": [], "configs": [NAME], "models": []},
+        ),
+        ("sagemaker:DeleteEndpoint", "endpoint", {"endpoints": [NAME], "configs": [], "models": []}),
+    ],
+)
+def test_what_cannot_be_taken_down_is_said_and_the_rest_is(
+    shared: Any, action: str, kind: str, hosted: dict[str, list[str]]
+) -> None:
+    try:
+        with denied(shared, "crossaccount-deployer", action):
+            said = rf"could not be taken down(.|\n)*{kind} {NAME}: left(.|\n)*{action}"
+            with pytest.raises(Failed, match=said):
+                deploy_model(str(shared.config), "staging")
+            assert shared.hosted("staging") == hosted
+    finally:
         clear(shared)
 
 
@@ -196,16 +270,28 @@ def test_no_credential_is_logged_returned_or_recorded(shared: Any, caplog: pytes
     profiles.read(shared.ready["env"]["AWS_SHARED_CREDENTIALS_FILE"])
     secrets = [profiles[name]["aws_secret_access_key"] for name in profiles.sections()]
     keys = [profiles[name]["aws_access_key_id"] for name in profiles.sections()]
+    errors = []
     with caplog.at_level(logging.INFO):
         deployment = deploy_model(str(shared.config), "staging")
-        with pytest.raises(Failed) as error:
+        with pytest.raises(Failed) as failed:
             deploy_model(str(shared.config), "staging", version=99)
+        with denied(shared, "crossaccount-deployer", "s3:GetObject"), pytest.raises(Refused) as refused:
+            deploy_model(str(shared.config), "staging")
+    assert "assumed arn:aws:iam::222222222222:role/crossaccount-deployer" in caplog.text
+    for error in (failed, refused):
+        errors += traceback.format_exception(error.value)
     with get_client(sync_client=True) as client:
         recorded = [run.model_dump_json() for run in client.read_flow_runs()]
         recorded += [artifact.model_dump_json() for artifact in client.read_artifacts()]
         recorded += [run.model_dump_json() for run in client.read_task_runs()]
-    said = [caplog.text, str(error.value), repr(deployment), json.dumps(deployment.to_json()), *recorded]
-    for secret in (*secrets, *keys, "ASIA"):
+    assert len(recorded) > 20
+    said = [caplog.text, *errors, repr(deployment), json.dumps(deployment.to_json()), *recorded]
+    role = "arn:aws:iam::222222222222:role/crossaccount-deployer"
+    assumed = shared.admin("staging", "sts").assume_role(
+        RoleArn=role, ExternalId="sandbox-staging", RoleSessionName="another"
+    )["Credentials"]
+    # Access keys of sessions, and the sandbox's session tokens, all begin alike.
+    for secret in (*secrets, *keys, assumed["AccessKeyId"][:4], assumed["SessionToken"][:12]):
         assert not any(secret in text for text in said)
 
 

@@ -1,15 +1,19 @@
 """The denial matrix: leave out any one thing that the way to a deployment needs, and the right door is named.
 
-Each row breaks one thing with an ordinary call of an account's administrator, deploys to staging, and looks at the
-refusal: its door, the account that owns it, the action that was refused, and what to do next. Nothing may be left behind.
+Each row breaks one thing with an ordinary call of an account's administrator, runs a flow, and looks at the refusal: the
+step that met it, its door, the account that owns it, the action that was refused, and what to do next. Nothing may be
+left behind. ``ROWS`` are about deploying to staging, ``PRODUCER_ROWS`` about sharing.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +21,19 @@ import pytest
 from crossaccount import config, gather, policies
 from crossaccount.errors import Door, Failed, Refused
 from flows.consumer import deploy_model
+from flows.producer import revoke_access, share_models
 
 PRODUCER, STAGING = "111111111111", "222222222222"
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
-DEPLOYER, EXECUTION = "crossaccount-deployer", "crossaccount-execution"
+DEPLOYER, EXECUTION, SHARER = "crossaccount-deployer", "crossaccount-execution", "crossaccount-producer"
+WORDS = ("Group", "Versions", "Pull", "Read", "List", "Decrypt")  # of the Sids of our statements
+TEMPLATES = Path(config.__file__).parents[1] / "deployments" / "iam"
 
 Break = Callable[[Any], AbstractContextManager[None]]
+
+
+def account_of(role: str) -> str:
+    return "producer" if role == SHARER else "staging"
 
 
 def word_of(statement: dict[str, Any]) -> str:
@@ -54,8 +65,7 @@ def changed_statement(
         with aws.restored():
             document, kept, hit = aws.documents()[kind], [], 0
             for statement in document["Statement"]:
-                ours = word_of(statement) in ("Group", "Versions", "Pull", "Read", "List", "Decrypt")
-                if ours and word in (None, word_of(statement)):
+                if word_of(statement) in WORDS and word in (None, word_of(statement)):
                     new = change(statement)
                     hit += new != statement
                     kept += [new] if new else []
@@ -68,20 +78,24 @@ def changed_statement(
     return broken
 
 
-def without_artifacts(statement: dict[str, Any]) -> dict[str, Any]:
-    return {**statement, "Resource": [one for one in statement["Resource"] if "/releases/" in one]}
+def without(part: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A change of a statement: the resources that have ``part`` in them are taken out."""
+    return lambda statement: {
+        **statement,
+        "Resource": [one for one in statement["Resource"] if part not in one],
+    }
 
 
 def without_identity(role: str, policy: str, sid: str, action: str | None = None) -> Break:
-    """A statement (or one of its actions) taken out of an identity policy of a role in staging."""
+    """A statement (or one of its actions) taken out of an identity policy of a role."""
 
     @contextmanager
     def broken(aws: Any) -> Iterator[None]:
-        iam = aws.admin("staging", "iam")
+        iam = aws.admin(account_of(role), "iam")
         before = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
         document = json.loads(json.dumps(before))
         (statement,) = [one for one in document["Statement"] if one["Sid"] == sid]
-        if action is None:
+        if action in (None, statement["Action"]):
             document["Statement"].remove(statement)
         else:
             statement["Action"].remove(action)
@@ -98,11 +112,11 @@ def without_identity(role: str, policy: str, sid: str, action: str | None = None
 
 
 def trusting(role: str, principal: dict[str, str], condition: dict[str, Any] | None = None) -> Break:
-    """Another trust policy for a role in staging."""
+    """Another trust policy for a role."""
 
     @contextmanager
     def broken(aws: Any) -> Iterator[None]:
-        iam = aws.admin("staging", "iam")
+        iam = aws.admin(account_of(role), "iam")
         before = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
         statement: dict[str, Any] = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
         statement |= {"Condition": condition} if condition else {}
@@ -116,15 +130,20 @@ def trusting(role: str, principal: dict[str, str], condition: dict[str, Any] | N
     return broken
 
 
-@contextmanager
-def no_operator(aws: Any) -> Iterator[None]:
-    iam = aws.admin("staging", "iam")
-    arn = f"arn:aws:iam::{STAGING}:policy/crossaccount-consumer-operator"
-    iam.detach_user_policy(UserName="operator", PolicyArn=arn)
-    try:
-        yield
-    finally:
-        iam.attach_user_policy(UserName="operator", PolicyArn=arn)
+def no_operator(account: str, side: str) -> Break:
+    """Whoever runs the flows, without the policy that lets them assume the role."""
+
+    @contextmanager
+    def broken(aws: Any) -> Iterator[None]:
+        iam = aws.admin(account, "iam")
+        arn = f"arn:aws:iam::{aws.id(account)}:policy/crossaccount-{side}-operator"
+        iam.detach_user_policy(UserName="operator", PolicyArn=arn)
+        try:
+            yield
+        finally:
+            iam.attach_user_policy(UserName="operator", PolicyArn=arn)
+
+    return broken
 
 
 @contextmanager
@@ -142,132 +161,161 @@ def passing_to_another_service(aws: Any) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Row:
-    """What is left out, and what the refusal must say."""
+    """What is left out, the step that then meets the refusal, and what the refusal must say."""
 
     left_out: str
     break_: Break
+    step: str
     door: Door
     account: str
     action: str
     next_step: str
 
 
-def registry(left_out: str, break_: Break, action: str) -> Row:
-    return Row(left_out, break_, Door.REGISTRY, PRODUCER, action, "crossaccount share")
+def registry(left_out: str, break_: Break, step: str, action: str) -> Row:
+    return Row(left_out, break_, step, Door.REGISTRY, PRODUCER, action, "crossaccount share")
 
 
 def repository(left_out: str, break_: Break) -> Row:
-    return Row(left_out, break_, Door.REPOSITORY, PRODUCER, "ecr:BatchGetImage", "crossaccount share")
+    return Row(
+        left_out, break_, "create_model", Door.REPOSITORY, PRODUCER, "ecr:BatchGetImage", "crossaccount share"
+    )
 
 
-def bucket(left_out: str, break_: Break) -> Row:
-    return Row(left_out, break_, Door.BUCKET, PRODUCER, "s3:GetObject", "crossaccount share")
+def bucket(left_out: str, break_: Break, step: str) -> Row:
+    return Row(left_out, break_, step, Door.BUCKET, PRODUCER, "s3:GetObject", "crossaccount share")
 
 
-def deployer(policy: str, sid: str, action: str, alone: bool = False) -> Row:
-    """The deployer without a statement of its policies, or without one action of it; ``action`` is what is refused."""
-    name = f"the deployer's {sid} in {policy}" + (f": {action} alone" if alone else "")
-    broken = without_identity(DEPLOYER, policy, sid, action if alone else None)
-    return Row(name, broken, Door.CALLER_POLICY, STAGING, action, action)
+def key(left_out: str, break_: Break) -> Row:
+    return Row(left_out, break_, "check_artifacts", Door.KEY, PRODUCER, "kms:Decrypt", "crossaccount share")
+
+
+def identity(role: str, policy: str, sid: str, step: str, action: str, alone: bool = False) -> Row:
+    """A role without a statement of its policies, or without one action of it; ``action`` is what is refused."""
+    who = {DEPLOYER: "the deployer's", SHARER: "the producer's"}[role]
+    name = f"{who} {sid} in {policy}" + (f": {action} alone" if alone else "")
+    broken = without_identity(role, policy, sid, action if alone else None)
+    owner = PRODUCER if role == SHARER else STAGING
+    return Row(name, broken, step, Door.CALLER_POLICY, owner, action, action)
+
+
+def deployer(policy: str, sid: str, step: str, action: str, alone: bool = False) -> Row:
+    return identity(DEPLOYER, policy, sid, step, action, alone)
+
+
+def sharer(policy: str, sid: str, step: str, action: str, alone: bool = False) -> Row:
+    return identity(SHARER, policy, sid, step, action, alone)
 
 
 def execution(policy: str, sid: str, lacks: str, action: str, alone: bool = False) -> Row:
     """The execution role without a statement, or one action of it; ``lacks`` is what the next step must name."""
     name = f"the execution role's {sid} in {policy}" + (f": {lacks} alone" if alone else "")
     broken = without_identity(EXECUTION, policy, sid, lacks if alone else None)
-    return Row(name, broken, Door.EXECUTION_ROLE, STAGING, action, lacks)
+    return Row(name, broken, "create_model", Door.EXECUTION_ROLE, STAGING, action, lacks)
+
+
+def entrance(role: str, side: str, step: str) -> list[Row]:
+    """What it takes to assume a role from its own account: the operator's policy, the role's trust, its external id."""
+    account = account_of(role)
+    own, other = (PRODUCER, STAGING) if role == SHARER else (STAGING, PRODUCER)
+    another_id = {"StringEquals": {"sts:ExternalId": "another"}}
+    assume = "sts:AssumeRole"
+    return [
+        Row(
+            f"the {side}'s operator policy",
+            no_operator(account, side),
+            step,
+            Door.CALLER_POLICY,
+            own,
+            assume,
+            assume,
+        ),
+        Row(
+            f"the trust of the {side}'s role in its account",
+            trusting(role, {"AWS": other}),
+            step,
+            Door.ROLE_TRUST,
+            own,
+            assume,
+            "trust policy",
+        ),
+        Row(
+            f"the trust of the {side}'s role in this external id",
+            trusting(role, {"AWS": own}, another_id),
+            step,
+            Door.ROLE_TRUST,
+            own,
+            assume,
+            "external id",
+        ),
+    ]
 
 
 READ = "s3:GetObject, s3:ListBucket or kms:Decrypt"
 PULL = "ecr:BatchGetImage"
 ROWS = [
     registry(
-        "the group's statement", without_statement("group", "Group"), "sagemaker:DescribeModelPackageGroup"
-    ),
-    registry(
-        "the versions' statement", without_statement("group", "Versions"), "sagemaker:DescribeModelPackage"
-    ),
-    registry(
-        "describing the group",
-        without_granted("group", "sagemaker:DescribeModelPackageGroup"),
+        "the group's statement",
+        without_statement("group", "Group"),
+        "find_version",
         "sagemaker:DescribeModelPackageGroup",
     ),
     registry(
-        "listing the versions",
-        without_granted("group", "sagemaker:ListModelPackages"),
-        "sagemaker:ListModelPackages",
-    ),
-    registry(
-        "describing the versions",
-        without_granted("group", "sagemaker:DescribeModelPackage"),
+        "the versions' statement",
+        without_statement("group", "Versions"),
+        "find_version",
         "sagemaker:DescribeModelPackage",
     ),
-    registry(
-        "creating models from the versions",
-        without_granted("group", "sagemaker:CreateModel"),
-        "sagemaker:CreateModel",
+    *(
+        registry(f"{action} on the group's policy", without_granted("group", action), step, action)
+        for step, action in (
+            ("find_version", "sagemaker:DescribeModelPackageGroup"),
+            ("find_version", "sagemaker:ListModelPackages"),
+            ("find_version", "sagemaker:DescribeModelPackage"),
+            ("create_model", "sagemaker:CreateModel"),
+        )
     ),
     repository("the repository's statement", without_statement("repository", "Pull")),
     *(
         repository(f"{action} on the repository", without_granted("repository", action))
         for action in policies.PULL_ACTIONS
     ),
-    bucket("the bucket's statement", without_statement("bucket", "Read")),
-    bucket("the artifacts in the bucket's statement", changed_statement("bucket", "Read", without_artifacts)),
-    Row(
-        "the key's statement",
-        without_statement("key", "Decrypt"),
-        Door.KEY,
-        PRODUCER,
-        "kms:Decrypt",
-        "crossaccount share",
+    bucket("the bucket's statement", without_statement("bucket", "Read"), "read_release"),
+    bucket(
+        "the artifacts in the bucket's statement",
+        changed_statement("bucket", "Read", without("/models/")),
+        "check_artifacts",
     ),
-    Row(
-        "kms:Decrypt on the key",
-        without_granted("key", "kms:Decrypt"),
-        Door.KEY,
-        PRODUCER,
-        "kms:Decrypt",
-        "crossaccount share",
+    bucket(
+        "the Releases in the bucket's statement",
+        changed_statement("bucket", "Read", without("/releases/")),
+        "read_release",
     ),
-    Row(
-        "the operator's policy", no_operator, Door.CALLER_POLICY, STAGING, "sts:AssumeRole", "sts:AssumeRole"
+    key("the key's statement", without_statement("key", "Decrypt")),
+    key("kms:Decrypt on the key", without_granted("key", "kms:Decrypt")),
+    *entrance(DEPLOYER, "consumer", "assume_deployer"),
+    deployer("shared-package", "ReadGroup", "find_version", "sagemaker:DescribeModelPackageGroup"),
+    deployer("shared-package", "ReadGroup", "find_version", "sagemaker:ListModelPackages", alone=True),
+    deployer("shared-package", "DescribeVersions", "find_version", "sagemaker:DescribeModelPackage"),
+    deployer("shared-package", "DeployVersions", "create_model", "sagemaker:CreateModel"),
+    deployer("shared-package", "ReadReleases", "read_release", "s3:GetObject"),
+    deployer("shared-package", "CheckArtifacts", "check_artifacts", "s3:GetObject"),
+    deployer("key", "CheckArtifacts", "check_artifacts", "kms:Decrypt"),
+    deployer("hosting", "Models", "create_model", "sagemaker:DescribeModel"),
+    deployer("hosting", "Models", "create_model", "sagemaker:CreateModel", alone=True),
+    deployer("hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:DescribeEndpointConfig"),
+    deployer(
+        "hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:CreateEndpointConfig", alone=True
     ),
-    Row(
-        "the deployer's trust in its account",
-        trusting(DEPLOYER, {"AWS": PRODUCER}),
-        Door.ROLE_TRUST,
-        STAGING,
-        "sts:AssumeRole",
-        "trust policy",
-    ),
-    Row(
-        "the deployer's trust in this external id",
-        trusting(DEPLOYER, {"AWS": STAGING}, {"StringEquals": {"sts:ExternalId": "another"}}),
-        Door.ROLE_TRUST,
-        STAGING,
-        "sts:AssumeRole",
-        "external id",
-    ),
-    deployer("shared-package", "ReadGroup", "sagemaker:DescribeModelPackageGroup"),
-    deployer("shared-package", "ReadGroup", "sagemaker:ListModelPackages", alone=True),
-    deployer("shared-package", "DescribeVersions", "sagemaker:DescribeModelPackage"),
-    deployer("shared-package", "DeployVersions", "sagemaker:CreateModel"),
-    deployer("shared-package", "ReadReleases", "s3:GetObject"),
-    deployer("shared-package", "CheckArtifacts", "s3:GetObject"),
-    deployer("key", "CheckArtifacts", "kms:Decrypt"),
-    deployer("hosting", "Models", "sagemaker:DescribeModel"),
-    deployer("hosting", "Models", "sagemaker:CreateModel", alone=True),
-    deployer("hosting", "EndpointConfigs", "sagemaker:DescribeEndpointConfig"),
-    deployer("hosting", "EndpointConfigs", "sagemaker:CreateEndpointConfig", alone=True),
-    deployer("hosting", "CreateEndpoints", "sagemaker:CreateEndpoint"),
-    deployer("hosting", "Endpoints", "sagemaker:DescribeEndpoint"),
-    deployer("hosting", "Endpoints", "sagemaker:InvokeEndpoint", alone=True),
-    deployer("hosting", "Tags", "sagemaker:AddTags"),
-    deployer("hosting", "PassExecutionRole", "iam:PassRole"),
+    deployer("hosting", "CreateEndpoints", "create_endpoint", "sagemaker:CreateEndpoint"),
+    deployer("hosting", "Endpoints", "create_endpoint", "sagemaker:DescribeEndpoint"),
+    deployer("hosting", "Endpoints", "ask_endpoint", "sagemaker:InvokeEndpoint", alone=True),
+    deployer("hosting", "Tags", "create_model", "sagemaker:AddTags"),
+    deployer("hosting", "PassExecutionRole", "create_model", "iam:PassRole"),
     Row(
         "PassRole to SageMaker",
         passing_to_another_service,
+        "create_model",
         Door.CALLER_POLICY,
         STAGING,
         "iam:PassRole",
@@ -276,6 +324,7 @@ ROWS = [
     Row(
         "the execution role's trust in SageMaker",
         trusting(EXECUTION, {"Service": "lambda.amazonaws.com"}),
+        "create_model",
         Door.EXECUTION_ROLE,
         STAGING,
         "sts:AssumeRole by sagemaker.amazonaws.com",
@@ -289,15 +338,25 @@ ROWS = [
 ]
 
 
+def step_of(error: pytest.ExceptionInfo[BaseException]) -> str:
+    """The task that an error comes from."""
+    frames = traceback.extract_tb(error.tb)
+    return next(frame.name for frame in frames if Path(frame.filename).parent.name == "tasks")
+
+
+def check(row: Row, error: pytest.ExceptionInfo[Refused]) -> None:
+    refusal = error.value.refusal
+    found = (step_of(error), refusal.door, refusal.account, refusal.action)
+    assert found == (row.step, row.door, row.account, row.action), str(error.value)
+    assert row.next_step in refusal.next_step, refusal.next_step
+    assert all(said in str(error.value) for said in (row.account, refusal.caller, refusal.next_step))
+
+
 @pytest.mark.parametrize("row", ROWS, ids=[row.left_out for row in ROWS])
 def test_without_one_thing_the_right_door_is_named(shared: Any, row: Row) -> None:
     with row.break_(shared), pytest.raises(Refused) as error:
         deploy_model(str(shared.config), "staging")
-    refusal = error.value.refusal
-    assert (refusal.door, refusal.account, refusal.action) == (row.door, row.account, row.action), str(
-        error.value
-    )
-    assert row.next_step in refusal.next_step, refusal.next_step
+    check(row, error)
     assert not any(shared.hosted("staging").values())
 
 
@@ -307,24 +366,144 @@ def test_with_everything_it_is_deployed_and_removed(shared: Any) -> None:
     assert [removal.outcome for removal in deployment.removals] == ["removed"] * 3
 
 
-def test_the_matrix_has_every_statement_that_the_template_gives_a_deployment() -> None:
-    """A statement that is added to the consumer's template needs a row here, or a reason."""
-    no_part_of_a_success = {
-        "AskWhatOwnRolesMay",  # asked after a refusal only
-        "ListArtifacts",  # for uncompressed artifacts, and to tell a missing one from a refusal: see below
-        "WriteLogs",  # CloudWatch is not modelled
-        "PutMetrics",
-    }
-    template = (config_root() / "deployments" / "iam" / "consumer.yaml").read_text()
-    named = {line.split("Sid:")[1].strip() for line in template.splitlines() if "Sid:" in line}
-    text = " ".join(row.left_out for row in ROWS) + " AssumeDeployer"
-    assert {sid for sid in named if sid not in text} == no_part_of_a_success
+# The producer's half: what is refused there is refused by its own policies, before or while the policies are written.
+
+PRODUCER_ROWS = [
+    *entrance(SHARER, "producer", "read_registry"),
+    sharer("registry", "ReadVersions", "read_registry", "sagemaker:ListModelPackages"),
+    sharer("registry", "ReadVersions", "read_registry", "sagemaker:DescribeModelPackage", alone=True),
+    sharer("registry", "ShareGroup", "read_registry", "sagemaker:GetModelPackageGroupPolicy"),
+    sharer("registry", "ShareGroup", "apply_plan", "sagemaker:PutModelPackageGroupPolicy", alone=True),
+    sharer("repository", "ShareRepository", "read_registry", "ecr:GetRepositoryPolicy"),
+    sharer("repository", "ShareRepository", "apply_plan", "ecr:SetRepositoryPolicy", alone=True),
+    sharer("repository", "ResolveImages", "publish_releases", "ecr:BatchGetImage"),
+    sharer("bucket", "ShareBuckets", "read_registry", "s3:GetBucketPolicy"),
+    sharer("bucket", "ShareBuckets", "apply_plan", "s3:PutBucketPolicy", alone=True),
+    sharer("bucket", "ShareBuckets", "publish_releases", "s3:ListBucket", alone=True),
+    sharer("bucket", "ReadArtifacts", "read_registry", "s3:GetObject"),
+    sharer("bucket", "PublishReleases", "publish_releases", "s3:PutObject"),
+    sharer("key", "ShareKey", "read_registry", "kms:Decrypt"),
+    sharer("key", "ShareKey", "read_registry", "kms:DescribeKey", alone=True),
+    sharer("key", "ShareKey", "read_registry", "kms:GetKeyPolicy", alone=True),
+    sharer("key", "ShareKey", "apply_plan", "kms:PutKeyPolicy", alone=True),
+]
 
 
-def config_root() -> Any:
-    from pathlib import Path
+@pytest.fixture
+def unshared(aws: Any) -> Iterator[Any]:
+    """The sandbox before any share, whatever this module has shared; that is put back afterwards."""
+    s3, documents = aws.admin("producer", "s3"), aws.documents()
+    releases = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in aws.releases()}
+    for kind, document in documents.items():
+        theirs = [one for one in policies.statements(document) if word_of(one) not in WORDS]
+        aws.put(kind, {**document, "Statement": theirs} if theirs else None)
+    for key in releases:
+        s3.delete_object(Bucket=BUCKET, Key=key)
+    with aws.restored():
+        yield aws
+    for kind, document in documents.items():
+        aws.put(kind, document)
+    for key, body in releases.items():
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
-    return Path(config.__file__).parents[1]
+
+@pytest.mark.parametrize(
+    "row",
+    PRODUCER_ROWS,
+    ids=[row.left_out for row in PRODUCER_ROWS],
+)
+def test_without_one_thing_the_producer_is_told_which(unshared: Any, row: Row) -> None:
+    documents = unshared.documents()
+    with row.break_(unshared), pytest.raises(Refused) as error:
+        share_models(str(unshared.config))
+    check(row, error)
+    if row.step == "read_registry":
+        assert unshared.documents() == documents
+        assert not unshared.releases()
+
+
+def test_a_share_that_was_refused_half_way_is_finished_by_the_next_one(unshared: Any) -> None:
+    for policy, sid in (("key", "ShareKey"), ("bucket", "PublishReleases")):
+        action = {"key": "kms:PutKeyPolicy", "bucket": "s3:PutObject"}[policy]
+        with without_identity(SHARER, policy, sid, action)(unshared), pytest.raises(Refused):
+            share_models(str(unshared.config))
+        assert not unshared.releases()
+    finished = share_models(str(unshared.config))
+    assert finished.plan.writes == 0
+    assert len(finished.releases) == len(unshared.releases()) == 2
+
+
+DELETIONS = {  # in the order that a revoke makes them
+    "repository": ("ShareRepository", "ecr:DeleteRepositoryPolicy"),
+    "bucket": ("ShareBuckets", "s3:DeleteBucketPolicy"),
+    "registry": ("ShareGroup", "sagemaker:DeleteModelPackageGroupPolicy"),
+}
+
+
+def test_without_one_deletion_a_revoke_is_told_which_and_a_later_one_finishes(
+    unshared: Any, edited: Any
+) -> None:
+    path = edited(consumers__production=None)
+    before = unshared.documents()
+    share_models(path)
+    for policy, (sid, action) in DELETIONS.items():
+        row = sharer(policy, sid, "apply_plan", action, alone=True)
+        with row.break_(unshared), pytest.raises(Refused) as error:
+            revoke_access(path, "staging")
+        check(row, error)
+    revoke_access(path, "staging")
+    assert unshared.documents() == before
+
+
+# The matrix is complete: a statement or an action that is added to a template needs a row here, or a reason.
+
+NO_PART_OF_A_SUCCESS = {
+    "AskWhatOwnRolesMay",  # asked after a refusal only
+    "ListArtifacts",  # for uncompressed artifacts, and to tell a missing one from a refusal: see below
+    "WriteLogs",  # CloudWatch is not modelled
+    "PutMetrics",
+}
+ACTIONS_ELSEWHERE = {
+    "ecr:GetAuthorizationToken",  # refused as ecr:BatchGetImage: the row of LogInToRegistry
+    "iam:GetRole",
+    "iam:SimulatePrincipalPolicy",
+    "sagemaker:DeleteModel",  # test_consumer: what cannot be taken down is said
+    "sagemaker:DeleteEndpointConfig",
+    "sagemaker:DeleteEndpoint",
+    "sagemaker:ListTags",  # test_consumer: a later run asks whose the leftovers are
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "cloudwatch:PutMetricData",
+}
+
+
+def test_the_matrix_has_every_statement_and_action_of_the_consumer_s_template() -> None:
+    text = (TEMPLATES / "consumer.yaml").read_text()
+    rows = " ".join(f"{row.left_out} {row.action}" for row in ROWS)
+    assert missing(r"Sid: (\w+)", text, rows) == NO_PART_OF_A_SUCCESS | {
+        "AssumeDeployer"
+    }  # the operator policy
+    assert missing(ACTION, text, rows) == ACTIONS_ELSEWHERE
+
+
+def test_the_matrix_has_every_statement_and_action_of_the_producer_s_template() -> None:
+    text = (TEMPLATES / "producer.yaml").read_text()
+    rows = " ".join(f"{row.left_out} {row.action}" for row in PRODUCER_ROWS)
+    rows += " ".join(action for _, action in DELETIONS.values())
+    assert missing(r"Sid: (\w+)", text, rows) == {"AssumeSharingRole"}  # the operator policy
+    # Granted, and asked for by nothing.
+    assert missing(ACTION, text, rows) == set()
+
+
+ACTION = r"(?:- |Action: )([a-z0-9-]+:[A-Z]\w+)\n"
+
+
+def missing(pattern: str, template: str, rows: str) -> set[str]:
+    found = set(re.findall(pattern, template))
+    assert found
+    return {one for one in found if not re.search(rf"{one}\b", rows)}
 
 
 # Every statement that share grants is needed.
@@ -384,8 +563,12 @@ def test_a_missing_artifact_is_told_from_a_refusal_by_the_listing(shared: Any) -
         with pytest.raises(Failed, match="is missing") as error:
             deploy_model(str(shared.config), "staging", version=1)
         assert not isinstance(error.value, Refused)
-        with without_statement("bucket", "List")(shared), pytest.raises(Refused):
-            deploy_model(str(shared.config), "staging", version=1)
+        for broken in (
+            without_statement("bucket", "List"),
+            without_identity(DEPLOYER, "shared-package", "ListArtifacts"),
+        ):
+            with broken(shared), pytest.raises(Refused):
+                deploy_model(str(shared.config), "staging", version=1)
     finally:
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
@@ -393,8 +576,6 @@ def test_a_missing_artifact_is_told_from_a_refusal_by_the_listing(shared: Any) -
 def test_outside_the_organization_s3_gives_no_reason_and_the_door_is_named_all_the_same(
     aws: Any, edited: Any
 ) -> None:
-    from flows.producer import share_models
-
     outsider = {
         "account": "444444444444",
         "role": f"arn:aws:iam::444444444444:role/{DEPLOYER}",

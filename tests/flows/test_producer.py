@@ -63,15 +63,30 @@ STRANGERS: dict[str, list[dict[str, Any]]] = {
             "Resource": GROUP_ARN,
         }
     ],
-    "key": [],
+    "key": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudtrail.amazonaws.com"},
+            "Action": "kms:GenerateDataKey*",
+            "Resource": "*",
+        },
+        {
+            "Sid": "NeverDelete",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["kms:ScheduleKeyDeletion"],
+            "Resource": "*",
+        },
+    ],
 }
 
 
 def add_strangers(aws: Any) -> dict[str, list[dict[str, Any]]]:
     """Put the strangers' statements; the statements that are not ours in every document, in order."""
+    default = aws.documents()["key"]["Statement"]  # without it nobody could mend the key again
     for kind, statements in STRANGERS.items():
-        if statements:
-            aws.put(kind, {"Version": "2012-10-17", "Statement": statements})
+        document = {"Version": "2012-10-17", "Statement": statements}
+        aws.put(kind, {**document, "Statement": default + statements} if kind == "key" else document)
     return strangers(aws)
 
 
@@ -91,6 +106,7 @@ def test_statements_of_others_survive_sharing_and_revoking_unchanged_and_in_orde
         before = add_strangers(aws)
         documents = aws.documents()
         assert before["bucket"] == STRANGERS["bucket"]
+        assert before["key"][-2:] == STRANGERS["key"]
         share_models(str(aws.config))
         assert strangers(aws) == before
         revoke_access(str(aws.config), "staging")
@@ -105,6 +121,10 @@ def test_a_lone_statement_is_somebody_s_too(aws: Any) -> None:
         share_models(str(aws.config))
         document = aws.documents()["bucket"]
         assert (document["Id"], document["Statement"][0]) == ("theirs", STRANGERS["bucket"][2])
+        for consumer in ("staging", "production"):
+            revoke_access(str(aws.config), consumer)
+        document = aws.documents()["bucket"]
+        assert (document["Id"], list(policies.statements(document))) == ("theirs", [STRANGERS["bucket"][2]])
 
 
 @contextlib.contextmanager

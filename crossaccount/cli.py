@@ -1,6 +1,6 @@
 """The ``crossaccount`` command: reads arguments, shows plans, asks before it changes anything, starts the flows.
 
-Exit codes: 0 done or nothing to do, 1 failed, 2 bad input, 3 refused by AWS. With ``--json`` stdout carries one object
+Exit codes: 0 done or nothing to do, 1 failed, 2 bad input, 3 refused by AWS, or access missing that a config promises. With ``--json`` stdout carries one object
 and nothing else; logs go to stderr. Not here: any step of the work. Prefect is imported only by the commands that run a
 flow, and only once their input holds.
 """
@@ -17,12 +17,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import config
-from crossaccount.errors import ConfigError, CrossAccountError, Failed, InputError, PlanRefused, Refused
+from crossaccount.errors import (
+    AccessMissing,
+    ConfigError,
+    CrossAccountError,
+    Failed,
+    InputError,
+    PlanRefused,
+    Refused,
+)
+
+if TYPE_CHECKING:
+    from crossaccount.audit import Audit
+    from crossaccount.plan import Plan
+    from flows.producer import Revoked, Shared
 
 ROOT = Path(__file__).resolve().parents[1]
 _SERVER_START_SECONDS = (
@@ -52,7 +65,7 @@ def _end(options: argparse.Namespace, error: CrossAccountError) -> NoReturn:
     if options.json:
         print(json.dumps({"ok": False, "exit_code": error.exit_code, "error": _error_json(error)}))  # noqa: T201
     else:
-        _say(f"error: {error}")
+        _say("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]))
     raise SystemExit(error.exit_code)
 
 
@@ -64,6 +77,11 @@ def _error_json(error: CrossAccountError) -> dict[str, Any]:
         known["faults"] = [asdict(fault) for fault in error.faults]
     if isinstance(error, PlanRefused):
         known["reasons"] = list(error.reasons)
+        known["findings"] = [asdict(finding) for finding in error.findings]
+    if isinstance(error, AccessMissing):
+        known["audit"] = error.audit
+    if notes := getattr(error, "__notes__", ()):
+        known["notes"] = list(notes)
     return known
 
 
@@ -101,12 +119,35 @@ def _parser() -> argparse.ArgumentParser:
     )
     sandbox.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
 
-    takes_config(command("plan", _plan, "Show what share would change. Changes nothing."))
+    plan = takes_config(command("plan", _plan, "Show what share would change. Changes nothing."))
+    plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
+    plan.add_argument("--prune", action="store_true", help="as for share")
 
-    share = takes_config(
-        command("share", _share, "Grant what the config says, and publish a Release of every version.")
+    share = command("share", _share, "Grant what the config says, and publish a Release of every version.")
+    share.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        metavar="CONFIG",
+        help="a reviewed YAML file; with --plan, the plan's by default",
     )
     share.add_argument("--yes", action="store_true", help="do not ask")
+    share.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="apply exactly this plan, written by plan --out; does not ask",
+    )
+    share.add_argument(
+        "--prune",
+        action="store_true",
+        help="take out every account that the config does not name from the statements of this project",
+    )
+
+    check = takes_config(command("check", _check, "See whether the access that a config promises is there."))
+    check.add_argument("--consumer", metavar="NAME", help="only this consumer; all by default")
+    check.add_argument("--no-probe", action="store_true", help="create no model in the consumers' accounts")
+    check.add_argument("--repair", action="store_true", help="show the plan that mends it")
 
     deploy = takes_config(
         command("deploy", _deploy, "Deploy a shared version in a consumer's account and prove it.")
@@ -117,10 +158,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     deploy.add_argument("--keep", action="store_true", help="leave the endpoint in service")
 
-    revoke = takes_config(
-        command("revoke", _revoke, "Take a consumer's access back. Changes what is ours alone.")
-    )
-    revoke.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    revoke = takes_config(command("revoke", _revoke, "Take access back. Changes what is ours alone."))
+    what = revoke.add_mutually_exclusive_group(required=True)
+    what.add_argument("--consumer", metavar="NAME", help="a consumer of the config")
+    what.add_argument("--account", metavar="ID", help="an account, whether the config names it or not")
+    what.add_argument("--version", type=_version, metavar="N", help="a version that the config lists")
+    what.add_argument("--all", action="store_true", help="whatever was granted for the group, to whomever")
+    revoke.add_argument("--force", action="store_true", help="also when live endpoints still use it")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
 
     command("demo", _demo, "Tell the whole story against a sandbox of its own.")
@@ -171,39 +215,73 @@ def _need_sandbox() -> None:
 
 
 def _plan(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import gather, plan
+    from crossaccount import gather, planfile, render
 
     sharing = config.load(options.config)
-    found = gather.share_plan(sharing)
-    _out(options, plan.render_text(found, colour=sys.stdout.isatty()))
-    return plan.to_json(found)
+    found = gather.share_plan(sharing, options.prune)
+    _out(options, render.text(found, colour=sys.stdout.isatty()))
+    if options.out is not None:
+        planfile.write(options.out, options.config, found, options.prune)
+    return render.to_json(found)
 
 
 def _share(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import gather
+    from crossaccount import gather, planfile
 
-    sharing = config.load(options.config)
-    _agree(options, "share", lambda: gather.share_plan(sharing))
+    if options.plan is not None:
+        if options.prune:
+            raise InputError("--prune belongs to the plan: crossaccount plan CONFIG --prune --out FILE.")
+        planned = planfile.read(options.plan)
+        path, prune = options.config or planned.config, planned.prune
+        sharing = config.load(path)
+        agreed: str | None = planfile.confirmed(planned, gather.share_plan(sharing, prune))
+    elif options.config is not None:
+        path, prune = options.config, options.prune
+        sharing = config.load(path)
+        agreed = _agree(options, "share", lambda: gather.share_plan(sharing, prune))
+    else:
+        raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
     _prepare_prefect()
     from flows.producer import share_models
 
-    shared = _run(lambda: share_models(str(options.config)))
+    shared: Shared = _run(lambda: share_models(str(path), prune, agreed))
     _out(options, shared.table())
     return shared.to_json()
 
 
 def _revoke(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import gather
+    from crossaccount import revoke
 
     sharing = config.load(options.config)
-    config.consumer(sharing, options.consumer)
-    _agree(options, "revoke", lambda: gather.revoke_plan(sharing, options.consumer))
+    what = {
+        "consumer": options.consumer,
+        "account": options.account,
+        "version": options.version,
+        "everything": options.all,
+    }
+    revocation = revoke.chosen(sharing, **what)
+    agreed = _agree(options, "revoke", lambda: revoke.make_plan(sharing, revocation, options.force))
     _prepare_prefect()
     from flows.producer import revoke_access
 
-    revoked = _run(lambda: revoke_access(str(options.config), options.consumer))
+    revoked: Revoked = _run(
+        lambda: revoke_access(str(options.config), **what, force=options.force, agreed=agreed)
+    )
     _out(options, revoked.summary())
     return revoked.to_json()
+
+
+def _check(options: argparse.Namespace) -> dict[str, Any]:
+    sharing = config.load(options.config)
+    if options.consumer is not None:
+        config.consumer(sharing, options.consumer)
+    _prepare_prefect()
+    from flows.audit import check_access
+
+    probe = not options.no_probe
+    report: Audit = _run(lambda: check_access(str(options.config), options.consumer, probe, options.repair))
+    _out(options, report.text(colour=sys.stdout.isatty()))
+    return report.to_json()
 
 
 def _deploy(options: argparse.Namespace) -> dict[str, Any]:
@@ -226,20 +304,21 @@ def _demo(options: argparse.Namespace) -> dict[str, Any]:
     return demo.tell(options.json)
 
 
-def _agree(options: argparse.Namespace, verb: str, make: Callable[[], Any]) -> None:
-    """Show the plan and ask; nothing to ask when there is nothing to do, or when --yes was given."""
-    from crossaccount import plan
+def _agree(options: argparse.Namespace, verb: str, make: Callable[[], Plan]) -> str | None:
+    """Show the plan and ask; the hash of what was agreed to, or None with --yes: then whatever the flow plans."""
+    from crossaccount import render
 
     if options.yes:
-        return
+        return None
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
             f"{verb} changes policies, and there is no terminal to ask on. Look at the plan, then add --yes."
         )
     found = make()
-    print(plan.render_text(found, colour=True))  # noqa: T201 - a person is asked about it
+    print(render.text(found, colour=True))  # noqa: T201 - a person is asked about it
     if found.writes and _answer(f"{verb}: make these changes? [y/N] ") not in ("y", "yes"):
         raise Failed("Not agreed to: nothing was changed.")
+    return found.digest
 
 
 def _answer(question: str) -> str:

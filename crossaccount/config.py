@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, TypeVar
 
@@ -37,7 +38,17 @@ from crossaccount.errors import ConfigError, Fault, InputError
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["Consumer", "Endpoint", "Producer", "Sharing", "Smoke", "consumer", "load", "parse"]
+__all__ = [
+    "Consumer",
+    "Endpoint",
+    "OrganizationScope",
+    "Producer",
+    "Sharing",
+    "Smoke",
+    "consumer",
+    "load",
+    "parse",
+]
 
 _MAX_BYTES = 1_000_000
 _MAX_NODES = 20_000  # of the file, and again with every alias expanded: there an alias bomb ends
@@ -278,6 +289,70 @@ def _preset(value: object) -> object:
     raise _bad(f"{_shown(value)} is no preset.{_did_you_mean(value, presets)} Write {' or '.join(presets)}.")
 
 
+def _principals(value: object) -> object:
+    kinds = ("accounts", "roles", "organization")
+    if value in kinds:
+        return value
+    near = _did_you_mean(value, kinds)
+    raise _bad(f"{_shown(value)} is no kind of principals.{near} Write accounts, roles or organization.")
+
+
+def _organization_id(value: object) -> str:
+    text = _text(value, "o-a1b2c3d4e5")
+    if re.fullmatch(r"o-[a-z0-9]{10,32}", text):  # botocore, organizations: OrganizationId
+        return text
+    raise _bad(
+        f"{_shown(text)} is not the id of an AWS organization. Write it as in o-a1b2c3d4e5 "
+        f"(aws organizations describe-organization)."
+    )
+
+
+def _organization_path(value: object) -> str:
+    example = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"
+    text = _text(value, example)
+    if re.fullmatch(r"o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(?:ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*", text):
+        return text
+    raise _bad(
+        f"{_shown(text)} is not the path of an organizational unit. Write it from the organization down, "
+        f"each part followed by a slash: {example}"
+    )
+
+
+def _role_name(value: object) -> str:
+    text = _text(value, "crossaccount-execution")
+    if re.fullmatch(r"(?:[\w+=,.@-]{1,128}/){0,8}[\w+=,.@-]{1,64}", text, re.ASCII):
+        return text
+    raise _bad(
+        f"{_shown(text)} cannot name a role. Write its name, with its path if it has one, "
+        f"for example crossaccount-execution."
+    )
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    raise _bad(f"{_shown(value)} is {_kind(value)}. Write true or false, without quotes.")
+
+
+def _expires(value: object) -> object:
+    example = '"2026-12-31T18:00:00Z"'
+    if isinstance(value, datetime):
+        return value
+    text = _text(value, example)
+    whole = f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else text
+    try:
+        found = datetime.fromisoformat(whole.replace("Z", "+00:00"))
+        if found.tzinfo is not None and found.microsecond == 0:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    zone = " It has no time zone: end it with Z." if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{5,8}", text) else ""
+    raise _bad(
+        f"{_shown(text)} is not a time.{zone} Write a date, whose beginning in UTC is meant, or a time with its "
+        f"zone, for example {example}."
+    )
+
+
 def _consumer_name(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value):
         return value
@@ -441,11 +516,33 @@ class Consumer(_Model):
         description="ARN of the role that SageMaker runs the model with, in the consumer's account",
         examples=["arn:aws:iam::444455556666:role/crossaccount-execution"],
     )
+    expires: Annotated[datetime | None, BeforeValidator(_expires)] = Field(
+        default=None, description="when the access ends by itself"
+    )
     endpoint: Endpoint = Field(
         description="name and capacity of the endpoint",
         examples=["{name: decision-trees-staging, instance_type: ml.m5.large, instance_count: 1}"],
     )
     smoke: tuple[Smoke, ...] = Field(default=(), description="questions with their expected answers")
+
+    @property
+    def until(self) -> str | None:
+        """`expires` as a policy writes it."""
+        return None if self.expires is None else self.expires.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class OrganizationScope(_Model):
+    """An AWS organization that is let in as a whole, or the units and roles of it that are."""
+
+    id: Annotated[str, BeforeValidator(_organization_id)] = Field(
+        description="id of the organization", examples=["o-a1b2c3d4e5"]
+    )
+    paths: tuple[Annotated[str, BeforeValidator(_organization_path)], ...] = Field(
+        default=(), description="organizational units, by their paths; everywhere when it is left out"
+    )
+    role_names: tuple[Annotated[str, BeforeValidator(_role_name)], ...] = Field(
+        default=(), description="names of roles, with their paths; every identity when it is left out"
+    )
 
 
 class Sharing(_Model):
@@ -466,6 +563,15 @@ class Sharing(_Model):
     )
     versions: Annotated[Literal["approved"] | tuple[int, ...], BeforeValidator(_versions)] = Field(
         default="approved", description="which versions are shared"
+    )
+    principals: Annotated[Literal["accounts", "roles", "organization"], BeforeValidator(_principals)] = Field(
+        default="accounts", description="who is let in: whole accounts, their two roles, or an organization"
+    )
+    organization: OrganizationScope | None = Field(
+        default=None, description="the organization, with principals: organization"
+    )
+    sagemaker_service_principal: Annotated[bool, BeforeValidator(_flag)] = Field(
+        default=False, description="whether SageMaker itself may pull the image on behalf of the consumers"
     )
     producer: Producer = Field(
         description="the account that owns the models",
@@ -544,6 +650,7 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
             f"{_shown(producer['external_id'])} is an external id without a role to assume with it. "
             f"Add producer.role, or delete external_id.",
         )
+    yield from _scope_disagreements(data)
     seen: dict[tuple[str, str], str] = {}
     for name, entry in consumers.items() if isinstance(consumers, Mapping) else ():
         account = _sound(entry, "account", _account)
@@ -573,6 +680,46 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
             )
 
 
+def _scope_disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str]]:
+    principals, organization = data.get("principals"), data.get("organization")
+    consumers = data.get("consumers")
+    entries = consumers.items() if isinstance(consumers, Mapping) else ()
+    ending: list[tuple[_Path, object]] = [
+        (("consumers", name, "expires"), entry["expires"])
+        for name, entry in entries
+        if isinstance(entry, Mapping) and entry.get("expires") is not None
+    ]
+    if principals == "organization" and organization is None:
+        sentence = '"organization" needs to know which one. Add organization: {id: o-...}.'
+        yield ("principals",), principals, sentence
+    if principals != "organization" and organization is not None:
+        sentence = (
+            "names an organization that nothing is given to. Write principals: organization, or delete it."
+        )
+        yield ("organization",), "", sentence
+    if principals == "organization":
+        for path, value in ending:
+            sentence = "cannot end one consumer's access to what a whole organization has. Delete it, or choose other principals."
+            yield path, value, sentence
+    if isinstance(organization, Mapping):
+        scope = _sound(organization, "id", _organization_id)
+        for place, path in enumerate(organization.get("paths") or ()):
+            if scope and isinstance(path, str) and path.startswith("o-") and path.split("/")[0] != scope:
+                sentence = (
+                    f"{_shown(path)} is a path of another organization than {scope}. Write a path of {scope}."
+                )
+                yield ("organization", "paths", place), path, sentence
+    if data.get("preset") == "aws-docs":
+        ways = list(ending)
+        if principals in ("roles", "organization"):
+            ways.append((("principals",), principals))
+        if data.get("sagemaker_service_principal") is True:
+            ways.append((("sagemaker_service_principal",), True))
+        for way, value in ways:
+            sentence = "is not in the AWS page's policies, which the preset aws-docs keeps to. Delete it, or use least-privilege."
+            yield way, value, sentence
+
+
 def _role_disagreements(
     path: _Path, data: object, account: str | None, region: str | None, duty: str
 ) -> Iterator[tuple[_Path, object, str]]:
@@ -599,6 +746,7 @@ def _role_disagreements(
 _MODELS: dict[_Path, type[BaseModel]] = {
     (): Sharing,
     ("producer",): Producer,
+    ("organization",): OrganizationScope,
     ("consumers", "*"): Consumer,
     ("consumers", "*", "endpoint"): Endpoint,
     ("consumers", "*", "smoke", "*"): Smoke,

@@ -24,7 +24,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from crossaccount import config, gather, plan
+from crossaccount import config, gather, render
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, Failed, Refused
 
@@ -104,7 +104,7 @@ def _chapters(story: Story, ready: dict[str, Any]) -> None:
 
     _refused(story, "Before sharing, the consumer is refused", deploy, Door.REGISTRY)
     found = gather.share_plan(sharing)
-    story.tell("The plan", f"{found.writes} documents would change", plan.render_text(found))
+    story.tell("The plan", f"{found.writes} documents would change", render.text(found))
     shared = share_models(path)
     story.tell("The share", "every policy was read back; the Releases are published", shared.table())
     _expect(gather.share_plan(sharing).writes == 0, "A second plan has nothing left to do.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class CrossAccountError(Exception):
@@ -108,12 +109,54 @@ class Refused(CrossAccountError):
         return "\n".join(lines)
 
 
-class PlanRefused(CrossAccountError):
-    """A plan that would do what is never right. Nothing was written; `reasons` lists every objection."""
+class AccessMissing(CrossAccountError):
+    """Access that a configuration promises is not there; `audit` has every answer as plain data."""
 
-    def __init__(self, reasons: tuple[str, ...]) -> None:
-        super().__init__(reasons)
-        self.reasons = tuple(reasons)
+    exit_code = 3
+
+    def __init__(self, text: str, audit: dict[str, Any]) -> None:
+        super().__init__(text, audit)
+        self.text = text
+        self.audit = audit
+
+    def __str__(self) -> str:
+        """The whole audit."""
+        return f"access that the config promises is missing\n{self.text}"
+
+
+class Severity(StrEnum):
+    """How much a finding weighs: an error stops a share, a warning wants a person's eye, a note is to be known."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was found: `subject` is the document or thing it concerns, `way_out` what to do about it."""
+
+    severity: Severity
+    subject: str
+    text: str
+    way_out: str = ""
+
+    def __str__(self) -> str:
+        """One line: `subject: text way out`."""
+        return f"{self.subject}: {self.text} {self.way_out}".rstrip()
+
+
+class PlanRefused(CrossAccountError):
+    """A plan that would do what is never right, or cannot be carried out. Nothing was written; `findings` has everything."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(findings)
+        self.findings = tuple(findings)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Each objection in a line."""
+        return tuple(str(finding) for finding in self.findings if finding.severity is Severity.ERROR)
 
     def __str__(self) -> str:
         """One line for each reason."""
@@ -126,3 +169,15 @@ class Conflict(CrossAccountError):
 
 class Failed(CrossAccountError):
     """Something needed is missing or did not come out as asked; the message names it and the way out."""
+
+
+class Obstacle(Failed):
+    """What stands in the way of a share or a deployment, as a finding."""
+
+    def __init__(self, subject: str, text: str, way_out: str) -> None:
+        super().__init__(subject, text, way_out)
+        self.finding = Finding(Severity.ERROR, subject, text, way_out)
+
+    def __str__(self) -> str:
+        """The finding in a line."""
+        return str(self.finding)

@@ -1,23 +1,28 @@
 """Reads everything that the producer's half decides about: versions, artifacts, keys, and policies as they stand.
 
-It only reads. What follows from it is decided in ``plan``.
+It only reads, and goes on past what stands in the way, so that everything that does is said at once. What follows from
+it is decided in ``plan``.
 
-Source: HeadObject in the S3 API reference (an object's KMS key), DescribeKey in the KMS API reference (who manages it).
+Source: HeadObject (an object's KMS key), HeadBucket (a bucket's region), GetBucketOwnershipControls, GetPublicAccessBlock
+in the S3 API reference; DescribeKey in the KMS API reference (who manages a key, and whether it can be used).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import packages, plan, sessions
-from crossaccount.errors import Door, Failed
+from crossaccount import packages, plan, policies, release, sessions
+from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
 from crossaccount.names import parse_image
+from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Plan, Resource
 from crossaccount.policies import Document
 from crossaccount.refusals import Attempt, classify
@@ -28,13 +33,15 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sagemaker import SageMakerClient
 
     from crossaccount.config import Sharing
-    from crossaccount.packages import Artifact, ModelVersion, Needs
+    from crossaccount.packages import Artifact, ModelVersion
 
-_GONE = frozenset({"NoSuchBucket", "RepositoryNotFoundException", "NotFoundException"})
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+# S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
+_SHOWN_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Clients:
     """The AWS clients that the producer's half uses, all of one session."""
 
     s3: S3Client
+    s3control: S3ControlClient
     ecr: ECRClient
     kms: KMSClient
     sagemaker: SageMakerClient
@@ -52,6 +60,7 @@ class Clients:
         more: Any = {"region_name": region, "config": _RETRIES}
         return cls(
             session.client("s3", **more),
+            session.client("s3control", **more),
             session.client("ecr", **more),
             session.client("kms", **more),
             session.client("sagemaker", **more),
@@ -68,44 +77,267 @@ class Observed:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What was read. ``existing`` has every policy that a plan is about; None is no policy."""
+    """What was read.
+
+    ``digests`` has the digest of each image of the producer's registry; ``existing`` every policy that a plan is about, None
+    for no policy; ``findings`` what stands in the way, or should be known; ``now`` is when it was read.
+    """
 
     versions: tuple[ModelVersion, ...]
     needs: Needs
     observed: dict[str, Observed]
+    digests: dict[str, str | None]
     existing: dict[Resource, Document | None]
+    findings: tuple[Finding, ...]
+    now: datetime
 
 
 def gather(clients: Clients, sharing: Sharing) -> Gathered:
     """Read what a share needs to know.
 
     Raises:
-        Failed: for a version that cannot be shared, with the way out: an artifact that is missing, an image or a key that
-            cannot be shared.
+        Failed: when there is no version to share, or one of the config's cannot be deployed.
+        ClientError: when AWS refuses to be read.
     """
-    versions = packages.read_versions(clients.sagemaker, sharing)
-    needs = packages.needs(sharing, versions)
-    observed = _observe(clients, sharing, _artifacts(versions))
-    _refuse_replaced(_artifacts(versions), observed)
-    return Gathered(versions, needs, observed, _existing(clients, sharing, needs, observed))
+    findings: list[Finding] = []
+    with _noting(findings, f"model-package-group {sharing.model_package_group}"):
+        versions = packages.read_versions(clients.sagemaker, sharing)
+    if findings:  # without versions there is nothing more to look at
+        raise PlanRefused(tuple(findings))
+    sound = [version for version in versions if _is_sound(sharing, version, findings)]
+    artifacts = artifacts_of(sound)
+    buckets = {artifact.bucket: True for artifact in artifacts} | {sharing.producer.releases_bucket: True}
+    reachable = {name for name in buckets if _check_bucket(clients, sharing, name, artifacts, findings)}
+    observed = _observe(clients, sharing, [one for one in artifacts if one.bucket in reachable], findings)
+    digests = _resolve(clients, sharing, sound, findings)
+    needs = with_keys(packages.needs(sharing, sound), [one.key for one in observed.values()])
+    existing = _existing(clients, sharing, needs, reachable, findings)
+    for bucket in sorted(reachable):
+        _check_public(clients, sharing, bucket, existing, findings)
+    return Gathered(versions, needs, observed, digests, existing, tuple(findings), datetime.now(UTC))
 
 
 def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
-    """Read what a revoke needs to know: whatever any version, approved or not, may have opened.
+    """Read what a revoke needs to know: whatever any version, approved or not, there now or once, may have opened.
 
-    An artifact or a repository that is gone is passed over: there is nothing to take back.
+    An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back.
     """
     arns = packages.list_versions(clients.sagemaker, sharing.model_package_group)
     versions = tuple(version for arn in arns for version in _shareable(clients, sharing, arn))
-    needs = packages.needs(sharing, versions)
-    found: dict[str, Observed] = {}
-    for artifact in _artifacts(versions):
-        try:
-            found |= _observe(clients, sharing, [artifact])
-        except Failed:
-            continue
-    existing = _existing(clients, sharing, needs, found, passed_over=_GONE)
-    return Gathered(versions, needs, found, existing)
+    passed: list[Finding] = []
+    observed = _observe(clients, sharing, artifacts_of(versions), passed)
+    needs = with_keys(packages.needs(sharing, versions), [one.key for one in observed.values()])
+    known = [one.version for one in versions if all(a.uri in observed for a in artifacts_of([one]))]
+    unread: list[Finding] = []
+    with _noting(unread, f"Releases at {sharing.producer.releases}"):
+        needs = _with(needs, release.opened(clients, sharing, known))
+    doubts = tuple(replace(finding, severity=Severity.WARNING) for finding in unread)
+    existing = _existing(clients, sharing, needs, set(needs.buckets), passed)
+    return Gathered(versions, needs, observed, {}, existing, doubts, datetime.now(UTC))
+
+
+def _with(needs: Needs, grants: Iterable[Resource]) -> Needs:
+    """The needs, and further resources that nothing is known to need any more."""
+    known = list(grants)
+    buckets = {one.name: () for one in known if one.kind is Kind.BUCKET} | dict(needs.buckets)
+    repositories = {one.name for one in known if one.kind is Kind.REPOSITORY} | set(needs.repositories)
+    keys = {one.name for one in known if one.kind is Kind.KEY} | set(needs.keys)
+    return Needs(buckets, tuple(sorted(repositories)), tuple(sorted(keys)))
+
+
+@contextmanager
+def _noting(findings: list[Finding], subject: str) -> Iterator[None]:
+    """What stands in the way within this becomes a finding, and the reading goes on."""
+    try:
+        yield
+    except Obstacle as obstacle:
+        findings.append(obstacle.finding)
+    except Failed as failed:
+        findings.append(Finding(Severity.ERROR, subject, str(failed)))
+    except ClientError as error:
+        if not _is_missing(error):
+            raise
+        way_out = "Create or restore it, or correct the config."
+        findings.append(Finding(Severity.ERROR, subject, "It does not exist.", way_out))
+
+
+def _is_missing(error: ClientError) -> bool:
+    said = error.response["Error"]
+    return said["Code"] in (
+        "NoSuchBucket",
+        "RepositoryNotFoundException",
+        "NotFoundException",
+    ) or (
+        said["Code"] == "ValidationException"
+        and said.get("Message", "").startswith(("Cannot find Model Package Group", "ModelPackageGroup"))
+    )
+
+
+def _is_sound(sharing: Sharing, version: ModelVersion, findings: list[Finding]) -> bool:
+    """Whether what the version needs can be granted at all."""
+    before = len(findings)
+    with _noting(findings, version.arn):
+        packages.needs(sharing, [version])
+    return len(findings) == before
+
+
+def with_keys(needs: Needs, keys: Iterable[str | None]) -> Needs:
+    """The needs, with the KMS keys of their artifacts."""
+    return replace(needs, keys=tuple(sorted({key for key in keys if key})))
+
+
+def _check_bucket(
+    clients: Clients, sharing: Sharing, bucket: str, artifacts: Iterable[Artifact], findings: list[Finding]
+) -> bool:
+    """Whether the bucket is there, the producer's, and in the config's region; who owns the objects in it."""
+    subject, owner = f"bucket {bucket}", sharing.producer.account
+    try:
+        head = clients.s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
+    except ClientError as error:
+        findings.append(_bucket_obstacle(clients, bucket, owner, error))
+        return False
+    region = head.get("BucketRegion", sharing.region)
+    if region != sharing.region:
+        findings.append(
+            Finding(
+                Severity.ERROR,
+                subject,
+                f"It lies in {region}, and SageMaker in {sharing.region} takes models from its own region alone.",
+                f"Copy the artifacts into a bucket in {sharing.region}, and register the version anew.",
+            )
+        )
+        return False
+    inside = [artifact for artifact in artifacts if artifact.bucket == bucket]
+    if inside and not _owns_all(clients, bucket, owner):
+        canonical = clients.s3.get_bucket_acl(Bucket=bucket, ExpectedBucketOwner=owner)["Owner"]["ID"]
+        for artifact in inside:
+            if foreign := _uploaded_by_other(clients, artifact, owner, canonical):
+                findings.append(foreign)
+    return True
+
+
+def _bucket_obstacle(clients: Clients, bucket: str, owner: str, error: ClientError) -> Finding:
+    """Why a bucket cannot be looked at: HEAD gives a number and no reason.
+
+    Raises:
+        ClientError: when it is the caller who may not look.
+    """
+    subject = f"bucket {bucket}"
+    if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+        way_out = "Create or restore it, or register the version anew."
+        return Finding(Severity.ERROR, subject, "It does not exist.", way_out)
+    # The same question without saying whose it must be: an answer means that it is somebody else's.
+    try:
+        clients.s3.head_bucket(Bucket=bucket)
+    except ClientError:
+        # It gives its reason only where it has a body.
+        clients.s3.list_objects_v2(Bucket=bucket, ExpectedBucketOwner=owner, MaxKeys=1)
+        raise error from None
+    return Finding(
+        Severity.ERROR,
+        subject,
+        f"It belongs to another account than the producer, {owner}.",
+        f"Its owner must share it; or copy the artifacts into a bucket of {owner}, and register the version anew.",
+    )
+
+
+def _owns_all(clients: Clients, bucket: str, owner: str) -> bool:
+    """Whether the bucket's owner owns every object in it, whoever uploaded it.
+
+    Source: "Controlling ownership of objects" in the S3 user guide.
+    """
+    try:
+        found = clients.s3.get_bucket_ownership_controls(Bucket=bucket, ExpectedBucketOwner=owner)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "OwnershipControlsNotFoundError":
+            return False
+        raise
+    return all(
+        rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in found["OwnershipControls"]["Rules"]
+    )
+
+
+def _uploaded_by_other(clients: Clients, artifact: Artifact, owner: str, canonical: str) -> Finding | None:
+    listed = clients.s3.list_objects_v2(
+        Bucket=artifact.bucket, Prefix=artifact.key, ExpectedBucketOwner=owner, FetchOwner=True
+    )
+    for entry in listed.get("Contents", []):
+        if (artifact.is_prefix or entry["Key"] == artifact.key) and entry["Owner"]["ID"] != canonical:
+            return Finding(
+                Severity.ERROR,
+                f"s3://{artifact.bucket}/{entry['Key']}",
+                "Another account uploaded it and still owns it, so the bucket's policy says nothing about it.",
+                f"Set the object ownership of {artifact.bucket} to BucketOwnerEnforced, or copy the object onto itself as its bucket's owner.",
+            )
+    return None
+
+
+def _check_public(
+    clients: Clients,
+    sharing: Sharing,
+    bucket: str,
+    existing: dict[Resource, Document | None],
+    findings: list[Finding],
+) -> None:
+    """A public statement of others, and what S3 Block Public Access makes of it.
+
+    Source: "Blocking public access to your Amazon S3 storage" in the S3 user guide. The account's setting adds to the bucket's.
+    """
+    owner = sharing.producer.account
+    resource = Resource(Kind.BUCKET, bucket, owner)
+    public = [
+        str(one.get("Sid", "without a Sid"))
+        for one in policies.statements(existing.get(resource))
+        if policies.is_public(one)
+    ]
+    if not public:
+        return
+    blocks = [_bucket_block(clients, bucket, owner), _account_block(clients, owner)]
+    subject, named = f"policy of {resource}", ", ".join(public)
+    way_out = f"Remove or narrow the statement {named}."
+    if any(block and block.get("RestrictPublicBuckets") for block in blocks):
+        text = f"The statement {named} is public, and Block Public Access (RestrictPublicBuckets) then shuts every other account out."
+        findings.append(Finding(Severity.ERROR, subject, text, way_out))
+    elif any(block and block.get("BlockPublicPolicy") for block in blocks):
+        text = f"The statement {named} is public, and Block Public Access (BlockPublicPolicy) then refuses every change of the policy."
+        findings.append(Finding(Severity.ERROR, subject, text, way_out))
+    else:
+        text = f"The statement {named} is public."
+        if blocks[1] is None:
+            text += " Whether the account blocks public access could not be asked."
+        findings.append(Finding(Severity.WARNING, subject, text, way_out))
+
+
+def _bucket_block(clients: Clients, bucket: str, owner: str) -> Any:
+    try:
+        found = clients.s3.get_public_access_block(Bucket=bucket, ExpectedBucketOwner=owner)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchPublicAccessBlockConfiguration":
+            return {}
+        raise
+    return found["PublicAccessBlockConfiguration"]
+
+
+def _account_block(clients: Clients, owner: str) -> Any:
+    """The account's own setting; None when it could not be asked."""
+    try:
+        return clients.s3control.get_public_access_block(AccountId=owner)["PublicAccessBlockConfiguration"]
+    except ClientError as error:
+        return {} if error.response["Error"]["Code"] == "NoSuchPublicAccessBlockConfiguration" else None
+    except BotoCoreError:
+        return None
+
+
+def _resolve(
+    clients: Clients, sharing: Sharing, versions: Iterable[ModelVersion], findings: list[Finding]
+) -> dict[str, str | None]:
+    digests: dict[str, str | None] = {}
+    for container in (one for version in versions for one in version.containers):
+        image = container.image
+        if image not in digests or container.image_digest not in (None, digests[image]):
+            with _noting(findings, f"image {image}"):
+                digests[image] = resolve_digest(clients, sharing, image, container.image_digest)
+    return digests
 
 
 def _shareable(clients: Clients, sharing: Sharing, arn: str) -> tuple[ModelVersion, ...]:
@@ -118,17 +350,8 @@ def _shareable(clients: Clients, sharing: Sharing, arn: str) -> tuple[ModelVersi
     return (version,)
 
 
-def _refuse_replaced(artifacts: Iterable[Artifact], observed: dict[str, Observed]) -> None:
-    for artifact in artifacts:
-        there = observed[artifact.uri].etag
-        if artifact.etag and there and artifact.etag != there:
-            raise Failed(
-                f"The artifact {artifact.uri} is not the one that was registered: the registry recorded ETag {artifact.etag}, S3 has "
-                f"{there}. Restore it, or register a new version."
-            )
-
-
-def _artifacts(versions: Iterable[ModelVersion]) -> list[Artifact]:
+def artifacts_of(versions: Iterable[ModelVersion]) -> list[Artifact]:
+    """Every artifact of the versions, each once."""
     return list(
         dict.fromkeys(
             a for version in versions for container in version.containers for a in container.artifacts
@@ -137,21 +360,24 @@ def _artifacts(versions: Iterable[ModelVersion]) -> list[Artifact]:
 
 
 def _existing(
-    clients: Clients,
-    sharing: Sharing,
-    needs: Needs,
-    observed: dict[str, Observed],
-    passed_over: frozenset[str] = frozenset(),
+    clients: Clients, sharing: Sharing, needs: Needs, reachable: set[str], findings: list[Finding]
 ) -> dict[Resource, Document | None]:
-    keys = {found.key for found in observed.values() if found.key}
     existing: dict[Resource, Document | None] = {}
-    for resource in plan.resources(sharing, needs, keys):
-        try:
-            existing[resource] = read_policy(clients, resource)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in passed_over:
-                raise
+    for resource in plan.resources(sharing, needs):
+        if resource.kind is Kind.BUCKET and resource.name not in reachable:
+            continue
+        with _noting(findings, str(resource)):
+            existing[resource] = _read_twice(clients, resource)
     return existing
+
+
+def _read_twice(clients: Clients, resource: Resource) -> Document | None:
+    """A resource's policy; one that names unique ids is looked at again after a moment."""
+    found = read_policy(clients, resource)
+    if policies.dead(found):
+        time.sleep(_SHOWN_AGAIN_SECONDS)
+        return read_policy(clients, resource)
+    return found
 
 
 def read_policy(clients: Clients, resource: Resource) -> Document | None:
@@ -167,15 +393,23 @@ def read_policy(clients: Clients, resource: Resource) -> Document | None:
             return kms.read(clients.kms, resource.name, resource.account)
 
 
-def _observe(clients: Clients, sharing: Sharing, artifacts: Iterable[Artifact]) -> dict[str, Observed]:
+def _observe(
+    clients: Clients, sharing: Sharing, artifacts: Iterable[Artifact], findings: list[Finding]
+) -> dict[str, Observed]:
     found: dict[str, Observed] = {}
-    checked: set[str] = set()
+    keys: dict[str, str | None] = {}
     for artifact in artifacts:
-        observed = observe(clients.s3, artifact, sharing.producer.account)
-        if observed.key and observed.key not in checked:
-            _refuse_managed_key(clients.kms, observed.key, artifact)
-            checked.add(observed.key)
-        found[artifact.uri] = observed
+        with _noting(findings, artifact.uri):
+            observed = observe(clients.s3, artifact, sharing.producer.account)
+            if artifact.etag and observed.etag and artifact.etag != observed.etag:
+                raise Obstacle(
+                    artifact.uri,
+                    f"It is not the one that was registered: the registry recorded ETag {artifact.etag}, S3 has {observed.etag}.",
+                    "Restore it, or register a new version.",
+                )
+            if observed.key and observed.key not in keys:
+                keys[observed.key] = _usable_key(clients.kms, sharing, observed.key, artifact)
+            found[artifact.uri] = replace(observed, key=keys.get(observed.key) if observed.key else None)
     return found
 
 
@@ -193,23 +427,34 @@ def observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchBucket":
-                raise Failed(
-                    f"The bucket of {artifact.uri} is gone. Restore it, or register the version anew."
+                raise Obstacle(
+                    artifact.uri, "Its bucket is gone.", "Restore it, or register the version anew."
                 ) from None
             raise
         keys = [entry["Key"] for entry in listed.get("Contents", []) if not entry["Key"].endswith("/")]
         if not keys:
-            raise Failed(f"There is nothing under {artifact.uri}. Restore it, or register the version anew.")
+            raise Obstacle(
+                artifact.uri, "There is nothing under it.", "Restore it, or register the version anew."
+            )
         key = keys[0]
     try:
         head = client.head_object(Bucket=artifact.bucket, Key=key, ExpectedBucketOwner=owner)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
-            raise Failed(
-                f"The artifact {artifact.uri} is missing. Restore it, or register the version anew."
+            raise Obstacle(
+                artifact.uri, "The artifact is missing.", "Restore it, or register the version anew."
             ) from None
         # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
-        client.get_object(Bucket=artifact.bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
+        try:
+            client.get_object(Bucket=artifact.bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
+        except ClientError as reason:
+            if not reason.response["Error"]["Code"].startswith("KMS."):
+                raise
+            raise Obstacle(
+                artifact.uri,
+                f"Its KMS key cannot be used: {reason.response['Error'].get('Message')}",
+                "Enable the key (or cancel its deletion), or encrypt the artifact under another.",
+            ) from None
         raise
     kms_key = (
         head.get("SSEKMSKeyId") if str(head.get("ServerSideEncryption", "")).startswith("aws:kms") else None
@@ -217,30 +462,60 @@ def observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
     return Observed(None if artifact.is_prefix else head["ETag"].strip('"'), kms_key)
 
 
-def _refuse_managed_key(client: KMSClient, key: str, artifact: Artifact) -> None:
-    if client.describe_key(KeyId=key)["KeyMetadata"].get("KeyManager") == "AWS":
-        raise Failed(
-            f"{artifact.uri} is encrypted under the key that AWS manages for S3, which no other account can ever use. Encrypt it under a "
-            f"key of your own: aws s3 cp {artifact.uri} {artifact.uri} --sse aws:kms --sse-kms-key-id KEY_ARN"
-        )
-
-
-def resolve_digest(clients: Clients, sharing: Sharing, image: str) -> str | None:
-    """The digest that an image of the producer's registry has now; None for images of AWS's registries.
+def _usable_key(client: KMSClient, sharing: Sharing, key: str, artifact: Artifact) -> str:
+    """The ARN of the key that an artifact is encrypted under.
 
     Raises:
-        Failed: when there is no such image.
+        Obstacle: when no other account can use the key, or nobody can.
+    """
+    found = client.describe_key(KeyId=key)["KeyMetadata"]
+    recrypt = f"aws s3 cp {artifact.uri} {artifact.uri} --sse aws:kms --sse-kms-key-id KEY_ARN"
+    if found.get("KeyManager") == "AWS":
+        raise Obstacle(
+            artifact.uri,
+            "It is encrypted under the key that AWS manages for S3, which no other account can ever use.",
+            f"Encrypt it under a key of your own: {recrypt}",
+        )
+    if (owner := found["Arn"].split(":")[4]) != sharing.producer.account:
+        raise Obstacle(
+            artifact.uri,
+            f"It is encrypted under {found['Arn']}, a key of account {owner}, whose policy the producer cannot change.",
+            f"Let {owner} share the key, or encrypt the artifact under a key of {sharing.producer.account}: {recrypt}",
+        )
+    if (state := found.get("KeyState", "Enabled")) != "Enabled":
+        raise Obstacle(
+            artifact.uri,
+            f"It is encrypted under {found['Arn']}, which is {state}: nobody can read it.",
+            "Enable the key (or cancel its deletion), or encrypt the artifact under another.",
+        )
+    return found["Arn"]
+
+
+def resolve_digest(clients: Clients, sharing: Sharing, image: str, digest: str | None = None) -> str | None:
+    """The digest that an image of the producer's registry has now; None for images of AWS's registries.
+
+    Args:
+        clients: of the producer.
+        sharing: the config.
+        image: its URI.
+        digest: the one it is pinned to, where it is: then the image must still be there.
+
+    Raises:
+        Obstacle: when there is no such image.
     """
     parsed = parse_image(image)
     if parsed.registry != sharing.producer.account:
         return None
-    wanted: Any = {"imageDigest" if parsed.reference.startswith("sha256:") else "imageTag": parsed.reference}
+    pinned = digest or (parsed.reference if parsed.reference.startswith("sha256:") else None)
+    wanted: Any = {"imageDigest": pinned} if pinned else {"imageTag": parsed.reference}
     found = clients.ecr.batch_get_image(
         registryId=parsed.registry, repositoryName=parsed.repository, imageIds=[wanted]
     )
     if not found["images"]:
-        raise Failed(
-            f"The image {image} is not in its repository. Push it, or register the version with another."
+        raise Obstacle(
+            f"repository {parsed.repository}",
+            f"The image {image}{f' ({pinned})' if digest else ''} is not in it.",
+            "Push it, or register the version with another.",
         )
     return found["images"][0]["imageId"]["imageDigest"]
 
@@ -269,20 +544,25 @@ def explained(sharing: Sharing) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise classify(error, attempt) from None
+        raise _noted(classify(error, attempt), error) from None
     except BotoCoreError as error:
-        raise sessions.unreachable(error, "producer") from None
+        raise _noted(sessions.unreachable(error, "producer"), error) from None
 
 
-def share_plan(sharing: Sharing) -> Plan:
+def _noted(found: CrossAccountError, error: Exception) -> CrossAccountError:
+    """What was noted on AWS's error goes on with ours."""
+    for note in getattr(error, "__notes__", ()):
+        found.add_note(note)
+    return found
+
+
+def share_plan(sharing: Sharing, prune: bool = False) -> Plan:
     """Read, then plan a share; raises as `gather` and `plan.share_plan` do, and `Refused` when AWS refuses to be read."""
     with explained(sharing):
         found = gather(Clients.of(sessions.producer_session(sharing), sharing.region), sharing)
-    return plan.share_plan(sharing, found.needs, found.existing)
+    return planned(sharing, found, prune)
 
 
-def revoke_plan(sharing: Sharing, consumer: str) -> Plan:
-    """Read, then plan to take back what a consumer was given; raises as `share_plan` does."""
-    with explained(sharing):
-        found = gather_for_revoke(Clients.of(sessions.producer_session(sharing), sharing.region), sharing)
-    return plan.revoke_plan(sharing, found.needs, found.existing, consumer)
+def planned(sharing: Sharing, found: Gathered, prune: bool = False) -> Plan:
+    """The plan of a share, from what was gathered; raises as `plan.share_plan` does."""
+    return plan.share_plan(sharing, found.needs, found.existing, found.now, prune, found.findings)

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
-from crossaccount.errors import Failed
+from crossaccount.errors import Failed, Obstacle
 from crossaccount.names import Image, package_arn, parse_image, parse_s3, version_of
 
 if TYPE_CHECKING:
@@ -78,11 +78,12 @@ class Needs:
     """What a consumer must reach to deploy the versions, apart from the registry itself.
 
     ``buckets`` has for each bucket the key prefixes (or whole keys) to read; ``repositories`` the names of ECR
-    repositories in the producer's registry.
+    repositories in the producer's registry; ``keys`` the ARNs of the KMS keys that the artifacts are encrypted under.
     """
 
     buckets: Mapping[str, tuple[str, ...]]
     repositories: tuple[str, ...]
+    keys: tuple[str, ...] = ()
 
 
 def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
@@ -207,9 +208,10 @@ def needs(sharing: Sharing, versions: Iterable[ModelVersion]) -> Needs:
     prefixes: dict[str, set[str]] = {}
     for artifact in artifacts:
         if not artifact.key or (artifact.is_prefix and not artifact.key.endswith("/")):
-            raise Failed(
-                f"The artifact {artifact.uri} is no object and no folder: a grant for it would open more than the artifact. Register "
-                "the version with an object's key, or with a prefix that ends in a slash."
+            raise Obstacle(
+                artifact.uri,
+                "The artifact is no object and no folder: a grant for it would open more than the artifact.",
+                "Register the version with an object's key, or with a prefix that ends in a slash.",
             )
         prefixes.setdefault(artifact.bucket, set()).add(artifact.folder or artifact.key)
     if sharing.versions == "approved":
@@ -240,17 +242,19 @@ def _widened(folders: set[str], group: str) -> set[str]:
 
 def _needs_grant(sharing: Sharing, image: Image) -> bool:
     if image.region != sharing.region:
-        raise Failed(
-            f"The image repository {image.repository} lies in {image.region}; SageMaker in {sharing.region} cannot pull from it. "
-            "Replicate it, and register the version with the replica."
+        raise Obstacle(
+            f"repository {image.repository}",
+            f"It lies in {image.region}, and SageMaker in {sharing.region} cannot pull from there.",
+            "Replicate it, and register the version with the replica.",
         )
     if image.registry == sharing.producer.account:
         return True
     if image.registry in aws_registries():
         return False
-    raise Failed(
-        f"The image repository {image.repository} lies in account {image.registry}, which is neither the producer nor AWS. Its "
-        f"owner must share it, or copy the image into a repository of {sharing.producer.account}."
+    raise Obstacle(
+        f"repository {image.repository}",
+        f"It lies in account {image.registry}, which is neither the producer nor AWS.",
+        f"Its owner must share it, or copy the image into a repository of {sharing.producer.account}.",
     )
 
 

@@ -1,24 +1,25 @@
 """What would change, as data: one change for each policy document, decided by pure functions from what was read.
 
-A plan refuses what is never right. Rendering it is reading it once more; a dry run is nothing else. Not here: reading
-AWS (``gather``) and changing it (``apply``).
+A plan refuses what is never right. Not here: reading AWS (``gather``), changing it (``apply``), showing a plan (``render``).
 
 Source: sizes from the S3 user guide (bucket policies), botocore's models (ECR, SageMaker), the KMS developer guide.
 """
 
 from __future__ import annotations
 
-import difflib
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from crossaccount import policies
-from crossaccount.errors import InputError, PlanRefused
+from crossaccount import grants, policies
+from crossaccount.errors import Finding, InputError, PlanRefused, Severity
+from crossaccount.grants import Audience, Organization
 from crossaccount.names import group_arn, package_arn, root_arn
-from crossaccount.policies import Document, Statement, principal_key, statements
+from crossaccount.policies import Document, Statement, statements
 
 if TYPE_CHECKING:
     from crossaccount.config import Sharing
@@ -37,6 +38,7 @@ class Kind(StrEnum):
 
 
 LIMITS = {Kind.GROUP: 20_480, Kind.REPOSITORY: 10_240, Kind.BUCKET: 20_480, Kind.KEY: 32_768}
+_ENDS_SOON = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Change:
-    """One document as it stands and as it should stand; None is no document. The verb follows from the two."""
+    """One document as it stands and as it should stand; None is no document. The rest follows from the two."""
 
     resource: Resource
     existing: Document | None
@@ -79,56 +81,216 @@ class Change:
         """The accounts and other principals that are allowed something less than before."""
         return _difference(self.existing, self.desired)
 
+    @property
+    def added(self) -> tuple[Statement, ...]:
+        """What the document gets: whole statements, or one with its new members alone."""
+        return tuple(policies.difference(self.existing, self.desired))
+
+    @property
+    def removed(self) -> tuple[Statement, ...]:
+        """What the document loses, in the same way."""
+        return tuple(policies.difference(self.desired, self.existing))
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The Sids of statements that stand before and after, and say something else or to someone else."""
+        before = {
+            one["Sid"]: policies.canonical_statement(one) for one in statements(self.existing) if "Sid" in one
+        }
+        return tuple(
+            one["Sid"]
+            for one in statements(self.desired)
+            if before.get(one.get("Sid", ""), policies.canonical_statement(one))
+            != policies.canonical_statement(one)
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
     """All changes of one run, in the order they are made, and what a person should know beside them."""
 
     changes: tuple[Change, ...]
-    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def writes(self) -> int:
         """How many documents would be written or removed."""
         return sum(change.verb != "keep" for change in self.changes)
 
+    @property
+    def digest(self) -> str:
+        """A short hash of what the plan is made from and what it would make: equal plans have equal ones."""
+        meaning = [
+            (str(one.resource), policies.canonical(one.existing), policies.canonical(one.desired))
+            for one in self.changes
+        ]
+        return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
+
 
 Existing = Mapping[Resource, Document | None]
 
 
-def share_plan(sharing: Sharing, needs: Needs, existing: Existing) -> Plan:
-    """The plan that gives every consumer of the config what it needs.
+def audiences(sharing: Sharing, now: datetime) -> list[Audience]:
+    """Whom the config lets in: consumers with the same terms together, those whose access has ended left out."""
+    if sharing.organization is not None:
+        one = sharing.organization
+        roles = [f"arn:{sharing.partition}:iam::*:role/{name}" for name in one.role_names]
+        return [Audience(organization=Organization(one.id, one.paths, tuple(roles)))]
+    by_end: dict[str | None, list[Any]] = {}
+    for consumer in sharing.consumers.values():
+        if consumer.expires is None or consumer.expires > now:
+            by_end.setdefault(consumer.until, []).append(consumer)
+    return [
+        Audience(
+            roots=tuple(sorted({root_arn(sharing.partition, one.account) for one in found})),
+            roles=tuple(sorted({arn for one in found for arn in (one.role, one.execution_role)}))
+            if sharing.principals == "roles"
+            else (),
+            until=until,
+        )
+        for until, found in sorted(by_end.items(), key=lambda item: item[0] or "")
+    ]
+
+
+def share_plan(
+    sharing: Sharing,
+    needs: Needs,
+    existing: Existing,
+    now: datetime,
+    prune: bool = False,
+    found: Iterable[Finding] = (),
+) -> Plan:
+    """The plan that gives every consumer of the config what it needs; arguments as for `propose_share`.
+
+    Raises:
+        PlanRefused: with every reason at once, when a finding is an error.
+    """
+    return _accepted(propose_share(sharing, needs, existing, now, prune, found))
+
+
+def propose_share(
+    sharing: Sharing,
+    needs: Needs,
+    existing: Existing,
+    now: datetime,
+    prune: bool = False,
+    found: Iterable[Finding] = (),
+) -> Plan:
+    """What a share would change, with everything that stands in its way.
 
     Args:
         sharing: the config.
         needs: what the shared versions need.
         existing: the documents as they stand, by resource; keys are those of encrypted artifacts.
+        now: what has expired by then is taken out, and not granted again.
+        prune: take out everyone whom the config does not name, as far as statements of ours let them in.
+        found: what was found while reading.
+    """
+    group, named = group_arn(sharing), _named(sharing)
+    let_in = audiences(sharing, now)
+
+    def desired(resource: Resource, some: Sequence[Audience]) -> Document | None:
+        wanted = _statements(sharing, needs, resource, some)
+        return policies.granted(existing[resource], wanted, group, named, now, prune)
+
+    ours = {resource: _statements(sharing, needs, resource, let_in) for resource in existing}
+    plan = Plan(tuple(Change(one, document, desired(one, let_in)) for one, document in existing.items()))
+    collisions = list(_collisions(plan, ours, group))
+    findings = [*found, *collisions, *_ends(sharing, now)]
+    if not collisions:
+        findings += _objections(plan, ours, sharing)
+        findings += [
+            _too_large(change, lambda some, at=change.resource: desired(at, some), let_in)  # type: ignore[misc]
+            for change in plan.changes
+            if _oversize(change)
+        ]
+    findings += [
+        *_dead(plan),
+        *_strangers_findings(plan, ours, group, named),
+        *_unnamed(plan, ours, group, sharing),
+    ]
+    return replace(plan, findings=tuple(findings))
+
+
+def revoke_plan(
+    sharing: Sharing,
+    needs: Needs,
+    existing: Existing,
+    leaving: Collection[str] | None,
+    now: datetime,
+    found: Iterable[Finding] = (),
+) -> Plan:
+    """The plan that takes back what was given; other members and strangers' statements stay.
+
+    Args:
+        sharing: the config.
+        needs: what the versions of the group need.
+        existing: the documents as they stand.
+        leaving: accounts (12 digits), or an organization's id; None is everyone whom statements of ours let in.
+        now: as for `share_plan`.
+        found: what was found while reading.
 
     Raises:
         PlanRefused: with every reason at once.
     """
     group = group_arn(sharing)
-    named = sorted({root_arn(sharing.partition, one.account) for one in sharing.consumers.values()})
-    ours = {resource: _statements(sharing, needs, resource, named) for resource in existing}
+    let_in = audiences(sharing, now)
+    ours = {resource: _statements(sharing, needs, resource, let_in) for resource in existing}
     plan = Plan(
         tuple(
-            Change(resource, document, policies.granted(document, ours[resource], group))
+            Change(resource, document, policies.revoked(document, ours[resource], group, leaving))
             for resource, document in existing.items()
         )
     )
-    _refuse_collisions(plan, ours, group)
-    refuse_wrong(plan, ours, group, named)
-    return replace(plan, notes=_notes(plan, ours, group, named))
+    gone = _named(sharing) if leaving is None else leaving
+    findings = [
+        *found,
+        *_objections(plan, ours, sharing),
+        *_dead(plan),
+        *_strangers_findings(plan, ours, group, gone),
+    ]
+    return _accepted(replace(plan, findings=tuple(findings)))
 
 
-def revoke_plan(sharing: Sharing, needs: Needs, existing: Existing, consumer: str) -> Plan:
-    """The plan that takes back what one consumer was given; other principals and strangers' statements stay.
+def narrow_plan(
+    sharing: Sharing, needs: Needs, existing: Existing, now: datetime, found: Iterable[Finding] = ()
+) -> Plan:
+    """The plan that leaves those who have access by this config with what fewer versions need.
+
+    Args:
+        sharing: the config, with the versions that stay.
+        needs: what those need.
+        existing: the documents as they stand, also of resources that are needed no more.
+        now: as for `share_plan`.
+        found: what was found while reading.
 
     Raises:
-        InputError: when another consumer of the config has the same account: access is given to accounts.
         PlanRefused: with every reason at once.
     """
     group = group_arn(sharing)
+    inside = {
+        member
+        for document in existing.values()
+        for one in statements(document)
+        if policies.is_owned(one, group)
+        for member in policies.members(one)
+    }
+    staying = {name: one for name, one in sharing.consumers.items() if one.account in inside}
+    narrowed = sharing.model_copy(update={"consumers": staying})
+    return share_plan(narrowed, needs, existing, now, found=found)
+
+
+def accounts_of(sharing: Sharing, consumer: str) -> frozenset[str]:
+    """Whose access ends when a consumer's is revoked.
+
+    Raises:
+        InputError: when the access is not its alone: another consumer has the account, or it is the whole organization's.
+    """
+    if sharing.organization is not None:
+        raise InputError(
+            f"Access is given to the whole organization {sharing.organization.id}, not to {consumer} alone. Take back everything (--all), or "
+            "change principals in the config, share, and revoke then."
+        )
     account = sharing.consumers[consumer].account
     others = [name for name, one in sharing.consumers.items() if name != consumer and one.account == account]
     if others:
@@ -136,145 +298,309 @@ def revoke_plan(sharing: Sharing, needs: Needs, existing: Existing, consumer: st
             f"Account {account} of {consumer} is also that of {', '.join(others)}, and access is given to accounts. Take {consumer} out of "
             "the config instead: the others keep their access."
         )
-    leaving = [root_arn(sharing.partition, account)]
-    named = sorted({root_arn(sharing.partition, one.account) for one in sharing.consumers.values()})
-    ours = {resource: _statements(sharing, needs, resource, named) for resource in existing}
-
-    def without(resource: Resource, document: Document | None) -> Document | None:
-        return policies.revoked(document, ours[resource], group, leaving)
-
-    plan = Plan(
-        tuple(
-            Change(resource, document, without(resource, document)) for resource, document in existing.items()
-        )
-    )
-    refuse_wrong(plan, ours, group, named)
-    return replace(plan, notes=_notes(plan, ours, group, leaving))
+    return frozenset({account})
 
 
-def _notes(
-    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Sequence[str]
-) -> tuple[str, ...]:
-    """Access that a consumer has by statements that are not ours to change: it would outlive a revoke unseen."""
-    keys = {principal_key(name) for name in named}
-    found = []
-    for change in plan.changes:
-        for one in _strangers(change.desired, ours[change.resource], group):
-            who = sorted(keys & {principal_key(name) for name in policies.beneficiaries(one)})
-            if who and one.get("Effect") == "Allow":
-                sid = one.get("Sid", "without a Sid")
-                hint = (
-                    " (the AWS page's; the preset aws-docs manages it)" if sid in policies.DOCS_SIDS else ""
-                )
-                found.append(
-                    f"{', '.join(who)} also has access to {change.resource} by a statement that is not ours: {sid}{hint}."
-                )
-    return tuple(found)
+def without_version(sharing: Sharing, version: int) -> Sharing:
+    """The config as it is once a version is no longer shared.
 
-
-def resources(sharing: Sharing, needs: Needs, keys: Iterable[str]) -> tuple[Resource, ...]:
-    """Every resource whose policy a plan for these needs is about.
-
-    Args:
-        sharing: the config.
-        needs: what the shared versions need.
-        keys: the ARNs of the KMS keys that their artifacts are encrypted under.
+    Raises:
+        InputError: when the config does not list its versions, does not list this one, or lists no other.
     """
+    group = sharing.model_package_group
+    if sharing.versions == "approved" or sharing.preset == "aws-docs":
+        raise InputError(
+            f"The config shares every version of {group} with one statement, so version {version} cannot be taken out of it. Reject "
+            "the version in the registry (it can then not be deployed), or list the versions to share in the config."
+        )
+    if version not in sharing.versions:
+        listed = ", ".join(str(one) for one in sorted(sharing.versions))
+        raise InputError(f"The config does not share version {version}: versions has {listed}.")
+    left = tuple(one for one in sharing.versions if one != version)
+    if not left:
+        raise InputError(
+            f"Version {version} is the only one that the config shares. Take back everything with --all instead."
+        )
+    return sharing.model_copy(update={"versions": left})
+
+
+def _named(sharing: Sharing) -> list[str]:
+    """Everyone whom the config names: accounts, or an organization."""
+    if sharing.organization is not None:
+        return [sharing.organization.id]
+    return sorted({one.account for one in sharing.consumers.values()})
+
+
+def _accepted(plan: Plan) -> Plan:
+    if any(finding.severity is Severity.ERROR for finding in plan.findings):
+        raise PlanRefused(plan.findings)
+    return plan
+
+
+def resources(sharing: Sharing, needs: Needs) -> tuple[Resource, ...]:
+    """Every resource whose policy a plan for these needs is about."""
     owner = sharing.producer.account
     return (
         *(Resource(Kind.REPOSITORY, name, owner) for name in needs.repositories),
         *(Resource(Kind.BUCKET, name, owner) for name in needs.buckets),
-        *(Resource(Kind.KEY, arn, owner) for arn in sorted(keys)),
+        *(Resource(Kind.KEY, arn, owner) for arn in needs.keys),
         # The registry last: a consumer that sees the version can also reach what it needs.
         Resource(Kind.GROUP, sharing.model_package_group, owner),
     )
 
 
-def _statements(sharing: Sharing, needs: Needs, resource: Resource, named: Sequence[str]) -> list[Statement]:
+def _statements(
+    sharing: Sharing, needs: Needs, resource: Resource, let_in: Sequence[Audience]
+) -> list[Statement]:
+    return [one for audience in let_in for one in _for_audience(sharing, needs, resource, audience)]
+
+
+def _for_audience(sharing: Sharing, needs: Needs, resource: Resource, audience: Audience) -> list[Statement]:
     group, docs = group_arn(sharing), sharing.preset == "aws-docs"
     match resource.kind:
         case Kind.GROUP if docs:
-            return policies.docs_group_statements(group, named)
+            return grants.docs_group_statements(group, audience)
         case Kind.GROUP:
             versions = (
                 ["*"] if sharing.versions == "approved" else [str(one) for one in sorted(sharing.versions)]
             )
-            return policies.group_statements(group, [package_arn(sharing, one) for one in versions], named)
+            return grants.group_statements(group, [package_arn(sharing, one) for one in versions], audience)
+        case Kind.REPOSITORY if resource.name not in needs.repositories:
+            return []
+        case Kind.REPOSITORY if docs:
+            return grants.docs_repository_statements(audience)
         case Kind.REPOSITORY:
-            return (
-                policies.docs_repository_statements(named)
-                if docs
-                else policies.repository_statements(group, named)
+            service = (
+                grants.service_statements(group, audience) if sharing.sagemaker_service_principal else []
             )
+            return [*grants.repository_statements(group, audience), *service]
+        case Kind.BUCKET if resource.name not in needs.buckets:
+            return []
         case Kind.BUCKET:
             bucket = f"arn:{sharing.partition}:s3:::{resource.name}"
             if docs:
-                return policies.docs_bucket_statements(bucket, named)
-            return policies.bucket_statements(group, bucket, needs.buckets[resource.name], named)
+                return grants.docs_bucket_statements(bucket, audience)
+            return grants.bucket_statements(group, bucket, needs.buckets[resource.name], audience)
+        case Kind.KEY if resource.name not in needs.keys:
+            return []
         case Kind.KEY:
-            return policies.key_statements(group, named)
+            return grants.key_statements(group, audience)
 
 
-def _refuse_collisions(plan: Plan, ours: Mapping[Resource, list[Statement]], group: str) -> None:
-    reasons = [
-        f"The policy of {change.resource} has a statement with the Sid {sid} that differs from the one to be added. Rename or remove "
-        "it, or use the preset least-privilege."
-        for change in plan.changes
-        for sid in policies.collisions(change.existing, ours[change.resource], group)
-    ]
-    if reasons:
-        raise PlanRefused(tuple(reasons))
+# What is never right.
 
 
-def refuse_wrong(
-    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Sequence[str]
-) -> None:
-    """Refuse what is never right, whatever computed it.
-
-    Raises:
-        PlanRefused: when a document is too large, someone gains access whom the config does not name, a public principal is
-            added, a stranger's statement is touched, or a key would be left without a policy.
-    """
-    reasons = [
-        reason
-        for change in plan.changes
-        for reason in _wrong(change, ours[change.resource], group, set(named))
-    ]
-    if reasons:
-        raise PlanRefused(tuple(reasons))
+def _collisions(plan: Plan, ours: Mapping[Resource, list[Statement]], group: str) -> Iterator[Finding]:
+    for change in plan.changes:
+        for sid in policies.collisions(change.existing, ours[change.resource], group):
+            yield Finding(
+                Severity.ERROR,
+                f"policy of {change.resource}",
+                f"It has a statement with the Sid {sid} that differs from the one to be added.",
+                "Rename or remove it, or use the preset least-privilege.",
+            )
 
 
-def _wrong(change: Change, ours: list[Statement], group: str, named: set[str]) -> Iterator[str]:
-    if change.desired is None:
-        if change.resource.kind is Kind.KEY:
-            yield f"The policy of {change.resource} would be removed, and a key without a policy is lost."
-    elif (length := policies.size(change.desired)) > LIMITS[change.resource.kind] and change.verb != "keep":
-        yield (
-            f"The policy of {change.resource} would have {length} bytes, and AWS takes {LIMITS[change.resource.kind]}. Share with fewer "
-            "consumers or versions in this config, or shorten the statements that others have put there."
-        )
-    allowed = {principal_key(name) for name in named}
+def _objections(plan: Plan, ours: Mapping[Resource, list[Statement]], sharing: Sharing) -> Iterator[Finding]:
+    """What is never right, whatever computed it."""
+    named = _named(sharing)
+    allowed = {f"organization {one}" if one.startswith("o-") else one for one in named}
+    if sharing.sagemaker_service_principal:
+        allowed |= {f"{grants.SERVICE} for {one}" for one in allowed}
+    for change in plan.changes:
+        for text, way_out in _wrong(change, ours[change.resource], group_arn(sharing), allowed):
+            yield Finding(Severity.ERROR, f"policy of {change.resource}", text, way_out)
+
+
+def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str]) -> Iterator[tuple[str, str]]:
+    if change.resource.kind is Kind.KEY:
+        owner = change.resource.account
+        if change.desired is None:
+            yield "It would be removed, and a key without a policy is lost.", ""
+        elif policies.administered(change.existing, owner) and not policies.administered(
+            change.desired, owner
+        ):
+            yield (
+                f"Nobody of account {owner}, its owner, could change it any more.",
+                "Give the owner's administrators a statement of their own, without a Sid of ours.",
+            )
+    by_hand = "Take that statement out by hand, then run this again."
     for name in change.gained:
         if name == "*":
-            yield f"The policy of {change.resource} would allow everyone (*)."
+            yield "It would allow everyone (*).", ""
         elif name not in allowed:
-            yield (
-                f"The policy of {change.resource} would allow {name}, whom the config does not name: a statement of ours was changed by "
-                "hand. Take that statement out by hand, then run this again."
-            )
+            text = f"It would allow {name}, whom the config does not name: a statement of ours was changed by hand."
+            yield text, by_hand
     if "*" not in change.gained and any(
         "*" in policies.beneficiaries(one)
         for one in statements(change.desired)
         if policies.is_ours(one, ours, group)
     ):
-        yield f"The policy of {change.resource} allows everyone (*) in a statement of ours. Take the * out of it by hand."
+        yield "It allows everyone (*) in a statement of ours.", "Take the * out of it by hand."
     before, after = (_strangers(document, ours, group) for document in (change.existing, change.desired))
     if before != after:
-        yield f"The policy of {change.resource} would lose or change a statement that is not ours."
+        yield "It would lose or change a statement that is not ours.", ""
 
 
 def _strangers(document: Document | None, ours: list[Statement], group: str) -> list[Statement]:
     return [one for one in statements(document) if not policies.is_ours(one, ours, group)]
+
+
+def _oversize(change: Change) -> bool:
+    return (
+        change.verb != "keep"
+        and change.desired is not None
+        and policies.size(change.desired) > LIMITS[change.resource.kind]
+    )
+
+
+def _too_large(
+    change: Change, desired: Callable[[Sequence[Audience]], Document | None], let_in: Sequence[Audience]
+) -> Finding:
+    """A document past its service's limit, with how many consumers would fit."""
+    kind = change.resource.kind
+    limit, length = LIMITS[kind], policies.size(change.desired or {})
+    roots = [root for audience in let_in for root in audience.roots]
+
+    def fits(count: int) -> bool:
+        document = desired(_first(let_in, count))
+        return document is None or policies.size(document) <= limit
+
+    low, high = -1, len(roots)  # the first `high` consumers never fit, the first `low` do
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    text = f"It would have {length} bytes, and AWS takes {limit}."
+    if roots:
+        text += f" {max(low, 0)} of the {len(roots)} consumers fit."
+    taken = policies.size(change.existing) if change.existing else 0
+    if taken > limit // 2:
+        text += f" The document has {taken} bytes already."
+    way_out = "Share with fewer consumers or versions in this config, or shorten the statements that others have put there"
+    if roots:
+        way_out += (
+            "; with principals: organization the document does not grow with the consumers (organization.role_names then says which of "
+            "their roles)"
+        )
+    return Finding(Severity.ERROR, f"policy of {change.resource}", text, f"{way_out}.")
+
+
+def _first(let_in: Sequence[Audience], count: int) -> list[Audience]:
+    """The audiences cut to their first accounts."""
+    found = []
+    for audience in let_in:
+        roots = audience.roots[:count]
+        count -= len(roots)
+        accounts = {policies.account_of(root) for root in roots}
+        roles = tuple(arn for arn in audience.roles if policies.account_of(arn) in accounts)
+        if roots:
+            found.append(replace(audience, roots=roots, roles=roles))
+    return found
+
+
+def room(change: Change) -> int | None:
+    """How many more consumers would fit into the document, on the terms of its first statement of accounts; None without one."""
+    document = change.desired
+    if document is None:
+        return None
+    each = len('"arn:aws:iam::123456789012:root",')
+    count = sum(bool(one["Sid"].startswith("CrossAccount")) for one in statements(document) if "Sid" in one)
+    left = LIMITS[change.resource.kind] - policies.size(document)
+    return left // (each * count) if count else None
+
+
+# What else a person should know.
+
+
+def _ends(sharing: Sharing, now: datetime) -> Iterator[Finding]:
+    for name, consumer in sharing.consumers.items():
+        if consumer.expires is None:
+            continue
+        subject = f"consumers.{name}.expires"
+        if consumer.expires <= now:
+            yield Finding(
+                Severity.WARNING,
+                subject,
+                f"The access of {name} ended at {consumer.until}.",
+                "Write a later time and share again, or take the consumer out of the config.",
+            )
+        elif consumer.expires - now <= _ENDS_SOON:
+            days = (consumer.expires - now).days
+            yield Finding(
+                Severity.WARNING,
+                subject,
+                f"The access of {name} ends at {consumer.until}, in {days} days.",
+                "Write a later time and share again if it is still needed.",
+            )
+
+
+def _dead(plan: Plan) -> Iterator[Finding]:
+    for change in plan.changes:
+        ids = policies.dead(change.existing)
+        if ids:
+            yield Finding(
+                Severity.WARNING if change.verb == "keep" else Severity.ERROR,
+                f"policy of {change.resource}",
+                f"It names {', '.join(ids)}: a role or user that no longer exists, and AWS refuses to take the whole document again while it does.",
+                "Remove it from the statement it stands in.",
+            )
+
+
+def _strangers_findings(
+    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Collection[str]
+) -> Iterator[Finding]:
+    """Statements that are not ours to change and that let the same accounts in, or keep them out."""
+    for change in plan.changes:
+        wanted = [action for one in ours[change.resource] for action in policies.listed(one["Action"])]
+        for one in _strangers(change.desired, ours[change.resource], group):
+            sid = one.get("Sid", "without a Sid")
+            subject = f"policy of {change.resource}"
+            if one.get("Effect") == "Allow":
+                who = sorted(set(named) & set(policies.beneficiaries(one)))
+                if who:
+                    hint = "The preset aws-docs manages it." if sid in policies.DOCS_SIDS else ""
+                    text = f"{', '.join(who)} also has access by a statement that is not ours: {sid}."
+                    yield Finding(Severity.NOTE, subject, text, hint)
+            elif out := _kept_out(one, named, wanted):
+                sure = "Condition" not in one and "NotPrincipal" not in one
+                verb = "keeps" if sure else "may keep"
+                yield Finding(
+                    Severity.WARNING if sure else Severity.NOTE,
+                    subject,
+                    f"The statement {sid} denies, and {verb} {out} out.",
+                    "See that it lets the consumers through.",
+                )
+
+
+def _kept_out(statement: Statement, named: Collection[str], wanted: Sequence[str]) -> str:
+    """Whom of these a Deny may keep from what is wanted; empty for nobody."""
+    if not policies.touches(statement, wanted) or policies.about_transport(statement):
+        return ""
+    if "NotPrincipal" in statement or "*" in policies.principals(statement):
+        return "everyone"
+    accounts = {policies.account_of(name) for name in policies.principals(statement)}
+    return ", ".join(sorted(set(named) & accounts))
+
+
+def _unnamed(
+    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, sharing: Sharing
+) -> Iterator[Finding]:
+    """Members of our statements whom this config does not name: another config's, or nobody's any more."""
+    named = set(_named(sharing))
+    for change in plan.changes:
+        inside = {
+            member
+            for one in statements(change.desired)
+            if policies.is_ours(one, ours[change.resource], group)
+            for member in policies.members(one)
+        }
+        if extra := sorted(inside - named):
+            yield Finding(
+                Severity.NOTE,
+                f"policy of {change.resource}",
+                f"{', '.join(extra)} has access by a statement of ours, and this config does not name it.",
+                "If no other config does: crossaccount revoke CONFIG --account ACCOUNT, or crossaccount share CONFIG --prune.",
+            )
 
 
 def _difference(one: Document | None, other: Document | None) -> tuple[str, ...]:
@@ -283,91 +609,12 @@ def _difference(one: Document | None, other: Document | None) -> tuple[str, ...]
 
 
 def _allowances(document: Document | None) -> set[tuple[str, str]]:
-    """Each principal with the terms of each statement that allows it."""
+    """Each beneficiary with the terms of each statement that allows it."""
     found = set()
     for statement in statements(document):
         if statement.get("Effect") == "Allow":
-            terms = {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
-            found |= {
-                (principal_key(name), policies.canonical({"Statement": terms}))
-                for name in policies.beneficiaries(statement)
-            }
+            terms, roles = policies.terms(statement), policies.condition(statement, policies.BY_ROLE)
+            for name in policies.beneficiaries(statement):
+                own = sorted(arn for arn in roles if policies.account_of(arn) in (name, None))
+                found.add((name, json.dumps([terms, own])))
     return found
-
-
-# Three readers of a plan.
-
-
-def render_text(plan: Plan, colour: bool = False) -> str:
-    """The plan for a terminal: a diff of every document that would change."""
-    paint = _paint if colour else _plain
-    blocks = [_block(change, paint) for change in plan.changes]
-    total = (
-        f"{plan.writes} of {len(plan.changes)} policies would change."
-        if plan.writes
-        else "Nothing to do: every policy is as it should be."
-    )
-    return "\n".join([*blocks, *(f"note: {note}" for note in plan.notes), total])
-
-
-def render_markdown(plan: Plan) -> str:
-    """The plan for a Prefect artifact."""
-    rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
-    rows += [
-        f"| {change.resource} | {change.verb} | {', '.join(change.gained)} | {', '.join(change.lost)} |"
-        for change in plan.changes
-    ]
-    diffs = [
-        f"\n**{change.resource}**\n\n```diff\n{chr(10).join(_diff(change))}\n```"
-        for change in plan.changes
-        if change.verb != "keep"
-    ]
-    return "\n".join([*rows, *diffs, *(f"\n> {note}" for note in plan.notes)])
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan for a machine."""
-    changes = [
-        {
-            "kind": str(change.resource.kind),
-            "resource": change.resource.name,
-            "account": change.resource.account,
-            "verb": change.verb,
-            "existing": change.existing,
-            "desired": change.desired,
-            "gained": list(change.gained),
-            "lost": list(change.lost),
-        }
-        for change in plan.changes
-    ]
-    return {"changes": changes, "writes": plan.writes, "notes": list(plan.notes)}
-
-
-_Paint = Callable[[str], str]
-_COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
-
-
-def _plain(line: str) -> str:
-    return line
-
-
-def _paint(line: str) -> str:
-    colour = _COLOURS.get(line[:1])
-    return f"{colour}{line}\033[0m" if colour else line
-
-
-def _block(change: Change, paint: _Paint) -> str:
-    lines = [f"{change.verb}: policy of {change.resource}"]
-    if change.verb != "keep":
-        lines += [f"  {paint(line)}" for line in _diff(change)]
-        lines += [f"  gains access: {name}" for name in change.gained]
-        lines += [f"  loses access: {name}" for name in change.lost]
-    return "\n".join(lines)
-
-
-def _diff(change: Change) -> list[str]:
-    before, after = (
-        json.dumps(document, indent=2).splitlines() if document is not None else []
-        for document in (change.existing, change.desired)
-    )
-    return list(difflib.unified_diff(before, after, lineterm="", n=2))[2:]

@@ -1,14 +1,17 @@
-"""Policy documents as pure functions: statements in, documents out; and when two documents mean the same.
+"""Policy documents as pure functions: what a statement says, when two documents mean the same, and how ours are merged in.
 
-It knows AWS's grammar and this project's statements, and touches no client, clock or environment.
+It knows AWS's grammar, and which statements of a document are this project's; it touches no client, clock or environment.
+Not here: what we write (``grants``).
 
-A statement of ours is known by its Sid: ``CrossAccount``, a word, eight hexadecimal digits of the group's ARN and four of
+A statement of ours is known by its Sid: ``CrossAccount``, a word, eight hexadecimal digits of the group's ARN and eight of
 the statement's terms. Two groups never touch each other's statements, consumers with the same terms share one, and a
 consumer whose terms change moves to another. Under the preset ``aws-docs`` the statements are the AWS page's own, Sids
 included, and are known by their whole body.
 
-Source: "Deploy a Model Version from a Different Account" in the SageMaker developer guide; "Key policies" in the KMS
-developer guide; "Amazon ECR repository policies"; the IAM JSON policy reference.
+Whom a statement lets in, its members, stands in its Principal, or in a condition beside it: accounts by their number, an
+organization by its id.
+
+Source: the IAM JSON policy reference; "Amazon ECR repository policies"; "Key policies" in the KMS developer guide.
 """
 
 from __future__ import annotations
@@ -16,132 +19,360 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
-PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _MARK = "CrossAccount"
 DOCS_SIDS = frozenset({"AddPerm", "AddPermModelPackageGroup", "AddPermModelPackageVersion"})
 
+# Where members stand beside the Principal, and how long a statement holds: (operator, key) of its Condition.
+BY_ROLE = ("ArnEquals", "aws:PrincipalArn")
+BY_SOURCE = ("StringEquals", "aws:SourceAccount")
+BY_ORGANIZATION = ("StringEquals", "aws:PrincipalOrgID")
+BY_SOURCE_ORGANIZATION = ("StringEquals", "aws:SourceOrgID")
+UNTIL = ("DateLessThan", "aws:CurrentTime")
 
-def group_statements(
-    group_arn: str, package_arns: Sequence[str], principals: Sequence[str]
-) -> list[Statement]:
-    """What a consumer may do with the group itself, and with its versions."""
-    read_group = ["sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
-    deploy = ["sagemaker:CreateModel", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+
+# Reading a statement.
+
+
+def statements(document: Mapping[str, Any] | None) -> Iterator[Statement]:
+    """A document's statements; a lone one may stand without its list."""
+    found = (document or {}).get("Statement", [])
+    yield from [found] if isinstance(found, dict) else found
+
+
+def principals(statement: Mapping[str, Any]) -> list[str]:
+    """The AWS principals of a statement as it names them; ``*`` for anyone."""
+    principal = statement.get("Principal")
+    if principal == "*":
+        return ["*"]
+    return listed(principal.get("AWS", [])) if isinstance(principal, dict) else []
+
+
+def others(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """The principals that are no AWS accounts: services and the like."""
+    principal = statement.get("Principal")
+    if not isinstance(principal, dict):
+        return {}
+    return {kind: names for kind, names in principal.items() if kind != "AWS"}
+
+
+def condition(statement: Mapping[str, Any], place: tuple[str, str]) -> list[str]:
+    """The values of a condition, by operator and key; none where the statement has no such condition."""
+    return listed((statement.get("Condition") or {}).get(place[0], {}).get(place[1], []))
+
+
+def listed(value: Any) -> list[Any]:
+    """A value that may stand alone or in a list, as a list."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+_ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
+_ARN = re.compile(r"arn:[a-z-]+:(?:iam|sts)::(\d{12}):")
+_UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{4,}")
+
+
+def principal_key(name: str) -> str:
+    """A principal as policies compare it: the ARN of an account's root is the account's number."""
+    match = _ROOT.fullmatch(name)
+    return match[1] if match else name
+
+
+def account_of(name: str) -> str | None:
+    """The account (12 digits) of a principal's number or ARN; None for anything else."""
+    match = _ARN.match(name)
+    return match[1] if match else (name if re.fullmatch(r"\d{12}", name) else None)
+
+
+def dead(document: Document | None) -> list[str]:
+    """The unique ids in a document's principals: AWS shows one in place of a role or a user that is gone."""
+    return sorted(
+        {name for one in statements(document) for name in all_names(one) if _UNIQUE_ID.fullmatch(name)}
+    )
+
+
+def all_names(statement: Mapping[str, Any]) -> list[str]:
+    """The AWS principals that a statement names, also those that it excepts."""
+    excepted = statement.get("NotPrincipal")
     return [
-        _ours(group_arn, "Group", principals, Action=read_group, Resource=group_arn),
-        _ours(group_arn, "Versions", principals, Action=deploy, Resource=_scalar(package_arns)),
+        *principals(statement),
+        *(principals({"Principal": excepted}) if excepted is not None else []),
     ]
 
 
-def repository_statements(group_arn: str, principals: Sequence[str]) -> list[Statement]:
-    """Pulling the image. A repository policy has no Resource element."""
-    return [_ours(group_arn, "Pull", principals, Action=list(PULL_ACTIONS))]
+def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
+    """Whoever an Allow lets in, of every kind; ``*`` for anyone, and NotPrincipal is nearly anyone.
 
-
-def bucket_statements(
-    group_arn: str, bucket_arn: str, prefixes: Sequence[str], principals: Sequence[str]
-) -> list[Statement]:
-    """Reading what lies under the prefixes, and listing it: without listing, a missing object reads as a refusal."""
-    listed = [_literal(prefix) + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
-    objects = [f"{bucket_arn}/{pattern}" for pattern in listed]
-    condition = {"StringLike": {"s3:prefix": _scalar(listed)}}
-    return [
-        _ours(group_arn, "Read", principals, Action="s3:GetObject", Resource=_scalar(objects)),
-        _ours(
-            group_arn, "List", principals, Action="s3:ListBucket", Resource=bucket_arn, Condition=condition
-        ),
+    Anyone of one organization is ``organization ID``; a service for one account is ``SERVICE for ACCOUNT``.
+    """
+    if "NotPrincipal" in statement:
+        return ["*"]
+    named = [principal_key(name) for name in principals(statement)]
+    if organizations := condition(statement, BY_ORGANIZATION):
+        named = [name for name in named if name != "*"] + [f"organization {one}" for one in organizations]
+    sources = [
+        *condition(statement, BY_SOURCE),
+        *(f"organization {one}" for one in condition(statement, BY_SOURCE_ORGANIZATION)),
     ]
+    for kind, names in others(statement).items():
+        for name in listed(names):
+            shown = name if kind == "Service" else f"{kind} {name}"
+            named += (
+                [f"{shown} for {source}" for source in sources] if kind == "Service" and sources else [shown]
+            )
+    return named
 
 
-def key_statements(group_arn: str, principals: Sequence[str]) -> list[Statement]:
-    """Decrypting artifacts. In a key policy the resource ``*`` is the key itself."""
-    return [_ours(group_arn, "Decrypt", principals, Action=["kms:Decrypt", "kms:DescribeKey"], Resource="*")]
+def is_public(statement: Mapping[str, Any]) -> bool:
+    """True when S3 Block Public Access calls an Allow public: for anyone, and no condition names a fixed somebody.
+
+    Source: 'The meaning of "public"' in the S3 user guide.
+    """
+    if statement.get("Effect") != "Allow" or "*" not in [*principals(statement), *_excepting(statement)]:
+        return False
+    for operator, keys in (statement.get("Condition") or {}).items():
+        if re.fullmatch(r"(String|Arn)(Equals|Like)", operator):
+            for key, values in keys.items():
+                if key.lower() in _FIXED and not any(re.search(r"[*?]", str(one)) for one in listed(values)):
+                    return False
+        if operator == "IpAddress" and "aws:SourceIp" in keys:
+            return False
+    return True
 
 
-def docs_group_statements(group_arn: str, principals: Sequence[str]) -> list[Statement]:
-    """The AWS page's policy of a model package group."""
-    versions = group_arn.replace(":model-package-group/", ":model-package/") + "/*"
-    actions = ["DescribeModelPackage", "ListModelPackages", "UpdateModelPackage", "CreateModel"]
-    return [
-        {
-            "Sid": "AddPermModelPackageGroup",
-            "Effect": "Allow",
-            "Principal": _aws(principals),
-            "Action": ["sagemaker:DescribeModelPackageGroup"],
-            "Resource": group_arn,
-        },
-        {
-            "Sid": "AddPermModelPackageVersion",
-            "Effect": "Allow",
-            "Principal": _aws(principals),
-            "Action": [f"sagemaker:{action}" for action in actions],
-            "Resource": versions,
-        },
+def _excepting(statement: Mapping[str, Any]) -> list[str]:
+    return ["*"] if "NotPrincipal" in statement else []
+
+
+_FIXED = frozenset(
+    key.lower()
+    for key in (
+        "aws:PrincipalArn",
+        "aws:PrincipalAccount",
+        "aws:PrincipalOrgID",
+        "aws:SourceAccount",
+        "aws:SourceArn",
+        "aws:SourceOrgID",
+        "aws:SourceOwner",
+        "aws:SourceVpc",
+        "aws:SourceVpce",
+        "aws:userid",
+        "s3:DataAccessPointAccount",
+        "s3:DataAccessPointArn",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    )
+)
+
+
+def expires(statement: Mapping[str, Any]) -> datetime | None:
+    """When a statement ends by itself; None when it does not, or says so in a way that we do not write."""
+    values = condition(statement, UNTIL)
+    if len(values) != 1:
+        return None
+    try:
+        found = datetime.fromisoformat(str(values[0]).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def administered(document: Document | None, account: str) -> bool:
+    """True when somebody of the account may change the policy of this key: without, the key is out of reach.
+
+    Source: "Default key policy" and PutKeyPolicy's lockout safety check in the KMS developer guide.
+    """
+    return any(
+        one.get("Effect") == "Allow"
+        and any(account_of(name) == account or name == "*" for name in principals(one))
+        and _any_covers(one.get("Action", []), "kms:PutKeyPolicy")
+        for one in statements(document)
+    )
+
+
+def touches(statement: Mapping[str, Any], actions: Iterable[str]) -> bool:
+    """True when a statement is about any of these actions."""
+    if "NotAction" in statement:
+        return any(not _any_covers(statement["NotAction"], action) for action in actions)
+    return any(_any_covers(statement.get("Action", []), action) for action in actions)
+
+
+def about_transport(statement: Mapping[str, Any]) -> bool:
+    """True for the usual statements against plain HTTP and old TLS: they keep nobody out who speaks as AWS's clients do."""
+    places = {
+        (operator, key) for operator, keys in (statement.get("Condition") or {}).items() for key in keys
+    }
+    return bool(places) and places <= {("Bool", "aws:SecureTransport"), ("NumericLessThan", "s3:TlsVersion")}
+
+
+def _any_covers(patterns: Any, action: str) -> bool:
+    return any(_covers(str(pattern), action) for pattern in listed(patterns))
+
+
+def _covers(pattern: str, action: str) -> bool:
+    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(escaped, action, re.IGNORECASE) is not None
+
+
+# Comparing.
+
+
+def same(one: Document | None, other: Document | None) -> bool:
+    """True when two documents mean the same.
+
+    The order of statements and values, scalar or list, the ways of writing an account, the case of actions and the layout
+    do not count; nor does whether a role or user is shown by its ARN or by the unique id that AWS keeps for it.
+    """
+    if canonical(one) == canonical(other):
+        return True
+    if one is None or other is None or not (dead(one) or dead(other)):
+        return False
+    names = _identified(one, other)
+    return names is not None and canonical(_renamed(one, names)) == canonical(_renamed(other, names))
+
+
+def canonical(document: Document | None) -> str:
+    """A text that is equal for documents that mean the same, but for unique ids."""
+    if document is None:
+        return ""
+    found = sorted(canonical_statement(statement) for statement in statements(document))
+    return json.dumps([document.get("Version", "2008-10-17"), found])
+
+
+def digest(document: Document | None) -> str:
+    """A short hash of what a document means; ``none`` for no document."""
+    return "none" if document is None else hashlib.sha256(canonical(document).encode()).hexdigest()[:16]
+
+
+def canonical_statement(statement: Mapping[str, Any]) -> str:
+    """The same for one statement."""
+    plain = {key: _canonical_value(key, value) for key, value in statement.items()}
+    return json.dumps(plain, sort_keys=True)
+
+
+def _canonical_value(key: str, value: Any) -> Any:
+    if key in ("Action", "NotAction"):
+        return sorted({str(item).lower() for item in listed(value)})
+    if key in ("Resource", "NotResource"):
+        return sorted({str(item) for item in listed(value)})
+    if key in ("Principal", "NotPrincipal"):
+        return (
+            {"AWS": ["*"]}
+            if value == "*"
+            else {kind: _canonical_names(names) for kind, names in value.items()}
+        )
+    if key == "Condition":
+        return {
+            operator: {name.lower(): _canonical_values(values) for name, values in keys.items()}
+            for operator, keys in value.items()
+        }
+    return value
+
+
+def _canonical_names(value: Any) -> list[str]:
+    return sorted({principal_key(str(item)) for item in listed(value)})
+
+
+def _canonical_values(value: Any) -> list[str]:
+    """A condition's values: they are texts, and a truth is written as JSON writes it."""
+    return sorted({str(one).lower() if isinstance(one, bool) else str(one) for one in listed(value)})
+
+
+def _identified(one: Document, other: Document) -> dict[str, str] | None:
+    """Which unique id stands for which ARN, where statements that are otherwise alike differ in these alone."""
+    pairs = [sorted(statements(document), key=_without_names) for document in (one, other)]
+    if len(pairs[0]) != len(pairs[1]):
+        return None
+    names: dict[str, str] = {}
+    for left, right in zip(*pairs, strict=True):
+        mine, theirs = set(all_names(left)), set(all_names(right))
+        for here, there in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
+            ids = sorted(name for name in here if _UNIQUE_ID.fullmatch(name))
+            for kind, found in (("AROA", ":role/"), ("AIDA", ":user/")):
+                of_kind = [name for name in ids if name.startswith(kind)]
+                arns = sorted(name for name in there if found in name)
+                if of_kind and len(of_kind) != len(arns):
+                    return None
+                for unique, arn in zip(of_kind, arns, strict=False):
+                    if names.setdefault(unique, arn) != arn:
+                        return None
+    return names
+
+
+def _without_names(statement: Statement) -> str:
+    return canonical_statement({k: v for k, v in statement.items() if k not in ("Principal", "NotPrincipal")})
+
+
+def _renamed(document: Document, names: Mapping[str, str]) -> Document:
+    def renamed(element: Any) -> Any:
+        if not isinstance(element, dict) or "AWS" not in element:
+            return element
+        return {**element, "AWS": [names.get(name, name) for name in listed(element["AWS"])]}
+
+    found = [
+        {key: renamed(value) if key in ("Principal", "NotPrincipal") else value for key, value in one.items()}
+        for one in statements(document)
     ]
+    return {**document, "Statement": found}
 
 
-def docs_repository_statements(principals: Sequence[str]) -> list[Statement]:
-    """The AWS page's policy of an ECR repository."""
-    return [{"Sid": "AddPerm", "Effect": "Allow", "Principal": _aws(principals), "Action": ["ecr:*"]}]
+def size(document: Document) -> int:
+    """The document's length in bytes as it is sent: compact JSON."""
+    return len(compact(document).encode())
 
 
-def docs_bucket_statements(bucket_arn: str, principals: Sequence[str]) -> list[Statement]:
-    """The AWS page's policy of a bucket."""
-    statement = {"Sid": "AddPerm", "Effect": "Allow", "Principal": _aws(principals), "Action": "s3:*"}
-    return [{**statement, "Resource": f"{bucket_arn}/*"}]
-
-
-def _ours(group_arn: str, word: str, principals: Sequence[str], **terms: Any) -> Statement:
-    digest = hashlib.sha256(json.dumps(terms, sort_keys=True).encode()).hexdigest()[:4]
-    sid = f"{_MARK}{word}{_group_mark(group_arn)}{digest}"
-    return {"Sid": sid, "Effect": "Allow", "Principal": _aws(principals), **terms}
-
-
-def _literal(key: str) -> str:
-    """A key as a policy writes it: a character of the key that is a wildcard there stands for itself alone."""
-    return re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", key)
-
-
-def _group_mark(group_arn: str) -> str:
-    return hashlib.sha256(group_arn.encode()).hexdigest()[:8]
-
-
-def _aws(names: Iterable[str]) -> dict[str, Any]:
-    """The principals, each once: an account's number and its root's ARN are one, written as the ARN where both occur."""
-    by_meaning = {principal_key(name): name for name in sorted(names)}
-    return {"AWS": _scalar(sorted(by_meaning.values()))}
-
-
-def _scalar(values: Sequence[str]) -> Any:
-    return values[0] if len(values) == 1 else list(values)
+def compact(document: Document) -> str:
+    """The document as it is sent: one line, since SageMaker takes no line break."""
+    return json.dumps(document, separators=(",", ":"))
 
 
 # Ownership: which statements of an existing document are this project's.
 
 
+def sid_of(word: str, group_arn: str, statement: Statement) -> str:
+    """The Sid of a statement of ours, from what it grants; whom it lets in plays no part."""
+    return f"{_MARK}{word}{_group_mark(group_arn)}{_hash(terms(statement))}"
+
+
+def terms(statement: Mapping[str, Any]) -> str:
+    """What a statement says, whoever its members are."""
+    plain = {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
+    for operator, key in (BY_ROLE, BY_SOURCE):
+        if condition(statement, (operator, key)):
+            plain["Condition"] = {
+                **plain["Condition"],
+                operator: {**plain["Condition"][operator], key: "its members"},
+            }
+    return canonical_statement(plain)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _group_mark(group_arn: str) -> str:
+    return _hash(group_arn)
+
+
 def is_owned(statement: Statement, group_arn: str) -> bool:
     """True for a statement that carries the mark of this group. We deny nothing: a Deny is a stranger's, whatever its Sid."""
     sid = str(statement.get("Sid", ""))
-    return (
-        statement.get("Effect") == "Allow"
-        and sid.startswith(_MARK)
-        and sid[:-4].endswith(_group_mark(group_arn))
-    )
+    pattern = f"{_MARK}[A-Z][a-z]+{_group_mark(group_arn)}[0-9a-f]{{8}}"
+    return statement.get("Effect") == "Allow" and re.fullmatch(pattern, sid) is not None
 
 
 def _owns(ours: Sequence[Statement], group_arn: str) -> Callable[[Statement], bool]:
     """Which statements are this project's: marked ones, and the AWS page's when they have the page's very body."""
-    pages = [_body(statement) for statement in ours if statement["Sid"] in DOCS_SIDS]
+    pages = [terms(statement) for statement in ours if statement["Sid"] in DOCS_SIDS]
 
     def owns(statement: Statement) -> bool:
         return is_owned(statement, group_arn) or (
-            statement.get("Sid") in DOCS_SIDS and _only_accounts(statement) and _body(statement) in pages
+            statement.get("Sid") in DOCS_SIDS and _only_accounts(statement) and terms(statement) in pages
         )
 
     return owns
@@ -150,12 +381,6 @@ def _owns(ours: Sequence[Statement], group_arn: str) -> Callable[[Statement], bo
 def _only_accounts(statement: Statement) -> bool:
     principal = statement.get("Principal")
     return isinstance(principal, dict) and set(principal) == {"AWS"}
-
-
-def _body(statement: Statement) -> str:
-    return _canonical_statement(
-        {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
-    )
 
 
 def is_ours(statement: Statement, ours: Sequence[Statement], group_arn: str) -> bool:
@@ -173,159 +398,213 @@ def collisions(existing: Document | None, ours: Sequence[Statement], group_arn: 
     ]
 
 
+# Members of a statement of ours.
+
+
+def members(statement: Mapping[str, Any]) -> list[str]:
+    """Whom a statement of ours lets in: accounts by number, other principals as named, an organization by its id."""
+    if organizations := _of_organization(statement):
+        return organizations
+    if _by_source(statement):
+        return condition(statement, BY_SOURCE)
+    return [principal_key(name) for name in principals(statement)]
+
+
+def _of_organization(statement: Mapping[str, Any]) -> list[str]:
+    return [*condition(statement, BY_ORGANIZATION), *condition(statement, BY_SOURCE_ORGANIZATION)]
+
+
+def _by_source(statement: Mapping[str, Any]) -> bool:
+    return not principals(statement) and bool(condition(statement, BY_SOURCE))
+
+
+def without(statement: Statement, leaving: Collection[str]) -> list[Statement]:
+    """The statement without these members, or nothing when no one is left; the very statement when none of them is in it."""
+    found = members(statement)
+    staying = [name for name in found if name not in leaving]
+    if len(staying) == len(found):
+        return [statement]
+    if _of_organization(statement):
+        return []
+    if _by_source(statement):
+        return [_conditioned(statement, BY_SOURCE, staying)] if staying else []
+    named = [name for name in principals(statement) if principal_key(name) not in leaving]
+    left = {**others(statement), **(aws(named) if named else {})}
+    if not left:
+        return []
+    roles = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in leaving]
+    return [
+        _conditioned({**statement, "Principal": left}, BY_ROLE, roles)
+        if roles
+        else {**statement, "Principal": left}
+    ]
+
+
+def joined(statement: Statement, wanted: Statement) -> Statement:
+    """What ``wanted`` grants, to its members and to those that the statement has already."""
+    if _of_organization(wanted) or not (principals(wanted) or _by_source(wanted)):
+        return wanted
+    if _by_source(wanted):
+        together = [*condition(statement, BY_SOURCE), *condition(wanted, BY_SOURCE)]
+        return _conditioned(wanted, BY_SOURCE, sorted(set(together)))
+    everyone = {
+        **others(statement),
+        **others(wanted),
+        **aws([*principals(statement), *principals(wanted)]),
+    }
+    found = {**wanted, "Principal": everyone}
+    if not condition(wanted, BY_ROLE):
+        return found
+    accounts = {account_of(name) for name in principals(wanted)}
+    staying = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in accounts]
+    return _conditioned(found, BY_ROLE, sorted({*staying, *condition(wanted, BY_ROLE)}))
+
+
+def _conditioned(statement: Statement, place: tuple[str, str], values: Sequence[str]) -> Statement:
+    operator, key = place
+    found = statement.get("Condition", {})
+    return {
+        **statement,
+        "Condition": {**found, operator: {**found.get(operator, {}), key: scalar(values)}},
+    }
+
+
+def aws(names: Iterable[str]) -> dict[str, Any]:
+    """The principals, each once: an account's number and its root's ARN are one, written as the ARN where both occur."""
+    by_meaning = {principal_key(name): name for name in sorted(names)}
+    return {"AWS": scalar(sorted(by_meaning.values()))}
+
+
+def scalar(values: Sequence[str]) -> Any:
+    """One value alone, several in a list."""
+    return values[0] if len(values) == 1 else list(values)
+
+
 # The two directions.
 
 
-def granted(existing: Document | None, ours: Sequence[Statement], group_arn: str) -> Document:
-    """The document with our statements in it.
+def granted(
+    existing: Document | None,
+    ours: Sequence[Statement],
+    group_arn: str,
+    named: Collection[str] = (),
+    now: datetime | None = None,
+    prune: bool = False,
+) -> Document | None:
+    """The document with our statements in it; None when nothing is left to say.
 
-    Strangers' statements stay, unchanged and in order. Other principals that already have the same terms keep them; our
-    principals lose any other terms of this group.
+    Strangers' statements stay, unchanged and in order. Other members that already have the same terms keep them; members
+    of ours lose any other terms of this group.
+
+    Args:
+        existing: the document as it stands.
+        ours: what is to be granted.
+        group_arn: whose statements.
+        named: further members that lose the terms that are not in ``ours``: those whose access has ended.
+        now: statements of ours that have expired by then are taken out.
+        prune: take out every member that ``ours`` does not name.
     """
-    named = {principal_key(principal) for statement in ours for principal in principals(statement)}
     by_sid = {statement["Sid"]: statement for statement in ours}
+    moving = {member for statement in ours for member in members(statement)} | set(named)
     owns, kept, placed = _owns(ours, group_arn), [], set()
     for statement in statements(existing):
         if not owns(statement):
             kept.append(statement)
             continue
         wanted = by_sid.get(statement["Sid"])
+        ends = expires(statement)
         if wanted is None:
-            kept += _without(statement, named)
+            if not (prune or (now and ends and ends <= now)):
+                kept += without(statement, moving)
             continue
         placed.add(statement["Sid"])
-        everyone = {**_others(statement), **_aws([*principals(statement), *principals(wanted)])}
-        together = {**wanted, "Principal": everyone}
-        kept.append(
-            statement if _canonical_statement(together) == _canonical_statement(statement) else together
-        )
-    added = [statement for statement in ours if statement["Sid"] not in placed]
-    return _document(existing, [*kept, *added])
-
-
-def revoked(
-    existing: Document | None, ours: Sequence[Statement], group_arn: str, leaving: Iterable[str]
-) -> Document | None:
-    """The document without these principals in our statements; None when no statement is left."""
-    owns, gone = _owns(ours, group_arn), {principal_key(name) for name in leaving}
-    kept: list[Statement] = []
-    for statement in statements(existing):
-        kept += _without(statement, gone) if owns(statement) else [statement]
+        together = wanted if prune else joined(_left(statement, set(named) - set(members(wanted))), wanted)
+        alike = canonical_statement(together) == canonical_statement(statement)
+        kept.append(statement if alike else together)
+    kept += [statement for statement in ours if statement["Sid"] not in placed]
     return _document(existing, kept) if kept else None
 
 
-def _without(statement: Statement, leaving: set[str]) -> list[Statement]:
-    named = principals(statement)
-    staying = [principal for principal in named if principal_key(principal) not in leaving]
-    if len(staying) == len(named):
-        return [statement]
-    left = {**_others(statement), **(_aws(staying) if staying else {})}
-    return [{**statement, "Principal": left}] if left else []
+def _left(statement: Statement, leaving: Collection[str]) -> Statement:
+    found = without(statement, leaving)
+    return found[0] if found else {**statement, "Principal": {}}
 
 
-def _others(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """The principals that are no AWS accounts: services and the like. Somebody put them there; they stay."""
-    principal = statement.get("Principal")
-    return (
-        {kind: names for kind, names in principal.items() if kind != "AWS"}
-        if isinstance(principal, dict)
-        else {}
-    )
+def revoked(
+    existing: Document | None, ours: Sequence[Statement], group_arn: str, leaving: Collection[str] | None
+) -> Document | None:
+    """The document without these members (None: without anyone) in our statements; None when no statement is left."""
+    owns = _owns(ours, group_arn)
+    kept: list[Statement] = []
+    for statement in statements(existing):
+        if not owns(statement):
+            kept.append(statement)
+        elif leaving is not None:
+            kept += without(statement, leaving)
+    return _document(existing, kept) if kept else None
 
 
 def _document(existing: Document | None, kept: list[Statement]) -> Document:
     return {**(existing or {"Version": "2012-10-17"}), "Statement": kept}
 
 
-# Reading and comparing.
+# What a change of ours does to a document, apart from the rest of it: so that it can be made, and unmade, on another.
 
 
-def statements(document: Mapping[str, Any] | None) -> Iterator[Statement]:
-    """A document's statements; a lone one may stand without its list."""
-    found = (document or {}).get("Statement", [])
-    yield from [found] if isinstance(found, dict) else found
+def difference(before: Document | None, after: Document | None) -> list[Statement]:
+    """What ``after`` says that ``before`` does not: whole statements, or with the members that are new in them."""
+    found = []
+    earlier = {one["Sid"]: one for one in statements(before) if "Sid" in one}
+    bodies = Counter(canonical_statement(one) for one in statements(before))
+    for one in statements(after):
+        body = canonical_statement(one)
+        if bodies[body]:
+            bodies[body] -= 1
+            continue
+        was = earlier.get(one.get("Sid"))
+        if was is not None and terms(was) == terms(one):
+            had = set(_entries(was))
+            # A member whose roles differ is new in them; a service beside the accounts is nobody's to move.
+            gone = {name for name, entry in _by_member(one).items() if entry in had}
+            found += without(one, gone)
+        else:
+            found.append(one)
+    return found
 
 
-def principals(statement: Mapping[str, Any]) -> list[str]:
-    """The AWS principals of a statement as it names them; ``*`` for anyone."""
-    principal = statement.get("Principal")
-    if principal == "*":
-        return ["*"]
-    named = principal.get("AWS", []) if isinstance(principal, dict) else []
-    return [named] if isinstance(named, str) else list(named)
+def _by_member(statement: Statement) -> dict[str, tuple[str, tuple[str, ...]]]:
+    roles = condition(statement, BY_ROLE)
+    return {
+        name: (name, tuple(sorted(arn for arn in roles if account_of(arn) == name)))
+        for name in members(statement)
+    }
 
 
-def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
-    """Whoever an Allow lets in, of every kind; ``*`` for anyone, and NotPrincipal is nearly anyone."""
-    if "NotPrincipal" in statement:
-        return ["*"]
-    return [
-        *principals(statement),
-        *(f"{kind} {_canonical_names(n)}" for kind, n in _others(statement).items()),
-    ]
+def _entries(statement: Statement) -> list[tuple[str, tuple[str, ...]]]:
+    return list(_by_member(statement).values())
 
 
-_ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
+def merged(
+    document: Document | None, added: Sequence[Statement], removed: Sequence[Statement]
+) -> Document | None:
+    """A document with these statements (or their members) taken out and those put in; None when nothing is left.
 
-
-def principal_key(name: str) -> str:
-    """A principal as policies compare it: the ARN of an account's root is the account's number."""
-    match = _ROOT.fullmatch(name)
-    return match[1] if match else name
-
-
-def same(one: Document | None, other: Document | None) -> bool:
-    """True when two documents mean the same: order, scalar or list, and ways of writing an account do not count."""
-    return canonical(one) == canonical(other)
-
-
-def canonical(document: Document | None) -> str:
-    """A text that is equal for documents that mean the same."""
-    if document is None:
-        return ""
-    found = sorted(_canonical_statement(statement) for statement in statements(document))
-    return json.dumps([document.get("Version", "2008-10-17"), found])
-
-
-def _canonical_statement(statement: Mapping[str, Any]) -> str:
-    plain = {key: _canonical_value(key, value) for key, value in statement.items()}
-    return json.dumps(plain, sort_keys=True)
-
-
-def _canonical_value(key: str, value: Any) -> Any:
-    if key in ("Action", "NotAction"):
-        return sorted(item.lower() for item in ([value] if isinstance(value, str) else value))
-    if key in ("Resource", "NotResource"):
-        return sorted([value] if isinstance(value, str) else value)
-    if key in ("Principal", "NotPrincipal"):
-        return (
-            {"AWS": ["*"]}
-            if value == "*"
-            else {kind: _canonical_names(names) for kind, names in value.items()}
-        )
-    if key == "Condition":
-        return {
-            operator: {name.lower(): _canonical_values(values) for name, values in keys.items()}
-            for operator, keys in value.items()
-        }
-    return value
-
-
-def _canonical_names(value: Any) -> list[str]:
-    return sorted({principal_key(str(item)) for item in (value if isinstance(value, list) else [value])})
-
-
-def _canonical_values(value: Any) -> list[str]:
-    """A condition's values: they are texts, and a truth is written as JSON writes it."""
-    found = value if isinstance(value, list) else [value]
-    return sorted({str(one).lower() if isinstance(one, bool) else str(one) for one in found})
-
-
-def size(document: Document) -> int:
-    """The document's length in bytes as it is sent: compact JSON."""
-    return len(compact(document).encode())
-
-
-def compact(document: Document) -> str:
-    """The document as it is sent: one line, since SageMaker takes no line break."""
-    return json.dumps(document, separators=(",", ":"))
+    Everything else in it stays, unchanged and in order. Doing it again changes nothing.
+    """
+    put, take = ({one["Sid"]: one for one in some} for some in (added, removed))
+    kept: list[Statement] = []
+    placed = set()
+    for statement in statements(document):
+        sid = statement.get("Sid")
+        left = [statement]
+        if sid in take and terms(take[sid]) == terms(statement):
+            left = without(statement, set(members(take[sid])))
+        if sid in put and (not left or terms(put[sid]) == terms(left[0])):
+            placed.add(sid)
+            together = joined(left[0], put[sid]) if left else put[sid]
+            left = [
+                statement if canonical_statement(together) == canonical_statement(statement) else together
+            ]
+        kept += left
+    kept += [one for sid, one in put.items() if sid not in placed]
+    return _document(document, kept) if kept else None

@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import diagnosis, packages, release, sessions
 from crossaccount.errors import Door, Failed, InputError, Refused
+from crossaccount.grants import PULL_ACTIONS
 from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
-from crossaccount.policies import PULL_ACTIONS
 from crossaccount.refusals import Attempt, classify
 from crossaccount.release import Sample
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from crossaccount.errors import Conflict, Door, Failed
-from crossaccount.gather import resolve_digest
 from crossaccount.names import group_arn, package_arn, parse_s3, plain_json
 from crossaccount.packages import Container, ModelVersion
-from crossaccount.plan import Kind
+from crossaccount.plan import Kind, Resource
 from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
 
 if TYPE_CHECKING:
@@ -116,53 +116,91 @@ def release_key(sharing: Sharing, version: int) -> str:
     return f"{sharing.producer.releases_prefix}{sharing.model_package_group}/{version}.json"
 
 
-def ensure(
+def prepare(
     clients: Clients, sharing: Sharing, version: ModelVersion, found: Gathered, plan: Plan
 ) -> tuple[Release, bool]:
-    """The Release of a version: the published one, or else a new one, which is published; and whether it is new.
+    """The Release of a version: the published one, or else one to be published; and whether it is to be.
 
     A published Release stays as it is. Only what the version is made of is compared with it: grants and approval may have
-    changed since.
+    changed since. Nothing is written.
 
     Raises:
         Conflict: when the version was published with another image or artifact than it has now.
-        Failed: when its image or its samples are missing.
+        Failed: when its samples are missing.
     """
-    images = {container.image for container in version.containers if container.image_digest is None}
-    digests = {image: resolve_digest(clients, sharing, image) for image in sorted(images)}
-    containers = [_released(container, digests, found.observed) for container in version.containers]
+    containers = [_released(container, found.digests, found.observed) for container in version.containers]
     published = find(clients.s3, sharing, version.version)
-    if published is None:
-        made = Release(
-            schema_version=1,
-            model_package_arn=version.arn,
-            model_package_group=group_arn(sharing),
-            version=version.version,
-            region=sharing.region,
-            producer_account=sharing.producer.account,
-            approval_status=version.approval,
-            package_status=version.status,
-            containers=containers,
-            content_types=list(version.content_types),
-            response_types=list(version.response_types),
-            instance_types=list(version.instance_types),
-            samples=read_samples(clients, sharing, version),
-            grants=grants_of(plan, group_arn(sharing), docs=sharing.preset == "aws-docs"),
+    if published is not None:
+        return _unchanged(published, containers), False
+    made = Release(
+        schema_version=1,
+        model_package_arn=version.arn,
+        model_package_group=group_arn(sharing),
+        version=version.version,
+        region=sharing.region,
+        producer_account=sharing.producer.account,
+        approval_status=version.approval,
+        package_status=version.status,
+        containers=containers,
+        content_types=list(version.content_types),
+        response_types=list(version.response_types),
+        instance_types=list(version.instance_types),
+        samples=read_samples(clients, sharing, version),
+        grants=grants_of(plan, group_arn(sharing), docs=sharing.preset == "aws-docs"),
+    )
+    if (length := len(made.to_bytes())) > _RELEASE_LIMIT:
+        raise Failed(
+            f"The Release of {version.arn} would have {length} bytes, and a consumer reads {_RELEASE_LIMIT} at most. Register the "
+            "version with fewer or smaller samples."
         )
-        if (length := len(made.to_bytes())) > _RELEASE_LIMIT:
-            raise Failed(
-                f"The Release of {version.arn} would have {length} bytes, and a consumer reads {_RELEASE_LIMIT} at most. Register the "
-                "version with fewer or smaller samples."
-            )
-        if _publish(clients.s3, sharing, made):
-            return made, True
-        published = read(clients.s3, sharing, version.version)
+    return made, True
+
+
+def publish(clients: Clients, sharing: Sharing, release: Release) -> Release:
+    """Publish a Release; the one that stands when somebody else was first.
+
+    Raises:
+        Conflict: when that one has another image or artifact.
+    """
+    if _put(clients.s3, sharing, release):
+        return release
+    return _unchanged(read(clients.s3, sharing, release.version), release.containers)
+
+
+def _unchanged(published: Release, containers: list[ReleasedContainer]) -> Release:
     if published.containers != containers:
         raise Conflict(
-            f"Version {version.version} of {sharing.model_package_group} was published with another image or artifact than it has now: "
-            "someone replaced one of them. Register a new version instead; a shared one never changes."
+            f"{published.model_package_arn} was published with another image or artifact than it has now: someone replaced one of them. "
+            "Register a new version instead; a shared one never changes."
         )
-    return published, False
+    return published
+
+
+def opened(clients: Clients, sharing: Sharing, known: Iterable[int]) -> list[Resource]:
+    """What Releases say was opened for versions that the registry no longer has.
+
+    Args:
+        clients: of the producer.
+        sharing: the config.
+        known: the versions that the registry has; what those need is found there.
+
+    Raises:
+        Failed: for a Release that cannot be read.
+        ClientError: when S3 refuses.
+    """
+    prefix = f"{sharing.producer.releases_prefix}{sharing.model_package_group}/"
+    pages = clients.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=sharing.producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=sharing.producer.account
+    )
+    names = [entry["Key"].removeprefix(prefix) for page in pages for entry in page.get("Contents", [])]
+    numbers = {int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[1-9]\d{0,8}\.json", name)}
+    kinds = {str(door): kind for kind, door in DOORS.items()}
+    return [
+        Resource(kinds[grant.door], grant.resource, sharing.producer.account)
+        for number in sorted(numbers - set(known))
+        for grant in read(clients.s3, sharing, number).grants
+        if grant.door in kinds and kinds[grant.door] is not Kind.GROUP
+    ]
 
 
 def grants_of(plan: Plan, group: str, docs: bool = False) -> list[Grant]:
@@ -195,7 +233,7 @@ def _released(
     )
 
 
-def _publish(client: S3Client, sharing: Sharing, release: Release) -> bool:
+def _put(client: S3Client, sharing: Sharing, release: Release) -> bool:
     """Write a Release where there is none; False when there was one already."""
     try:
         client.put_object(

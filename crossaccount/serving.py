@@ -158,7 +158,6 @@ def ensure_model(session: boto3.Session, consumer: Consumer, release: Release, k
         ClientError: AWS's refusal, to be classified by whoever knows what was tried.
     """
     from sagemaker.core.resources import Model
-    from sagemaker.core.shapes import ContainerDefinition
 
     name = deployment_name(consumer, release.version)
     found = _find(lambda: Model.get(model_name=name, session=session, region=release.region))
@@ -166,6 +165,13 @@ def ensure_model(session: boto3.Session, consumer: Consumer, release: Release, k
         container = _value(found.primary_container)
         package = _value(container.model_package_name) if container is not None else None
         return _reused(session, "model", name, found.model_arn, package, release, keep)
+    return Made("model", name, _create_model(session, consumer, release, name, keep), False, keep)
+
+
+def _create_model(session: boto3.Session, consumer: Consumer, release: Release, name: str, keep: bool) -> str:
+    from sagemaker.core.resources import Model
+    from sagemaker.core.shapes import ContainerDefinition
+
     made = Model.create(
         model_name=name,
         primary_container=ContainerDefinition(model_package_name=release.model_package_arn),
@@ -174,7 +180,31 @@ def ensure_model(session: boto3.Session, consumer: Consumer, release: Release, k
         session=session,
         region=release.region,
     )
-    return Made("model", name, made.model_arn, False, keep)
+    return str(made.model_arn)
+
+
+def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> Removal:
+    """Create a model from the shared package and delete it at once, and say what became of it.
+
+    CreateModel reads the artifact and the image's permission with the execution role before it answers, so this proves
+    every door in seconds, without an endpoint and without cost. The name is the one of version 0, which no group has: what
+    a killed run left of it is cleared away first.
+
+    Raises:
+        Conflict: when a model of that name was made by someone else.
+        ClientError: AWS's refusal.
+    """
+    name = deployment_name(consumer, 0)
+    client = session.client("sagemaker", region_name=release.region)
+    left = _find(lambda: client.describe_model(ModelName=name))
+    if left is not None:
+        arn = left["ModelArn"]
+        tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
+        if tags.get(OWNER_TAG) != _OWNER:
+            raise Conflict(f"The model {name} exists and was not made by this tool. Delete or rename it.")
+        client.delete_model(ModelName=name)
+    arn = _create_model(session, consumer, release, name, keep=False)
+    return _remove(session, release.region, Made("model", name, arn, False, False), timeout=0.0)
 
 
 def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: Release, keep: bool) -> Made:

@@ -8,9 +8,11 @@ from typing import Any
 from prefect import flow
 
 from crossaccount import config as configuration
-from crossaccount import plan as planning
-from crossaccount import sessions
+from crossaccount import gather as gathering
+from crossaccount import render, sessions
+from crossaccount import revoke as revoking
 from crossaccount.apply import Receipt
+from crossaccount.errors import Conflict
 from crossaccount.plan import Plan
 from crossaccount.release import Release
 from tasks import producer as steps
@@ -40,7 +42,9 @@ class Shared:
             "model_package_group_arn": self.releases[0].model_package_group,
             "model_package_arns": [release.model_package_arn for release in self.releases],
             "writes": self.plan.writes,
+            "hash": self.plan.digest,
             "receipts": [asdict(receipt) for receipt in self.receipts],
+            "findings": [asdict(finding) for finding in self.plan.findings],
         }
 
 
@@ -48,52 +52,87 @@ class Shared:
 class Revoked:
     """What a revoke did."""
 
-    consumer: str
+    revoked: str
     plan: Plan
     receipts: tuple[Receipt, ...]
 
     def summary(self) -> str:
         """One line for each document."""
         done = [f"{receipt.verb}: policy of {receipt.resource}" for receipt in self.receipts]
-        return "\n".join([*done, *(f"note: {note}" for note in self.plan.notes)])
+        return "\n".join([*done, *render.lines(self.plan.findings)])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        receipts = [asdict(receipt) for receipt in self.receipts]
-        notes = list(self.plan.notes)
-        return {"consumer": self.consumer, "writes": self.plan.writes, "receipts": receipts, "notes": notes}
+        return {
+            "revoked": self.revoked,
+            "writes": self.plan.writes,
+            "receipts": [asdict(receipt) for receipt in self.receipts],
+            "findings": [asdict(finding) for finding in self.plan.findings],
+        }
 
 
 @flow(name="share-models", persist_result=False)
-def share_models(config: str) -> Shared:
+def share_models(config: str, prune: bool = False, agreed: str | None = None) -> Shared:
     """Grant the consumers of a config what they need to deploy its versions, and publish the Releases.
 
     Args:
         config: path of the reviewed YAML file.
+        prune: take out every account whom the config does not name, as far as this project's statements let it in.
+        agreed: the hash of the plan that was agreed to; any other plan is refused.
     """
     sharing = configuration.load(config)
     with sessions.kept():
         found = steps.read_registry(sharing)
-        plan = planning.share_plan(sharing, found.needs, found.existing)
+        plan = gathering.planned(sharing, found, prune)
         steps.show_plan(sharing, plan)
-        receipts = steps.apply_plan(sharing, plan)
-        releases = steps.publish_releases(sharing, found, plan)
+        _refuse_other(plan, agreed)
+        prepared = steps.prepare_releases(sharing, found, plan)
+        receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
+        releases = steps.publish_releases(sharing, prepared)
     return Shared(plan, receipts, releases)
 
 
 @flow(name="revoke-access", persist_result=False)
-def revoke_access(config: str, consumer: str) -> Revoked:
-    """Take back what a consumer of a config was given; everything else stays as it is.
+def revoke_access(
+    config: str,
+    consumer: str | None = None,
+    account: str | None = None,
+    version: int | None = None,
+    everything: bool = False,
+    force: bool = False,
+    agreed: str | None = None,
+) -> Revoked:
+    """Take access back: a consumer's, an account's, a version's or everyone's; all else stays as it is.
 
     Args:
         config: path of the reviewed YAML file.
         consumer: name of the consumer in it.
+        account: 12 digits of an account that the config need not name.
+        version: a version that the config lists.
+        everything: whatever was ever granted for the group, to whomever.
+        force: also when live endpoints still use it.
+        agreed: the hash of the plan that was agreed to; any other plan is refused.
     """
     sharing = configuration.load(config)
-    configuration.consumer(sharing, consumer)
+    revocation = revoking.chosen(sharing, consumer, account, version, everything)
     with sessions.kept():
         found = steps.read_registry_for_revoke(sharing)
-        plan = planning.revoke_plan(sharing, found.needs, found.existing, consumer)
+        used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
+        plan = revoking.planned(sharing, found, revocation, used)
         steps.show_plan(sharing, plan)
-        receipts = steps.apply_plan(sharing, plan)
-    return Revoked(consumer, plan, receipts)
+        _refuse_other(plan, agreed)
+        receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
+    return Revoked(str(revocation), plan, receipts)
+
+
+def _refuse_other(plan: Plan, agreed: str | None) -> None:
+    """Refuse a plan that is not the one agreed to.
+
+    Raises:
+        Conflict: with both hashes.
+    """
+    if agreed is not None and plan.digest != agreed:
+        raise Conflict(
+            f"The plan is no longer the one that was agreed to: its hash is {plan.digest}, not {agreed}. Nothing was changed. Look at the "
+            "plan again."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -10,14 +11,15 @@ from prefect.cache_policies import NO_CACHE
 
 from crossaccount import apply as applying
 from crossaccount import gather as gathering
-from crossaccount import plan as planning
+from crossaccount import names, render, sessions, usage
 from crossaccount import release as releasing
-from crossaccount import sessions
 from crossaccount.apply import Receipt
 from crossaccount.config import Sharing
+from crossaccount.errors import Finding
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
+from tasks import alone
 
 LIVE: dict[str, Any] = {
     "cache_policy": NO_CACHE,
@@ -31,7 +33,7 @@ def _clients(sharing: Sharing) -> Clients:
 
 @task(**LIVE)
 def read_registry(sharing: Sharing) -> Gathered:
-    """Read the versions to share, what each needs, and the policies as they stand."""
+    """Read the versions to share, what each needs, what stands in the way, and the policies as they stand."""
     with gathering.explained(sharing):
         found = gathering.gather(_clients(sharing), sharing)
     versions = ", ".join(str(version.version) for version in found.versions)
@@ -49,42 +51,65 @@ def read_registry_for_revoke(sharing: Sharing) -> Gathered:
 
 
 @task(**LIVE)
+def look_for_users(
+    sharing: Sharing, leaving: Collection[str] | None, version: int | None, force: bool
+) -> tuple[Finding, ...]:
+    """Look for endpoints that still run on what is about to be taken back."""
+    found = usage.findings(sharing, leaving, version, force)
+    for finding in found:
+        get_run_logger().warning("%s", finding)
+    return found
+
+
+@task(**LIVE)
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
-    get_run_logger().info("%s", planning.render_text(plan))
+    get_run_logger().info("%s", render.text(plan))
     create_markdown_artifact(
         key=f"plan-{sharing.model_package_group.lower()}",
-        markdown=planning.render_markdown(plan),
+        markdown=render.markdown(plan),
         description=f"What changes for {sharing.model_package_group}",
     )
 
 
 @task(**LIVE)
-def apply_plan(sharing: Sharing, plan: Plan) -> tuple[Receipt, ...]:
-    """Make the plan's changes and read every document back."""
-    logger = get_run_logger()
-
-    def tell(receipt: Receipt) -> None:
-        logger.info("%s: policy of %s", receipt.verb, receipt.resource)
-
+def prepare_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[tuple[Release, bool], ...]:
+    """Make the Release of every version that has none, and hold the others against what was published."""
     with gathering.explained(sharing):
-        receipts = applying.apply(_clients(sharing), plan, tell)
+        clients = _clients(sharing)
+        return tuple(releasing.prepare(clients, sharing, version, found, plan) for version in found.versions)
+
+
+@task(**LIVE)
+def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ...]:
+    """Make the plan's changes, all or none, and read every document back."""
+    logger = get_run_logger()
+    arns = [
+        names.resource_arn(sharing, str(c.resource.kind), c.resource.name)
+        for c in plan.changes
+        if c.verb != "keep"
+    ]
+    with gathering.explained(sharing), alone.writing(arns) as settle_seconds:
+        receipts = applying.apply(_clients(sharing), plan, logger.info, exactly, settle_seconds)
     written = sum(receipt.verb != "keep" for receipt in receipts)
     logger.info("%d of %d policies changed, each read back", written, len(receipts))
     return receipts
 
 
 @task(**LIVE)
-def publish_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[Release, ...]:
+def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]]) -> tuple[Release, ...]:
     """Publish the Release of every version that has none yet."""
     with gathering.explained(sharing):
         clients = _clients(sharing)
-        published = [releasing.ensure(clients, sharing, version, found, plan) for version in found.versions]
-    new = sum(is_new for _, is_new in published)
+        published = [
+            releasing.publish(clients, sharing, release) if is_new else release
+            for release, is_new in prepared
+        ]
+    new = sum(is_new for _, is_new in prepared)
     get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
     create_table_artifact(
         key=f"shared-{sharing.model_package_group.lower()}",
-        table=[{"version": one.version, "model package": one.model_package_arn} for one, _ in published],
-        description=f"Shared versions of {published[0][0].model_package_group}",
+        table=[{"version": one.version, "model package": one.model_package_arn} for one in published],
+        description=f"Shared versions of {published[0].model_package_group}",
     )
-    return tuple(release for release, _ in published)
+    return tuple(published)

@@ -1,0 +1,116 @@
+"""A plan as a file that people agree on: written by ``plan --out``, applied by ``share --plan``, refused once it is stale.
+
+The file is compared and never obeyed: what is applied is made anew from the config and from what stands, and must be the
+same. So a file changed by hand can refuse a share, and cannot grant anything.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossaccount import policies, render
+from crossaccount.errors import Conflict, InputError
+from crossaccount.names import plain_json
+
+if TYPE_CHECKING:
+    from crossaccount.plan import Plan
+
+_FORMAT = "crossaccount-plan/1"
+_MAX_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """What a file says: which config, and the changes as they were planned."""
+
+    source: Path
+    config: Path
+    prune: bool
+    hash: str
+    changes: tuple[dict[str, Any], ...]
+
+
+def write(path: Path, config: Path, plan: Plan, prune: bool) -> None:
+    """Write a plan.
+
+    Raises:
+        InputError: when the file cannot be written.
+    """
+    document = {"format": _FORMAT, "config": str(config), "prune": prune, **render.to_json(plan)}
+    try:
+        path.write_text(json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"--out {path}: cannot be written ({error.strerror}). Name a file that you may write."
+        ) from None
+
+
+def read(path: Path) -> PlanFile:
+    """Read a plan.
+
+    Raises:
+        InputError: for a file that is no plan.
+    """
+    way_out = "Write one with crossaccount plan CONFIG --out FILE."
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
+        loaded: Any = plain_json(raw) if len(raw) <= _MAX_BYTES else None
+    except OSError as error:
+        raise InputError(f"--plan {path}: cannot be read ({error.strerror}). {way_out}") from None
+    except (ValueError, RecursionError):
+        loaded = None
+    try:
+        if loaded["format"] != _FORMAT:
+            raise ValueError
+        changes = [
+            {key: one[key] for key in ("kind", "resource", "account", "existing", "desired")}
+            for one in loaded["changes"]
+        ]
+        return PlanFile(
+            path, Path(loaded["config"]), bool(loaded["prune"]), str(loaded["hash"]), tuple(changes)
+        )
+    except (TypeError, KeyError, ValueError):
+        raise InputError(f"--plan {path}: this is not a plan. {way_out}") from None
+
+
+def confirmed(agreed: PlanFile, now: Plan) -> str:
+    """The hash of the plan as it is now, once it is the same as the file's.
+
+    Raises:
+        Conflict: naming every document that has changed since, with its hashes, or that would be changed in another way.
+        InputError: for a file whose documents are none.
+    """
+    planned = {(one["kind"], one["resource"], one["account"]): one for one in agreed.changes}
+    differences = []
+    try:
+        for change in now.changes:
+            key = (str(change.resource.kind), change.resource.name, change.resource.account)
+            was = planned.pop(key, None)
+            if was is None:
+                differences.append(f"The policy of {change.resource} is not in it.")
+            elif not policies.same(was["existing"], change.existing):
+                differences.append(
+                    f"The policy of {change.resource} has changed since: {policies.digest(was['existing'])} then, "
+                    f"{policies.digest(change.existing)} now."
+                )
+            elif not policies.same(was["desired"], change.desired):
+                differences.append(
+                    f"The policy of {change.resource} would now become another ({policies.digest(change.desired)}, planned was "
+                    f"{policies.digest(was['desired'])}): the config or the registry has changed."
+                )
+    except (TypeError, AttributeError, KeyError, ValueError):
+        raise InputError(f"--plan {agreed.source}: its documents are none. Make a new plan.") from None
+    differences += [
+        f"The policy of {kind} {name} is in it, and no longer needed." for kind, name, _ in planned
+    ]
+    if differences:
+        raise Conflict(
+            " ".join(
+                [f"The plan {agreed.source} is stale.", *differences, "Nothing was changed. Make a new plan."]
+            )
+        )
+    return now.digest

@@ -1,0 +1,125 @@
+"""Who still uses what is about to be taken back: endpoints in the consumers' accounts that run on the shared package.
+
+An endpoint whose artifact, image or key can no longer be read goes on answering, and can no longer scale, be patched or be
+updated. Asked in the consumer's deployer role, with reads alone; where that is not possible, the finding says so.
+
+Source: "Best practices for deploying models on SageMaker hosting services" in the SageMaker developer guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount import sessions
+from crossaccount.errors import CrossAccountError, Finding, Severity
+from crossaccount.names import package_arn
+
+if TYPE_CHECKING:
+    import boto3
+
+    from crossaccount.config import Consumer, Sharing
+
+_GONE = ("Failed", "Deleting")
+
+
+def findings(
+    sharing: Sharing, leaving: Collection[str] | None, version: int | None = None, force: bool = False
+) -> tuple[Finding, ...]:
+    """What a revoke should know about live endpoints.
+
+    Args:
+        sharing: the config.
+        leaving: the accounts that lose access; None is everyone.
+        version: the version that they lose; None is all.
+        force: what is found does not stand in the way.
+    """
+    found: list[Finding] = []
+    for name, consumer in sharing.consumers.items():
+        if leaving is None or consumer.account in leaving:
+            found += _of_consumer(sharing, name, consumer, version, force)
+    named = {consumer.account for consumer in sharing.consumers.values()}
+    for account in sorted(set(leaving or ()) - named):
+        found.append(
+            _unknown(f"account {account}", "the config does not name it, so there is no role to look with")
+        )
+    return tuple(found)
+
+
+def _of_consumer(
+    sharing: Sharing, name: str, consumer: Consumer, version: int | None, force: bool
+) -> Iterator[Finding]:
+    subject = f"consumers.{name} (account {consumer.account})"
+    unseen: list[str] = []
+    try:
+        session = sessions.consumer_session(sharing, name, consumer)
+        using = endpoints_using(session, sharing, version, unseen)
+    except (CrossAccountError, ClientError, BotoCoreError) as error:
+        yield _unknown(subject, str(error).partition("\n")[0])
+        return
+    if using:
+        yield Finding(
+            Severity.WARNING if force else Severity.ERROR,
+            subject,
+            f"Endpoints there still run on it: {', '.join(using)}. Without access they can no longer scale, be patched or be updated.",
+            "Delete them or move them to another model first; or add --force.",
+        )
+    if unseen:
+        yield _unknown(subject, f"these endpoints may not be looked at: {', '.join(unseen)}")
+
+
+def _unknown(subject: str, why: str) -> Finding:
+    return Finding(Severity.WARNING, subject, f"Whether live endpoints there use it cannot be told: {why}.")
+
+
+def endpoints_using(
+    session: boto3.Session, sharing: Sharing, version: int | None, unseen: list[str]
+) -> list[str]:
+    """The names of an account's endpoints that run on the group's versions, or on one of them.
+
+    Args:
+        session: in the account.
+        sharing: the config.
+        version: None is any version.
+        unseen: gets the names of those that may not be looked at.
+
+    Raises:
+        ClientError: when the endpoints may not be listed.
+    """
+    client = session.client("sagemaker")
+    wanted = package_arn(sharing, version) if version else package_arn(sharing, "")
+    using = []
+    for page in client.get_paginator("list_endpoints").paginate():
+        for summary in page["Endpoints"]:
+            if summary["EndpointStatus"] in _GONE:
+                continue
+            try:
+                packages = _packages(client, summary["EndpointName"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException"):
+                    raise
+                unseen.append(summary["EndpointName"])
+                continue
+            if any(arn == wanted or (version is None and arn.startswith(wanted)) for arn in packages):
+                using.append(summary["EndpointName"])
+    return using
+
+
+def _packages(client: Any, endpoint: str) -> set[str]:
+    """The model packages behind an endpoint; none for one that has gone meanwhile."""
+    try:
+        config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+        variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+        models = [client.describe_model(ModelName=one["ModelName"]) for one in variants if "ModelName" in one]
+    except ClientError as error:
+        if error.response["Error"]["Message"].startswith("Could not find"):
+            return set()
+        raise
+    return {
+        container["ModelPackageName"]
+        for model in models
+        for container in [*model.get("Containers", []), model.get("PrimaryContainer", {})]
+        if "ModelPackageName" in container
+    }

@@ -1,0 +1,47 @@
+"""One writer at a time for each resource, as far as writers share a Prefect server.
+
+Global concurrency limits of one slot, named after the resources' ARNs. Without a shared server there is nothing to hold
+writers apart; the writing itself then waits before it looks again (``crossaccount.apply``).
+
+Source: "Global concurrency limits" in the Prefect documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from prefect.client.orchestration import get_client
+from prefect.concurrency.sync import concurrency
+from prefect.settings import PREFECT_API_URL
+
+from crossaccount.apply import SETTLE_SECONDS
+from crossaccount.errors import Failed
+
+_WAIT_SECONDS = 300.0
+_LEASE_SECONDS = 60.0  # a writer that died gives its slots back after this; a living one renews them
+
+
+@contextmanager
+def writing(arns: Sequence[str]) -> Iterator[float]:
+    """Within this, no other run on this server writes to these resources; gives how long to wait before looking again.
+
+    Raises:
+        Failed: when others do not let go of them in five minutes.
+    """
+    if not arns or not PREFECT_API_URL.value():
+        yield SETTLE_SECONDS
+        return
+    names = sorted(f"crossaccount {arn}".replace("/", ":") for arn in arns)  # a limit's name takes no slash
+    with get_client(sync_client=True) as client:
+        for name in names:
+            client.upsert_global_concurrency_limit_by_name(name, 1)
+    try:
+        with concurrency(
+            names, occupy=1, timeout_seconds=_WAIT_SECONDS, lease_duration=_LEASE_SECONDS, strict=True
+        ):
+            yield 0.0
+    except TimeoutError:
+        raise Failed(
+            f"Other runs have been writing to {', '.join(arns)} for {_WAIT_SECONDS:.0f} s. Look at them in Prefect, then run this again."
+        ) from None

@@ -70,11 +70,12 @@ class Audit:
     repair: Plan | None = None
 
     @property
-    def missing(self) -> bool:
-        """True when access that the config promises is not there."""
-        return any(one.verdict is Verdict.NO for one in self.answers) or any(
-            one.severity is Severity.ERROR for one in self.findings
-        )
+    def missing(self) -> tuple[str, ...]:
+        """The access that the config promises and that is not there, each in a few words."""
+        shut = [
+            f"{one.consumer}: {one.door} {one.resource}" for one in self.answers if one.verdict is Verdict.NO
+        ]
+        return (*shut, *(one.subject for one in self.findings if one.severity is Severity.ERROR))
 
     @property
     def told(self) -> bool:
@@ -86,7 +87,7 @@ class Audit:
         found = {
             "answers": [asdict(one) for one in self.answers],
             "findings": [asdict(one) for one in self.findings],
-            "missing": self.missing,
+            "missing": list(self.missing),
         }
         return found if self.repair is None else {**found, "repair": render.to_json(self.repair)}
 

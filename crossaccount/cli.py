@@ -279,7 +279,13 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
     from flows.audit import check_access
 
     probe = not options.no_probe
-    report: Audit = _run(lambda: check_access(str(options.config), options.consumer, probe, options.repair))
+    try:
+        report: Audit = _run(
+            lambda: check_access(str(options.config), options.consumer, probe, options.repair)
+        )
+    except AccessMissing as error:
+        _out(options, error.table)
+        raise
     _out(options, report.text(colour=sys.stdout.isatty()))
     return report.to_json()
 

@@ -110,18 +110,19 @@ class Refused(CrossAccountError):
 
 
 class AccessMissing(CrossAccountError):
-    """Access that a configuration promises is not there; `audit` has every answer as plain data."""
+    """Access that a configuration promises is not there: `missing` names it, `table` and `audit` have every answer."""
 
     exit_code = 3
 
-    def __init__(self, text: str, audit: dict[str, Any]) -> None:
-        super().__init__(text, audit)
-        self.text = text
+    def __init__(self, missing: tuple[str, ...], table: str, audit: dict[str, Any]) -> None:
+        super().__init__(missing, table, audit)
+        self.missing = tuple(missing)
+        self.table = table
         self.audit = audit
 
     def __str__(self) -> str:
-        """The whole audit."""
-        return f"access that the config promises is missing\n{self.text}"
+        """What is missing, in a line."""
+        return f"Access that the config promises is missing: {'; '.join(self.missing)}."
 
 
 class Severity(StrEnum):

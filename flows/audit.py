@@ -30,7 +30,7 @@ def check_access(config: str, consumer: str | None = None, probe: bool = True, r
         consumers = {name: steps.check_consumer(sharing, name, producer.versions, probe) for name in wanted}
         audit = steps.report(sharing, wanted, producer, consumers, repair)
     if audit.missing:
-        raise AccessMissing(audit.text(), audit.to_json())
+        raise AccessMissing(audit.missing, audit.text(), audit.to_json())
     if not audit.told:
         raise Failed(f"Nothing could be told from here.\n{audit.text()}")
     return audit

@@ -516,7 +516,7 @@ class Consumer(_Model):
         description="ARN of the role that SageMaker runs the model with, in the consumer's account",
         examples=["arn:aws:iam::444455556666:role/crossaccount-execution"],
     )
-    expires: Annotated[datetime | None, BeforeValidator(_expires)] = Field(
+    expires: Annotated[datetime, BeforeValidator(_expires)] | None = Field(
         default=None, description="when the access ends by itself"
     )
     endpoint: Endpoint = Field(

@@ -14,6 +14,8 @@ from functools import cache
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from crossaccount.errors import Failed, Obstacle
 from crossaccount.names import Image, package_arn, parse_image, parse_s3, version_of
 
@@ -120,10 +122,23 @@ def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVe
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
         return tuple(found)
-    found = [describe_version(sagemaker, package_arn(sharing, number)) for number in sorted(sharing.versions)]
+    found = [_listed(sagemaker, sharing, number) for number in sorted(sharing.versions)]
     for version in found:
         check_deployable(version)
     return tuple(found)
+
+
+def _listed(sagemaker: SageMakerClient, sharing: Sharing, number: int) -> ModelVersion:
+    try:
+        return describe_version(sagemaker, package_arn(sharing, number))
+    except ClientError as error:
+        if not error.response["Error"].get("Message", "").endswith("does not exist."):
+            raise
+        raise Obstacle(
+            f"version {number} of {sharing.model_package_group}",
+            "It does not exist in the registry.",
+            "Correct versions in the config, or register it.",
+        ) from None
 
 
 def check_deployable(version: ModelVersion) -> None:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -24,6 +25,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session as BotocoreSession
 
 from crossaccount.errors import CrossAccountError, Door, Failed, InputError
@@ -109,7 +111,7 @@ def _made(
 
 def _source(key: str, profile: str | None, region: str) -> boto3.Session:
     try:
-        source = boto3.Session(profile_name=profile, region_name=region)
+        source = boto3.Session(botocore_session=_botocore_session(profile), region_name=region)
         source.get_credentials()  # an AWS_PROFILE that does not exist is told apart here
         return source
     except ProfileNotFound:
@@ -133,9 +135,21 @@ def _assumed(source: boto3.Session, role: str, external_id: str | None, region: 
     )
     credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     credentials.get_frozen_credentials()  # a role that may not be assumed is refused here, not at some later call
-    inner = BotocoreSession()
+    inner = _botocore_session(None)
     inner._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way in for refreshing ones
     return boto3.Session(botocore_session=inner, region_name=region)
+
+
+@cache
+def _loader() -> Loader:
+    """One loader for all sessions of the process: each would read SageMaker's megabytes of JSON anew."""
+    return create_loader(os.environ.get("AWS_DATA_PATH"))
+
+
+def _botocore_session(profile: str | None) -> BotocoreSession:
+    made = BotocoreSession(profile=profile)
+    made.register_component("data_loader", _loader())
+    return made
 
 
 def _credentials(source: boto3.Session) -> object:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import config, gather, policies
+from crossaccount import config, gather, policies, revoke
 from crossaccount.errors import Conflict, Failed, InputError, PlanRefused, Refused
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
@@ -290,13 +290,14 @@ def test_access_by_statements_that_are_not_ours_is_said(aws: Any, edited: Any) -
         share_models(page)
         before = aws.documents()
         plan = gather.share_plan(config.load(aws.config))
-        assert [note for note in plan.notes if "222222222222" in note and "AddPerm" in note]
+        assert [one for one in plan.findings if "222222222222" in one.text and "AddPerm" in one.text]
         # They are not ours under this preset: a revoke leaves them, and says so.
         revoked = revoke_access(str(aws.config), "staging")
-        assert len(revoked.plan.notes) == 4
+        assert len(revoked.plan.findings) == 4
         assert aws.documents()["bucket"] == before["bucket"]
         revoke_access(page, "staging")
-        assert gather.revoke_plan(config.load(aws.config), "staging").notes == ()
+        sharing = config.load(aws.config)
+        assert revoke.make_plan(sharing, revoke.chosen(sharing, consumer="staging")).findings == ()
 
 
 def test_only_the_listed_versions_are_shared(aws: Any, edited: Any) -> None:
@@ -320,7 +321,7 @@ def test_a_version_that_cannot_be_deployed_is_not_shared(
     aws: Any, edited: Any, versions: list[int], says: str
 ) -> None:
     before = aws.documents()
-    with pytest.raises(Failed, match=says):
+    with pytest.raises(PlanRefused, match=says):
         share_models(edited(versions=versions))
     assert aws.documents() == before
 
@@ -353,7 +354,7 @@ def test_an_object_under_the_key_that_aws_manages_is_refused_with_the_way_out(aw
     before = aws.documents()
     s3.put_object(Bucket=BUCKET, Key=key, Body=body, ServerSideEncryption="aws:kms")
     try:
-        with pytest.raises(Failed, match=r"no other account can ever use.* --sse-kms-key-id"):
+        with pytest.raises(PlanRefused, match=r"no other account can ever use.* --sse-kms-key-id"):
             share_models(edited(versions=[1]))
     finally:
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 Handler = Callable[["World", Call, Caller], Response]
+Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
 
 
@@ -37,16 +38,27 @@ class Guard:
     Args:
         world: accounts, keys, attached policies, clock.
         handlers: operations that the sandbox answers itself, or around moto, by (service, operation).
+        log: takes one entry for each request, just before its answer is sent: time, account and caller (null for who
+            was not authenticated), service, operation, the resource of its first check, status, AWS's error code.
     """
 
-    def __init__(self, world: World, handlers: Mapping[tuple[str, str], Handler]):
+    def __init__(
+        self, world: World, handlers: Mapping[tuple[str, str], Handler], log: Log | None = None
+    ) -> None:
         self._world = world
         self._handlers = handlers
+        self._log = log
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        response = self.answer(environ)
+        entry: dict[str, Any] = dict.fromkeys(
+            ("time", "account", "caller", "service", "operation", "resource")
+        )
+        response = self.answer(environ, entry)
+        if self._log is not None:
+            entry["time"] = self._world.clock().isoformat(timespec="milliseconds")
+            self._log({**entry, "status": response.status, "code": wire.error_code(response)})
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         # A HEAD answer's length is the object's, not that of its (empty) body.
         length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
@@ -58,24 +70,32 @@ class Guard:
         )
         return [response.body]
 
-    def answer(self, environ: dict[str, Any]) -> Response:
-        """The answer to one request, or AWS's error in the service's own form."""
+    def answer(self, environ: dict[str, Any], entry: dict[str, Any]) -> Response:
+        """The answer to one request, or AWS's error in the service's own form.
+
+        Args:
+            environ: the request.
+            entry: what becomes known of the request on the way is written into it.
+        """
         scope = wire.read_scope(environ)
         service = scope.service if scope else "s3"
+        entry["service"] = scope.service if scope else None
         try:
             body = wire.read_body(environ)
             headers: Any = EnvironHeaders(environ)
             caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
             assert scope is not None  # authenticate refuses unsigned requests
+            entry.update(account=caller.account, caller=caller.arn)
             known = wire.service_of(scope, environ.get("PATH_INFO", ""))
             if known is None:
                 raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
-            service = known
+            service = entry["service"] = known
             operation, params = wire.read_operation(service, environ, body)
             call = Call(
                 service, operation, params, scope.region, environ, body, headers, self._forward(environ, body)
             )
-            return self._serve(call, caller)
+            entry["operation"] = operation
+            return self._serve(call, caller, entry)
         except NotImplementedError as error:
             return wire.error_response(
                 service, AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
@@ -90,10 +110,11 @@ class Guard:
             fault = AwsError("InternalFailure", "The sandbox failed; its log says why.", 500)
             return wire.error_response(service, fault, environ["REQUEST_METHOD"])
 
-    def _serve(self, call: Call, caller: Caller) -> Response:
+    def _serve(self, call: Call, caller: Caller, entry: dict[str, Any]) -> Response:
         wire.check_shape(call)
         expected = call.headers.get("x-amz-expected-bucket-owner")
         checks = operations.checks(call, caller.account)
+        entry["resource"] = checks[0].resource if checks else None
         if (
             expected
             and call.params.get("Bucket")

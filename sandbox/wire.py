@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -52,11 +52,12 @@ class AwsError(Exception):
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP answer: status, headers and the whole body."""
+    """An HTTP answer: status, headers and the whole body; ``code`` is AWS's error code where the sandbox set one."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    code: str | None = None
 
     def json(self) -> dict[str, Any]:
         """The body read as a JSON object (an empty body is an empty object)."""
@@ -213,8 +214,20 @@ def json_response(result: Mapping[str, Any] | None, status: int = 200) -> Respon
     return Response(status, body, (("Content-Type", "application/x-amz-json-1.1"),))
 
 
+def error_code(response: Response) -> str | None:
+    """AWS's error code in an answer, whoever made it; None for no error, and for moto's bodiless answers to a HEAD."""
+    if response.status < 300 or response.code is not None:
+        return response.code
+    match = re.search(rb'<Code>([^<]+)</Code>|"__type":\s*"([^"]+)"', response.body)
+    return None if match is None else (match[1] or match[2]).decode().rpartition("#")[2]
+
+
 def error_response(service: str, error: AwsError, method: str = "POST") -> Response:
     """The error as the service's own clients expect to find it."""
+    return replace(_error_response(service, error, method), code=error.code)
+
+
+def _error_response(service: str, error: AwsError, method: str) -> Response:
     request_id = str(uuid4())
     ids = (("x-amzn-RequestId", request_id),)
     if service == "s3":

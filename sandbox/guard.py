@@ -3,7 +3,7 @@
 A WSGI application in front of moto's. It lets nothing through by default: a request that is unsigned, of an unknown
 operation, or not allowed by the judge gets the error that AWS would send, and moto never sees it.
 
-Not here: the table of checks (``operations``), the decision (``judge``), what moto lacks (``handlers``, ``sagemaker``).
+Not here: the table of checks (``operations``), the decision (``judge``), what moto lacks (``handlers``, ``s3``, ``sagemaker``).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox import handlers
+from sandbox import handlers, s3
 from sandbox.containers import Containers, warm
 from sandbox.guard import Guard, Log
 from sandbox.hosting import Hosting
@@ -56,7 +56,7 @@ class Server:
         self.world = World({account.id: account for account in accounts}, clock)
         self._containers = Containers()
         hosting = Hosting(self.world, self._containers, endpoint_seconds)
-        table = {**handlers.HANDLERS, **SageMaker(hosting).handlers()}
+        table = {**handlers.HANDLERS, **s3.HANDLERS, **SageMaker(hosting).handlers()}
         guard = Guard(self.world, table, log)
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, guard, threaded=True, request_handler=_QuietHandler

@@ -86,7 +86,7 @@ class Guard:
             caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
             assert scope is not None  # authenticate refuses unsigned requests
             entry.update(account=caller.account, caller=caller.arn)
-            known = wire.service_of(scope, environ.get("PATH_INFO", ""))
+            known = wire.service_of(scope, environ)
             if known is None:
                 raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
             service = entry["service"] = known
@@ -202,7 +202,7 @@ _KINDS = {
     "scp": "service control",
     "rcp": "resource control",
 }
-_XML = ("s3", "sts", "iam", "cloudformation")
+_XML = ("s3", "s3control", "sts", "iam", "cloudformation")
 
 
 def denied(world: World, call: Call, caller: Caller, check: Check, decision: Decision) -> AwsError:
@@ -215,7 +215,11 @@ def denied(world: World, call: Call, caller: Caller, check: Check, decision: Dec
     Forbidden) errors in Amazon S3" in the S3 user guide; the second rule from public measurements.
     """
     foreign = caller.account != check.owner
-    if call.service == "s3" and foreign and not world.same_organization(caller.account, check.owner):
+    if (
+        call.service in ("s3", "s3control")
+        and foreign
+        and not world.same_organization(caller.account, check.owner)
+    ):
         return AwsError("AccessDenied", "Access Denied", 403)
     kind = _KINDS.get(str(decision.policy_type), "identity-based")
     if decision.result is Result.EXPLICITLY_DENIED:

@@ -268,6 +268,13 @@ def _list_buckets(call: Call, account: str) -> Iterator[Check]:
     yield Check("s3:ListAllMyBuckets", "*", account)
 
 
+def _account_block(verb: str) -> Rule:
+    def rule(call: Call, account: str) -> Iterator[Check]:
+        yield Check(f"s3:{verb}AccountPublicAccessBlock", "*", str(call.params["AccountId"]))
+
+    return rule
+
+
 # KMS
 
 
@@ -581,6 +588,9 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("s3", "CopyObject"): _copy,
     ("s3", "DeleteObjects"): _delete_objects,
     ("s3", "ListBuckets"): _list_buckets,
+    ("s3control", "GetPublicAccessBlock"): _account_block("Get"),
+    ("s3control", "PutPublicAccessBlock"): _account_block("Put"),
+    ("s3control", "DeletePublicAccessBlock"): _account_block("Put"),
     **{("kms", name): _key(name) for name in _KEY_OPERATIONS},
     ("kms", "CreateKey"): _own("kms:CreateKey"),
     ("kms", "ListAliases"): _own("kms:ListAliases"),

@@ -27,9 +27,10 @@ _BUCKET_POLICY_LIMIT = 20 * 1024
 
 def create_bucket(world: World, call: Call, caller: Caller) -> Response:
     """CreateBucket: a new bucket blocks public access, as AWS's have since April 2023."""
+    existed = owner_of_bucket(call.params["Bucket"]) is not None
     response = call.forward(caller.account)
-    bucket = s3_backends[caller.account]["aws"].buckets.get(call.params["Bucket"])
-    if response.status < 300 and bucket is not None:
+    if response.status < 300 and not existed:
+        bucket = s3_backends[caller.account]["aws"].buckets[call.params["Bucket"]]
         bucket.public_access_block = PublicAccessBlock(True, True, True, True)
     return response
 
@@ -120,8 +121,7 @@ def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
     bucket_arn = _bucket_arn(call)
     for statement in statements(document):
         _check_bucket_statement(statement, bucket_arn)
-    block = s3_backends[caller.account]["aws"].buckets[call.params["Bucket"]].public_access_block
-    if block is not None and block.block_public_policy and is_public(document):
+    if is_public(document) and world.blocks_public(call.params["Bucket"], "BlockPublicPolicy"):
         text = f'User: {caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "{bucket_arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.'
         raise AwsError("AccessDenied", text, 403)
     world.attached.put(
@@ -177,6 +177,41 @@ def _own_bucket(call: Call, caller: Caller) -> None:
         raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
 
 
+# Block Public Access of a whole account, which the S3 Control API has.
+
+_SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def get_account_block(world: World, call: Call, caller: Caller) -> Response:
+    """GetPublicAccessBlock of an account; ``NoSuchPublicAccessBlockConfiguration`` (404) without one.
+
+    Source: "GetPublicAccessBlock" of the S3 Control API.
+    """
+    settings = world.public_access.get(call.params["AccountId"])
+    if settings is None:
+        text = "The public access block configuration was not found"
+        raise AwsError("NoSuchPublicAccessBlockConfiguration", text, 404)
+    inner = "".join(f"<{name}>{str(value).lower()}</{name}>" for name, value in settings.items())
+    text = f'<PublicAccessBlockConfiguration xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/">{inner}</PublicAccessBlockConfiguration>'
+    return Response(200, text.encode(), (("Content-Type", "application/xml"),))
+
+
+def put_account_block(world: World, call: Call, caller: Caller) -> Response:
+    """PutPublicAccessBlock of an account: it holds for every bucket of it, whatever the bucket's own settings say.
+
+    Source: "PutPublicAccessBlock" of the S3 Control API; a setting that is not named is off.
+    """
+    given = call.params["PublicAccessBlockConfiguration"]
+    world.public_access[call.params["AccountId"]] = {name: bool(given.get(name)) for name in _SETTINGS}
+    return Response(200, b"")
+
+
+def delete_account_block(world: World, call: Call, caller: Caller) -> Response:
+    """DeletePublicAccessBlock of an account; none is no fault."""
+    world.public_access.pop(call.params["AccountId"], None)
+    return Response(204, b"")
+
+
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("s3", "CreateBucket"): create_bucket,
     ("s3", "DeleteBucket"): delete_bucket,
@@ -186,4 +221,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("s3", "GetBucketPolicy"): get_bucket_policy,
     ("s3", "PutBucketPolicy"): put_bucket_policy,
     ("s3", "DeleteBucketPolicy"): delete_bucket_policy,
+    ("s3control", "GetPublicAccessBlock"): get_account_block,
+    ("s3control", "PutPublicAccessBlock"): put_account_block,
+    ("s3control", "DeletePublicAccessBlock"): delete_account_block,
 }

@@ -28,7 +28,7 @@ from werkzeug.exceptions import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-SERVICES = ("sts", "iam", "s3", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation")
+SERVICES = ("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation")
 _BODY_LIMIT = 256 * 1024 * 1024
 
 
@@ -134,8 +134,19 @@ def with_body(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     return fresh
 
 
-def service_of(scope: Scope, path: str) -> str | None:
-    """The sandbox's name of the service a request is for; None when it is not one it knows."""
+def service_of(scope: Scope, environ: Mapping[str, Any]) -> str | None:
+    """The sandbox's name of the service a request is for; None when it is not one it knows.
+
+    Clients of S3 Control sign for S3 and put the account in front of the host. The sandbox has one host, so their path
+    and header tell them apart, which no request for an object has both of.
+    """
+    path = environ.get("PATH_INFO", "")
+    if (
+        scope.service == "s3"
+        and path == "/v20180820/configuration/publicAccessBlock"
+        and "HTTP_X_AMZ_ACCOUNT_ID" in environ
+    ):
+        return "s3control"
     if scope.service == "sagemaker" and re.fullmatch(r"/endpoints/[^/]+/.*", path):
         return "sagemaker-runtime"
     return scope.service if scope.service in SERVICES else None
@@ -239,7 +250,7 @@ def _error_response(service: str, error: AwsError, method: str) -> Response:
             f"<RequestId>{request_id}</RequestId></Error>"
         )
         return Response(error.status, text.encode(), (*ids, ("Content-Type", "application/xml")))
-    if service in ("sts", "iam", "cloudformation"):
+    if service in ("sts", "iam", "cloudformation", "s3control"):
         text = (
             "<ErrorResponse><Error><Type>Sender</Type>"
             f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"

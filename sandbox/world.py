@@ -30,11 +30,13 @@ class World:
     Args:
         accounts: by their 12 digits.
         clock: the time that sessions and date conditions see.
+        public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
     """
 
     accounts: dict[str, Account]
     clock: Callable[[], datetime] = utc_now
     keys: Keys = field(default_factory=Keys)
+    public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
     attached: Attached = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,16 +90,29 @@ class World:
         owner = owner_of_bucket(bucket)
         return list(s3_backends[owner]["aws"].buckets[bucket].keys.keys()) if owner else []
 
+    def blocks_public(self, bucket: str, setting: str) -> bool:
+        """True when the bucket or its account turns on this setting of S3 Block Public Access: the stricter one wins.
+
+        Args:
+            bucket: its name.
+            setting: ``BlockPublicPolicy``, ``RestrictPublicBuckets`` ...
+        """
+        owner = owner_of_bucket(bucket)
+        if owner is None:
+            return False
+        block = s3_backends[owner]["aws"].buckets[bucket].public_access_block
+        own = {} if block is None else block.to_config_dict()
+        return bool(
+            own.get(setting[0].lower() + setting[1:]) or self.public_access.get(owner, {}).get(setting)
+        )
+
     def cuts_cross_account(self, resource: str) -> bool:
         """True when Block Public Access cuts off every other account, because the bucket's policy is public.
 
         Source: RestrictPublicBuckets in "Blocking public access to your Amazon S3 storage".
         """
         bucket = resource.removeprefix("arn:aws:s3:::").split("/")[0]
-        owner = owner_of_bucket(bucket)
-        found = s3_backends[owner]["aws"].buckets.get(bucket) if owner else None
-        block = getattr(found, "public_access_block", None)
-        if block is None or str(getattr(block, "restrict_public_buckets", "false")).lower() != "true":
+        if not self.blocks_public(bucket, "RestrictPublicBuckets"):
             return False
         document = self.attached.get(("bucket", f"arn:aws:s3:::{bucket}"))
         return document is not None and is_public(document)

@@ -20,12 +20,12 @@ from sandbox import operations, wire
 from sandbox.attached import named_principals, statements
 from sandbox.callers import Caller, authenticate
 from sandbox.judge import Decision, Policies, Request, Result, judge
-from sandbox.principals import boundary_documents, find_role, identity_documents, parse
+from sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
 from sandbox.wire import AwsError, Call, Response
 
 if TYPE_CHECKING:
     from sandbox.operations import Check
-    from sandbox.world import World
+    from sandbox.world import World, Writer
 
 Handler = Callable[["World", Call, Caller], Response]
 Log = Callable[[dict[str, Any]], None]
@@ -159,6 +159,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         return judge(
             Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document)
         )
+    owner = check.owner
     if (
         check.policy
         and check.policy[0] == "bucket"
@@ -166,6 +167,9 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         and world.cuts_cross_account(check.resource)
     ):
         document = None
+    elif (writer := _writer(world, check)) is not None:
+        # Only its owner's account and whom it gave access decide; what the bucket's policy denies stays denied.
+        owner, document = writer.account, _of_writer(document, writer, check)
     holder = caller.role_arn or caller.arn
     context |= world.caller_context(caller)
     policies = Policies(
@@ -174,13 +178,45 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         boundaries=boundary_documents(holder),
         session=caller.session_policy,
     )
-    decision = judge(Request(caller.arn, check.action, check.resource, check.owner, context), policies)
+    decision = judge(Request(caller.arn, check.action, check.resource, owner, context), policies)
     for other in check.either:
         if decision.result is Result.ALLOWED:
             break
         again = judge(Request(caller.arn, check.action, other, check.owner, context), policies)
         decision = again if again.result is not Result.IMPLICITLY_DENIED else decision
     return decision
+
+
+_ON_AN_OBJECT = frozenset(
+    f"s3:{name}"
+    for name in (
+        "GetObject",
+        "GetObjectVersion",
+        "GetObjectTagging",
+        "PutObjectTagging",
+        "DeleteObjectTagging",
+    )
+)
+
+
+def _writer(world: World, check: Check) -> Writer | None:
+    """The account that owns the object which a check is about, when it is not its bucket's owner.
+
+    A bucket's owner may still delete such an object, or write another in its place.
+    """
+    if check.action not in _ON_AN_OBJECT:
+        return None
+    return world.writer(check.resource, check.context.get("s3:VersionId"))
+
+
+def _of_writer(document: Document | None, writer: Writer, check: Check) -> Document:
+    """What stands for the policy of an object that another account owns.
+
+    Source: "How Amazon S3 authorizes a request for an object operation" in the S3 user guide.
+    """
+    kept = [one for one in statements(document or {}) if one.get("Effect") == "Deny"]
+    shared = {"Effect": "Allow", "Principal": {"AWS": check.owner}, "Action": check.action, "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [*kept, *([shared] if writer.shared else [])]}
 
 
 def authorize(world: World, caller: Caller, check: Check, call: Call) -> None:
@@ -215,10 +251,8 @@ def denied(world: World, call: Call, caller: Caller, check: Check, decision: Dec
     Forbidden) errors in Amazon S3" in the S3 user guide; the second rule from public measurements.
     """
     foreign = caller.account != check.owner
-    if (
-        call.service in ("s3", "s3control")
-        and foreign
-        and not world.same_organization(caller.account, check.owner)
+    if call.service in ("s3", "s3control") and (
+        (foreign and not world.same_organization(caller.account, check.owner)) or _writer(world, check)
     ):
         return AwsError("AccessDenied", "Access Denied", 403)
     kind = _KINDS.get(str(decision.policy_type), "identity-based")

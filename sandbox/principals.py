@@ -5,6 +5,7 @@ Not here: resource policies (``attached``) and the decision (``judge``).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ class Account:
     name: str
     id: str
     organization: str | None
+
+
+def canonical_id(account: str) -> str:
+    """The id by which S3 shows an account as an owner: 64 hexadecimal digits, the same wherever it is shown."""
+    return hashlib.sha256(f"canonical user of {account}".encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)

@@ -23,6 +23,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """An account that uploaded an object; ``shared`` when it gave the bucket's owner full control of it."""
+
+    account: str
+    shared: bool
+
+
 @dataclass
 class World:
     """Everything that one sandbox knows.
@@ -31,12 +42,16 @@ class World:
         accounts: by their 12 digits.
         clock: the time that sessions and date conditions see.
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
+        writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
+        uploads: who began a multipart upload, by its id.
     """
 
     accounts: dict[str, Account]
     clock: Callable[[], datetime] = utc_now
     keys: Keys = field(default_factory=Keys)
     public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
+    writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
+    uploads: dict[str, Writer] = field(default_factory=dict)
     attached: Attached = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +104,39 @@ class World:
         """The keys of a bucket's objects; none for a bucket that does not exist."""
         owner = owner_of_bucket(bucket)
         return list(s3_backends[owner]["aws"].buckets[bucket].keys.keys()) if owner else []
+
+    def wrote(self, bucket: str, key: str, writer: Writer) -> None:
+        """Note who uploaded the object that is now under this key, if it is to be that account's.
+
+        Source: "Controlling ownership of objects" in the S3 user guide; a bucket without ownership controls is as with
+        ``ObjectWriter``.
+        """
+        owner = owner_of_bucket(bucket)
+        held = s3_backends[owner]["aws"].buckets[bucket]
+        place = (bucket, key, held.keys[key].version_id)
+        given_up = held.ownership_rule == ENFORCED or (held.ownership_rule == PREFERRED and writer.shared)
+        if writer.account == owner or given_up:
+            self.writers.pop(place, None)
+        else:
+            self.writers[place] = writer
+
+    def writer(self, resource: str, version: str | None = None) -> Writer | None:
+        """The other account that owns an object; None for an object that is its bucket's owner's.
+
+        With ``BucketOwnerEnforced`` the bucket's owner owns everything; with another setting later on, what was another
+        account's is so again.
+
+        Args:
+            resource: the object's ARN.
+            version: None for the current one.
+        """
+        bucket, _, key = resource.removeprefix("arn:aws:s3:::").partition("/")
+        owner = owner_of_bucket(bucket)
+        held = s3_backends[owner]["aws"].buckets[bucket] if owner else None
+        if held is None or held.ownership_rule == ENFORCED:
+            return None
+        found = held.keys.get(key)
+        return self.writers.get((bucket, key, version or (found.version_id if found is not None else "")))
 
     def blocks_public(self, bucket: str, setting: str) -> bool:
         """True when the bucket or its account turns on this setting of S3 Block Public Access: the stricter one wins.

@@ -111,7 +111,19 @@ class Guard:
             return wire.error_response(service, fault, environ["REQUEST_METHOD"])
 
     def _serve(self, call: Call, caller: Caller, entry: dict[str, Any]) -> Response:
+        try:
+            return self._judged(call, caller, entry)
+        except AwsError as error:
+            if call.operation == "HeadBucket" and (
+                region := operations.region_of_bucket(call.params["Bucket"])
+            ):
+                error.headers["x-amz-bucket-region"] = region  # S3 tells it even whom it refuses
+            raise
+
+    def _judged(self, call: Call, caller: Caller, entry: dict[str, Any]) -> Response:
         wire.check_shape(call)
+        if call.service == "s3":
+            _check_region(call)
         expected = call.headers.get("x-amz-expected-bucket-owner")
         checks = operations.checks(call, caller.account)
         entry["resource"] = checks[0].resource if checks else None
@@ -137,6 +149,32 @@ class Guard:
             return Response(int(status.split()[0]), b"".join(chunks), tuple(headers.items()))
 
         return forward
+
+
+def _check_region(call: Call) -> None:
+    """Send a client to the region of its bucket.
+
+    GetBucketLocation is answered in us-east-1 for the buckets of every region, CreateBucket by whether the name is free.
+
+    Source: "Making requests to a bucket: request redirection" in the S3 user guide, "GetBucketLocation" and "HeadBucket"
+    of its API.
+
+    Raises:
+        AwsError: ``PermanentRedirect`` (301), with the region in the header ``x-amz-bucket-region``.
+    """
+    bucket = call.params.get("Bucket", "")
+    region = operations.region_of_bucket(bucket)
+    everywhere = call.operation == "CreateBucket" or (
+        call.operation == "GetBucketLocation" and call.region == "us-east-1"
+    )
+    if region in (None, call.region) or everywhere:
+        return
+    text = (
+        "The bucket you are attempting to access must be addressed using the specified endpoint. "
+        "Please send all future requests to this endpoint."
+    )
+    extra = {"Endpoint": f"{bucket}.s3.{region}.amazonaws.com", "Bucket": bucket}
+    raise AwsError("PermanentRedirect", text, 301, extra, {"x-amz-bucket-region": str(region)})
 
 
 def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:

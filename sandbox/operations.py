@@ -81,6 +81,12 @@ def owner_of_bucket(bucket: str) -> str | None:
     return None if found is None else str(found[1])
 
 
+def region_of_bucket(bucket: str) -> str | None:
+    """The region that a bucket lies in; None for a bucket that does not exist."""
+    owner = owner_of_bucket(bucket)
+    return None if owner is None else str(s3_backends[owner]["aws"].buckets[bucket].region_name)
+
+
 def owner_of_principal(name: str) -> str:
     """A principal as policies compare it: an account's number stands for its root."""
     return f"arn:aws:iam::{name}:root" if name.isdigit() else name

@@ -27,7 +27,15 @@ from sandbox.attached import load, named_principals, statements
 from sandbox.callers import Caller
 from sandbox.guard import Handler, decide
 from sandbox.judge import Result
-from sandbox.operations import Check, group_of, key_check, object_key, owner_of_bucket, package_of
+from sandbox.operations import (
+    Check,
+    group_of,
+    key_check,
+    object_key,
+    owner_of_bucket,
+    package_of,
+    region_of_bucket,
+)
 from sandbox.principals import find_role
 from sandbox.wire import AwsError, Call, Response, json_response
 
@@ -591,7 +599,7 @@ class RoleProbe:
         owner = owner_of_bucket(bucket)
         arn = f"arn:aws:s3:::{bucket}"
         policy = ("bucket", arn)
-        if owner is None:
+        if owner is None or region_of_bucket(bucket) != self._call.region:
             raise self._no_access(uri)
         listing = Check("s3:ListBucket", arn, owner, policy, context={"s3:prefix": key})
         may_list = self._allows(self._session, listing)

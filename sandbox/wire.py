@@ -40,14 +40,23 @@ class AwsError(Exception):
         message: AWS's error text.
         status: HTTP status.
         extra: further members of the error, for example ``OriginalStatusCode`` of a ModelError.
+        headers: further headers of the answer.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400, extra: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
         self.extra = dict(extra or {})
+        self.headers = dict(headers or {})
 
 
 @dataclass(frozen=True)
@@ -240,13 +249,14 @@ def error_response(service: str, error: AwsError, method: str = "POST") -> Respo
 
 def _error_response(service: str, error: AwsError, method: str) -> Response:
     request_id = str(uuid4())
-    ids = (("x-amzn-RequestId", request_id),)
+    ids = (("x-amzn-RequestId", request_id), *error.headers.items())
     if service == "s3":
         if method == "HEAD":
             return Response(error.status, b"", (*ids, ("Content-Type", "application/xml")))
+        further = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.extra.items())
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{further}"
             f"<RequestId>{request_id}</RequestId></Error>"
         )
         return Response(error.status, text.encode(), (*ids, ("Content-Type", "application/xml")))

@@ -43,6 +43,11 @@ class Inner:
         """A client of the account's administrator."""
         return self.keyed(service, *self._keys[account], region=region)
 
+    def fresh(self, account: str, service: str, region: str) -> Any:
+        """A client of the account's administrator that remembers nothing of those before it."""
+        self._clients.pop((service, *self._keys[account], None, region), None)
+        return self.client(account, service, region)
+
     def session(self, account: str, service: str, policy: str) -> Any:
         """A client in a session that may do what the policy says and nothing else."""
         if (account, policy) not in self._sessions:

@@ -20,11 +20,19 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Account:
-    """An AWS account of the sandbox: its name here, its 12 digits and the organization it belongs to."""
+    """An AWS account of the sandbox.
+
+    Args:
+        name: its name here.
+        id: its 12 digits.
+        organization: the id of the organization it belongs to; None for an account of its own.
+        path: where in its organization it lies, ``o-ORGANIZATION/r-ROOT/ou-UNIT/``, as ``aws:PrincipalOrgPaths`` has it.
+    """
 
     name: str
     id: str
     organization: str | None
+    path: str | None = None
 
 
 def canonical_id(account: str) -> str:

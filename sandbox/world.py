@@ -78,7 +78,7 @@ class World:
             "aws:ViaAWSService": "false",
             "aws:ResourceAccount": owner,
         }
-        return context | _organization("aws:ResourceOrgID", self.accounts.get(owner))
+        return context | _organization("Resource", self.accounts.get(owner))
 
     def caller_context(self, caller: Caller) -> dict[str, Any]:
         """The condition keys that describe the caller."""
@@ -90,7 +90,15 @@ class World:
         }
         if caller.role_arn is None:
             context["aws:username"] = caller.arn.rpartition("/")[2]
-        return context | _organization("aws:PrincipalOrgID", self.accounts.get(caller.account))
+        return context | _organization("Principal", self.accounts.get(caller.account))
+
+    def source_context(self, account: str, arn: str) -> dict[str, Any]:
+        """The condition keys of what a service acts for: a resource, and the account and organization it is in.
+
+        Source: "AWS global condition context keys" in the IAM user guide, the keys ``aws:Source...``.
+        """
+        context = {"aws:SourceAccount": account, "aws:SourceArn": arn}
+        return context | _organization("Source", self.accounts.get(account))
 
     def same_organization(self, one: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""
@@ -166,5 +174,9 @@ class World:
         return document is not None and is_public(document)
 
 
-def _organization(key: str, account: Account | None) -> dict[str, str]:
-    return {key: account.organization} if account is not None and account.organization else {}
+def _organization(whose: str, account: Account | None) -> dict[str, Any]:
+    """The condition keys of an account's place in its organization; none for an account without one."""
+    if account is None or account.organization is None:
+        return {}
+    paths = {f"aws:{whose}OrgPaths": [account.path]} if account.path else {}
+    return {f"aws:{whose}OrgID": account.organization, **paths}

@@ -186,7 +186,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         check: the question.
         call: the request, for its region.
     """
-    document = world.attached.get(check.policy) if check.policy else None
+    document = world.policy(check.policy) if check.policy else None
     if check.role is not None:
         role = find_role(check.role)
         document = parse(role.assume_role_policy_document) if role is not None else None
@@ -314,7 +314,7 @@ def denied(world: World, call: Call, caller: Caller, check: Check, decision: Dec
 
 def _named_directly(world: World, caller: Caller, check: Check) -> bool:
     """True when the resource's policy names the caller itself, rather than its whole account."""
-    document = world.attached.get(check.policy) if check.policy else None
+    document = world.policy(check.policy) if check.policy else None
     if check.role is not None:
         role = find_role(check.role)
         document = parse(role.assume_role_policy_document) if role is not None else None

@@ -12,10 +12,11 @@ from typing import Any
 
 from moto.s3.models import s3_backends
 
-from sandbox.attached import Attached, is_public
+from sandbox import registries
+from sandbox.attached import Attached, Key, is_public
 from sandbox.callers import Caller, Keys
 from sandbox.operations import owner_of_bucket
-from sandbox.principals import Account
+from sandbox.principals import Account, Document
 
 
 def utc_now() -> datetime:
@@ -99,6 +100,11 @@ class World:
         """
         context = {"aws:SourceAccount": account, "aws:SourceArn": arn}
         return context | _organization("Source", self.accounts.get(account))
+
+    def policy(self, key: Key) -> Document | None:
+        """The policy of a resource, also of one that AWS itself owns; None without one."""
+        own = self.attached.get(key)
+        return registries.policy_of(key[1]) if own is None and key[0] == "repository" else own
 
     def same_organization(self, one: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""

@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--endpoint-seconds", type=_seconds, default=1.0, help="how long endpoints stay Creating"
     )
     sandbox.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
+    sandbox.add_argument("--log", metavar="FILE", help="append one line of JSON for each request")
 
     plan = takes_config(command("plan", _plan, "Show what share would change. Changes nothing."))
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
@@ -202,6 +203,7 @@ def _sandbox(options: argparse.Namespace) -> None:
         str(ROOT / "configs" / "sandbox.yaml"),
     ]
     arguments += ["--port", str(options.port), "--endpoint-seconds", str(options.endpoint_seconds)]
+    arguments += ["--log", options.log] if options.log else []
     arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
     # In place of this process: inference processes look at their parent's main module, which must be a light one.
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606 - no shell, our own module

@@ -21,9 +21,9 @@ from sandbox.training import train
 
 REGION = "us-east-1"
 ORGANIZATION = "o-sandbox0001"
-PRODUCER = Account("producer", "111111111111", ORGANIZATION)
-STAGING = Account("staging", "222222222222", ORGANIZATION)
-PRODUCTION = Account("production", "333333333333", ORGANIZATION)
+PRODUCER = Account("producer", "111111111111", ORGANIZATION, f"{ORGANIZATION}/r-sb01/ou-sb01-models000/")
+STAGING = Account("staging", "222222222222", ORGANIZATION, f"{ORGANIZATION}/r-sb01/ou-sb01-staging00/")
+PRODUCTION = Account("production", "333333333333", ORGANIZATION, f"{ORGANIZATION}/r-sb01/ou-sb01-product00/")
 OUTSIDER = Account("outsider", "444444444444", None)
 ACCOUNTS = [PRODUCER, STAGING, PRODUCTION, OUTSIDER]
 

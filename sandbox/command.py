@@ -14,19 +14,26 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 from sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, settle
+from sandbox.guard import Log
 from sandbox.server import Server
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; returns when the sandbox was told to stop."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
     stopped = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
-    server = Server(ACCOUNTS, options.port, options.endpoint_seconds)
+    try:
+        log = call_log(options.log) if options.log else None
+    except OSError as error:
+        parser.error(f"cannot write the log {options.log}: {error.strerror}")
+    server = Server(ACCOUNTS, options.port, options.endpoint_seconds, log=log)
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
@@ -45,11 +52,30 @@ def _parser() -> argparse.ArgumentParser:
         "--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating, at least"
     )
     parser.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="append one line of JSON for each request")
     parser.add_argument(
         "--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml"
     )
     parser.add_argument("--config", type=Path, required=True, help="the config that fits these accounts")
     return parser
+
+
+def call_log(path: Path) -> Log:
+    """A log that appends one line of JSON for each entry to a file that only its owner may read.
+
+    Args:
+        path: the file; made when it is not there.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def write(entry: dict[str, Any]) -> None:
+        # One write for a line: lines of requests that were answered at once never mix.
+        os.write(file, json.dumps(entry).encode() + b"\n")
+
+    return write
 
 
 def environment(url: str, residents: Residents, folder: Path) -> dict[str, str]:

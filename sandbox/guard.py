@@ -3,7 +3,7 @@
 A WSGI application in front of moto's. It lets nothing through by default: a request that is unsigned, of an unknown
 operation, or not allowed by the judge gets the error that AWS would send, and moto never sees it.
 
-Not here: the table of checks (``operations``), the decision (``judge``), what moto lacks (``handlers``, ``sagemaker``).
+Not here: the table of checks (``operations``), the decision (``judge``), what moto lacks (``handlers``, ``s3``, ``sagemaker``).
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from sandbox import operations, wire
 from sandbox.attached import named_principals, statements
 from sandbox.callers import Caller, authenticate
 from sandbox.judge import Decision, Policies, Request, Result, judge
-from sandbox.principals import boundary_documents, find_role, identity_documents, parse
+from sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
 from sandbox.wire import AwsError, Call, Response
 
 if TYPE_CHECKING:
     from sandbox.operations import Check
-    from sandbox.world import World
+    from sandbox.world import World, Writer
 
 Handler = Callable[["World", Call, Caller], Response]
+Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
 
 
@@ -37,16 +38,27 @@ class Guard:
     Args:
         world: accounts, keys, attached policies, clock.
         handlers: operations that the sandbox answers itself, or around moto, by (service, operation).
+        log: takes one entry for each request, just before its answer is sent: time, account and caller (null for who
+            was not authenticated), service, operation, the resource of its first check, status, AWS's error code.
     """
 
-    def __init__(self, world: World, handlers: Mapping[tuple[str, str], Handler]):
+    def __init__(
+        self, world: World, handlers: Mapping[tuple[str, str], Handler], log: Log | None = None
+    ) -> None:
         self._world = world
         self._handlers = handlers
+        self._log = log
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        response = self.answer(environ)
+        entry: dict[str, Any] = dict.fromkeys(
+            ("time", "account", "caller", "service", "operation", "resource")
+        )
+        response = self.answer(environ, entry)
+        if self._log is not None:
+            entry["time"] = self._world.clock().isoformat(timespec="milliseconds")
+            self._log({**entry, "status": response.status, "code": wire.error_code(response)})
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         # A HEAD answer's length is the object's, not that of its (empty) body.
         length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
@@ -58,24 +70,32 @@ class Guard:
         )
         return [response.body]
 
-    def answer(self, environ: dict[str, Any]) -> Response:
-        """The answer to one request, or AWS's error in the service's own form."""
+    def answer(self, environ: dict[str, Any], entry: dict[str, Any]) -> Response:
+        """The answer to one request, or AWS's error in the service's own form.
+
+        Args:
+            environ: the request.
+            entry: what becomes known of the request on the way is written into it.
+        """
         scope = wire.read_scope(environ)
         service = scope.service if scope else "s3"
+        entry["service"] = scope.service if scope else None
         try:
             body = wire.read_body(environ)
             headers: Any = EnvironHeaders(environ)
             caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
             assert scope is not None  # authenticate refuses unsigned requests
-            known = wire.service_of(scope, environ.get("PATH_INFO", ""))
+            entry.update(account=caller.account, caller=caller.arn)
+            known = wire.service_of(scope, environ)
             if known is None:
                 raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
-            service = known
+            service = entry["service"] = known
             operation, params = wire.read_operation(service, environ, body)
             call = Call(
                 service, operation, params, scope.region, environ, body, headers, self._forward(environ, body)
             )
-            return self._serve(call, caller)
+            entry["operation"] = operation
+            return self._serve(call, caller, entry)
         except NotImplementedError as error:
             return wire.error_response(
                 service, AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
@@ -90,10 +110,23 @@ class Guard:
             fault = AwsError("InternalFailure", "The sandbox failed; its log says why.", 500)
             return wire.error_response(service, fault, environ["REQUEST_METHOD"])
 
-    def _serve(self, call: Call, caller: Caller) -> Response:
+    def _serve(self, call: Call, caller: Caller, entry: dict[str, Any]) -> Response:
+        try:
+            return self._judged(call, caller, entry)
+        except AwsError as error:
+            if call.operation == "HeadBucket" and (
+                region := operations.region_of_bucket(call.params["Bucket"])
+            ):
+                error.headers["x-amz-bucket-region"] = region  # S3 tells it even whom it refuses
+            raise
+
+    def _judged(self, call: Call, caller: Caller, entry: dict[str, Any]) -> Response:
         wire.check_shape(call)
+        if call.service == "s3":
+            _check_region(call)
         expected = call.headers.get("x-amz-expected-bucket-owner")
         checks = operations.checks(call, caller.account)
+        entry["resource"] = checks[0].resource if checks else None
         if (
             expected
             and call.params.get("Bucket")
@@ -118,6 +151,32 @@ class Guard:
         return forward
 
 
+def _check_region(call: Call) -> None:
+    """Send a client to the region of its bucket.
+
+    GetBucketLocation is answered in us-east-1 for the buckets of every region, CreateBucket by whether the name is free.
+
+    Source: "Making requests to a bucket: request redirection" in the S3 user guide, "GetBucketLocation" and "HeadBucket"
+    of its API.
+
+    Raises:
+        AwsError: ``PermanentRedirect`` (301), with the region in the header ``x-amz-bucket-region``.
+    """
+    bucket = call.params.get("Bucket", "")
+    region = operations.region_of_bucket(bucket)
+    everywhere = call.operation == "CreateBucket" or (
+        call.operation == "GetBucketLocation" and call.region == "us-east-1"
+    )
+    if region in (None, call.region) or everywhere:
+        return
+    text = (
+        "The bucket you are attempting to access must be addressed using the specified endpoint. "
+        "Please send all future requests to this endpoint."
+    )
+    extra = {"Endpoint": f"{bucket}.s3.{region}.amazonaws.com", "Bucket": bucket}
+    raise AwsError("PermanentRedirect", text, 301, extra, {"x-amz-bucket-region": str(region)})
+
+
 def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:
     """The judge's answer to one check.
 
@@ -127,7 +186,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         check: the question.
         call: the request, for its region.
     """
-    document = world.attached.get(check.policy) if check.policy else None
+    document = world.policy(check.policy) if check.policy else None
     if check.role is not None:
         role = find_role(check.role)
         document = parse(role.assume_role_policy_document) if role is not None else None
@@ -138,6 +197,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         return judge(
             Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document)
         )
+    owner = check.owner
     if (
         check.policy
         and check.policy[0] == "bucket"
@@ -145,6 +205,9 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         and world.cuts_cross_account(check.resource)
     ):
         document = None
+    elif (writer := _writer(world, check)) is not None:
+        # Only its owner's account and whom it gave access decide; what the bucket's policy denies stays denied.
+        owner, document = writer.account, _of_writer(document, writer, check)
     holder = caller.role_arn or caller.arn
     context |= world.caller_context(caller)
     policies = Policies(
@@ -153,13 +216,45 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         boundaries=boundary_documents(holder),
         session=caller.session_policy,
     )
-    decision = judge(Request(caller.arn, check.action, check.resource, check.owner, context), policies)
+    decision = judge(Request(caller.arn, check.action, check.resource, owner, context), policies)
     for other in check.either:
         if decision.result is Result.ALLOWED:
             break
         again = judge(Request(caller.arn, check.action, other, check.owner, context), policies)
         decision = again if again.result is not Result.IMPLICITLY_DENIED else decision
     return decision
+
+
+_ON_AN_OBJECT = frozenset(
+    f"s3:{name}"
+    for name in (
+        "GetObject",
+        "GetObjectVersion",
+        "GetObjectTagging",
+        "PutObjectTagging",
+        "DeleteObjectTagging",
+    )
+)
+
+
+def _writer(world: World, check: Check) -> Writer | None:
+    """The account that owns the object which a check is about, when it is not its bucket's owner.
+
+    A bucket's owner may still delete such an object, or write another in its place.
+    """
+    if check.action not in _ON_AN_OBJECT:
+        return None
+    return world.writer(check.resource, check.context.get("s3:VersionId"))
+
+
+def _of_writer(document: Document | None, writer: Writer, check: Check) -> Document:
+    """What stands for the policy of an object that another account owns.
+
+    Source: "How Amazon S3 authorizes a request for an object operation" in the S3 user guide.
+    """
+    kept = [one for one in statements(document or {}) if one.get("Effect") == "Deny"]
+    shared = {"Effect": "Allow", "Principal": {"AWS": check.owner}, "Action": check.action, "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [*kept, *([shared] if writer.shared else [])]}
 
 
 def authorize(world: World, caller: Caller, check: Check, call: Call) -> None:
@@ -181,7 +276,7 @@ _KINDS = {
     "scp": "service control",
     "rcp": "resource control",
 }
-_XML = ("s3", "sts", "iam", "cloudformation")
+_XML = ("s3", "s3control", "sts", "iam", "cloudformation")
 
 
 def denied(world: World, call: Call, caller: Caller, check: Check, decision: Decision) -> AwsError:
@@ -194,7 +289,9 @@ def denied(world: World, call: Call, caller: Caller, check: Check, decision: Dec
     Forbidden) errors in Amazon S3" in the S3 user guide; the second rule from public measurements.
     """
     foreign = caller.account != check.owner
-    if call.service == "s3" and foreign and not world.same_organization(caller.account, check.owner):
+    if call.service in ("s3", "s3control") and (
+        (foreign and not world.same_organization(caller.account, check.owner)) or _writer(world, check)
+    ):
         return AwsError("AccessDenied", "Access Denied", 403)
     kind = _KINDS.get(str(decision.policy_type), "identity-based")
     if decision.result is Result.EXPLICITLY_DENIED:
@@ -217,7 +314,7 @@ def denied(world: World, call: Call, caller: Caller, check: Check, decision: Dec
 
 def _named_directly(world: World, caller: Caller, check: Check) -> bool:
     """True when the resource's policy names the caller itself, rather than its whole account."""
-    document = world.attached.get(check.policy) if check.policy else None
+    document = world.policy(check.policy) if check.policy else None
     if check.role is not None:
         role = find_role(check.role)
         document = parse(role.assume_role_policy_document) if role is not None else None

@@ -1,7 +1,7 @@
-"""Operations of STS, S3, ECR and KMS that moto does not have, or has without AWS's conditions.
+"""Operations of STS, IAM, ECR and KMS that moto does not have, or has without AWS's conditions.
 
-Each handler is called after the caller was authenticated and every permission was judged. Not here: SageMaker
-(``sagemaker``).
+Each handler is called after the caller was authenticated and every permission was judged. Not here: S3 (``s3``),
+SageMaker (``sagemaker``).
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ from xml.sax.saxutils import escape
 from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
-from moto.s3.models import PublicAccessBlock, s3_backends
 from moto.sts.models import sts_backends
 
 from sandbox import operations
-from sandbox.attached import is_public, load, statements
+from sandbox.attached import load, statements
 from sandbox.callers import Caller, Key
-from sandbox.guard import Handler, authorize, decide
+from sandbox.guard import Handler, decide
 from sandbox.judge import Policies, Request, Result, judge
-from sandbox.operations import Check, find_key, owner_of_bucket, repository_arn
+from sandbox.operations import Check, find_key, repository_arn
 from sandbox.principals import boundary_documents, find_role, identity_documents
-from sandbox.wire import AwsError, Call, Response, json_response, unchunk
+from sandbox.wire import AwsError, Call, Response, json_response
 from sandbox.world import World
 
-_BUCKET_POLICY_LIMIT = 20 * 1024
 _CHAINED_SECONDS = 3600
 
 
@@ -84,179 +82,6 @@ def _session_policy(text: str | None) -> dict[str, Any] | None:
     if not isinstance(document, dict) or not document.get("Statement"):
         raise AwsError("MalformedPolicyDocument", "The session policy has no Statement")
     return document
-
-
-# S3
-
-
-def create_bucket(world: World, call: Call, caller: Caller) -> Response:
-    """CreateBucket: a new bucket blocks public access, as AWS's have since April 2023."""
-    response = call.forward(caller.account)
-    bucket = s3_backends[caller.account]["aws"].buckets.get(call.params["Bucket"])
-    if response.status < 300 and bucket is not None:
-        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
-    return response
-
-
-def delete_bucket(world: World, call: Call, caller: Caller) -> Response:
-    """DeleteBucket: its policy goes with it."""
-    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
-    if response.status < 300:
-        world.attached.drop(("bucket", _bucket_arn(call)))
-    return response
-
-
-def put_object(world: World, call: Call, caller: Caller) -> Response:
-    """PutObject: the KMS key of an encrypted object is kept, and shown, as its full ARN."""
-    bucket = call.params["Bucket"]
-    owner = owner_of_bucket(bucket) or caller.account
-    key = None
-    if call.params.get("ServerSideEncryption") == "aws:kms":
-        named = call.params.get("SSEKMSKeyId") or _managed_key(world, owner, call.region)
-        key = find_key(named, caller.account, call.region)
-        if key is None:
-            raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
-    response = call.forward(owner)
-    made = (
-        s3_backends[owner]["aws"].buckets[bucket].keys.get(call.params["Key"])
-        if response.status < 300
-        else None
-    )
-    if key is not None and made is not None:
-        made.kms_key_id = key
-    return response
-
-
-def _managed_key(world: World, account: str, region: str) -> str:
-    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it."""
-    backend = kms_backends[account][region]
-    key = backend.keys[str(backend.get_key_id_from_alias("alias/aws/s3"))]
-    key.key_manager = "AWS"
-    arn = str(key.arn)
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": "*"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"],
-        "Resource": "*",
-        "Condition": {"StringEquals": {"kms:CallerAccount": account}},
-    }
-    document = {"Version": "2012-10-17", "Statement": [statement]}
-    world.attached.put(("key", arn), json.dumps(document), _malformed_key_policy)
-    return arn
-
-
-def get_object(world: World, call: Call, caller: Caller) -> Response:
-    """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
-
-    Raises:
-        AwsError: ``AccessDenied`` for a missing object, to everyone else.
-    """
-    bucket, key = call.params["Bucket"], call.params["Key"]
-    owner = owner_of_bucket(bucket)
-    if owner is not None and key not in s3_backends[owner]["aws"].buckets[bucket].keys:
-        arn = _bucket_arn(call)
-        listing = Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key})
-        authorize(world, caller, listing, call)
-    return call.forward(owner or caller.account)
-
-
-def get_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
-    """GetBucketPolicy.
-
-    Raises:
-        AwsError: ``NoSuchBucket``, ``MethodNotAllowed`` for another account's, ``NoSuchBucketPolicy``.
-    """
-    _own_bucket(call, caller)
-    document = world.attached.get(("bucket", _bucket_arn(call)))
-    if document is None:
-        raise AwsError("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
-    return Response(
-        200, json.dumps(document, separators=(",", ":")).encode(), (("Content-Type", "application/json"),)
-    )
-
-
-def delete_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
-    """DeleteBucketPolicy; no policy is no fault."""
-    _own_bucket(call, caller)
-    world.attached.drop(("bucket", _bucket_arn(call)))
-    return Response(204, b"")
-
-
-def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
-    """PutBucketPolicy.
-
-    Raises:
-        AwsError: ``MethodNotAllowed`` for another account's bucket, ``MalformedPolicy`` for a document that is too
-            large, names no living principal, another bucket or an action that fits no resource of its statement;
-            ``AccessDenied`` for a public policy under Block Public Access.
-    """
-    _own_bucket(call, caller)
-    text = unchunk(call.body, call.headers).decode("utf-8", "replace")
-    document = load(
-        text, lambda why: _malformed(f"Policies must be valid JSON and the first byte must be '{{': {why}")
-    )
-    if len(json.dumps(document, separators=(",", ":")).encode()) > _BUCKET_POLICY_LIMIT:
-        raise _malformed(
-            f"Normalized policy document exceeds the maximum allowed size of {_BUCKET_POLICY_LIMIT} bytes."
-        )
-    bucket_arn = _bucket_arn(call)
-    for statement in statements(document):
-        _check_bucket_statement(statement, bucket_arn)
-    block = s3_backends[caller.account]["aws"].buckets[call.params["Bucket"]].public_access_block
-    if block is not None and block.block_public_policy and is_public(document):
-        text = f'User: {caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "{bucket_arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.'
-        raise AwsError("AccessDenied", text, 403)
-    world.attached.put(
-        ("bucket", bucket_arn), json.dumps(document), lambda name: _malformed("Invalid principal in policy")
-    )
-    return Response(204, b"")
-
-
-_BUCKET_ACTIONS = re.compile(
-    r"s3:(List(Bucket.*|\*)|(Get|Put|Delete)(Bucket.*|.*Configuration)|CreateBucket|DeleteBucket)",
-    re.IGNORECASE,
-)
-
-
-def _check_bucket_statement(statement: dict[str, Any], bucket_arn: str) -> None:
-    resources = _listed(statement.get("Resource", statement.get("NotResource", [])))
-    if not resources:
-        raise _malformed("Missing required field Resource")
-    for resource in resources:
-        if resource.split("/")[0] != bucket_arn and not resource.startswith(("arn:aws:s3:::*", "*")):
-            raise _malformed("Policy has invalid resource")
-    if "Resource" not in statement:
-        return
-    on_bucket = any("/" not in resource or resource == "*" for resource in resources)
-    on_objects = any("/" in resource or resource.endswith("*") for resource in resources)
-    for action in _listed(statement.get("Action", [])):
-        if not action.lower().startswith("s3:") and action != "*":
-            raise _malformed("Policy has invalid action")
-        if action.endswith(":*") or action == "*":
-            continue
-        fits = on_bucket if _BUCKET_ACTIONS.fullmatch(action) else on_objects
-        if not fits:
-            raise _malformed("Action does not apply to any resource(s) in statement")
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
-
-
-def _malformed(text: str) -> AwsError:
-    return AwsError("MalformedPolicy", text)
-
-
-def _bucket_arn(call: Call) -> str:
-    return f"arn:aws:s3:::{call.params['Bucket']}"
-
-
-def _own_bucket(call: Call, caller: Caller) -> None:
-    owner = owner_of_bucket(call.params["Bucket"])
-    if owner is None:
-        raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
-    if owner != caller.account:
-        raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
 
 
 # ECR
@@ -377,6 +202,24 @@ def create_key(world: World, call: Call, caller: Caller) -> Response:
         text = call.params.get("Policy") or json.dumps(_default_key_policy(caller.account))
         world.attached.put(("key", arn), text, _malformed_key_policy)
     return response
+
+
+def managed_key(world: World, account: str, region: str) -> str:
+    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it."""
+    backend = kms_backends[account][region]
+    key = backend.keys[str(backend.get_key_id_from_alias("alias/aws/s3"))]
+    key.key_manager = "AWS"
+    arn = str(key.arn)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"kms:CallerAccount": account}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    world.attached.put(("key", arn), json.dumps(document), _malformed_key_policy)
+    return arn
 
 
 def get_key_policy(world: World, call: Call, caller: Caller) -> Response:
@@ -524,14 +367,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("iam", "CreateRole"): check_trust,
     ("iam", "UpdateAssumeRolePolicy"): check_trust,
     ("iam", "SimulatePrincipalPolicy"): simulate_principal_policy,
-    ("s3", "CreateBucket"): create_bucket,
-    ("s3", "DeleteBucket"): delete_bucket,
-    ("s3", "GetObject"): get_object,
-    ("s3", "HeadObject"): get_object,
-    ("s3", "PutObject"): put_object,
-    ("s3", "GetBucketPolicy"): get_bucket_policy,
-    ("s3", "PutBucketPolicy"): put_bucket_policy,
-    ("s3", "DeleteBucketPolicy"): delete_bucket_policy,
     ("ecr", "SetRepositoryPolicy"): set_repository_policy,
     ("ecr", "GetRepositoryPolicy"): get_repository_policy,
     ("ecr", "DeleteRepositoryPolicy"): delete_repository_policy,

@@ -81,6 +81,12 @@ def owner_of_bucket(bucket: str) -> str | None:
     return None if found is None else str(found[1])
 
 
+def region_of_bucket(bucket: str) -> str | None:
+    """The region that a bucket lies in; None for a bucket that does not exist."""
+    owner = owner_of_bucket(bucket)
+    return None if owner is None else str(s3_backends[owner]["aws"].buckets[bucket].region_name)
+
+
 def owner_of_principal(name: str) -> str:
     """A principal as policies compare it: an account's number stands for its root."""
     return f"arn:aws:iam::{name}:root" if name.isdigit() else name
@@ -200,10 +206,21 @@ def _bucket(action: str, *parameters: str) -> Rule:
     return rule
 
 
+def _create_bucket(call: Call, account: str) -> Iterator[Check]:
+    yield from _bucket("CreateBucket")(call, account)
+    if call.params.get("ObjectOwnership"):
+        yield from _bucket("PutBucketOwnershipControls")(call, account)
+
+
 def _object(*actions: str) -> Rule:
     def rule(call: Call, account: str) -> Iterator[Check]:
         yield from _on_object(
-            actions, call.params["Bucket"], call.params["Key"], account, call.params.get("VersionId")
+            actions,
+            call.params["Bucket"],
+            call.params["Key"],
+            account,
+            call.params.get("VersionId"),
+            _acl(call),
         )
         yield from _on_object_key(call, account, actions)
 
@@ -211,7 +228,12 @@ def _object(*actions: str) -> Rule:
 
 
 def _on_object(
-    actions: Iterable[str], bucket: str, key: str, account: str, version: str | None = None
+    actions: Iterable[str],
+    bucket: str,
+    key: str,
+    account: str,
+    version: str | None = None,
+    acl: Mapping[str, str] | None = None,
 ) -> Iterator[Check]:
     owner = owner_of_bucket(bucket) or account
     arn = f"arn:aws:s3:::{bucket}"
@@ -220,7 +242,15 @@ def _on_object(
             action, action
         )
         name = versioned if version else action
-        yield Check(f"s3:{name}", f"{arn}/{key}", owner, ("bucket", arn))
+        context = {**(acl or {}), **({"s3:VersionId": version} if version else {})}
+        yield Check(f"s3:{name}", f"{arn}/{key}", owner, ("bucket", arn), context=context)
+        if acl and action == "PutObject":
+            yield Check("s3:PutObjectAcl", f"{arn}/{key}", owner, ("bucket", arn), context=context)
+
+
+def _acl(call: Call) -> dict[str, str]:
+    """The canned access control list that an upload asks for, as a condition key."""
+    return {"s3:x-amz-acl": call.params["ACL"]} if call.params.get("ACL") else {}
 
 
 def _on_object_key(call: Call, account: str, actions: tuple[str, ...]) -> Iterator[Check]:
@@ -251,7 +281,7 @@ def _copy(call: Call, account: str) -> Iterator[Check]:
     source = str(call.params.get("CopySource", "")).lstrip("/").split("?")[0]
     bucket, _, key = source.partition("/")
     yield from _on_object(("GetObject",), bucket, key, account)
-    yield from _on_object(("PutObject",), call.params["Bucket"], call.params["Key"], account)
+    yield from _on_object(("PutObject",), call.params["Bucket"], call.params["Key"], account, acl=_acl(call))
 
 
 def _delete_objects(call: Call, account: str) -> Iterator[Check]:
@@ -266,6 +296,13 @@ def _delete_objects(call: Call, account: str) -> Iterator[Check]:
 
 def _list_buckets(call: Call, account: str) -> Iterator[Check]:
     yield Check("s3:ListAllMyBuckets", "*", account)
+
+
+def _account_block(verb: str) -> Rule:
+    def rule(call: Call, account: str) -> Iterator[Check]:
+        yield Check(f"s3:{verb}AccountPublicAccessBlock", "*", str(call.params["AccountId"]))
+
+    return rule
 
 
 # KMS
@@ -483,11 +520,12 @@ def _by_arn(call: Call, account: str) -> Iterator[Check]:
 
 
 _S3_BUCKET_ACTIONS: dict[str, tuple[str, ...]] = {
-    "CreateBucket": ("CreateBucket",),
     "DeleteBucket": ("DeleteBucket",),
     "DeleteBucketEncryption": ("PutEncryptionConfiguration",),
+    "DeleteBucketOwnershipControls": ("PutBucketOwnershipControls",),
     "DeleteBucketPolicy": ("DeleteBucketPolicy",),
     "DeletePublicAccessBlock": ("PutBucketPublicAccessBlock",),
+    "GetBucketAcl": ("GetBucketAcl",),
     "GetBucketEncryption": ("GetEncryptionConfiguration",),
     "GetBucketLocation": ("GetBucketLocation",),
     "GetBucketOwnershipControls": ("GetBucketOwnershipControls",),
@@ -578,9 +616,13 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("sts", "GetCallerIdentity"): _nothing,
     **{("s3", name): _bucket(*row) for name, row in _S3_BUCKET_ACTIONS.items()},
     **{("s3", name): _object(action) for name, action in _S3_OBJECT_ACTIONS.items()},
+    ("s3", "CreateBucket"): _create_bucket,
     ("s3", "CopyObject"): _copy,
     ("s3", "DeleteObjects"): _delete_objects,
     ("s3", "ListBuckets"): _list_buckets,
+    ("s3control", "GetPublicAccessBlock"): _account_block("Get"),
+    ("s3control", "PutPublicAccessBlock"): _account_block("Put"),
+    ("s3control", "DeletePublicAccessBlock"): _account_block("Put"),
     **{("kms", name): _key(name) for name in _KEY_OPERATIONS},
     ("kms", "CreateKey"): _own("kms:CreateKey"),
     ("kms", "ListAliases"): _own("kms:ListAliases"),

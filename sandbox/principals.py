@@ -5,6 +5,7 @@ Not here: resource policies (``attached``) and the decision (``judge``).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,11 +20,24 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Account:
-    """An AWS account of the sandbox: its name here, its 12 digits and the organization it belongs to."""
+    """An AWS account of the sandbox.
+
+    Args:
+        name: its name here.
+        id: its 12 digits.
+        organization: the id of the organization it belongs to; None for an account of its own.
+        path: where in its organization it lies, ``o-ORGANIZATION/r-ROOT/ou-UNIT/``, as ``aws:PrincipalOrgPaths`` has it.
+    """
 
     name: str
     id: str
     organization: str | None
+    path: str | None = None
+
+
+def canonical_id(account: str) -> str:
+    """The id by which S3 shows an account as an owner: 64 hexadecimal digits, the same wherever it is shown."""
+    return hashlib.sha256(f"canonical user of {account}".encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)

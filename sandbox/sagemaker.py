@@ -13,6 +13,7 @@ Source: botocore's SageMaker model for names and limits; the error texts are quo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import threading
@@ -22,13 +23,22 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ecr.models import ecr_backends
 
-from sandbox import operations
+from sandbox import operations, registries
 from sandbox.attached import load, named_principals, statements
 from sandbox.callers import Caller
 from sandbox.guard import Handler, decide
 from sandbox.judge import Result
-from sandbox.operations import Check, group_of, key_check, object_key, owner_of_bucket, package_of
+from sandbox.operations import (
+    Check,
+    group_of,
+    key_check,
+    object_key,
+    owner_of_bucket,
+    package_of,
+    region_of_bucket,
+)
 from sandbox.principals import find_role
+from sandbox.registries import PULL_ACTIONS
 from sandbox.wire import AwsError, Call, Response, json_response
 
 if TYPE_CHECKING:
@@ -334,6 +344,7 @@ class SageMaker:
             for location in artifact_locations(container):
                 probe.check_data(*location)
             probe.check_image(container["Image"])
+        probe.check_service([container["Image"] for container in containers], arn)
         self._registry.models[key] = {
             **{name: value for name, value in params.items() if name != "Tags"},
             "ModelArn": arn,
@@ -591,7 +602,7 @@ class RoleProbe:
         owner = owner_of_bucket(bucket)
         arn = f"arn:aws:s3:::{bucket}"
         policy = ("bucket", arn)
-        if owner is None:
+        if owner is None or region_of_bucket(bucket) != self._call.region:
             raise self._no_access(uri)
         listing = Check("s3:ListBucket", arn, owner, policy, context={"s3:prefix": key})
         may_list = self._allows(self._session, listing)
@@ -635,18 +646,41 @@ class RoleProbe:
         decisions = [decide(self._world, self._session, check, self._call) for check in (login, *pulls)]
         refused = next((decision for decision in decisions if decision.result is not Result.ALLOWED), None)
         if refused is not None and refused.policy_type == "resource":
-            raise _invalid(
-                f"The repository of your image {image} does not grant ecr:GetDownloadUrlForLayer, ecr:BatchGetImage, "
-                "ecr:BatchCheckLayerAvailability permission to sagemaker.amazonaws.com service principal."
-            )
+            raise self._not_granted(image)
         if refused is not None or image_digest(image) is None:
             raise _invalid(
                 f"Role {self._role_arn} cannot pull {image}. Ensure that the role exists and the image was granted pull "
                 "permission."
             )
 
+    def check_service(self, images: list[str], model_arn: str) -> None:
+        """Refuse a custom image that SageMaker itself cannot pull, where it stands beside one of AWS's own.
 
-PULL_ACTIONS = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+        Source: "Troubleshoot Inference Pipelines" in the SageMaker developer guide.
+        """
+        custom = {
+            image: parsed
+            for image in images
+            if (parsed := parse_image(image)) is not None and not registries.holds(*parsed[:3])
+        }
+        if custom.keys() == set(images):
+            return
+        context = self._world.source_context(self._session.account, model_arn)
+        for image, (registry, region, name, _) in custom.items():
+            arn = f"arn:aws:ecr:{region}:{registry}:repository/{name}"
+            place = ("repository", arn)
+            pulls = [Check(f"ecr:{action}", arn, registry, place, context=context) for action in PULL_ACTIONS]
+            if not all(self._allows("sagemaker.amazonaws.com", pull) for pull in pulls):
+                raise self._not_granted(image)
+
+    @staticmethod
+    def _not_granted(image: str) -> AwsError:
+        return _invalid(
+            f"The repository of your image {image} does not grant ecr:GetDownloadUrlForLayer, ecr:BatchGetImage, "
+            "ecr:BatchCheckLayerAvailability permission to sagemaker.amazonaws.com service principal."
+        )
+
+
 _IMAGE = re.compile(
     r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+?)(?::([\w.-]+)|@(sha256:[0-9a-f]{64}))?"
 )
@@ -659,8 +693,14 @@ def parse_image(image: str) -> tuple[str, str, str, str] | None:
 
 
 def image_digest(image: str) -> str | None:
-    """The digest an image URI stands for now; None when there is no such image."""
+    """The digest an image URI stands for now; None when there is no such image.
+
+    AWS's own images are not here: a digest made of the URI stands for theirs.
+    """
     parsed = parse_image(image)
+    if parsed is not None and registries.holds(*parsed[:3]):
+        made = f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
+        return parsed[3] if parsed[3].startswith("sha256:") else made
     if parsed is None or not operations.image_repository(parsed[0], parsed[1], parsed[2]):
         return None
     registry, region, name, reference = parsed

@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox import handlers
+from sandbox import handlers, s3
 from sandbox.containers import Containers, warm
-from sandbox.guard import Guard
+from sandbox.guard import Guard, Log
 from sandbox.hosting import Hosting
 from sandbox.principals import Account
 from sandbox.sagemaker import SageMaker
@@ -31,13 +32,16 @@ class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untype
 
 
 class Server:
-    """One sandbox, serving from a thread of this process.
+    """One sandbox, serving from a thread of this process; it begins with an empty AWS.
+
+    The emulation keeps its state in the process, so a process serves one sandbox at a time.
 
     Args:
         accounts: the accounts that exist.
         port: 0 picks a free one.
         endpoint_seconds: how long endpoints stay Creating, at least.
         clock: the time that sessions and date conditions see.
+        log: takes one entry for each request when it was answered (see ``Guard``); called from several threads.
     """
 
     def __init__(
@@ -46,12 +50,14 @@ class Server:
         port: int = 0,
         endpoint_seconds: float = 1.0,
         clock: Callable[[], datetime] = utc_now,
+        log: Log | None = None,
     ):
+        BackendDict.reset()
         self.world = World({account.id: account for account in accounts}, clock)
         self._containers = Containers()
         hosting = Hosting(self.world, self._containers, endpoint_seconds)
-        table = {**handlers.HANDLERS, **SageMaker(hosting).handlers()}
-        guard = Guard(self.world, table)
+        table = {**handlers.HANDLERS, **s3.HANDLERS, **SageMaker(hosting).handlers()}
+        guard = Guard(self.world, table, log)
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, guard, threaded=True, request_handler=_QuietHandler
         )

@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from werkzeug.exceptions import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-SERVICES = ("sts", "iam", "s3", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation")
+SERVICES = ("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation")
 _BODY_LIMIT = 256 * 1024 * 1024
 
 
@@ -40,23 +40,33 @@ class AwsError(Exception):
         message: AWS's error text.
         status: HTTP status.
         extra: further members of the error, for example ``OriginalStatusCode`` of a ModelError.
+        headers: further headers of the answer.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400, extra: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
         self.extra = dict(extra or {})
+        self.headers = dict(headers or {})
 
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP answer: status, headers and the whole body."""
+    """An HTTP answer: status, headers and the whole body; ``code`` is AWS's error code where the sandbox set one."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    code: str | None = None
 
     def json(self) -> dict[str, Any]:
         """The body read as a JSON object (an empty body is an empty object)."""
@@ -133,8 +143,19 @@ def with_body(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
     return fresh
 
 
-def service_of(scope: Scope, path: str) -> str | None:
-    """The sandbox's name of the service a request is for; None when it is not one it knows."""
+def service_of(scope: Scope, environ: Mapping[str, Any]) -> str | None:
+    """The sandbox's name of the service a request is for; None when it is not one it knows.
+
+    Clients of S3 Control sign for S3 and put the account in front of the host. The sandbox has one host, so their path
+    and header tell them apart, which no request for an object has both of.
+    """
+    path = environ.get("PATH_INFO", "")
+    if (
+        scope.service == "s3"
+        and path == "/v20180820/configuration/publicAccessBlock"
+        and "HTTP_X_AMZ_ACCOUNT_ID" in environ
+    ):
+        return "s3control"
     if scope.service == "sagemaker" and re.fullmatch(r"/endpoints/[^/]+/.*", path):
         return "sagemaker-runtime"
     return scope.service if scope.service in SERVICES else None
@@ -213,20 +234,33 @@ def json_response(result: Mapping[str, Any] | None, status: int = 200) -> Respon
     return Response(status, body, (("Content-Type", "application/x-amz-json-1.1"),))
 
 
+def error_code(response: Response) -> str | None:
+    """AWS's error code in an answer, whoever made it; None for no error, and for moto's bodiless answers to a HEAD."""
+    if response.status < 300 or response.code is not None:
+        return response.code
+    match = re.search(rb'<Code>([^<]+)</Code>|"__type":\s*"([^"]+)"', response.body)
+    return None if match is None else (match[1] or match[2]).decode().rpartition("#")[2]
+
+
 def error_response(service: str, error: AwsError, method: str = "POST") -> Response:
     """The error as the service's own clients expect to find it."""
+    return replace(_error_response(service, error, method), code=error.code)
+
+
+def _error_response(service: str, error: AwsError, method: str) -> Response:
     request_id = str(uuid4())
-    ids = (("x-amzn-RequestId", request_id),)
+    ids = (("x-amzn-RequestId", request_id), *error.headers.items())
     if service == "s3":
         if method == "HEAD":
             return Response(error.status, b"", (*ids, ("Content-Type", "application/xml")))
+        further = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.extra.items())
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{further}"
             f"<RequestId>{request_id}</RequestId></Error>"
         )
         return Response(error.status, text.encode(), (*ids, ("Content-Type", "application/xml")))
-    if service in ("sts", "iam", "cloudformation"):
+    if service in ("sts", "iam", "cloudformation", "s3control"):
         text = (
             "<ErrorResponse><Error><Type>Sender</Type>"
             f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"

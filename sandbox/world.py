@@ -12,15 +12,27 @@ from typing import Any
 
 from moto.s3.models import s3_backends
 
-from sandbox.attached import Attached, is_public
+from sandbox import registries
+from sandbox.attached import Attached, Key, is_public
 from sandbox.callers import Caller, Keys
 from sandbox.operations import owner_of_bucket
-from sandbox.principals import Account
+from sandbox.principals import Account, Document
 
 
 def utc_now() -> datetime:
     """The time, aware of its zone."""
     return datetime.now(UTC)
+
+
+ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """An account that uploaded an object; ``shared`` when it gave the bucket's owner full control of it."""
+
+    account: str
+    shared: bool
 
 
 @dataclass
@@ -30,11 +42,17 @@ class World:
     Args:
         accounts: by their 12 digits.
         clock: the time that sessions and date conditions see.
+        public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
+        writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
+        uploads: who began a multipart upload, by its id.
     """
 
     accounts: dict[str, Account]
     clock: Callable[[], datetime] = utc_now
     keys: Keys = field(default_factory=Keys)
+    public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
+    writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
+    uploads: dict[str, Writer] = field(default_factory=dict)
     attached: Attached = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +79,7 @@ class World:
             "aws:ViaAWSService": "false",
             "aws:ResourceAccount": owner,
         }
-        return context | _organization("aws:ResourceOrgID", self.accounts.get(owner))
+        return context | _organization("Resource", self.accounts.get(owner))
 
     def caller_context(self, caller: Caller) -> dict[str, Any]:
         """The condition keys that describe the caller."""
@@ -73,7 +91,20 @@ class World:
         }
         if caller.role_arn is None:
             context["aws:username"] = caller.arn.rpartition("/")[2]
-        return context | _organization("aws:PrincipalOrgID", self.accounts.get(caller.account))
+        return context | _organization("Principal", self.accounts.get(caller.account))
+
+    def source_context(self, account: str, arn: str) -> dict[str, Any]:
+        """The condition keys of what a service acts for: a resource, and the account and organization it is in.
+
+        Source: "AWS global condition context keys" in the IAM user guide, the keys ``aws:Source...``.
+        """
+        context = {"aws:SourceAccount": account, "aws:SourceArn": arn}
+        return context | _organization("Source", self.accounts.get(account))
+
+    def policy(self, key: Key) -> Document | None:
+        """The policy of a resource, also of one that AWS itself owns; None without one."""
+        own = self.attached.get(key)
+        return registries.policy_of(key[1]) if own is None and key[0] == "repository" else own
 
     def same_organization(self, one: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""
@@ -88,20 +119,70 @@ class World:
         owner = owner_of_bucket(bucket)
         return list(s3_backends[owner]["aws"].buckets[bucket].keys.keys()) if owner else []
 
+    def wrote(self, bucket: str, key: str, writer: Writer) -> None:
+        """Note who uploaded the object that is now under this key, if it is to be that account's.
+
+        Source: "Controlling ownership of objects" in the S3 user guide; a bucket without ownership controls is as with
+        ``ObjectWriter``.
+        """
+        owner = owner_of_bucket(bucket)
+        held = s3_backends[owner]["aws"].buckets[bucket]
+        place = (bucket, key, held.keys[key].version_id)
+        given_up = held.ownership_rule == ENFORCED or (held.ownership_rule == PREFERRED and writer.shared)
+        if writer.account == owner or given_up:
+            self.writers.pop(place, None)
+        else:
+            self.writers[place] = writer
+
+    def writer(self, resource: str, version: str | None = None) -> Writer | None:
+        """The other account that owns an object; None for an object that is its bucket's owner's.
+
+        With ``BucketOwnerEnforced`` the bucket's owner owns everything; with another setting later on, what was another
+        account's is so again.
+
+        Args:
+            resource: the object's ARN.
+            version: None for the current one.
+        """
+        bucket, _, key = resource.removeprefix("arn:aws:s3:::").partition("/")
+        owner = owner_of_bucket(bucket)
+        held = s3_backends[owner]["aws"].buckets[bucket] if owner else None
+        if held is None or held.ownership_rule == ENFORCED:
+            return None
+        found = held.keys.get(key)
+        return self.writers.get((bucket, key, version or (found.version_id if found is not None else "")))
+
+    def blocks_public(self, bucket: str, setting: str) -> bool:
+        """True when the bucket or its account turns on this setting of S3 Block Public Access: the stricter one wins.
+
+        Args:
+            bucket: its name.
+            setting: ``BlockPublicPolicy``, ``RestrictPublicBuckets`` ...
+        """
+        owner = owner_of_bucket(bucket)
+        if owner is None:
+            return False
+        block = s3_backends[owner]["aws"].buckets[bucket].public_access_block
+        own = {} if block is None else block.to_config_dict()
+        return bool(
+            own.get(setting[0].lower() + setting[1:]) or self.public_access.get(owner, {}).get(setting)
+        )
+
     def cuts_cross_account(self, resource: str) -> bool:
         """True when Block Public Access cuts off every other account, because the bucket's policy is public.
 
         Source: RestrictPublicBuckets in "Blocking public access to your Amazon S3 storage".
         """
         bucket = resource.removeprefix("arn:aws:s3:::").split("/")[0]
-        owner = owner_of_bucket(bucket)
-        found = s3_backends[owner]["aws"].buckets.get(bucket) if owner else None
-        block = getattr(found, "public_access_block", None)
-        if block is None or str(getattr(block, "restrict_public_buckets", "false")).lower() != "true":
+        if not self.blocks_public(bucket, "RestrictPublicBuckets"):
             return False
         document = self.attached.get(("bucket", f"arn:aws:s3:::{bucket}"))
         return document is not None and is_public(document)
 
 
-def _organization(key: str, account: Account | None) -> dict[str, str]:
-    return {key: account.organization} if account is not None and account.organization else {}
+def _organization(whose: str, account: Account | None) -> dict[str, Any]:
+    """The condition keys of an account's place in its organization; none for an account without one."""
+    if account is None or account.organization is None:
+        return {}
+    paths = {f"aws:{whose}OrgPaths": [account.path]} if account.path else {}
+    return {f"aws:{whose}OrgID": account.organization, **paths}

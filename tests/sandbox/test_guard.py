@@ -117,7 +117,7 @@ def test_a_request_signed_an_hour_ago_is_refused(sandbox: Any, monkeypatch: pyte
         ("sagemaker", lambda c: c.list_training_jobs()),
         ("kms", lambda c: c.list_grants(KeyId="x")),
         ("ecr", lambda c: c.describe_registry()),
-        ("s3", lambda c: c.get_bucket_acl(Bucket=BUCKET)),
+        ("s3", lambda c: c.get_bucket_website(Bucket=BUCKET)),
         ("sts", lambda c: c.get_session_token()),
         ("iam", lambda c: c.list_saml_providers()),
         ("cloudformation", lambda c: c.list_exports()),

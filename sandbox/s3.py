@@ -1,0 +1,372 @@
+"""S3 where moto lacks AWS's conditions: bucket policies, public access, who owns what, keys that are out of use.
+
+Each handler is called after the caller was authenticated and every permission was judged.
+
+Not modelled: access control lists beyond the canned ``bucket-owner-full-control`` of an upload, access points,
+presigned requests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+from moto.s3.models import PublicAccessBlock, s3_backends
+
+from sandbox.attached import is_public, load, statements
+from sandbox.callers import Caller
+from sandbox.guard import Handler, authorize
+from sandbox.handlers import managed_key
+from sandbox.operations import Check, find_key, owner_of_bucket
+from sandbox.principals import canonical_id
+from sandbox.wire import AwsError, Call, Response, unchunk
+from sandbox.world import ENFORCED, PREFERRED, WRITER, World, Writer
+
+_BUCKET_POLICY_LIMIT = 20 * 1024
+
+
+def create_bucket(world: World, call: Call, caller: Caller) -> Response:
+    """CreateBucket: a new bucket blocks public access and owns all its objects, as AWS's do since April 2023.
+
+    Raises:
+        AwsError: ``InvalidBucketAclWithObjectOwnership`` for an access control list without a setting that enables them,
+            ``NotImplemented`` for one with it: the sandbox has none on buckets.
+    """
+    if call.params.get("ACL", "private") != "private":
+        if call.params.get("ObjectOwnership", ENFORCED) == ENFORCED:
+            text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+            raise AwsError("InvalidBucketAclWithObjectOwnership", text)
+        raise AwsError("NotImplemented", "The sandbox has no access control lists on buckets.", 501)
+    existed = owner_of_bucket(call.params["Bucket"]) is not None
+    response = call.forward(caller.account)
+    if response.status < 300 and not existed:
+        bucket = s3_backends[caller.account]["aws"].buckets[call.params["Bucket"]]
+        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
+        bucket.ownership_rule = call.params.get("ObjectOwnership", ENFORCED)
+    return response
+
+
+def delete_bucket(world: World, call: Call, caller: Caller) -> Response:
+    """DeleteBucket: its policy goes with it, and who owned what in it."""
+    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    if response.status < 300:
+        world.attached.drop(("bucket", _bucket_arn(call)))
+        for place in [place for place in world.writers if place[0] == call.params["Bucket"]]:
+            del world.writers[place]
+    return response
+
+
+def put_object(world: World, call: Call, caller: Caller) -> Response:
+    """PutObject: the KMS key of an encrypted object is kept, and shown, as its full ARN; the uploader may come to own it.
+
+    Raises:
+        AwsError: ``KMS.NotFoundException``; ``AccessControlListNotSupported`` as ``_uploader`` says.
+    """
+    writer = _uploader(call, caller)
+    bucket = call.params["Bucket"]
+    owner = owner_of_bucket(bucket) or caller.account
+    key = None
+    if call.params.get("ServerSideEncryption") == "aws:kms":
+        named = call.params.get("SSEKMSKeyId") or managed_key(world, owner, call.region)
+        key = find_key(named, caller.account, call.region)
+        if key is None:
+            raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
+    response = call.forward(owner)
+    made = (
+        s3_backends[owner]["aws"].buckets[bucket].keys.get(call.params["Key"])
+        if response.status < 300
+        else None
+    )
+    if key is not None and made is not None:
+        made.kms_key_id = key
+    if made is not None:
+        world.wrote(bucket, call.params["Key"], writer)
+    return response
+
+
+def copy_object(world: World, call: Call, caller: Caller) -> Response:
+    """CopyObject: the copy is an upload like any other."""
+    writer = _uploader(call, caller)
+    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    if response.status < 300:
+        world.wrote(call.params["Bucket"], call.params["Key"], writer)
+    return response
+
+
+def create_upload(world: World, call: Call, caller: Caller) -> Response:
+    """CreateMultipartUpload: who begins it will have uploaded the object."""
+    writer = _uploader(call, caller)
+    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    if match := re.search(rb"<UploadId>([^<]+)</UploadId>", response.body):
+        world.uploads[match[1].decode()] = writer
+    return response
+
+
+def complete_upload(world: World, call: Call, caller: Caller) -> Response:
+    """CompleteMultipartUpload: from now on there is an object, and someone owns it."""
+    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    if response.status < 300 and (writer := world.uploads.pop(call.params["UploadId"], None)):
+        world.wrote(call.params["Bucket"], call.params["Key"], writer)
+    return response
+
+
+_FULL_CONTROL = "bucket-owner-full-control"
+_GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
+
+
+def _uploader(call: Call, caller: Caller) -> Writer:
+    """Who uploads, and whether with full control for the bucket's owner.
+
+    Source: "Controlling ownership of objects" in the S3 user guide.
+
+    Raises:
+        AwsError: ``AccessControlListNotSupported`` for any other access control list on a bucket that has them disabled,
+            ``NotImplemented`` for one that would do something on a bucket that has not.
+    """
+    acl = call.params.get("ACL")
+    owner = owner_of_bucket(call.params["Bucket"])
+    if owner is not None and (acl not in (None, _FULL_CONTROL) or any(map(call.params.get, _GRANTS))):
+        if s3_backends[owner]["aws"].buckets[call.params["Bucket"]].ownership_rule == ENFORCED:
+            raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
+        if acl != "private" or any(map(call.params.get, _GRANTS)):
+            raise AwsError(
+                "NotImplemented", f"The sandbox knows no access control list but {_FULL_CONTROL}.", 501
+            )
+    return Writer(caller.account, acl == _FULL_CONTROL)
+
+
+def put_ownership(world: World, call: Call, caller: Caller) -> Response:
+    """PutBucketOwnershipControls; ``MalformedXML`` for a setting that is none."""
+    rules = call.params["OwnershipControls"].get("Rules") or []
+    if [rule.get("ObjectOwnership") in (ENFORCED, PREFERRED, WRITER) for rule in rules] != [True]:
+        text = "The XML you provided was not well-formed or did not validate against our published schema"
+        raise AwsError("MalformedXML", text)
+    return call.forward(owner_of_bucket(call.params["Bucket"]))
+
+
+def get_bucket_acl(world: World, call: Call, caller: Caller) -> Response:
+    """GetBucketAcl: full control for the bucket's owner, which is all that a bucket here can have.
+
+    Raises:
+        AwsError: ``NoSuchBucket``.
+    """
+    owner = owner_of_bucket(call.params["Bucket"])
+    if owner is None:
+        raise _no_such_bucket()
+    name = f"<ID>{canonical_id(owner)}</ID>"
+    text = (
+        f'<AccessControlPolicy xmlns="{_NAMESPACE}"><Owner>{name}</Owner><AccessControlList><Grant>'
+        f'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">{name}</Grantee>'
+        "<Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>"
+    )
+    return Response(200, text.encode(), (("Content-Type", "application/xml"),))
+
+
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+ElementTree.register_namespace("", _NAMESPACE)
+
+
+def list_with_owners(world: World, call: Call, caller: Caller) -> Response:
+    """ListObjects, ListObjectsV2, ListObjectVersions: with each object's true owner, where an owner is asked for."""
+    bucket = call.params["Bucket"]
+    bucket_owner = owner_of_bucket(bucket)
+    response = call.forward(bucket_owner or caller.account)
+    if response.status >= 300 or bucket_owner is None:
+        return response
+    root = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
+    encoded = root.findtext(f"{{{_NAMESPACE}}}EncodingType") == "url"
+    for entry in root:
+        shown = entry.find(f"{{{_NAMESPACE}}}Owner")
+        if shown is None:
+            continue
+        entry.remove(shown)
+        if call.operation == "ListObjectsV2" and not call.params.get("FetchOwner"):
+            continue
+        key = entry.findtext(f"{{{_NAMESPACE}}}Key") or ""
+        writer = world.writer(
+            f"arn:aws:s3:::{bucket}/{unquote(key) if encoded else key}",
+            entry.findtext(f"{{{_NAMESPACE}}}VersionId"),
+        )
+        owner = ElementTree.SubElement(entry, f"{{{_NAMESPACE}}}Owner")
+        name = ElementTree.SubElement(owner, f"{{{_NAMESPACE}}}ID")
+        name.text = canonical_id(writer.account if writer else bucket_owner)
+    return replace(response, body=ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def get_object(world: World, call: Call, caller: Caller) -> Response:
+    """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
+
+    Raises:
+        AwsError: ``AccessDenied`` for a missing object, to everyone else.
+    """
+    bucket, key = call.params["Bucket"], call.params["Key"]
+    owner = owner_of_bucket(bucket)
+    if owner is not None and key not in s3_backends[owner]["aws"].buckets[bucket].keys:
+        arn = _bucket_arn(call)
+        listing = Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key})
+        authorize(world, caller, listing, call)
+    return call.forward(owner or caller.account)
+
+
+def get_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+    """GetBucketPolicy.
+
+    Raises:
+        AwsError: ``NoSuchBucket``, ``MethodNotAllowed`` for another account's, ``NoSuchBucketPolicy``.
+    """
+    _own_bucket(call, caller)
+    document = world.attached.get(("bucket", _bucket_arn(call)))
+    if document is None:
+        raise AwsError("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
+    return Response(
+        200, json.dumps(document, separators=(",", ":")).encode(), (("Content-Type", "application/json"),)
+    )
+
+
+def delete_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+    """DeleteBucketPolicy; no policy is no fault."""
+    _own_bucket(call, caller)
+    world.attached.drop(("bucket", _bucket_arn(call)))
+    return Response(204, b"")
+
+
+def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+    """PutBucketPolicy.
+
+    Raises:
+        AwsError: ``MethodNotAllowed`` for another account's bucket, ``MalformedPolicy`` for a document that is too
+            large, names no living principal, another bucket or an action that fits no resource of its statement;
+            ``AccessDenied`` for a public policy under Block Public Access.
+    """
+    _own_bucket(call, caller)
+    text = unchunk(call.body, call.headers).decode("utf-8", "replace")
+    document = load(
+        text, lambda why: _malformed(f"Policies must be valid JSON and the first byte must be '{{': {why}")
+    )
+    if len(json.dumps(document, separators=(",", ":")).encode()) > _BUCKET_POLICY_LIMIT:
+        raise _malformed(
+            f"Normalized policy document exceeds the maximum allowed size of {_BUCKET_POLICY_LIMIT} bytes."
+        )
+    bucket_arn = _bucket_arn(call)
+    for statement in statements(document):
+        _check_bucket_statement(statement, bucket_arn)
+    if is_public(document) and world.blocks_public(call.params["Bucket"], "BlockPublicPolicy"):
+        text = f'User: {caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "{bucket_arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.'
+        raise AwsError("AccessDenied", text, 403)
+    world.attached.put(
+        ("bucket", bucket_arn), json.dumps(document), lambda name: _malformed("Invalid principal in policy")
+    )
+    return Response(204, b"")
+
+
+_BUCKET_ACTIONS = re.compile(
+    r"s3:(List(Bucket.*|\*)|(Get|Put|Delete)(Bucket.*|.*Configuration)|CreateBucket|DeleteBucket)",
+    re.IGNORECASE,
+)
+
+
+def _check_bucket_statement(statement: dict[str, Any], bucket_arn: str) -> None:
+    resources = _listed(statement.get("Resource", statement.get("NotResource", [])))
+    if not resources:
+        raise _malformed("Missing required field Resource")
+    for resource in resources:
+        if resource.split("/")[0] != bucket_arn and not resource.startswith(("arn:aws:s3:::*", "*")):
+            raise _malformed("Policy has invalid resource")
+    if "Resource" not in statement:
+        return
+    on_bucket = any("/" not in resource or resource == "*" for resource in resources)
+    on_objects = any("/" in resource or resource.endswith("*") for resource in resources)
+    for action in _listed(statement.get("Action", [])):
+        if not action.lower().startswith("s3:") and action != "*":
+            raise _malformed("Policy has invalid action")
+        if action.endswith(":*") or action == "*":
+            continue
+        fits = on_bucket if _BUCKET_ACTIONS.fullmatch(action) else on_objects
+        if not fits:
+            raise _malformed("Action does not apply to any resource(s) in statement")
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _malformed(text: str) -> AwsError:
+    return AwsError("MalformedPolicy", text)
+
+
+def _bucket_arn(call: Call) -> str:
+    return f"arn:aws:s3:::{call.params['Bucket']}"
+
+
+def _own_bucket(call: Call, caller: Caller) -> None:
+    owner = owner_of_bucket(call.params["Bucket"])
+    if owner is None:
+        raise _no_such_bucket()
+    if owner != caller.account:
+        raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+
+
+def _no_such_bucket() -> AwsError:
+    return AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+
+
+# Block Public Access of a whole account, which the S3 Control API has.
+
+_SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def get_account_block(world: World, call: Call, caller: Caller) -> Response:
+    """GetPublicAccessBlock of an account; ``NoSuchPublicAccessBlockConfiguration`` (404) without one.
+
+    Source: "GetPublicAccessBlock" of the S3 Control API.
+    """
+    settings = world.public_access.get(call.params["AccountId"])
+    if settings is None:
+        text = "The public access block configuration was not found"
+        raise AwsError("NoSuchPublicAccessBlockConfiguration", text, 404)
+    inner = "".join(f"<{name}>{str(value).lower()}</{name}>" for name, value in settings.items())
+    text = f'<PublicAccessBlockConfiguration xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/">{inner}</PublicAccessBlockConfiguration>'
+    return Response(200, text.encode(), (("Content-Type", "application/xml"),))
+
+
+def put_account_block(world: World, call: Call, caller: Caller) -> Response:
+    """PutPublicAccessBlock of an account: it holds for every bucket of it, whatever the bucket's own settings say.
+
+    Source: "PutPublicAccessBlock" of the S3 Control API; a setting that is not named is off.
+    """
+    given = call.params["PublicAccessBlockConfiguration"]
+    world.public_access[call.params["AccountId"]] = {name: bool(given.get(name)) for name in _SETTINGS}
+    return Response(200, b"")
+
+
+def delete_account_block(world: World, call: Call, caller: Caller) -> Response:
+    """DeletePublicAccessBlock of an account; none is no fault."""
+    world.public_access.pop(call.params["AccountId"], None)
+    return Response(204, b"")
+
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("s3", "CreateBucket"): create_bucket,
+    ("s3", "DeleteBucket"): delete_bucket,
+    ("s3", "GetObject"): get_object,
+    ("s3", "HeadObject"): get_object,
+    ("s3", "PutObject"): put_object,
+    ("s3", "CopyObject"): copy_object,
+    ("s3", "CreateMultipartUpload"): create_upload,
+    ("s3", "CompleteMultipartUpload"): complete_upload,
+    ("s3", "PutBucketOwnershipControls"): put_ownership,
+    ("s3", "GetBucketAcl"): get_bucket_acl,
+    ("s3", "ListObjects"): list_with_owners,
+    ("s3", "ListObjectsV2"): list_with_owners,
+    ("s3", "ListObjectVersions"): list_with_owners,
+    ("s3", "GetBucketPolicy"): get_bucket_policy,
+    ("s3", "PutBucketPolicy"): put_bucket_policy,
+    ("s3", "DeleteBucketPolicy"): delete_bucket_policy,
+    ("s3control", "GetPublicAccessBlock"): get_account_block,
+    ("s3control", "PutPublicAccessBlock"): put_account_block,
+    ("s3control", "DeletePublicAccessBlock"): delete_account_block,
+}

@@ -118,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
         "--endpoint-seconds", type=_seconds, default=1.0, help="how long endpoints stay Creating"
     )
     sandbox.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
+    sandbox.add_argument(
+        "--consumers", type=_count, default=0, metavar="N", help="N further consumer accounts (default 0)"
+    )
     sandbox.add_argument("--log", metavar="FILE", help="append one line of JSON for each request")
 
     plan = takes_config(command("plan", _plan, "Show what share would change. Changes nothing."))
@@ -184,6 +187,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 99:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of accounts: give 0 to 99")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -203,6 +212,7 @@ def _sandbox(options: argparse.Namespace) -> None:
         str(ROOT / "configs" / "sandbox.yaml"),
     ]
     arguments += ["--port", str(options.port), "--endpoint-seconds", str(options.endpoint_seconds)]
+    arguments += ["--consumers", str(options.consumers)] if options.consumers else []
     arguments += ["--log", options.log] if options.log else []
     arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
     # In place of this process: inference processes look at their parent's main module, which must be a light one.

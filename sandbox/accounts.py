@@ -27,6 +27,16 @@ PRODUCTION = Account("production", "333333333333", ORGANIZATION, f"{ORGANIZATION
 OUTSIDER = Account("outsider", "444444444444", None)
 ACCOUNTS = [PRODUCER, STAGING, PRODUCTION, OUTSIDER]
 
+
+def further(count: int) -> list[Account]:
+    """More consumers, ``consumer-01`` and so on, of the same organization."""
+    unit = f"{ORGANIZATION}/r-sb01/ou-sb01-further00/"
+    return [
+        Account(f"consumer-{number:02}", str(500_000_000_000 + number), ORGANIZATION, unit)
+        for number in range(1, count + 1)
+    ]
+
+
 GROUP = "decision-trees-sample"
 BUCKET = f"producer-models-{PRODUCER.id}"
 REPOSITORY = GROUP
@@ -53,14 +63,16 @@ class Residents:
     operators: dict[str, Credentials]
 
 
-def settle(url: str, templates: Path) -> Residents:
+def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Residents:
     """Move everyone in: keys, roles, a key, a bucket, a repository with an image, and a group with three versions.
 
     Args:
         url: where the sandbox serves.
         templates: the folder with ``producer.yaml`` and ``consumer.yaml``.
+        accounts: all that exist; all but the producer get a consumer's roles. The outsider's wait for a consent that no
+            config gives.
     """
-    administrators = {account.name: _administrator(account) for account in ACCOUNTS}
+    administrators = {account.name: _administrator(account) for account in accounts}
     sessions = {name: _session(key) for name, key in administrators.items()}
 
     def client(name: str, service: str) -> Any:
@@ -79,7 +91,9 @@ def settle(url: str, templates: Path) -> Residents:
         templates / "producer.yaml",
         {**shared, "ExternalId": "sandbox-producer"},
     )
-    for account in (STAGING, PRODUCTION):
+    for account in accounts:
+        if account is PRODUCER:
+            continue
         own = {
             "ProducerAccount": PRODUCER.id,
             "ArtifactPrefix": ARTIFACTS,
@@ -87,15 +101,7 @@ def settle(url: str, templates: Path) -> Residents:
         }
         stack = client(account.name, "cloudformation")
         _stack(stack, templates / "consumer.yaml", {**shared, **own, "ExternalId": f"sandbox-{account.name}"})
-    # The outsider has what a consumer has, but for the producer's consent.
-    own = {
-        "ProducerAccount": PRODUCER.id,
-        "ArtifactPrefix": ARTIFACTS,
-        "EndpointName": "decision-trees-outsider",
-    }
-    stack = client("outsider", "cloudformation")
-    _stack(stack, templates / "consumer.yaml", {**shared, **own, "ExternalId": "sandbox-outsider"})
-    operators = {account.name: _operator(client(account.name, "iam"), account) for account in ACCOUNTS}
+    operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}
     return Residents(administrators, operators)
 
 

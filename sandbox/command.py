@@ -16,8 +16,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, settle
+from sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, further, settle
 from sandbox.guard import Log
+from sandbox.principals import Account
 from sandbox.server import Server
 
 
@@ -33,12 +34,13 @@ def main(arguments: list[str] | None = None) -> None:
         log = call_log(options.log) if options.log else None
     except OSError as error:
         parser.error(f"cannot write the log {options.log}: {error.strerror}")
-    server = Server(ACCOUNTS, options.port, options.endpoint_seconds, log=log)
+    accounts = [*ACCOUNTS, *further(options.consumers)]
+    server = Server(accounts, options.port, options.endpoint_seconds, log=log)
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
-            residents = settle(server.url, options.templates)
-            _announce(options, server.url, residents, Path(folder))
+            residents = settle(server.url, options.templates, accounts)
+            _announce(options, accounts, server.url, residents, Path(folder))
             stopped.wait()
     finally:
         server.stop()
@@ -47,6 +49,13 @@ def main(arguments: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crossaccount sandbox", description="An emulated AWS that refuses.")
     parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
+    parser.add_argument(
+        "--consumers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="N further consumer accounts, consumer-01 and so on",
+    )
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
     parser.add_argument(
         "--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating, at least"
@@ -107,21 +116,23 @@ def _write(path: Path, keys: dict[str, Credentials]) -> None:
         file.writelines(lines)
 
 
-def _announce(options: argparse.Namespace, url: str, residents: Residents, folder: Path) -> None:
+def _announce(
+    options: argparse.Namespace, accounts: list[Account], url: str, residents: Residents, folder: Path
+) -> None:
     env = environment(url, residents, folder)
     if options.json:
-        accounts = {
+        keys = {
             account.name: {
                 "id": account.id,
                 "access_key_id": residents.administrators[account.name].access_key_id,
                 "secret_access_key": residents.administrators[account.name].secret_access_key,
             }
-            for account in ACCOUNTS
+            for account in accounts
         }
         ready = {
             "endpoint_url": url,
             "region": REGION,
-            "accounts": accounts,
+            "accounts": keys,
             "env": env,
             "config": str(options.config),
         }

@@ -39,6 +39,7 @@ class Sandbox:
 
     ready: dict[str, Any]
     process: subprocess.Popen[str]
+    log: Path | None = None
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
@@ -144,6 +145,16 @@ class Sandbox:
             "models": [one["ModelName"] for one in sm.list_models()["Models"]],
         }
 
+    @contextlib.contextmanager
+    def calls(self) -> Iterator[list[dict[str, Any]]]:
+        """What is asked of AWS within this, from the sandbox's own log; filled at the end."""
+        assert self.log is not None
+        start, found = self.log.stat().st_size, list[dict[str, Any]]()
+        yield found
+        with self.log.open() as file:
+            file.seek(start)
+            found += [json.loads(line) for line in file]
+
     def cli(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run the product's own command against this sandbox."""
         command = [sys.executable, "-m", "crossaccount", *arguments]
@@ -184,8 +195,10 @@ def start_sandbox() -> Callable[..., Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:
-    running = _start_sandbox("--endpoint-seconds", "0.2")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    log = tmp_path_factory.mktemp("sandbox") / "calls.jsonl"
+    running = _start_sandbox("--endpoint-seconds", "0.2", "--consumers", "8", "--log", str(log))
+    running.log = log
     yield running
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(timeout=30) == 0

@@ -1,0 +1,376 @@
+"""All of a plan is written, or none of it; and writers who know nothing of each other lose nothing of each other's."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from crossaccount import apply, config, gather, sessions
+from crossaccount.config import Sharing
+from crossaccount.errors import Conflict
+from crossaccount.gather import Clients, Gathered
+from crossaccount.plan import Kind, Plan
+
+ROOT = Path(__file__).parents[2]
+OUTSIDER = "arn:aws:iam::444444444444:root"
+KINDS = ("repository", "bucket", "key", "group")  # in the order they are written
+PUTS = {
+    "repository": ("ecr", "SetRepositoryPolicy"),
+    "bucket": ("s3", "PutBucketPolicy"),
+    "key": ("kms", "PutKeyPolicy"),
+    "group": ("sagemaker", "PutModelPackageGroupPolicy"),
+}
+FOREIGN: dict[str, dict[str, Any]] = {
+    "repository": {
+        "Sid": "T",
+        "Effect": "Allow",
+        "Principal": {"AWS": OUTSIDER},
+        "Action": "ecr:DescribeImages",
+    },
+    "bucket": {
+        "Sid": "T",
+        "Effect": "Allow",
+        "Principal": {"AWS": OUTSIDER},
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::producer-models-111111111111/public/*",
+    },
+    "key": {
+        "Sid": "T",
+        "Effect": "Allow",
+        "Principal": {"AWS": OUTSIDER},
+        "Action": "kms:DescribeKey",
+        "Resource": "*",
+    },
+    "group": {
+        "Sid": "T",
+        "Effect": "Allow",
+        "Principal": {"AWS": OUTSIDER},
+        "Action": "sagemaker:DescribeModelPackageGroup",
+        "Resource": "arn:aws:sagemaker:us-east-1:111111111111:model-package-group/decision-trees-sample",
+    },
+}
+
+
+class Desk:
+    """The producer's desk: its clients, and a plan to apply."""
+
+    def __init__(self, aws: Any, path: str | Path) -> None:
+        self.aws = aws
+        self.sharing: Sharing = config.load(path)
+        self.clients = Clients.of(sessions.producer_session(self.sharing), self.sharing.region)
+        self.told: list[str] = []
+
+    def gather(self) -> Gathered:
+        return gather.gather(self.clients, self.sharing)
+
+    def plan(self) -> Plan:
+        return gather.planned(self.sharing, self.gather())
+
+    def apply(self, plan: Plan, **more: Any) -> Any:
+        return apply.apply(self.clients, plan, self.told.append, **more)
+
+    def at_call(self, kind: str, act: Callable[[], None], when: str = "before-call") -> None:
+        """Do something at each put of a policy, just before it is sent or after it was answered."""
+        service, operation = PUTS[kind]
+        client = getattr(self.clients, service)
+        client.meta.events.register(
+            f"{when}.{client.meta.service_model.service_id.hyphenize()}.{operation}", lambda **_: act()
+        )
+
+
+@pytest.fixture
+def desk(aws: Any) -> Iterator[Desk]:
+    with aws.restored():
+        yield Desk(aws, aws.config)
+
+
+def once(act: Callable[[], None]) -> Callable[[], None]:
+    """Only the first time."""
+    left = [1]
+
+    def acting() -> None:
+        if left:
+            left.pop()
+            act()
+
+    return acting
+
+
+def refuse() -> None:
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Put")
+
+
+def drop() -> None:
+    raise EndpointConnectionError(endpoint_url="http://gone")
+
+
+def add(aws: Any, kind: str) -> None:
+    """Another writer adds its statement to a document as it stands."""
+    document = aws.documents()[kind] or {"Version": "2012-10-17", "Statement": []}
+    if FOREIGN[kind] not in document["Statement"]:
+        aws.put(kind, {**document, "Statement": [*document["Statement"], FOREIGN[kind]]})
+
+
+@pytest.mark.parametrize("when", ["before-call", "after-call"])
+@pytest.mark.parametrize(
+    "error", [refuse, drop, KeyboardInterrupt], ids=["refused", "dropped", "interrupted"]
+)
+@pytest.mark.parametrize("failing", KINDS)
+def test_when_a_write_fails_everything_is_as_it_was(desk: Desk, failing: str, error: Any, when: str) -> None:
+    for kind in KINDS:
+        add(desk.aws, kind)
+    before = desk.aws.documents()
+
+    def act() -> None:
+        raise error if error is KeyboardInterrupt else error()
+
+    desk.at_call(failing, once(act), when)
+    with pytest.raises((ClientError, EndpointConnectionError, KeyboardInterrupt)) as caught:
+        desk.apply(desk.plan())
+    assert desk.aws.documents() == before
+    notes = caught.value.__notes__
+    # The documents whose writing had begun, the last one first.
+    begun = [*KINDS[: KINDS.index(failing)], failing]
+    assert len(notes) == len(begun)
+    taken = len(begun) - (when == "before-call")
+    assert sum("was taken back" in note for note in notes) == taken
+    assert desk.apply(desk.plan())
+    assert desk.plan().writes == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_taking_back_leaves_what_others_wrote_meanwhile(desk: Desk, kind: str) -> None:
+    """The first document gets a stranger's statement after our write; then a later write fails."""
+
+    def strangers_write_then_refuse() -> None:
+        add(desk.aws, "repository")
+        refuse()
+
+    desk.at_call("group", once(strangers_write_then_refuse))
+    before = desk.aws.documents()
+    with pytest.raises(ClientError):
+        desk.apply(desk.plan())
+    after = desk.aws.documents()
+    assert after["repository"]["Statement"] == [FOREIGN["repository"]]
+    assert {k: after[k] for k in KINDS if k != "repository"} == {
+        k: before[k] for k in KINDS if k != "repository"
+    }
+
+
+def test_what_cannot_be_taken_back_is_said(desk: Desk) -> None:
+    def frozen() -> None:
+        events = desk.clients.ecr.meta.events  # from now on the repository's policy cannot be removed
+        events.register("before-call.ecr.DeleteRepositoryPolicy", lambda **_: refuse())
+        refuse()
+
+    desk.at_call("bucket", once(frozen))
+    with pytest.raises(ClientError) as caught:
+        desk.apply(desk.plan())
+    said = [note for note in caught.value.__notes__ if "repository" in note]
+    assert len(said) == 1
+    assert "could not be put back" in said[0]
+    assert desk.aws.documents()["repository"] is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_by_another_just_before_the_write_is_merged_with(desk: Desk, kind: str) -> None:
+    plan = desk.plan()
+    add(desk.aws, kind)
+    desk.apply(plan)
+    found = desk.aws.documents()[kind]["Statement"]
+    assert FOREIGN[kind] in found
+    assert desk.plan().writes == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_agreed_plan_is_not_merged_with_anything(desk: Desk, kind: str) -> None:
+    plan = desk.plan()
+    add(desk.aws, kind)
+    before = desk.aws.documents()
+    with pytest.raises(Conflict, match="has changed since the plan was made"):
+        desk.apply(plan, exactly=True)
+    assert desk.aws.documents() == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_write_that_another_writer_overwrites_is_made_again(desk: Desk, kind: str) -> None:
+    """The other one read before our write and writes after it: ours is lost, unless it is looked for."""
+    document = desk.aws.documents()[kind] or {"Version": "2012-10-17", "Statement": []}
+    theirs = {**document, "Statement": [*document["Statement"], FOREIGN[kind]]}
+    desk.at_call(kind, once(lambda: desk.aws.put(kind, theirs)), "after-call")
+    desk.apply(desk.plan())
+    assert [line for line in desk.told if "overwritten" in line]
+    assert FOREIGN[kind] in desk.aws.documents()[kind]["Statement"]
+    assert desk.plan().writes == 0
+
+
+def test_a_writer_that_never_gives_way_wins_and_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply, "_SHOWN_PAUSES", (0.01,) * 5)
+    theirs = {"Version": "2012-10-17", "Statement": [FOREIGN["bucket"]]}
+    desk.at_call("bucket", lambda: desk.aws.put("bucket", theirs), "after-call")
+    with pytest.raises(Conflict, match=r"12 times .*It won; its statements are now: T\."):
+        desk.apply(desk.plan())
+    after = desk.aws.documents()
+    assert after["bucket"] == theirs
+    assert (after["repository"], after["group"]) == (None, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_busy_resource_is_waited_for(desk: Desk, kind: str) -> None:
+    code = {"bucket": "OperationAborted", "group": "ConflictException"}.get(
+        kind, "ConcurrentModificationException"
+    )
+
+    def busy() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "try again"}}, "Put")
+
+    desk.at_call(kind, once(busy))
+    desk.apply(desk.plan())
+    assert desk.plan().writes == 0
+
+
+def test_a_document_that_grew_past_its_limit_meanwhile_is_left_alone(desk: Desk) -> None:
+    plan = desk.plan()
+    padding = [
+        {
+            **FOREIGN["bucket"],
+            "Sid": f"T{n}",
+            "Resource": f"arn:aws:s3:::producer-models-111111111111/{'x' * 935}{n}/*",
+        }
+        for n in range(18)
+    ]
+    desk.aws.put("bucket", {"Version": "2012-10-17", "Statement": padding})
+    before = desk.aws.documents()
+    with pytest.raises(Conflict, match="has grown since the plan was made"):
+        desk.apply(plan)
+    assert desk.aws.documents() == before
+
+
+@pytest.mark.parametrize("delay", [0, 3])
+def test_a_policy_that_is_not_shown_at_once_is_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, delay: int
+) -> None:
+    """A read may answer with what stood before, for a while ("eventual consistency" in the S3 user guide)."""
+    plan, stale = desk.plan(), [delay]
+    read = gather.read_policy
+
+    def late(clients: Clients, resource: Any) -> Any:
+        if resource.kind is Kind.BUCKET and desk.told and stale[0] > 0:
+            stale[0] -= 1
+            return None
+        return read(clients, resource)
+
+    monkeypatch.setattr(apply, "read_policy", late)
+    monkeypatch.setattr(apply, "_SHOWN_PAUSES", (0.01,) * 5)
+    desk.at_call("bucket", lambda: desk.told.append("written"), "after-call")
+    with desk.aws.calls() as calls:
+        desk.apply(plan)
+    assert [one["operation"] for one in calls].count("PutBucketPolicy") == 1
+    assert not [line for line in desk.told if "overwritten" in line]
+
+
+def test_a_share_reads_each_document_once_and_one_that_changes_is_written_and_read_back_once(
+    desk: Desk,
+) -> None:
+    reads = {"GetRepositoryPolicy", "GetBucketPolicy", "GetKeyPolicy", "GetModelPackageGroupPolicy"}
+
+    def counted(calls: list[dict[str, Any]], of: set[str]) -> list[int]:
+        names = [one["operation"] for one in calls if one["operation"] in of]
+        return sorted(names.count(name) for name in of)
+
+    writes = {operation for _, operation in PUTS.values()}
+    with desk.aws.calls() as calls:
+        desk.apply(desk.plan())
+    assert counted(calls, writes) == [1, 1, 1, 1]
+    for kind, (_, put) in PUTS.items():
+        names = [one["operation"] for one in calls]
+        get = {"repository": "GetRepositoryPolicy", "group": "GetModelPackageGroupPolicy"}.get(
+            kind, put.replace("Put", "Get")
+        )
+        assert names[names.index(put) :].count(get) == 1, "read back once"
+    with desk.aws.calls() as calls:
+        plan = desk.plan()
+        desk.apply(plan)
+    assert plan.writes == 0
+    assert counted(calls, reads) == [1, 1, 1, 1]
+    assert counted(calls, writes) == [0, 0, 0, 0]
+
+
+def test_eight_writers_at_once_lose_nothing_of_each_other_s(aws: Any, tmp_path: Path) -> None:
+    """Eight processes with a consumer each, over the same four documents, with no lock in common; 20 rounds."""
+    base = yaml.safe_load(aws.config.read_text())
+    accounts = [f"50000000000{number}" for number in range(1, 9)]
+    writers = [_writer(aws, base, number, account, tmp_path) for number, account in enumerate(accounts, 1)]
+    try:
+        for writer in writers:
+            assert _line(writer) == ["ready"]
+        with aws.restored():
+            before, met = aws.documents(), 0
+            for _ in range(20):
+                for writer in writers:
+                    _say(writer, "share")
+                met += sum(int(_line(writer)[1]) for writer in writers)
+                found = aws.documents()
+                for kind in KINDS:
+                    text = json.dumps(found[kind])
+                    assert [one for one in accounts if one not in text] == [], kind
+                for kind in KINDS:
+                    aws.put(kind, copy.deepcopy(before[kind]))
+            assert met, "the writers never met, so nothing was proved"
+    finally:
+        for writer in writers:
+            assert writer.stdin is not None
+            writer.stdin.close()
+            writer.wait(10)
+
+
+def _writer(aws: Any, base: dict[str, Any], number: int, account: str, folder: Path) -> subprocess.Popen[str]:
+    name = f"consumer-{number:02}"
+    one = {
+        **base["consumers"]["staging"],
+        "account": account,
+        "role": f"arn:aws:iam::{account}:role/crossaccount-deployer",
+        "execution_role": f"arn:aws:iam::{account}:role/crossaccount-execution",
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({**base, "consumers": {name: one}}))
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("writer.py")), str(path), "0.25"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **aws.ready["env"], "PYTHONPATH": str(ROOT)},
+    )
+
+
+def _say(writer: subprocess.Popen[str], text: str) -> None:
+    assert writer.stdin is not None
+    writer.stdin.write(f"{text}\n")
+    writer.stdin.flush()
+
+
+def _line(writer: subprocess.Popen[str]) -> list[str]:
+    assert writer.stdout is not None
+    line = writer.stdout.readline()
+    assert line, f"the writer ended with {writer.wait(10)}"
+    return line.split()
+
+
+def test_a_plan_of_nothing_makes_no_call(desk: Desk) -> None:
+    desk.apply(desk.plan())
+    plan = replace(desk.plan())
+    with desk.aws.calls() as calls:
+        receipts = desk.apply(plan)
+    assert calls == []
+    assert {receipt.verb for receipt in receipts} == {"keep"}

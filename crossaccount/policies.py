@@ -518,16 +518,12 @@ def granted(
                 kept += without(statement, moving)
             continue
         placed.add(statement["Sid"])
-        together = wanted if prune else joined(_left(statement, set(named) - set(members(wanted))), wanted)
+        left = without(statement, set(named) - set(members(wanted)))
+        together = joined(left[0], wanted) if left and not prune else wanted
         alike = canonical_statement(together) == canonical_statement(statement)
         kept.append(statement if alike else together)
     kept += [statement for statement in ours if statement["Sid"] not in placed]
     return _document(existing, kept) if kept else None
-
-
-def _left(statement: Statement, leaving: Collection[str]) -> Statement:
-    found = without(statement, leaving)
-    return found[0] if found else {**statement, "Principal": {}}
 
 
 def revoked(

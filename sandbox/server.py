@@ -13,7 +13,11 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox import handlers
+from sandbox.autoscaling import Autoscaling
+from sandbox.cloudwatch import CloudWatch
 from sandbox.containers import Containers, warm
+from sandbox.control import Control, Outcomes, Pace
+from sandbox.fleets import Fleets
 from sandbox.guard import Guard
 from sandbox.hosting import Hosting
 from sandbox.principals import Account
@@ -38,6 +42,8 @@ class Server:
         port: 0 picks a free one.
         endpoint_seconds: how long endpoints stay Creating, at least.
         clock: the time that sessions and date conditions see.
+        speed: how many of AWS's seconds pass in one, where a deployment bakes or waits.
+        control: whether outcomes can also be arranged over HTTP, see ``control.Control``.
     """
 
     def __init__(
@@ -46,16 +52,23 @@ class Server:
         port: int = 0,
         endpoint_seconds: float = 1.0,
         clock: Callable[[], datetime] = utc_now,
+        speed: float = 1.0,
+        control: bool = False,
     ):
         self.world = World({account.id: account for account in accounts}, clock)
         self._containers = Containers()
-        hosting = Hosting(self.world, self._containers, endpoint_seconds)
-        table = {**handlers.HANDLERS, **SageMaker(hosting).handlers()}
-        guard = Guard(self.world, table)
+        pace = Pace(endpoint_seconds, speed)
+        self.outcomes = Outcomes(pace)
+        fleets = Fleets(self.world, self._containers, pace)
+        self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
+        alarms, scaling = CloudWatch(), Autoscaling(self.hosting)
+        table = {**handlers.HANDLERS, **SageMaker(self.hosting, alarms, scaling).handlers()}
+        guard = Guard(self.world, {**table, **alarms.handlers(), **scaling.handlers()})
+        application = Control(self.outcomes, guard) if control else guard
         self._http: BaseWSGIServer = make_server(
-            "127.0.0.1", port, guard, threaded=True, request_handler=_QuietHandler
+            "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )
-        self.url = hosting.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
+        self.url = fleets.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> None:
         """Serve from now on, in the background."""

@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         parser.error(f"cannot write the log {options.log}: {error.strerror}")
     accounts = [*ACCOUNTS, *further(options.consumers)]
-    server = Server(accounts, options.port, options.endpoint_seconds, log=log)
+    pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
+    server = Server(accounts, options.port, **pace, log=log, control=options.control)
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
@@ -59,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
     parser.add_argument(
         "--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating, at least"
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        help="how many of AWS's seconds pass in one while a deployment bakes",
+    )
+    parser.add_argument(
+        "--control", action="store_true", help="let outcomes of endpoints be arranged over HTTP"
     )
     parser.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append one line of JSON for each request")

@@ -1,29 +1,23 @@
-"""Endpoints over time: they are created, come into service with a real process behind them, change, and end.
+"""Endpoints over time: they are created, come into service with real processes behind them, change, and end.
 
-Not here: the API around them (``sagemaker``) and the processes (``containers``).
+Not here: the API around them (``sagemaker``), how a change goes (``rollouts``) and the processes (``fleets``).
 
 Source: "EndpointStatus" in the SageMaker API reference; failure reasons are quotes from public reports.
 """
 
 from __future__ import annotations
 
-import logging
-import secrets
 import threading
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sandbox.callers import Key
-from sandbox.containers import Answer, Container, Containers, NoAnswer, NotStarted
-from sandbox.principals import find_role
-from sandbox.sagemaker import artifact_locations, execution_session, image_digest, parse_image
-from sandbox.training import tar_gz
+from sandbox.containers import Answer, NoAnswer
+from sandbox.control import Outcome, Outcomes, Pace
+from sandbox.deployments import Unhealthy, Wanted
+from sandbox.fleets import Fleet, Fleets, Router
+from sandbox.rollouts import Rollout, become
 from sandbox.wire import AwsError, Response
 
 if TYPE_CHECKING:
@@ -31,234 +25,200 @@ if TYPE_CHECKING:
 
 Place = tuple[str, str]
 Record = dict[str, Any]
-logger = logging.getLogger("sandbox")
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-
-
-class _Unhealthy(Exception):
-    """Why an endpoint cannot come into service, in AWS's words."""
+_SILENT = ("Creating", "Failed", "Deleting", "OutOfService")
 
 
 class Hosting:
     """All endpoints of the sandbox.
 
     Args:
-        world: keys and clock.
-        containers: where processes are started.
-        seconds: how long an endpoint stays Creating or Updating, at least.
+        world: the clock.
+        fleets: starts and stops processes.
+        outcomes: what was arranged for endpoints.
+        pace: how long things take.
     """
 
-    def __init__(self, world: World, containers: Containers, seconds: float):
+    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace):
         self._world = world
-        self._containers = containers
-        self._seconds = seconds
+        self._fleets = fleets
+        self._outcomes = outcomes
+        self._pace = pace
         self._endpoints: dict[tuple[Place, str], Record] = {}
         self._lock = threading.RLock()
-        self.endpoint_url = ""
 
     def find(self, place: Place, name: str) -> Record | None:
         """The endpoint's record as it is now; None when there is none. Names ignore case."""
         with self._lock:
-            return self._endpoints.get((place, name.lower()))
+            record = self._endpoints.get((place, name.lower()))
+            return None if record is None else self._seen(place, record)
 
     def all(self, place: Place) -> list[Record]:
         """The endpoints of an account and region."""
         with self._lock:
-            return [record for (of, _), record in self._endpoints.items() if of == place]
+            return [self._seen(place, record) for (of, _), record in self._endpoints.items() if of == place]
 
-    def create(self, place: Place, name: str, arn: str, config: Record, models: dict[str, Record]) -> None:
+    def _seen(self, place: Place, record: Record) -> Record:
+        held = self._outcomes.held(place[0], record["EndpointName"])
+        if held is not None and record["EndpointStatus"] == "InService":
+            return {**record, "EndpointStatus": held}
+        return dict(record)
+
+    def outcome(self, place: Place, name: str) -> Outcome:
+        """What was arranged for the next change of this endpoint; it is used up."""
+        return self._outcomes.take(place[0], name)
+
+    def create(self, place: Place, name: str, arn: str, wanted: Wanted) -> None:
         """Begin an endpoint: it is Creating when this returns."""
-        now = self._world.clock()
         record: Record = {
             "EndpointName": name,
             "EndpointArn": arn,
-            "EndpointConfigName": config["EndpointConfigName"],
-            "EndpointStatus": "Creating",
-            "CreationTime": now,
-            "LastModifiedTime": now,
-            "process": None,
+            "EndpointConfigName": wanted.config["EndpointConfigName"],
+            "CreationTime": self._world.clock(),
+            "Statuses": [],
+            "router": Router(),
+            "fleets": [],
         }
+        rollout = self._rollout(record, wanted)
+        rollout.begin("Creating")
         with self._lock:
             self._endpoints[place, name.lower()] = record
-        self._later(lambda: self._bring_up(record, config, models, failed="Failed"))
+        self._later(rollout.create)
 
-    def update(self, place: Place, name: str, config: Record, models: dict[str, Record]) -> bool:
-        """Begin to move an endpoint to another configuration; False while it is in the middle of a change."""
+    def update(self, place: Place, name: str, wanted: Wanted, deployment: Record | None) -> bool:
+        """Begin to move an endpoint to another configuration; False while it is in the middle of a change.
+
+        Args:
+            place: account and region.
+            name: the endpoint's.
+            wanted: what it shall become.
+            deployment: the DeploymentConfig that it then shows as its last; None keeps the one before.
+        """
         with self._lock:
-            record = self._endpoints[place, name.lower()]
-            if record["EndpointStatus"] in _IN_PROGRESS:
+            record = self._free(place, name)
+            if record is None:
                 return False
-            record.update(EndpointStatus="Updating", LastModifiedTime=self._world.clock())
-        self._later(lambda: self._bring_up(record, config, models, failed="InService"))
+            if deployment:
+                record["LastDeploymentConfig"] = deployment
+            rollout = self._rollout(record, wanted)
+            rollout.begin("Updating")
+        self._later(rollout.update)
+        return True
+
+    def rescale(self, place: Place, name: str, desired: Mapping[str, Record], outcome: Outcome) -> bool:
+        """Begin to change weights and instance counts; False while the endpoint is in the middle of a change.
+
+        Args:
+            place: account and region.
+            name: the endpoint's.
+            desired: by variant, its new DesiredWeight and DesiredInstanceCount, either or both.
+            outcome: what was arranged; any but a healthy one rolls the change back.
+        """
+        with self._lock:
+            record = self._free(place, name)
+            if record is None:
+                return False
+            record.pop("FailureReason", None)
+            become(record, "Updating", self._world.clock())
+        self._later(lambda: self._rescale(record, desired, outcome))
         return True
 
     def delete(self, place: Place, name: str) -> bool:
         """Begin to delete an endpoint; False while it is in the middle of a change."""
         with self._lock:
-            record = self._endpoints[place, name.lower()]
-            if record["EndpointStatus"] in _IN_PROGRESS:
+            record = self._free(place, name)
+            if record is None:
                 return False
-            record.update(EndpointStatus="Deleting", LastModifiedTime=self._world.clock())
+            become(record, "Deleting", self._world.clock())
         self._later(lambda: self._take_down(place, name, record))
         return True
 
-    def invoke(self, endpoint: Record, body: bytes, content_type: str, accept: str) -> Response:
-        """The container's answer to one request.
+    def _free(self, place: Place, name: str) -> Record | None:
+        """The endpoint, if it is in no change and not held in one; what it was held in otherwise ends here."""
+        record = self._endpoints[place, name.lower()]
+        if self._seen(place, record)["EndpointStatus"] in _IN_PROGRESS:
+            return None
+        self._outcomes.release(place[0], name)
+        return record
+
+    def invoke(
+        self, endpoint: Record, body: bytes, content_type: str, accept: str, variant: str | None
+    ) -> Response:
+        """A container's answer to one request.
+
+        Args:
+            endpoint: as ``find`` gave it.
+            body: the request's bytes.
+            content_type: its Content-Type.
+            accept: the wished media type.
+            variant: the variant that is to answer; None lets shares and weights decide.
 
         Raises:
             AwsError: ``ValidationError`` while no process serves it, ``ModelError`` (424) for an error of the container.
         """
-        process: Container | None = endpoint["process"]
-        if process is None or endpoint["EndpointStatus"] in ("Creating", "Failed", "Deleting"):
+        silent = endpoint["EndpointStatus"] in _SILENT
+        turn = None if silent else endpoint["router"].next(variant)
+        if turn is None:
             account = endpoint["EndpointArn"].split(":")[4]
+            what = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
             raise AwsError(
-                "ValidationError", f"Endpoint {endpoint['EndpointName']} of account {account} not found."
+                "ValidationError", f"{what} {endpoint['EndpointName']} of account {account} not found."
             )
+        name, process = turn
         try:
             answer = process.invoke(body, content_type, accept, timeout=60)
         except NoAnswer as error:
             answer = Answer(500, "text/plain", str(error).encode())
-        variant = endpoint["ProductionVariants"][0]["VariantName"]
         if answer.status != 200:
-            said = answer.body.decode("utf-8", "replace")
-            text = (
-                f"Received {'client' if answer.status < 500 else 'server'} error ({answer.status}) from primary with "
-                f'message "{said}".'
-            )
-            extra = {"OriginalStatusCode": answer.status, "OriginalMessage": said, "LogStreamArn": ""}
-            raise AwsError("ModelError", text, 424, extra)
-        headers = (("Content-Type", answer.content_type), ("x-Amzn-Invoked-Production-Variant", variant))
+            raise _model_error(answer)
+        headers = (("Content-Type", answer.content_type), ("x-Amzn-Invoked-Production-Variant", name))
         return Response(200, answer.body, headers)
+
+    def _rollout(self, record: Record, wanted: Wanted) -> Rollout:
+        return Rollout(record, wanted, self._fleets, self._pace, self._world.clock)
 
     def _later(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name="endpoint", daemon=True).start()
 
-    def _bring_up(self, record: Record, config: Record, models: dict[str, Record], failed: str) -> None:
-        ready_at = time.monotonic() + self._seconds
-        try:
-            process, variants = self._start(config, models)
-            reason = None
-        except _Unhealthy as error:
-            process, variants, reason = None, None, str(error)
-        time.sleep(max(0.0, ready_at - time.monotonic()))
-        with self._lock:
-            before = record["process"]
-            record["LastModifiedTime"] = self._world.clock()
-            if process is None:
-                record.update(EndpointStatus=failed, FailureReason=reason)
-                return
-            record.pop("FailureReason", None)
-            record.update(
-                EndpointStatus="InService",
-                EndpointConfigName=config["EndpointConfigName"],
-                ProductionVariants=variants,
-                process=process,
-            )
-        if before is not None:
-            self._containers.stop(before)
+    def _rescale(self, record: Record, desired: Mapping[str, Record], outcome: Outcome) -> None:
+        time.sleep(max(self._pace.endpoint_seconds, self._pace.real(outcome.seconds)))
+        if outcome.kind != "healthy":
+            become(record, "RollingBack", self._world.clock())
+            if not outcome.silent:
+                record["FailureReason"] = str(Unhealthy.of(outcome.kind, next(iter(desired))))
+            become(record, "InService", self._world.clock())
+            return
+        fleet: Fleet = record["fleets"][0]
+        fleet.variants = [_scaled(one, desired.get(one["VariantName"], {})) for one in fleet.variants]
+        record["ProductionVariants"] = fleet.variants
+        record["router"].point([(fleet, Fraction(1))])
+        become(record, "InService", self._world.clock())
 
     def _take_down(self, place: Place, name: str, record: Record) -> None:
-        if record["process"] is not None:
-            self._containers.stop(record["process"])
-        time.sleep(min(self._seconds, 0.3))
+        record["router"].point([])
+        for fleet in record["fleets"]:
+            self._fleets.stop(fleet)
+        time.sleep(min(self._pace.endpoint_seconds, 0.3))
         with self._lock:
             self._endpoints.pop((place, name.lower()), None)
 
-    def _start(self, config: Record, models: dict[str, Record]) -> tuple[Container, list[Record]]:
-        """The process of the first variant's first container, and all variants as DescribeEndpoint shows them."""
-        variants = [
-            self._variant(variant, models[variant["VariantName"]]) for variant in config["ProductionVariants"]
-        ]
-        first = config["ProductionVariants"][0]
-        model = models[first["VariantName"]]
-        archive = self._download(model["ExecutionRoleArn"], model["Resolved"][0])
-        try:
-            process = self._containers.start(archive)
-        except NotStarted as error:
-            logger.info("container: %s", error)
-            raise self._unhealthy(first["VariantName"]) from None
-        if not process.wait(timeout=30):
-            self._containers.stop(process)
-            raise self._unhealthy(first["VariantName"])
-        return process, variants
 
-    @staticmethod
-    def _unhealthy(variant: str) -> _Unhealthy:
-        return _Unhealthy(
-            f"The primary container for production variant {variant} did not pass the ping health check. Please check "
-            "CloudWatch logs for this endpoint."
-        )
+def _scaled(variant: Record, desired: Record) -> Record:
+    names = {
+        "DesiredWeight": ("DesiredWeight", "CurrentWeight"),
+        "DesiredInstanceCount": ("DesiredInstanceCount", "CurrentInstanceCount"),
+    }
+    changed = {
+        name: desired[key] for key, both in names.items() if desired.get(key) is not None for name in both
+    }
+    return {**variant, **changed}
 
-    def _variant(self, variant: Record, model: Record) -> Record:
-        images = []
-        for container in model["Resolved"]:
-            image = container["Image"]
-            parsed, digest = parse_image(image), image_digest(image)
-            if parsed is None or digest is None:
-                raise _Unhealthy(
-                    f"The role '{model['ExecutionRoleArn']}' does not have BatchGetImage permission for the image: '{image}'."
-                )
-            repository = f"{parsed[0]}.dkr.ecr.{parsed[1]}.amazonaws.com/{parsed[2]}"
-            images.append(
-                {
-                    "SpecifiedImage": image,
-                    "ResolvedImage": f"{repository}@{digest}",
-                    "ResolutionTime": self._world.clock(),
-                }
-            )
-        weight, count = variant.get("InitialVariantWeight", 1.0), variant["InitialInstanceCount"]
-        return {
-            "VariantName": variant["VariantName"],
-            "DeployedImages": images,
-            "CurrentWeight": weight,
-            "DesiredWeight": weight,
-            "CurrentInstanceCount": count,
-            "DesiredInstanceCount": count,
-        }
 
-    def _download(self, role_arn: str, container: Record) -> bytes:
-        """The container's artifact as a model.tar.gz, fetched over S3 as the execution role."""
-        location = next(artifact_locations(container), None)
-        if location is None:
-            raise _Unhealthy("The container has no model data.")
-        bucket, key, is_prefix = location
-        try:
-            s3 = self._client(role_arn)
-            if not is_prefix:
-                return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-            files = {
-                name[len(key) :]: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names
-            }
-            return tar_gz({name: data for name, data in files.items() if name})
-        except (ClientError, BotoCoreError) as error:
-            logger.info("model data: %s", error)
-            raise _Unhealthy(
-                f'Failed to download model data for container "container_1" from URL: "s3://{bucket}/{key}". Please '
-                "ensure that there is an object located at the URL and that the role passed to CreateModel has "
-                "permissions to download the object."
-            ) from None
-
-    def _client(self, role_arn: str) -> Any:
-        """An S3 client that acts in a session of the execution role, through the sandbox's own door."""
-        role = find_role(role_arn)
-        if role is None:
-            raise _Unhealthy(f'The execution role ARN "{role_arn}" is invalid.')
-        session = execution_session(role)
-        expires = self._world.clock() + timedelta(hours=1)
-        key_id, secret, token = (
-            "ASIA" + secrets.token_hex(8).upper(),
-            secrets.token_hex(20),
-            secrets.token_hex(64),
-        )
-        self._world.keys.add_session(key_id, Key(session.until(expires), secret, token))
-        return boto3.session.Session().client(
-            "s3",
-            region_name="us-east-1",
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            aws_session_token=token,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+def _model_error(answer: Answer) -> AwsError:
+    said = answer.body.decode("utf-8", "replace")
+    text = (
+        f"Received {'client' if answer.status < 500 else 'server'} error ({answer.status}) from primary with "
+        f'message "{said}".'
+    )
+    extra = {"OriginalStatusCode": answer.status, "OriginalMessage": said, "LogStreamArn": ""}
+    return AwsError("ModelError", text, 424, extra)

@@ -519,6 +519,26 @@ def _by_arn(call: Call, account: str) -> Iterator[Check]:
     yield Check(f"sagemaker:{call.operation}", arn, arn.split(":")[4] if arn.count(":") >= 5 else account)
 
 
+# CloudWatch and Application Auto Scaling
+
+
+def alarm_arn(region: str, account: str, name: str) -> str:
+    """The ARN of a CloudWatch alarm."""
+    return f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"
+
+
+def _alarms(call: Call, account: str) -> Iterator[Check]:
+    """Alarm operations name one alarm, several, or with neither all of them."""
+    one = call.params.get("AlarmName")
+    for name in [one] if one else call.params.get("AlarmNames") or ["*"]:
+        yield Check(f"cloudwatch:{call.operation}", alarm_arn(call.region, account, str(name)), account)
+
+
+def _scalable_target(call: Call, account: str) -> Iterator[Check]:
+    arn = f"arn:aws:application-autoscaling:{call.region}:{account}:scalable-target/*"
+    yield Check(f"application-autoscaling:{call.operation}", arn, account)
+
+
 _S3_BUCKET_ACTIONS: dict[str, tuple[str, ...]] = {
     "DeleteBucket": ("DeleteBucket",),
     "DeleteBucketEncryption": ("PutEncryptionConfiguration",),
@@ -657,5 +677,15 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("sagemaker", "AddTags"): _by_arn,
     ("sagemaker", "DeleteTags"): _by_arn,
     ("sagemaker", "ListTags"): _by_arn,
+    ("sagemaker", "UpdateEndpointWeightsAndCapacities"): _sm("endpoint", "EndpointName"),
+    **{
+        ("cloudwatch", name): _alarms
+        for name in ("PutMetricAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms")
+    },
+    ("application-autoscaling", "RegisterScalableTarget"): _scalable_target,
+    ("application-autoscaling", "DeregisterScalableTarget"): _scalable_target,
+    ("application-autoscaling", "DescribeScalableTargets"): _own(
+        "application-autoscaling:DescribeScalableTargets"
+    ),
     ("sagemaker-runtime", "InvokeEndpoint"): _sm("endpoint", "EndpointName", "sagemaker:InvokeEndpoint"),
 }

@@ -5,8 +5,9 @@ CreateEndpoint ask nothing and start nothing. Not here: who may call (``operatio
 the endpoints (``hosting``, ``containers``).
 
 Not modelled: validation and transform jobs of packages, model cards, Marketplace products, pipelines of several
-containers behind an endpoint (the first one answers), inference components, serverless and asynchronous endpoints,
-data capture, autoscaling, VPC and instance quotas, production variant weights, CloudWatch, EventBridge, AWS RAM.
+containers behind an endpoint (the first one answers), inference components, asynchronous and multi-model endpoints, shadow
+variants; captured data (the configuration is kept and shown), what a VPC reaches, quotas that nobody arranged
+(``control``); EventBridge, AWS RAM.
 
 Source: botocore's SageMaker model for names and limits; the error texts are quotes from public reports.
 """
@@ -17,7 +18,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,15 @@ from moto.ecr.models import ecr_backends
 from sandbox import operations, registries
 from sandbox.attached import load, named_principals, statements
 from sandbox.callers import Caller
-from sandbox.guard import Handler, decide
+from sandbox.control import Outcome
+from sandbox.deployments import Unhealthy, Wanted, alarm_names, faults, plan
+from sandbox.endpoint_rules import capture_summary, config_faults, kept_properties
+from sandbox.guard import Handler, authorize, decide
 from sandbox.judge import Result
 from sandbox.operations import (
     Check,
+    alarm_arn,
+    find_key,
     group_of,
     key_check,
     object_key,
@@ -42,6 +48,8 @@ from sandbox.registries import PULL_ACTIONS
 from sandbox.wire import AwsError, Call, Response, json_response
 
 if TYPE_CHECKING:
+    from sandbox.autoscaling import Autoscaling
+    from sandbox.cloudwatch import CloudWatch
     from sandbox.hosting import Hosting
     from sandbox.world import World
 
@@ -66,11 +74,15 @@ class SageMaker:
 
     Args:
         hosting: what runs behind endpoints.
+        alarms: where the alarms are that roll an update back.
+        scaling: which variants are scalable targets.
     """
 
-    def __init__(self, hosting: Hosting):
+    def __init__(self, hosting: Hosting, alarms: CloudWatch, scaling: Autoscaling):
         self._registry = Registry()
         self._hosting = hosting
+        self._alarms = alarms
+        self._scaling = scaling
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """The operations answered here, by (service, operation)."""
@@ -103,6 +115,7 @@ class SageMaker:
         return {("sagemaker", name): self._locked(handler) for name, handler in own.items()} | {
             ("sagemaker", "CreateEndpoint"): self.create_endpoint,
             ("sagemaker", "UpdateEndpoint"): self.update_endpoint,
+            ("sagemaker", "UpdateEndpointWeightsAndCapacities"): self.update_weights,
             ("sagemaker", "DescribeEndpoint"): self.describe_endpoint,
             ("sagemaker", "ListEndpoints"): self.list_endpoints,
             ("sagemaker", "DeleteEndpoint"): self.delete_endpoint,
@@ -404,24 +417,21 @@ class SageMaker:
     # Endpoint configurations.
 
     def create_config(self, world: World, call: Call, caller: Caller) -> Response:
-        """CreateEndpointConfig; its models must exist."""
+        """CreateEndpointConfig; its models must exist.
+
+        Raises:
+            AwsError: ``ValidationException`` also for what ``endpoint_rules`` finds, and for a key that is not there.
+        """
         name = call.params["EndpointConfigName"]
         arn = f"arn:aws:sagemaker:{call.region}:{caller.account}:endpoint-config/{name.lower()}"
         if _key(call, caller, name) in self._registry.configs:
             raise _invalid(f'Cannot create already existing endpoint configuration "{arn}".')
-        for variant in call.params["ProductionVariants"]:
-            model = variant.get("ModelName")
-            if variant.get("ServerlessConfig") or not model:
-                raise _invalid(
-                    "The sandbox hosts models on instances only: no ServerlessConfig, no inference components."
-                )
-            if _key(call, caller, model) not in self._registry.models:
-                model_arn = f"arn:aws:sagemaker:{call.region}:{caller.account}:model/{model.lower()}"
-                raise _invalid(f'Could not find model "{model_arn}".')
-            if not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
-                raise _invalid(
-                    f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount."
-                )
+        if any(not variant.get("ModelName") for variant in call.params["ProductionVariants"]):
+            raise _invalid("The sandbox hosts models only: no inference components.")
+        models = {model["ModelName"]: model for model in self._models_of(call, caller, call.params).values()}
+        for fault in config_faults(call.params, models, caller.account, world.accounts):
+            raise _invalid(fault)
+        self._storage_key(call, caller, call.params)
         self._registry.configs[_key(call, caller, name)] = {
             **{key: value for key, value in call.params.items() if key != "Tags"},
             "EndpointConfigArn": arn,
@@ -453,35 +463,183 @@ class SageMaker:
     # Endpoints: hosting runs them.
 
     def create_endpoint(self, world: World, call: Call, caller: Caller) -> Response:
-        """CreateEndpoint: Creating now, InService or Failed later."""
-        name = call.params["EndpointName"]
+        """CreateEndpoint: Creating now, InService or Failed later.
+
+        Raises:
+            AwsError: ``ValidationException`` for a configuration or model that is not there, or an endpoint that is;
+                ``ResourceLimitExceeded`` where that was arranged.
+        """
+        name, place = call.params["EndpointName"], _place(call, caller)
         arn = f"arn:aws:sagemaker:{call.region}:{caller.account}:endpoint/{name.lower()}"
-        place = (caller.account, call.region)
         with self._registry.lock:
             config = self._config(call, caller)
             if self._hosting.find(place, name) is not None:
                 raise _invalid(f'Cannot create already existing endpoint "{arn}".')
-            self._hosting.create(place, name, arn, config, self._models_of(call, caller, config))
+            models = self._models_of(call, caller, config)
+            self._grant_on_key(world, call, caller, config)
+            outcome = _within_limits(self._hosting.outcome(place, name), config)
+            wanted = Wanted(config, models, outcome, capture=capture_summary(config))
+            self._hosting.create(place, name, arn, wanted)
             self._tag(arn, call)
         return json_response({"EndpointArn": arn})
 
     def update_endpoint(self, world: World, call: Call, caller: Caller) -> Response:
-        """UpdateEndpoint: the new configuration takes over once its container answers, else the old one stays."""
+        """UpdateEndpoint: the new configuration takes over as its DeploymentConfig says, or the old one stays.
+
+        Raises:
+            AwsError: ``ValidationException`` for an endpoint in progress or Failed, a configuration (old or new),
+                model or alarm that is not there, guardrails that AWS does not take, or another instance type for a
+                variant that is scaled; ``ResourceLimitExceeded`` where that was arranged.
+        """
         with self._registry.lock:
             config = self._config(call, caller)
             models = self._models_of(call, caller, config)
-            endpoint = self._endpoint(call, caller)
-            old = (_place(call, caller), endpoint["EndpointConfigName"])
-            if old not in self._registry.configs:
-                old_arn = (
-                    endpoint["EndpointArn"].replace(":endpoint/", ":endpoint-config/").rpartition("/")[0]
-                )
-                raise _invalid(
-                    f'Could not find endpoint configuration "{old_arn}/{endpoint["EndpointConfigName"]}".'
-                )
-            if not self._hosting.update(_place(call, caller), call.params["EndpointName"], config, models):
-                raise _invalid(f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".')
+            endpoint = self._changeable(call, caller)
+            old = self._config_in_use(call, caller, endpoint)
+            deployment = call.params.get("DeploymentConfig")
+            if call.params.get("RetainDeploymentConfig"):
+                deployment = endpoint.get("LastDeploymentConfig")
+            self._check_update(call, caller, old, config, deployment)
+            self._grant_on_key(world, call, caller, config)
+            outcome = _within_limits(
+                self._hosting.outcome(_place(call, caller), endpoint["EndpointName"]), config
+            )
+            wanted = Wanted(
+                config,
+                models,
+                outcome,
+                plan(deployment, config["ProductionVariants"]),
+                self._watch(world, call, caller, deployment, models),
+                *_retained(call.params, endpoint, config),
+            )
+            if not self._hosting.update(
+                _place(call, caller), call.params["EndpointName"], wanted, deployment
+            ):
+                raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
+
+    def update_weights(self, world: World, call: Call, caller: Caller) -> Response:
+        """UpdateEndpointWeightsAndCapacities: other weights and instance counts for the variants that it names.
+
+        Raises:
+            AwsError: ``ValidationException`` for an endpoint that is not InService, or a variant that it has not.
+        """
+        endpoint, place = self._changeable(call, caller), _place(call, caller)
+        if endpoint["EndpointStatus"] != "InService":
+            raise _invalid(
+                f'Cannot update weights and capacities of endpoint "{endpoint["EndpointArn"]}" in status '
+                f"{endpoint['EndpointStatus']}."
+            )
+        desired = {one["VariantName"]: one for one in call.params["DesiredWeightsAndCapacities"]}
+        known = {one["VariantName"] for one in endpoint["ProductionVariants"]}
+        if missing := sorted(set(desired) - known):
+            raise _invalid(
+                f'The variant name(s) "{", ".join(missing)}" is/are not present within the endpoint.'
+            )
+        outcome = self._hosting.outcome(place, endpoint["EndpointName"])
+        if not self._hosting.rescale(place, endpoint["EndpointName"], desired, outcome):
+            raise _in_progress(endpoint)
+        return json_response({"EndpointArn": endpoint["EndpointArn"]})
+
+    def _changeable(self, call: Call, caller: Caller) -> Record:
+        endpoint = self._endpoint(call, caller)
+        status = endpoint["EndpointStatus"]
+        if status in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
+            raise _in_progress(endpoint)
+        if status == "Failed":
+            raise _invalid(
+                f'Cannot update endpoint "{endpoint["EndpointArn"]}" in status Failed. Delete it instead.'
+            )
+        return endpoint
+
+    def _config_in_use(self, call: Call, caller: Caller, endpoint: Record) -> Record:
+        old = self._registry.configs.get(_key(call, caller, endpoint["EndpointConfigName"]))
+        if old is None:
+            arn = endpoint["EndpointArn"].replace(":endpoint/", ":endpoint-config/").rpartition("/")[0]
+            raise _invalid(
+                f'Could not find endpoint configuration "{arn}/{endpoint["EndpointConfigName"].lower()}".'
+            )
+        return old
+
+    def _check_update(
+        self, call: Call, caller: Caller, old: Record, config: Record, deployment: Record | None
+    ) -> None:
+        place, name = _place(call, caller), call.params["EndpointName"]
+        if old is config and self._hosting_status(call, caller) == "InService":
+            raise _invalid("Cannot update endpoint with the currently in use endpoint configuration.")
+        if deployment:
+            for fault in faults(deployment, old["ProductionVariants"], config["ProductionVariants"]):
+                raise _invalid(fault)
+        missing = [one for one in alarm_names(deployment) if self._alarms.state(place, one) is None]
+        if missing:
+            raise _invalid(f"Could not find CloudWatch alarm(s): {', '.join(missing)}.")
+        before = {one["VariantName"]: one.get("InstanceType") for one in old["ProductionVariants"]}
+        other = [
+            one["VariantName"]
+            for one in config["ProductionVariants"]
+            if one.get("InstanceType") != before.get(one["VariantName"], one.get("InstanceType"))
+        ]
+        if scaled := self._scaling.registered(place, name, other):
+            raise _invalid(
+                f"Cannot change the instance type of variant(s) {', '.join(scaled)}, which are registered with "
+                "Application Auto Scaling. Deregister the variant as a scalable target first."
+            )
+
+    def _hosting_status(self, call: Call, caller: Caller) -> str:
+        return str(self._endpoint(call, caller)["EndpointStatus"])
+
+    def _watch(
+        self,
+        world: World,
+        call: Call,
+        caller: Caller,
+        deployment: Record | None,
+        models: Mapping[str, Record],
+    ) -> Callable[[], None]:
+        """What says, while an update runs, that it must go back: an alarm, or alarms that the role may not read.
+
+        AWS asks for cloudwatch:DescribeAlarms of the execution role; what it does without is not documented: here the
+        update goes back.
+        """
+        names, place = alarm_names(deployment), _place(call, caller)
+        roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
+
+        def watch() -> None:
+            for role_arn in roles if names else ():
+                role = find_role(role_arn)
+                for name in names:
+                    arn = alarm_arn(call.region, caller.account, name)
+                    check = Check("cloudwatch:DescribeAlarms", arn, caller.account)
+                    if (
+                        role is None
+                        or decide(world, execution_session(role), check, call).result is not Result.ALLOWED
+                    ):
+                        raise Unhealthy(
+                            f"The role '{role_arn}' does not have cloudwatch:DescribeAlarms permission for the alarm: '{name}'."
+                        )
+            tripped = [name for name in names if self._alarms.state(place, name) == "ALARM"]
+            if tripped:
+                raise Unhealthy(
+                    f"The deployment was rolled back because the alarm(s) {', '.join(tripped)} were in ALARM state."
+                )
+
+        return watch
+
+    def _storage_key(self, call: Call, caller: Caller, config: Record) -> str | None:
+        """The ARN of the key that the instances' storage is encrypted under; None when none is named."""
+        named = config.get("KmsKeyId")
+        if not named:
+            return None
+        arn = find_key(str(named), caller.account, call.region)
+        if arn is None:
+            raise _invalid(f"Could not find KMS key {named}.")
+        return arn
+
+    def _grant_on_key(self, world: World, call: Call, caller: Caller, config: Record) -> None:
+        """SageMaker makes a grant on the key as the caller, who must be allowed to."""
+        if arn := self._storage_key(call, caller, config):
+            via = {"kms:ViaService": f"sagemaker.{call.region}.amazonaws.com"}
+            authorize(world, caller, key_check("kms:CreateGrant", arn, via), call)
 
     def describe_endpoint(self, world: World, call: Call, caller: Caller) -> Response:
         """DescribeEndpoint."""
@@ -495,7 +653,8 @@ class SageMaker:
         """DeleteEndpoint; refused while it is being created or updated."""
         endpoint = self._endpoint(call, caller)
         if not self._hosting.delete(_place(call, caller), call.params["EndpointName"]):
-            raise _invalid(f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".')
+            raise _in_progress(endpoint)
+        self._scaling.forget(_place(call, caller), call.params["EndpointName"])
         self._registry.tags.pop(endpoint["EndpointArn"], None)
         return json_response({})
 
@@ -511,7 +670,10 @@ class SageMaker:
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {caller.account} not found.")
         accept = call.headers.get("X-Amzn-SageMaker-Accept") or call.headers.get("Accept") or "*/*"
-        return self._hosting.invoke(endpoint, call.body, call.headers.get("Content-Type", ""), accept)
+        variant = call.headers.get("X-Amzn-SageMaker-Target-Variant")
+        return self._hosting.invoke(
+            endpoint, call.body, call.headers.get("Content-Type", ""), accept, variant
+        )
 
     def _endpoint(self, call: Call, caller: Caller) -> Record:
         found = self._hosting.find(_place(call, caller), call.params["EndpointName"])
@@ -520,7 +682,7 @@ class SageMaker:
             raise _invalid(f'Could not find endpoint "{arn}".')
         return found
 
-    def _models_of(self, call: Call, caller: Caller, config: Record) -> dict[str, Record]:
+    def _models_of(self, call: Call, caller: Caller, config: Mapping[str, Any]) -> dict[str, Record]:
         models = {}
         for variant in config["ProductionVariants"]:
             model = self._registry.models.get(_key(call, caller, variant["ModelName"]))
@@ -741,6 +903,38 @@ def _split(uri: str) -> tuple[str, str]:
 
 def _invalid(text: str, code: str = "ValidationException") -> AwsError:
     return AwsError(code, text)
+
+
+def _in_progress(endpoint: Record) -> AwsError:
+    return _invalid(f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".')
+
+
+def _within_limits(outcome: Outcome, config: Record) -> Outcome:
+    """The outcome, unless it is that the account's quota does not reach; AWS says so at once."""
+    if outcome.kind != "over-limit":
+        return outcome
+    first = config["ProductionVariants"][0]
+    kind, count = first.get("InstanceType", "serverless"), first.get("InitialInstanceCount", 0)
+    text = (
+        f"The account-level service limit '{kind} for endpoint usage' is 0 Instances, with current utilization of 0 "
+        f"Instances and a request delta of {count} Instances. Please use AWS Service Quotas to request an increase for "
+        "this quota."
+    )
+    raise AwsError("ResourceLimitExceeded", text)
+
+
+def _retained(
+    params: Mapping[str, Any], endpoint: Record, config: Record
+) -> tuple[dict[str, Record], Record | None]:
+    """What an update keeps: properties by variant, and the data capture that the endpoint then shows."""
+    if not params.get("RetainAllVariantProperties"):
+        return {}, capture_summary(config)
+    excluded = [one["VariantPropertyType"] for one in params.get("ExcludeRetainedVariantProperties") or ()]
+    kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
+    capture = (
+        capture_summary(config) if "DataCaptureConfig" in excluded else endpoint.get("DataCaptureConfig")
+    )
+    return kept, capture
 
 
 def _invalid_policy(why: str) -> AwsError:

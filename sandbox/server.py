@@ -14,7 +14,11 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox import handlers, s3
+from sandbox.autoscaling import Autoscaling
+from sandbox.cloudwatch import CloudWatch
 from sandbox.containers import Containers, warm
+from sandbox.control import Control, Outcomes, Pace
+from sandbox.fleets import Fleets
 from sandbox.guard import Guard, Log
 from sandbox.hosting import Hosting
 from sandbox.principals import Account
@@ -42,6 +46,8 @@ class Server:
         endpoint_seconds: how long endpoints stay Creating, at least.
         clock: the time that sessions and date conditions see.
         log: takes one entry for each request when it was answered (see ``Guard``); called from several threads.
+        speed: how many of AWS's seconds pass in one, where a deployment bakes or waits.
+        control: whether outcomes can also be arranged over HTTP, see ``control.Control``.
     """
 
     def __init__(
@@ -51,17 +57,24 @@ class Server:
         endpoint_seconds: float = 1.0,
         clock: Callable[[], datetime] = utc_now,
         log: Log | None = None,
+        speed: float = 1.0,
+        control: bool = False,
     ):
         BackendDict.reset()
         self.world = World({account.id: account for account in accounts}, clock)
         self._containers = Containers()
-        hosting = Hosting(self.world, self._containers, endpoint_seconds)
-        table = {**handlers.HANDLERS, **s3.HANDLERS, **SageMaker(hosting).handlers()}
-        guard = Guard(self.world, table, log)
+        pace = Pace(endpoint_seconds, speed)
+        self.outcomes = Outcomes(pace)
+        fleets = Fleets(self.world, self._containers, pace)
+        self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
+        alarms, scaling = CloudWatch(), Autoscaling(self.hosting)
+        table = {**handlers.HANDLERS, **s3.HANDLERS, **SageMaker(self.hosting, alarms, scaling).handlers()}
+        guard = Guard(self.world, {**table, **alarms.handlers(), **scaling.handlers()}, log)
+        application = Control(self.outcomes, guard) if control else guard
         self._http: BaseWSGIServer = make_server(
-            "127.0.0.1", port, guard, threaded=True, request_handler=_QuietHandler
+            "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )
-        self.url = hosting.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
+        self.url = fleets.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> None:
         """Serve from now on, in the background."""

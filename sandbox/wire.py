@@ -28,7 +28,11 @@ from werkzeug.exceptions import NotFound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-SERVICES = ("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation")
+SERVICES = (
+    *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
+    *("cloudwatch", "application-autoscaling"),
+)
+_SIGNED_AS = {"monitoring": "cloudwatch"}  # the name in a request's scope is not always the service's
 _BODY_LIMIT = 256 * 1024 * 1024
 
 
@@ -158,7 +162,13 @@ def service_of(scope: Scope, environ: Mapping[str, Any]) -> str | None:
         return "s3control"
     if scope.service == "sagemaker" and re.fullmatch(r"/endpoints/[^/]+/.*", path):
         return "sagemaker-runtime"
-    return scope.service if scope.service in SERVICES else None
+    service = _SIGNED_AS.get(scope.service, scope.service)
+    return service if service in SERVICES else None
+
+
+def _protocol(service: str) -> str:
+    """The protocol that the pinned botocore speaks with a service: for CloudWatch the second of three."""
+    return "json" if service == "cloudwatch" else str(get_service_model(service).protocol)
 
 
 def read_operation(service: str, environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, Any]]:
@@ -174,7 +184,7 @@ def read_operation(service: str, environ: dict[str, Any], body: bytes) -> tuple[
     if name not in model.operation_names:
         raise AwsError("UnknownOperationException", f"{service} has no operation {name!r}")
     operation = model.operation_model(name)
-    parser = PROTOCOL_PARSERS[str(model.protocol)](operation, map_type=dict)
+    parser = PROTOCOL_PARSERS[_protocol(service)](operation, map_type=dict)
     # What is stored or passed on is not read here; a policy is a text that PutBucketPolicy reads itself.
     passed_on = operation.has_streaming_input or service == "sagemaker-runtime" or name == "PutBucketPolicy"
     try:
@@ -196,7 +206,7 @@ def read_operation(service: str, environ: dict[str, Any], body: bytes) -> tuple[
 
 
 def _operation_name(service: str, request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
-    protocol = str(get_service_model(service).protocol)
+    protocol = _protocol(service)
     if protocol == "json":
         return request.headers.get("X-Amz-Target", "").rpartition(".")[2], {}
     if protocol == "query":

@@ -32,6 +32,7 @@ from sandbox.operations import (
     Check,
     group_of,
     key_check,
+    key_state,
     object_key,
     owner_of_bucket,
     package_of,
@@ -622,7 +623,10 @@ class RoleProbe:
         for name in keys:
             kms = object_key(bucket, name)
             via = {"kms:ViaService": f"s3.{self._call.region}.amazonaws.com"}
-            if kms is not None and not self._allows(self._session, key_check("kms:Decrypt", kms, via)):
+            if kms is None:
+                continue
+            allowed = self._allows(self._session, key_check("kms:Decrypt", kms, via))
+            if not allowed or key_state(kms) != "Enabled":
                 raise self._no_access(uri)
 
     def _no_access(self, uri: str) -> AwsError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -253,6 +254,72 @@ def put_key_policy(world: World, call: Call, caller: Caller) -> Response:
     return json_response({})
 
 
+def use_key(world: World, call: Call, caller: Caller) -> Response:
+    """Encrypt, Decrypt and whatever else needs a key in use.
+
+    Source: "Key states of AWS KMS keys" in the KMS developer guide.
+
+    Raises:
+        AwsError: ``DisabledException``, ``KMSInvalidStateException``.
+    """
+    arn = operations.key_of(call, caller.account)
+    check_usable(arn)
+    return call.forward(arn.split(":")[4])
+
+
+def check_usable(arn: str, prefix: str = "") -> None:
+    """Refuse a key that is out of use.
+
+    Args:
+        arn: the key.
+        prefix: what a service that asked KMS puts before KMS's code: ``KMS.`` for S3.
+
+    Raises:
+        AwsError: ``DisabledException``, ``KMSInvalidStateException``.
+    """
+    state = operations.key_state(arn)
+    if state == "Disabled":
+        raise AwsError(f"{prefix}DisabledException", f"{arn} is disabled.")
+    if state != "Enabled":
+        raise AwsError(f"{prefix}KMSInvalidStateException", f"{arn} is pending deletion.")
+
+
+def set_key_state(world: World, call: Call, caller: Caller) -> Response:
+    """DisableKey, EnableKey, ScheduleKeyDeletion, CancelKeyDeletion; a key whose day has come is not deleted here.
+
+    Source: the four operations in the KMS API reference.
+
+    Raises:
+        AwsError: ``NotFoundException``, ``KMSInvalidStateException`` for a key in a state that the operation does not
+            take, ``ValidationException`` for a waiting period that is not 7 to 30 days.
+    """
+    arn = _own_key(call, caller)
+    waits = operations.key_state(arn) == "PendingDeletion"
+    if waits != (call.operation == "CancelKeyDeletion"):
+        raise AwsError("KMSInvalidStateException", f"{arn} is {'' if waits else 'not '}pending deletion.")
+    days = int(call.params.get("PendingWindowInDays", 30))
+    if not 7 <= days <= 30:
+        raise AwsError("ValidationException", "PendingWindowInDays must be between 7 and 30 days.")
+    key = kms_backends[caller.account][call.region].keys[arn.rpartition("/")[2]]
+    key.key_state = _STATE_AFTER[call.operation]
+    key.enabled = key.key_state == "Enabled"
+    key.deletion_date = None
+    if call.operation != "ScheduleKeyDeletion":
+        return json_response({"KeyId": arn} if call.operation == "CancelKeyDeletion" else {})
+    date = world.clock() + timedelta(days=days)
+    key.deletion_date = date.replace(tzinfo=None)  # moto's times know no zone
+    scheduled = {"DeletionDate": date, "KeyState": key.key_state, "PendingWindowInDays": days}
+    return json_response({"KeyId": arn, **scheduled})
+
+
+_STATE_AFTER = {
+    "DisableKey": "Disabled",
+    "EnableKey": "Enabled",
+    "ScheduleKeyDeletion": "PendingDeletion",
+    "CancelKeyDeletion": "Disabled",
+}
+
+
 def _own_key(call: Call, caller: Caller) -> str:
     arn = find_key(call.params["KeyId"], caller.account, call.region)
     if arn is None or arn.split(":")[4] != caller.account:
@@ -359,6 +426,14 @@ def _simulated(action: str, resource: str, result: Result) -> str:
     )
 
 
+_NEEDS_A_KEY_IN_USE = (
+    "Decrypt",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "EnableKeyRotation",
+)
+
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("sts", "AssumeRole"): assume_role,
     ("cloudformation", "CreateStack"): write_stack,
@@ -375,4 +450,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("kms", "CreateKey"): create_key,
     ("kms", "GetKeyPolicy"): get_key_policy,
     ("kms", "PutKeyPolicy"): put_key_policy,
+    **{("kms", name): set_key_state for name in _STATE_AFTER},
+    **{("kms", name): use_key for name in _NEEDS_A_KEY_IN_USE},
 }

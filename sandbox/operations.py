@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from moto.ecr.models import ecr_backends
 from moto.kms.models import kms_backends
@@ -255,33 +256,46 @@ def _acl(call: Call) -> dict[str, str]:
 
 def _on_object_key(call: Call, account: str, actions: tuple[str, ...]) -> Iterator[Check]:
     """The checks on the KMS key under which an object is, or is about to be, encrypted."""
-    key_id = None
     if actions[0] == "GetObject":
-        key_id = object_key(call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
-        action = "kms:Decrypt"
-    elif actions[0] == "PutObject":
-        key_id = (
-            call.params.get("SSEKMSKeyId") if call.params.get("ServerSideEncryption") == "aws:kms" else None
-        )
-        action = "kms:GenerateDataKey"
-    if key_id:
-        found = find_key(key_id, account, call.region)
-        if found:
-            yield key_check(action, found, {"kms:ViaService": f"s3.{call.region}.amazonaws.com"})
+        place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
+        yield from _on_key("kms:Decrypt", object_key(*place), call, account)
+    elif actions[0] == "PutObject" and call.params.get("ServerSideEncryption") == "aws:kms":
+        yield from _on_key("kms:GenerateDataKey", call.params.get("SSEKMSKeyId"), call, account)
+
+
+def _on_key(action: str, key_id: str | None, call: Call, account: str) -> Iterator[Check]:
+    found = find_key(key_id, account, call.region) if key_id else None
+    if found:
+        yield key_check(action, found, {"kms:ViaService": f"s3.{call.region}.amazonaws.com"})
 
 
 def object_key(bucket: str, key: str, version: str | None = None) -> str | None:
-    """The KMS key an object is encrypted under; None when it is not, or does not exist."""
+    """The ARN of the KMS key an object is encrypted under; None when it is not, or does not exist."""
     owner = owner_of_bucket(bucket)
-    found = s3_backends[owner]["aws"].buckets[bucket].keys.get(key) if owner else None
-    return found.kms_key_id if found is not None and found.encryption == "aws:kms" else None
+    if owner is None:
+        return None
+    held = s3_backends[owner]["aws"].buckets[bucket]
+    found: Any = held.keys.get(key)
+    if version is not None:
+        found = next((one for one in held.keys.getlist(key, []) if one.version_id == version), None)
+    if getattr(found, "encryption", None) != "aws:kms" or not found.kms_key_id:
+        return None
+    return find_key(found.kms_key_id, owner, held.region_name)
+
+
+def copy_source(call: Call) -> tuple[str, str, str | None]:
+    """Bucket, key and version (None for the current one) of what a CopyObject copies."""
+    source, _, version = str(call.params.get("CopySource", "")).lstrip("/").partition("?versionId=")
+    bucket, _, key = unquote(source).partition("/")
+    return bucket, key, version or None
 
 
 def _copy(call: Call, account: str) -> Iterator[Check]:
-    source = str(call.params.get("CopySource", "")).lstrip("/").split("?")[0]
-    bucket, _, key = source.partition("/")
-    yield from _on_object(("GetObject",), bucket, key, account)
+    bucket, key, version = copy_source(call)
+    yield from _on_object(("GetObject",), bucket, key, account, version)
+    yield from _on_key("kms:Decrypt", object_key(bucket, key, version), call, account)
     yield from _on_object(("PutObject",), call.params["Bucket"], call.params["Key"], account, acl=_acl(call))
+    yield from _on_object_key(call, account, ("PutObject",))
 
 
 def _delete_objects(call: Call, account: str) -> Iterator[Check]:
@@ -322,6 +336,21 @@ def find_key(key_id: str, account: str, region: str) -> str | None:
     return str(backend.keys[key_id].arn) if key_id in backend.keys else None
 
 
+def key_state(arn: str) -> str:
+    """The state of a KMS key: ``Enabled``, ``Disabled`` or ``PendingDeletion``."""
+    _, _, _, region, account, resource = arn.split(":", 5)
+    return str(kms_backends[account][region].keys[resource.removeprefix("key/")].key_state)
+
+
+def key_of(call: Call, account: str) -> str:
+    """The ARN of the key that a KMS request is about; ``NotFoundException`` when there is none."""
+    named = str(call.params.get("KeyId") or call.params.get("TargetKeyId") or _encrypting_key(call))
+    arn = find_key(named, account, call.region)
+    if arn is None:
+        raise AwsError("NotFoundException", f"Key '{named}' does not exist")
+    return arn
+
+
 def key_check(action: str, arn: str, context: Mapping[str, Any] | None = None) -> Check:
     """The question whether the caller may use a key."""
     return Check(action, arn, arn.split(":")[4], ("key", arn), context=dict(context or {}))
@@ -329,11 +358,7 @@ def key_check(action: str, arn: str, context: Mapping[str, Any] | None = None) -
 
 def _key(action: str) -> Rule:
     def rule(call: Call, account: str) -> Iterator[Check]:
-        named = str(call.params.get("KeyId") or call.params.get("TargetKeyId") or _encrypting_key(call))
-        arn = find_key(named, account, call.region)
-        if arn is None:
-            raise AwsError("NotFoundException", f"Key '{named}' does not exist")
-        yield key_check(f"kms:{action}", arn)
+        yield key_check(f"kms:{action}", key_of(call, account))
 
     return rule
 

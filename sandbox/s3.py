@@ -20,8 +20,8 @@ from moto.s3.models import PublicAccessBlock, s3_backends
 from sandbox.attached import is_public, load, statements
 from sandbox.callers import Caller
 from sandbox.guard import Handler, authorize
-from sandbox.handlers import managed_key
-from sandbox.operations import Check, find_key, owner_of_bucket
+from sandbox.handlers import check_usable, managed_key
+from sandbox.operations import Check, copy_source, find_key, object_key, owner_of_bucket
 from sandbox.principals import canonical_id
 from sandbox.wire import AwsError, Call, Response, unchunk
 from sandbox.world import ENFORCED, PREFERRED, WRITER, World, Writer
@@ -64,54 +64,72 @@ def put_object(world: World, call: Call, caller: Caller) -> Response:
     """PutObject: the KMS key of an encrypted object is kept, and shown, as its full ARN; the uploader may come to own it.
 
     Raises:
-        AwsError: ``KMS.NotFoundException``; ``AccessControlListNotSupported`` as ``_uploader`` says.
+        AwsError: as ``_encrypting_key`` and ``_uploader`` say.
     """
-    writer = _uploader(call, caller)
-    bucket = call.params["Bucket"]
-    owner = owner_of_bucket(bucket) or caller.account
-    key = None
-    if call.params.get("ServerSideEncryption") == "aws:kms":
-        named = call.params.get("SSEKMSKeyId") or managed_key(world, owner, call.region)
-        key = find_key(named, caller.account, call.region)
-        if key is None:
-            raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
-    response = call.forward(owner)
-    made = (
-        s3_backends[owner]["aws"].buckets[bucket].keys.get(call.params["Key"])
-        if response.status < 300
-        else None
-    )
-    if key is not None and made is not None:
-        made.kms_key_id = key
-    if made is not None:
-        world.wrote(bucket, call.params["Key"], writer)
+    writer, owner = _uploader(call, caller), owner_of_bucket(call.params["Bucket"])
+    key = _encrypting_key(world, call, caller)
+    response = call.forward(owner or caller.account)
+    if response.status < 300:
+        _made(world, call, writer, key)
     return response
 
 
 def copy_object(world: World, call: Call, caller: Caller) -> Response:
-    """CopyObject: the copy is an upload like any other."""
-    writer = _uploader(call, caller)
-    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    """CopyObject: a read, and an upload like any other."""
+    writer, owner = _uploader(call, caller), owner_of_bucket(call.params["Bucket"])
+    if source := object_key(*copy_source(call)):
+        check_usable(source, "KMS.")
+    key = _encrypting_key(world, call, caller)
+    response = call.forward(owner or caller.account)
     if response.status < 300:
-        world.wrote(call.params["Bucket"], call.params["Key"], writer)
+        _made(world, call, writer, key)
     return response
 
 
 def create_upload(world: World, call: Call, caller: Caller) -> Response:
-    """CreateMultipartUpload: who begins it will have uploaded the object."""
-    writer = _uploader(call, caller)
-    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    """CreateMultipartUpload: who begins it will have uploaded the object, under the key that is named now."""
+    writer, owner = _uploader(call, caller), owner_of_bucket(call.params["Bucket"])
+    key = _encrypting_key(world, call, caller)
+    response = call.forward(owner or caller.account)
     if match := re.search(rb"<UploadId>([^<]+)</UploadId>", response.body):
-        world.uploads[match[1].decode()] = writer
+        world.uploads[match[1].decode()] = (writer, key)
     return response
 
 
-def complete_upload(world: World, call: Call, caller: Caller) -> Response:
-    """CompleteMultipartUpload: from now on there is an object, and someone owns it."""
-    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
-    if response.status < 300 and (writer := world.uploads.pop(call.params["UploadId"], None)):
-        world.wrote(call.params["Bucket"], call.params["Key"], writer)
+def upload_part(world: World, call: Call, caller: Caller) -> Response:
+    """UploadPart, and CompleteMultipartUpload: from then on there is an object, and someone owns it."""
+    upload, owner = world.uploads.get(call.params["UploadId"]), owner_of_bucket(call.params["Bucket"])
+    if upload is not None and upload[1] is not None:
+        check_usable(upload[1], "KMS.")
+    response = call.forward(owner or caller.account)
+    if response.status < 300 and upload is not None and call.operation == "CompleteMultipartUpload":
+        _made(world, call, *world.uploads.pop(call.params["UploadId"]))
     return response
+
+
+def _encrypting_key(world: World, call: Call, caller: Caller) -> str | None:
+    """The ARN of the KMS key that an upload is to be encrypted under; None for none.
+
+    Raises:
+        AwsError: ``KMS.NotFoundException``, ``KMS.DisabledException``, ``KMS.KMSInvalidStateException``.
+    """
+    if call.params.get("ServerSideEncryption") != "aws:kms":
+        return None
+    owner = owner_of_bucket(call.params["Bucket"]) or caller.account
+    named = call.params.get("SSEKMSKeyId") or managed_key(world, owner, call.region)
+    key = find_key(named, caller.account, call.region)
+    if key is None:
+        raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
+    check_usable(key, "KMS.")
+    return key
+
+
+def _made(world: World, call: Call, writer: Writer, key: str | None) -> None:
+    """Note who uploaded an object that is there now, and under which key."""
+    bucket, name = call.params["Bucket"], call.params["Key"]
+    if key is not None:
+        s3_backends[owner_of_bucket(bucket)]["aws"].buckets[bucket].keys[name].kms_key_id = key
+    world.wrote(bucket, name, writer)
 
 
 _FULL_CONTROL = "bucket-owner-full-control"
@@ -201,7 +219,8 @@ def get_object(world: World, call: Call, caller: Caller) -> Response:
     """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
 
     Raises:
-        AwsError: ``AccessDenied`` for a missing object, to everyone else.
+        AwsError: ``AccessDenied`` for a missing object, to everyone else; ``KMS.DisabledException`` and
+            ``KMS.KMSInvalidStateException`` for one that is encrypted under a key out of use.
     """
     bucket, key = call.params["Bucket"], call.params["Key"]
     owner = owner_of_bucket(bucket)
@@ -209,6 +228,8 @@ def get_object(world: World, call: Call, caller: Caller) -> Response:
         arn = _bucket_arn(call)
         listing = Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key})
         authorize(world, caller, listing, call)
+    if encrypted_under := object_key(bucket, key, call.params.get("VersionId")):
+        check_usable(encrypted_under, "KMS.")
     return call.forward(owner or caller.account)
 
 
@@ -357,7 +378,8 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("s3", "PutObject"): put_object,
     ("s3", "CopyObject"): copy_object,
     ("s3", "CreateMultipartUpload"): create_upload,
-    ("s3", "CompleteMultipartUpload"): complete_upload,
+    ("s3", "UploadPart"): upload_part,
+    ("s3", "CompleteMultipartUpload"): upload_part,
     ("s3", "PutBucketOwnershipControls"): put_ownership,
     ("s3", "GetBucketAcl"): get_bucket_acl,
     ("s3", "ListObjects"): list_with_owners,

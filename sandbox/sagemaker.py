@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from moto.ecr.models import ecr_backends
@@ -38,6 +40,7 @@ from sandbox.operations import (
     find_key,
     group_of,
     key_check,
+    key_state,
     object_key,
     owner_of_bucket,
     package_of,
@@ -784,7 +787,10 @@ class RoleProbe:
         for name in keys:
             kms = object_key(bucket, name)
             via = {"kms:ViaService": f"s3.{self._call.region}.amazonaws.com"}
-            if kms is not None and not self._allows(self._session, key_check("kms:Decrypt", kms, via)):
+            if kms is None:
+                continue
+            allowed = self._allows(self._session, key_check("kms:Decrypt", kms, via))
+            if not allowed or key_state(kms) != "Enabled":
                 raise self._no_access(uri)
 
     def _no_access(self, uri: str) -> AwsError:
@@ -972,26 +978,50 @@ def _shown(call: Call, record: Record) -> Response:
     )
 
 
+_TIMES: tuple[tuple[str, str, Callable[[Any, Any], bool]], ...] = (
+    ("CreationTimeBefore", "CreationTime", operator.lt),
+    ("CreationTimeAfter", "CreationTime", operator.gt),
+    ("LastModifiedTimeBefore", "LastModifiedTime", operator.lt),
+    ("LastModifiedTimeAfter", "LastModifiedTime", operator.gt),
+)
+
+
 def _listed(call: Call, name: str, records: list[Record], contains: str | None = None) -> Response:
-    """A page of records, newest first unless SortOrder says otherwise, MaxResults at a time."""
-    needle = call.params.get("NameContains")
-    if needle:
-        field_name = contains or next(
-            (key for key in ("ModelPackageGroupName",) if records and key in records[0]), ""
-        )
-        records = [record for record in records if needle in str(record.get(field_name, ""))]
-    status = call.params.get("StatusEquals")
-    if status:
-        records = [record for record in records if record.get("EndpointStatus") == status]
-    ascending = call.params.get("SortOrder", "Descending") == "Ascending"
-    ordered = sorted(
-        enumerate(records), key=lambda pair: (pair[1]["CreationTime"], pair[0]), reverse=not ascending
+    """A page of records, newest first unless SortBy and SortOrder say otherwise, MaxResults at a time.
+
+    Raises:
+        AwsError: ``ValidationException`` for a NextToken that no page ended with.
+    """
+    field_name = contains or next(
+        (key for key in ("ModelPackageGroupName",) if records and key in records[0]), ""
     )
-    start = int(call.params.get("NextToken") or 0)
-    size = int(call.params.get("MaxResults") or 100)
-    page = [_members(call, name, record) for _, record in ordered[start : start + size]]
+    needle, status = call.params.get("NameContains") or "", call.params.get("StatusEquals")
+    records = [
+        record
+        for record in records
+        if needle in str(record.get(field_name, ""))
+        and status in (None, record.get("EndpointStatus"))
+        and all(
+            compare(record.get(member, record["CreationTime"]), call.params[parameter].replace(tzinfo=UTC))
+            for parameter, member, compare in _TIMES
+            if call.params.get(parameter)
+        )
+    ]
+    by = {"Name": field_name, "Status": "EndpointStatus"}.get(call.params.get("SortBy", ""), "CreationTime")
+    ascending = call.params.get("SortOrder", "Descending") == "Ascending"
+    # Of what is alike, the later one counts as the newer.
+    keyed = [(record.get(by, ""), place) for place, record in enumerate(records)]
+    ordered = [records[place] for _, place in sorted(keyed, reverse=not ascending)]
+    token = call.params.get("NextToken") or "0"
+    if not token.isdecimal():
+        raise _invalid("Invalid NextToken.")
+    start, size = int(token), int(call.params.get("MaxResults") or _PAGES.get(call.operation, 100))
+    page = [_members(call, name, record) for record in ordered[start : start + size]]
     more = {"NextToken": str(start + size)} if start + size < len(ordered) else {}
     return json_response({name: page, **more})
+
+
+_PAGES = {"ListEndpoints": 10}  # the one default that AWS's reference names
 
 
 def _compact(document: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ class World:
         clock: the time that sessions and date conditions see.
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
-        uploads: who began a multipart upload, by its id.
+        uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
     """
 
     accounts: dict[str, Account]
@@ -52,7 +52,7 @@ class World:
     keys: Keys = field(default_factory=Keys)
     public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
     writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
-    uploads: dict[str, Writer] = field(default_factory=dict)
+    uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
     attached: Attached = field(init=False)
 
     def __post_init__(self) -> None:

@@ -163,3 +163,15 @@ def test_a_log_that_cannot_be_written_is_said_before_anything_starts(
         main(["--templates", "x", "--config", "x", "--log", str(path)])
     assert ended.value.code == 2
     assert f"cannot write the log {path}" in capsys.readouterr().err
+
+
+def test_the_project_s_command_hands_the_file_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from crossaccount import cli
+
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _, arguments: started.append(arguments))
+    for arguments in (["sandbox", "--log", "calls.jsonl"], ["sandbox"]):
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+    assert started[0][started[0].index("--log") + 1] == "calls.jsonl"
+    assert "--log" not in started[1]

@@ -114,7 +114,8 @@ def gather(clients: Clients, sharing: Sharing) -> Gathered:
     existing = _existing(clients, sharing, needs, reachable, findings)
     for bucket in sorted(reachable):
         _check_public(clients, sharing, bucket, existing, findings)
-    return Gathered(versions, needs, observed, digests, existing, tuple(findings), datetime.now(UTC))
+    each_once = tuple(dict.fromkeys(findings))
+    return Gathered(versions, needs, observed, digests, existing, each_once, datetime.now(UTC))
 
 
 def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
@@ -335,7 +336,7 @@ def _resolve(
     for container in (one for version in versions for one in version.containers):
         image = container.image
         if image not in digests or container.image_digest not in (None, digests[image]):
-            with _noting(findings, f"image {image}"):
+            with _noting(findings, f"repository {parse_image(image).repository}"):
                 digests[image] = resolve_digest(clients, sharing, image, container.image_digest)
     return digests
 
@@ -366,7 +367,7 @@ def _existing(
     for resource in plan.resources(sharing, needs):
         if resource.kind is Kind.BUCKET and resource.name not in reachable:
             continue
-        with _noting(findings, str(resource)):
+        with _noting(findings, f"{resource.kind} {resource.name}"):
             existing[resource] = _read_twice(clients, resource)
     return existing
 

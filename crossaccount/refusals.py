@@ -160,6 +160,8 @@ def _next_step(door: Door, account: str, attempt: Attempt, kind: str | None) -> 
             f"The trust policy of {attempt.resource} must allow {attempt.caller}, with the external id that "
             f"{attempt.config_key}.external_id has. The templates in deployments/iam make such a role."
         )
+    if door is Door.CALLER_POLICY and kind == "resource-based":
+        return f"In account {account}, the policy of the resource itself must let {attempt.caller} do {attempt.action} on {attempt.resource}."
     if door is Door.CALLER_POLICY:
         where = f"a {kind} policy" if kind not in (None, "identity-based") else "an identity policy"
         return (

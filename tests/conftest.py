@@ -18,6 +18,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 GROUP = "decision-trees-sample"
@@ -212,3 +213,34 @@ def aws(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     for name, value in sandbox.ready["env"].items():
         monkeypatch.setenv(name, value)
     return sandbox
+
+
+class Edited:
+    """Writes variants of the sandbox's config."""
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+        self._count = 0
+
+    def __call__(self, **changes: Any) -> str:
+        """The path of a config with keys changed, ``__`` standing for a dot; None takes a key out."""
+        document = yaml.safe_load(self._config.read_text())
+        for path, value in changes.items():
+            *parents, last = path.split("__")
+            node = document
+            for name in parents:
+                node = node[name]
+            if value is None:
+                del node[last]
+            else:
+                node[last] = value
+        self._count += 1
+        file = self._folder / f"{self._count}.yaml"
+        file.write_text(yaml.safe_dump(document))
+        return str(file)
+
+
+@pytest.fixture
+def edited(aws: Any, tmp_path: Path) -> Edited:
+    return Edited(aws.config, tmp_path)

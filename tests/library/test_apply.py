@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,19 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from crossaccount import apply, config, gather, sessions
-from crossaccount.config import Sharing
+from crossaccount import apply, gather
 from crossaccount.errors import Conflict
-from crossaccount.gather import Clients, Gathered
-from crossaccount.plan import Kind, Plan
+from crossaccount.gather import Clients
+from crossaccount.plan import Kind
 
 ROOT = Path(__file__).parents[2]
 OUTSIDER = "arn:aws:iam::444444444444:root"
 KINDS = ("repository", "bucket", "key", "group")  # in the order they are written
 PUTS = {
-    "repository": ("ecr", "SetRepositoryPolicy"),
-    "bucket": ("s3", "PutBucketPolicy"),
-    "key": ("kms", "PutKeyPolicy"),
-    "group": ("sagemaker", "PutModelPackageGroupPolicy"),
+    "repository": "SetRepositoryPolicy",
+    "bucket": "PutBucketPolicy",
+    "key": "PutKeyPolicy",
+    "group": "PutModelPackageGroupPolicy",
 }
 FOREIGN: dict[str, dict[str, Any]] = {
     "repository": {
@@ -60,39 +59,6 @@ FOREIGN: dict[str, dict[str, Any]] = {
         "Resource": "arn:aws:sagemaker:us-east-1:111111111111:model-package-group/decision-trees-sample",
     },
 }
-
-
-class Desk:
-    """The producer's desk: its clients, and a plan to apply."""
-
-    def __init__(self, aws: Any, path: str | Path) -> None:
-        self.aws = aws
-        self.sharing: Sharing = config.load(path)
-        self.clients = Clients.of(sessions.producer_session(self.sharing), self.sharing.region)
-        self.told: list[str] = []
-
-    def gather(self) -> Gathered:
-        return gather.gather(self.clients, self.sharing)
-
-    def plan(self) -> Plan:
-        return gather.planned(self.sharing, self.gather())
-
-    def apply(self, plan: Plan, **more: Any) -> Any:
-        return apply.apply(self.clients, plan, self.told.append, **more)
-
-    def at_call(self, kind: str, act: Callable[[], None], when: str = "before-call") -> None:
-        """Do something at each put of a policy, just before it is sent or after it was answered."""
-        service, operation = PUTS[kind]
-        client = getattr(self.clients, service)
-        client.meta.events.register(
-            f"{when}.{client.meta.service_model.service_id.hyphenize()}.{operation}", lambda **_: act()
-        )
-
-
-@pytest.fixture
-def desk(aws: Any) -> Iterator[Desk]:
-    with aws.restored():
-        yield Desk(aws, aws.config)
 
 
 def once(act: Callable[[], None]) -> Callable[[], None]:
@@ -127,7 +93,7 @@ def add(aws: Any, kind: str) -> None:
     "error", [refuse, drop, KeyboardInterrupt], ids=["refused", "dropped", "interrupted"]
 )
 @pytest.mark.parametrize("failing", KINDS)
-def test_when_a_write_fails_everything_is_as_it_was(desk: Desk, failing: str, error: Any, when: str) -> None:
+def test_when_a_write_fails_everything_is_as_it_was(desk: Any, failing: str, error: Any, when: str) -> None:
     for kind in KINDS:
         add(desk.aws, kind)
     before = desk.aws.documents()
@@ -150,7 +116,7 @@ def test_when_a_write_fails_everything_is_as_it_was(desk: Desk, failing: str, er
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_taking_back_leaves_what_others_wrote_meanwhile(desk: Desk, kind: str) -> None:
+def test_taking_back_leaves_what_others_wrote_meanwhile(desk: Any, kind: str) -> None:
     """The first document gets a stranger's statement after our write; then a later write fails."""
 
     def strangers_write_then_refuse() -> None:
@@ -168,7 +134,7 @@ def test_taking_back_leaves_what_others_wrote_meanwhile(desk: Desk, kind: str) -
     }
 
 
-def test_what_cannot_be_taken_back_is_said(desk: Desk) -> None:
+def test_what_cannot_be_taken_back_is_said(desk: Any) -> None:
     def frozen() -> None:
         events = desk.clients.ecr.meta.events  # from now on the repository's policy cannot be removed
         events.register("before-call.ecr.DeleteRepositoryPolicy", lambda **_: refuse())
@@ -184,7 +150,7 @@ def test_what_cannot_be_taken_back_is_said(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_change_by_another_just_before_the_write_is_merged_with(desk: Desk, kind: str) -> None:
+def test_a_change_by_another_just_before_the_write_is_merged_with(desk: Any, kind: str) -> None:
     plan = desk.plan()
     add(desk.aws, kind)
     desk.apply(plan)
@@ -194,7 +160,7 @@ def test_a_change_by_another_just_before_the_write_is_merged_with(desk: Desk, ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_agreed_plan_is_not_merged_with_anything(desk: Desk, kind: str) -> None:
+def test_an_agreed_plan_is_not_merged_with_anything(desk: Any, kind: str) -> None:
     plan = desk.plan()
     add(desk.aws, kind)
     before = desk.aws.documents()
@@ -204,7 +170,7 @@ def test_an_agreed_plan_is_not_merged_with_anything(desk: Desk, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_write_that_another_writer_overwrites_is_made_again(desk: Desk, kind: str) -> None:
+def test_a_write_that_another_writer_overwrites_is_made_again(desk: Any, kind: str) -> None:
     """The other one read before our write and writes after it: ours is lost, unless it is looked for."""
     document = desk.aws.documents()[kind] or {"Version": "2012-10-17", "Statement": []}
     theirs = {**document, "Statement": [*document["Statement"], FOREIGN[kind]]}
@@ -215,7 +181,7 @@ def test_a_write_that_another_writer_overwrites_is_made_again(desk: Desk, kind: 
     assert desk.plan().writes == 0
 
 
-def test_a_writer_that_never_gives_way_wins_and_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_never_gives_way_wins_and_is_named(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "_SHOWN_PAUSES", (0.01,) * 5)
     theirs = {"Version": "2012-10-17", "Statement": [FOREIGN["bucket"]]}
     desk.at_call("bucket", lambda: desk.aws.put("bucket", theirs), "after-call")
@@ -227,7 +193,7 @@ def test_a_writer_that_never_gives_way_wins_and_is_named(desk: Desk, monkeypatch
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_busy_resource_is_waited_for(desk: Desk, kind: str) -> None:
+def test_a_busy_resource_is_waited_for(desk: Any, kind: str) -> None:
     code = {"bucket": "OperationAborted", "group": "ConflictException"}.get(
         kind, "ConcurrentModificationException"
     )
@@ -240,7 +206,7 @@ def test_a_busy_resource_is_waited_for(desk: Desk, kind: str) -> None:
     assert desk.plan().writes == 0
 
 
-def test_a_document_that_grew_past_its_limit_meanwhile_is_left_alone(desk: Desk) -> None:
+def test_a_document_that_grew_past_its_limit_meanwhile_is_left_alone(desk: Any) -> None:
     plan = desk.plan()
     padding = [
         {
@@ -259,7 +225,7 @@ def test_a_document_that_grew_past_its_limit_meanwhile_is_left_alone(desk: Desk)
 
 @pytest.mark.parametrize("delay", [0, 3])
 def test_a_policy_that_is_not_shown_at_once_is_waited_for(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, delay: int
+    desk: Any, monkeypatch: pytest.MonkeyPatch, delay: int
 ) -> None:
     """A read may answer with what stood before, for a while ("eventual consistency" in the S3 user guide)."""
     plan, stale = desk.plan(), [delay]
@@ -281,7 +247,7 @@ def test_a_policy_that_is_not_shown_at_once_is_waited_for(
 
 
 def test_a_share_reads_each_document_once_and_one_that_changes_is_written_and_read_back_once(
-    desk: Desk,
+    desk: Any,
 ) -> None:
     reads = {"GetRepositoryPolicy", "GetBucketPolicy", "GetKeyPolicy", "GetModelPackageGroupPolicy"}
 
@@ -289,11 +255,11 @@ def test_a_share_reads_each_document_once_and_one_that_changes_is_written_and_re
         names = [one["operation"] for one in calls if one["operation"] in of]
         return sorted(names.count(name) for name in of)
 
-    writes = {operation for _, operation in PUTS.values()}
+    writes = set(PUTS.values())
     with desk.aws.calls() as calls:
         desk.apply(desk.plan())
     assert counted(calls, writes) == [1, 1, 1, 1]
-    for kind, (_, put) in PUTS.items():
+    for kind, put in PUTS.items():
         names = [one["operation"] for one in calls]
         get = {"repository": "GetRepositoryPolicy", "group": "GetModelPackageGroupPolicy"}.get(
             kind, put.replace("Put", "Get")
@@ -367,7 +333,7 @@ def _line(writer: subprocess.Popen[str]) -> list[str]:
     return line.split()
 
 
-def test_a_plan_of_nothing_makes_no_call(desk: Desk) -> None:
+def test_a_plan_of_nothing_makes_no_call(desk: Any) -> None:
     desk.apply(desk.plan())
     plan = replace(desk.plan())
     with desk.aws.calls() as calls:

@@ -189,9 +189,11 @@ def propose_share(
     group, named = group_arn(sharing), _named(sharing)
     let_in = audiences(sharing, now)
 
+    ended = set(named) - {member for audience in let_in for member in audience.members}
+
     def desired(resource: Resource, some: Sequence[Audience]) -> Document | None:
         wanted = _statements(sharing, needs, resource, some)
-        return policies.granted(existing[resource], wanted, group, named, now, prune)
+        return policies.granted(existing[resource], wanted, group, ended, now, prune)
 
     ours = {resource: _statements(sharing, needs, resource, let_in) for resource in existing}
     plan = Plan(tuple(Change(one, document, desired(one, let_in)) for one, document in existing.items()))
@@ -437,6 +439,15 @@ def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str])
         if policies.is_ours(one, ours, group)
     ):
         yield "It allows everyone (*) in a statement of ours.", "Take the * out of it by hand."
+    if (
+        (change.existing or {}).get("Version", "2008-10-17") != "2012-10-17"
+        and change.existing
+        and "${" in json.dumps(ours)
+    ):
+        yield (
+            "Its Version is 2008-10-17, which has no way to write a key with one of the characters * ? $.",
+            "Set its Version to 2012-10-17, after looking at what that changes in the statements that are there.",
+        )
     before, after = (_strangers(document, ours, group) for document in (change.existing, change.desired))
     if before != after:
         yield "It would lose or change a statement that is not ours.", ""

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help install demo test check lock clean
+.PHONY: help install demo test properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -27,6 +27,9 @@ demo: $(READY)  ## Tell the story: refused, shared, deployed, proved, revoked (n
 
 test: $(READY)  ## Run every test against the sandbox
 	$(BIN)/python -m pytest -q
+
+properties: $(READY)  ## Try a hundred times as many made-up stories of shares and revokes as the tests do
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py
 
 check: $(READY)  ## Format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -6,18 +6,21 @@ import io
 import json
 import tarfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, packages, plan, policies, release
+from crossaccount import apply, gather, grants, packages, plan, release
 from crossaccount.config import Sharing, load
-from crossaccount.errors import Conflict, Failed, PlanRefused
+from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity
+from crossaccount.grants import Audience
 from crossaccount.names import group_arn, package_arn
 from crossaccount.plan import Kind, Resource
 
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
 GROUP = group_arn(SHARING)
@@ -48,7 +51,11 @@ NEEDS = packages.needs(SHARING, [version(1, ModelDataUrl="s3://models/churn/1/mo
 
 
 def shared(sharing: Sharing, resource: Resource, document: Any = None) -> plan.Change:
-    return plan.share_plan(sharing, NEEDS, {resource: document}).changes[0]
+    return plan.share_plan(sharing, NEEDS, {resource: document}, NOW).changes[0]
+
+
+def revoked(document: Any) -> plan.Change:
+    return plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, {"222222222222"}, NOW).changes[0]
 
 
 def desired() -> dict[str, Any]:
@@ -100,7 +107,9 @@ def test_a_container_without_an_image_is_refused_by_name() -> None:
     [("a*/", "a${*}/*"), ("a?b/", "a${?}b/*"), ("${aws:userid}/", "${$}{aws:userid}/*"), ("plain", "plain")],
 )
 def test_a_key_s_own_wildcards_stand_for_themselves(key: str, resource: str) -> None:
-    read, listed = policies.bucket_statements(GROUP, "arn:aws:s3:::models", [key], ["222222222222"])
+    read, listed = grants.bucket_statements(
+        GROUP, "arn:aws:s3:::models", [key], Audience(("arn:aws:iam::222222222222:root",))
+    )
     assert read["Resource"] == f"arn:aws:s3:::models/{resource}"
     assert listed["Condition"] == {"StringLike": {"s3:prefix": resource}}
 
@@ -115,7 +124,7 @@ def test_a_deny_under_our_sid_is_never_replaced_by_an_allow() -> None:
 def test_a_deny_under_our_sid_survives_a_revoke() -> None:
     document = desired()
     document["Statement"] = [{**document["Statement"][0], "Effect": "Deny"}]
-    assert plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, "staging").changes[0].verb == "keep"
+    assert revoked(document).verb == "keep"
 
 
 def test_everyone_under_our_sid_is_refused_in_both_directions() -> None:
@@ -124,7 +133,7 @@ def test_everyone_under_our_sid_is_refused_in_both_directions() -> None:
     with pytest.raises(PlanRefused, match="everyone"):
         shared(SHARING, REGISTRY, document)
     with pytest.raises(PlanRefused, match="everyone"):
-        plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, "staging")
+        revoked(document)
 
 
 def test_a_service_that_somebody_put_beside_ours_stays() -> None:
@@ -133,7 +142,7 @@ def test_a_service_that_somebody_put_beside_ours_stays() -> None:
     after = shared(SHARING, REGISTRY, document).desired
     assert after is not None
     assert after["Statement"][0]["Principal"]["Service"] == "sagemaker.amazonaws.com"
-    left = plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, "staging").changes[0].desired
+    left = revoked(document).desired
     assert left is not None
     assert left["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
 
@@ -141,7 +150,7 @@ def test_a_service_that_somebody_put_beside_ours_stays() -> None:
 def test_grants_do_not_count_a_stranger_s_page_sid() -> None:
     stranger = {"Sid": "AddPerm", "Effect": "Deny", "Principal": "*", "NotAction": "s3:*", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [stranger]}
-    found = plan.share_plan(SHARING, NEEDS, {REGISTRY: document})
+    found = plan.share_plan(SHARING, NEEDS, {REGISTRY: document}, NOW)
     assert [grant.actions for grant in release.grants_of(found, GROUP)] == [
         [
             "sagemaker:CreateModel",
@@ -185,7 +194,7 @@ class Stored:
 
 
 def clients(one: Any) -> Any:
-    return gather.Clients(one, one, one, one)
+    return gather.Clients(one, one, one, one, one)
 
 
 @pytest.mark.parametrize(
@@ -209,17 +218,23 @@ def test_hostile_samples_end_in_one_failed(content: bytes) -> None:
         release.read_samples(clients(Stored(content)), SHARING, asked)
 
 
+class Head:
+    """S3 with one object, as HEAD shows it."""
+
+    def head_object(self, **_: Any) -> dict[str, Any]:
+        return {"ETag": '"abc"'}
+
+
 @pytest.mark.parametrize(
     ("recorded", "refused"), [('"abc"', False), ("abc", False), ("other", True), (None, False)]
 )
 def test_an_artifact_that_is_not_the_registered_one_is_refused(recorded: str | None, refused: bool) -> None:
-    found = version(1, ModelDataUrl="s3://models/m/1", ModelDataETag=recorded).containers[0].artifacts
-    observed = {"s3://models/m/1": gather.Observed("abc", None)}
-    if refused:
-        with pytest.raises(Failed, match="s3://models/m/1"):
-            gather._refuse_replaced(found, observed)
-    else:
-        gather._refuse_replaced(found, observed)
+    asked = version(1, ModelDataUrl="s3://models/m/1", ModelDataETag=recorded).containers[0].artifacts
+    findings: list[Finding] = []
+    gather._observe(clients(Head()), SHARING, list(asked), findings)
+    assert [(one.severity, one.subject) for one in findings] == (
+        [(Severity.ERROR, "s3://models/m/1")] if refused else []
+    )
 
 
 # Applying and revoking, against a few lines of AWS in memory.
@@ -254,10 +269,13 @@ class Busy:
 
 def test_what_a_busy_writer_wrote_is_not_overwritten() -> None:
     bucket = Busy()
-    change = plan.share_plan(SHARING, NEEDS, {BUCKET: None})
+    made = plan.share_plan(SHARING, NEEDS, {BUCKET: None}, NOW)
     with pytest.raises(Conflict):
-        apply.apply(clients(bucket), change)
+        apply.apply(clients(bucket), made, exactly=True)
     assert json.loads(bucket.policy or "")["Statement"] == [THEIRS]
+    bucket = Busy()
+    apply.apply(clients(bucket), made)
+    assert json.loads(bucket.policy or "")["Statement"] == [THEIRS, *made.changes[0].added]
 
 
 class Registry:
@@ -322,7 +340,7 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
 
     one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
     observed = {"s3://models/m/1": gather.Observed("abc", None)}
-    found = gather.Gathered((one,), NEEDS, observed, {})
-    with pytest.raises(Failed, match="samples"):
-        release.ensure(clients(Bucket()), SHARING, one, found, plan.Plan(()))
+    found = gather.Gathered((one,), NEEDS, observed, {}, {}, (), NOW)
+    with pytest.raises(Failed, match="smaller samples"):
+        release.prepare(clients(Bucket()), SHARING, one, found, plan.Plan(()))
     assert put == []

@@ -9,6 +9,7 @@ import tarfile
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,6 @@ class Bucket:
             )
         self.puts.append(given)
         self.objects[given["Key"]] = given["Body"]
-
-    def batch_get_image(self, **_: Any) -> dict[str, Any]:
-        return {"images": [{"imageId": {"imageDigest": DIGEST}}]}
 
 
 def read(content: bytes | str) -> Release:
@@ -416,7 +414,7 @@ def test_a_tar_with_any_byte_of_its_header_broken_is_refused_or_read(at: int) ->
 
 
 def clients(one: Any) -> Any:
-    return gather.Clients(one, one, one, one)
+    return gather.Clients(one, one, one, one, one)
 
 
 def test_a_bomb_is_not_unpacked_to_its_end() -> None:
@@ -458,18 +456,23 @@ VERSION = packages.parse_version(
         },
     }
 )
+IMAGE = VERSION.containers[0].image
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NEEDS = packages.needs(SHARING, [VERSION])
-MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(plan.resources(SHARING, NEEDS, ())))
+MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(plan.resources(SHARING, NEEDS)), NOW)
 
 
 def found(etag: str = "abc") -> gather.Gathered:
-    return gather.Gathered((VERSION,), NEEDS, {"s3://models/churn/1/m": gather.Observed(etag, None)}, {})
+    observed = {"s3://models/churn/1/m": gather.Observed(etag, None)}
+    return gather.Gathered((VERSION,), NEEDS, observed, {IMAGE: DIGEST}, {}, (), NOW)
 
 
 def ensure(
     bucket: Bucket, etag: str = "abc", version: packages.ModelVersion = VERSION
 ) -> tuple[Release, bool]:
-    return release.ensure(clients(bucket), SHARING, version, found(etag), MADE)
+    """The Release, and whether it is new; a new one is published."""
+    made, new = release.prepare(clients(bucket), SHARING, version, found(etag), MADE)
+    return (release.publish(clients(bucket), SHARING, made) if new else made), new
 
 
 def test_a_release_is_published_once() -> None:

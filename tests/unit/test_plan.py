@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, policies, release, render
+from crossaccount import packages, plan, policies, release
 from crossaccount.config import load
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn, package_arn, root_arn
@@ -414,88 +412,6 @@ def test_a_document_past_the_limit_is_no_reason_while_it_stays_as_it_is() -> Non
     assert verbs(shared({BUCKET: large})) == ["keep"]
     with pytest.raises(PlanRefused, match="AWS takes 20480"):
         shared({BUCKET: with_first(large, Principal={"AWS": NAMED[0]})})
-
-
-# The readers of a plan.
-
-READERS: dict[str, Callable[[Plan], str]] = {
-    "text": render.text,
-    "markdown": render.markdown,
-    "json": lambda made: json.dumps(render.to_json(made)),
-}
-
-
-@pytest.mark.parametrize("reader", READERS)
-def test_every_reader_tells_every_resource_verb_and_account(reader: str) -> None:
-    shown = READERS[reader](shared({**FRESH, REPOSITORY: GRANTED[REPOSITORY]}))
-    for word in ("create", "update", "keep", "models", "trees", KEY_ARN, OWNER, STAGING, PRODUCTION):
-        assert word in shown
-
-
-def test_a_plan_for_a_terminal() -> None:
-    made = shared({**FRESH, BUCKET: STRANGERS})
-    shown = render.text(made)
-    assert "update: policy of bucket models (account 111111111111)" in shown
-    assert shown.endswith(f"5 of 5 policies would change. (plan {made.digest})")
-    assert shown.count("gains access: 222222222222") == 5
-    assert "loses access" not in shown
-    assert "\033" not in shown
-    assert not [line for line in shown.splitlines() if line.startswith("  -") and "Tls" in line]
-    quiet = render.text(shared(after(made)))
-    assert "\nNothing to do: every policy is as it should be. (plan " in quiet
-    assert quiet.count("\n") == len(ALL) + 1, "and the warning of the Deny"
-
-
-def test_a_revocation_for_a_terminal() -> None:
-    made = revoked(after(shared(FRESH)), STAGING)
-    shown = render.text(made)
-    assert shown.count("loses access: 222222222222") == 5
-    assert "gains access" not in shown
-    assert any(line.startswith("  -") and "222222222222" in line for line in shown.splitlines())
-
-
-def test_colour_paints_lines_and_changes_no_word() -> None:
-    made = shared({**FRESH, BUCKET: STRANGERS})
-    painted = render.text(made, colour=True)
-    assert "\033[32m+" in painted
-    for code in ("\033[32m", "\033[31m", "\033[36m", "\033[33m", "\033[0m"):
-        painted = painted.replace(code, "")
-    assert painted == render.text(made)
-
-
-def test_a_plan_for_a_page() -> None:
-    shown = render.markdown(shared({**FRESH, REPOSITORY: GRANTED[REPOSITORY]}))
-    rows = [line for line in shown.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + len(ALL)
-    assert {row.count("|") for row in rows} == {5}
-    assert shown.count("```diff") == len(ALL) - 1
-    assert "| repository trees (account 111111111111) | keep |  |  |" in rows
-
-
-def test_a_plan_for_a_machine() -> None:
-    made = shared({**FRESH, BUCKET: STRANGERS})
-    told = render.to_json(made)
-    assert json.loads(json.dumps(told)) == told
-    assert told["writes"] == 5
-    assert [one["kind"] for one in told["changes"]] == [str(one.kind) for one in ALL]
-    assert told["changes"][1] == {
-        "kind": "bucket",
-        "resource": "models",
-        "account": OWNER,
-        "verb": "update",
-        "existing": STRANGERS,
-        "desired": after(made)[BUCKET],
-        "added": OURS[BUCKET],
-        "changed": [],
-        "removed": [],
-        "gained": [STAGING, PRODUCTION],
-        "lost": [],
-        "existing_hash": policies.digest(STRANGERS),
-        "desired_hash": policies.digest(after(made)[BUCKET]),
-        "bytes": policies.size(after(made)[BUCKET]),
-        "limit": LIMITS[Kind.BUCKET],
-        "room_for_consumers": plan.room(made.changes[1]),
-    }
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,13 @@ test: $(READY)  ## Run every test against the sandbox
 properties: $(READY)  ## Try a hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py
 
-check: $(READY)  ## Format, lint, types and import rules
+check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/cfn-lint deployments/iam/*.yaml
+	$(BIN)/python -m pytest -q tests/unit/test_templates.py
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 

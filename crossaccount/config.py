@@ -336,9 +336,7 @@ def _flag(value: object) -> object:
 
 def _expires(value: object) -> object:
     example = '"2026-12-31T18:00:00Z"'
-    if isinstance(value, datetime):
-        return value
-    text = _text(value, example)
+    text = value.isoformat() if isinstance(value, datetime) else _text(value, example)
     whole = f"{text}T00:00:00Z" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else text
     try:
         found = datetime.fromisoformat(whole.replace("Z", "+00:00"))

@@ -143,8 +143,9 @@ class Finding:
     way_out: str = ""
 
     def __str__(self) -> str:
-        """One line: `subject: text way out`."""
-        return f"{self.subject}: {self.text} {self.way_out}".rstrip()
+        """One line: `subject: text way out`. What others wrote in it (a Sid, for one) moves no terminal."""
+        line = f"{self.subject}: {self.text} {self.way_out}".rstrip()
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
 
 
 class PlanRefused(CrossAccountError):

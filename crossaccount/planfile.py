@@ -64,17 +64,21 @@ def read(path: Path) -> PlanFile:
     except (ValueError, RecursionError):
         loaded = None
     try:
-        if loaded["format"] != _FORMAT:
-            raise ValueError
-        changes = [
-            {key: one[key] for key in ("kind", "resource", "account", "existing", "desired")}
-            for one in loaded["changes"]
-        ]
-        return PlanFile(
-            path, Path(loaded["config"]), bool(loaded["prune"]), str(loaded["hash"]), tuple(changes)
-        )
-    except (TypeError, KeyError, ValueError):
+        return _planfile(path, loaded)
+    except (TypeError, KeyError, ValueError, AttributeError):
         raise InputError(f"--plan {path}: this is not a plan. {way_out}") from None
+
+
+def _planfile(path: Path, loaded: Any) -> PlanFile:
+    keys = ("kind", "resource", "account", "existing", "desired")
+    changes = tuple({key: one[key] for key in keys} for one in loaded["changes"])
+    texts = [loaded["config"], loaded["hash"], *(one[key] for one in changes for key in keys[:3])]
+    named = {tuple(one[key] for key in keys[:3]) for one in changes}
+    sound = all(isinstance(text, str) for text in texts) and isinstance(loaded["prune"], bool)
+    # A document that is in it twice would show a reader one change and be compared with the other.
+    if loaded["format"] != _FORMAT or not sound or len(named) != len(changes):
+        raise ValueError
+    return PlanFile(path, Path(loaded["config"]), loaded["prune"], loaded["hash"], changes)
 
 
 def confirmed(agreed: PlanFile, now: Plan) -> str:

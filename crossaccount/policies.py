@@ -518,7 +518,7 @@ def granted(
                 kept += without(statement, moving)
             continue
         placed.add(statement["Sid"])
-        left = without(statement, set(named) - set(members(wanted)))
+        left = without(statement, moving - set(members(wanted)))
         together = joined(left[0], wanted) if left and not prune else wanted
         alike = canonical_statement(together) == canonical_statement(statement)
         kept.append(statement if alike else together)

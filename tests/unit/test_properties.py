@@ -18,7 +18,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
@@ -423,10 +422,6 @@ def assert_kept(before: Any, after: Any) -> None:
         }
 
 
-LEFT = "who leaves a statement of ours while all others come stays in its condition"
-
-
-@pytest.mark.xfail(strict=True, reason=LEFT)
 @settings(max_examples=700 * TIMES)
 @given(documents(), STEPS)
 def test_any_story_leaves_strangers_alone_repeats_for_nothing_and_can_be_undone(
@@ -671,7 +666,6 @@ def test_who_has_access_is_who_was_promised_it(
     )
 
 
-@pytest.mark.xfail(strict=True, reason=LEFT)
 def test_one_who_goes_while_another_comes_keeps_nothing() -> None:
     """SageMaker's pull on behalf of the first ends with the first's access."""
     first: Documents = dict.fromkeys([*SHARED, *REGISTRIES])

@@ -145,7 +145,6 @@ def test_findings_are_told_with_those_that_weigh_most_first() -> None:
 
 
 @pytest.mark.parametrize("sid", ["Tls\nerror: all is lost", "Tls\033[2J", "Tls\rkeep: "])
-@pytest.mark.xfail(strict=True, reason="a stranger's Sid goes to the terminal as it is")
 def test_a_stranger_s_sid_cannot_write_on_the_terminal(sid: str) -> None:
     """AWS documents letters and digits for a Sid. That every service holds to it is an inference: text of others is shown
     as text."""

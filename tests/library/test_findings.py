@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crossaccount import config, gather
-from crossaccount.errors import Finding, PlanRefused, Severity
+from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
 from crossaccount.plan import Plan
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -496,3 +496,35 @@ def test_a_deny_that_may_keep_a_consumer_out_is_pointed_at(
         found = [one for one in planned(str(aws.config)) if "denies" in one.text]
     assert [one.severity for one in found] == ([severity] if severity else [])
     assert all(verb in one.text for one in found)
+
+
+@pytest.mark.parametrize(
+    ("action", "owned", "settings"),
+    [
+        ("s3:GetBucketAcl", "ObjectWriter", None),
+        ("s3:GetBucketPublicAccessBlock", "BucketOwnerEnforced", ()),
+        ("s3:GetBucketOwnershipControls", "BucketOwnerEnforced", None),
+    ],
+)
+def test_what_may_not_be_looked_at_is_a_refusal_of_the_sharing_role(
+    aws: Any, action: str, owned: str, settings: tuple[str, ...] | None
+) -> None:
+    """The actions of the producer's template that only some buckets need, each taken out in turn."""
+    iam, s3 = aws.admin("producer", "iam"), aws.admin("producer", "s3")
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    with public(aws, *settings) if settings is not None else contextlib.nullcontext():
+        s3.put_bucket_ownership_controls(
+            Bucket=BUCKET, OwnershipControls={"Rules": [{"ObjectOwnership": owned}]}
+        )
+        try:
+            assert planned(str(aws.config)) is not None
+            iam.put_role_policy(
+                RoleName="crossaccount-producer", PolicyName="frozen", PolicyDocument=json.dumps(deny)
+            )
+            with pytest.raises(Refused) as refused:
+                planned(str(aws.config))
+        finally:
+            iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="frozen")
+            enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+            s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=enforced)
+    assert (refused.value.refusal.door, refused.value.refusal.action) == (Door.CALLER_POLICY, action)

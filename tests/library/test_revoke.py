@@ -263,3 +263,20 @@ def test_a_bucket_that_only_a_release_remembers_is_closed_too(aws: Any, register
     finally:
         ecr.delete_repository(repositoryName=repository, force=True)
         iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="old")
+
+
+def test_endpoints_that_may_not_even_be_listed_are_said(aws: Any) -> None:
+    iam = aws.admin("staging", "iam")
+    deny = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "sagemaker:ListEndpoints", "Resource": "*"}],
+    }
+    iam.put_role_policy(
+        RoleName="crossaccount-deployer", PolicyName="frozen", PolicyDocument=json.dumps(deny)
+    )
+    try:
+        found = usage.findings(config.load(aws.config), frozenset({STAGING}))
+    finally:
+        iam.delete_role_policy(RoleName="crossaccount-deployer", PolicyName="frozen")
+    assert [one.severity for one in found] == [Severity.WARNING]
+    assert "sagemaker:ListEndpoints" in found[0].text

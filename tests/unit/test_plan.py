@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crossaccount import packages, plan, policies, release
-from crossaccount.config import load
+from crossaccount.config import OrganizationScope, load
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn, package_arn, root_arn
 from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
@@ -435,3 +435,93 @@ def test_grants_read_a_statement_without_actions() -> None:
     d = copy.deepcopy(GRANTED[BUCKET])
     d["Statement"][0]["NotAction"] = d["Statement"][0].pop("Action")
     assert release.grants_of(plan.Plan((plan.Change(BUCKET, d, d),)), GROUP)
+
+
+# Fewer versions, and who is meant.
+
+LISTED = SHARING.model_copy(update={"versions": (1, 2)})
+EVERYONE = SHARING.model_copy(
+    update={"principals": "organization", "organization": OrganizationScope(id="o-a1b2c3d4e5")}
+)
+
+
+def narrowed(existing: dict[Resource, Any], sharing: Any = SHARING) -> Plan:
+    return plan.narrow_plan(plan.without_version(sharing, 2), NEEDS, existing, NOW)
+
+
+def test_those_who_have_access_keep_it_to_the_versions_that_stay() -> None:
+    one = LISTED.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
+    left = after(narrowed(after(shared(FRESH, one)), LISTED))
+    versions = left[REGISTRY]["Statement"][1]
+    assert versions["Resource"] == package_arn(SHARING, 1)
+    assert all(policies.members(each) == [STAGING] for each in left[REGISTRY]["Statement"])
+
+
+def test_a_version_less_lets_in_nobody_who_had_no_access() -> None:
+    assert verbs(narrowed(FRESH, LISTED)) == ["keep"] * len(ALL)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="an organization without access is given it when a version is taken back"
+)
+def test_a_version_less_lets_in_no_organization_that_had_no_access() -> None:
+    listed = EVERYONE.model_copy(update={"versions": (1, 2)})
+    assert verbs(narrowed(FRESH, listed)) == ["keep"] * len(ALL)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "version", "words"),
+    [
+        (SHARING, 1, "every version .* Reject the version in the registry"),
+        (DOCS.model_copy(update={"versions": (1, 2)}), 1, "every version .* list the versions"),
+        (LISTED, 3, "does not share version 3: versions has 1, 2"),
+        (SHARING.model_copy(update={"versions": (1,)}), 1, "Version 1 is the only one .* --all"),
+    ],
+)
+def test_a_version_that_cannot_be_taken_out_of_the_config(sharing: Any, version: int, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        plan.without_version(sharing, version)
+
+
+def test_a_consumer_of_an_organization_cannot_be_revoked_alone() -> None:
+    with pytest.raises(InputError, match=r"whole organization o-a1b2c3d4e5, not to staging alone.*--all"):
+        plan.accounts_of(EVERYONE, "staging")
+
+
+# How much room is left.
+
+
+def consumers(count: int, first: int = 0) -> dict[str, Any]:
+    found = {}
+    for number in range(first, first + count):
+        account = str(600_000_000_000 + number)
+        role = f"arn:aws:iam::{account}:role/run"
+        update = {"account": account, "role": role, "execution_role": f"{role}2"}
+        found[f"c{number}"] = SHARING.consumers["staging"].model_copy(update=update)
+    return found
+
+
+ROOM_IN_ROLES = pytest.param(
+    REPOSITORY,
+    "roles",
+    marks=pytest.mark.xfail(strict=True, reason="the roles' ARNs are not counted"),
+    id="repository, roles",
+)
+
+
+@pytest.mark.parametrize(
+    ("resource", "mode"),
+    [
+        *(pytest.param(one, "accounts", id=str(one.kind)) for one in (REPOSITORY, BUCKET, KEY, REGISTRY)),
+        ROOM_IN_ROLES,
+    ],
+)
+def test_as_many_more_consumers_fit_as_there_is_said_to_be_room_for(resource: Resource, mode: str) -> None:
+    few = SHARING.model_copy(update={"consumers": consumers(2), "principals": mode})
+    made = shared({resource: FRESH[resource]}, few).changes[0]
+    room = plan.room(made)
+    assert room
+    full = few.model_copy(update={"consumers": consumers(room, 2)})
+    assert verbs(shared({resource: made.desired}, full)) == ["update"]
+    with pytest.raises(PlanRefused, match="AWS takes"):
+        shared({resource: made.desired}, few.model_copy(update={"consumers": consumers(room + 1, 2)}))

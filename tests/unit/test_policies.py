@@ -680,3 +680,178 @@ def test_conditions_compare_by_their_texts() -> None:
         return one(Condition={"Bool": {"aws:SecureTransport": v}})
 
     assert policies.same(b(False), b("false"))
+
+
+# Roles and users by the id that AWS shows once they are gone, or for a moment after a put.
+
+ROLE, ROLE_ID = f"arn:aws:iam::{STAGING}:role/run", "AROAEXAMPLEEXAMPLE"
+USER, USER_ID = f"arn:aws:iam::{STAGING}:user/me", "AIDAEXAMPLEEXAMPLE"
+
+
+def named(*names: str, **more: Any) -> dict[str, Any]:
+    return one(Principal={"AWS": list(names)}, **more)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        pytest.param(named(ROLE), named(ROLE_ID), True, id="a role or its id"),
+        pytest.param(named(USER), named(USER_ID), True, id="a user or its id"),
+        pytest.param(named(ROLE, STAGING), named(STAGING, ROLE_ID), True, id="beside an account"),
+        pytest.param(named(ROLE, USER), named(USER_ID, ROLE_ID), True, id="a role and a user"),
+        pytest.param(named(ROLE), named(USER_ID), False, id="a role is no user"),
+        pytest.param(named(STAGING), named(ROLE_ID), False, id="an account is no role"),
+        pytest.param(named(ROLE), named(ROLE_ID, "AROAOTHEROTHEROTHER"), False, id="one id too many"),
+        pytest.param(named(ROLE), named(ROLE_ID, Action="s3:*"), False, id="other actions"),
+        pytest.param(named(ROLE_ID), named("AROAOTHEROTHEROTHER"), False, id="two ids"),
+        pytest.param(named(ROLE), None, False, id="no document"),
+        pytest.param(named("*"), named(ROLE_ID), False, id="everyone"),
+        pytest.param(
+            {"Statement": [*named(ROLE)["Statement"], *named(f"{ROLE}2", Sid="B")["Statement"]]},
+            {"Statement": [*named(ROLE_ID)["Statement"], *named(ROLE_ID, Sid="B")["Statement"]]},
+            False,
+            id="one id for two roles",
+        ),
+        pytest.param(
+            {"Statement": [*named(ROLE)["Statement"], *named(ROLE, Sid="B")["Statement"]]},
+            {"Statement": [*named(ROLE_ID)["Statement"], *named(ROLE, Sid="B")["Statement"]]},
+            True,
+            id="shown in both ways at once",
+        ),
+    ],
+)
+def test_a_role_is_the_same_by_its_id(left: Any, right: Any, equal: bool) -> None:
+    assert same(left, right) is equal
+    assert same(right, left) is equal
+
+
+@pytest.mark.parametrize(
+    ("document", "ids"),
+    [
+        (None, []),
+        (named(ROLE, STAGING), []),
+        (named(ROLE_ID, STAGING, USER_ID), [USER_ID, ROLE_ID]),
+        (one(Principal=None, NotPrincipal={"AWS": ROLE_ID}), [ROLE_ID]),
+        (one(Condition={"StringLike": {"aws:userid": f"{ROLE_ID}:*"}}), []),
+        (one(Principal={"Service": "AROA.amazonaws.com"}), []),
+    ],
+)
+def test_ids_of_what_is_gone_are_found(document: Any, ids: list[str]) -> None:
+    assert policies.dead(document) == ids
+
+
+# What S3 Block Public Access calls public.
+
+
+def public(**changed: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*", **changed}
+
+
+def when(operator: str, key: str, value: Any) -> dict[str, Any]:
+    return public(Condition={operator: {key: value}})
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_public"),
+    [
+        (public(), True),
+        (public(Principal={"AWS": "*"}), True),
+        (public(Principal={"AWS": [STAGING, "*"]}), True),
+        (public(Effect="Deny"), False),
+        (public(Principal={"AWS": STAGING}), False),
+        (public(Principal={"Service": "s3.amazonaws.com"}), False),
+        (when("StringEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5"), False),
+        (when("StringEquals", "aws:principalorgid", ["o-a1b2c3d4e5", "o-b1b2c3d4e5"]), False),
+        (when("StringLike", "aws:PrincipalOrgID", "o-*"), True),
+        (when("StringLike", "aws:PrincipalOrgID", ["o-a1b2c3d4e5", "*"]), True),
+        (when("StringNotEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5"), True),
+        (when("StringEqualsIfExists", "aws:PrincipalOrgID", "o-a1b2c3d4e5"), True),
+        (when("ArnEquals", "aws:PrincipalArn", ROLE), False),
+        (when("ArnLike", "aws:PrincipalArn", f"{ROLE}*"), True),
+        (when("StringEquals", "aws:SourceVpce", "vpce-1a2b3c4d"), False),
+        (when("IpAddress", "aws:SourceIp", "203.0.113.0/24"), False),
+        (when("NotIpAddress", "aws:SourceIp", "203.0.113.0/24"), True),
+        (when("StringEquals", "aws:UserAgent", "secret"), True),
+        (when("StringLike", "aws:Referer", "https://example.com/*"), True),
+        (when("Bool", "aws:SecureTransport", "true"), True),
+        (when("DateLessThan", "aws:CurrentTime", "2026-12-31T00:00:00Z"), True),
+    ],
+)
+def test_what_is_public(statement: dict[str, Any], is_public: bool) -> None:
+    """Source: 'The meaning of "public"' in the S3 user guide."""
+    assert policies.is_public(statement) is is_public
+
+
+@pytest.mark.parametrize("door", MARKED)
+def test_what_is_granted_to_an_organization_is_not_public(door: str) -> None:
+    organization = Audience(
+        organization=grants.Organization("o-a1b2c3d4e5", roles=("arn:aws:iam::*:role/r",))
+    )
+    found = {
+        "group": grants.group_statements(GROUP, [VERSIONS], organization),
+        "repository": grants.repository_statements(GROUP, organization),
+        "bucket": grants.bucket_statements(GROUP, BUCKET, ["a/"], organization),
+        "key": grants.key_statements(GROUP, organization),
+    }[door]
+    assert [policies.is_public(statement) for statement in found] == [False] * len(found)
+    assert {name for statement in found for name in policies.beneficiaries(statement)} == {
+        "organization o-a1b2c3d4e5"
+    }
+
+
+@pytest.mark.parametrize(
+    ("condition", "ends"),
+    [
+        ({}, None),
+        ({"DateLessThan": {"aws:CurrentTime": "2026-12-31T00:00:00Z"}}, "2026-12-31T00:00:00+00:00"),
+        ({"DateLessThan": {"aws:CurrentTime": ["2026-12-31T00:00:00Z"]}}, "2026-12-31T00:00:00+00:00"),
+        ({"DateLessThan": {"aws:CurrentTime": "2026-12-31"}}, "2026-12-31T00:00:00+00:00"),
+        ({"DateLessThan": {"aws:CurrentTime": ["2026-12-31", "2027-12-31"]}}, None),
+        ({"DateLessThan": {"aws:CurrentTime": "1798675200"}}, None),
+        ({"DateLessThan": {"aws:EpochTime": "2026-12-31"}}, None),
+        ({"DateGreaterThan": {"aws:CurrentTime": "2026-12-31"}}, None),
+    ],
+)
+def test_when_a_statement_ends(condition: dict[str, Any], ends: str | None) -> None:
+    found = policies.expires(public(Condition=condition))
+    assert (found.isoformat() if found else None) == ends
+
+
+@pytest.mark.parametrize(
+    ("statement", "administered"),
+    [
+        ({"Principal": {"AWS": root(OWNER)}, "Action": "kms:*"}, True),
+        ({"Principal": {"AWS": OWNER}, "Action": ["kms:Put*", "kms:Get*"]}, True),
+        ({"Principal": {"AWS": f"arn:aws:iam::{OWNER}:role/admin"}, "Action": "KMS:putkeypolicy"}, True),
+        ({"Principal": "*", "Action": "*"}, True),
+        ({"Principal": {"AWS": root(STAGING)}, "Action": "kms:*"}, False),
+        ({"Principal": {"AWS": root(OWNER)}, "Action": ["kms:Decrypt", "kms:DescribeKey"]}, False),
+        ({"Principal": {"AWS": root(OWNER)}, "Action": "kms:*", "Effect": "Deny"}, False),
+        ({"Principal": {"Service": "kms.amazonaws.com"}, "Action": "kms:*"}, False),
+    ],
+)
+def test_who_administers_a_key(statement: dict[str, Any], administered: bool) -> None:
+    assert policies.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
+    assert not policies.administered(None, OWNER)
+
+
+@pytest.mark.parametrize(
+    ("condition", "about"),
+    [
+        ({"Bool": {"aws:SecureTransport": "false"}}, True),
+        ({"NumericLessThan": {"s3:TlsVersion": "1.2"}}, True),
+        ({"Bool": {"aws:SecureTransport": "false"}, "NumericLessThan": {"s3:TlsVersion": 1.2}}, True),
+        ({}, False),
+        ({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, False),
+        ({"Bool": {"aws:SecureTransport": "false", "aws:ViaAWSService": "false"}}, False),
+        pytest.param(
+            {"Bool": {"aws:SecureTransport": "true"}},
+            False,
+            marks=pytest.mark.xfail(
+                strict=True, reason="a Deny of TLS itself keeps everyone out, and is not told"
+            ),
+        ),
+    ],
+)
+def test_what_is_only_about_transport(condition: dict[str, Any], about: bool) -> None:
+    assert policies.about_transport({**public(Effect="Deny"), "Condition": condition}) is about

@@ -46,11 +46,11 @@ TIMES = 100 if PROFILE == "thorough" else 1
 
 BASE = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, OUTSIDER, MEMBER = "111111111111", "999999999999", "888888888888"
-# The last two are two consumers of one account.
+# Two of the accounts have two consumers each.
 ACCOUNTS = (
     "222222222222",
     "333333333333",
-    "444444444444",
+    "333333333333",
     "555555555555",
     "666666666666",
     "666666666666",
@@ -677,6 +677,16 @@ def test_one_who_goes_while_another_comes_keeps_nothing() -> None:
     world.now = START + timedelta(days=1)
     assert_service(world, first)
     assert_access(world, first, principals_of(0))
+
+
+def test_a_role_that_its_account_s_config_names_no_more_keeps_nothing() -> None:
+    """Two consumers of one account, then one: too rare among the stories."""
+    first: Documents = dict.fromkeys([*SHARED, *REGISTRIES])
+    first[SHARED[2]] = {"Version": "2012-10-17", "Statement": [{**ADMIN, "Resource": "*"}]}
+    world = World(first.copy())
+    for who in (((0, None), (1, None), (2, None)), ((2, None),)):
+        assert taken(world, Step(0, "share", Config(0, "roles", who, "approved", 0, True)))
+        assert_access(world, first, [*principals_of(0), *principals_of(1), *principals_of(2)])
 
 
 # A change apart from the document that it was planned on.

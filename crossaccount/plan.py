@@ -193,7 +193,8 @@ def propose_share(
 
     def desired(resource: Resource, some: Sequence[Audience]) -> Document | None:
         wanted = _statements(sharing, needs, resource, some)
-        return policies.granted(existing[resource], wanted, group, ended, now, prune)
+        moving = ended | {member for audience in some for member in audience.members}
+        return policies.granted(existing[resource], wanted, group, moving, now, prune)
 
     ours = {resource: _statements(sharing, needs, resource, let_in) for resource in existing}
     plan = Plan(tuple(Change(one, document, desired(one, let_in)) for one, document in existing.items()))
@@ -277,8 +278,12 @@ def narrow_plan(
         if policies.is_owned(one, group)
         for member in policies.members(one)
     }
+    if not inside & set(_named(sharing)):
+        return _accepted(
+            Plan(tuple(Change(one, document, document) for one, document in existing.items()), tuple(found))
+        )
     staying = {name: one for name, one in sharing.consumers.items() if one.account in inside}
-    narrowed = sharing.model_copy(update={"consumers": staying})
+    narrowed = sharing if sharing.organization else sharing.model_copy(update={"consumers": staying})
     return share_plan(narrowed, needs, existing, now, found=found)
 
 
@@ -510,14 +515,22 @@ def _first(let_in: Sequence[Audience], count: int) -> list[Audience]:
 
 
 def room(change: Change) -> int | None:
-    """How many more consumers would fit into the document, on the terms of its first statement of accounts; None without one."""
-    document = change.desired
-    if document is None:
+    """How many more consumers of the kind that is in it would fit into the document; None where it does not grow with them."""
+    each = sum(_bytes_each(one) for one in statements(change.desired) if policies.is_marked(one))
+    if change.desired is None or not each:
         return None
-    each = len('"arn:aws:iam::123456789012:root",')
-    count = sum(bool(one["Sid"].startswith("CrossAccount")) for one in statements(document) if "Sid" in one)
-    left = LIMITS[change.resource.kind] - policies.size(document)
-    return left // (each * count) if count else None
+    return max(0, LIMITS[change.resource.kind] - policies.size(change.desired)) // each
+
+
+def _bytes_each(statement: Statement) -> int:
+    """How much a statement of ours grows with one more account: by its root, and as many roles as each has now."""
+    if sources := policies.condition(statement, policies.BY_SOURCE):
+        return len(f'"{sources[0]}",')
+    roots = [name for name in policies.principals(statement) if name != "*"]
+    if not roots:
+        return 0
+    roles = policies.condition(statement, policies.BY_ROLE)
+    return len(f'"{roots[0]}",') + -(-sum(len(f'"{arn}",') for arn in roles) // len(roots))
 
 
 # What else a person should know.
@@ -624,8 +637,7 @@ def _allowances(document: Document | None) -> set[tuple[str, str]]:
     found = set()
     for statement in statements(document):
         if statement.get("Effect") == "Allow":
-            terms, roles = policies.terms(statement), policies.condition(statement, policies.BY_ROLE)
+            terms, roles = policies.terms(statement), policies.roles_of(statement)
             for name in policies.beneficiaries(statement):
-                own = sorted(arn for arn in roles if policies.account_of(arn) in (name, None))
-                found.add((name, json.dumps([terms, own])))
+                found.add((name, json.dumps([terms, roles.get(name, [])])))
     return found

@@ -141,7 +141,7 @@ def is_public(statement: Mapping[str, Any]) -> bool:
             for key, values in keys.items():
                 if key.lower() in _FIXED and not any(re.search(r"[*?]", str(one)) for one in listed(values)):
                     return False
-        if operator == "IpAddress" and "aws:SourceIp" in keys:
+        if operator == "IpAddress" and "aws:sourceip" in {key.lower() for key in keys}:
             return False
     return True
 
@@ -204,10 +204,14 @@ def touches(statement: Mapping[str, Any], actions: Iterable[str]) -> bool:
 
 def about_transport(statement: Mapping[str, Any]) -> bool:
     """True for the usual statements against plain HTTP and old TLS: they keep nobody out who speaks as AWS's clients do."""
-    places = {
-        (operator, key) for operator, keys in (statement.get("Condition") or {}).items() for key in keys
-    }
-    return bool(places) and places <= {("Bool", "aws:SecureTransport"), ("NumericLessThan", "s3:TlsVersion")}
+    found = statement.get("Condition") or {}
+    places = {(operator, key) for operator, keys in found.items() for key in keys}
+    plain = {str(one).lower() for one in condition(statement, ("Bool", "aws:SecureTransport"))}
+    return (
+        bool(places)
+        and places <= {("Bool", "aws:SecureTransport"), ("NumericLessThan", "s3:TlsVersion")}
+        and plain <= {"false"}
+    )
 
 
 def _any_covers(patterns: Any, action: str) -> bool:
@@ -366,6 +370,11 @@ def is_owned(statement: Statement, group_arn: str) -> bool:
     return statement.get("Effect") == "Allow" and re.fullmatch(pattern, sid) is not None
 
 
+def is_marked(statement: Mapping[str, Any]) -> bool:
+    """True for a statement with this project's mark, of whatever group."""
+    return str(statement.get("Sid", "")).startswith(_MARK)
+
+
 def _owns(ours: Sequence[Statement], group_arn: str) -> Callable[[Statement], bool]:
     """Which statements are this project's: marked ones, and the AWS page's when they have the page's very body."""
     pages = [terms(statement) for statement in ours if statement["Sid"] in DOCS_SIDS]
@@ -500,7 +509,7 @@ def granted(
         existing: the document as it stands.
         ours: what is to be granted.
         group_arn: whose statements.
-        named: further members that lose the terms that are not in ``ours``: those whose access has ended.
+        named: further members that lose the terms that are not in ``ours``: those whose access has ended, or who need nothing here.
         now: statements of ours that have expired by then are taken out.
         prune: take out every member that ``ours`` does not name.
     """
@@ -569,11 +578,16 @@ def difference(before: Document | None, after: Document | None) -> list[Statemen
 
 
 def _by_member(statement: Statement) -> dict[str, tuple[str, tuple[str, ...]]]:
-    roles = condition(statement, BY_ROLE)
-    return {
-        name: (name, tuple(sorted(arn for arn in roles if account_of(arn) == name)))
-        for name in members(statement)
-    }
+    roles = roles_of(statement)
+    return {name: (name, tuple(roles.get(name, ()))) for name in members(statement)}
+
+
+def roles_of(statement: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The roles that a statement narrows accounts to, by account, in order."""
+    found: dict[str, list[str]] = {}
+    for arn in sorted(condition(statement, BY_ROLE)):
+        found.setdefault(str(account_of(arn)), []).append(arn)
+    return found
 
 
 def _entries(statement: Statement) -> list[tuple[str, tuple[str, ...]]]:

@@ -461,9 +461,6 @@ def test_a_version_less_lets_in_nobody_who_had_no_access() -> None:
     assert verbs(narrowed(FRESH, LISTED)) == ["keep"] * len(ALL)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an organization without access is given it when a version is taken back"
-)
 def test_a_version_less_lets_in_no_organization_that_had_no_access() -> None:
     listed = EVERYONE.model_copy(update={"versions": (1, 2)})
     assert verbs(narrowed(FRESH, listed)) == ["keep"] * len(ALL)
@@ -504,7 +501,6 @@ def consumers(count: int, first: int = 0) -> dict[str, Any]:
 ROOM_IN_ROLES = pytest.param(
     REPOSITORY,
     "roles",
-    marks=pytest.mark.xfail(strict=True, reason="the roles' ARNs are not counted"),
     id="repository, roles",
 )
 

@@ -847,9 +847,6 @@ def test_who_administers_a_key(statement: dict[str, Any], administered: bool) ->
         pytest.param(
             {"Bool": {"aws:SecureTransport": "true"}},
             False,
-            marks=pytest.mark.xfail(
-                strict=True, reason="a Deny of TLS itself keeps everyone out, and is not told"
-            ),
         ),
     ],
 )

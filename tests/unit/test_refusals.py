@@ -448,7 +448,11 @@ EXAMPLES: dict[type[CrossAccountError], CrossAccountError] = {
     errors.ConfigError: errors.ConfigError((FAULT, replace(FAULT, line=None)), "configs/x.yaml"),
     errors.InputError: errors.InputError("no such consumer"),
     errors.Refused: errors.Refused(REFUSAL),
-    errors.PlanRefused: errors.PlanRefused(("one", "other")),
+    errors.AccessMissing: errors.AccessMissing(("staging: registry",), "a table", {"answers": []}),
+    errors.PlanRefused: errors.PlanRefused(
+        (errors.Finding(errors.Severity.ERROR, "policy of x", "It would allow everyone (*).", "Do not."),)
+    ),
+    errors.Obstacle: errors.Obstacle("bucket b", "It does not exist.", "Restore it."),
     errors.Conflict: errors.Conflict("someone was faster"),
     errors.Failed: errors.Failed("it is gone"),
 }
@@ -485,9 +489,11 @@ def test_exit_codes() -> None:
         "ConfigError": 2,
         "InputError": 2,
         "Refused": 3,
+        "AccessMissing": 3,
         "PlanRefused": 1,
         "Conflict": 1,
         "Failed": 1,
+        "Obstacle": 1,
     }
 
 

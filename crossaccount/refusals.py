@@ -117,7 +117,7 @@ def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountEr
     if text.startswith("The repository of your image"):
         image = _first(r"your image (\S+)", text)
         asked = replace(attempt, action="ecr:BatchGetImage", resource=image)
-        return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked)
+        return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked, "service principal")
     if re.match(r"Role \S+ cannot pull", text):
         asked = replace(
             attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text)
@@ -173,4 +173,7 @@ def _next_step(door: Door, account: str, attempt: Attempt, kind: str | None) -> 
             f"In account {account}, compare the execution role ({attempt.config_key}.execution_role) with ExecutionRole in "
             "deployments/iam/consumer.yaml: its trust in sagemaker.amazonaws.com, and what it may read, decrypt and pull."
         )
-    return f"Account {account} opens it: crossaccount share CONFIG, with a config that names account {attempt.account}."
+    opened = f"Account {account} opens it: crossaccount share CONFIG, with a config that names account {attempt.account}."
+    if kind == "service principal":
+        opened += " If that is done, set sagemaker_service_principal: true in the config and share again: SageMaker itself may then pull."
+    return opened

@@ -65,13 +65,13 @@ def administrator(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @contextlib.contextmanager
-def _registered(aws: Any, **container: Any) -> Iterator[int]:
+def _registered(aws: Any, *before: dict[str, Any], **container: Any) -> Iterator[int]:
     client = aws.admin("producer", "sagemaker")
     made = client.create_model_package(
         ModelPackageGroupName="decision-trees-sample",
         ModelApprovalStatus="Approved",
         InferenceSpecification={
-            "Containers": [container],
+            "Containers": [*before, container],
             "SupportedContentTypes": ["text/csv"],
             "SupportedResponseMIMETypes": ["text/csv"],
         },

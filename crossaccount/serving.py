@@ -36,7 +36,7 @@ OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
     "crossaccount:model-package",
     "crossaccount:keep",
 )
-_OWNER = "crossaccount"
+OWNER = "crossaccount"
 _FIRST_POLL, _LONGEST_POLL = 0.5, 15.0
 
 
@@ -236,7 +236,7 @@ def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> R
     if left is not None:
         arn = left["ModelArn"]
         tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
-        if tags.get(OWNER_TAG) != _OWNER:
+        if tags.get(OWNER_TAG) != OWNER:
             raise Conflict(f"The model {name} exists and was not made by this tool. Delete or rename it.")
         client.delete_model(ModelName=name)
     arn = _create_model(session, consumer, release, name, keep=False)
@@ -331,7 +331,7 @@ def ensure_endpoint(
         )
     if found is not None:
         _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
-        _delete_endpoint(session, region, name, timeout)
+        delete_endpoint(session, region, name, timeout)
     made = Endpoint.create(
         endpoint_name=name,
         endpoint_config_name=name,
@@ -349,7 +349,7 @@ def _reused(
     client = session.client("sagemaker", region_name=release.region)
     tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
     if (
-        tags.get(OWNER_TAG) != _OWNER
+        tags.get(OWNER_TAG) != OWNER
         or package != release.model_package_arn
         or tags.get(PACKAGE_TAG) != package
     ):
@@ -363,10 +363,15 @@ def _reused(
     return Made(kind, name, arn, True, keep or kept)
 
 
+def tag_values(package: str, keep: bool) -> dict[str, str]:
+    """The tags of everything that is made from a package: whose it is, of which package, and whether it stays."""
+    return {OWNER_TAG: OWNER, PACKAGE_TAG: package, KEEP_TAG: str(keep).lower()}
+
+
 def _tags(release: Release, keep: bool) -> list[Any]:
     from sagemaker.core.shapes import Tag
 
-    values = {OWNER_TAG: _OWNER, PACKAGE_TAG: release.model_package_arn, KEEP_TAG: str(keep).lower()}
+    values = tag_values(release.model_package_arn, keep)
     return [Tag(key=key, value=value) for key, value in values.items()]
 
 
@@ -588,7 +593,7 @@ def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> 
         return Removal(made.kind, made.name, "kept")
     try:
         if made.kind == "endpoint":
-            gone = not _delete_endpoint(session, region, made.name, timeout)
+            gone = not delete_endpoint(session, region, made.name, timeout)
             return Removal(made.kind, made.name, "gone" if gone else "removed")
         get = (
             (lambda: Model.get(model_name=made.name, session=session, region=region))
@@ -606,7 +611,7 @@ def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> 
         return Removal(made.kind, made.name, "left", str(error))
 
 
-def _delete_endpoint(session: boto3.Session, region: str, name: str, timeout: float) -> bool:
+def delete_endpoint(session: boto3.Session, region: str, name: str, timeout: float) -> bool:
     """Delete an endpoint and see it gone; False when it was not there.
 
     Raises:

@@ -32,7 +32,7 @@ from sandbox.server import Server
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=10, first=0.01, longest=0.02)
+QUICK = Patience(seconds=10, first=0.01, longest=0.03)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 PING = "did not pass the ping health check"
 FULL = "InsufficientInstanceCapacity"
@@ -622,6 +622,34 @@ def test_retention_touches_nothing_of_others_and_says_what_it_could_not(stage: S
     assert [found.name for found in stage.retire() if found.outcome == "removed"] == [f"{NAME}-v2"]
     for name in (f"{NAME}-v1-0000", f"{NAME}-v1-x", "another"):
         stage.admin.delete_endpoint_config(EndpointConfigName=name)
+
+
+def test_what_is_live_is_never_discarded_though_it_never_proved_itself(stage: Stage) -> None:
+    config = stage.shift(2).config
+    assert {(one.kind, one.outcome) for one in stage.discard(2)} == {
+        ("endpoint-config", "kept"),
+        ("model", "kept"),
+    }
+    assert {(one.kind, one.outcome) for one in stage.retire()} == {
+        ("endpoint-config", "kept"),
+        ("model", "kept"),
+    }
+    assert stage.answers() == {2}
+    assert stage.hosted()["configs"] == [config]
+    rollout.mark_proven(stage.session, stage.sharing, stage.consumer, config)
+    assert stage.move(1).ending is Ending.LIVE
+    assert [one.outcome for one in stage.discard(2)] == ["kept", "kept"]  # it proved itself once
+
+
+def test_a_run_goes_on_with_the_change_that_another_began(stage: Stage) -> None:
+    stage.prove(1)
+    stage.expect(kind="unhealthy", seconds=2500)
+    begun = stage.shift(2)
+    found = stage.shift(2)
+    assert (begun.action, found.action, found.made) == ("updated", "in progress", ())
+    assert (found.config, found.before and found.before.config) == (begun.config, stage.config(1))
+    assert stage.settle(found.config).ending is Ending.ROLLED_BACK
+    assert stage.shift(1).action == "nothing"
 
 
 # A trial before the endpoint is touched.

@@ -25,7 +25,9 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -33,6 +35,7 @@ from yaml import MarkedYAMLError, SafeLoader
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
+from crossaccount import smoke
 from crossaccount.errors import ConfigError, Fault, InputError
 
 if TYPE_CHECKING:
@@ -40,11 +43,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Consumer",
+    "DataCapture",
+    "Deployment",
     "Endpoint",
+    "JsonPath",
+    "Latency",
     "OrganizationScope",
     "Producer",
+    "Serverless",
     "Sharing",
     "Smoke",
+    "Tolerance",
+    "Vpc",
+    "Within",
     "consumer",
     "load",
     "parse",
@@ -394,6 +405,155 @@ def _instance_count(value: object) -> object:
     return value
 
 
+def _whole(low: int, high: int, what: str) -> Callable[[object], object]:
+    """Make the check of a whole number of something within bounds."""
+
+    def check(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _bad(
+                f"{_shown(value)} is {_kind(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
+            )
+        if not low <= value <= high:
+            raise _bad(
+                f"{_shown(value)} is out of bounds. Write a whole number of {what} from {low} to {high}."
+            )
+        return value
+
+    return check
+
+
+def _choice(what: str, *known: str) -> Callable[[object], object]:
+    """Make the check of one word out of several."""
+
+    def check(value: object) -> object:
+        if value in known:
+            return value
+        near = _did_you_mean(value, known)
+        raise _bad(f"{_shown(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
+
+    return check
+
+
+def _positive(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _bad(f"{_shown(value)} is {_kind(value)}. Write a number above 0, without quotes.")
+    if not 0 < value < 1e300:
+        raise _bad(f"{_shown(value)} is out of bounds. Write a number above 0.")
+    return float(value)
+
+
+def _memory(value: object) -> object:
+    sizes = tuple(range(1024, 6145, 1024))
+    if value in sizes and not isinstance(value, bool):
+        return value
+    raise _bad(
+        f"{_shown(value)} is not a memory size of a serverless endpoint. "
+        f"Write one of {', '.join(map(str, sizes))}, without quotes."
+    )
+
+
+def _items(what: str, example: str, most: int, least: int = 1) -> Callable[[object], object]:
+    """Make the check of a list that is neither too short nor too long, and names nothing twice."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise _bad(f"{_shown(value)} is {_kind(value)}. Write a list of {what}, for example [{example}].")
+        if not least <= len(value) <= most:
+            raise _bad(f"has {len(value)} {what}. Write {least} to {most} of them, for example [{example}].")
+        told_apart = [(isinstance(item, bool), item) for item in value]  # 1 is not true
+        twice = [
+            item for place, (_, item) in enumerate(told_apart) if told_apart[place] in told_apart[:place]
+        ]
+        if twice:
+            raise _bad(f"{_shown(twice[0])} is listed twice. Name it once.")
+        return value
+
+    return check
+
+
+def _labels(value: object) -> object:
+    found = _items("labels", "setosa, virginica", 1000)(value)
+    wrong = (
+        [item for item in value if not isinstance(item, str | int | float)]
+        if isinstance(value, list | tuple)
+        else []
+    )
+    if wrong:
+        raise _bad(
+            f"{_shown(wrong[0])} is {_kind(wrong[0])}, but a label is text, a number, true or false. Write one."
+        )
+    return found
+
+
+def _alarm(value: object) -> str:
+    text = _text(value, "churn-errors")
+    if text.startswith("arn:"):
+        raise _bad(
+            f"{_shown(text)} is an ARN, but an alarm is given by its name. Write what follows the last colon."
+        )
+    if len(text) <= 255 and text.isprintable():  # botocore, cloudwatch: AlarmName
+        return text
+    raise _bad(f"{_shown(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors.")
+
+
+def _network_id(prefix: str) -> Callable[[object], str]:
+    """Make the check of an id such as sg-0a1b2c."""
+
+    def check(value: object) -> str:
+        example = f"{prefix}-0a1b2c3d4e5f60718"
+        text = _text(value, example)
+        if text.startswith(f"{prefix}-") and re.fullmatch(r"[a-z]+-[0-9a-zA-Z]{1,26}", text):
+            return text
+        raise _bad(f"{_shown(text)} is not such an id. Write it as in {example}.")
+
+    return check
+
+
+def _s3_address(end: str, example: str) -> Callable[[object], str]:
+    """Make the check of where in S3 something is; ``end`` is what a place and an object differ by."""
+
+    def check(value: object) -> str:
+        text = _text(value, example)
+        bucket, _, key = text.removeprefix("s3://").partition("/")
+        if not text.startswith("s3://") or not _legal_bucket(bucket):
+            raise _bad(f"{_shown(text)} is not an address in S3. Write it as {example}.")
+        if end == "object" and (not key or key.endswith("/")):
+            raise _bad(f"{_shown(text)} names no object. Write its whole key, as in {example}.")
+        if len(text) > (512 if end == "place" else 1024) or not text.isprintable():
+            raise _bad(f"{_shown(text)} is too long or cannot be printed. Write it as {example}.")
+        return text
+
+    return check
+
+
+def _kms_key(value: object) -> str:
+    example = "arn:aws:kms:us-east-1:111122223333:key/KEY-ID"
+    text = _text(value, example)
+    if re.fullmatch(r"[a-zA-Z0-9:/_-]{1,2048}", text):  # botocore, sagemaker: KmsKeyId
+        return text
+    raise _bad(f"{_shown(text)} cannot name a KMS key. Write its ARN, as in {example}.")
+
+
+def _json_path(value: object) -> str:
+    text = _text(value, "predictions[0].score")
+    try:
+        smoke.parse_path(text)
+    except ValueError as error:
+        raise _bad(
+            f"{_shown(text)} is not a path: {error}. Write names and places such as predictions[0].score."
+        ) from None
+    return text
+
+
+def _schema(value: object) -> object:
+    fault = None if value is None else smoke.schema_fault(value)
+    if fault is None:
+        return value
+    raise _bad(
+        f"is not a JSON schema that can be used: {fault[:150]}. Write one such as {{type: array, minItems: 1}}."
+    )
+
+
 def _mime_type(value: object) -> str:
     text = _text(value, "text/csv")
     if len(text) <= 1024 and re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;[ -~]*)?", text, re.ASCII):
@@ -439,31 +599,185 @@ _Profile = Annotated[str, BeforeValidator(_profile)]
 _MimeType = Annotated[str, BeforeValidator(_mime_type)]
 
 
-class Smoke(_Model):
-    """One question that a fresh endpoint is asked, and the answer that proves it right.
+class Tolerance(_Model):
+    """How far a number may be from another: by so much, or by such a part of it. One of the two is given."""
 
-    `expect` is a JSON value, to be compared with the decoded answer; `accept` is the content type asked for.
+    absolute: Annotated[float, BeforeValidator(_positive)] | None = Field(
+        default=None, description="by how much a number may differ", examples=["0.01"]
+    )
+    relative: Annotated[float, BeforeValidator(_positive)] | None = Field(
+        default=None, description="by which part of itself a number may differ", examples=["0.05"]
+    )
+
+
+class Within(_Model):
+    """An expected answer whose numbers need only be near."""
+
+    value: JsonValue = Field(description="the answer to be near to", examples=["[0.5]"])
+    tolerance: Tolerance = Field(
+        description="how far each number may be from it", examples=["{absolute: 0.01}"]
+    )
+
+
+class JsonPath(_Model):
+    """An expected value at one place of an answer; exactly that value, without a tolerance."""
+
+    path: Annotated[str, BeforeValidator(_json_path)] = Field(
+        description="where in the answer, by names and [places]", examples=["predictions[0].score"]
+    )
+    value: JsonValue = Field(description="what must stand there", examples=["0.5"])
+    tolerance: Tolerance | None = Field(default=None, description="how far a number may be from it")
+
+
+class Smoke(_Model):
+    """One question that an endpoint is asked, and what its answer is held against.
+
+    The question is `body` or the object at `body_s3_uri`; `accept` is the content type asked for. Exactly one `expect...`
+    is given: `expect` is a JSON value, to be compared with the decoded answer.
     """
 
     content_type: _MimeType = Field(description="content type of the body", examples=["text/csv"])
-    body: Annotated[str, BeforeValidator(_body)] = Field(
-        description="text sent to the endpoint as it stands", examples=['"5.1,3.5,1.4,0.2"']
+    body: Annotated[str, BeforeValidator(_body)] | None = Field(
+        default=None,
+        description="text sent to the endpoint as it stands",
+        examples=['"5.1,3.5,1.4,0.2"'],
     )
-    expect: JsonValue = Field(description="the answer the model must give, a JSON value", examples=["[0]"])
+    expect: JsonValue = Field(
+        default=None, description="the answer the model must give, a JSON value", examples=["[0]"]
+    )
     accept: _MimeType = Field(default="application/json", description="content type of the answer")
+    body_s3_uri: Annotated[str, BeforeValidator(_s3_address("object", "s3://BUCKET/smoke/1.csv"))] | None = (
+        Field(default=None, description="an object that is sent to the endpoint as it stands")
+    )
+    expect_within: Within | None = Field(default=None, description="an answer and how far from it is right")
+    expect_json_path: JsonPath | None = Field(default=None, description="what must stand at one place of it")
+    expect_schema: Annotated[JsonValue, BeforeValidator(_schema)] = Field(
+        default=None, description="a JSON schema that the answer must satisfy"
+    )
+    expect_label: Annotated[tuple[str | int | float | bool, ...], BeforeValidator(_labels)] | None = Field(
+        default=None, description="the labels of which the answer, or each of a list, must be one"
+    )
+
+    @model_serializer(mode="wrap")
+    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what was not given: an `expect` that is null expects null."""
+        found = {key: value for key, value in handler(self).items() if value is not None}
+        return {**found, "expect": self.expect} if "expect" in self.model_fields_set else found
+
+
+class Latency(_Model):
+    """How fast an endpoint must answer: the median and the 95th percentile of so many calls, in milliseconds."""
+
+    calls: Annotated[int, BeforeValidator(_whole(1, 1000, "calls"))] = Field(
+        default=20, description="how many calls are measured"
+    )
+    p50_ms: Annotated[float, BeforeValidator(_positive)] | None = Field(
+        default=None, description="what half of the calls must stay below, in milliseconds"
+    )
+    p95_ms: Annotated[float, BeforeValidator(_positive)] | None = Field(
+        default=None, description="what 95 of 100 calls must stay below, in milliseconds"
+    )
+
+
+_TYPES = ("all-at-once", "canary", "linear", "rolling")
+
+
+class Deployment(_Model):
+    """How an endpoint moves to another version: in which steps, how long each is watched, and by which alarms."""
+
+    type: Annotated[
+        Literal["all-at-once", "canary", "linear", "rolling"],
+        BeforeValidator(_choice("type of deployment", *_TYPES)),
+    ] = Field(default="all-at-once", description="how traffic moves")
+    canary_percent: Annotated[int, BeforeValidator(_whole(1, 50, "percent"))] | None = Field(
+        default=None, description="share of the capacity that moves first", examples=["10"]
+    )
+    linear_percent: Annotated[int, BeforeValidator(_whole(10, 50, "percent"))] | None = Field(
+        default=None, description="share of the capacity that moves in each step", examples=["25"]
+    )
+    batch_percent: Annotated[int, BeforeValidator(_whole(5, 50, "percent"))] | None = Field(
+        default=None, description="share of the instances that are replaced in each batch", examples=["50"]
+    )
+    wait_seconds: Annotated[int, BeforeValidator(_whole(0, 3600, "seconds"))] = Field(
+        default=0, description="how long each step is watched before the next"
+    )
+    termination_wait_seconds: Annotated[int, BeforeValidator(_whole(0, 3600, "seconds"))] = Field(
+        default=0, description="how long the old instances stay after the last step"
+    )
+    maximum_seconds: Annotated[int, BeforeValidator(_whole(600, 28800, "seconds"))] | None = Field(
+        default=None, description="how long it may all take"
+    )
+    alarms: Annotated[
+        tuple[Annotated[str, BeforeValidator(_alarm)], ...],
+        BeforeValidator(_items("alarms", "churn-errors", 10, least=0)),
+    ] = Field(default=(), description="CloudWatch alarms, by name, that roll the endpoint back")
+
+
+class Serverless(_Model):
+    """Capacity without instances."""
+
+    memory_mb: Annotated[int, BeforeValidator(_memory)] = Field(
+        description="memory in megabytes", examples=["2048"]
+    )
+    max_concurrency: Annotated[int, BeforeValidator(_whole(1, 200, "calls"))] = Field(
+        description="how many calls are answered at once", examples=["5"]
+    )
+
+
+class DataCapture(_Model):
+    """Where, and of how many calls, SageMaker keeps requests and answers."""
+
+    s3_uri: Annotated[str, BeforeValidator(_s3_address("place", "s3://BUCKET/captured/"))] = Field(
+        description="where they are kept", examples=["s3://BUCKET/captured/"]
+    )
+    percent: Annotated[int, BeforeValidator(_whole(1, 100, "percent"))] = Field(
+        description="of how many of 100 calls", examples=["100"]
+    )
+
+
+class Vpc(_Model):
+    """The network that the model runs in."""
+
+    security_group_ids: Annotated[
+        tuple[Annotated[str, BeforeValidator(_network_id("sg"))], ...],
+        BeforeValidator(_items("security groups", "sg-0a1b2c3d", 5)),
+    ] = Field(description="ids of its security groups", examples=["[sg-0a1b2c3d]"])
+    subnet_ids: Annotated[
+        tuple[Annotated[str, BeforeValidator(_network_id("subnet"))], ...],
+        BeforeValidator(_items("subnets", "subnet-0a1b2c3d", 16)),
+    ] = Field(description="ids of its subnets", examples=["[subnet-0a1b2c3d]"])
 
 
 class Endpoint(_Model):
-    """Name and capacity of an endpoint; the name leaves room for "-v<version>" within SageMaker's 63."""
+    """Name, capacity and behaviour of an endpoint; the name leaves room for "-v<version>" within SageMaker's 63.
+
+    Either `instance_type`, or `serverless`.
+    """
 
     name: Annotated[str, BeforeValidator(_endpoint_name)] = Field(
         description="name of the endpoint", examples=["decision-trees-staging"]
     )
-    instance_type: Annotated[str, BeforeValidator(_instance_type)] = Field(
-        description="instance type that serves the model", examples=["ml.m5.large"]
+    instance_type: Annotated[str, BeforeValidator(_instance_type)] | None = Field(
+        default=None, description="instance type that serves the model", examples=["ml.m5.large"]
     )
     instance_count: Annotated[int, BeforeValidator(_instance_count)] = Field(
         default=1, description="number of instances"
+    )
+    deployment: Deployment = Field(default=Deployment(), description="how it moves to another version")
+    retain_variant_properties: Annotated[bool, BeforeValidator(_flag)] = Field(
+        default=True, description="whether instance counts that autoscaling has set survive an update"
+    )
+    keep_versions: Annotated[int, BeforeValidator(_whole(0, 50, "versions"))] = Field(
+        default=2, description="how many earlier versions stay ready to be gone back to"
+    )
+    serverless: Serverless | None = Field(default=None, description="capacity without instances")
+    data_capture: DataCapture | None = Field(default=None, description="which calls are kept, and where")
+    vpc: Vpc | None = Field(default=None, description="the network that the model runs in")
+    kms_key: Annotated[str, BeforeValidator(_kms_key)] | None = Field(
+        default=None, description="key that the instances' storage is encrypted under"
+    )
+    network_isolation: Annotated[bool, BeforeValidator(_flag)] = Field(
+        default=False, description="whether the container is kept from all networks"
     )
 
 
@@ -517,11 +831,18 @@ class Consumer(_Model):
     expires: Annotated[datetime, BeforeValidator(_expires)] | None = Field(
         default=None, description="when the access ends by itself"
     )
+    stage: Annotated[int, BeforeValidator(_whole(1, 1000, "stages"))] = Field(
+        default=1, description="when its turn comes in a promotion; lower numbers first"
+    )
     endpoint: Endpoint = Field(
         description="name and capacity of the endpoint",
         examples=["{name: decision-trees-staging, instance_type: ml.m5.large, instance_count: 1}"],
     )
+    smoke_mode: Annotated[
+        Literal["before", "after", "both"], BeforeValidator(_choice("smoke mode", "before", "after", "both"))
+    ] = Field(default="before", description="when a promotion asks the questions")
     smoke: tuple[Smoke, ...] = Field(default=(), description="questions with their expected answers")
+    latency: Latency | None = Field(default=None, description="how fast the answers must come")
 
     @property
     def until(self) -> str | None:
@@ -661,6 +982,11 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
             )
         for key, duty in _ROLE_DUTIES.items():
             yield from _role_disagreements(("consumers", name, key), entry, account, region, duty)
+        if isinstance(entry, Mapping):
+            yield from _asking_disagreements(("consumers", name), entry)
+            yield from _hosting_disagreements(
+                ("consumers", name, "endpoint"), entry.get("endpoint"), data.get("versions")
+            )
         endpoint = _sound(
             entry.get("endpoint") if isinstance(entry, Mapping) else None, "name", _endpoint_name
         )
@@ -739,6 +1065,174 @@ def _role_disagreements(
         )
 
 
+# An endpoint's keys against each other.
+
+_SIZE_KEYS = {"canary": "canary_percent", "linear": "linear_percent", "rolling": "batch_percent"}
+_NOT_SERVERLESS = {
+    "instance_type": "has no instances",
+    "vpc": "runs in no VPC",
+    "network_isolation": "knows no network isolation",
+    "data_capture": "captures no data",
+    "kms_key": "has no storage of its own to encrypt",
+}
+
+
+def _hosting_disagreements(
+    path: _Path, endpoint: object, versions: object
+) -> Iterator[tuple[_Path, object, str]]:
+    if not isinstance(endpoint, Mapping):
+        return
+    serverless = endpoint.get("serverless") is not None
+    if not serverless and endpoint.get("instance_type") is None:
+        about = Endpoint.model_fields["instance_type"]
+        sentence = (
+            f"is missing: {about.description}. Add it, for example instance_type: ml.m5.large, or serverless."
+        )
+        yield (*path, "instance_type"), "", sentence
+    given = endpoint.get("deployment")
+    deployment: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    kind = deployment.get("type") or "all-at-once"
+    if kind in _TYPES:
+        yield from _size_disagreements((*path, "deployment"), deployment, str(kind))
+    if serverless:
+        yield from _serverless_disagreements(path, endpoint, deployment, kind)
+    if str(endpoint.get("instance_type")).startswith("ml.inf1."):
+        yield from _inf1_disagreements((*path, "deployment"), endpoint["instance_type"], deployment, kind)
+    name = _sound(endpoint, "name", _endpoint_name)
+    for version in versions if isinstance(versions, list | tuple) else ():
+        if name and isinstance(version, int) and len(f"{name}-v{version}-0000") > _MAX_NAME:
+            sentence = (
+                f"{_shown(name)} with version {version} makes the name of an endpoint config longer than {_MAX_NAME} "
+                "characters. Choose a shorter name."
+            )
+            yield (*path, "name"), name, sentence
+
+
+_MAX_NAME = 63  # botocore, sagemaker: EndpointConfigName
+
+
+def _size_disagreements(
+    path: _Path, deployment: Mapping[str, Any], kind: str
+) -> Iterator[tuple[_Path, object, str]]:
+    for of, key in _SIZE_KEYS.items():
+        value = deployment.get(key)
+        if of == kind and value is None:
+            about = Deployment.model_fields[key]
+            example = (about.examples or [""])[0]
+            sentence = f"is missing: {about.description}. Add it, for example {key}: {example}"
+            yield (*path, key), "", sentence
+        elif of != kind and value is not None:
+            sentence = f"{_shown(value)} is a key of type {of}, and the type is {kind}. Delete it, or write type: {of}."
+            yield (*path, key), value, sentence
+    termination = deployment.get("termination_wait_seconds")
+    if kind == "rolling" and termination:
+        sentence = (
+            f"{_shown(termination)} makes old instances wait, which a rolling deployment ends batch by batch. "
+            "Delete it, or choose another type."
+        )
+        yield (*path, "termination_wait_seconds"), termination, sentence
+    seconds, limit = _waits(deployment, kind), deployment.get("maximum_seconds")
+    if seconds is not None and isinstance(limit, int) and seconds > limit:
+        sentence = (
+            f"{limit} seconds are less than the {seconds} that the waits alone take, so every update would be rolled back. "
+            "Write more, or wait less."
+        )
+        yield (*path, "maximum_seconds"), limit, sentence
+
+
+def _waits(deployment: Mapping[str, Any], kind: str) -> int | None:
+    """How long a blue/green deployment waits in all; None where that depends on the instances, or is unsound."""
+    wait, end = deployment.get("wait_seconds") or 0, deployment.get("termination_wait_seconds") or 0
+    size = deployment.get("linear_percent")
+    if not isinstance(wait, int) or not isinstance(end, int) or kind == "rolling":
+        return None
+    if kind == "linear":
+        return math.ceil(100 / size) * wait + end if isinstance(size, int) and size > 0 else None
+    return (2 if kind == "canary" else 1) * wait + end
+
+
+def _serverless_disagreements(
+    path: _Path, endpoint: Mapping[str, Any], deployment: Mapping[str, Any], kind: object
+) -> Iterator[tuple[_Path, object, str]]:
+    for key, why in _NOT_SERVERLESS.items():
+        if endpoint.get(key):
+            sentence = f"{_shown(endpoint[key])} cannot be had, because a serverless endpoint {why}. Delete it, or serverless."
+            yield (*path, key), endpoint[key], sentence
+    count = endpoint.get("instance_count")
+    if isinstance(count, int) and count > 1:
+        sentence = f"{count} instances cannot be had, because a serverless endpoint has none. Delete it, or serverless."
+        yield (*path, "instance_count"), count, sentence
+    if kind != "all-at-once" and kind in _TYPES:
+        sentence = f"{_shown(kind)} moves instances, and a serverless endpoint has none. Write all-at-once, or delete serverless."
+        yield (*path, "deployment", "type"), kind, sentence
+    if deployment.get("alarms"):
+        sentence = "are not watched while a serverless endpoint is updated. Delete them, or serverless."
+        yield (*path, "deployment", "alarms"), deployment["alarms"], sentence
+
+
+def _inf1_disagreements(
+    path: _Path, instance_type: object, deployment: Mapping[str, Any], kind: object
+) -> Iterator[tuple[_Path, object, str]]:
+    ways = {"type": kind != "all-at-once" and kind in _TYPES}
+    ways |= {key: bool(deployment.get(key)) for key in ("wait_seconds", "alarms")}
+    for key, asked in ways.items():
+        if asked:
+            sentence = (
+                f"{_shown(deployment[key])} would be ignored: AWS moves endpoints on {_shown(instance_type)} all at once and "
+                "unwatched. Delete it, or choose another instance type."
+            )
+            yield (*path, key), deployment[key], sentence
+
+
+_EXPECTATIONS = ("expect", "expect_within", "expect_json_path", "expect_schema", "expect_label")
+
+
+def _asking_disagreements(path: _Path, consumer: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str]]:
+    questions = consumer.get("smoke")
+    for place, one in enumerate(questions if isinstance(questions, list | tuple) else ()):
+        if isinstance(one, Mapping):
+            yield from _question_disagreements((*path, "smoke", place), one)
+    latency = consumer.get("latency")
+    if isinstance(latency, Mapping):
+        limits = [latency.get(key) for key in ("p50_ms", "p95_ms")]
+        if limits == [None, None]:
+            yield (*path, "latency"), "", "limits nothing. Add p50_ms, p95_ms, or both, in milliseconds."
+        p50, p95 = limits
+        if isinstance(p50, int | float) and isinstance(p95, int | float) and p50 > p95:
+            sentence = f"{p50} is more than the p95_ms of {p95}, which no measurement can meet. Write less."
+            yield (*path, "latency", "p50_ms"), p50, sentence
+
+
+def _question_disagreements(path: _Path, question: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str]]:
+    bodies = [key for key in ("body", "body_s3_uri") if question.get(key) is not None]
+    wanted = [
+        key for key in _EXPECTATIONS if question.get(key) is not None or (key == "expect" and key in question)
+    ]
+    for found, key, others in (
+        (bodies, "body", "body_s3_uri"),
+        (wanted, "expect", "one of " + ", ".join(_EXPECTATIONS[1:])),
+    ):
+        about = Smoke.model_fields[key]
+        if not found and key not in question:
+            example = (about.examples or [""])[0]
+            yield (
+                (*path, key),
+                "",
+                f"is missing: {about.description}. Add it, for example {key}: {example}, or {others}.",
+            )
+        for extra in found[1:]:
+            sentence = f"stands beside {found[0]}, and a question has one of them only. Keep one of the two."
+            yield (*path, extra), "", sentence
+    for key in ("expect_within", "expect_json_path"):
+        inner = question.get(key)
+        tolerance = inner.get("tolerance") if isinstance(inner, Mapping) else None
+        if isinstance(tolerance, Mapping):
+            given = [name for name in ("absolute", "relative") if tolerance.get(name) is not None]
+            if len(given) != 1:
+                sentence = "needs one measure, and one only. Write {absolute: 0.01} or {relative: 0.05}."
+                yield (*path, key, "tolerance"), "", sentence
+
+
 # The models' complaints in words.
 
 _MODELS: dict[_Path, type[BaseModel]] = {
@@ -747,7 +1241,16 @@ _MODELS: dict[_Path, type[BaseModel]] = {
     ("organization",): OrganizationScope,
     ("consumers", "*"): Consumer,
     ("consumers", "*", "endpoint"): Endpoint,
+    ("consumers", "*", "endpoint", "deployment"): Deployment,
+    ("consumers", "*", "endpoint", "serverless"): Serverless,
+    ("consumers", "*", "endpoint", "data_capture"): DataCapture,
+    ("consumers", "*", "endpoint", "vpc"): Vpc,
     ("consumers", "*", "smoke", "*"): Smoke,
+    ("consumers", "*", "smoke", "*", "expect_within"): Within,
+    ("consumers", "*", "smoke", "*", "expect_within", "tolerance"): Tolerance,
+    ("consumers", "*", "smoke", "*", "expect_json_path"): JsonPath,
+    ("consumers", "*", "smoke", "*", "expect_json_path", "tolerance"): Tolerance,
+    ("consumers", "*", "latency"): Latency,
 }
 
 

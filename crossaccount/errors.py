@@ -173,6 +173,25 @@ class Failed(CrossAccountError):
     """Something needed is missing or did not come out as asked; the message names it and the way out."""
 
 
+class NotLive(Failed):
+    """An endpoint did not come to serve what it was asked to.
+
+    `ending` is how it ended instead, one of `rollout.Ending`; `endpoint` names it; `live_version` is the version that
+    answers now, where one does; `told` says it all in a sentence or two.
+    """
+
+    def __init__(self, ending: str, endpoint: str, live_version: int | None, told: str) -> None:
+        super().__init__(ending, endpoint, live_version, told)
+        self.ending = ending
+        self.endpoint = endpoint
+        self.live_version = live_version
+        self.told = told
+
+    def __str__(self) -> str:
+        """What happened, what is live, and what next."""
+        return self.told
+
+
 class Obstacle(Failed):
     """What stands in the way of a share or a deployment, as a finding."""
 

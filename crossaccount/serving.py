@@ -2,17 +2,15 @@
 
 Model, endpoint config and endpoint go through the resource layer of sagemaker-core. Everything made carries one name,
 derived from the consumer's endpoint and the version, and tags that say whose it is, so a rerun finds its own work and
-nothing else is ever removed. Not here: whether the version may be deployed (``preflight``), and the Release (``release``).
+nothing else is ever removed. Not here: whether the version may be deployed (``preflight``), the Release (``release``), what
+is asked and which answer is right (``smoke``), and an endpoint that stays and changes (``rollout``).
 
 Source: CreateModel, CreateEndpointConfig, CreateEndpoint, DescribeEndpoint and InvokeEndpoint in the SageMaker API reference.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
+from crossaccount import smoke
 from crossaccount.errors import Conflict, Failed
-from crossaccount.names import plain_json
+from crossaccount.smoke import Answer, Question, Speed
 
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer
+    from crossaccount.config import Consumer, Latency
     from crossaccount.release import Release, Sample
 
 Kind = Literal["model", "endpoint-config", "endpoint"]
@@ -37,8 +36,7 @@ OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
     "crossaccount:model-package",
     "crossaccount:keep",
 )
-_OWNER = "crossaccount"
-_BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
+OWNER = "crossaccount"
 _FIRST_POLL, _LONGEST_POLL = 0.5, 15.0
 
 
@@ -64,18 +62,6 @@ class EndpointState:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One question, the answer that came, and whether it is the expected one. Latency in milliseconds."""
-
-    content_type: str
-    body: str
-    expected: Any
-    got: Any
-    ok: bool
-    latency_ms: float
-
-
-@dataclass(frozen=True)
 class Removal:
     """What became of a resource at the end: removed, kept, already gone, or left with the reason."""
 
@@ -89,7 +75,8 @@ class Removal:
 class Proof:
     """What was observed of one deployment, end to end.
 
-    ``verified`` is true only when every image has the digest of the Release and every answer is the expected one.
+    ``verified`` is true only when every image has the digest of the Release, every answer is a right one, and they came as
+    fast as the config asks, where it does.
     """
 
     consumer: str
@@ -101,6 +88,7 @@ class Proof:
     images_match: bool
     answers: tuple[Answer, ...]
     verified: bool
+    speed: Speed | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The proof as plain data."""
@@ -124,10 +112,20 @@ def proof_text(proof: Proof, removals: Sequence[Removal]) -> str:
         f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {answer.content_type}  expected {answer.expected}  got {answer.got}"
         for answer in proof.answers
     ]
+    lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
     lines += [
         f"{removal.kind} {removal.name}: {removal.outcome} {removal.reason}".rstrip() for removal in removals
     ]
     return "\n".join(lines)
+
+
+def _speed_text(speed: Speed) -> str:
+    limits = {"median": (speed.p50_ms, speed.p50_limit_ms), "95 of 100": (speed.p95_ms, speed.p95_limit_ms)}
+    seen = [
+        f"{what} below {value:.1f} ms" + (f" (limit {limit:g} ms)" if limit is not None else "")
+        for what, (value, limit) in limits.items()
+    ]
+    return f"{speed.calls} calls: {', '.join(seen)}"
 
 
 def proof_markdown(proof: Proof) -> str:
@@ -139,6 +137,8 @@ def proof_markdown(proof: Proof) -> str:
         for one in proof.answers
     ]
     images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."
+    if proof.speed:
+        images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
     data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
     return "\n".join(
         [f"{verdict}: `{proof.model_package_arn}` at `{proof.endpoint}`. {images}", "", *rows, *data]
@@ -164,14 +164,49 @@ def ensure_model(session: boto3.Session, consumer: Consumer, release: Release, k
     if found is not None:
         container = _value(found.primary_container)
         package = _value(container.model_package_name) if container is not None else None
-        return _reused(session, "model", name, found.model_arn, package, release, keep)
+        made = _reused(session, "model", name, found.model_arn, package, release, keep)
+        _check_settings(name, found, consumer)
+        return made
     return Made("model", name, _create_model(session, consumer, release, name, keep), False, keep)
+
+
+def _check_settings(name: str, found: Any, consumer: Consumer) -> None:
+    """See that a model is what the config asks for, beyond its package: a model cannot be changed.
+
+    Raises:
+        Conflict: with the first setting that differs.
+    """
+    network, vpc = _value(found.vpc_config), consumer.endpoint.vpc
+    has = {
+        "execution role": _value(found.execution_role_arn),
+        "network isolation": bool(_value(found.enable_network_isolation)),
+        "security groups": sorted(_value(network.security_group_ids)) if network is not None else [],
+        "subnets": sorted(_value(network.subnets)) if network is not None else [],
+    }
+    wanted = {
+        "execution role": consumer.execution_role,
+        "network isolation": consumer.endpoint.network_isolation,
+        "security groups": sorted(vpc.security_group_ids) if vpc else [],
+        "subnets": sorted(vpc.subnet_ids) if vpc else [],
+    }
+    for what, value in wanted.items():
+        if has[what] != value:
+            raise Conflict(
+                f"The model {name} exists with {what} {has[what] or 'none'}, not with {value or 'none'}. Delete it once no endpoint uses "
+                "it, or deploy another version."
+            )
 
 
 def _create_model(session: boto3.Session, consumer: Consumer, release: Release, name: str, keep: bool) -> str:
     from sagemaker.core.resources import Model
-    from sagemaker.core.shapes import ContainerDefinition
+    from sagemaker.core.shapes import ContainerDefinition, VpcConfig
 
+    endpoint, more = consumer.endpoint, dict[str, Any]()
+    if endpoint.vpc is not None:
+        groups, subnets = list(endpoint.vpc.security_group_ids), list(endpoint.vpc.subnet_ids)
+        more["vpc_config"] = VpcConfig(security_group_ids=groups, subnets=subnets)
+    if endpoint.network_isolation:
+        more["enable_network_isolation"] = True
     made = Model.create(
         model_name=name,
         primary_container=ContainerDefinition(model_package_name=release.model_package_arn),
@@ -179,6 +214,7 @@ def _create_model(session: boto3.Session, consumer: Consumer, release: Release, 
         tags=_tags(release, keep),
         session=session,
         region=release.region,
+        **more,
     )
     return str(made.model_arn)
 
@@ -200,7 +236,7 @@ def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> R
     if left is not None:
         arn = left["ModelArn"]
         tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
-        if tags.get(OWNER_TAG) != _OWNER:
+        if tags.get(OWNER_TAG) != OWNER:
             raise Conflict(f"The model {name} exists and was not made by this tool. Delete or rename it.")
         client.delete_model(ModelName=name)
     arn = _create_model(session, consumer, release, name, keep=False)
@@ -216,19 +252,8 @@ def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: 
     found = _find(
         lambda: EndpointConfig.get(endpoint_config_name=name, session=session, region=release.region)
     )
-    wanted = consumer.endpoint
     if found is not None:
-        variant = found.production_variants[0]
-        has = (
-            _value(variant.model_name),
-            _value(variant.instance_type),
-            _value(variant.initial_instance_count),
-        )
-        if has != (name, wanted.instance_type, wanted.instance_count):
-            raise Conflict(
-                f"The endpoint config {name} exists with model {has[0]}, {has[2]} x {has[1]}, not with {wanted.instance_count} x "
-                f"{wanted.instance_type}. Delete it, or choose another endpoint.name."
-            )
+        _check_capacity(name, found, consumer)
         return _reused(
             session,
             "endpoint-config",
@@ -238,21 +263,53 @@ def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: 
             release,
             keep,
         )
+    kms_key = consumer.endpoint.kms_key
     made = EndpointConfig.create(
         endpoint_config_name=name,
-        production_variants=[
-            ProductionVariant(
-                variant_name=VARIANT,
-                model_name=name,
-                instance_type=wanted.instance_type,
-                initial_instance_count=wanted.instance_count,
-            )
-        ],
+        production_variants=[ProductionVariant(variant_name=VARIANT, model_name=name, **_capacity(consumer))],
         tags=_tags(release, keep),
         session=session,
         region=release.region,
+        **({"kms_key_id": kms_key} if kms_key else {}),
     )
     return Made("endpoint-config", name, made.endpoint_config_arn, False, keep)
+
+
+def _capacity(consumer: Consumer) -> dict[str, Any]:
+    from sagemaker.core.shapes import ProductionVariantServerlessConfig
+
+    wanted = consumer.endpoint
+    if wanted.serverless is None:
+        return {"instance_type": wanted.instance_type, "initial_instance_count": wanted.instance_count}
+    serverless = ProductionVariantServerlessConfig(
+        memory_size_in_mb=wanted.serverless.memory_mb, max_concurrency=wanted.serverless.max_concurrency
+    )
+    return {"serverless_config": serverless}
+
+
+def _check_capacity(name: str, found: Any, consumer: Consumer) -> None:
+    """See that an endpoint config has the model, capacity and key that the config asks for.
+
+    Raises:
+        Conflict: with what differs.
+    """
+    variant, wanted = found.production_variants[0], consumer.endpoint
+    serverless = _value(variant.serverless_config)
+    has: list[Any] = [_value(variant.model_name), _value(found.kms_key_id)]
+    if serverless is None:
+        has.append(f"{_value(variant.initial_instance_count)} x {_value(variant.instance_type)}")
+    else:
+        has.append(f"{serverless.memory_size_in_mb} MB x {serverless.max_concurrency}")
+    capacity = (
+        f"{wanted.instance_count} x {wanted.instance_type}"
+        if wanted.serverless is None
+        else f"{wanted.serverless.memory_mb} MB x {wanted.serverless.max_concurrency}"
+    )
+    if has != [name, wanted.kms_key, capacity]:
+        raise Conflict(
+            f"The endpoint config {name} exists with model {has[0]}, {has[2]}, key {has[1] or 'none'}, not with {capacity}, key "
+            f"{wanted.kms_key or 'none'}. Delete it, or choose another endpoint.name."
+        )
 
 
 def ensure_endpoint(
@@ -274,7 +331,7 @@ def ensure_endpoint(
         )
     if found is not None:
         _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
-        _delete_endpoint(session, region, name, timeout)
+        delete_endpoint(session, region, name, timeout)
     made = Endpoint.create(
         endpoint_name=name,
         endpoint_config_name=name,
@@ -292,7 +349,7 @@ def _reused(
     client = session.client("sagemaker", region_name=release.region)
     tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
     if (
-        tags.get(OWNER_TAG) != _OWNER
+        tags.get(OWNER_TAG) != OWNER
         or package != release.model_package_arn
         or tags.get(PACKAGE_TAG) != package
     ):
@@ -306,10 +363,15 @@ def _reused(
     return Made(kind, name, arn, True, keep or kept)
 
 
+def tag_values(package: str, keep: bool) -> dict[str, str]:
+    """The tags of everything that is made from a package: whose it is, of which package, and whether it stays."""
+    return {OWNER_TAG: OWNER, PACKAGE_TAG: package, KEEP_TAG: str(keep).lower()}
+
+
 def _tags(release: Release, keep: bool) -> list[Any]:
     from sagemaker.core.shapes import Tag
 
-    values = {OWNER_TAG: _OWNER, PACKAGE_TAG: release.model_package_arn, KEEP_TAG: str(keep).lower()}
+    values = tag_values(release.model_package_arn, keep)
     return [Tag(key=key, value=value) for key, value in values.items()]
 
 
@@ -381,10 +443,12 @@ def images_match(state: EndpointState, release: Release) -> bool:
     )
 
 
-def ask(session: boto3.Session, region: str, name: str, samples: Iterable[Sample]) -> tuple[Answer, ...]:
-    """Put every sample to the endpoint.
+def ask(
+    session: boto3.Session, region: str, name: str, asked: Iterable[Question | Sample]
+) -> tuple[Answer, ...]:
+    """Put every question to the endpoint.
 
-    An answer that is an error of the container is an answer too: it is not the expected one.
+    An answer that is an error of the container is an answer too: it is not a right one.
 
     Raises:
         ClientError: when AWS refuses the call itself.
@@ -392,81 +456,91 @@ def ask(session: boto3.Session, region: str, name: str, samples: Iterable[Sample
     from sagemaker.core.resources import Endpoint
 
     endpoint = Endpoint.get(endpoint_name=name, session=session, region=region)
-    return tuple(_ask(endpoint, sample) for sample in samples)
+    return tuple(_ask(endpoint, one) for one in asked)
 
 
-def _ask(endpoint: Any, sample: Sample) -> Answer:
+def measure(
+    session: boto3.Session, region: str, name: str, asked: Sequence[Question], limits: Latency
+) -> tuple[tuple[Answer, ...], Speed]:
+    """Put the questions to the endpoint in turn, as often as the limits say, and see how fast the answers come.
+
+    The answers are given too: a container that quickly answers wrong is not fast.
+
+    Raises:
+        ClientError: when AWS refuses the call itself.
+    """
+    turns = (asked[number % len(asked)] for number in range(limits.calls))
+    answers = ask(session, region, name, turns)
+    return answers, smoke.speed([answer.latency_ms for answer in answers], limits)
+
+
+def _ask(endpoint: Any, asked: Question | Sample) -> Answer:
+    question = asked if isinstance(asked, Question) else smoke.of_sample(asked)
     started = time.perf_counter()
     try:
         output = endpoint.invoke(
-            body=sample.body.encode(), content_type=sample.content_type, accept=sample.accept
+            body=question.body, content_type=question.content_type, accept=question.accept
         )
-        raw = output.body.read(_BODY_LIMIT + 1)
-        got = read_answer(raw, _value(output.content_type) or "")
+        raw = output.body.read(smoke.BODY_LIMIT + 1)
+        got = smoke.read_answer(raw, _value(output.content_type) or "")
+        ok = question.right(got)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ModelError":
             raise
-        got = f"ModelError: {error.response['Error']['Message']}"
+        got, ok = f"ModelError: {error.response['Error']['Message']}", False
     except ValueError as error:
-        got = f"unreadable answer: {error}"
+        got, ok = f"unreadable answer: {error}", False
     latency = (time.perf_counter() - started) * 1000
-    return Answer(
-        sample.content_type,
-        sample.body,
-        sample.expect,
-        got,
-        same_answer(got, sample.expect),
-        round(latency, 2),
-    )
+    return Answer(question.content_type, question.shown, question.expected, got, ok, round(latency, 2))
 
 
-def read_answer(raw: bytes, content_type: str) -> Any:
-    """An endpoint's answer as data: JSON as it is, CSV as a list of its cells (of rows, when rows have several).
+def prove(
+    session: boto3.Session,
+    region: str,
+    name: str,
+    consumer: Consumer,
+    release: Release,
+    endpoint: str,
+    asked: Sequence[Question],
+) -> Proof:
+    """Ask an endpoint everything, and hold its images, its answers and its speed against what they should be.
+
+    Args:
+        session: in the deployer role.
+        region: where the endpoint is.
+        name: the consumer's name in the config.
+        consumer: the consumer; its limits on latency are measured too.
+        release: of the version that the endpoint should run.
+        endpoint: its name.
+        asked: the questions, see `smoke.questions`.
 
     Raises:
-        ValueError: when the body is larger than an endpoint's may be, or is not what its content type says.
+        Failed: when the endpoint is gone.
+        ClientError: when AWS refuses.
     """
-    if len(raw) > _BODY_LIMIT:
-        raise ValueError(f"it is larger than {_BODY_LIMIT} bytes")
-    media = content_type.split(";")[0].strip().lower()
-    text = raw.decode("utf-8")
-    try:
-        if media == "text/csv":
-            rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
-            return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
-        if media == "application/json":
-            return plain_json(text)
-    except (csv.Error, RecursionError) as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _cell(cell: str) -> Any:
-    try:
-        number = float(cell)
-    except ValueError:
-        return cell
-    if "_" in cell or not math.isfinite(number):
-        return cell  # a label that Python, but no model, takes for a number
-    return int(number) if number.is_integer() else number
-
-
-def same_answer(got: Any, expected: Any) -> bool:
-    """Equal, with numbers compared to six significant digits."""
-    if isinstance(got, bool) or isinstance(expected, bool):
-        return got is expected
-    if isinstance(got, int | float) and isinstance(expected, int | float):
-        if isinstance(got, int) and isinstance(expected, int) and got == expected:
-            return True
-        try:
-            return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-12)
-        except OverflowError:  # an integer that no float can hold
-            return False
-    if isinstance(got, list) and isinstance(expected, list):
-        return len(got) == len(expected) and all(map(same_answer, got, expected))
-    if isinstance(got, dict) and isinstance(expected, dict):
-        return got.keys() == expected.keys() and all(same_answer(got[key], expected[key]) for key in expected)
-    return bool(got == expected)
+    state = describe_endpoint(session, region, endpoint)
+    if state is None:
+        raise Failed(f"The endpoint {endpoint} is gone: someone deleted it before it could be asked.")
+    answers, speed = ask(session, region, endpoint, asked), None
+    match = images_match(state, release)
+    repeated: tuple[Answer, ...] = ()
+    if consumer.latency is not None:
+        repeated, speed = measure(session, region, endpoint, asked, consumer.latency)
+    # Of the repeated ones only those that went wrong say anything new.
+    answers += tuple(answer for answer in repeated if not answer.ok)
+    right = bool(answers) and all(answer.ok for answer in answers)
+    return Proof(
+        consumer=name,
+        account=consumer.account,
+        model_package_arn=release.model_package_arn,
+        version=release.version,
+        endpoint=endpoint,
+        images=state.images,
+        images_match=match,
+        answers=answers,
+        verified=match and right and (speed is None or speed.ok),
+        speed=speed,
+    )
 
 
 def remove(session: boto3.Session, region: str, made: Sequence[Made], timeout: float) -> tuple[Removal, ...]:
@@ -519,7 +593,7 @@ def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> 
         return Removal(made.kind, made.name, "kept")
     try:
         if made.kind == "endpoint":
-            gone = not _delete_endpoint(session, region, made.name, timeout)
+            gone = not delete_endpoint(session, region, made.name, timeout)
             return Removal(made.kind, made.name, "gone" if gone else "removed")
         get = (
             (lambda: Model.get(model_name=made.name, session=session, region=region))
@@ -537,7 +611,7 @@ def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> 
         return Removal(made.kind, made.name, "left", str(error))
 
 
-def _delete_endpoint(session: boto3.Session, region: str, name: str, timeout: float) -> bool:
+def delete_endpoint(session: boto3.Session, region: str, name: str, timeout: float) -> bool:
     """Delete an endpoint and see it gone; False when it was not there.
 
     Raises:

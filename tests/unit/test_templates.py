@@ -30,12 +30,29 @@ GIVEN = {
     "NamePrefix": "crossaccount",
     "ProducerAccount": "111111111111",
     "EndpointName": "trees",
+    "EndpointKeyArn": "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-555555555555",
+    "CaptureLocation": "captured/trees/",
+    "SmokeObjects": "questions/trees/",
+    "InVpc": "true",
+    # Resources of the template itself.
+    "ExecutionRole": "crossaccount-execution",
+    "DeployerRole": "crossaccount-deployer",
 }
 # AWS's reference has no resource for these, or (CreateModel) does not list the one that its own developer guide grants.
 WITHOUT_RESOURCE = {
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
+    # "VPC configuration" in the SageMaker developer guide grants the network's on everything.
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
     "s3:GetAccountPublicAccessBlock",
     "sagemaker:ListEndpointConfigs",
     "sagemaker:ListEndpoints",

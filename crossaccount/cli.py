@@ -29,6 +29,7 @@ from crossaccount.errors import (
     Failed,
     InputError,
     PlanRefused,
+    PromotionFailed,
     Refused,
 )
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from crossaccount.audit import Audit
     from crossaccount.plan import Plan
     from flows.producer import Revoked, Shared
+    from flows.promotion import Promotion
 
 ROOT = Path(__file__).resolve().parents[1]
 _SERVER_START_SECONDS = (
@@ -80,6 +82,8 @@ def _error_json(error: CrossAccountError) -> dict[str, Any]:
         known["findings"] = [asdict(finding) for finding in error.findings]
     if isinstance(error, AccessMissing):
         known["audit"] = error.audit
+    if isinstance(error, PromotionFailed):
+        known["promotion"] = error.promotion
     if notes := getattr(error, "__notes__", ()):
         known["notes"] = list(notes)
     return known
@@ -120,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
     sandbox.add_argument(
         "--consumers", type=_count, default=0, metavar="N", help="N further consumer accounts (default 0)"
+    )
+    sandbox.add_argument(
+        "--control", action="store_true", help="let /_sandbox/outcomes arrange how endpoints' changes end"
+    )
+    sandbox.add_argument(
+        "--speed", type=_speed, default=1.0, help="how many of AWS's seconds a bake or wait passes in one"
     )
     sandbox.add_argument("--log", metavar="FILE", help="append one line of JSON for each request")
 
@@ -171,6 +181,26 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("--force", action="store_true", help="also when live endpoints still use it")
     revoke.add_argument("--yes", action="store_true", help="do not ask")
 
+    promote = takes_config(
+        command("promote", _promote, "Bring every consumer's endpoint to a version, stage by stage.")
+    )
+    promote.add_argument(
+        "--version", type=_version, metavar="N", help="a version; the newest approved one by default"
+    )
+    promote.add_argument("--yes", action="store_true", help="do not ask")
+
+    rollback = takes_config(
+        command("rollback", _rollback, "Move a consumer's endpoint back to the version before.")
+    )
+    rollback.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
+    rollback.add_argument(
+        "--version", type=_version, metavar="N", help="an earlier version that is still kept"
+    )
+
+    history = takes_config(command("history", _history, "List promotions and rollbacks, the newest first."))
+    history.add_argument("--newest", type=_version, default=20, metavar="N", help="how many (default 20)")
+
     command("demo", _demo, "Tell the whole story against a sandbox of its own.")
     return parser
 
@@ -185,6 +215,16 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 0 to 65535")
     return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.001 <= speed <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed: give 0.001 to 1000000")
+    return speed
 
 
 def _count(text: str) -> int:
@@ -213,6 +253,8 @@ def _sandbox(options: argparse.Namespace) -> None:
     ]
     arguments += ["--port", str(options.port), "--endpoint-seconds", str(options.endpoint_seconds)]
     arguments += ["--consumers", str(options.consumers)] if options.consumers else []
+    arguments += ["--control"] * options.control
+    arguments += ["--speed", str(options.speed)] if options.speed != 1.0 else []
     arguments += ["--log", options.log] if options.log else []
     arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
     # In place of this process: inference processes look at their parent's main module, which must be a light one.
@@ -315,6 +357,50 @@ def _deploy(options: argparse.Namespace) -> dict[str, Any]:
     return deployment.to_json()
 
 
+def _promote(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import gather
+
+    sharing = config.load(options.config)
+    agreed = _agree(options, "promote", lambda: gather.share_plan(sharing), always=True)
+    _prepare_prefect()
+    from flows.promotion import promote_model
+
+    return _promoted(options, lambda: promote_model(str(options.config), options.version, agreed=agreed))
+
+
+def _rollback(options: argparse.Namespace) -> dict[str, Any]:
+    sharing = config.load(options.config)
+    config.consumer(sharing, options.consumer)
+    _prepare_prefect()
+    from flows.promotion import rollback_model
+
+    return _promoted(
+        options,
+        lambda: rollback_model(str(options.config), options.consumer, options.reason, options.version),
+    )
+
+
+def _promoted(options: argparse.Namespace, flow: Callable[[], Promotion]) -> dict[str, Any]:
+    try:
+        found: Promotion = _run(flow)
+    except PromotionFailed as error:
+        _out(options, error.table)
+        raise
+    _out(options, found.table())
+    return found.to_json()
+
+
+def _history(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import gather, records, sessions
+
+    sharing = config.load(options.config)
+    with gather.explained(sharing):
+        clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
+        found = records.read(clients, sharing, options.newest)
+    _out(options, "\n".join(record.line() for record in found) or "No promotion is on record.")
+    return {"records": [record.model_dump(mode="json") for record in found]}
+
+
 def _demo(options: argparse.Namespace) -> dict[str, Any]:
     _need_sandbox()
     from crossaccount import demo
@@ -322,19 +408,24 @@ def _demo(options: argparse.Namespace) -> dict[str, Any]:
     return demo.tell(options.json)
 
 
-def _agree(options: argparse.Namespace, verb: str, make: Callable[[], Plan]) -> str | None:
-    """Show the plan and ask; the hash of what was agreed to, or None with --yes: then whatever the flow plans."""
+def _agree(
+    options: argparse.Namespace, verb: str, make: Callable[[], Plan], always: bool = False
+) -> str | None:
+    """Show the plan and ask; the hash of what was agreed to, or None with --yes: then whatever the flow plans.
+
+    ``always`` asks also where no policy would change: more than policies is at stake.
+    """
     from crossaccount import render
 
     if options.yes:
         return None
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
-            f"{verb} changes policies, and there is no terminal to ask on. Look at the plan, then add --yes."
+            f"{verb} changes what stands in AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
         )
     found = make()
     print(render.text(found, colour=True))  # noqa: T201 - a person is asked about it
-    if found.writes and _answer(f"{verb}: make these changes? [y/N] ") not in ("y", "yes"):
+    if (found.writes or always) and _answer(f"{verb}: make these changes? [y/N] ") not in ("y", "yes"):
         raise Failed("Not agreed to: nothing was changed.")
     return found.digest
 

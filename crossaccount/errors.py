@@ -125,6 +125,20 @@ class AccessMissing(CrossAccountError):
         return f"Access that the config promises is missing: {'; '.join(self.missing)}."
 
 
+class PromotionFailed(CrossAccountError):
+    """A promotion or a rollback that did not reach every consumer: `reasons`, and `table` and `promotion` with every outcome."""
+
+    def __init__(self, reasons: tuple[str, ...], table: str, promotion: dict[str, Any]) -> None:
+        super().__init__(reasons, table, promotion)
+        self.reasons = tuple(reasons)
+        self.table = table
+        self.promotion = promotion
+
+    def __str__(self) -> str:
+        """One line for each consumer that was not reached."""
+        return "\n".join(self.reasons)
+
+
 class Severity(StrEnum):
     """How much a finding weighs: an error stops a share, a warning wants a person's eye, a note is to be known."""
 

@@ -20,7 +20,6 @@ from crossaccount.errors import Door, Failed, InputError, Refused
 from crossaccount.grants import PULL_ACTIONS
 from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.refusals import Attempt, classify
-from crossaccount.release import Sample
 
 if TYPE_CHECKING:
     import boto3
@@ -98,21 +97,6 @@ def read_release(session: boto3.Session, sharing: Sharing, version: ModelVersion
                 f"The registry pins {one.image} to {one.image_digest}, the Release to {other.image_digest}. It is not deployed."
             )
     return found
-
-
-def questions(name: str, consumer: Consumer, found: Release) -> list[Sample]:
-    """What the endpoint will be asked: the config's smoke payloads, or else the samples of the Release.
-
-    Raises:
-        Failed: when there are neither: a deployment that is asked nothing proves nothing.
-    """
-    samples = [Sample(**smoke.model_dump()) for smoke in consumer.smoke] or found.samples
-    if not samples:
-        raise Failed(
-            f"There is nothing to ask version {found.version}: its Release has no samples. Add a payload with its expected answer to "
-            f"consumers.{name}.smoke, or register the version with a SamplePayloadUrl."
-        )
-    return samples
 
 
 def check_artifacts(session: boto3.Session, sharing: Sharing, found: Release) -> int:

@@ -119,12 +119,21 @@ def questions(
     owners = (consumer.account, sharing.producer.account)
     if consumer.smoke:
         return [_asked(session, one, owners) for one in consumer.smoke]
-    if not release.samples:
+    check_questions(name, consumer, release)
+    return [of_sample(sample) for sample in release.samples]
+
+
+def check_questions(name: str, consumer: config.Consumer, found: Release) -> None:
+    """See that there is something to ask the endpoint, before anything is made.
+
+    Raises:
+        Failed: when neither the config nor the Release has anything: a deployment that is asked nothing proves nothing.
+    """
+    if not consumer.smoke and not found.samples:
         raise Failed(
-            f"There is nothing to ask version {release.version}: its Release has no samples. Add a payload with its expected answer to "
+            f"There is nothing to ask version {found.version}: its Release has no samples. Add a payload with its expected answer to "
             f"consumers.{name}.smoke, or register the version with a SamplePayloadUrl."
         )
-    return [of_sample(sample) for sample in release.samples]
 
 
 def _asked(session: boto3.Session, smoke: config.Smoke, owners: tuple[str, str]) -> Question:

@@ -55,8 +55,8 @@ def deploy_model(config: str, consumer: str, version: int | None = None, keep: b
             made.append(steps.create_endpoint_config(sharing, consumer, target, release, keep))
             made.append(steps.create_endpoint(sharing, consumer, target, release, keep))
             endpoint = made[-1].name
-            state = steps.wait_for_endpoint(sharing, consumer, target, endpoint)
-            proof = steps.ask_endpoint(sharing, consumer, target, release, endpoint, state)
+            steps.wait_for_endpoint(sharing, consumer, target, endpoint)
+            proof = steps.ask_endpoint(sharing, consumer, target, release, endpoint)
         finally:
             removals = steps.tear_down(sharing, consumer, target, release, made)
         steps.publish_proof(proof)

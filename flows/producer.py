@@ -85,7 +85,7 @@ def share_models(config: str, prune: bool = False, agreed: str | None = None) ->
         found = steps.read_registry(sharing)
         plan = gathering.planned(sharing, found, prune)
         steps.show_plan(sharing, plan)
-        _refuse_other(plan, agreed)
+        refuse_other(plan, agreed)
         prepared = steps.prepare_releases(sharing, found, plan)
         receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = steps.publish_releases(sharing, prepared)
@@ -120,12 +120,12 @@ def revoke_access(
         used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
         plan = revoking.planned(sharing, found, revocation, used)
         steps.show_plan(sharing, plan)
-        _refuse_other(plan, agreed)
+        refuse_other(plan, agreed)
         receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
     return Revoked(str(revocation), plan, receipts)
 
 
-def _refuse_other(plan: Plan, agreed: str | None) -> None:
+def refuse_other(plan: Plan, agreed: str | None) -> None:
     """Refuse a plan that is not the one agreed to.
 
     Raises:

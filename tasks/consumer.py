@@ -10,7 +10,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
-from crossaccount import preflight, serving, sessions
+from crossaccount import preflight, serving, sessions, smoke
 from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, Failed
 from crossaccount.names import package_arn
@@ -54,7 +54,7 @@ def read_release(sharing: Sharing, name: str, consumer: Consumer, version: Model
     asked = preflight.reading_release(sharing, version.version)
     with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
         found = preflight.read_release(session, sharing, version)
-    preflight.questions(name, consumer, found)
+    smoke.check_questions(name, consumer, found)
     get_run_logger().info("the Release of version %d agrees with the registry", found.version)
     return found
 
@@ -128,30 +128,21 @@ def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint:
 
 
 @task(**LIVE)
-def ask_endpoint(
-    sharing: Sharing, name: str, consumer: Consumer, release: Release, endpoint: str, state: EndpointState
-) -> Proof:
+def ask_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Release, endpoint: str) -> Proof:
     """Put the smoke payloads to the endpoint and compare images and answers with the Release."""
     session = sessions.consumer_session(sharing, name, consumer)
-    samples = preflight.questions(name, consumer, release)
+    asked = ("s3:GetObject", "the objects of smoke.body_s3_uri")
+    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+        questions = smoke.questions(session, sharing, name, consumer, release)
     asked = ("sagemaker:InvokeEndpoint", endpoint)
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
-        answers = serving.ask(session, sharing.region, endpoint, samples)
-    match = serving.images_match(state, release)
-    right = sum(answer.ok for answer in answers)
-    proof = Proof(
-        consumer=name,
-        account=consumer.account,
-        model_package_arn=release.model_package_arn,
-        version=release.version,
-        endpoint=endpoint,
-        images=state.images,
-        images_match=match,
-        answers=answers,
-        verified=match and right == len(answers),
-    )
+        proof = serving.prove(session, sharing.region, name, consumer, release, endpoint, questions)
+    right = sum(answer.ok for answer in proof.answers)
     get_run_logger().info(
-        "%d of %d answers are as expected, median %.1f ms", right, len(answers), proof.median_latency_ms
+        "%d of %d answers are as expected, median %.1f ms",
+        right,
+        len(proof.answers),
+        proof.median_latency_ms,
     )
     return proof
 

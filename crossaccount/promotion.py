@@ -1,0 +1,385 @@
+"""One version, moved into the consumers' endpoints: tried out, shifted to, proved, or taken back.
+
+What is done for one consumer is here, and the order of consumers. Not here: the endpoint's own steps (``rollout``), what is
+asked of it (``smoke``), who runs it all (the flows), and what is remembered of it (``records``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from crossaccount import preflight, rollout, serving, smoke
+from crossaccount.errors import CrossAccountError, Door, Failed, Refused
+from crossaccount.rollout import Live, Patience, Shift
+from crossaccount.serving import Proof, Removal
+
+if TYPE_CHECKING:
+    import boto3
+
+    from crossaccount.config import Consumer, Sharing
+    from crossaccount.release import Release
+
+Tell = Callable[[str], None]
+
+
+class Result(StrEnum):
+    """What became of one consumer: its endpoint serves the version now, or did before; or it does not; or it was not its turn."""
+
+    PROMOTED = "promoted"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """One consumer's part of a promotion.
+
+    ``before`` and ``live`` are the versions that its endpoint served before and after, None for nothing; ``refused`` is True
+    when AWS said no; ``left`` names what could not be removed.
+    """
+
+    consumer: str
+    account: str
+    stage: int
+    result: Result
+    version: int
+    before: int | None
+    live: int | None
+    text: str
+    refused: bool = False
+    proofs: tuple[Proof, ...] = ()
+    removals: tuple[Removal, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What could not be removed."""
+        return tuple(f"{one.kind} {one.name}" for one in self.removals if one.outcome == "left")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "left": list(self.left)}
+
+
+def stages(sharing: Sharing) -> list[tuple[int, list[str]]]:
+    """The consumers by stage, the first stage first."""
+    found: dict[int, list[str]] = {}
+    for name, consumer in sharing.consumers.items():
+        found.setdefault(consumer.stage, []).append(name)
+    return sorted(found.items())
+
+
+def skipped(sharing: Sharing, name: str, version: int, why: str) -> Promoted:
+    """A consumer whose turn did not come."""
+    consumer = sharing.consumers[name]
+    return Promoted(name, consumer.account, consumer.stage, Result.SKIPPED, version, None, None, why)
+
+
+def stands(live: Live | None, consumer: Consumer, release: Release) -> bool:
+    """Whether the endpoint serves the version already, on the capacity asked for, and has proved it."""
+    return (
+        live is not None
+        and live.status == "InService"
+        and live.config == rollout.config_name(consumer, release)
+        and live.proven is not None
+    )
+
+
+def promote(
+    session: boto3.Session,
+    sharing: Sharing,
+    name: str,
+    release: Release,
+    patience: Patience,
+    tell: Tell = lambda text: None,
+) -> Promoted:
+    """Bring one consumer's endpoint to a version, or leave it at the version that it had.
+
+    Args:
+        session: in the consumer's deployer role.
+        sharing: the config.
+        name: the consumer.
+        release: of the version.
+        patience: how long to wait for an endpoint, each time.
+        tell: is given a line for each step, and for each status of an endpoint; what it raises ends the promotion, and what
+            this made for a trial is removed all the same.
+    """
+    started, consumer = time.monotonic(), sharing.consumers[name]
+    work = _Work(session, sharing, name, consumer, release, patience, tell)
+    before: Live | None = None
+    try:
+        with work.explained("sagemaker:DescribeEndpoint", consumer.endpoint.name):
+            before = rollout.look(session, sharing, consumer)
+        if stands(before, consumer, release):
+            text = f"The endpoint {consumer.endpoint.name} serves version {release.version} already."
+            return work.ended(Result.UNCHANGED, before, release.version, text, started)
+        work.move()
+        text = f"The endpoint {consumer.endpoint.name} serves version {release.version}, and has proved it."
+        return work.ended(Result.PROMOTED, before, release.version, text, started)
+    except CrossAccountError as error:
+        live = work.tidied()
+        return work.ended(Result.FAILED, before, live, str(error), started, isinstance(error, Refused))
+
+
+@dataclass
+class _Work:
+    """What is at hand while one consumer's endpoint is moved, and what has come of it so far."""
+
+    session: boto3.Session
+    sharing: Sharing
+    name: str
+    consumer: Consumer
+    release: Release
+    patience: Patience
+    tell: Tell
+
+    def __post_init__(self) -> None:
+        self.proofs: list[Proof] = []
+        self.removals: list[Removal] = []
+        self.shifted = False
+
+    @contextmanager
+    def explained(self, action: str, resource: str) -> Iterator[None]:
+        asked = (action, resource)
+        with preflight.explained(
+            self.session, self.sharing, self.name, self.consumer, Door.CALLER_POLICY, asked
+        ):
+            yield
+
+    @contextmanager
+    def creating(self) -> Iterator[None]:
+        with preflight.explained_creation(self.session, self.sharing, self.name, self.consumer, self.release):
+            yield
+
+    def progress(self, what: str) -> Callable[..., None]:
+        """Tells of an endpoint's status, once each."""
+        last: list[str] = []
+
+        def hear(status: str, stages: Any, seconds: float | None = None) -> None:
+            line = f"{what} is {status}" + (
+                f" ({', '.join(stages)})" if isinstance(stages, tuple) and stages else ""
+            )
+            if last != [line]:
+                last[:] = [line]
+                self.tell(line)
+            else:
+                self.tell("")  # the promotion may have been told to end
+
+        return hear
+
+    def move(self) -> None:
+        """Try the version out, shift to it, and prove it there, as far as the config asks for each."""
+        asked = self._questions()
+        mode = self.consumer.smoke_mode
+        if mode in ("before", "both"):
+            self._try_out(asked)
+        shift = self._shift()
+        if mode in ("after", "both"):
+            self._prove_or_go_back(shift, asked)
+        with self.explained("sagemaker:AddTags", shift.config):
+            rollout.mark_proven(self.session, self.sharing, self.consumer, shift.config)
+        with self.explained("sagemaker:ListEndpointConfigs", "*"):
+            self.removals += rollout.retire(self.session, self.sharing, self.consumer, self.patience)
+
+    def _questions(self) -> list[smoke.Question]:
+        with self.explained("s3:GetObject", "the objects of smoke.body_s3_uri"):
+            return smoke.questions(self.session, self.sharing, self.name, self.consumer, self.release)
+
+    def _proved(self, endpoint: str, asked: Sequence[smoke.Question]) -> Proof:
+        with self.explained("sagemaker:InvokeEndpoint", endpoint):
+            proof = serving.prove(
+                self.session, self.sharing.region, self.name, self.consumer, self.release, endpoint, asked
+            )
+        self.proofs.append(proof)
+        right = sum(answer.ok for answer in proof.answers)
+        self.tell(f"{endpoint}: {right} of {len(proof.answers)} answers are right")
+        return proof
+
+    def _try_out(self, asked: Sequence[smoke.Question]) -> None:
+        """The version on a temporary endpoint, before the endpoint itself is touched.
+
+        Raises:
+            Failed: when it does not prove itself there.
+        """
+        session, sharing, consumer, release = self.session, self.sharing, self.consumer, self.release
+        try:
+            with self.creating():
+                made = rollout.begin_trial(session, sharing, consumer, release, self.patience)
+            self.tell(f"trying version {release.version} out at {made.name}")
+            with self.explained("sagemaker:DescribeEndpoint", made.name):
+                serving.wait_in_service(
+                    session, sharing.region, made.name, self.patience.seconds, self.progress(made.name)
+                )
+            proof = self._proved(made.name, asked)
+        finally:
+            ended = rollout.end_trial(session, sharing, consumer, release, self.patience)
+            self.removals += ended
+        if not proof.verified:
+            raise Failed(
+                f"Version {release.version} does not answer as it should on its trial endpoint, so {consumer.endpoint.name} was not "
+                f"touched. {wrong(proof)}"
+            )
+
+    def _shift(self) -> Shift:
+        session, sharing, consumer = self.session, self.sharing, self.consumer
+        endpoint = consumer.endpoint.name
+        with self.creating():
+            shift = rollout.shift(
+                session, sharing, consumer, self.release, self.patience, self.progress(endpoint)
+            )
+        self.shifted = True
+        self.tell(f"{endpoint}: {shift.action} to {shift.config}")
+        with self.explained("sagemaker:DescribeEndpoint", endpoint):
+            outcome = rollout.settle(
+                session, sharing, consumer, shift.config, self.patience, self.progress(endpoint)
+            )
+        rollout.accepted(outcome)
+        return shift
+
+    def _prove_or_go_back(self, shift: Shift, asked: Sequence[smoke.Question]) -> None:
+        """The version on the endpoint itself; one that answers wrong does not stay.
+
+        Raises:
+            Failed: when it answers wrong, with what became of the endpoint.
+        """
+        endpoint = self.consumer.endpoint.name
+        try:
+            proof = self._proved(endpoint, asked)
+        except CrossAccountError:
+            self._go_back(shift)
+            raise
+        if not proof.verified:
+            after = self._go_back(shift)
+            raise Failed(
+                f"Version {self.release.version} does not answer as it should at {endpoint}. {wrong(proof)} {after}"
+            )
+
+    def _go_back(self, shift: Shift) -> str:
+        """Move the endpoint back to what it served before, or remove it if that was nothing; in a sentence."""
+        session, sharing, consumer = self.session, self.sharing, self.consumer
+        endpoint = consumer.endpoint.name
+        with self.explained("sagemaker:UpdateEndpoint", endpoint):
+            to = self._earlier(shift)
+            if to is None:
+                removal = rollout.take_down(
+                    session, sharing, consumer, self.patience, self.progress(endpoint)
+                )
+                self.removals.append(removal)
+                return f"There was no earlier version to go back to, so the endpoint was taken down ({removal.outcome})."
+            rollout.roll_back(session, sharing, consumer, to, self.patience, self.progress(endpoint))
+            outcome = rollout.settle(session, sharing, consumer, to, self.patience, self.progress(endpoint))
+            return f"Rolled back: {outcome.text}"
+
+    def _earlier(self, shift: Shift) -> str | None:
+        if shift.before is not None and shift.before.config not in (None, shift.config):
+            return shift.before.config
+        found = rollout.previous(self.session, self.sharing, self.consumer)
+        return found.config if found else None
+
+    def tidied(self) -> int | None:
+        """Remove what came to nothing; the version that is live. What cannot be removed, or seen, is told."""
+        try:
+            with self.explained("sagemaker:DescribeEndpoint", self.consumer.endpoint.name):
+                self.removals += rollout.discard(
+                    self.session, self.sharing, self.consumer, self.release, self.patience
+                )
+                live = rollout.look(self.session, self.sharing, self.consumer)
+        except CrossAccountError as error:
+            self.tell(f"what is left could not be seen: {error}")
+            return None
+        return live.version if live else None
+
+    def ended(
+        self,
+        result: Result,
+        before: Live | None,
+        live: int | None,
+        text: str,
+        started: float,
+        refused: bool = False,
+    ) -> Promoted:
+        return Promoted(
+            consumer=self.name,
+            account=self.consumer.account,
+            stage=self.consumer.stage,
+            result=result,
+            version=self.release.version,
+            before=before.version if before else None,
+            live=live,
+            text=text,
+            refused=refused,
+            proofs=tuple(self.proofs),
+            removals=tuple(self.removals),
+            seconds=round(time.monotonic() - started, 2),
+        )
+
+
+def wrong(proof: Proof) -> str:
+    """What of a proof is not as it should be."""
+    answers = [
+        f"{one.content_type} {one.body[:80]!r}: expected {one.expected}, got {one.got}"
+        for one in proof.answers
+        if not one.ok
+    ]
+    images = (
+        [] if proof.images_match else [f"it runs {', '.join(proof.images) or 'no image'}, not the Release's"]
+    )
+    slow = ["it is slower than the config allows"] if proof.speed and not proof.speed.ok else []
+    return f"{'; '.join([*answers[:3], *images, *slow])}."
+
+
+def go_back(
+    session: boto3.Session,
+    sharing: Sharing,
+    name: str,
+    to: rollout.Earlier,
+    release: Release,
+    patience: Patience,
+    tell: Tell = lambda text: None,
+) -> Promoted:
+    """Move one consumer's endpoint back to an earlier endpoint config, and prove it there.
+
+    Args:
+        session: in the consumer's deployer role.
+        sharing: the config.
+        name: the consumer.
+        to: where to, see `rollout.previous`.
+        release: of that version.
+        patience: how long to wait.
+        tell: as for `promote`.
+    """
+    started, consumer = time.monotonic(), sharing.consumers[name]
+    work = _Work(session, sharing, name, consumer, release, patience, tell)
+    before: Live | None = None
+    endpoint = consumer.endpoint.name
+    try:
+        asked = work._questions()
+        with work.explained("sagemaker:UpdateEndpoint", endpoint):
+            before = rollout.look(session, sharing, consumer)
+            rollout.roll_back(session, sharing, consumer, to.config, patience, work.progress(endpoint))
+            outcome = rollout.settle(session, sharing, consumer, to.config, patience, work.progress(endpoint))
+        rollout.accepted(outcome)
+        proof = work._proved(endpoint, asked)
+        if not proof.verified:
+            raise Failed(f"{outcome.text} It does not answer as it should. {wrong(proof)}")
+        with work.explained("sagemaker:AddTags", to.config):
+            rollout.mark_proven(session, sharing, consumer, to.config)
+        return work.ended(Result.PROMOTED, before, to.version, f"Rolled back: {outcome.text}", started)
+    except CrossAccountError as error:
+        live = _seen(work)
+        return work.ended(Result.FAILED, before, live, str(error), started, isinstance(error, Refused))
+
+
+def _seen(work: _Work) -> int | None:
+    try:
+        with work.explained("sagemaker:DescribeEndpoint", work.consumer.endpoint.name):
+            live = rollout.look(work.session, work.sharing, work.consumer)
+    except CrossAccountError:
+        return None
+    return live.version if live else None

@@ -1,0 +1,97 @@
+"""What is remembered of a promotion or a rollback: an object in the producer's bucket, beside the Releases.
+
+Records lie under ``_promotions/``, which no group can be called, so no consumer's grant of Releases reaches them. They are
+written once and never changed. Not here: the Prefect artifact of the same (``tasks``).
+
+Source: PutObject (If-None-Match) and ListObjectsV2 in the S3 API reference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crossaccount.names import plain_json
+
+if TYPE_CHECKING:
+    from crossaccount.config import Sharing
+    from crossaccount.gather import Clients
+
+_LIMIT = 4_000_000
+
+
+class Record(BaseModel):
+    """One promotion or rollback: what, who or what started it, when, and what became of every consumer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    kind: Literal["promotion", "rollback"]
+    run: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
+    model_package_group: str
+    version: int
+    outcome: Literal["succeeded", "failed", "stopped"]
+    started_by: str
+    reason: str = ""
+    started: datetime
+    ended: datetime
+    plan: str = ""
+    consumers: list[dict[str, Any]]
+
+    def line(self) -> str:
+        """For a terminal."""
+        of = ", ".join(f"{one['consumer']} {one['result']}" for one in self.consumers)
+        why = f" because {self.reason}" if self.reason else ""
+        when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
+        return f"{when}  {self.kind} of version {self.version} {self.outcome}: {of}{why}  ({self.started_by})"
+
+
+def _folder(sharing: Sharing) -> str:
+    return f"{sharing.producer.releases_prefix}_promotions/{sharing.model_package_group}/"
+
+
+def write(clients: Clients, sharing: Sharing, record: Record) -> str:
+    """Write a record; where it lies.
+
+    Raises:
+        ClientError: when S3 refuses.
+    """
+    key = f"{_folder(sharing)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
+    bucket = sharing.producer.releases_bucket
+    clients.s3.put_object(
+        Bucket=bucket,
+        Key=key,
+        Body=json.dumps(record.model_dump(mode="json"), indent=1).encode(),
+        ContentType="application/json",
+        ExpectedBucketOwner=sharing.producer.account,
+    )
+    return f"s3://{bucket}/{key}"
+
+
+def read(clients: Clients, sharing: Sharing, newest: int) -> Sequence[Record]:
+    """The newest records, the newest first; an object that is none is passed over.
+
+    Raises:
+        ClientError: when S3 refuses.
+    """
+    bucket, owner = sharing.producer.releases_bucket, sharing.producer.account
+    pages = clients.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=_folder(sharing), ExpectedBucketOwner=owner
+    )
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    named = [
+        key for key in keys if re.fullmatch(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,64}\.json", key.rpartition("/")[2])
+    ]
+    found = []
+    for key in sorted(named, reverse=True)[:newest]:
+        raw = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read(_LIMIT)
+        try:
+            found.append(Record.model_validate(plain_json(raw)))
+        except (ValidationError, ValueError, RecursionError):
+            continue
+    return found

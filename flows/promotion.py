@@ -1,0 +1,272 @@
+"""Promotion, stage by stage, into the consumers' own endpoints; and the way back."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import pause_flow_run, suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import deployment, flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
+
+from crossaccount import config as configuration
+from crossaccount import gather as gathering
+from crossaccount import promotion, render, serving, sessions
+from crossaccount.config import Sharing
+from crossaccount.errors import Failed, InputError, PromotionFailed
+from crossaccount.plan import Plan
+from crossaccount.promotion import Promoted, Result
+from crossaccount.records import Record
+from flows.producer import refuse_other
+from tasks import producer as sharing_steps
+from tasks import promotion as steps
+
+AT_ONCE = 32  # consumers of a stage
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion, or a rollback, came to."""
+
+    version: int
+    consumers: tuple[Promoted, ...]
+    record: str
+
+    def table(self) -> str:
+        """One line for each consumer."""
+        return "\n".join([*map(_line, self.consumers), f"record: {self.record}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "version": self.version,
+            "consumers": [one.to_json() for one in self.consumers],
+            "record": self.record,
+        }
+
+
+def _line(one: Promoted) -> str:
+    left = f" LEFT BEHIND: {', '.join(one.left)}" if one.left else ""
+    return f"stage {one.stage}  {one.result:<9}  {one.consumer} ({one.account})  {one.text}{left}"
+
+
+class Approval(RunInput):
+    """The answer that a promotion waits for between two stages."""
+
+    decision: Literal["approve", "stop"] = Field(default="stop", title="Go on to the next stage?")
+    reason: str = Field(default="", title="Why")
+
+
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=AT_ONCE)
+
+
+@flow(name="promote-model", persist_result=False, task_runner=_RUNNER)
+def promote_model(
+    config: str,
+    version: int | None = None,
+    approve: bool = False,
+    approval_seconds: int = 86_400,
+    agreed: str | None = None,
+) -> Promotion:
+    """Share a version, then bring every consumer's endpoint to it, stage by stage, each proved before the next.
+
+    A stage that fails stops the promotion: later stages stay as they are, and nothing of earlier ones is undone.
+
+    Args:
+        config: path of the reviewed YAML file.
+        version: the version; the newest approved one when it is left out, found once.
+        approve: wait for a person's answer before each stage but the first.
+        approval_seconds: how long to wait for it; then the run fails, and the later stages stay as they are.
+        agreed: the hash of the sharing plan that was agreed to; any other plan is refused.
+    """
+    sharing = configuration.load(config)
+    started, run = datetime.now(UTC), str(flow_run.get_id())
+    outcomes: list[Promoted] = []
+    ending: Literal["succeeded", "failed", "stopped"] = "stopped"
+    reason = ""
+    with sessions.kept():
+        pinned = steps.pin_version(sharing, version)
+        _check_shared(sharing, pinned)
+        found = sharing_steps.read_registry(sharing)
+        plan = gathering.planned(sharing, found)
+        sharing_steps.show_plan(sharing, plan)
+        refuse_other(plan, agreed)
+        prepared = sharing_steps.prepare_releases(sharing, found, plan)
+        sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
+        releases = sharing_steps.publish_releases(sharing, prepared)
+        if pinned not in {release.version for release in releases}:
+            raise Failed(
+                f"Version {pinned} of {sharing.model_package_group} is not Approved, so it was not shared."
+            )
+        try:
+            for number, names in promotion.stages(sharing):
+                reason = _stopped_before(outcomes) or _not_approved(
+                    sharing, number, names, releases, pinned, outcomes, plan, approve, approval_seconds
+                )
+                if reason:
+                    outcomes += [promotion.skipped(sharing, name, pinned, reason) for name in names]
+                    continue
+                outcomes += _stage(sharing, names, pinned, run)
+            ending = (
+                "succeeded"
+                if all(map(_went_well, outcomes))
+                else "stopped"
+                if _refused(outcomes)
+                else "failed"
+            )
+        finally:
+            record = Record(
+                kind="promotion",
+                run=run,
+                model_package_group=sharing.model_package_group,
+                version=pinned,
+                outcome=ending,
+                started_by=_started_by(),
+                reason=reason,
+                started=started,
+                ended=datetime.now(UTC),
+                plan=plan.digest,
+                consumers=[_remembered(one) for one in outcomes],
+            )
+            where = steps.keep_record(sharing, record)
+    return _accepted(Promotion(pinned, tuple(outcomes), where))
+
+
+@flow(name="rollback-model", persist_result=False)
+def rollback_model(config: str, consumer: str, reason: str, version: int | None = None) -> Promotion:
+    """Move a consumer's endpoint back to the version before that proved itself, prove it again, and note why.
+
+    Args:
+        config: path of the reviewed YAML file.
+        consumer: name of the consumer in it.
+        reason: why, for the record.
+        version: an earlier version that proved itself and is still kept; the one before the live one when it is left out.
+    """
+    sharing = configuration.load(config)
+    configuration.consumer(sharing, consumer)
+    if not reason.strip():
+        raise InputError("reason: say why the endpoint is rolled back. It goes into the record.")
+    started = datetime.now(UTC)
+    with sessions.kept():
+        outcome = steps.roll_back_consumer(sharing, consumer, version)
+        record = Record(
+            kind="rollback",
+            run=str(flow_run.get_id()),
+            model_package_group=sharing.model_package_group,
+            version=outcome.version,
+            outcome="succeeded" if _went_well(outcome) else "failed",
+            started_by=_started_by(),
+            reason=reason,
+            started=started,
+            ended=datetime.now(UTC),
+            consumers=[_remembered(outcome)],
+        )
+        where = steps.keep_record(sharing, record)
+    return _accepted(Promotion(outcome.version, (outcome,), where))
+
+
+def _check_shared(sharing: Sharing, version: int) -> None:
+    if sharing.versions != "approved" and version not in sharing.versions:
+        listed = ", ".join(str(one) for one in sorted(sharing.versions))
+        raise InputError(
+            f"The config does not share version {version}: versions has {listed}. Choose one of these."
+        )
+
+
+def _stage(sharing: Sharing, names: list[str], version: int, run: str) -> list[Promoted]:
+    """All consumers of a stage at once; when this run is cancelled, they end and clean up first."""
+    futures = [steps.promote_consumer.submit(sharing, name, version, run) for name in names]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        steps.stop_of(run).set()
+        for future in futures:
+            future.wait()
+        raise
+
+
+def _stopped_before(outcomes: list[Promoted]) -> str:
+    bad = [one for one in outcomes if not _went_well(one)]
+    return f"Stage {bad[0].stage} did not succeed." if bad else ""
+
+
+def _not_approved(
+    sharing: Sharing,
+    number: int,
+    names: list[str],
+    releases: Any,
+    version: int,
+    outcomes: list[Promoted],
+    plan: Plan,
+    approve: bool,
+    seconds: int,
+) -> str:
+    """Ask a person before a stage, if that is wanted and there is something to do; empty when it may go on."""
+    if not approve or not outcomes or not steps.has_work(sharing, names, releases, version):
+        return ""
+    described = _question(number, names, version, outcomes, plan, seconds)
+    asked = Approval.with_initial_data(description=described)
+    wait = suspend_flow_run if deployment.get_id() else pause_flow_run
+    try:
+        answer: Any = wait(wait_for_input=asked, timeout=seconds, key=f"stage-{number}")
+    except FlowPauseTimeout:
+        return f"Nobody approved stage {number} within {seconds} s."
+    if answer.decision == "approve":
+        return ""
+    return f"Stage {number} was not approved{f': {answer.reason}' if answer.reason else ''}."
+
+
+def _question(
+    number: int, names: list[str], version: int, outcomes: list[Promoted], plan: Plan, seconds: int
+) -> str:
+    proofs = [serving.proof_markdown(proof) for one in outcomes for proof in one.proofs]
+    done = [f"- {_line(one)}" for one in outcomes]
+    return "\n\n".join(
+        [
+            f"Promote version {version} to stage {number}: {', '.join(names)}?",
+            f"Without an answer within {seconds} s this run fails; stage {number} and later ones stay as they are.",
+            "\n".join(done),
+            *proofs,
+            render.markdown(plan),
+        ]
+    )
+
+
+def _went_well(one: Promoted) -> bool:
+    return one.result in (Result.PROMOTED, Result.UNCHANGED) and not one.left
+
+
+def _refused(outcomes: list[Promoted]) -> bool:
+    """True when nothing failed, and a person stopped it."""
+    return not any(one.result is Result.FAILED or one.left for one in outcomes)
+
+
+def _started_by() -> str:
+    who = f"deployment {deployment.get_name()}" if deployment.get_id() else f"user {getpass.getuser()}"
+    return f"{who}, flow run {flow_run.get_name()}"
+
+
+def _remembered(one: Promoted) -> dict[str, Any]:
+    found = one.to_json()
+    for proof in found["proofs"]:
+        proof["answers"] = proof["answers"][:20]
+    return found
+
+
+def _accepted(promotion: Promotion) -> Promotion:
+    """The promotion, unless a consumer did not come to serve the version.
+
+    Raises:
+        PromotionFailed: with every consumer's outcome.
+    """
+    bad = [one for one in promotion.consumers if not _went_well(one)]
+    if bad:
+        reasons = tuple(f"{one.consumer}: {one.result}. {one.text}" for one in bad)
+        raise PromotionFailed(reasons, promotion.table(), promotion.to_json())
+    return promotion

@@ -7,7 +7,7 @@ asked of it (``smoke``), who runs it all (the flows), and what is remembered of 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     import boto3
 
     from crossaccount.config import Consumer, Sharing
+    from crossaccount.records import Record
     from crossaccount.release import Release
 
 Tell = Callable[[str], None]
 
 
 class Result(StrEnum):
-    """What became of one consumer: its endpoint serves the version now, or did before; or it does not; or it was not its turn."""
+    """What became of one consumer: its endpoint serves the version now, or did before; or it does not, or it was not its turn.
+
+    Held is one that was rolled back from this version: only a promotion that names the version brings it there again.
+    """
 
     PROMOTED = "promoted"
     UNCHANGED = "unchanged"
+    HELD = "held"
     FAILED = "failed"
     SKIPPED = "skipped"
 
@@ -75,10 +80,33 @@ def stages(sharing: Sharing) -> list[tuple[int, list[str]]]:
     return sorted(found.items())
 
 
-def skipped(sharing: Sharing, name: str, version: int, why: str) -> Promoted:
-    """A consumer whose turn did not come."""
+def untouched(sharing: Sharing, name: str, version: int, result: Result, why: str) -> Promoted:
+    """A consumer for whom nothing was done."""
     consumer = sharing.consumers[name]
-    return Promoted(name, consumer.account, consumer.stage, Result.SKIPPED, version, None, None, why)
+    return Promoted(name, consumer.account, consumer.stage, result, version, None, None, why)
+
+
+def held(records: Iterable[Record], version: int) -> dict[str, str]:
+    """The consumers that were rolled back from this version and have not been brought to any since, and why.
+
+    Args:
+        records: of earlier promotions and rollbacks, the newest first.
+        version: the version.
+    """
+    found: dict[str, str] = {}
+    settled: set[str] = set()
+    for record in records:
+        for one in record.consumers:
+            name = str(one.get("consumer"))
+            if name in settled or one.get("result") != Result.PROMOTED:
+                continue
+            settled.add(name)
+            if record.kind == "rollback" and one.get("before") == version:
+                when = record.started.strftime("%Y-%m-%d %H:%MZ")
+                found[name] = (
+                    f"It was rolled back from version {version} at {when}: {record.reason}. To promote it there again, name the version."
+                )
+    return found
 
 
 def stands(live: Live | None, consumer: Consumer, release: Release) -> bool:

@@ -40,7 +40,7 @@ class Promotion:
 
     def table(self) -> str:
         """One line for each consumer."""
-        return "\n".join([*map(_line, self.consumers), f"record: {self.record}"])
+        return "\n".join([*map(_line, self.consumers), f"record: {self.record or 'none, nothing was done'}"])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -104,13 +104,22 @@ def promote_model(
             raise Failed(
                 f"Version {pinned} of {sharing.model_package_group} is not Approved, so it was not shared."
             )
+        held = steps.find_held(sharing, pinned, version is not None)
         try:
-            for number, names in promotion.stages(sharing):
+            for number, of_stage in promotion.stages(sharing):
+                names = [name for name in of_stage if name not in held]
                 reason = _stopped_before(outcomes) or _not_approved(
                     sharing, number, names, releases, pinned, outcomes, plan, approve, approval_seconds
                 )
+                outcomes += [
+                    promotion.untouched(sharing, name, pinned, Result.HELD, held[name])
+                    for name in of_stage
+                    if name in held
+                ]
                 if reason:
-                    outcomes += [promotion.skipped(sharing, name, pinned, reason) for name in names]
+                    outcomes += [
+                        promotion.untouched(sharing, name, pinned, Result.SKIPPED, reason) for name in names
+                    ]
                     continue
                 outcomes += _stage(sharing, names, pinned, run)
             ending = (
@@ -121,6 +130,7 @@ def promote_model(
                 else "failed"
             )
         finally:
+            quiet = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
             record = Record(
                 kind="promotion",
                 run=run,
@@ -134,7 +144,7 @@ def promote_model(
                 plan=plan.digest,
                 consumers=[_remembered(one) for one in outcomes],
             )
-            where = steps.keep_record(sharing, record)
+            where = "" if quiet else steps.keep_record(sharing, record)
     return _accepted(Promotion(pinned, tuple(outcomes), where))
 
 
@@ -208,7 +218,7 @@ def _not_approved(
     seconds: int,
 ) -> str:
     """Ask a person before a stage, if that is wanted and there is something to do; empty when it may go on."""
-    if not approve or not outcomes or not steps.has_work(sharing, names, releases, version):
+    if not (approve and outcomes and names) or not steps.has_work(sharing, names, releases, version):
         return ""
     described = _question(number, names, version, outcomes, plan, seconds)
     asked = Approval.with_initial_data(description=described)
@@ -239,7 +249,11 @@ def _question(
 
 
 def _went_well(one: Promoted) -> bool:
-    return one.result in (Result.PROMOTED, Result.UNCHANGED) and not one.left
+    return one.result in (Result.PROMOTED, Result.UNCHANGED, Result.HELD) and not one.left
+
+
+def _did_something(one: Promoted) -> bool:
+    return one.result not in (Result.UNCHANGED, Result.HELD)
 
 
 def _refused(outcomes: list[Promoted]) -> bool:

@@ -27,6 +27,7 @@ LIVE: dict[str, Any] = {
     "persist_result": False,
 }  # what AWS says now is never cached
 _PINNED = "crossaccount.version"
+_REMEMBERED = 200  # records that are looked through for rollbacks
 
 
 class Stopped(CrossAccountError):
@@ -82,6 +83,19 @@ def _newest(sharing: Sharing) -> int:
     with gathering.explained(sharing):
         clients = Clients.of(sessions.producer_session(sharing), sharing.region)
         return packages.read_versions(clients.sagemaker, sharing)[-1].version
+
+
+@task(**LIVE)
+def find_held(sharing: Sharing, version: int, named: bool) -> dict[str, str]:
+    """The consumers that were rolled back from the version and stay so, and why; nobody when the version was asked for."""
+    if named:
+        return {}
+    with gathering.explained(sharing):
+        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+        found = promotion.held(records.read(clients, sharing, _REMEMBERED), version)
+    for name, why in found.items():
+        get_run_logger().warning("%s is held: %s", name, why)
+    return found
 
 
 @task(**LIVE)

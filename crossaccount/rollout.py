@@ -39,6 +39,7 @@ PROVEN_TAG = "crossaccount:proven"
 IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 _GLANCES = 3  # how often AWS must say what would end a wait before it is believed: its reads may lag behind its writes
+_FIRST_LOOK = 0.5
 _HOST_SECONDS = 3600.0  # for instances to come up and go, beside what the guardrails wait
 _RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 10})
 
@@ -257,7 +258,7 @@ def patience(consumer: Consumer) -> Patience:
     size = wanted.linear_percent or wanted.batch_percent
     steps = math.ceil(100 / size) if size else 2
     waits = steps * wanted.wait_seconds + wanted.termination_wait_seconds
-    return Patience(seconds=_HOST_SECONDS + max(waits, wanted.maximum_seconds or 0))
+    return Patience(_HOST_SECONDS + max(waits, wanted.maximum_seconds or 0), first=_FIRST_LOOK)
 
 
 # Before anything is made.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from prefect import flow
@@ -28,6 +29,7 @@ from tasks import producer as sharing_steps
 from tasks import promotion as steps
 
 AT_ONCE = 32  # consumers of a stage
+_LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its answer
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,9 @@ def _not_approved(
         return ""
     described = _question(number, names, version, outcomes, plan, seconds)
     asked = Approval.with_initial_data(description=described)
-    wait = suspend_flow_run if deployment.get_id() else pause_flow_run
+    wait: Any = (
+        suspend_flow_run if deployment.get_id() else partial(pause_flow_run, poll_interval=_LOOK_SECONDS)
+    )
     try:
         answer: Any = wait(wait_for_input=asked, timeout=seconds, key=f"stage-{number}")
     except FlowPauseTimeout:

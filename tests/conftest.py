@@ -198,7 +198,10 @@ def start_sandbox() -> Callable[..., Sandbox]:
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     log = tmp_path_factory.mktemp("sandbox") / "calls.jsonl"
-    running = _start_sandbox("--endpoint-seconds", "0.2", "--consumers", "8", "--log", str(log))
+    running = _start_sandbox(
+        *("--endpoint-seconds", "0.2", "--speed", "1000", "--control"),
+        *("--consumers", "10", "--log", str(log)),
+    )
     running.log = log
     yield running
     running.process.send_signal(signal.SIGTERM)

@@ -26,6 +26,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for service in UNUSED_SERVICES:
             patch.setenv(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
         patch.setattr("crossaccount.serving._FIRST_POLL", 0.05)
+        patch.setattr("crossaccount.rollout._FIRST_LOOK", 0.05)
         with prefect_test_harness(server_startup_timeout=120):
             quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "CRITICAL"}
             with temporary_settings(quiet):

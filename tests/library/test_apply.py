@@ -312,7 +312,7 @@ def _writer(aws: Any, base: dict[str, Any], number: int, account: str, folder: P
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump({**base, "consumers": {name: one}}))
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("writer.py")), str(path), "0.25"],
+        [sys.executable, str(Path(__file__).with_name("writer.py")), str(path), "0.15"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

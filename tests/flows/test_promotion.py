@@ -1,0 +1,288 @@
+"""Promotion as its operators run it: stage by stage, all consumers of a stage at once, asked, recorded, taken back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+
+from crossaccount import config, gather, records, sessions
+from crossaccount.errors import InputError, PromotionFailed
+from crossaccount.gather import Clients
+from crossaccount.promotion import Result
+from flows import promotion as flows
+from flows.promotion import promote_model, rollback_model
+
+FURTHER = [f"consumer-{number:02}" for number in range(1, 11)]
+
+
+def document(aws: Any, **consumers: Any) -> dict[str, Any]:
+    """The sandbox's config with these consumers, each as staging but for what is said."""
+    whole: dict[str, Any] = yaml.safe_load(aws.config.read_text())
+    staging = whole["consumers"]["staging"]
+    found = {}
+    for name, changes in consumers.items():
+        name = name.replace("_", "-")
+        account = aws.id(name)
+        found[name] = {
+            **staging,
+            "account": account,
+            "role": f"arn:aws:iam::{account}:role/crossaccount-deployer",
+            "external_id": f"sandbox-{name}",
+            "profile": name,
+            "execution_role": f"arn:aws:iam::{account}:role/crossaccount-execution",
+            "endpoint": {"name": f"decision-trees-{name}", "instance_type": "ml.m5.large"},
+            **changes,
+        }
+    return {**whole, "consumers": found}
+
+
+@pytest.fixture
+def written(aws: Any, tmp_path: Any) -> Any:
+    """Writes a config; afterwards nothing is hosted anywhere, and the policies are as they were."""
+
+    def write(**consumers: Any) -> str:
+        path = tmp_path / "promotion.yaml"
+        path.write_text(yaml.safe_dump(document(aws, **consumers), sort_keys=False))
+        return str(path)
+
+    with aws.restored():
+        yield write
+    for account in ("staging", "production", *FURTHER):
+        cleared(aws, account)
+
+
+def cleared(aws: Any, account: str) -> None:
+    sm = aws.admin(account, "sagemaker")
+    names = aws.hosted(account)
+    for name in names["endpoints"]:
+        sm.delete_endpoint(EndpointName=name)
+    for name in names["endpoints"]:
+        sm.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+    for name in names["configs"]:
+        sm.delete_endpoint_config(EndpointConfigName=name)
+    for name in names["models"]:
+        sm.delete_model(ModelName=name)
+
+
+def remembered(path: str) -> list[records.Record]:
+    sharing = config.load(path)
+    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    return list(records.read(clients, sharing, 50))
+
+
+def live(aws: Any, account: str) -> str | None:
+    """The version that an account's endpoint serves, by its endpoint config's name."""
+    sm = aws.admin(account, "sagemaker")
+    try:
+        found = sm.describe_endpoint(EndpointName=f"decision-trees-{account}")
+    except sm.exceptions.ClientError:
+        return None
+    return str(found["EndpointConfigName"]).split("-v")[-1].split("-")[0]
+
+
+def arranged(aws: Any, account: str, **outcome: Any) -> None:
+    """What becomes of the next change of the account's endpoint."""
+    where = {"account": aws.id(account), "endpoint": f"decision-trees-{account}"}
+    body = json.dumps({**where, "outcome": outcome}).encode()
+    request = urllib.request.Request(f"{aws.url}/_sandbox/outcomes", body, method="PUT")
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+def test_twelve_consumers_in_three_stages_stop_at_the_stage_that_fails(aws: Any, written: Any) -> None:
+    names = ["staging", "production", *FURTHER]
+    consumers = {name: {"stage": place // 4 + 1, "smoke_mode": "after"} for place, name in enumerate(names)}
+    consumers["consumer-04"]["external_id"] = "wrong"
+    path = written(**consumers)
+    with aws.calls() as calls, pytest.raises(PromotionFailed, match="consumer-04: failed") as error:
+        promote_model(path)
+    told = {one["consumer"]: one for one in error.value.promotion["consumers"]}
+    assert list(told) == names, "every consumer's outcome is reported"
+    results = [told[name]["result"] for name in names]
+    assert results == ["promoted"] * 4 + ["promoted", "promoted", "failed", "promoted"] + ["skipped"] * 4
+    assert "role-trust" in told["consumer-04"]["text"]
+    assert told["consumer-10"]["text"] == "Stage 2 did not succeed."
+
+    # The third stage's accounts were not even asked.
+    third = {aws.id(name) for name in names[8:]}
+    assert not [one for one in calls if one["account"] in third]
+    for stage in (names[:4], names[4:8]):
+        # All at once: every one of them had begun before any of them was done.
+        spans = [
+            [
+                one["time"]
+                for one in calls
+                if one["account"] == aws.id(name) and "deployer" in str(one["caller"])
+            ]
+            for name in stage
+        ]
+        spans = [span for span in spans if span]
+        assert max(span[0] for span in spans) < min(span[-1] for span in spans)
+    found = remembered(path)[0]
+    assert (found.kind, found.outcome, found.version, len(found.consumers)) == ("promotion", "failed", 2, 12)
+    assert {live(aws, name) for name in names[:4]} == {"2"}
+    assert {live(aws, name) for name in names[8:]} == {None}
+
+    # The next run goes on where this one ended, and touches nothing that stands.
+    consumers["consumer-04"]["external_id"] = "sandbox-consumer-04"
+    path = written(**consumers)
+    done = promote_model(path)
+    assert [one.result for one in done.consumers] == [
+        *[Result.UNCHANGED] * 6,
+        Result.PROMOTED,
+        Result.UNCHANGED,
+        *[Result.PROMOTED] * 4,
+    ]
+
+
+def test_nothing_to_do_is_quick_and_quiet(aws: Any, written: Any) -> None:
+    path = written(staging={})
+    promote_model(path)
+    before = len(remembered(path))
+    with aws.calls() as calls:
+        done = promote_model(path)
+    assert [one.result for one in done.consumers] == [Result.UNCHANGED]
+    assert done.record == ""
+    assert len(remembered(path)) == before
+    writes = ("Put", "Set", "Create", "Update", "Delete", "AddTags", "Invoke")
+    assert [one["operation"] for one in calls if one["operation"].startswith(writes)] == []
+
+
+def test_a_version_is_pinned_once_and_an_unshared_one_is_refused(aws: Any, written: Any) -> None:
+    path = written(staging={})
+    done = promote_model(path, version=1)
+    assert (done.version, live(aws, "staging")) == (1, "1")
+    with pytest.raises(Exception, match="not Approved"):
+        promote_model(path, version=3)
+    with open(path) as file:
+        listed = {**yaml.safe_load(file), "versions": [1]}
+    with open(path, "w") as file:
+        yaml.safe_dump(listed, file)
+    with pytest.raises(InputError, match="does not share version 2"):
+        promote_model(path, version=2)
+
+
+def test_what_aws_rolls_back_is_a_failure_that_names_the_live_version(aws: Any, written: Any) -> None:
+    path = written(staging={"smoke_mode": "after"})
+    promote_model(path, version=1)
+    arranged(aws, "staging", kind="unhealthy")
+    with pytest.raises(PromotionFailed, match=r"version 1 is live \(decision-trees-staging-v1-") as error:
+        promote_model(path, version=2)
+    assert "did not pass the ping health check" in str(error.value)
+    assert live(aws, "staging") == "1"
+    hosted = aws.hosted("staging")
+    assert [name for names in hosted.values() for name in names if "-v2" in name] == []
+    found = remembered(path)[0]
+    assert (found.outcome, found.consumers[0]["live"], found.consumers[0]["before"]) == ("failed", 1, 1)
+
+
+def test_what_was_rolled_back_is_held_until_somebody_names_the_version(aws: Any, written: Any) -> None:
+    path = written(staging={}, production={"stage": 2})
+    promote_model(path, version=1)
+    promote_model(path, version=2)
+    back = rollback_model(path, "staging", "answers drifted")
+    assert (back.version, live(aws, "staging"), live(aws, "production")) == (1, "1", "2")
+    assert back.consumers[0].proofs[0].verified
+    nightly = promote_model(path)
+    assert [one.result for one in nightly.consumers] == [Result.HELD, Result.UNCHANGED]
+    assert "answers drifted" in nightly.consumers[0].text
+    assert live(aws, "staging") == "1"
+    asked = promote_model(path, version=2)
+    assert [one.result for one in asked.consumers] == [Result.PROMOTED, Result.UNCHANGED]
+    kinds = [(one.kind, one.outcome, one.reason) for one in remembered(path)[:2]]
+    assert kinds == [("promotion", "succeeded", ""), ("rollback", "succeeded", "answers drifted")]
+
+
+@pytest.mark.parametrize(
+    ("what", "says"), [({"reason": " "}, "say why"), ({"consumer": "ghost"}, "not a consumer")]
+)
+def test_a_rollback_needs_a_consumer_and_a_reason(aws: Any, written: Any, what: Any, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        rollback_model(**{"config": written(staging={}), "consumer": "staging", "reason": "x", **what})
+
+
+@contextlib.contextmanager
+def running(path: str, **more: Any) -> Iterator[list[Any]]:
+    """A promotion in a thread of its own; what it gave, or raised, at the end."""
+    ended: list[Any] = []
+
+    def run() -> None:
+        try:
+            ended.append(promote_model(path, approve=True, **more))
+        except Exception as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield ended
+    thread.join(60)
+    assert ended
+
+
+def answered(known: set[Any], decision: str) -> str:
+    """Wait until the run waits, then answer; what it was asked."""
+    with get_client(sync_client=True) as client:
+        for _ in range(200):
+            runs = [one for one in client.read_flow_runs(limit=50) if one.id not in known]
+            waiting = [one for one in runs if one.state and one.state.name == "Paused"]
+            if waiting:
+                found = waiting[0]
+                keys = found.state.state_details.run_input_keyset
+                asked = client.read_flow_run_input(found.id, keys["description"])
+                client.resume_flow_run(found.id, run_input={"decision": decision, "reason": "seen"})
+                return str(asked)
+            time.sleep(0.1)
+    raise AssertionError("nobody waits for an answer")
+
+
+def known() -> set[Any]:
+    with get_client(sync_client=True) as client:
+        return {one.id for one in client.read_flow_runs(limit=200)}
+
+
+@pytest.mark.parametrize(("decision", "second"), [("approve", Result.PROMOTED), ("stop", Result.SKIPPED)])
+def test_a_person_is_asked_between_stages(
+    aws: Any, written: Any, monkeypatch: pytest.MonkeyPatch, decision: str, second: Result
+) -> None:
+    monkeypatch.setattr(flows, "_LOOK_SECONDS", 0.2)
+    path, before = written(staging={}, production={"stage": 2}), known()
+    with running(path) as ended:
+        asked = answered(before, decision)
+    assert "Promote version 2 to stage 2: production?" in asked
+    assert "Verified" in asked, "the proof of the stage before"
+    assert "policies" in asked or "Plan" in asked
+    (end,) = ended
+    found = end.promotion["consumers"] if isinstance(end, PromotionFailed) else end.to_json()["consumers"]
+    assert [one["result"] for one in found] == ["promoted", str(second)]
+    assert live(aws, "production") == ("2" if second is Result.PROMOTED else None)
+    assert remembered(path)[0].outcome == ("succeeded" if second is Result.PROMOTED else "stopped")
+
+
+def test_without_an_answer_in_time_the_later_stages_stay_as_they_are(
+    aws: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows, "_LOOK_SECONDS", 0.2)
+    path = written(staging={}, production={"stage": 2})
+    with running(path, approval_seconds=1) as ended:
+        pass
+    assert isinstance(ended[0], PromotionFailed)
+    assert "Nobody approved stage 2 within 1 s" in str(ended[0])
+    assert (live(aws, "staging"), live(aws, "production")) == ("2", None)
+
+
+def test_a_plan_that_was_not_agreed_to_promotes_nothing(aws: Any, written: Any) -> None:
+    path = written(staging={})
+    with pytest.raises(Exception, match="no longer the one that was agreed to"):
+        promote_model(path, agreed="0" * 16)
+    assert live(aws, "staging") is None
+    agreed = gather.share_plan(config.load(path)).digest
+    assert promote_model(path, agreed=agreed).consumers[0].result is Result.PROMOTED

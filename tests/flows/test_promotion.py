@@ -65,8 +65,8 @@ def cleared(aws: Any, account: str) -> None:
     names = aws.hosted(account)
     for name in names["endpoints"]:
         sm.delete_endpoint(EndpointName=name)
-    for name in names["endpoints"]:
-        sm.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+    while sm.list_endpoints()["Endpoints"]:
+        time.sleep(0.05)
     for name in names["configs"]:
         sm.delete_endpoint_config(EndpointConfigName=name)
     for name in names["models"]:
@@ -108,7 +108,7 @@ def test_twelve_consumers_in_three_stages_stop_at_the_stage_that_fails(aws: Any,
     told = {one["consumer"]: one for one in error.value.promotion["consumers"]}
     assert list(told) == names, "every consumer's outcome is reported"
     results = [told[name]["result"] for name in names]
-    assert results == ["promoted"] * 4 + ["promoted", "promoted", "failed", "promoted"] + ["skipped"] * 4
+    assert results == ["promoted"] * 4 + ["promoted", "failed", "promoted", "promoted"] + ["skipped"] * 4
     assert "role-trust" in told["consumer-04"]["text"]
     assert told["consumer-10"]["text"] == "Stage 2 did not succeed."
 
@@ -137,9 +137,9 @@ def test_twelve_consumers_in_three_stages_stop_at_the_stage_that_fails(aws: Any,
     path = written(**consumers)
     done = promote_model(path)
     assert [one.result for one in done.consumers] == [
-        *[Result.UNCHANGED] * 6,
+        *[Result.UNCHANGED] * 5,
         Result.PROMOTED,
-        Result.UNCHANGED,
+        *[Result.UNCHANGED] * 2,
         *[Result.PROMOTED] * 4,
     ]
 

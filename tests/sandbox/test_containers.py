@@ -593,6 +593,8 @@ def launched(program: str, archive: bytes | None = None) -> Iterator[subprocess.
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A shell that runs the tests in the background ignores Ctrl-C for all of them.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             yield process

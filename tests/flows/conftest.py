@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-# What the server does with the events of every task run: no test here looks at that, and it takes half the time.
+# What the server does with the events of every task run. No test here looks at that, and it takes half the time.
 UNUSED_SERVICES = ("EVENT_PERSISTER", "TASK_RUN_RECORDER", "TRIGGERS", "SCHEDULER", "LATE_RUNS", "DB_VACUUM")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 
 from crossaccount import config, gather
-from crossaccount.errors import AccessMissing, Conflict
+from crossaccount.errors import AccessMissing, Conflict, Failed
 from flows.audit import check_access
 from flows.producer import revoke_access, share_models
+from flows.promotion import promote_model, rollback_model
 
 
 @pytest.fixture
@@ -136,3 +138,32 @@ def test_runs_on_one_server_write_one_after_the_other(aws: Any) -> None:
         limits = {limit.name: limit.limit for limit in client.read_global_concurrency_limits(limit=100)}
     assert limits["crossaccount arn:aws:s3:::producer-models-111111111111"] == 1
     assert len([name for name in limits if name.startswith("crossaccount arn:")]) >= 4
+
+
+def test_a_promotion_is_made_taken_back_and_listed(aws: Any, run: Any, edited: Any) -> None:
+    path = edited(consumers__production=None)
+    with aws.restored():
+        try:
+            promote_model(path, version=1)
+            code, promoted = run("promote", path, "--yes")
+            assert (code, promoted["consumers"][0]["before"], promoted["consumers"][0]["live"]) == (0, 1, 2)
+            code, back = run("rollback", path, "--consumer", "staging", "--reason", "it drifted")
+            assert (code, back["version"]) == (0, 1)
+            with pytest.raises(Failed, match="no earlier version that proved itself"):
+                rollback_model(path, "staging", "once more")
+            code, listed = run("history", path)
+            assert [(one["kind"], one["version"], one["reason"]) for one in listed["records"]] == [
+                ("rollback", 1, "it drifted"),
+                ("promotion", 2, ""),
+                ("promotion", 1, ""),
+            ]
+            assert run("promote", path)[0] == 2, "without a terminal it needs --yes"
+        finally:
+            sm = aws.admin("staging", "sagemaker")
+            sm.delete_endpoint(EndpointName="decision-trees-staging")
+            while sm.list_endpoints()["Endpoints"]:
+                time.sleep(0.05)
+            for name in aws.hosted("staging")["configs"]:
+                sm.delete_endpoint_config(EndpointConfigName=name)
+            for name in aws.hosted("staging")["models"]:
+                sm.delete_model(ModelName=name)

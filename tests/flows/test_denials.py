@@ -464,11 +464,37 @@ NO_PART_OF_A_SUCCESS = {
     "WriteLogs",  # CloudWatch is not modelled
     "PutMetrics",
     "SeeWhatIsDeployed",  # asked by a revoke: tests/library/test_revoke.py
+    # Of an endpoint that stays: tests/library/test_rollout.py takes each out.
+    "MoveEndpoint",
+    "FindAlarms",
+    "WatchAlarms",
+    "WithdrawProof",
+    "ReadQuestions",
+    "LetSageMakerEncrypt",
+    # The sandbox writes no captured data and has no network: a simulation of the role's policy is what there is.
+    "WriteCaptured",
+    "JoinVpc",
 }
 ACTIONS_ELSEWHERE = {
     "ecr:GetAuthorizationToken",  # refused as ecr:BatchGetImage: the row of LogInToRegistry
     "iam:GetRole",
     "sagemaker:ListEndpoints",
+    "sagemaker:ListEndpointConfigs",  # tests/library/test_rollout.py, as those below
+    "sagemaker:ListModels",
+    "sagemaker:UpdateEndpoint",
+    "sagemaker:DeleteTags",
+    "cloudwatch:DescribeAlarms",
+    "kms:CreateGrant",
+    "s3:PutObject",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
     "iam:SimulatePrincipalPolicy",
     "sagemaker:DeleteModel",  # test_consumer: what cannot be taken down is said
     "sagemaker:DeleteEndpointConfig",

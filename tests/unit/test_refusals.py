@@ -455,6 +455,7 @@ EXAMPLES: dict[type[CrossAccountError], CrossAccountError] = {
     errors.Obstacle: errors.Obstacle("bucket b", "It does not exist.", "Restore it."),
     errors.Conflict: errors.Conflict("someone was faster"),
     errors.Failed: errors.Failed("it is gone"),
+    errors.PromotionFailed: errors.PromotionFailed(("staging: failed",), "a table", {"version": 2}),
     errors.NotLive: errors.NotLive("rolled-back", "trees", 1, "AWS rolled the endpoint back."),
 }
 
@@ -496,6 +497,7 @@ def test_exit_codes() -> None:
         "Failed": 1,
         "Obstacle": 1,
         "NotLive": 1,
+        "PromotionFailed": 1,
     }
 
 

@@ -123,7 +123,7 @@ def promote_model(
                         promotion.untouched(sharing, name, pinned, Result.SKIPPED, reason) for name in names
                     ]
                     continue
-                outcomes += _stage(sharing, names, pinned, run)
+                _stage(sharing, names, pinned, run, outcomes)
             ending = (
                 "succeeded"
                 if all(map(_went_well, outcomes))
@@ -191,15 +191,17 @@ def _check_shared(sharing: Sharing, version: int) -> None:
         )
 
 
-def _stage(sharing: Sharing, names: list[str], version: int, run: str) -> list[Promoted]:
-    """All consumers of a stage at once; when this run is cancelled, they end and clean up first."""
+def _stage(sharing: Sharing, names: list[str], version: int, run: str, outcomes: list[Promoted]) -> None:
+    """All consumers of a stage at once; when this run is cancelled, they end and clean up first, and are told of too."""
     futures = [steps.promote_consumer.submit(sharing, name, version, run) for name in names]
     try:
-        return [future.result() for future in futures]
+        outcomes += [future.result() for future in futures]
     except BaseException:
         steps.stop_of(run).set()
         for future in futures:
             future.wait()
+        found = [future.result(raise_on_failure=False) for future in futures]
+        outcomes += [one for one in found if isinstance(one, Promoted)]
         raise
 
 

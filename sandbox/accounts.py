@@ -73,11 +73,18 @@ def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Res
             config gives.
     """
     administrators = {account.name: _administrator(account) for account in accounts}
-    sessions = {name: _session(key) for name, key in administrators.items()}
+    session: Any = boto3.session.Session(
+        region_name=REGION
+    )  # one: each would read AWS's service descriptions anew
 
     def client(name: str, service: str) -> Any:
-        session: Any = sessions[name]
-        return session.client(service, endpoint_url=url)
+        key = administrators[name]
+        return session.client(
+            service,
+            endpoint_url=url,
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+        )
 
     key = client("producer", "kms").create_key(Description="Encrypts model artifacts")["KeyMetadata"]["Arn"]
     _bucket(client("producer", "s3"))
@@ -113,10 +120,6 @@ def _administrator(account: Account) -> Credentials:
     backend.put_user_policy("administrator", "administrator", json.dumps(everything))
     key = backend.create_access_key("administrator")
     return Credentials(key.access_key_id, key.secret_access_key)
-
-
-def _session(key: Credentials) -> boto3.session.Session:
-    return boto3.session.Session(key.access_key_id, key.secret_access_key, region_name=REGION)
 
 
 def _operator(iam: Any, account: Account) -> Credentials:

@@ -234,9 +234,11 @@ class _Work:
                 self.session, self.sharing.region, self.name, self.consumer, self.release, endpoint, asked
             )
         self.proofs.append(proof)
-        right = sum(answer.ok for answer in proof.answers)
-        self.tell(f"{endpoint}: {right} of {len(proof.answers)} answers are right")
         return proof
+
+    def _tell_of(self, proof: Proof) -> None:
+        right = sum(answer.ok for answer in proof.answers)
+        self.tell(f"{proof.endpoint}: {right} of {len(proof.answers)} answers are right")
 
     def _try_out(self, asked: Sequence[smoke.Question]) -> None:
         """The version on a temporary endpoint, before the endpoint itself is touched.
@@ -254,6 +256,7 @@ class _Work:
                     session, sharing.region, made.name, self.patience.seconds, self.progress(made.name)
                 )
             proof = self._proved(made.name, asked)
+            self._tell_of(proof)
         finally:
             self._end_trial()
         if not proof.verified:
@@ -314,6 +317,8 @@ class _Work:
             raise
         if not proof.verified:
             after = self._go_back(shift.before)
+        self._tell_of(proof)
+        if not proof.verified:
             raise Failed(
                 f"Version {self.release.version} does not answer as it should at {endpoint}. {wrong(proof)} {after}"
             )
@@ -328,12 +333,13 @@ class _Work:
 
     def _gone_back(self, to: str | None) -> str:
         session, sharing, consumer = self.session, self.sharing, self.consumer
-        hear = self.progress(consumer.endpoint.name)
+        # Nobody is told before it has begun: a run that is stopped then must not leave what answers wrong.
         if to is None:
-            removal = rollout.take_down(session, sharing, consumer, self.patience, hear)
+            removal = rollout.take_down(session, sharing, consumer, self.patience)
             self.removals.append(removal)
             return f"There was no earlier version to go back to, so the endpoint was taken down ({removal.outcome})."
-        rollout.roll_back(session, sharing, consumer, to, self.patience, hear)
+        rollout.roll_back(session, sharing, consumer, to, self.patience)
+        hear = self.progress(consumer.endpoint.name)
         outcome = rollout.settle(session, sharing, consumer, to, self.patience, hear)
         back = "Rolled back" if outcome.ending is rollout.Ending.LIVE else "It could not be rolled back"
         return f"{back}: {outcome.text}"
@@ -425,10 +431,14 @@ def go_back(
         asked = work._questions()
         with work.explained("sagemaker:UpdateEndpoint", endpoint):
             before = rollout.look(session, sharing, consumer)
-            rollout.roll_back(session, sharing, consumer, to.config, patience, work.progress(endpoint))
+            shift = rollout.roll_back(
+                session, sharing, consumer, to.config, patience, work.progress(endpoint)
+            )
+            before = shift.before or before  # an update that was under way may have come to its end meanwhile
             outcome = rollout.settle(session, sharing, consumer, to.config, patience, work.progress(endpoint))
         rollout.accepted(outcome)
         proof = work._proved(endpoint, asked)
+        work._tell_of(proof)
         if not proof.verified:
             raise Failed(f"{outcome.text} It does not answer as it should. {wrong(proof)}")
         with work.explained("sagemaker:AddTags", to.config):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crossaccount.release import Release
 
 Tell = Callable[[str], None]
+_ANSWERING_NOTHING = ("Creating", "Failed", "Deleting", "OutOfService", "UpdateRollbackFailed")
 
 
 class Result(StrEnum):
@@ -45,8 +46,8 @@ class Result(StrEnum):
 class Promoted:
     """One consumer's part of a promotion.
 
-    ``before`` and ``live`` are the versions that its endpoint served before and after, None for nothing; ``refused`` is True
-    when AWS said no; ``left`` names what could not be removed.
+    ``before`` and ``live`` are the versions that its endpoint served before and after, None for nothing, or for a mix of two;
+    ``refused`` is True when AWS said no; ``left`` names what could not be removed.
     """
 
     consumer: str
@@ -87,7 +88,9 @@ def untouched(sharing: Sharing, name: str, version: int, result: Result, why: st
 
 
 def held(records: Iterable[Record], version: int) -> dict[str, str]:
-    """The consumers that were rolled back from this version and have not been brought to any since, and why.
+    """The consumers that were rolled back from this version and have not been promoted to any since, and why.
+
+    A further rollback, from what the first one went back to, does not let this version in again.
 
     Args:
         records: of earlier promotions and rollbacks, the newest first.
@@ -100,7 +103,8 @@ def held(records: Iterable[Record], version: int) -> dict[str, str]:
             name = str(one.get("consumer"))
             if name in settled or one.get("result") != Result.PROMOTED:
                 continue
-            settled.add(name)
+            if record.kind == "promotion" or one.get("before") == version:
+                settled.add(name)
             if record.kind == "rollback" and one.get("before") == version:
                 when = record.started.strftime("%Y-%m-%d %H:%MZ")
                 found[name] = (
@@ -117,6 +121,11 @@ def stands(live: Live | None, consumer: Consumer, release: Release) -> bool:
         and live.config == rollout.config_name(consumer, release)
         and live.proven is not None
     )
+
+
+def answering(live: Live | None) -> int | None:
+    """The version that answers at an endpoint, as it was seen; None when none does, or a mix of two."""
+    return live.version if live is not None and live.status not in _ANSWERING_NOTHING else None
 
 
 def promote(
@@ -225,9 +234,11 @@ class _Work:
                 self.session, self.sharing.region, self.name, self.consumer, self.release, endpoint, asked
             )
         self.proofs.append(proof)
-        right = sum(answer.ok for answer in proof.answers)
-        self.tell(f"{endpoint}: {right} of {len(proof.answers)} answers are right")
         return proof
+
+    def _tell_of(self, proof: Proof) -> None:
+        right = sum(answer.ok for answer in proof.answers)
+        self.tell(f"{proof.endpoint}: {right} of {len(proof.answers)} answers are right")
 
     def _try_out(self, asked: Sequence[smoke.Question]) -> None:
         """The version on a temporary endpoint, before the endpoint itself is touched.
@@ -245,14 +256,36 @@ class _Work:
                     session, sharing.region, made.name, self.patience.seconds, self.progress(made.name)
                 )
             proof = self._proved(made.name, asked)
+            self._tell_of(proof)
         finally:
-            ended = rollout.end_trial(session, sharing, consumer, release, self.patience)
-            self.removals += ended
+            self._end_trial()
         if not proof.verified:
+            after = self._leave()
             raise Failed(
-                f"Version {release.version} does not answer as it should on its trial endpoint, so {consumer.endpoint.name} was not "
-                f"touched. {wrong(proof)}"
+                f"Version {release.version} does not answer as it should on its trial endpoint. {wrong(proof)} {after}"
             )
+
+    def _end_trial(self) -> None:
+        """Remove the trial; what stands in the way of that is reported, and hides no error that ended the trial."""
+        name = serving.deployment_name(self.consumer, self.release.version)
+        try:
+            with self.explained("sagemaker:DeleteEndpoint", name):
+                self.removals += rollout.end_trial(
+                    self.session, self.sharing, self.consumer, self.release, self.patience
+                )
+        except CrossAccountError as error:
+            self.removals.append(Removal("endpoint", name, "left", str(error)))
+
+    def _leave(self) -> str:
+        """Go back where a run that died has begun to bring the endpoint to what answers wrong; in a sentence."""
+        endpoint = self.consumer.endpoint.name
+        wanted = rollout.config_name(self.consumer, self.release)
+        with self.explained("sagemaker:DescribeEndpoint", endpoint):
+            now = rollout.look(self.session, self.sharing, self.consumer)
+        on_it = now is not None and now.config == wanted and now.proven is None
+        if now is not None and (on_it or now.pending == wanted):
+            return self._go_back(now)
+        return f"{endpoint} was not touched."
 
     def _shift(self) -> Shift:
         session, sharing, consumer = self.session, self.sharing, self.consumer
@@ -280,33 +313,41 @@ class _Work:
         try:
             proof = self._proved(endpoint, asked)
         except CrossAccountError:
-            self._go_back(shift)
+            self._go_back(shift.before)
             raise
         if not proof.verified:
-            after = self._go_back(shift)
+            after = self._go_back(shift.before)
+        self._tell_of(proof)
+        if not proof.verified:
             raise Failed(
                 f"Version {self.release.version} does not answer as it should at {endpoint}. {wrong(proof)} {after}"
             )
 
-    def _go_back(self, shift: Shift) -> str:
+    def _go_back(self, before: Live | None) -> str:
         """Move the endpoint back to what it served before, or remove it if that was nothing; in a sentence."""
-        session, sharing, consumer = self.session, self.sharing, self.consumer
-        endpoint = consumer.endpoint.name
-        with self.explained("sagemaker:UpdateEndpoint", endpoint):
-            to = self._earlier(shift)
-            if to is None:
-                removal = rollout.take_down(
-                    session, sharing, consumer, self.patience, self.progress(endpoint)
-                )
-                self.removals.append(removal)
-                return f"There was no earlier version to go back to, so the endpoint was taken down ({removal.outcome})."
-            rollout.roll_back(session, sharing, consumer, to, self.patience, self.progress(endpoint))
-            outcome = rollout.settle(session, sharing, consumer, to, self.patience, self.progress(endpoint))
-            return f"Rolled back: {outcome.text}"
+        try:
+            with self.explained("sagemaker:UpdateEndpoint", self.consumer.endpoint.name):
+                return self._gone_back(self._earlier(before))
+        except CrossAccountError as error:
+            return f"It could not be rolled back: {error}"
 
-    def _earlier(self, shift: Shift) -> str | None:
-        if shift.before is not None and shift.before.config not in (None, shift.config):
-            return shift.before.config
+    def _gone_back(self, to: str | None) -> str:
+        session, sharing, consumer = self.session, self.sharing, self.consumer
+        # Nobody is told before it has begun: a run that is stopped then must not leave what answers wrong.
+        if to is None:
+            removal = rollout.take_down(session, sharing, consumer, self.patience)
+            self.removals.append(removal)
+            return f"There was no earlier version to go back to, so the endpoint was taken down ({removal.outcome})."
+        rollout.roll_back(session, sharing, consumer, to, self.patience)
+        hear = self.progress(consumer.endpoint.name)
+        outcome = rollout.settle(session, sharing, consumer, to, self.patience, hear)
+        back = "Rolled back" if outcome.ending is rollout.Ending.LIVE else "It could not be rolled back"
+        return f"{back}: {outcome.text}"
+
+    def _earlier(self, before: Live | None) -> str | None:
+        wanted = rollout.config_name(self.consumer, self.release)
+        if before is not None and before.config not in (None, wanted):
+            return before.config
         found = rollout.previous(self.session, self.sharing, self.consumer)
         return found.config if found else None
 
@@ -321,7 +362,7 @@ class _Work:
         except CrossAccountError as error:
             self.tell(f"what is left could not be seen: {error}")
             return None
-        return live.version if live else None
+        return answering(live)
 
     def ended(
         self,
@@ -338,7 +379,7 @@ class _Work:
             stage=self.consumer.stage,
             result=result,
             version=self.release.version,
-            before=before.version if before else None,
+            before=answering(before),
             live=live,
             text=text,
             refused=refused,
@@ -390,10 +431,14 @@ def go_back(
         asked = work._questions()
         with work.explained("sagemaker:UpdateEndpoint", endpoint):
             before = rollout.look(session, sharing, consumer)
-            rollout.roll_back(session, sharing, consumer, to.config, patience, work.progress(endpoint))
+            shift = rollout.roll_back(
+                session, sharing, consumer, to.config, patience, work.progress(endpoint)
+            )
+            before = shift.before or before  # an update that was under way may have come to its end meanwhile
             outcome = rollout.settle(session, sharing, consumer, to.config, patience, work.progress(endpoint))
         rollout.accepted(outcome)
         proof = work._proved(endpoint, asked)
+        work._tell_of(proof)
         if not proof.verified:
             raise Failed(f"{outcome.text} It does not answer as it should. {wrong(proof)}")
         with work.explained("sagemaker:AddTags", to.config):
@@ -410,4 +455,4 @@ def _seen(work: _Work) -> int | None:
             live = rollout.look(work.session, work.sharing, work.consumer)
     except CrossAccountError:
         return None
-    return live.version if live else None
+    return answering(live)

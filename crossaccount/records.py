@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from botocore.exceptions import ClientError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from crossaccount.names import plain_json
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from crossaccount.gather import Clients
 
 _LIMIT = 4_000_000
+# The names and the texts of records say Z, whatever zone a caller's clock is in.
+_Instant = Annotated[AwareDatetime, AfterValidator(lambda when: when.astimezone(UTC))]
 
 
 class Record(BaseModel):
@@ -38,8 +41,8 @@ class Record(BaseModel):
     outcome: Literal["succeeded", "failed", "stopped"]
     started_by: str
     reason: str = ""
-    started: datetime
-    ended: datetime
+    started: _Instant
+    ended: _Instant
     plan: str = ""
     consumers: list[dict[str, Any]]
 
@@ -59,17 +62,27 @@ def write(clients: Clients, sharing: Sharing, record: Record) -> str:
     """Write a record; where it lies.
 
     Raises:
-        ClientError: when S3 refuses.
+        ClientError: when S3 refuses, also where another record of that run and second is there already.
     """
     key = f"{_folder(sharing)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
-    bucket = sharing.producer.releases_bucket
-    clients.s3.put_object(
-        Bucket=bucket,
-        Key=key,
-        Body=json.dumps(record.model_dump(mode="json"), indent=1).encode(),
-        ContentType="application/json",
-        ExpectedBucketOwner=sharing.producer.account,
-    )
+    bucket, owner = sharing.producer.releases_bucket, sharing.producer.account
+    body = json.dumps(record.model_dump(mode="json"), indent=1).encode()
+    try:
+        clients.s3.put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ContentType="application/json",
+            IfNoneMatch="*",
+            ExpectedBucketOwner=owner,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+            raise
+        # botocore asks again when an answer got lost: then what lies there is this very record.
+        found = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
+        if found["Body"].read(_LIMIT) != body:
+            raise
     return f"s3://{bucket}/{key}"
 
 
@@ -87,8 +100,10 @@ def read(clients: Clients, sharing: Sharing, newest: int) -> Sequence[Record]:
     named = [
         key for key in keys if re.fullmatch(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,64}\.json", key.rpartition("/")[2])
     ]
-    found = []
-    for key in sorted(named, reverse=True)[:newest]:
+    found: list[Record] = []
+    for key in sorted(named, reverse=True):
+        if len(found) == newest:
+            break
         raw = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read(_LIMIT)
         try:
             found.append(Record.model_validate(plain_json(raw)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from crossaccount import config, gather
+from crossaccount import cli, config, gather
 from crossaccount.errors import AccessMissing, Conflict, Failed
 from flows.audit import check_access
 from flows.producer import revoke_access, share_models
@@ -19,15 +19,20 @@ from flows.promotion import promote_model, rollback_model
 
 
 @pytest.fixture
-def run(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs the command against the sandbox, its flows on this test run's Prefect server."""
+def run(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the command in this process, its flows on this test run's Prefect server: its exit code, and its JSON."""
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
+    before = signal.getsignal(signal.SIGTERM)
 
     def running(*arguments: Any) -> tuple[int, Any]:
-        ended: subprocess.CompletedProcess[str] = aws.cli(*map(str, arguments), "--json")
-        return ended.returncode, json.loads(ended.stdout) if ended.stdout else ended.stderr
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*map(str, arguments), "--json"])
+        printed = capsys.readouterr().out
+        return int(ended.value.code or 0), json.loads(printed) if printed else None
 
-    return running
+    yield running
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_plan_that_was_agreed_on_is_applied_once_and_then_stale(aws: Any, run: Any, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
 
 from crossaccount import config, gather, records, sessions
 from crossaccount.errors import InputError, PromotionFailed
@@ -232,7 +233,11 @@ def answered(known: set[Any], decision: str) -> str:
     """Wait until the run waits, then answer; what it was asked."""
     with get_client(sync_client=True) as client:
         for _ in range(200):
-            runs = [one for one in client.read_flow_runs(limit=50) if one.id not in known]
+            runs = [
+                one
+                for one in client.read_flow_runs(limit=20, sort=FlowRunSort.START_TIME_DESC)
+                if one.id not in known
+            ]
             waiting = [one for one in runs if one.state and one.state.name == "Paused"]
             if waiting:
                 found = waiting[0]
@@ -246,7 +251,7 @@ def answered(known: set[Any], decision: str) -> str:
 
 def known() -> set[Any]:
     with get_client(sync_client=True) as client:
-        return {one.id for one in client.read_flow_runs(limit=200)}
+        return {one.id for one in client.read_flow_runs(limit=20, sort=FlowRunSort.START_TIME_DESC)}
 
 
 @pytest.mark.parametrize(("decision", "second"), [("approve", Result.PROMOTED), ("stop", Result.SKIPPED)])

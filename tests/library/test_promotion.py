@@ -39,7 +39,7 @@ QUICK = Patience(seconds=10, first=0.01, longest=0.03)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 WRONG = 4
 SHOWN = "expected [2, 1], got [1, 1]"
-CANARY = {"type": "canary", "canary_percent": 50, "wait_seconds": 1000}  # long enough to be seen
+CANARY = {"type": "canary", "canary_percent": 50, "wait_seconds": 800}  # long enough to be seen
 ROLLING = {"instance_count": 4, "deployment": {"type": "rolling", "batch_percent": 25}}
 
 
@@ -380,6 +380,38 @@ def test_a_wrong_version_is_never_live_at_the_end(stage: Stage, mode: str, befor
     assert ("was not touched" in found.text) is untouched
 
 
+def test_wrong_answers_are_told_though_the_way_back_is_barred(stage: Stage) -> None:
+    """AWS has no room for the version before, or its model is gone: then the wrong one is live, and the text says so."""
+    for arrange, why in (
+        (lambda: (stage.expect(), stage.expect(kind="no-capacity")), "InsufficientInstanceCapacity"),
+        (lambda: stage.admin.delete_model(ModelName=f"{NAME}-v2"), f"its model {NAME}-v2 is gone"),
+    ):
+        stage.clear()
+        stage.prove(2)
+        arrange()
+        found = stage.like("after").promote(WRONG)
+        assert (found.result, found.live) == (Result.FAILED, WRONG)
+        for word in (SHOWN, "It could not be rolled back: ", why):
+            assert word in found.text
+
+
+def test_a_trial_that_cannot_be_removed_is_reported(stage: Stage) -> None:
+    """And hides neither the wrong answers nor what ended the run."""
+    iam, name = stage.clients["iam"], {"RoleName": "crossaccount-deployer", "PolicyName": "denied"}
+    denial = {"Effect": "Deny", "Action": "sagemaker:ListEndpointConfigs", "Resource": "*"}
+    iam.put_role_policy(**name, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]}))
+    try:
+        found = stage.like("before").promote(WRONG)
+        assert (found.result, found.refused, found.live) == (Result.FAILED, False, None)
+        assert SHOWN in found.text
+        assert found.left == (f"endpoint {NAME}-v{WRONG}",)
+        assert "sagemaker:ListEndpointConfigs" in found.removals[0].reason
+        with pytest.raises(Stopped):
+            stage.like("before").promote(WRONG, tell=Stopping(1))
+    finally:
+        iam.delete_role_policy(**name)
+
+
 # A right version.
 
 READS = ("Describe", "List", "Get", "Head", "Invoke", "Assume", "Simulate")
@@ -480,10 +512,10 @@ ROWS = [
     Row("the rollback fails", one_live, fails(kind="unhealthy", batch=1, rollback_fails=True), None, (1,),
         ("serves a mix of both", PING, "Roll it back"), endpoint=ROLLING),
     Row("AWS patches it", one_live, patches, 1, (1,), ("SystemUpdating", "Run this again later"), seconds=0.1),
-    Row("still updating", one_live, fails(kind="unhealthy", seconds=4000), 1, (1, 2), ("still Updating", "version 1 still"),
+    Row("still updating", one_live, fails(kind="unhealthy", seconds=2000), 1, (1, 2), ("still Updating", "version 1 still"),
         seconds=0.1),
     Row("the creation fails", nothing, fails(kind="unhealthy"), None, (), ("is Failed and serves nothing", PING)),
-    Row("still creating", nothing, fails(kind="unhealthy", seconds=4000), None, (2,), ("still Creating", "serves nothing"),
+    Row("still creating", nothing, fails(kind="unhealthy", seconds=2000), None, (2,), ("still Creating", "serves nothing"),
         seconds=0.1),
     Row("over the limit", nothing, fails(kind="over-limit"), None, (), ("ResourceLimitExceeded",)),
     Row("the trial fails", one_live, fails(f"{NAME}-v2", kind="unhealthy"), 1, (1,), (f"{NAME}-v2", PING), "both"),

@@ -440,6 +440,8 @@ def go_back(
         proof = work._proved(endpoint, asked)
         work._tell_of(proof)
         if not proof.verified:
+            with work.explained("sagemaker:DeleteTags", to.config):
+                rollout.withdraw(session, sharing, to.config)
             raise Failed(f"{outcome.text} It does not answer as it should. {wrong(proof)}")
         with work.explained("sagemaker:AddTags", to.config):
             rollout.mark_proven(session, sharing, consumer, to.config)

@@ -48,7 +48,7 @@ class Record(BaseModel):
 
     def line(self) -> str:
         """For a terminal."""
-        of = ", ".join(f"{one['consumer']} {one['result']}" for one in self.consumers)
+        of = ", ".join(f"{one.get('consumer')} {one.get('result')}" for one in self.consumers)
         why = f" because {self.reason}" if self.reason else ""
         when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
         return f"{when}  {self.kind} of version {self.version} {self.outcome}: {of}{why}  ({self.started_by})"

@@ -437,6 +437,8 @@ def shift(
     config = ensure_config(session, sharing, consumer, release)
     guard = deployment_config(consumer.endpoint)
     package = release.model_package_arn
+    if config.reused and (before is None or before.config != wanted):
+        _withdraw(client, wanted)  # what it proved the last time says nothing about this time
     action = _point(session, sharing, consumer, before, wanted, package, guard, patience, progress)
     return Shift(consumer.endpoint.name, wanted, before, (model, config), action)
 
@@ -648,6 +650,15 @@ def roll_back(
     package = known[to].package
     action = _point(session, sharing, consumer, before, to, package, None, patience, progress)
     return Shift(consumer.endpoint.name, to, before, (), action)
+
+
+def withdraw(session: boto3.Session, sharing: Sharing, config: str) -> None:
+    """Take back what `mark_proven` noted on an endpoint config: it has not proved itself after all.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    _withdraw(_client(session, sharing), config)
 
 
 def _withdraw(client: Any, config: str | None) -> None:

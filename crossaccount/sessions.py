@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
@@ -111,7 +112,7 @@ def _made(
 
 def _source(key: str, profile: str | None, region: str) -> boto3.Session:
     try:
-        source = boto3.Session(botocore_session=_botocore_session(profile), region_name=region)
+        source = _Session(botocore_session=_botocore_session(profile), region_name=region)
         source.get_credentials()  # an AWS_PROFILE that does not exist is told apart here
         return source
     except ProfileNotFound:
@@ -137,7 +138,26 @@ def _assumed(source: boto3.Session, role: str, external_id: str | None, region: 
     credentials.get_frozen_credentials()  # a role that may not be assumed is refused here, not at some later call
     inner = _botocore_session(None)
     inner._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way in for refreshing ones
-    return boto3.Session(botocore_session=inner, region_name=region)
+    return _Session(botocore_session=inner, region_name=region)
+
+
+class _Session(boto3.Session):
+    """A session that makes each client once: making one takes longer than most calls. Clients may be used from many threads."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._made: dict[str, Any] = {}
+        self._lock = Lock()
+
+    def client(self, *names: Any, **more: Any) -> Any:
+        """As boto3's, and the same one when asked for the same again."""
+        # A Config says nothing of itself: it is told apart by which one it is, and kept, so that no other can be that one.
+        told = {key: id(value) if key == "config" else value for key, value in more.items()}
+        key = repr((names, sorted(told.items())))
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = super().client(*names, **more), more.get("config")
+            return self._made[key][0]
 
 
 @cache

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="CONFIG",
         help="run the story against the accounts of this config instead of a sandbox",
     )
+
+
+@cache
+def _shared_session() -> Any:
+    """One session for all clients of tests: each would read AWS's service descriptions anew."""
+    return boto3.session.Session()
 
 
 @dataclass
@@ -64,8 +71,8 @@ class Sandbox:
         return self._clients[account, service]
 
     def client(self, service: str, key: str, secret: str, token: str | None = None) -> Any:
-        session = boto3.session.Session(key, secret, token, region_name=REGION)
-        return session.client(service, endpoint_url=self.url)
+        given = {"aws_access_key_id": key, "aws_secret_access_key": secret, "aws_session_token": token}
+        return _shared_session().client(service, region_name=REGION, endpoint_url=self.url, **given)
 
     def role(self, account: str, name: str, service: str, **assume: Any) -> Any:
         """A client in a session of a role of the account, assumed by its administrator."""

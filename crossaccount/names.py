@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crossaccount.errors import Failed
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config import Consumer, Sharing
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,11 @@ def resource_arn(sharing: Sharing, kind: str, name: str) -> str:
             return group_arn(sharing)
         case _:
             return name
+
+
+def endpoint_arn(sharing: Sharing, consumer: Consumer) -> str:
+    """The ARN of a consumer's endpoint."""
+    return f"arn:{sharing.partition}:sagemaker:{sharing.region}:{consumer.account}:endpoint/{consumer.endpoint.name.lower()}"
 
 
 def version_of(arn: str) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from prefect import flow
-from prefect.exceptions import FlowPauseTimeout
+from prefect.exceptions import FlowPauseTimeout, Pause
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
@@ -91,7 +91,7 @@ def promote_model(
     started, run = datetime.now(UTC), str(flow_run.get_id())
     outcomes: list[Promoted] = []
     ending: Literal["succeeded", "failed", "stopped"] = "stopped"
-    reason = ""
+    reason, waiting = "", False
     with sessions.kept():
         pinned = steps.pin_version(sharing, version)
         _check_shared(sharing, pinned)
@@ -131,8 +131,13 @@ def promote_model(
                 if _refused(outcomes)
                 else "failed"
             )
+        except Pause:
+            waiting = (
+                True  # suspended for an answer: the run begins anew with it, and is put on record at its end
+            )
+            raise
         finally:
-            quiet = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
+            nothing = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
             record = Record(
                 kind="promotion",
                 run=run,
@@ -146,7 +151,7 @@ def promote_model(
                 plan=plan.digest,
                 consumers=[_remembered(one) for one in outcomes],
             )
-            where = "" if quiet else steps.keep_record(sharing, record)
+            where = "" if nothing or waiting else steps.keep_record(sharing, record)
     return _accepted(Promotion(pinned, tuple(outcomes), where))
 
 

@@ -14,13 +14,14 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from crossaccount import gather as gathering
-from crossaccount import packages, preflight, promotion, records, rollout, serving, sessions
+from crossaccount import names, packages, preflight, promotion, records, rollout, serving, sessions
 from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.gather import Clients
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
+from tasks import alone
 
 LIVE: dict[str, Any] = {
     "cache_policy": NO_CACHE,
@@ -125,7 +126,8 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Pro
     try:
         session = sessions.consumer_session(sharing, name, consumer)
         release = _release(session, sharing, name, version)
-        found = promotion.promote(session, sharing, name, release, rollout.patience(consumer), tell)
+        with alone.writing([names.endpoint_arn(sharing, consumer)]):
+            found = promotion.promote(session, sharing, name, release, rollout.patience(consumer), tell)
     except CrossAccountError as error:
         found = Promoted(
             name, consumer.account, consumer.stage, Result.FAILED, version, None, None, str(error)
@@ -165,15 +167,13 @@ def roll_back_consumer(sharing: Sharing, name: str, version: int | None) -> Prom
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
         to = _earlier(session, sharing, name, version)
     release = _release(session, sharing, name, to.version)
-    found = promotion.go_back(
-        session,
-        sharing,
-        name,
-        to,
-        release,
-        rollout.patience(consumer),
-        lambda text: logger.info("%s: %s", name, text) if text else None,
-    )
+
+    def tell(text: str) -> None:
+        if text:
+            logger.info("%s: %s", name, text)
+
+    with alone.writing([names.endpoint_arn(sharing, consumer)]):
+        found = promotion.go_back(session, sharing, name, to, release, rollout.patience(consumer), tell)
     (logger.error if found.result is Result.FAILED else logger.info)("%s: %s", name, found.text)
     return found
 

@@ -844,6 +844,15 @@ class Consumer(_Model):
     smoke: tuple[Smoke, ...] = Field(default=(), description="questions with their expected answers")
     latency: Latency | None = Field(default=None, description="how fast the answers must come")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _smoke_in_a_word(cls, data: Any) -> Any:
+        """`smoke: after` is short for `smoke_mode: after` with the questions that the Release has."""
+        words = ("before", "after", "both")
+        if isinstance(data, Mapping) and data.get("smoke") in words and "smoke_mode" not in data:
+            return {**data, "smoke_mode": data["smoke"], "smoke": []}
+        return data
+
     @property
     def until(self) -> str | None:
         """`expires` as a policy writes it."""

@@ -269,3 +269,22 @@ def test_the_example_explains_every_new_key() -> None:
     for model in (Deployment, Serverless, Vpc, Latency, Within, JsonPath, Tolerance):
         for key in model.model_fields:
             assert re.search(rf"(^\s*|[{{ ]){key}\b", text, re.MULTILINE), key
+
+
+SANDBOX = EXAMPLE.with_name("sandbox.yaml")
+
+
+@pytest.mark.parametrize("word", ["before", "after", "both"])
+def test_the_smoke_mode_alone_may_stand_in_place_of_the_questions(word: str) -> None:
+    text = SANDBOX.read_text(encoding="utf-8").replace(
+        "    # No smoke:", f"    smoke: {word}\n    # No smoke:"
+    )
+    staging = parse(text).consumers["staging"]
+    assert (staging.smoke_mode, staging.smoke) == (word, ())
+
+
+@pytest.mark.parametrize("lines", ["smoke: never", "smoke: after\n    smoke_mode: before", "smoke: true"])
+def test_any_other_word_is_a_fault(lines: str) -> None:
+    text = SANDBOX.read_text(encoding="utf-8").replace("    # No smoke:", f"    {lines}\n    # No smoke:")
+    with pytest.raises(ConfigError, match=r"consumers\.staging\.smoke: "):
+        parse(text)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import json
 import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Self, TypeVar
@@ -31,12 +29,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from yaml import MarkedYAMLError, SafeLoader
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from yaml.reader import ReaderError
 
 from crossaccount import smoke
 from crossaccount.errors import ConfigError, Fault, InputError
+from crossaccount.notation import MAX_SHOWN, Reading, Unreadable, compose, dotted, read, shown
+from crossaccount.notation import Path as _Path
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -61,13 +58,8 @@ __all__ = [
     "parse",
 ]
 
-_MAX_BYTES = 1_000_000
-_MAX_NODES = 20_000  # of the file, and again with every alias expanded: there an alias bomb ends
-_MAX_DEPTH = 64
-_MAX_SHOWN = 80
 
 _V = TypeVar("_V")
-_Path = tuple[str | int, ...]
 
 
 # Single keys: each function takes what YAML held and returns what the model keeps, or raises a sentence.
@@ -75,12 +67,6 @@ _Path = tuple[str | int, ...]
 
 def _bad(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("fault", "{sentence}", {"sentence": sentence})
-
-
-def _shown(value: object) -> str:
-    """Quote and escape the value for a message, in at most 80 characters."""
-    text = repr(value[: _MAX_SHOWN + 1]) if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 
 def _kind(value: object) -> str:
@@ -106,9 +92,9 @@ def _text(value: object, example: str) -> str:
         raise _bad(f"has no value. Write one, for example {example}.")
     if isinstance(value, bool | int | float):
         raise _bad(
-            f'{_shown(value)} is {_kind(value)}, but text is needed. Put it in quotes: "{_shown(value)}".'
+            f'{shown(value)} is {_kind(value)}, but text is needed. Put it in quotes: "{shown(value)}".'
         )
-    raise _bad(f"{_shown(value)} is {_kind(value)}, but text is needed. Write for example {example}.")
+    raise _bad(f"{shown(value)} is {_kind(value)}, but text is needed. Write for example {example}.")
 
 
 def _did_you_mean(value: object, known: tuple[str, ...]) -> str:
@@ -124,10 +110,10 @@ def _account(value: object) -> str:
         return text
     digits = re.sub(r"[^0-9]", "", text)
     if len(digits) == 12 and re.fullmatch(r"[0-9 -]+", text):
-        raise _bad(f'{_shown(text)} is not an AWS account id. Write its 12 digits alone: "{digits}".')
+        raise _bad(f'{shown(text)} is not an AWS account id. Write its 12 digits alone: "{digits}".')
     count = f"{len(text)} digits" if digits == text else "more than digits"
     raise _bad(
-        f"{_shown(text)} is not an AWS account id: it has {count}, and an id is exactly 12 digits. "
+        f"{shown(text)} is not an AWS account id: it has {count}, and an id is exactly 12 digits. "
         f'Write the 12 digits in quotes, for example "111122223333".'
     )
 
@@ -143,16 +129,16 @@ def _entity_name(value: object, what: str, longest: int, example: str) -> str:
         name = text.rsplit("/", 1)[-1]
         way_out = name if _ENTITY_NAME.fullmatch(name) else example
         raise _bad(
-            f"{_shown(text)} is an ARN, but the {what} is given by its name. Write the name alone: {way_out}."
+            f"{shown(text)} is an ARN, but the {what} is given by its name. Write the name alone: {way_out}."
         )
     if not _ENTITY_NAME.fullmatch(text):
         raise _bad(
-            f"{_shown(text)} cannot name a {what}. "
+            f"{shown(text)} cannot name a {what}. "
             f"Use letters, digits and inner hyphens only, for example {example}."
         )
     if len(text) > longest:
         raise _bad(
-            f"{_shown(text)} has {len(text)} characters. Choose a name of {longest} characters or fewer."
+            f"{shown(text)} has {len(text)} characters. Choose a name of {longest} characters or fewer."
         )
     return text
 
@@ -186,7 +172,7 @@ def _region(value: object) -> str:
         return text
     near = _did_you_mean(text, tuple(_regions()))
     raise _bad(
-        f"{_shown(text)} is not a region that the installed botocore knows.{near} "
+        f"{shown(text)} is not a region that the installed botocore knows.{near} "
         f"Write the region of the model package group, as in us-east-1. For a newer region, upgrade botocore."
     )
 
@@ -203,12 +189,12 @@ def _role(value: object) -> str:
     if session := _SESSION.fullmatch(text):
         partition, account, name = session.groups()
         raise _bad(
-            f"{_shown(text)} is one session of a role. Write the role's own ARN: "
+            f"{shown(text)} is one session of a role. Write the role's own ARN: "
             f"arn:{partition}:iam::{account}:role/{name} (with its path, if it has one)."
         )
     if text.startswith("arn:"):
-        raise _bad(f"{_shown(text)} is not the ARN of one IAM role. Write it as {example}.")
-    raise _bad(f"{_shown(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
+        raise _bad(f"{shown(text)} is not the ARN of one IAM role. Write it as {example}.")
+    raise _bad(f"{shown(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
 
 
 def _external_id(value: object) -> str:
@@ -216,7 +202,7 @@ def _external_id(value: object) -> str:
     if re.fullmatch(r"[\w+=,.@:\/-]{2,1224}", text, re.ASCII):  # botocore, sts: externalIdType
         return text
     raise _bad(
-        f"{_shown(text)} cannot be an external id. Use 2 to 1224 letters, digits and the characters "
+        f"{shown(text)} cannot be an external id. Use 2 to 1224 letters, digits and the characters "
         f"_ + = , . @ : / - as they stand in the role's trust policy."
     )
 
@@ -226,7 +212,7 @@ def _profile(value: object) -> str:
     if text == text.strip() and text.isprintable() and not re.search(r"[\[\]]", text):
         return text
     raise _bad(
-        f"{_shown(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, "
+        f"{shown(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, "
         f'without "profile", or delete the key to use the ambient credentials.'
     )
 
@@ -250,24 +236,24 @@ def _releases(value: object) -> str:
     example = "s3://BUCKET/releases/"
     text = _text(value, example)
     if not text.startswith("s3://"):
-        raise _bad(f"{_shown(text)} is not an S3 address. Write where releases are published as {example}.")
+        raise _bad(f"{shown(text)} is not an S3 address. Write where releases are published as {example}.")
     bucket, slash, prefix = text.removeprefix("s3://").partition("/")
     if not _legal_bucket(bucket):
         raise _bad(
-            f"{_shown(text)} names the bucket {_shown(bucket)}, which S3 does not allow. "
+            f"{shown(text)} names the bucket {shown(bucket)}, which S3 does not allow. "
             f"Write a bucket of 3 to 63 lower-case letters, digits, dots and hyphens, as in {example}."
         )
     if not slash or not text.endswith("/"):
-        raise _bad(f'{_shown(text)} does not end in "/", so it is no prefix. Write {_shown(text + "/")}.')
+        raise _bad(f'{shown(text)} does not end in "/", so it is no prefix. Write {shown(text + "/")}.')
     # The prefix becomes part of a policy's Resource: a wildcard in it would open more than it says.
     if len(prefix) > 800 or not re.fullmatch(r"[A-Za-z0-9!_.'()=/-]*", prefix):
         raise _bad(
-            f"{_shown(text)} is too long or holds a character that is not safe in a grant. "
+            f"{shown(text)} is too long or holds a character that is not safe in a grant. "
             f"Use at most 800 letters, digits and ! - _ . ' ( ) = in the prefix, as in {example}."
         )
     if prefix and any(part in ("", ".", "..") for part in prefix[:-1].split("/")):
         raise _bad(
-            f'{_shown(text)} has an empty, "." or ".." folder in it. Write a plain prefix such as {example}.'
+            f'{shown(text)} has an empty, "." or ".." folder in it. Write a plain prefix such as {example}.'
         )
     return text
 
@@ -278,14 +264,14 @@ def _versions(value: object) -> object:
         return value
     if not isinstance(value, list | tuple):
         raise _bad(
-            f"{_shown(value)} is not a choice of versions.{_did_you_mean(value, ('approved',))} {way_out}."
+            f"{shown(value)} is not a choice of versions.{_did_you_mean(value, ('approved',))} {way_out}."
         )
     if not value:
         raise _bad(f"the list is empty, so nothing would be shared. {way_out}.")
     wrong = [item for item in value if isinstance(item, bool) or not isinstance(item, int) or item < 1]
     if wrong:
         raise _bad(
-            f"{_shown(wrong[0])} is not a version number: versions are whole numbers from 1. {way_out}."
+            f"{shown(wrong[0])} is not a version number: versions are whole numbers from 1. {way_out}."
         )
     twice = [item for place, item in enumerate(value) if item in value[:place]]
     if twice:
@@ -297,7 +283,7 @@ def _preset(value: object) -> object:
     presets = ("least-privilege", "aws-docs")
     if value in presets:
         return value
-    raise _bad(f"{_shown(value)} is no preset.{_did_you_mean(value, presets)} Write {' or '.join(presets)}.")
+    raise _bad(f"{shown(value)} is no preset.{_did_you_mean(value, presets)} Write {' or '.join(presets)}.")
 
 
 def _principals(value: object) -> object:
@@ -305,7 +291,7 @@ def _principals(value: object) -> object:
     if value in kinds:
         return value
     near = _did_you_mean(value, kinds)
-    raise _bad(f"{_shown(value)} is no kind of principals.{near} Write accounts, roles or organization.")
+    raise _bad(f"{shown(value)} is no kind of principals.{near} Write accounts, roles or organization.")
 
 
 def _organization_id(value: object) -> str:
@@ -313,7 +299,7 @@ def _organization_id(value: object) -> str:
     if re.fullmatch(r"o-[a-z0-9]{10,32}", text):  # botocore, organizations: OrganizationId
         return text
     raise _bad(
-        f"{_shown(text)} is not the id of an AWS organization. Write it as in o-a1b2c3d4e5 "
+        f"{shown(text)} is not the id of an AWS organization. Write it as in o-a1b2c3d4e5 "
         f"(aws organizations describe-organization)."
     )
 
@@ -324,7 +310,7 @@ def _organization_path(value: object) -> str:
     if re.fullmatch(r"o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(?:ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*", text):
         return text
     raise _bad(
-        f"{_shown(text)} is not the path of an organizational unit. Write it from the organization down, "
+        f"{shown(text)} is not the path of an organizational unit. Write it from the organization down, "
         f"each part followed by a slash: {example}"
     )
 
@@ -334,7 +320,7 @@ def _role_name(value: object) -> str:
     if re.fullmatch(r"(?:[\w+=,.@-]{1,128}/){0,8}[\w+=,.@-]{1,64}", text, re.ASCII):
         return text
     raise _bad(
-        f"{_shown(text)} cannot name a role. Write its name, with its path if it has one, "
+        f"{shown(text)} cannot name a role. Write its name, with its path if it has one, "
         f"for example crossaccount-execution."
     )
 
@@ -342,7 +328,7 @@ def _role_name(value: object) -> str:
 def _flag(value: object) -> object:
     if isinstance(value, bool):
         return value
-    raise _bad(f"{_shown(value)} is {_kind(value)}. Write true or false, without quotes.")
+    raise _bad(f"{shown(value)} is {_kind(value)}. Write true or false, without quotes.")
 
 
 def _expires(value: object) -> object:
@@ -357,7 +343,7 @@ def _expires(value: object) -> object:
         pass
     zone = " It has no time zone: end it with Z." if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{5,8}", text) else ""
     raise _bad(
-        f"{_shown(text)} is not a time.{zone} Write a date, whose beginning in UTC is meant, or a time with its "
+        f"{shown(text)} is not a time.{zone} Write a date, whose beginning in UTC is meant, or a time with its "
         f"zone, for example {example}."
     )
 
@@ -366,7 +352,7 @@ def _consumer_name(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value):
         return value
     raise _bad(
-        f"{_shown(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, "
+        f"{shown(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, "
         f"for example staging."
     )
 
@@ -378,7 +364,7 @@ def _consumers(value: object) -> object:
         )
     if not isinstance(value, Mapping):
         raise _bad(
-            f"{_shown(value)} is {_kind(value)}. Write a mapping from each consumer's name to its account."
+            f"{shown(value)} is {_kind(value)}. Write a mapping from each consumer's name to its account."
         )
     if not value:
         raise _bad("names no consumer. Add at least one, for example staging, with its account and roles.")
@@ -393,15 +379,15 @@ def _instance_type(value: object) -> str:
         f"ml.{text}" if re.fullmatch(r"[a-z0-9-]+\.[a-z0-9]+", text) and text[:3] != "ml." else "ml.m5.large"
     )
     raise _bad(
-        f"{_shown(text)} is not a SageMaker instance type. Write it with its family and size: {way_out}."
+        f"{shown(text)} is not a SageMaker instance type. Write it with its family and size: {way_out}."
     )
 
 
 def _instance_count(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _bad(f"{_shown(value)} is {_kind(value)}. Write a whole number from 1 to 100, without quotes.")
+        raise _bad(f"{shown(value)} is {_kind(value)}. Write a whole number from 1 to 100, without quotes.")
     if not 1 <= value <= 100:
-        raise _bad(f"{_shown(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
+        raise _bad(f"{shown(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
     return value
 
 
@@ -411,11 +397,11 @@ def _whole(low: int, high: int, what: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, int):
             raise _bad(
-                f"{_shown(value)} is {_kind(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
+                f"{shown(value)} is {_kind(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
             )
         if not low <= value <= high:
             raise _bad(
-                f"{_shown(value)} is out of bounds. Write a whole number of {what} from {low} to {high}."
+                f"{shown(value)} is out of bounds. Write a whole number of {what} from {low} to {high}."
             )
         return value
 
@@ -429,16 +415,16 @@ def _choice(what: str, *known: str) -> Callable[[object], object]:
         if value in known:
             return value
         near = _did_you_mean(value, known)
-        raise _bad(f"{_shown(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
+        raise _bad(f"{shown(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
 
     return check
 
 
 def _positive(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _bad(f"{_shown(value)} is {_kind(value)}. Write a number above 0, without quotes.")
+        raise _bad(f"{shown(value)} is {_kind(value)}. Write a number above 0, without quotes.")
     if not 0 < value < 1e300:
-        raise _bad(f"{_shown(value)} is out of bounds. Write a number above 0.")
+        raise _bad(f"{shown(value)} is out of bounds. Write a number above 0.")
     return float(value)
 
 
@@ -447,7 +433,7 @@ def _memory(value: object) -> object:
     if value in sizes and not isinstance(value, bool):
         return value
     raise _bad(
-        f"{_shown(value)} is not a memory size of a serverless endpoint. "
+        f"{shown(value)} is not a memory size of a serverless endpoint. "
         f"Write one of {', '.join(map(str, sizes))}, without quotes."
     )
 
@@ -457,7 +443,7 @@ def _items(what: str, example: str, most: int, least: int = 1) -> Callable[[obje
 
     def check(value: object) -> object:
         if not isinstance(value, list | tuple):
-            raise _bad(f"{_shown(value)} is {_kind(value)}. Write a list of {what}, for example [{example}].")
+            raise _bad(f"{shown(value)} is {_kind(value)}. Write a list of {what}, for example [{example}].")
         if not least <= len(value) <= most:
             raise _bad(f"has {len(value)} {what}. Write {least} to {most} of them, for example [{example}].")
         told_apart = [(isinstance(item, bool), item) for item in value]  # 1 is not true
@@ -465,7 +451,7 @@ def _items(what: str, example: str, most: int, least: int = 1) -> Callable[[obje
             item for place, (_, item) in enumerate(told_apart) if told_apart[place] in told_apart[:place]
         ]
         if twice:
-            raise _bad(f"{_shown(twice[0])} is listed twice. Name it once.")
+            raise _bad(f"{shown(twice[0])} is listed twice. Name it once.")
         return value
 
     return check
@@ -480,7 +466,7 @@ def _labels(value: object) -> object:
     )
     if wrong:
         raise _bad(
-            f"{_shown(wrong[0])} is {_kind(wrong[0])}, but a label is text, a number, true or false. Write one."
+            f"{shown(wrong[0])} is {_kind(wrong[0])}, but a label is text, a number, true or false. Write one."
         )
     return found
 
@@ -489,11 +475,11 @@ def _alarm(value: object) -> str:
     text = _text(value, "churn-errors")
     if text.startswith("arn:"):
         raise _bad(
-            f"{_shown(text)} is an ARN, but an alarm is given by its name. Write what follows the last colon."
+            f"{shown(text)} is an ARN, but an alarm is given by its name. Write what follows the last colon."
         )
     if len(text) <= 255 and text.isprintable():  # botocore, cloudwatch: AlarmName
         return text
-    raise _bad(f"{_shown(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors.")
+    raise _bad(f"{shown(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors.")
 
 
 def _network_id(prefix: str) -> Callable[[object], str]:
@@ -504,7 +490,7 @@ def _network_id(prefix: str) -> Callable[[object], str]:
         text = _text(value, example)
         if text.startswith(f"{prefix}-") and re.fullmatch(r"[a-z]+-[0-9a-zA-Z]{1,26}", text):
             return text
-        raise _bad(f"{_shown(text)} is not such an id. Write it as in {example}.")
+        raise _bad(f"{shown(text)} is not such an id. Write it as in {example}.")
 
     return check
 
@@ -516,11 +502,11 @@ def _s3_address(end: str, example: str) -> Callable[[object], str]:
         text = _text(value, example)
         bucket, _, key = text.removeprefix("s3://").partition("/")
         if not text.startswith("s3://") or not _legal_bucket(bucket):
-            raise _bad(f"{_shown(text)} is not an address in S3. Write it as {example}.")
+            raise _bad(f"{shown(text)} is not an address in S3. Write it as {example}.")
         if end == "object" and (not key or key.endswith("/")):
-            raise _bad(f"{_shown(text)} names no object. Write its whole key, as in {example}.")
+            raise _bad(f"{shown(text)} names no object. Write its whole key, as in {example}.")
         if len(text) > (512 if end == "place" else 1024) or not text.isprintable():
-            raise _bad(f"{_shown(text)} is too long or cannot be printed. Write it as {example}.")
+            raise _bad(f"{shown(text)} is too long or cannot be printed. Write it as {example}.")
         return text
 
     return check
@@ -531,7 +517,7 @@ def _kms_key(value: object) -> str:
     text = _text(value, example)
     if re.fullmatch(r"[a-zA-Z0-9:/_-]{1,2048}", text):  # botocore, sagemaker: KmsKeyId
         return text
-    raise _bad(f"{_shown(text)} cannot name a KMS key. Write its ARN, as in {example}.")
+    raise _bad(f"{shown(text)} cannot name a KMS key. Write its ARN, as in {example}.")
 
 
 def _json_path(value: object) -> str:
@@ -540,7 +526,7 @@ def _json_path(value: object) -> str:
         smoke.parse_path(text)
     except ValueError as error:
         raise _bad(
-            f"{_shown(text)} is not a path: {error}. Write names and places such as predictions[0].score."
+            f"{shown(text)} is not a path: {error}. Write names and places such as predictions[0].score."
         ) from None
     return text
 
@@ -559,14 +545,14 @@ def _mime_type(value: object) -> str:
     if len(text) <= 1024 and re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;[ -~]*)?", text, re.ASCII):
         return text
     raise _bad(
-        f"{_shown(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json."
+        f"{shown(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json."
     )
 
 
 def _body(value: object) -> str:
     if isinstance(value, list | tuple | Mapping):
         raise _bad(
-            f"{_shown(value)} is {_kind(value)}, but a body is sent as it stands. "
+            f"{shown(value)} is {_kind(value)}, but a body is sent as it stands. "
             f"Write it as text in single quotes, for example '[[5.1, 3.5, 1.4, 0.2]]'."
         )
     return _text(value, '"5.1,3.5,1.4,0.2"')
@@ -921,7 +907,7 @@ class Sharing(_Model):
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
-        found = [f"{_dotted(path)}: {sentence}" for path, _, sentence in _disagreements(self.model_dump())]
+        found = [f"{dotted(path)}: {sentence}" for path, _, sentence in _disagreements(self.model_dump())]
         if found:
             raise PydanticCustomError("disagreement", "{sentence}", {"sentence": " ".join(found)})
         return self
@@ -937,7 +923,7 @@ def consumer(sharing: Sharing, name: str) -> Consumer:
         return sharing.consumers[name]
     names = tuple(sharing.consumers)
     raise InputError(
-        f"{_shown(name)} is not a consumer of this configuration.{_did_you_mean(name, names)} "
+        f"{shown(name)} is not a consumer of this configuration.{_did_you_mean(name, names)} "
         f"Name one of these: {', '.join(names)}."
     )
 
@@ -975,7 +961,7 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
         yield (
             ("producer", "external_id"),
             producer["external_id"],
-            f"{_shown(producer['external_id'])} is an external id without a role to assume with it. "
+            f"{shown(producer['external_id'])} is an external id without a role to assume with it. "
             f"Add producer.role, or delete external_id.",
         )
     yield from _scope_disagreements(data)
@@ -986,7 +972,7 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
             yield (
                 ("consumers", name, "account"),
                 account,
-                f"{_shown(account)} is the producer's own account, which needs no grant. "
+                f"{shown(account)} is the producer's own account, which needs no grant. "
                 f"Name the account that deploys, or delete this consumer.",
             )
         for key, duty in _ROLE_DUTIES.items():
@@ -1008,7 +994,7 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
             yield (
                 ("consumers", name, "endpoint", "name"),
                 endpoint,
-                f"{_shown(endpoint)} is also the endpoint of consumer {other} in the same account {account}. "
+                f"{shown(endpoint)} is also the endpoint of consumer {other} in the same account {account}. "
                 f"Give each its own endpoint name.",
             )
 
@@ -1039,7 +1025,7 @@ def _scope_disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, objec
         for place, path in enumerate(organization.get("paths") or ()):
             if scope and isinstance(path, str) and path.startswith("o-") and path.split("/")[0] != scope:
                 sentence = (
-                    f"{_shown(path)} is a path of another organization than {scope}. Write a path of {scope}."
+                    f"{shown(path)} is a path of another organization than {scope}. Write a path of {scope}."
                 )
                 yield ("organization", "paths", place), path, sentence
     if data.get("preset") == "aws-docs":
@@ -1062,13 +1048,13 @@ def _role_disagreements(
     partition, owner = arn.split(":")[1], arn.split(":")[4]
     if account is not None and owner != account:
         way_out = f"Name a role of {account}."
-        yield path, arn, f"{_shown(arn)} is a role of account {owner}, but {duty} {account}. {way_out}"
+        yield path, arn, f"{shown(arn)} is a role of account {owner}, but {duty} {account}. {way_out}"
     if region is not None and partition != _regions()[region]:
         wanted = _regions()[region]
         yield (
             path,
             arn,
-            f"{_shown(arn)} is in partition {partition}, but region {region} is in {wanted}, "
+            f"{shown(arn)} is in partition {partition}, but region {region} is in {wanted}, "
             f"and no access crosses partitions. Name a role whose ARN begins with arn:{wanted}:, "
             f"or correct the region.",
         )
@@ -1111,7 +1097,7 @@ def _hosting_disagreements(
     for version in versions if isinstance(versions, list | tuple) else ():
         if name and isinstance(version, int) and len(f"{name}-v{version}-0000") > _MAX_NAME:
             sentence = (
-                f"{_shown(name)} with version {version} makes the name of an endpoint config longer than {_MAX_NAME} "
+                f"{shown(name)} with version {version} makes the name of an endpoint config longer than {_MAX_NAME} "
                 "characters. Choose a shorter name."
             )
             yield (*path, "name"), name, sentence
@@ -1131,12 +1117,12 @@ def _size_disagreements(
             sentence = f"is missing: {about.description}. Add it, for example {key}: {example}"
             yield (*path, key), "", sentence
         elif of != kind and value is not None:
-            sentence = f"{_shown(value)} is a key of type {of}, and the type is {kind}. Delete it, or write type: {of}."
+            sentence = f"{shown(value)} is a key of type {of}, and the type is {kind}. Delete it, or write type: {of}."
             yield (*path, key), value, sentence
     termination = deployment.get("termination_wait_seconds")
     if kind == "rolling" and termination:
         sentence = (
-            f"{_shown(termination)} makes old instances wait, which a rolling deployment ends batch by batch. "
+            f"{shown(termination)} makes old instances wait, which a rolling deployment ends batch by batch. "
             "Delete it, or choose another type."
         )
         yield (*path, "termination_wait_seconds"), termination, sentence
@@ -1165,14 +1151,14 @@ def _serverless_disagreements(
 ) -> Iterator[tuple[_Path, object, str]]:
     for key, why in _NOT_SERVERLESS.items():
         if endpoint.get(key):
-            sentence = f"{_shown(endpoint[key])} cannot be had, because a serverless endpoint {why}. Delete it, or serverless."
+            sentence = f"{shown(endpoint[key])} cannot be had, because a serverless endpoint {why}. Delete it, or serverless."
             yield (*path, key), endpoint[key], sentence
     count = endpoint.get("instance_count")
     if isinstance(count, int) and count > 1:
         sentence = f"{count} instances cannot be had, because a serverless endpoint has none. Delete it, or serverless."
         yield (*path, "instance_count"), count, sentence
     if kind != "all-at-once" and kind in _TYPES:
-        sentence = f"{_shown(kind)} moves instances, and a serverless endpoint has none. Write all-at-once, or delete serverless."
+        sentence = f"{shown(kind)} moves instances, and a serverless endpoint has none. Write all-at-once, or delete serverless."
         yield (*path, "deployment", "type"), kind, sentence
     if deployment.get("alarms"):
         sentence = "are not watched while a serverless endpoint is updated. Delete them, or serverless."
@@ -1187,7 +1173,7 @@ def _inf1_disagreements(
     for key, asked in ways.items():
         if asked:
             sentence = (
-                f"{_shown(deployment[key])} would be ignored: AWS moves endpoints on {_shown(instance_type)} all at once and "
+                f"{shown(deployment[key])} would be ignored: AWS moves endpoints on {shown(instance_type)} all at once and "
                 "unwatched. Delete it, or choose another instance type."
             )
             yield (*path, key), deployment[key], sentence
@@ -1271,17 +1257,6 @@ def _general(path: _Path) -> _Path:
     )
 
 
-def _dotted(path: _Path) -> str:
-    """Write the path as in `consumers.staging.smoke[0].body`, with a key that reads badly in quotes."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += "." + (part if re.fullmatch(r"[\w -]{1,80}", part) else _shown(part))
-    return text.removeprefix(".")
-
-
 def _translated(error: ErrorDetails) -> tuple[_Path, object, str]:
     path, value = tuple(error["loc"]), error["input"]
     match error["type"]:
@@ -1301,219 +1276,14 @@ def _translated(error: ErrorDetails) -> tuple[_Path, object, str]:
             # Its value is not shown: whatever it is, we do not know whether it may be read in a log.
             return path, "", f"is not a key that is known here.{near} The keys here are: {', '.join(known)}."
         case "tuple_type":
-            return path, value, f"{_shown(value)} is {_kind(value)}. Write a list, each item after a hyphen."
+            return path, value, f"{shown(value)} is {_kind(value)}. Write a list, each item after a hyphen."
         case _:
             keys = _MODELS.get(_general(path), Sharing).model_fields
             return (
                 path,
                 value,
-                f"{_shown(value)} is {_kind(value)}. Write a mapping of these keys: {', '.join(keys)}.",
+                f"{shown(value)} is {_kind(value)}. Write a mapping of these keys: {', '.join(keys)}.",
             )
-
-
-# From a file to plain data with lines.
-
-
-class _Unreadable(Exception):
-    """A file that is not even YAML of a mapping: one fault ends the reading."""
-
-    def __init__(self, message: str, line: int | None = None) -> None:
-        super().__init__(message, line)
-        self.message = message
-        self.line = line
-
-
-class _Loader(SafeLoader):
-    """Compose nodes within bounds, and read scalars as JSON and YAML 1.2 do.
-
-    YAML 1.1 would make an octal number of an account id that begins with 0, false of NO, dates of texts.
-    """
-
-    _depth = 0
-    _nodes = 0
-
-    def compose_node(self, parent: Node | None, index: int) -> Node | None:
-        self._depth += 1
-        self._nodes += 1
-        line = parent.start_mark.line + 1 if parent else None
-        if self._nodes > _MAX_NODES:
-            raise _Unreadable(
-                f"holds more than {_MAX_NODES} values. Give the path of a plain configuration.", line
-            )
-        if self._depth > _MAX_DEPTH:
-            raise _Unreadable(
-                f"is nested more than {_MAX_DEPTH} levels deep. Write a plain configuration.", line
-            )
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
-_TAG = "tag:yaml.org,2002:"
-_PATTERNS = {
-    "null": r"(~|null|Null|NULL|)\Z",
-    "bool": r"(true|True|TRUE|false|False|FALSE)\Z",
-    "int": r"[-+]?(0|[1-9][0-9]*)\Z",
-    "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z",
-}
-# Under None stand the patterns that are tried whatever the first character is.
-_Loader.yaml_implicit_resolvers = {
-    None: [(_TAG + kind, re.compile(pattern)) for kind, pattern in _PATTERNS.items()]
-}
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-_SCALARS: dict[str, Callable[[str], object]] = {
-    _TAG + "str": str,
-    _TAG + "int": int,
-    _TAG + "float": _number,
-    _TAG + "bool": lambda text: {"true": True, "false": False}[text.lower()],
-    _TAG + "null": lambda text: None,
-}
-
-
-@dataclass
-class _Reading:
-    """Plain data made from YAML nodes, with the line of each key and the faults of the notation."""
-
-    lines: dict[_Path, int] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-    nodes: int = 0
-
-    def data(self, node: Node, path: _Path = ()) -> Any:
-        self.nodes += 1
-        line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
-        if self.nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
-            raise _Unreadable(
-                "grows without bounds when its aliases (*name) are followed. Write the values out.", line
-            )
-        if isinstance(node, MappingNode):
-            self._expect_tag(node, "map", path)
-            return self._mapping(node, path)
-        if isinstance(node, SequenceNode):
-            self._expect_tag(node, "seq", path)
-            return [self.data(item, (*path, place)) for place, item in enumerate(node.value)]
-        return self._scalar(node, path)
-
-    def _mapping(self, node: MappingNode, path: _Path) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, ScalarNode):
-                self._fault(
-                    path, line, "", "has a list or a mapping as a key. Write a plain word before the colon."
-                )
-                continue
-            key = str(key_node.value)  # as written: the key 1 or on is a word like any other
-            here = (*path, key)
-            if key == "<<" and key_node.style is None:
-                self._fault(
-                    here,
-                    line,
-                    key,
-                    "merges another mapping, which hides what is reviewed. Write the keys out.",
-                )
-            elif key in made:
-                first = self.lines[here]
-                self._fault(here, line, key, f"is written twice, first in line {first}. Keep one of the two.")
-            else:
-                self.lines[here] = line
-                made[key] = self.data(value_node, here)
-        return made
-
-    def _scalar(self, node: Node, path: _Path) -> Any:
-        text = str(node.value)
-        line = self.lines[path]
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            self._fault(
-                path,
-                line,
-                _shown(text),
-                "holds half of a character pair (\\ud800 to \\udfff). Correct the escape.",
-            )
-            return text.encode("utf-8", "replace").decode()
-        if node.tag not in _SCALARS:
-            self._expect_tag(node, "str", path)
-            return text
-        try:
-            return _SCALARS[node.tag](text)
-        except (ValueError, KeyError):
-            self._fault(
-                path,
-                line,
-                _shown(text),
-                f"{_shown(text)} is not a number that JSON can carry. Put it in quotes.",
-            )
-            return text
-
-    def _expect_tag(self, node: Node, kind: str, path: _Path) -> None:
-        if node.tag != _TAG + kind:
-            tag = str(node.tag).replace(_TAG, "!!")
-            sentence = f"carries the YAML tag {_shown(tag)}, and no tags are read here. Delete the tag."
-            self._fault(path, self.lines[path], tag[:_MAX_SHOWN], sentence)
-
-    def _fault(self, path: _Path, line: int, value: str, sentence: str) -> None:
-        self.faults.append(Fault(_dotted(path), line, value, sentence))
-
-
-def _compose(text: str) -> Node:
-    try:
-        node = _Loader(text).get_single_node()
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        message = f"holds the character {_shown(chr(error.character))}, which YAML does not allow. Delete it."
-        raise _Unreadable(message, line) from error
-    except MarkedYAMLError as error:
-        raise _Unreadable(*_not_yaml(error)) from error
-    except (ValueError, OverflowError) as error:  # PyYAML on \UFFFFFFFF and on a %YAML version of 5000 digits
-        raise _Unreadable("holds an escape or a number that YAML does not allow. Delete it.") from error
-    if node is None:
-        raise _Unreadable("is empty. Start from configs/example.yaml, which has every key with a comment.")
-    return node
-
-
-def _not_yaml(error: MarkedYAMLError) -> tuple[str, int | None]:
-    mark = error.problem_mark or error.context_mark
-    problem = (error.problem or error.context or "unknown problem")[:200]
-    if "'\\t'" in problem:
-        way_out = "Indent with spaces, not with tabs."
-    elif "but found another document" in problem:
-        way_out = "Keep one configuration in one file: delete the second one and its ---."
-    else:
-        way_out = "Check the indentation, the colons and the quotes here and in the line above."
-    column = "" if mark is None else f" (column {mark.column + 1})"
-    return f"is not valid YAML: {problem}{column}. {way_out}", None if mark is None else mark.line + 1
-
-
-def _read(path: str | os.PathLike[str]) -> str:
-    try:
-        with open(path, "rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise _Unreadable(
-            "there is no such file. Give the path of a YAML file such as configs/example.yaml."
-        ) from error
-    except IsADirectoryError as error:
-        raise _Unreadable("is a directory. Give the path of one YAML file in it.") from error
-    except OSError as error:
-        reason = error.strerror or "unknown reason"
-        raise _Unreadable(f"cannot be read ({reason}). Make it a file that you may read.") from error
-    except ValueError as error:
-        raise _Unreadable("is not a path that can be opened. Give the path of a YAML file.") from error
-    if len(content) > _MAX_BYTES:
-        raise _Unreadable("is larger than 1 MB, which no configuration is. Give the path of the right file.")
-    try:
-        return content.decode("utf-8")  # a byte order mark is skipped by YAML itself
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _Unreadable("is not UTF-8 text. Save it again with the encoding UTF-8.", line) from error
 
 
 def load(path: str | os.PathLike[str]) -> Sharing:
@@ -1524,8 +1294,8 @@ def load(path: str | os.PathLike[str]) -> Sharing:
     """
     source = str(os.fspath(path))
     try:
-        text = _read(path)
-    except _Unreadable as unreadable:
+        text = read(path)
+    except Unreadable as unreadable:
         raise _whole_file(unreadable, source) from unreadable
     return parse(text, source)
 
@@ -1536,20 +1306,20 @@ def parse(text: str, source: str = "config") -> Sharing:
     Raises:
         ConfigError: as for `load`.
     """
-    reading = _Reading()
+    reading = Reading()
     try:
-        data = reading.data(_compose(text))
+        data = reading.data(compose(text))
         if not isinstance(data, dict):
-            raise _Unreadable(
+            raise Unreadable(
                 f"is {_kind(data)}, but a configuration is a mapping that begins with model_package_group, "
                 f"region, producer and consumers. Start from configs/example.yaml.",
                 reading.lines[()],
             )
-    except _Unreadable as unreadable:
+    except Unreadable as unreadable:
         raise _whole_file(unreadable, source) from unreadable
     sharing, complaints = _validated(data)
     faults = reading.faults + [
-        Fault(_dotted(path), _line(reading.lines, path), _cut(value), sentence)
+        Fault(dotted(path), _line(reading.lines, path), _cut(value), sentence)
         for path, value, sentence in complaints
     ]
     if sharing is None or faults:
@@ -1568,7 +1338,7 @@ def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[tuple[_Path, 
 
 
 def _cut(value: object) -> str:
-    return value[:_MAX_SHOWN] if isinstance(value, str) else _shown(value)
+    return value[:MAX_SHOWN] if isinstance(value, str) else shown(value)
 
 
 def _line(lines: Mapping[_Path, int], path: _Path) -> int | None:
@@ -1578,5 +1348,5 @@ def _line(lines: Mapping[_Path, int], path: _Path) -> int | None:
     return lines.get(path)
 
 
-def _whole_file(unreadable: _Unreadable, source: str) -> ConfigError:
+def _whole_file(unreadable: Unreadable, source: str) -> ConfigError:
     return ConfigError((Fault("", unreadable.line, "", unreadable.message),), source)

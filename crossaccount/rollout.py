@@ -903,6 +903,9 @@ def discard(
         live = _calm(client, consumer, patience, progress, None)
     except Failed as error:
         return (Removal("endpoint-config", config, "left", str(error)),)
+    if live is not None and live.status == "UpdateRollbackFailed":
+        why = "the endpoint serves a mix, and a part of it may run on this"
+        return (Removal("endpoint-config", config, "kept", why),)
     if live is not None and live.status == "Failed":
         removals.append(_removed_endpoint(session, sharing, consumer.endpoint.name, patience))
     known = {one.config: one for one in earlier(session, sharing, consumer)}

@@ -509,7 +509,7 @@ ROWS = [
     Row("no capacity", one_live, fails(kind="no-capacity"), 1, (1,), (BACK, FULL)),
     Row("never healthy", one_live, fails(kind="unhealthy"), 1, (1,), (BACK, PING)),
     Row("silent", one_live, fails(kind="unhealthy", silent=True), 1, (1,), (BACK, "AWS gives no reason")),
-    Row("the rollback fails", one_live, fails(kind="unhealthy", batch=1, rollback_fails=True), None, (1,),
+    Row("the rollback fails", one_live, fails(kind="unhealthy", batch=1, rollback_fails=True), None, (1, 2),
         ("serves a mix of both", PING, "Roll it back"), endpoint=ROLLING),
     Row("AWS patches it", one_live, patches, 1, (1,), ("SystemUpdating", "Run this again later"), seconds=0.1),
     Row("still updating", one_live, fails(kind="unhealthy", seconds=2000), 1, (1, 2), ("still Updating", "version 1 still"),

@@ -394,10 +394,10 @@ ROWS = [
     failed("takes too long", healthy, "MaximumExecutionTimeoutInSeconds", endpoint=TOO_LONG),
     failed("after two versions", fails(kind="unhealthy"), PING, before=two_lived, left=(1, 3)),
     # worse
-    Row("rollback fails", one_live, fails(**LATE, rollback_fails=True), Ending.ROLLBACK_FAILED, None, (1,),
+    Row("rollback fails", one_live, fails(**LATE, rollback_fails=True), Ending.ROLLBACK_FAILED, None, (1, 2),
         ("serves a mix of both", "Roll it back"), endpoint=ROLLING, answers={1, 2}),
     Row("rollback fails, silent", one_live, fails(**LATE, rollback_fails=True, silent=True), Ending.ROLLBACK_FAILED, None,
-        (1,), ("AWS gives no reason",), endpoint=ROLLING),
+        (1, 2), ("AWS gives no reason",), endpoint=ROLLING),
     Row("update beyond the time", one_live, fails(kind="unhealthy", seconds=2500), Ending.TIMED_OUT, 1, (1,),
         ("still Updating", "version 1 still answers", "crash-looping"), seconds=0.15),
     # found so

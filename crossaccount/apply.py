@@ -190,9 +190,13 @@ def _stands(clients: Clients, made: _Made) -> bool:
 def _taken_back(clients: Clients, change: Change) -> str:
     """Undo a change of ours on the document as it stands now, and say what stands."""
     resource = change.resource
+
+    def undo() -> bool:
+        # A fresh look each time: whoever was busy may have written meanwhile.
+        return _merge(clients, resource, read_policy(clients, resource), change.removed, change.added)
+
     try:
-        now = read_policy(clients, resource)
-        undone = _while_busy(lambda: _merge(clients, resource, now, change.removed, change.added))
+        undone = _while_busy(undo)
         now = read_policy(clients, resource)
         if not policies.same(now, policies.merged(now, change.removed, change.added)):
             return f"The policy of {resource} does not read back as it was before. Look at it: crossaccount plan CONFIG."

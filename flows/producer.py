@@ -126,12 +126,12 @@ def revoke_access(
 
 
 def refuse_other(plan: Plan, agreed: str | None) -> None:
-    """Refuse a plan that is not the one agreed to.
+    """Refuse a plan that is not the one agreed to; one that has nothing to do is no other: it was carried out already.
 
     Raises:
         Conflict: with both hashes.
     """
-    if agreed is not None and plan.digest != agreed:
+    if agreed is not None and plan.writes and plan.digest != agreed:
         raise Conflict(
             f"The plan is no longer the one that was agreed to: its hash is {plan.digest}, not {agreed}. Nothing was changed. Look at the "
             "plan again."

@@ -96,16 +96,16 @@ def promote_model(
         pinned = steps.pin_version(sharing, version)
         _check_shared(sharing, pinned)
         found = sharing_steps.read_registry(sharing)
+        if pinned not in {one.version for one in found.versions}:
+            raise Failed(
+                f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
+            )
         plan = gathering.planned(sharing, found)
         sharing_steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         prepared = sharing_steps.prepare_releases(sharing, found, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared)
-        if pinned not in {release.version for release in releases}:
-            raise Failed(
-                f"Version {pinned} of {sharing.model_package_group} is not Approved, so it was not shared."
-            )
         held = steps.find_held(sharing, pinned, version is not None)
         try:
             for number, of_stage in promotion.stages(sharing):

@@ -9,7 +9,7 @@ Source: "Global concurrency limits" in the Prefect documentation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
@@ -36,12 +36,14 @@ def writing(arns: Sequence[str]) -> Iterator[float]:
     with get_client(sync_client=True) as client:
         for name in names:
             client.upsert_global_concurrency_limit_by_name(name, 1)
-    try:
-        with concurrency(
-            names, occupy=1, timeout_seconds=_WAIT_SECONDS, lease_duration=_LEASE_SECONDS, strict=True
-        ):
-            yield 0.0
-    except TimeoutError:
-        raise Failed(
-            f"Other runs have been writing to {', '.join(arns)} for {_WAIT_SECONDS:.0f} s. Look at them in Prefect, then run this again."
-        ) from None
+    slots = concurrency(
+        names, occupy=1, timeout_seconds=_WAIT_SECONDS, lease_duration=_LEASE_SECONDS, strict=True
+    )
+    with ExitStack() as held:
+        try:  # the waiting alone: a time-out within the writing is another matter
+            held.enter_context(slots)
+        except TimeoutError:
+            raise Failed(
+                f"Other runs have been writing to {', '.join(arns)} for {_WAIT_SECONDS:.0f} s. Look at them in Prefect, then run this again."
+            ) from None
+        yield 0.0

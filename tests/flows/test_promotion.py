@@ -15,12 +15,13 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
-from crossaccount import config, gather, records, sessions
-from crossaccount.errors import InputError, PromotionFailed
+from crossaccount import config, gather, names, records, sessions
+from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients
 from crossaccount.promotion import Result
 from flows import promotion as flows
 from flows.promotion import promote_model, rollback_model
+from tasks import alone
 
 FURTHER = [f"consumer-{number:02}" for number in range(1, 11)]
 
@@ -159,11 +160,12 @@ def test_nothing_to_do_is_quick_and_quiet(aws: Any, written: Any) -> None:
 
 
 def test_a_version_is_pinned_once_and_an_unshared_one_is_refused(aws: Any, written: Any) -> None:
-    path = written(staging={})
+    path, before = written(staging={}), aws.documents()
+    with pytest.raises(Failed, match="Version 3 of decision-trees-sample is not Approved"):
+        promote_model(path, version=3)
+    assert aws.documents() == before, "nothing is shared for a version that cannot be promoted"
     done = promote_model(path, version=1)
     assert (done.version, live(aws, "staging")) == (1, "1")
-    with pytest.raises(Exception, match="not Approved"):
-        promote_model(path, version=3)
     with open(path) as file:
         listed = {**yaml.safe_load(file), "versions": [1]}
     with open(path, "w") as file:
@@ -291,3 +293,20 @@ def test_a_plan_that_was_not_agreed_to_promotes_nothing(aws: Any, written: Any) 
     assert live(aws, "staging") is None
     agreed = gather.share_plan(config.load(path)).digest
     assert promote_model(path, agreed=agreed).consumers[0].result is Result.PROMOTED
+    # What was agreed to stands: a run that begins anew after an approval has no other plan.
+    assert promote_model(path, agreed=agreed).consumers[0].result is Result.UNCHANGED
+
+
+def test_another_run_that_holds_the_endpoint_is_waited_for_and_then_named(
+    aws: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "_WAIT_SECONDS", 1.0)
+    path = written(staging={})
+    arn = names.endpoint_arn(config.load(path), config.load(path).consumers["staging"])
+    with (
+        alone.writing([arn]),
+        pytest.raises(PromotionFailed, match=r"Other runs have been writing to .*endpoint/"),
+    ):
+        promote_model(path)
+    assert live(aws, "staging") is None
+    assert promote_model(path).consumers[0].result is Result.PROMOTED

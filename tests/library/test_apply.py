@@ -134,6 +134,28 @@ def test_taking_back_leaves_what_others_wrote_meanwhile(desk: Any, kind: str) ->
     }
 
 
+def test_taking_back_looks_again_when_the_resource_was_busy(desk: Any) -> None:
+    """Another writer makes the first attempt to take back wait, and has written by the second."""
+
+    def busy() -> None:
+        add(desk.aws, "key")
+        raise ClientError({"Error": {"Code": "ConcurrentModificationException", "Message": "busy"}}, "Put")
+
+    puts: list[int] = []
+
+    def at_second_put() -> None:
+        puts.append(1)
+        if len(puts) == 2:  # the first one was the share's own
+            busy()
+
+    desk.at_call("key", at_second_put)
+    desk.at_call("group", once(refuse))
+    with pytest.raises(ClientError):
+        desk.apply(desk.plan())
+    assert FOREIGN["key"] in desk.aws.documents()["key"]["Statement"]
+    assert "CrossAccount" not in json.dumps(desk.aws.documents()["key"])
+
+
 def test_what_cannot_be_taken_back_is_said(desk: Any) -> None:
     def frozen() -> None:
         events = desk.clients.ecr.meta.events  # from now on the repository's policy cannot be removed

@@ -19,9 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from crossaccount import config
+from crossaccount import config, refusals
 from crossaccount.errors import (
     AccessMissing,
     ConfigError,
@@ -50,14 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     options = _parser().parse_args(arguments)
     try:
         result = options.run(options)
-    except CrossAccountError as error:
-        _end(options, error)
-    except ClientError as error:
-        _end(options, Failed(f"AWS refused {error.operation_name}: {error}"))
-    except BotoCoreError as error:
-        _end(options, Failed(f"AWS cannot be asked: {error}"))
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except Exception as error:
+        told = refusals.told(error)
+        if told is None:
+            raise
+        _end(options, told)
     if options.json and result is not None:
         print(json.dumps({"ok": True, **result}))  # noqa: T201 - the command's result
     raise SystemExit(0)

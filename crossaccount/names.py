@@ -130,3 +130,19 @@ def version_of(arn: str) -> int:
 def root_arn(partition: str, account: str) -> str:
     """The ARN that stands for a whole account in a policy."""
     return f"arn:{partition}:iam::{account}:root"
+
+
+_CONSOLES = {"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+_PAGES = {"endpoint": "endpoints", "endpoint-config": "endpointConfig", "model": "models"}
+
+
+def console_url(arn: str) -> str | None:
+    """Where the AWS console shows a SageMaker model, endpoint config or endpoint; None for a partition without a known one.
+
+    Args:
+        arn: its ARN.
+    """
+    _, partition, _, region, _, resource = arn.split(":", 5)
+    kind, _, name = resource.partition("/")
+    host = _CONSOLES.get(partition)
+    return f"https://{region}.{host}/sagemaker/home?region={region}#/{_PAGES[kind]}/{name}" if host else None

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
-
-if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -47,6 +44,17 @@ class Attempt:
     resource: str
     config_key: str = ""
     ruled_out: tuple[str, ...] = ()
+
+
+def told(error: Exception) -> CrossAccountError | None:
+    """The error as it is told to a person; None for one that is a fault of the program."""
+    if isinstance(error, CrossAccountError):
+        return error
+    if isinstance(error, ClientError):
+        return Failed(f"AWS refused {error.operation_name}: {error}")
+    if isinstance(error, BotoCoreError):
+        return Failed(f"AWS cannot be asked: {error}")
+    return None
 
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from crossaccount import policies
-from crossaccount.errors import Finding, Severity
+from crossaccount.errors import Finding, Refusal, Severity
 from crossaccount.plan import LIMITS, Change, Plan, room
 
 if TYPE_CHECKING:
@@ -58,6 +58,24 @@ def markdown(plan: Plan) -> str:
     ]
     found = [f"\n> {line}" for line in lines(plan.findings)]
     return "\n".join([*rows, *diffs, *found, f"\nPlan `{plan.digest}`"])
+
+
+def refusal_markdown(refusal: Refusal) -> str:
+    """A refusal for a Prefect artifact: whose door, who tried what, what was ruled out, and what next."""
+    rows = {
+        "door": f"{refusal.door} of account {refusal.account}",
+        "who": f"`{refusal.caller}`",
+        "action": f"`{refusal.action}`",
+        "resource": f"`{refusal.resource}`",
+        "ruled out": "; ".join(refusal.ruled_out) or "nothing",
+        "AWS said": f"{refusal.aws_code}: {refusal.aws_message}",
+    }
+    lines = [f"| {name} | {_cell(value)} |" for name, value in rows.items()]
+    return "\n".join([f"**{refusal.next_step}**", "", "| refused | |", "|---|---|", *lines])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def to_json(plan: Plan) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
-from crossaccount import smoke
+from crossaccount import charts, smoke
 from crossaccount.errors import Conflict, Failed
+from crossaccount.names import console_url
 from crossaccount.smoke import Answer, Question, Speed
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
 )
 OWNER = "crossaccount"
 _FIRST_POLL, _LONGEST_POLL = 0.5, 15.0
+_ENOUGH = 5  # latencies for a picture
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,27 @@ def proof_markdown(proof: Proof) -> str:
     if proof.speed:
         images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
     data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
-    return "\n".join(
-        [f"{verdict}: `{proof.model_package_arn}` at `{proof.endpoint}`. {images}", "", *rows, *data]
-    )
+    where = f"`{proof.endpoint}` of account {proof.account}"
+    if url := console_url(endpoint_arn_of(proof)):
+        where = f"[{where}]({url})"
+    head = f"{verdict}: `{proof.model_package_arn}` at {where}. {images}"
+    return "\n".join([head, "", *rows, *_picture(proof), *data])
+
+
+def _picture(proof: Proof) -> list[str]:
+    """The latencies drawn, where there are enough for a picture to say more than the table."""
+    speed = proof.speed
+    measured = speed.measured_ms if speed else tuple(answer.latency_ms for answer in proof.answers)
+    if len(measured) < _ENOUGH:
+        return []
+    limits = {"median": speed.p50_limit_ms, "95 of 100": speed.p95_limit_ms} if speed else {}
+    return ["", charts.latencies(measured, limits)]
+
+
+def endpoint_arn_of(proof: Proof) -> str:
+    """The ARN of the endpoint that a proof is of."""
+    _, partition, service, region, *_ = proof.model_package_arn.split(":")
+    return f"arn:{partition}:{service}:{region}:{proof.account}:endpoint/{proof.endpoint}"
 
 
 def deployment_name(consumer: Consumer, version: int) -> str:

@@ -65,13 +65,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast so many calls were answered, in milliseconds, and the limits; None where there is none."""
+    """How fast so many calls were answered, each and on the whole, in milliseconds, and the limits; None where there is none."""
 
     calls: int
     p50_ms: float
     p95_ms: float
     p50_limit_ms: float | None
     p95_limit_ms: float | None
+    measured_ms: tuple[float, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -90,7 +91,7 @@ def speed(latencies: Sequence[float], limits: config.Latency) -> Speed:
         raise ValueError("nothing was measured")
     ordered = sorted(latencies)
     p50, p95 = (ordered[math.ceil(len(ordered) * part) - 1] for part in (0.5, 0.95))
-    return Speed(len(ordered), p50, p95, limits.p50_ms, limits.p95_ms)
+    return Speed(len(ordered), p50, p95, limits.p50_ms, limits.p95_ms, tuple(latencies))
 
 
 def of_sample(sample: Sample) -> Question:

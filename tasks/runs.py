@@ -1,0 +1,94 @@
+"""How a run shows itself: its name, the one line that it fails with, and the refusal behind it.
+
+Not here: what a run does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from prefect import Task, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+from prefect.states import Failed as FailedState
+
+from crossaccount import refusals, render
+from crossaccount.errors import CrossAccountError, Refused
+
+logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task that asks or changes AWS: what AWS says now is neither cached nor kept.
+
+    Args:
+        name: of its runs, with the arguments in braces; the function's own when it is left out.
+    """
+
+    def made(function: Callable[P, R]) -> Task[P, R]:
+        return task(
+            reasoned(function), task_run_name=name, cache_policy=NO_CACHE, persist_result=False, log_prints=False
+        )
+
+    return made
+
+
+def reasoned(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose errors made for a person become a Failed state with their first line and no traceback.
+
+    Whoever calls the flow or task in the same process still gets the error raised.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            told = refusals.told(error)
+            if told is None:
+                raise
+            return cast(R, FailedState(message=reason(told), data=told))
+
+    return run
+
+
+def reason(error: CrossAccountError) -> str:
+    """The first line of an error, which says where, what, and what next."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more lines in the log)"
+
+
+def name_run(name: str) -> None:
+    """Call this flow run what it does, as soon as that is known."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(str(flow_run.get_id())), name=name)
+
+
+def show_error(error: CrossAccountError, of: str) -> None:
+    """Put an error that needs a person into the log, and a refusal into an artifact of the run.
+
+    Args:
+        error: what ends the run.
+        of: the model package group, for the artifact's key.
+    """
+    get_run_logger().error("%s", "\n".join([str(error), *getattr(error, "__notes__", ())]))
+    if isinstance(error, Refused):
+        create_markdown_artifact(
+            key=key_of("refusal", of),
+            markdown=render.refusal_markdown(error.refusal),
+            description=f"The {error.refusal.door} door of account {error.refusal.account} is shut",
+        )
+
+
+def key_of(what: str, of: str) -> str:
+    """The key of an artifact: lower case letters, digits and dashes; the same for every run."""
+    return f"{what}-{of.lower()}"

@@ -295,7 +295,7 @@ def _share(options: argparse.Namespace) -> dict[str, Any]:
     _prepare_prefect()
     from flows.producer import share_models
 
-    shared: Shared = _run(lambda: share_models(str(path), prune, agreed))
+    shared: Shared = _run(lambda: share_models(str(path), prune=prune, agreed=agreed))
     _out(options, shared.table())
     return shared.to_json()
 
@@ -362,7 +362,9 @@ def _promote(options: argparse.Namespace) -> dict[str, Any]:
     _prepare_prefect()
     from flows.promotion import promote_model
 
-    return _promoted(options, lambda: promote_model(str(options.config), options.version, agreed=agreed))
+    return _promoted(
+        options, lambda: promote_model(str(options.config), version=options.version, agreed=agreed)
+    )
 
 
 def _rollback(options: argparse.Namespace) -> dict[str, Any]:
@@ -443,7 +445,7 @@ def _prepare_prefect() -> None:
     from prefect.settings import PREFECT_API_URL
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_no_traceback_of_ours)
+        logging.getLogger(name).addFilter(_not_told)
 
     if not PREFECT_API_URL.value():
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -469,6 +471,6 @@ def _run(flow: Callable[[], _Result]) -> _Result:
         ) from None
 
 
-def _no_traceback_of_ours(record: logging.LogRecord) -> bool:
-    """An error made for a person is said once, at the end; Prefect would log it with its traceback, twice."""
-    return not (record.exc_info and isinstance(record.exc_info[1], CrossAccountError))
+def _not_told(record: logging.LogRecord) -> bool:
+    """An error made for a person is said once, at the end; Prefect would log it too."""
+    return not getattr(record, "told", False)

@@ -1300,6 +1300,16 @@ def load(path: str | os.PathLike[str]) -> Sharing:
     return parse(text, source)
 
 
+def consumer_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The names of the consumers in the YAML file at `path`, unchecked; none for a file that cannot be read as one."""
+    try:
+        data = Reading().data(compose(read(path)))
+    except Unreadable:
+        return ()
+    consumers = data.get("consumers") if isinstance(data, dict) else None
+    return tuple(str(name) for name in consumers) if isinstance(consumers, dict) else ()
+
+
 def parse(text: str, source: str = "config") -> Sharing:
     """Read YAML text; `source` names it in messages.
 

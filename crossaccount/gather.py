@@ -564,6 +564,6 @@ def share_plan(sharing: Sharing, prune: bool = False) -> Plan:
     return planned(sharing, found, prune)
 
 
-def planned(sharing: Sharing, found: Gathered, prune: bool = False) -> Plan:
-    """The plan of a share, from what was gathered; raises as `plan.share_plan` does."""
-    return plan.share_plan(sharing, found.needs, found.existing, found.now, prune, found.findings)
+def planned(sharing: Sharing, found: Gathered, prune: bool = False, only: str | None = None) -> Plan:
+    """The plan of a share, from what was gathered; arguments and errors as those of `plan.share_plan`."""
+    return plan.share_plan(sharing, found.needs, found.existing, found.now, prune, found.findings, only)

@@ -159,13 +159,14 @@ def share_plan(
     now: datetime,
     prune: bool = False,
     found: Iterable[Finding] = (),
+    only: str | None = None,
 ) -> Plan:
     """The plan that gives every consumer of the config what it needs; arguments as for `propose_share`.
 
     Raises:
         PlanRefused: with every reason at once, when a finding is an error.
     """
-    return _accepted(propose_share(sharing, needs, existing, now, prune, found))
+    return _accepted(propose_share(sharing, needs, existing, now, prune, found, only))
 
 
 def propose_share(
@@ -175,6 +176,7 @@ def propose_share(
     now: datetime,
     prune: bool = False,
     found: Iterable[Finding] = (),
+    only: str | None = None,
 ) -> Plan:
     """What a share would change, with everything that stands in its way.
 
@@ -185,11 +187,13 @@ def propose_share(
         now: what has expired by then is taken out, and not granted again.
         prune: take out everyone whom the config does not name, as far as statements of ours let them in.
         found: what was found while reading.
+        only: the name of the one consumer who is let in; what the others have stays. Without it, all are.
     """
     group, named = group_arn(sharing), _named(sharing)
-    let_in = audiences(sharing, now)
+    everyone = audiences(sharing, now)
+    let_in = everyone if only is None else audiences(_with_only(sharing, only), now)
 
-    ended = set(named) - {member for audience in let_in for member in audience.members}
+    ended = set(named) - {member for audience in everyone for member in audience.members}
 
     def desired(resource: Resource, some: Sequence[Audience]) -> Document | None:
         wanted = _statements(sharing, needs, resource, some)
@@ -329,6 +333,10 @@ def without_version(sharing: Sharing, version: int) -> Sharing:
             f"Version {version} is the only one that the config shares. Take back everything with --all instead."
         )
     return sharing.model_copy(update={"versions": left})
+
+
+def _with_only(sharing: Sharing, name: str) -> Sharing:
+    return sharing.model_copy(update={"consumers": {name: sharing.consumers[name]}})
 
 
 def _named(sharing: Sharing) -> list[str]:

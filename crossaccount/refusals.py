@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused

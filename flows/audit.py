@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from prefect import flow
-
 from crossaccount import config as configuration
 from crossaccount import sessions
 from crossaccount.audit import Audit
 from crossaccount.errors import AccessMissing, Failed
+from flows import forms
+from flows.operations import operation
 from tasks import audit as steps
+from tasks import runs
 
 
-@flow(name="check-access", persist_result=False)
-def check_access(config: str, consumer: str | None = None, probe: bool = True, repair: bool = False) -> Audit:
+@operation("check-access")
+def check_access(
+    config: forms.ConfigFile, consumer: forms.OneConsumer = None, probe: bool = True, repair: bool = False
+) -> Audit:
     """See whether every consumer of a config passes every door; nothing stays changed.
 
     Args:
-        config: path of the reviewed YAML file.
-        consumer: name of the only consumer to look at; all when it is left out.
-        probe: make a model in each consumer's account and delete it: it takes seconds and costs nothing.
-        repair: show the plan that mends what is missing.
+        config: The reviewed file that promises the access.
+        consumer: The only consumer to look at. Leave it empty for all.
+        probe: Make a model in each consumer's account and delete it: it takes seconds and costs nothing.
+        repair: Show the plan that mends what is missing.
     """
-    sharing = configuration.load(config)
+    sharing = forms.loaded(config)
     wanted = [consumer] if consumer is not None else list(sharing.consumers)
     for name in wanted:
         configuration.consumer(sharing, name)
+    runs.name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
     with sessions.kept():
         producer = steps.check_documents(sharing, wanted)
         consumers = {name: steps.check_consumer(sharing, name, producer.versions, probe) for name in wanted}

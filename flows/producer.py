@@ -5,31 +5,34 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefect import flow
-
 from crossaccount import config as configuration
 from crossaccount import gather as gathering
 from crossaccount import render, sessions
 from crossaccount import revoke as revoking
 from crossaccount.apply import Receipt
-from crossaccount.errors import Conflict
+from crossaccount.config import Sharing
+from crossaccount.errors import Conflict, InputError
+from crossaccount.names import group_arn
 from crossaccount.plan import Plan
 from crossaccount.release import Release
+from flows import forms
+from flows.operations import operation
 from tasks import producer as steps
+from tasks import runs
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What a share did: each document's receipt, and the Releases that stand."""
+    """What a share did: each document's receipt, and the Releases that stand; a dry run has neither."""
 
+    group: str
     plan: Plan
     receipts: tuple[Receipt, ...]
     releases: tuple[Release, ...]
 
     def table(self) -> str:
         """The group's ARN and every version's, one on a line."""
-        group = self.releases[0].model_package_group
-        rows = [("ModelPackageGroupArn", group)]
+        rows = [("ModelPackageGroupArn", self.group)]
         rows += [
             (f"ModelPackageArn of version {one.version}", one.model_package_arn) for one in self.releases
         ]
@@ -39,7 +42,7 @@ class Shared:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {
-            "model_package_group_arn": self.releases[0].model_package_group,
+            "model_package_group_arn": self.group,
             "model_package_arns": [release.model_package_arn for release in self.releases],
             "writes": self.plan.writes,
             "hash": self.plan.digest,
@@ -71,56 +74,100 @@ class Revoked:
         }
 
 
-@flow(name="share-models", persist_result=False)
-def share_models(config: str, prune: bool = False, agreed: str | None = None) -> Shared:
+@operation("share-models")
+def share_models(
+    config: forms.ConfigFile,
+    consumer: forms.OneConsumer = None,
+    dry_run: bool = False,
+    prune: bool = False,
+    agreed: forms.PlanHash = None,
+) -> Shared:
     """Grant the consumers of a config what they need to deploy its versions, and publish the Releases.
 
     Args:
-        config: path of the reviewed YAML file.
-        prune: take out every account whom the config does not name, as far as this project's statements let it in.
-        agreed: the hash of the plan that was agreed to; any other plan is refused.
+        config: The reviewed file that says who is given what.
+        consumer: Only this consumer of the file gains anything. Leave it empty for all.
+        dry_run: Show the plan and change nothing.
+        prune: Take out every account that the file does not name, as far as this project's statements let it in.
+        agreed: The hash of the plan that was agreed to (16 characters, see the plan's last line). Any other plan is refused.
     """
-    sharing = configuration.load(config)
+    sharing = forms.loaded(config)
+    _check_only(sharing, consumer, prune)
+    runs.name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.kept():
         found = steps.read_registry(sharing)
-        plan = gathering.planned(sharing, found, prune)
+        plan = gathering.planned(sharing, found, prune, consumer)
         steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
+        if dry_run:
+            return Shared(group_arn(sharing), plan, (), ())
         prepared = steps.prepare_releases(sharing, found, plan)
         receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = steps.publish_releases(sharing, prepared)
-    return Shared(plan, receipts, releases)
+    return Shared(group_arn(sharing), plan, receipts, releases)
 
 
-@flow(name="revoke-access", persist_result=False)
+def _check_only(sharing: Sharing, consumer: str | None, prune: bool) -> None:
+    """See that a share for one consumer alone can be made.
+
+    Raises:
+        InputError: when it cannot.
+    """
+    if consumer is None:
+        return
+    configuration.consumer(sharing, consumer)
+    if prune:
+        raise InputError(
+            "consumer and prune: a share for one consumer takes nobody out. Leave one of them away."
+        )
+    if sharing.organization is not None:
+        raise InputError(
+            "consumer: the config lets in an organization, not consumers one by one. Leave consumer empty."
+        )
+
+
+def _whom(sharing: Sharing, consumer: str | None) -> str:
+    if consumer is not None:
+        return f"{consumer} ({sharing.consumers[consumer].account})"
+    return ", ".join(sorted({one.account for one in sharing.consumers.values()})[:3]) + (
+        " and others" if len(sharing.consumers) > 3 else ""
+    )
+
+
+@operation("revoke-access")
 def revoke_access(
-    config: str,
-    consumer: str | None = None,
-    account: str | None = None,
-    version: int | None = None,
+    config: forms.ConfigFile,
+    consumer: forms.OneConsumer = None,
+    account: forms.AccountId = None,
+    version: forms.Version = None,
     everything: bool = False,
     force: bool = False,
-    agreed: str | None = None,
+    dry_run: bool = False,
+    agreed: forms.PlanHash = None,
 ) -> Revoked:
     """Take access back: a consumer's, an account's, a version's or everyone's; all else stays as it is.
 
     Args:
-        config: path of the reviewed YAML file.
-        consumer: name of the consumer in it.
-        account: 12 digits of an account that the config need not name.
-        version: a version that the config lists.
-        everything: whatever was ever granted for the group, to whomever.
-        force: also when live endpoints still use it.
-        agreed: the hash of the plan that was agreed to; any other plan is refused.
+        config: The reviewed file of the group.
+        consumer: Take back what this consumer has. Fill in exactly one of consumer, account, version and everything.
+        account: Take back what this account has: 12 digits. The file need not name it.
+        version: Take back this version, which the file lists.
+        everything: Take back whatever was ever granted for the group, to whomever.
+        force: Also when live endpoints still use it.
+        dry_run: Show the plan and change nothing.
+        agreed: The hash of the plan that was agreed to (16 characters, see the plan's last line). Any other plan is refused.
     """
-    sharing = configuration.load(config)
+    sharing = forms.loaded(config)
     revocation = revoking.chosen(sharing, consumer, account, version, everything)
+    runs.name_run(f"revoke {revocation} from {sharing.model_package_group}")
     with sessions.kept():
         found = steps.read_registry_for_revoke(sharing)
         used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
         plan = revoking.planned(sharing, found, revocation, used)
         steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
+        if dry_run:
+            return Revoked(str(revocation), plan, ())
         receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
     return Revoked(str(revocation), plan, receipts)
 

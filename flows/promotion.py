@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from prefect import flow
 from prefect.exceptions import FlowPauseTimeout, Pause
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
@@ -24,9 +23,12 @@ from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.plan import Plan
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record
+from flows import forms
+from flows.operations import operation
 from flows.producer import refuse_other
 from tasks import producer as sharing_steps
 from tasks import promotion as steps
+from tasks import runs
 
 AT_ONCE = 32  # consumers of a stage
 _LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its answer
@@ -68,26 +70,28 @@ class Approval(RunInput):
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=AT_ONCE)
 
 
-@flow(name="promote-model", persist_result=False, task_runner=_RUNNER)
+@operation("promote-model", task_runner=_RUNNER)
 def promote_model(
-    config: str,
-    version: int | None = None,
+    config: forms.ConfigFile,
+    version: forms.Version = None,
     approve: bool = False,
-    approval_seconds: int = 86_400,
-    agreed: str | None = None,
+    approval_seconds: forms.Seconds = 86_400,
+    dry_run: bool = False,
+    agreed: forms.PlanHash = None,
 ) -> Promotion:
     """Share a version, then bring every consumer's endpoint to it, stage by stage, each proved before the next.
 
     A stage that fails stops the promotion: later stages stay as they are, and nothing of earlier ones is undone.
 
     Args:
-        config: path of the reviewed YAML file.
-        version: the version; the newest approved one when it is left out, found once.
-        approve: wait for a person's answer before each stage but the first.
-        approval_seconds: how long to wait for it; then the run fails, and the later stages stay as they are.
-        agreed: the hash of the sharing plan that was agreed to; any other plan is refused.
+        config: The reviewed file that names the consumers, their endpoints and their stages.
+        version: The version to promote. Leave it empty for the newest approved one, found once.
+        approve: Wait for a person's answer before each stage but the first.
+        approval_seconds: How long to wait for it. Then the run fails, and the later stages stay as they are.
+        dry_run: Show the plan and the stages, and change nothing.
+        agreed: The hash of the sharing plan that was agreed to (16 characters). Any other plan is refused.
     """
-    sharing = configuration.load(config)
+    sharing = forms.loaded(config)
     started, run = datetime.now(UTC), str(flow_run.get_id())
     outcomes: list[Promoted] = []
     ending: Literal["succeeded", "failed", "stopped"] = "stopped"
@@ -95,6 +99,7 @@ def promote_model(
     with sessions.kept():
         pinned = steps.pin_version(sharing, version)
         _check_shared(sharing, pinned)
+        runs.name_run(f"promote {sharing.model_package_group} to version {pinned}")
         found = sharing_steps.read_registry(sharing)
         if pinned not in {one.version for one in found.versions}:
             raise Failed(
@@ -103,6 +108,8 @@ def promote_model(
         plan = gathering.planned(sharing, found)
         sharing_steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
+        if dry_run:
+            return _foreseen(sharing, pinned)
         prepared = sharing_steps.prepare_releases(sharing, found, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared)
@@ -155,18 +162,37 @@ def promote_model(
     return _accepted(Promotion(pinned, tuple(outcomes), where))
 
 
-@flow(name="rollback-model", persist_result=False)
-def rollback_model(config: str, consumer: str, reason: str, version: int | None = None) -> Promotion:
+def _foreseen(sharing: Sharing, version: int) -> Promotion:
+    """A dry run: whose turn it would be, and when."""
+    return Promotion(
+        version,
+        tuple(
+            promotion.untouched(sharing, name, version, Result.SKIPPED, "A dry run changes nothing.")
+            for _, of_stage in promotion.stages(sharing)
+            for name in of_stage
+        ),
+        "",
+    )
+
+
+@operation("rollback-model")
+def rollback_model(
+    config: forms.ConfigFile,
+    consumer: forms.ConsumerName,
+    reason: forms.Reason,
+    version: forms.Version = None,
+) -> Promotion:
     """Move a consumer's endpoint back to the version before that proved itself, prove it again, and note why.
 
     Args:
-        config: path of the reviewed YAML file.
-        consumer: name of the consumer in it.
-        reason: why, for the record.
-        version: an earlier version that proved itself and is still kept; the one before the live one when it is left out.
+        config: The reviewed file that names the consumer.
+        consumer: Whose endpoint goes back.
+        reason: Why, for the record.
+        version: An earlier version that proved itself and is still kept. Leave it empty for the one before the live one.
     """
-    sharing = configuration.load(config)
-    configuration.consumer(sharing, consumer)
+    sharing = forms.loaded(config)
+    target = configuration.consumer(sharing, consumer)
+    runs.name_run(f"roll back {sharing.model_package_group} in {consumer} ({target.account})")
     if not reason.strip():
         raise InputError("reason: say why the endpoint is rolled back. It goes into the record.")
     started = datetime.now(UTC)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 
 from crossaccount import apply as applying
 from crossaccount import gather as gathering
@@ -19,19 +18,14 @@ from crossaccount.errors import Finding
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
-from tasks import alone
-
-LIVE: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}  # what AWS says now is never cached
+from tasks import alone, runs
 
 
 def _clients(sharing: Sharing) -> Clients:
     return Clients.of(sessions.producer_session(sharing), sharing.region)
 
 
-@task(**LIVE)
+@runs.step("read the registry of {sharing.model_package_group}")
 def read_registry(sharing: Sharing) -> Gathered:
     """Read the versions to share, what each needs, what stands in the way, and the policies as they stand."""
     with gathering.explained(sharing):
@@ -41,7 +35,7 @@ def read_registry(sharing: Sharing) -> Gathered:
     return found
 
 
-@task(**LIVE)
+@runs.step("read the registry of {sharing.model_package_group}")
 def read_registry_for_revoke(sharing: Sharing) -> Gathered:
     """Read every version of the group, and the policies that may have been opened for them."""
     with gathering.explained(sharing):
@@ -50,7 +44,7 @@ def read_registry_for_revoke(sharing: Sharing) -> Gathered:
     return found
 
 
-@task(**LIVE)
+@runs.step("look for live endpoints")
 def look_for_users(
     sharing: Sharing, leaving: Collection[str] | None, version: int | None, force: bool
 ) -> tuple[Finding, ...]:
@@ -61,18 +55,18 @@ def look_for_users(
     return found
 
 
-@task(**LIVE)
+@runs.step("plan for {sharing.model_package_group}")
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
     get_run_logger().info("%s", render.text(plan))
     create_markdown_artifact(
-        key=f"plan-{sharing.model_package_group.lower()}",
+        key=runs.key_of("plan", sharing.model_package_group),
         markdown=render.markdown(plan),
         description=f"What changes for {sharing.model_package_group}",
     )
 
 
-@task(**LIVE)
+@runs.step("prepare Releases of {sharing.model_package_group}")
 def prepare_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[tuple[Release, bool], ...]:
     """Make the Release of every version that has none, and hold the others against what was published."""
     with gathering.explained(sharing):
@@ -80,7 +74,7 @@ def prepare_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[tup
         return tuple(releasing.prepare(clients, sharing, version, found, plan) for version in found.versions)
 
 
-@task(**LIVE)
+@runs.step("apply the plan in account {sharing.producer.account}")
 def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ...]:
     """Make the plan's changes, all or none, and read every document back."""
     logger = get_run_logger()
@@ -96,7 +90,7 @@ def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ..
     return receipts
 
 
-@task(**LIVE)
+@runs.step("publish Releases of {sharing.model_package_group}")
 def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]]) -> tuple[Release, ...]:
     """Publish the Release of every version that has none yet."""
     with gathering.explained(sharing):
@@ -105,11 +99,38 @@ def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]])
             releasing.publish(clients, sharing, release) if is_new else release
             for release, is_new in prepared
         ]
+    for release, is_new in prepared:
+        if is_new:
+            announce(sharing, release)
     new = sum(is_new for _, is_new in prepared)
     get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
     create_table_artifact(
-        key=f"shared-{sharing.model_package_group.lower()}",
+        key=runs.key_of("shared", sharing.model_package_group),
         table=[{"version": one.version, "model package": one.model_package_arn} for one in published],
         description=f"Shared versions of {published[0].model_package_group}",
     )
     return tuple(published)
+
+
+RELEASE_PUBLISHED = "crossaccount.release.published"
+
+
+def announce(sharing: Sharing, release: Release) -> None:
+    """Emit the event that a Release was published: automations hand it to the consumers' deployments.
+
+    Its resource is ``crossaccount.release.ACCOUNT.GROUP.VERSION``; its payload has what `flows.forms.Published` takes.
+    """
+    group, owner = sharing.model_package_group, sharing.producer.account
+    emit_event(
+        RELEASE_PUBLISHED,
+        resource={
+            "prefect.resource.id": f"crossaccount.release.{owner}.{group}.{release.version}",
+            "prefect.resource.name": f"{group} version {release.version}",
+        },
+        payload={
+            "release": {
+                "model_package_arn": release.model_package_arn,
+                "release": f"s3://{sharing.producer.releases_bucket}/{releasing.release_key(sharing, release.version)}",
+            }
+        },
+    )

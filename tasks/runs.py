@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from prefect import Task, get_run_logger, task
@@ -35,17 +35,20 @@ def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
 
     def made(function: Callable[P, R]) -> Task[P, R]:
-        return task(
-            reasoned(function), task_run_name=name, cache_policy=NO_CACHE, persist_result=False, log_prints=False
-        )
+        made_of = task(task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+        return made_of(reasoned(function))
 
     return made
 
 
-def reasoned(function: Callable[P, R]) -> Callable[P, R]:
+def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str] | None = None) -> Callable[P, R]:
     """The function, whose errors made for a person become a Failed state with their first line and no traceback.
 
     Whoever calls the flow or task in the same process still gets the error raised.
+
+    Args:
+        function: of a flow or a task.
+        shown_as: from the first argument, what the error's artifact is called after; without it nothing is shown.
     """
 
     @wraps(function)
@@ -56,6 +59,8 @@ def reasoned(function: Callable[P, R]) -> Callable[P, R]:
             told = refusals.told(error)
             if told is None:
                 raise
+            if shown_as is not None:
+                show_error(told, shown_as(next(iter([*args, *kwargs.values()]))))
             return cast(R, FailedState(message=reason(told), data=told))
 
     return run
@@ -78,9 +83,10 @@ def show_error(error: CrossAccountError, of: str) -> None:
 
     Args:
         error: what ends the run.
-        of: the model package group, for the artifact's key.
+        of: what its artifact is called after.
     """
-    get_run_logger().error("%s", "\n".join([str(error), *getattr(error, "__notes__", ())]))
+    text = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    get_run_logger().error("%s", text, extra={"told": True})
     if isinstance(error, Refused):
         create_markdown_artifact(
             key=key_of("refusal", of),

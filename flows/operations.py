@@ -1,0 +1,41 @@
+"""What all flows have in common: a failure is told in one line, and no result is kept.
+
+Not here: what each of them does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Flow, flow
+
+from tasks import runs
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
+    """A flow whose first argument is its config; results are not kept.
+
+    An error made for a person goes into the log and, where AWS refused, into an artifact; the Failed state has its first line.
+
+    Args:
+        name: of the flow.
+        more: as for `prefect.flow`.
+    """
+
+    def made(function: Callable[P, R]) -> Flow[P, R]:
+        told = runs.reasoned(function, lambda config: _key(str(config)))
+        found: Flow[P, R] = flow(name=name, persist_result=False, **more)(told)
+        return found
+
+    return made
+
+
+def _key(config: str) -> str:
+    """What the artifacts of a config are called after."""
+    return re.sub(r"[^a-z0-9]+", "-", Path(config).stem.lower()).strip("-") or "config"

@@ -473,4 +473,5 @@ def _run(flow: Callable[[], _Result]) -> _Result:
 
 def _not_told(record: logging.LogRecord) -> bool:
     """An error made for a person is said once, at the end; Prefect would log it too."""
-    return not getattr(record, "told", False)
+    raised = record.exc_info[1] if record.exc_info else None
+    return not (getattr(record, "told", False) or isinstance(raised, CrossAccountError))

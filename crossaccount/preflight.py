@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount import diagnosis, packages, release, sessions
 from crossaccount.errors import Door, Failed, InputError, Refused
 from crossaccount.grants import PULL_ACTIONS
-from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.names import group_arn, package_arn, parse_image, parse_s3, version_of
 from crossaccount.refusals import Attempt, classify
 
 if TYPE_CHECKING:
@@ -57,11 +57,28 @@ def find_version(session: boto3.Session, sharing: Sharing, version: int | None) 
     return found
 
 
-def _newest(session: boto3.Session, sharing: Sharing) -> str:
+def newest_published(session: boto3.Session, sharing: Sharing) -> int | None:
+    """The newest version that is shared, Approved and has a Release; None when there is none.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    has_release = release.published(session.client("s3"), sharing)
+    versions = (version_of(arn) for arn in _approved(session, sharing))
+    return next((version for version in versions if version in has_release), None)
+
+
+def _approved(session: boto3.Session, sharing: Sharing) -> list[str]:
+    """The ARNs of the versions that are shared and Approved, newest first."""
     found = packages.list_versions(session.client("sagemaker"), group_arn(sharing), "Approved")
-    if sharing.versions != "approved":
-        shared = {package_arn(sharing, number) for number in sharing.versions}
-        found = [arn for arn in found if arn in shared]
+    if sharing.versions == "approved":
+        return found
+    shared = {package_arn(sharing, number) for number in sharing.versions}
+    return [arn for arn in found if arn in shared]
+
+
+def _newest(session: boto3.Session, sharing: Sharing) -> str:
+    found = _approved(session, sharing)
     if not found:
         raise Failed(
             f"{sharing.model_package_group} has no shared version that is Approved. Its owner approves one."

@@ -176,6 +176,20 @@ def _unchanged(published: Release, containers: list[ReleasedContainer]) -> Relea
     return published
 
 
+def published(client: S3Client, sharing: Sharing) -> set[int]:
+    """The versions that have a Release.
+
+    Raises:
+        ClientError: when S3 refuses.
+    """
+    prefix = f"{sharing.producer.releases_prefix}{sharing.model_package_group}/"
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=sharing.producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=sharing.producer.account
+    )
+    names = [entry["Key"].removeprefix(prefix) for page in pages for entry in page.get("Contents", [])]
+    return {int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[1-9]\d{0,8}\.json", name)}
+
+
 def opened(clients: Clients, sharing: Sharing, known: Iterable[int]) -> list[Resource]:
     """What Releases say was opened for versions that the registry no longer has.
 
@@ -188,12 +202,7 @@ def opened(clients: Clients, sharing: Sharing, known: Iterable[int]) -> list[Res
         Failed: for a Release that cannot be read.
         ClientError: when S3 refuses.
     """
-    prefix = f"{sharing.producer.releases_prefix}{sharing.model_package_group}/"
-    pages = clients.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=sharing.producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=sharing.producer.account
-    )
-    names = [entry["Key"].removeprefix(prefix) for page in pages for entry in page.get("Contents", [])]
-    numbers = {int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[1-9]\d{0,8}\.json", name)}
+    numbers = published(clients.s3, sharing)
     kinds = {str(door): kind for kind, door in DOORS.items()}
     return [
         Resource(kinds[grant.door], grant.resource, sharing.producer.account)

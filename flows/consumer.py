@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from prefect import flow
-
 from crossaccount import config as configuration
-from crossaccount import serving, sessions
+from crossaccount import names, serving, sessions
+from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Failed
 from crossaccount.serving import Made, Proof, Removal
+from flows import forms
+from flows.operations import operation
+from tasks import alone, runs
 from tasks import consumer as steps
 
 
@@ -31,21 +33,40 @@ class Deployment:
         return {"proof": self.proof.to_json(), "removals": [asdict(removal) for removal in self.removals]}
 
 
-@flow(name="deploy-model", persist_result=False)
-def deploy_model(config: str, consumer: str, version: int | None = None, keep: bool = False) -> Deployment:
+@operation("deploy-model")
+def deploy_model(
+    config: forms.ConfigFile, consumer: forms.ConsumerName, version: forms.Version = None, keep: bool = False
+) -> Deployment:
     """Deploy a shared version in a consumer's account and verify it end to end with real requests.
 
     Args:
-        config: path of the reviewed YAML file.
-        consumer: name of the consumer in it.
-        version: the version to deploy; the newest approved one when it is left out.
-        keep: leave the endpoint in service.
+        config: The reviewed file that names the consumer.
+        consumer: In whose account to deploy.
+        version: The version to deploy. Leave it empty for the newest approved one.
+        keep: Leave the endpoint in service.
     """
-    sharing = configuration.load(config)
+    sharing = forms.loaded(config)
     target = configuration.consumer(sharing, consumer)
     with sessions.kept():
-        steps.assume_deployer(sharing, consumer, target)
-        found = steps.find_version(sharing, consumer, target, version)
+        return deployed(sharing, consumer, target, version, keep)
+
+
+def deployed(
+    sharing: Sharing, consumer: str, target: Consumer, version: int | None, keep: bool
+) -> Deployment:
+    """Deploy a version, prove it, and take it down; one run after the other for a version in an account.
+
+    Raises:
+        Failed: when it does not answer as it should, or something was left behind.
+        Refused: when access is missing.
+    """
+    where = f"{consumer} ({target.account})"
+    runs.name_run(f"deploy {sharing.model_package_group} to {where}")
+    steps.assume_deployer(sharing, consumer, target)
+    found = steps.find_version(sharing, consumer, target, version)
+    runs.name_run(f"deploy {sharing.model_package_group} version {found.version} to {where}")
+    endpoint_arn = f"{names.endpoint_arn(sharing, target)}-v{found.version}"
+    with alone.writing([endpoint_arn], steps.ENDPOINT_SECONDS):
         release = steps.read_release(sharing, consumer, target, found)
         steps.check_artifacts(sharing, consumer, target, release)
         made: list[Made] = []

@@ -5,6 +5,7 @@ Not here: what each of them does.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,8 @@ def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
 
     def made(function: Callable[P, R]) -> Flow[P, R]:
         told = runs.reasoned(function, lambda config: _key(str(config)))
+        # Prefect looks up the names of types where the function it is given lies: they are resolved here.
+        vars(told)["__signature__"] = inspect.signature(function, eval_str=True)
         found: Flow[P, R] = flow(name=name, persist_result=False, **more)(told)
         return found
 

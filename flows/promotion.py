@@ -263,6 +263,7 @@ def _not_approved(
     try:
         answer: Any = wait(wait_for_input=asked, timeout=seconds, key=f"stage-{number}")
     except FlowPauseTimeout:
+        runs.go_on()
         return f"Nobody approved stage {number} within {seconds} s."
     if answer.decision == "approve":
         return ""

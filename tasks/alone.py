@@ -23,12 +23,17 @@ _LEASE_SECONDS = 60.0  # a writer that died gives its slots back after this; a l
 
 
 @contextmanager
-def writing(arns: Sequence[str]) -> Iterator[float]:
+def writing(arns: Sequence[str], wait_seconds: float | None = None) -> Iterator[float]:
     """Within this, no other run on this server writes to these resources; gives how long to wait before looking again.
 
+    Args:
+        arns: what is written to.
+        wait_seconds: how long to wait for others; five minutes when it is left out.
+
     Raises:
-        Failed: when others do not let go of them in five minutes.
+        Failed: when others do not let go of them by then.
     """
+    patience = wait_seconds if wait_seconds is not None else _WAIT_SECONDS
     if not arns or not PREFECT_API_URL.value():
         yield SETTLE_SECONDS
         return
@@ -36,14 +41,12 @@ def writing(arns: Sequence[str]) -> Iterator[float]:
     with get_client(sync_client=True) as client:
         for name in names:
             client.upsert_global_concurrency_limit_by_name(name, 1)
-    slots = concurrency(
-        names, occupy=1, timeout_seconds=_WAIT_SECONDS, lease_duration=_LEASE_SECONDS, strict=True
-    )
+    slots = concurrency(names, occupy=1, timeout_seconds=patience, lease_duration=_LEASE_SECONDS, strict=True)
     with ExitStack() as held:
         try:  # the waiting alone: a time-out within the writing is another matter
             held.enter_context(slots)
         except TimeoutError:
             raise Failed(
-                f"Other runs have been writing to {', '.join(arns)} for {_WAIT_SECONDS:.0f} s. Look at them in Prefect, then run this again."
+                f"Other runs have been writing to {', '.join(arns)} for {patience:.0f} s. Look at them in Prefect, then run this again."
             ) from None
         yield 0.0

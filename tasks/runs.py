@@ -17,11 +17,23 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 from prefect.states import Failed as FailedState
+from prefect.states import Running
 
 from crossaccount import refusals, render
 from crossaccount.errors import CrossAccountError, Refused
 
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Prefect logs whatever a task raises with its traceback; an error made for a person needs none."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, CrossAccountError):
+        record.msg, record.args, record.exc_info, record.exc_text = "%s", (reason(error),), None, None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_in_one_line)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,19 +48,20 @@ def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
 
     def made(function: Callable[P, R]) -> Task[P, R]:
         made_of = task(task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
-        return made_of(reasoned(function))
+        return made_of(function)
 
     return made
 
 
-def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str] | None = None) -> Callable[P, R]:
-    """The function, whose errors made for a person become a Failed state with their first line and no traceback.
+def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callable[P, R]:
+    """The function of a flow, whose errors made for a person become a Failed state with their first line and no traceback.
 
-    Whoever calls the flow or task in the same process still gets the error raised.
+    Whoever calls the flow in the same process still gets the error raised. Not for tasks: a state that a task gives back is
+    a value like any other, and raises nothing.
 
     Args:
-        function: of a flow or a task.
-        shown_as: from the first argument, what the error's artifact is called after; without it nothing is shown.
+        function: of a flow.
+        shown_as: from the first argument, what the error's artifact is called after.
     """
 
     @wraps(function)
@@ -59,8 +72,7 @@ def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str] | None = N
             told = refusals.told(error)
             if told is None:
                 raise
-            if shown_as is not None:
-                show_error(told, shown_as(next(iter([*args, *kwargs.values()]))))
+            show_error(told, shown_as(next(iter([*args, *kwargs.values()]))))
             return cast(R, FailedState(message=reason(told), data=told))
 
     return run
@@ -76,6 +88,12 @@ def name_run(name: str) -> None:
     """Call this flow run what it does, as soon as that is known."""
     with get_client(sync_client=True) as client:
         client.update_flow_run(UUID(str(flow_run.get_id())), name=name)
+
+
+def go_on() -> None:
+    """Set this flow run to Running: Prefect fails a run whose pause ran out, which has yet to end with its own reason."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(str(flow_run.get_id())), Running(), force=True)
 
 
 def show_error(error: CrossAccountError, of: str) -> None:

@@ -1,0 +1,61 @@
+"""The hand-off's steps: what is new, and whether it was deployed already. What was is remembered as tags of flow runs.
+
+Not here: the deployment (``tasks.consumer``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.runtime import flow_run
+
+from crossaccount import names, preflight, sessions
+from crossaccount.config import Consumer, Sharing
+from crossaccount.errors import Door
+from tasks import alone, runs
+
+_WAIT_SECONDS = 7200.0  # another run's whole deployment of the same version
+
+
+@runs.step("look for a published version of {sharing.model_package_group}")
+def find_published(sharing: Sharing, name: str, consumer: Consumer) -> int | None:
+    """The newest approved version that has a Release, as the consumer sees both; None when there is none."""
+    session = sessions.consumer_session(sharing, name, consumer)
+    asked = ("s3:ListBucket", sharing.producer.releases_bucket)
+    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+        found = preflight.newest_published(session, sharing)
+    get_run_logger().info("the newest published version is %s", found or "none")
+    return found
+
+
+@contextmanager
+def claimed(sharing: Sharing, consumer: Consumer, version: int) -> Iterator[str | None]:
+    """Within this, no other run on this server hands the version to the account; gives the name of the run that has already.
+
+    Raises:
+        Failed: when another run does not end in two hours.
+    """
+    tag = _tag(sharing, consumer, version)
+    with alone.writing([f"hand-off {tag}"], _WAIT_SECONDS), get_client(sync_client=True) as client:
+        wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]))
+        found = client.read_flow_runs(flow_run_filter=wanted, limit=1)
+        if found:
+            get_run_logger().info("%s was deployed by flow run %s", tag, found[0].name)
+        yield found[0].name if found else None
+
+
+def remember(sharing: Sharing, consumer: Consumer, version: int) -> None:
+    """Note on this flow run that it has deployed the version in the consumer's account."""
+    run = UUID(str(flow_run.get_id()))
+    with get_client(sync_client=True) as client:
+        tags = client.read_flow_run(run).tags
+        client.update_flow_run(run, tags=[*tags, _tag(sharing, consumer, version)])
+
+
+def _tag(sharing: Sharing, consumer: Consumer, version: int) -> str:
+    return f"deployed {names.package_arn(sharing, version)} in {consumer.account}"

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help install demo test properties check lock clean
+.PHONY: help install demo ui test properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -24,6 +24,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)  ## Tell the story: refused, shared, deployed, proved, revoked (no AWS account needed)
 	$(BIN)/crossaccount demo
+
+ui: $(READY)  ## Serve the product in a browser: sandbox, Prefect server, workers and deployments, until Ctrl-C
+	$(BIN)/crossaccount ui
 
 test: $(READY)  ## Run every test against the sandbox
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder

@@ -198,6 +198,13 @@ def _parser() -> argparse.ArgumentParser:
     history = takes_config(command("history", _history, "List promotions and rollbacks, the newest first."))
     history.add_argument("--newest", type=_version, default=20, metavar="N", help="how many (default 20)")
 
+    shown = command(
+        "ui", _ui, "Serve the product in a browser, with a sandbox of its own, until SIGTERM or Ctrl-C."
+    )
+    shown.add_argument(
+        "--port", type=_port, default=4200, help="of the Prefect server (default 4200); 0 picks a free one"
+    )
+
     command("demo", _demo, "Tell the whole story against a sandbox of its own.")
     return parser
 
@@ -405,6 +412,13 @@ def _demo(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import demo
 
     return demo.tell(options.json)
+
+
+def _ui(options: argparse.Namespace) -> None:
+    _need_sandbox()
+    from crossaccount import ui
+
+    ui.show(options.port, options.json)
 
 
 def _agree(

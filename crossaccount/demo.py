@@ -6,17 +6,12 @@ told. Not a test suite: it is what a person sees first.
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,26 +19,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from crossaccount import config, gather, render
+from crossaccount import config, gather, processes, render
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, Failed, Refused
-
-# Ends with whoever started it, even when that is killed: then this program's standard input closes.
-_TIED = """
-import os, signal, subprocess, sys
-child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
-sys.stdin.read()
-for signum in (signal.SIGTERM, signal.SIGKILL):
-    try:
-        os.killpg(child.pid, signum)
-        child.wait(15)
-        break
-    except subprocess.TimeoutExpired:
-        pass
-    except ProcessLookupError:
-        break
-"""
-_START_SECONDS = 120
 
 
 @dataclass
@@ -83,10 +61,13 @@ def tell(quiet: bool = False) -> dict[str, Any]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossaccount-demo-")))
         story.say("Starting an emulated AWS and a Prefect server ...")
-        server = stack.enter_context(_prefect_server(folder))
-        ready = stack.enter_context(_sandbox())
+        port = processes.free_port()
+        os.environ.update(processes.prefect_settings(folder, port))
+        os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"  # the story tells the refusals itself
+        stack.enter_context(processes.prefect_server(folder, port, {"PREFECT_SERVER_UI_ENABLED": "false"}))
+        ready = stack.enter_context(processes.sandbox())
         os.environ.update(ready["env"])
-        _wait_healthy(server)
+        processes.wait_for(f"{os.environ['PREFECT_API_URL']}/health", "The Prefect server")
         _chapters(story, ready)
     seconds = round(time.monotonic() - story.started, 1)
     story.say(f"\nThe story went as told: {len(story.steps)} steps in {seconds} s.")
@@ -184,61 +165,3 @@ def _shut(ready: dict[str, Any], sharing: Sharing, door: Door) -> None:
         admin("ecr").delete_repository_policy(repositoryName=sharing.model_package_group)
     else:
         admin("s3").delete_bucket_policy(Bucket=sharing.producer.releases_bucket)
-
-
-@contextmanager
-def _tied(command: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
-    supervised = [sys.executable, "-c", _TIED, *command]
-    process = subprocess.Popen(supervised, stdin=subprocess.PIPE, text=True, **more)  # noqa: S603 - our own commands
-    try:
-        yield process
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(60)
-
-
-@contextmanager
-def _sandbox() -> Iterator[dict[str, Any]]:
-    with _tied(
-        [sys.executable, "-m", "crossaccount", "sandbox", "--json"], stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise Failed("The sandbox did not start; it said why above.")
-        yield json.loads(line)
-
-
-@contextmanager
-def _prefect_server(folder: Path) -> Iterator[str]:
-    """A Prefect server with a database of its own; its API's address. This process's flows run on it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/api"
-    settings = {
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": url,
-        "PREFECT_LOGGING_LEVEL": "CRITICAL",  # the story tells the refusals itself
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_ENABLED": "false",
-        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    os.environ.update(settings)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
-    log = (folder / "prefect.log").open("w")
-    with log, _tied(command, stdout=log, stderr=log):
-        yield url
-
-
-def _wait_healthy(url: str) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):  # noqa: S310 - our own server
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.25)
-    raise Failed(f"The Prefect server did not answer at {url} within {_START_SECONDS} s.")

@@ -13,6 +13,7 @@ from crossaccount import serving, sessions
 from crossaccount.errors import Failed
 from crossaccount.serving import Made, Proof, Removal
 from tasks import consumer as steps
+from tasks.reaper import clean_up_run
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ class Deployment:
         return {"proof": self.proof.to_json(), "removals": [asdict(removal) for removal in self.removals]}
 
 
-@flow(name="deploy-model", persist_result=False)
+@flow(
+    name="deploy-model",
+    persist_result=False,
+    on_crashed=[clean_up_run],
+    on_cancellation=[clean_up_run],
+)
 def deploy_model(config: str, consumer: str, version: int | None = None, keep: bool = False) -> Deployment:
     """Deploy a shared version in a consumer's account and verify it end to end with real requests.
 

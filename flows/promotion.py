@@ -27,6 +27,7 @@ from crossaccount.records import Record
 from flows.producer import refuse_other
 from tasks import producer as sharing_steps
 from tasks import promotion as steps
+from tasks.reaper import clean_up_run
 
 AT_ONCE = 32  # consumers of a stage
 _LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its answer
@@ -68,7 +69,13 @@ class Approval(RunInput):
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=AT_ONCE)
 
 
-@flow(name="promote-model", persist_result=False, task_runner=_RUNNER)
+@flow(
+    name="promote-model",
+    persist_result=False,
+    task_runner=_RUNNER,
+    on_crashed=[clean_up_run],
+    on_cancellation=[clean_up_run],
+)
 def promote_model(
     config: str,
     version: int | None = None,

@@ -9,6 +9,7 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from crossaccount import preflight, serving, sessions, smoke
 from crossaccount.config import Consumer, Sharing
@@ -75,7 +76,7 @@ def create_model(sharing: Sharing, name: str, consumer: Consumer, release: Relea
     """Create the model from the shared package."""
     session = sessions.consumer_session(sharing, name, consumer)
     with preflight.explained_creation(session, sharing, name, consumer, release):
-        made = serving.ensure_model(session, consumer, release, keep)
+        made = serving.ensure_model(session, consumer, release, keep, flow_run.get_id())
     return _logged(made)
 
 
@@ -87,7 +88,7 @@ def create_endpoint_config(
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:CreateEndpointConfig", serving.deployment_name(consumer, release.version))
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
-        made = serving.ensure_endpoint_config(session, consumer, release, keep)
+        made = serving.ensure_endpoint_config(session, consumer, release, keep, flow_run.get_id())
     return _logged(made)
 
 
@@ -97,7 +98,7 @@ def create_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Re
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:CreateEndpoint", serving.deployment_name(consumer, release.version))
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
-        made = serving.ensure_endpoint(session, consumer, release, keep, ENDPOINT_SECONDS)
+        made = serving.ensure_endpoint(session, consumer, release, keep, ENDPOINT_SECONDS, flow_run.get_id())
     return _logged(made)
 
 

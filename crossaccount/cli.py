@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crossaccount.plan import Plan
     from flows.producer import Revoked, Shared
     from flows.promotion import Promotion
+    from flows.reaper import Reaped
 
 ROOT = Path(__file__).resolve().parents[1]
 _SERVER_START_SECONDS = (
@@ -204,6 +205,12 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--port", type=_port, default=4200, help="of the Prefect server (default 4200); 0 picks a free one"
     )
+    reap = takes_config(command("reap", _reap, "Remove what runs that died left in the consumers' accounts."))
+    reap.add_argument("--consumer", metavar="NAME", help="only this consumer; all by default")
+    reap.add_argument(
+        "--older-than", type=_minutes, default=180, metavar="MINUTES", help="90 or more (default 180)"
+    )
+    reap.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
     command("demo", _demo, "Tell the whole story against a sandbox of its own.")
     return parser
@@ -212,6 +219,12 @@ def _parser() -> argparse.ArgumentParser:
 def _version(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 999_999_999:
         raise argparse.ArgumentTypeError(f"{text!r} is not a version: give its number, for example 2")
+    return int(text)
+
+
+def _minutes(text: str) -> int:
+    if not text.isdecimal() or int(text) > 999_999:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes: give 90 or more")
     return int(text)
 
 
@@ -405,6 +418,25 @@ def _history(options: argparse.Namespace) -> dict[str, Any]:
         found = records.read(clients, sharing, options.newest)
     _out(options, "\n".join(record.line() for record in found) or "No promotion is on record.")
     return {"records": [record.model_dump(mode="json") for record in found]}
+
+
+def _reap(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import reaper
+
+    reaper.age(options.older_than)
+    sharing = config.load(options.config)
+    if options.consumer is not None:
+        config.consumer(sharing, options.consumer)
+    _prepare_prefect()
+    from flows.reaper import reap_leftovers
+
+    reaped: Reaped = _run(
+        lambda: reap_leftovers(
+            str(options.config), options.consumer, options.older_than, dry_run=options.dry_run
+        )
+    )
+    _out(options, reaped.table())
+    return reaped.to_json()
 
 
 def _demo(options: argparse.Namespace) -> dict[str, Any]:

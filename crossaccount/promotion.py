@@ -135,6 +135,7 @@ def promote(
     release: Release,
     patience: Patience,
     tell: Tell = lambda text: None,
+    flow_run: str | None = None,
 ) -> Promoted:
     """Bring one consumer's endpoint to a version, or leave it at the version that it had.
 
@@ -146,9 +147,10 @@ def promote(
         patience: how long to wait for an endpoint, each time.
         tell: is given a line for each step, and for each status of an endpoint; what it raises ends the promotion, and what
             this made for a trial is removed all the same.
+        flow_run: the run that this is part of, for the tag of what it makes for a trial.
     """
     started, consumer = time.monotonic(), sharing.consumers[name]
-    work = _Work(session, sharing, name, consumer, release, patience, tell)
+    work = _Work(session, sharing, name, consumer, release, patience, tell, flow_run)
     before: Live | None = None
     try:
         with work.explained("sagemaker:DescribeEndpoint", consumer.endpoint.name):
@@ -175,6 +177,7 @@ class _Work:
     release: Release
     patience: Patience
     tell: Tell
+    flow_run: str | None = None
 
     def __post_init__(self) -> None:
         self.proofs: list[Proof] = []
@@ -249,7 +252,7 @@ class _Work:
         session, sharing, consumer, release = self.session, self.sharing, self.consumer, self.release
         try:
             with self.creating():
-                made = rollout.begin_trial(session, sharing, consumer, release, self.patience)
+                made = rollout.begin_trial(session, sharing, consumer, release, self.patience, self.flow_run)
             self.tell(f"trying version {release.version} out at {made.name}")
             with self.explained("sagemaker:DescribeEndpoint", made.name):
                 serving.wait_in_service(

@@ -1045,11 +1045,17 @@ def trial(consumer: Consumer) -> Consumer:
 
 
 def begin_trial(
-    session: boto3.Session, sharing: Sharing, consumer: Consumer, release: Release, patience: Patience
+    session: boto3.Session,
+    sharing: Sharing,
+    consumer: Consumer,
+    release: Release,
+    patience: Patience,
+    flow_run: str | None = None,
 ) -> Made:
     """Bring a version up on a temporary endpoint, NAME-vN; its removal: `end_trial`, and `discard` for the model.
 
-    What a run that died left of it is found. It may still be Creating: `serving.wait_in_service` waits for it.
+    What a run that died left of it is found, and taken over by ``flow_run``, whose tag it has. It may still be Creating:
+    `serving.wait_in_service` waits for it.
 
     Raises:
         Failed, Conflict, ClientError: as `shift` does.
@@ -1057,8 +1063,8 @@ def begin_trial(
     check(consumer, release)
     small = trial(consumer)
     serving.ensure_model(session, consumer, release, keep=True)
-    serving.ensure_endpoint_config(session, small, release, keep=False)
-    return serving.ensure_endpoint(session, small, release, False, patience.seconds)
+    serving.ensure_endpoint_config(session, small, release, keep=False, flow_run=flow_run)
+    return serving.ensure_endpoint(session, small, release, False, patience.seconds, flow_run)
 
 
 def end_trial(

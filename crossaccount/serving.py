@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -37,6 +38,7 @@ OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
     "crossaccount:model-package",
     "crossaccount:keep",
 )
+RUN_TAG, SINCE_TAG = "crossaccount:flow-run", "crossaccount:taken-over"
 OWNER = "crossaccount"
 _FIRST_POLL, _LONGEST_POLL = 0.5, 15.0
 _ENOUGH = 5  # latencies for a picture
@@ -170,8 +172,17 @@ def deployment_name(consumer: Consumer, version: int) -> str:
     return f"{consumer.endpoint.name}-v{version}"
 
 
-def ensure_model(session: boto3.Session, consumer: Consumer, release: Release, keep: bool) -> Made:
+def ensure_model(
+    session: boto3.Session, consumer: Consumer, release: Release, keep: bool, flow_run: str | None = None
+) -> Made:
     """The model made from the shared package: found from an earlier run, or created.
+
+    Args:
+        session: in the deployer role.
+        consumer: the consumer.
+        release: of the version.
+        keep: whether it stays when the run ends.
+        flow_run: the run that makes it, for the tag of what does not stay; what is found from a run that died is taken over.
 
     Raises:
         Conflict: when a model of that name was made from something else, or by someone else.
@@ -184,10 +195,10 @@ def ensure_model(session: boto3.Session, consumer: Consumer, release: Release, k
     if found is not None:
         container = _value(found.primary_container)
         package = _value(container.model_package_name) if container is not None else None
-        made = _reused(session, "model", name, found.model_arn, package, release, keep)
+        made = _reused(session, "model", name, found.model_arn, package, release, keep, flow_run)
         _check_settings(name, found, consumer)
         return made
-    return Made("model", name, _create_model(session, consumer, release, name, keep), False, keep)
+    return Made("model", name, _create_model(session, consumer, release, name, keep, flow_run), False, keep)
 
 
 def _check_settings(name: str, found: Any, consumer: Consumer) -> None:
@@ -217,7 +228,14 @@ def _check_settings(name: str, found: Any, consumer: Consumer) -> None:
             )
 
 
-def _create_model(session: boto3.Session, consumer: Consumer, release: Release, name: str, keep: bool) -> str:
+def _create_model(
+    session: boto3.Session,
+    consumer: Consumer,
+    release: Release,
+    name: str,
+    keep: bool,
+    flow_run: str | None = None,
+) -> str:
     from sagemaker.core.resources import Model
     from sagemaker.core.shapes import ContainerDefinition, VpcConfig
 
@@ -231,7 +249,7 @@ def _create_model(session: boto3.Session, consumer: Consumer, release: Release, 
         model_name=name,
         primary_container=ContainerDefinition(model_package_name=release.model_package_arn),
         execution_role_arn=consumer.execution_role,
-        tags=_tags(release, keep),
+        tags=_tags(release, keep, flow_run),
         session=session,
         region=release.region,
         **more,
@@ -263,8 +281,10 @@ def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> R
     return _remove(session, release.region, Made("model", name, arn, False, False), timeout=0.0)
 
 
-def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: Release, keep: bool) -> Made:
-    """The endpoint config with one variant of the capacity that the config asks for; raises as `ensure_model` does."""
+def ensure_endpoint_config(
+    session: boto3.Session, consumer: Consumer, release: Release, keep: bool, flow_run: str | None = None
+) -> Made:
+    """The endpoint config with one variant of the capacity that the config asks for; takes and raises as `ensure_model` does."""
     from sagemaker.core.resources import EndpointConfig
     from sagemaker.core.shapes import ProductionVariant
 
@@ -282,12 +302,13 @@ def ensure_endpoint_config(session: boto3.Session, consumer: Consumer, release: 
             release.model_package_arn,
             release,
             keep,
+            flow_run,
         )
     kms_key = consumer.endpoint.kms_key
     made = EndpointConfig.create(
         endpoint_config_name=name,
         production_variants=[ProductionVariant(variant_name=VARIANT, model_name=name, **_capacity(consumer))],
-        tags=_tags(release, keep),
+        tags=_tags(release, keep, flow_run),
         session=session,
         region=release.region,
         **({"kms_key_id": kms_key} if kms_key else {}),
@@ -333,11 +354,16 @@ def _check_capacity(name: str, found: Any, consumer: Consumer) -> None:
 
 
 def ensure_endpoint(
-    session: boto3.Session, consumer: Consumer, release: Release, keep: bool, timeout: float
+    session: boto3.Session,
+    consumer: Consumer,
+    release: Release,
+    keep: bool,
+    timeout: float,
+    flow_run: str | None = None,
 ) -> Made:
     """The endpoint: found from an earlier run, or created; it may still be Creating.
 
-    One that an earlier run left Failed or Deleting is cleared away first, within ``timeout`` seconds. Raises as
+    One that an earlier run left Failed or Deleting is cleared away first, within ``timeout`` seconds. Takes and raises as
     `ensure_model` does.
     """
     from sagemaker.core.resources import Endpoint
@@ -347,7 +373,7 @@ def ensure_endpoint(
     found = _find(lambda: Endpoint.get(endpoint_name=name, session=session, region=region))
     if found is not None and found.endpoint_status not in ("Failed", "Deleting"):
         return _reused(
-            session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep
+            session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep, flow_run
         )
     if found is not None:
         _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
@@ -355,7 +381,7 @@ def ensure_endpoint(
     made = Endpoint.create(
         endpoint_name=name,
         endpoint_config_name=name,
-        tags=_tags(release, keep),
+        tags=_tags(release, keep, flow_run),
         session=session,
         region=region,
     )
@@ -363,9 +389,19 @@ def ensure_endpoint(
 
 
 def _reused(
-    session: boto3.Session, kind: Kind, name: str, arn: str, package: str | None, release: Release, keep: bool
+    session: boto3.Session,
+    kind: Kind,
+    name: str,
+    arn: str,
+    package: str | None,
+    release: Release,
+    keep: bool,
+    flow_run: str | None = None,
 ) -> Made:
-    """An earlier run's resource, after making sure that it is an earlier run's."""
+    """An earlier run's resource, after making sure that it is an earlier run's.
+
+    It gets the tag of this run, so that what cleans up after the earlier one does not take it away from under this one.
+    """
     client = session.client("sagemaker", region_name=release.region)
     tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
     if (
@@ -380,18 +416,25 @@ def _reused(
     kept = tags.get(KEEP_TAG) == "true"
     if keep and not kept:
         client.add_tags(ResourceArn=arn, Tags=[{"Key": KEEP_TAG, "Value": "true"}])
+    if flow_run is not None and not keep and not kept:
+        taken = {RUN_TAG: flow_run, SINCE_TAG: datetime.now(UTC).isoformat(timespec="seconds")}
+        client.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": one} for key, one in taken.items()])
     return Made(kind, name, arn, True, keep or kept)
 
 
-def tag_values(package: str, keep: bool) -> dict[str, str]:
-    """The tags of everything that is made from a package: whose it is, of which package, and whether it stays."""
-    return {OWNER_TAG: OWNER, PACKAGE_TAG: package, KEEP_TAG: str(keep).lower()}
+def tag_values(package: str, keep: bool, flow_run: str | None = None) -> dict[str, str]:
+    """The tags of everything that is made from a package: whose it is, of which package, and whether it stays.
+
+    What does not stay has the flow run that made it, where it was made in one: see ``reaper``.
+    """
+    run = {RUN_TAG: flow_run} if flow_run is not None and not keep else {}
+    return {OWNER_TAG: OWNER, PACKAGE_TAG: package, KEEP_TAG: str(keep).lower(), **run}
 
 
-def _tags(release: Release, keep: bool) -> list[Any]:
+def _tags(release: Release, keep: bool, flow_run: str | None) -> list[Any]:
     from sagemaker.core.shapes import Tag
 
-    values = tag_values(release.model_package_arn, keep)
+    values = tag_values(release.model_package_arn, keep, flow_run)
     return [Tag(key=key, value=value) for key, value in values.items()]
 
 
@@ -563,7 +606,17 @@ def prove(
     )
 
 
-def remove(session: boto3.Session, region: str, made: Sequence[Made], timeout: float) -> tuple[Removal, ...]:
+def _nothing_against(made: Made) -> None:
+    """What a run made is its own to remove."""
+
+
+def remove(
+    session: boto3.Session,
+    region: str,
+    made: Sequence[Made],
+    timeout: float,
+    check: Callable[[Made], None] = _nothing_against,
+) -> tuple[Removal, ...]:
     """Take down what a run made, newest first, and say what became of each.
 
     What is tagged to stay stays. One failure does not stop the rest; what could not be removed is reported as left.
@@ -572,9 +625,10 @@ def remove(session: boto3.Session, region: str, made: Sequence[Made], timeout: f
         session: of the account they lie in.
         region: where.
         made: in the order they were made.
-        timeout: seconds to wait for an endpoint to be deletable, and again for it to be gone.
+        timeout: seconds to wait for an endpoint to be deletable and to be gone.
+        check: is called with each just before it is deleted; what it raises is raised.
     """
-    return tuple(_remove(session, region, one, timeout) for one in reversed(made))
+    return tuple(_remove(session, region, one, timeout, check) for one in reversed(made))
 
 
 def find_left(session: boto3.Session, consumer: Consumer, release: Release, kind: Kind) -> Made | None:
@@ -606,14 +660,20 @@ def find_left(session: boto3.Session, consumer: Consumer, release: Release, kind
         raise Failed(f"Whether the {kind} {name} was made cannot be seen: {error}") from None
 
 
-def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> Removal:
+def _remove(
+    session: boto3.Session,
+    region: str,
+    made: Made,
+    timeout: float,
+    check: Callable[[Made], None] = _nothing_against,
+) -> Removal:
     from sagemaker.core.resources import EndpointConfig, Model
 
     if made.keep:
         return Removal(made.kind, made.name, "kept")
     try:
         if made.kind == "endpoint":
-            gone = not delete_endpoint(session, region, made.name, timeout)
+            gone = not delete_endpoint(session, region, made.name, timeout, lambda: check(made))
             return Removal(made.kind, made.name, "gone" if gone else "removed")
         get = (
             (lambda: Model.get(model_name=made.name, session=session, region=region))
@@ -623,7 +683,8 @@ def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> 
         found = _find(get)
         if found is None:
             return Removal(made.kind, made.name, "gone")
-        found.delete()
+        check(made)
+        _find(found.delete)  # who else is removing it may have been faster
         if _find(get) is not None:
             return Removal(made.kind, made.name, "left", "it is still there after it was deleted")
         return Removal(made.kind, made.name, "removed")
@@ -631,8 +692,14 @@ def _remove(session: boto3.Session, region: str, made: Made, timeout: float) -> 
         return Removal(made.kind, made.name, "left", str(error))
 
 
-def delete_endpoint(session: boto3.Session, region: str, name: str, timeout: float) -> bool:
-    """Delete an endpoint and see it gone; False when it was not there.
+def delete_endpoint(
+    session: boto3.Session,
+    region: str,
+    name: str,
+    timeout: float,
+    check: Callable[[], None] = lambda: None,
+) -> bool:
+    """Delete an endpoint and see it gone; False when it was not there. ``check`` is called just before it is deleted.
 
     Raises:
         Failed: when it cannot be deleted, or is not gone, in time.
@@ -648,7 +715,8 @@ def delete_endpoint(session: boto3.Session, region: str, name: str, timeout: flo
             "RollingBack",
             "Deleting",
         ):
-            Endpoint.get(endpoint_name=name, session=session, region=region).delete()
+            check()
+            _find(lambda: Endpoint.get(endpoint_name=name, session=session, region=region).delete())
             asked = True
         if time.monotonic() >= deadline:
             raise Failed(f"the endpoint is still {state.status} after {timeout:.0f} s")

@@ -15,6 +15,7 @@ from flows import forms
 from flows.operations import operation
 from tasks import alone, runs
 from tasks import consumer as steps
+from tasks.reaper import clean_up_run
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Deployment:
         return {"proof": self.proof.to_json(), "removals": [asdict(removal) for removal in self.removals]}
 
 
-@operation("deploy-model")
+@operation("deploy-model", on_crashed=[clean_up_run], on_cancellation=[clean_up_run])
 def deploy_model(
     config: forms.ConfigFile, consumer: forms.ConsumerName, version: forms.Version = None, keep: bool = False
 ) -> Deployment:

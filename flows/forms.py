@@ -2,14 +2,12 @@
 
 The choices are read when the flows are imported, so a deployment offers what the folder of reviewed configs held when it
 was deployed. A form can be told not to enforce them; a deployment's run is therefore held to the same folder when it begins
-(`located`). What a run may choose narrows what a reviewed file allows and never widens it. Not here: what the files say
+(`tasks.reviewed`). What a run may choose narrows what a reviewed file allows and never widens it. Not here: what the files say
 (``crossaccount.config``).
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Any
 
 from prefect.runtime import deployment
@@ -17,27 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from crossaccount import config as configuration
 from crossaccount.config import Sharing
-from crossaccount.errors import InputError
-from crossaccount.notation import shown
-
-FOLDER = Path(os.environ.get("CROSSACCOUNT_CONFIGS") or Path(__file__).resolve().parents[1] / "configs")
-_EXPLANATION = "example.yaml"  # explains every key and is nobody's
-
-
-def reviewed() -> dict[str, tuple[str, ...]]:
-    """The reviewed configs by file name, and the consumers that each names; a file that is none has no consumers."""
-    return {
-        path.name: configuration.consumer_names(path)
-        for path in sorted(FOLDER.glob("*.yaml"))
-        if path.name != _EXPLANATION
-    }
+from tasks import reviewed
 
 
 def _choice(options: list[str]) -> dict[str, Any]:
     return {"type": "string", "enum": options} if options else {"type": "string"}
 
 
-_CONFIGS = reviewed()
+_CONFIGS = reviewed.configs()
 _CONSUMERS = sorted({name for names in _CONFIGS.values() for name in names})
 _VERSION = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 
@@ -49,6 +34,7 @@ Version = Annotated[int | None, Field(ge=1, le=999_999_999), WithJsonSchema(_VER
 AccountId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"})]
 PlanHash = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{16}$"})]
 Reason = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": 500})]
+Minutes = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 90, "maximum": 100_000})]
 Seconds = Annotated[int, Field(ge=1, le=604_800)]
 
 
@@ -67,31 +53,11 @@ class Published(BaseModel):
     )
 
 
-def located(config: str) -> Path:
-    """The file of a config.
-
-    A run of a deployment is given a name of the reviewed folder, and nothing else is opened for it. A person on the
-    command line names any file: what it may change is theirs by their own credentials.
+def loaded(config: str) -> Sharing:
+    """The config that this run was given; a run of a deployment may only be given a reviewed one.
 
     Raises:
         InputError: for a deployment's run that names anything else.
-    """
-    if not deployment.get_id():
-        return Path(config)
-    names = reviewed()
-    if config not in names:
-        raise InputError(
-            f"config: {shown(config)} is not a reviewed config. {FOLDER} has: {', '.join(names) or 'none'}. Choose one of these, or have "
-            "yours reviewed, put it there and deploy again."
-        )
-    return FOLDER / config
-
-
-def loaded(config: str) -> Sharing:
-    """The config that a run was given.
-
-    Raises:
-        InputError: as for `located`.
         ConfigError: for a file that says what cannot be.
     """
-    return configuration.load(located(config))
+    return configuration.load(reviewed.located(config, bool(deployment.get_id())))

@@ -18,6 +18,7 @@ from flows import forms
 from flows.operations import operation
 from tasks import handoff as steps
 from tasks import runs
+from tasks.reaper import clean_up_run
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Handed:
         }
 
 
-@operation("deploy-published")
+@operation("deploy-published", on_crashed=[clean_up_run], on_cancellation=[clean_up_run])
 def deploy_published(
     config: forms.ConfigFile,
     consumer: forms.OneConsumer = None,

@@ -29,6 +29,7 @@ from flows.producer import refuse_other
 from tasks import producer as sharing_steps
 from tasks import promotion as steps
 from tasks import runs
+from tasks.reaper import clean_up_run
 
 AT_ONCE = 32  # consumers of a stage
 _LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its answer
@@ -70,7 +71,7 @@ class Approval(RunInput):
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=AT_ONCE)
 
 
-@operation("promote-model", task_runner=_RUNNER)
+@operation("promote-model", task_runner=_RUNNER, on_crashed=[clean_up_run], on_cancellation=[clean_up_run])
 def promote_model(
     config: forms.ConfigFile,
     version: forms.Version = None,

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from crossaccount import audit as auditing
 from crossaccount.audit import Audit, Seen
 from crossaccount.config import Sharing
 from crossaccount.packages import ModelVersion
-
-LIVE: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}  # what AWS says now is never cached
+from tasks import runs
 
 
-@task(**LIVE)
+@runs.step("check the policies and Releases of {sharing.model_package_group}")
 def check_documents(sharing: Sharing, wanted: Sequence[str]) -> Seen:
     """Read the producer's policies and Releases."""
     return _logged(auditing.of_producer(sharing, wanted))
 
 
-@task(**LIVE)
+@runs.step("check the doors of {name}")
 def check_consumer(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe: bool) -> Seen:
     """Try every door in the consumer's role."""
     return _logged(auditing.of_consumer(sharing, name, known, probe))
@@ -42,14 +36,14 @@ def _logged(seen: Seen) -> Seen:
     return seen
 
 
-@task(**LIVE)
+@runs.step("report on {sharing.model_package_group}")
 def report(
     sharing: Sharing, wanted: Sequence[str], producer: Seen, consumers: Mapping[str, Seen], repair: bool
 ) -> Audit:
     """Put everything together, and into an artifact of the run."""
     audit = auditing.together(sharing, wanted, producer, consumers, repair)
     create_markdown_artifact(
-        key=f"access-{sharing.model_package_group.lower()}",
+        key=runs.key_of("access", sharing.model_package_group),
         markdown=audit.markdown(),
         description=f"Access to {sharing.model_package_group}",
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from crossaccount import preflight, serving, sessions, smoke
 from crossaccount.config import Consumer, Sharing
@@ -17,18 +15,14 @@ from crossaccount.names import package_arn
 from crossaccount.packages import ModelVersion
 from crossaccount.release import Release
 from crossaccount.serving import EndpointState, Made, Proof, Removal
+from tasks import runs
 
-logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
-LIVE: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}  # what AWS says now is never cached
 ENDPOINT_SECONDS = (
     3600.0  # an endpoint that is not up by then does not come up: boto's own waiter gives up then too
 )
 
 
-@task(**LIVE)
+@runs.step("assume {consumer.role}")
 def assume_deployer(sharing: Sharing, name: str, consumer: Consumer) -> str:
     """Assume the deployer role, with its external id; the session refreshes itself. Returns the role's ARN."""
     sessions.consumer_session(sharing, name, consumer)
@@ -36,7 +30,7 @@ def assume_deployer(sharing: Sharing, name: str, consumer: Consumer) -> str:
     return consumer.role
 
 
-@task(**LIVE)
+@runs.step("find the version for {name}")
 def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int | None) -> ModelVersion:
     """Find the version in the producer's registry: the one asked for, or the newest approved one."""
     session = sessions.consumer_session(sharing, name, consumer)
@@ -47,7 +41,7 @@ def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int |
     return found
 
 
-@task(**LIVE)
+@runs.step("read the Release of version {version.version}")
 def read_release(sharing: Sharing, name: str, consumer: Consumer, version: ModelVersion) -> Release:
     """Read the version's Release, hold it against the registry, and see that there is something to ask."""
     session = sessions.consumer_session(sharing, name, consumer)
@@ -59,7 +53,7 @@ def read_release(sharing: Sharing, name: str, consumer: Consumer, version: Model
     return found
 
 
-@task(**LIVE)
+@runs.step("check the artifacts of version {release.version}")
 def check_artifacts(sharing: Sharing, name: str, consumer: Consumer, release: Release) -> int:
     """See that every artifact is the one that was shared."""
     session = sessions.consumer_session(sharing, name, consumer)
@@ -70,16 +64,16 @@ def check_artifacts(sharing: Sharing, name: str, consumer: Consumer, release: Re
     return count
 
 
-@task(**LIVE)
+@runs.step("create the model of version {release.version} in {consumer.account}")
 def create_model(sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool) -> Made:
     """Create the model from the shared package."""
     session = sessions.consumer_session(sharing, name, consumer)
     with preflight.explained_creation(session, sharing, name, consumer, release):
-        made = serving.ensure_model(session, consumer, release, keep)
+        made = serving.ensure_model(session, consumer, release, keep, flow_run.get_id())
     return _logged(made)
 
 
-@task(**LIVE)
+@runs.step("create the endpoint config of version {release.version} in {consumer.account}")
 def create_endpoint_config(
     sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool
 ) -> Made:
@@ -87,17 +81,17 @@ def create_endpoint_config(
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:CreateEndpointConfig", serving.deployment_name(consumer, release.version))
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
-        made = serving.ensure_endpoint_config(session, consumer, release, keep)
+        made = serving.ensure_endpoint_config(session, consumer, release, keep, flow_run.get_id())
     return _logged(made)
 
 
-@task(**LIVE)
+@runs.step("create the endpoint of version {release.version} in {consumer.account}")
 def create_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool) -> Made:
     """Create the endpoint."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:CreateEndpoint", serving.deployment_name(consumer, release.version))
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
-        made = serving.ensure_endpoint(session, consumer, release, keep, ENDPOINT_SECONDS)
+        made = serving.ensure_endpoint(session, consumer, release, keep, ENDPOINT_SECONDS, flow_run.get_id())
     return _logged(made)
 
 
@@ -106,7 +100,7 @@ def _logged(made: Made) -> Made:
     return made
 
 
-@task(**LIVE)
+@runs.step("wait for {endpoint}")
 def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint: str) -> EndpointState:
     """Wait until the endpoint serves, with AWS's own status as progress."""
     logger = get_run_logger()
@@ -127,7 +121,7 @@ def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint:
         return serving.wait_in_service(session, sharing.region, endpoint, ENDPOINT_SECONDS, tell)
 
 
-@task(**LIVE)
+@runs.step("ask {endpoint}")
 def ask_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Release, endpoint: str) -> Proof:
     """Put the smoke payloads to the endpoint and compare images and answers with the Release."""
     session = sessions.consumer_session(sharing, name, consumer)
@@ -147,17 +141,17 @@ def ask_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Relea
     return proof
 
 
-@task(**LIVE)
+@runs.step("publish the proof of {proof.endpoint}")
 def publish_proof(proof: Proof) -> None:
     """Put the proof into an artifact of the run."""
     create_markdown_artifact(
-        key=f"proof-{proof.endpoint.lower()}",
+        key=runs.key_of("proof", proof.endpoint),
         markdown=serving.proof_markdown(proof),
         description=f"Version {proof.version} in account {proof.account}",
     )
 
 
-@task(**LIVE)
+@runs.step("take down version {release.version} in {consumer.account}")
 def tear_down(
     sharing: Sharing, name: str, consumer: Consumer, release: Release, made: Sequence[Made]
 ) -> tuple[Removal, ...]:

@@ -134,7 +134,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Pro
         session = sessions.consumer_session(sharing, name, consumer)
         release = _release(session, sharing, name, version)
         with alone.writing([names.endpoint_arn(sharing, consumer)]):
-            found = promotion.promote(session, sharing, name, release, rollout.patience(consumer), tell)
+            found = promotion.promote(session, sharing, name, release, rollout.patience(consumer), tell, run)
     except CrossAccountError as error:
         found = Promoted(
             name, consumer.account, consumer.stage, Result.FAILED, version, None, None, str(error)

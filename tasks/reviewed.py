@@ -1,0 +1,50 @@
+"""The reviewed configs: the files of one folder, which the runs of deployments are held to.
+
+The folder is ``configs/`` beside the project, or the one that the environment variable CROSSACCOUNT_CONFIGS names. Not here:
+what the files say (``crossaccount.config``).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from crossaccount import config as configuration
+from crossaccount.errors import InputError
+from crossaccount.notation import shown
+
+FOLDER = Path(os.environ.get("CROSSACCOUNT_CONFIGS") or Path(__file__).resolve().parents[1] / "configs")
+_EXPLANATION = "example.yaml"  # explains every key and is nobody's
+
+
+def configs() -> dict[str, tuple[str, ...]]:
+    """The reviewed configs by file name, and the consumers that each names; a file that is none has no consumers."""
+    return {name: configuration.consumer_names(FOLDER / name) for name in _names()}
+
+
+def _names() -> list[str]:
+    return sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != _EXPLANATION)
+
+
+def located(config: str, deployed: bool) -> Path:
+    """The file of a config.
+
+    A run of a deployment is given a name of the reviewed folder, and nothing else is opened for it. A person on the
+    command line names any file: what it may change is theirs by their own credentials.
+
+    Args:
+        config: what the run was given.
+        deployed: whether it is a run of a deployment.
+
+    Raises:
+        InputError: for a deployment's run that names anything else.
+    """
+    if not deployed:
+        return Path(config)
+    names = _names()
+    if config not in names:
+        raise InputError(
+            f"config: {shown(config)} is not a reviewed config. {FOLDER} has: {', '.join(names) or 'none'}. Choose one of these, or have "
+            "yours reviewed, put it there and deploy again."
+        )
+    return FOLDER / config

@@ -1,0 +1,182 @@
+"""The deployments as data: whatever they and their schedules would run with is what the flows take.
+
+``prefect deploy`` accepts a missing, an unknown or (in a schedule) a wrong parameter; such a run fails at night.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
+from prefect.schedules import Cron
+from prefect.utilities.schema_tools.validation import validate
+
+from crossaccount import config
+from tasks import reviewed
+
+ROOT = Path(__file__).parents[2]
+DEPLOYED: dict[str, Any] = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
+ENTRIES: list[dict[str, Any]] = DEPLOYED["deployments"]
+NAMES = [entry["name"] for entry in ENTRIES]
+# What only who starts a run can say.
+ASKED = {"rollback": {"consumer": "staging", "reason": "tried"}, "revoke": {"consumer": "staging"}}
+ASKED["move"] = {"consumer": "staging", "version": 1}
+RUNS = [
+    (entry["name"], {**entry.get("parameters", {}), **schedule.get("parameters", {})}, bool(schedule))
+    for entry in ENTRIES
+    for schedule in [{}, *entry.get("schedules", [])]
+]
+
+
+def flow_of(name: str) -> Flow[..., Any]:
+    entry = next(entry for entry in ENTRIES if entry["name"] == name)
+    return load_flow_from_entrypoint(entry["entrypoint"], use_placeholder_flow=False)
+
+
+@pytest.mark.parametrize(("name", "parameters", "scheduled"), RUNS, ids=[f"{n}-{s}" for n, _, s in RUNS])
+def test_every_deployment_and_schedule_runs_with_what_its_flow_takes(
+    name: str, parameters: dict[str, Any], scheduled: bool
+) -> None:
+    given = parameters if scheduled else {**parameters, **ASKED.get(name, {})}
+    flow = flow_of(name)
+    flow.validate_parameters(given)
+    assert validate(given, flow.parameters.model_dump_for_openapi()) == []
+    assert parameters["config"] in reviewed.configs()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"config": "sandbox.yaml", "unknown": 1},
+        {"config": "sandbox.yaml", "version": 0},
+        {"config": "sandbox.yaml", "version": "newest"},
+        {"config": "../sandbox.yaml"},
+        {"config": "example.yaml"},
+        {"config": "sandbox.yaml", "approval_seconds": 0},
+        {"config": "sandbox.yaml", "agreed": "yes"},
+    ],
+)
+def test_what_a_flow_does_not_take_is_found(wrong: dict[str, Any]) -> None:
+    flow = flow_of("promote")
+    found = validate(wrong, flow.parameters.model_dump_for_openapi())
+    try:
+        flow.validate_parameters(wrong)
+        taken = True
+    except Exception:
+        taken = False
+    assert found or not taken
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
+def test_every_deployment_says_what_it_is_where_it_runs_and_what_becomes_of_a_collision(
+    entry: dict[str, Any],
+) -> None:
+    side = entry["tags"][1]
+    assert entry["work_pool"]["name"] == f"crossaccount-{side}"
+    assert len(entry["description"]) > 40
+    assert entry["version"]
+    if entry["name"] != "move":  # a consumer's part: as many at once as the promotion has consumers
+        assert entry["concurrency_limit"]["limit"] == 1
+        assert entry["concurrency_limit"]["collision_strategy"] in ("ENQUEUE", "CANCEL_NEW")
+    for schedule in entry.get("schedules", []):
+        assert schedule["active"] is False, "schedules are shipped paused"
+        Cron(schedule["cron"], timezone=schedule["timezone"])
+        assert schedule["slug"]
+
+
+def test_there_is_a_deployment_for_everything_an_operator_runs() -> None:
+    assert {
+        "share",
+        "deploy",
+        "promote",
+        "revoke",
+        "check-producer",
+        "check-consumer",
+        "rollback",
+        "hand-off",
+    } <= set(NAMES)
+    assert len(NAMES) == len(set(NAMES))
+    assert DEPLOYED["pull"] == [], "no folder of the machine that deploys is written down"
+
+
+def test_the_release_that_an_event_carries_is_what_the_hand_off_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from flows import handoff
+    from flows.forms import Published
+    from tasks import producer
+
+    emitted: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        producer, "emit_event", lambda event, **more: emitted.append({"event": event, **more})
+    )
+    sharing = config.load(ROOT / "configs" / "sandbox.yaml")
+
+    class Release:
+        version = 2
+        model_package_arn = "arn:aws:sagemaker:us-east-1:111111111111:model-package/decision-trees-sample/2"
+
+    producer.announce(sharing, Release())  # type: ignore[arg-type]
+    (event,) = emitted
+    (trigger,) = next(entry for entry in ENTRIES if entry["name"] == "hand-off")["triggers"]
+    assert trigger["expect"] == [event["event"]]
+    assert event["resource"]["prefect.resource.id"].startswith(
+        trigger["match"]["prefect.resource.id"].rstrip("*")
+    )
+    release = Published.model_validate(event["payload"]["release"])
+    assert release.release == "s3://producer-models-111111111111/releases/decision-trees-sample/2.json"
+    given = {"config": "sandbox.yaml", "release": event["payload"]["release"]}
+    assert handoff.deploy_published.validate_parameters(given)["release"] == release
+
+
+def test_the_workers_config_is_the_sandbox_s_but_for_where_a_consumer_s_part_runs() -> None:
+    one, other = (
+        yaml.safe_load((ROOT / "configs" / name).read_text())
+        for name in ("sandbox.yaml", "sandbox-workers.yaml")
+    )
+    for consumer in other["consumers"].values():
+        consumer.pop("run_deployment", None)
+    assert other == one
+
+
+class TestReviewed:
+    """A run of a deployment opens files of the reviewed folder and no others."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "configs").mkdir()
+        for name in ("configs/models.yaml", "configs/example.yaml", "configs/notes.txt", "other.yaml"):
+            (tmp_path / name).write_text("consumers: {staging: {}, late: {}}\n")
+        (tmp_path / "configs" / "broken.yaml").write_text("consumers: [")
+        monkeypatch.setattr(reviewed, "FOLDER", tmp_path / "configs")
+
+    def test_they_are_listed_with_their_consumers(self) -> None:
+        assert reviewed.configs() == {"broken.yaml": (), "models.yaml": ("staging", "late")}
+
+    def test_one_of_them_is_found(self) -> None:
+        assert reviewed.located("models.yaml", deployed=True) == reviewed.FOLDER / "models.yaml"
+
+    @pytest.mark.parametrize(
+        "named",
+        [
+            "other.yaml",
+            "../other.yaml",
+            "example.yaml",
+            "notes.txt",
+            "./models.yaml",
+            "",
+            "MODELS.yaml",
+            "/etc/passwd",
+        ],
+    )
+    def test_anything_else_is_refused(self, named: str) -> None:
+        with pytest.raises(Exception, match=r"is not a reviewed config.*broken\.yaml, models\.yaml"):
+            reviewed.located(named, deployed=True)
+
+    def test_a_person_names_any_file(self, tmp_path: Path) -> None:
+        assert reviewed.located(str(tmp_path / "other.yaml"), deployed=False) == tmp_path / "other.yaml"

@@ -179,3 +179,25 @@ def test_what_is_no_version_s_arn_is_refused(arn: str) -> None:
 def test_an_address_without_a_bucket_is_none(uri: str) -> None:
     with pytest.raises(Failed):
         names.parse_s3(uri)
+
+
+@pytest.mark.parametrize(
+    ("arn", "url"),
+    [
+        (
+            "arn:aws:sagemaker:eu-west-1:222222222222:endpoint/trees-v1",
+            "https://eu-west-1.console.aws.amazon.com/sagemaker/home?region=eu-west-1#/endpoints/trees-v1",
+        ),
+        (
+            "arn:aws-cn:sagemaker:cn-north-1:222222222222:endpoint-config/trees",
+            "https://cn-north-1.console.amazonaws.cn/sagemaker/home?region=cn-north-1#/endpointConfig/trees",
+        ),
+        (
+            "arn:aws-us-gov:sagemaker:us-gov-west-1:222222222222:model/trees",
+            "https://us-gov-west-1.console.amazonaws-us-gov.com/sagemaker/home?region=us-gov-west-1#/models/trees",
+        ),
+        ("arn:aws-iso:sagemaker:us-iso-east-1:222222222222:model/trees", None),
+    ],
+)
+def test_where_the_console_shows_it(arn: str, url: str | None) -> None:
+    assert names.console_url(arn) == url

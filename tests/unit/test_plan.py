@@ -521,3 +521,29 @@ def test_as_many_more_consumers_fit_as_there_is_said_to_be_room_for(resource: Re
     assert verbs(shared({resource: made.desired}, full)) == ["update"]
     with pytest.raises(PlanRefused, match="AWS takes"):
         shared({resource: made.desired}, few.model_copy(update={"consumers": consumers(room + 1, 2)}))
+
+
+# One consumer of the config alone.
+
+
+@pytest.mark.parametrize(("only", "other"), [("staging", PRODUCTION), ("production", STAGING)])
+def test_a_share_for_one_consumer_lets_in_that_one_and_leaves_the_others_as_they_are(
+    only: str, other: str
+) -> None:
+    account = SHARING.consumers[only].account
+    alone = plan.share_plan(SHARING, NEEDS, FRESH, NOW, only=only)
+    assert {change.gained for change in alone.changes} == {(account,)}
+    both = plan.share_plan(SHARING, NEEDS, after(alone), NOW)
+    assert {change.gained for change in both.changes} == {(other,)}
+    again = plan.share_plan(SHARING, NEEDS, after(both), NOW, only=only)
+    assert (again.writes, [change.lost for change in again.changes]) == (0, [()] * len(ALL))
+    # The others are of this config: nobody is told to take them out.
+    assert [finding for finding in again.findings if "does not name it" in finding.text] == []
+
+
+def test_a_share_for_one_consumer_takes_out_whose_access_has_ended() -> None:
+    both = plan.share_plan(SHARING, NEEDS, FRESH, NOW)
+    ended = SHARING.consumers["production"].model_copy(update={"expires": NOW})
+    sharing = SHARING.model_copy(update={"consumers": {**SHARING.consumers, "production": ended}})
+    alone = plan.share_plan(sharing, NEEDS, after(both), NOW, only="staging")
+    assert {change.lost for change in alone.changes} == {(PRODUCTION,)}

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from crossaccount import errors
+from crossaccount import errors, refusals
 from crossaccount.errors import CrossAccountError, Door, Failed, Fault, Refusal, Refused
 from crossaccount.refusals import Attempt, classify
 
@@ -564,3 +564,12 @@ def test_a_text_without_a_reason_is_read_by_its_resource(message: Any, door: Any
 @pytest.mark.parametrize("code", ["AccessDenied", "ValidationException"])
 def test_an_error_without_a_text_is_an_error_all_the_same(code: Any) -> None:
     assert str(classify(said(code, None), attempt()))
+
+
+def test_what_is_told_to_a_person_and_what_is_a_fault_of_the_program() -> None:
+    ours = Failed("ours")
+    assert refusals.told(ours) is ours
+    error = ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "ListModels")
+    assert "AWS refused ListModels" in str(refusals.told(error))
+    assert "AWS cannot be asked" in str(refusals.told(EndpointConnectionError(endpoint_url="http://x")))
+    assert refusals.told(KeyError("x")) is None

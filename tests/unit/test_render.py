@@ -14,7 +14,7 @@ import pytest
 
 from crossaccount import packages, plan, policies, render
 from crossaccount.config import load
-from crossaccount.errors import Finding, Severity
+from crossaccount.errors import Door, Finding, Refusal, Severity
 from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -274,3 +274,21 @@ DIFFERENT = {
 def test_different_plans_have_different_hashes() -> None:
     digests = {shared(FRESH).digest, *(made.digest for made in DIFFERENT.values())}
     assert len(digests) == 1 + len(DIFFERENT)
+
+
+def test_a_refusal_says_what_next_first_and_stays_one_table() -> None:
+    refusal = Refusal(
+        Door.BUCKET,
+        OWNER,
+        "s3:GetObject",
+        "s3://models/a|b",
+        "role",
+        "AccessDenied",
+        "no\nand | no",
+        ("x",),
+        "Do this.",
+    )
+    lines = render.refusal_markdown(refusal).splitlines()
+    assert lines[0] == "**Do this.**"
+    assert [line.count("|") - line.count("\\|") for line in lines[2:]] == [3] * 8
+    assert f"bucket of account {OWNER}" in lines[4]

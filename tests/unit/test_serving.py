@@ -201,3 +201,10 @@ def test_a_proof_of_what_is_right_complains_of_nothing() -> None:
 def test_an_unknown_digest_matches_nothing() -> None:
     one = type("R", (), {"deployed_containers": [type("C", (), {"image_digest": None})]})
     assert serving.images_match(serving.EndpointState("InService", None, "c", ("",)), one) is False
+
+
+@pytest.mark.parametrize(("answers", "pictures"), [(1, 0), (4, 0), (5, 1), (9, 1)])
+def test_a_proof_links_to_the_console_and_draws_what_is_worth_it(answers: int, pictures: int) -> None:
+    page = serving.proof_markdown(proof(*[answer(True, 1)] * answers))
+    assert ".console.aws.amazon.com/sagemaker/home?region=us-east-1#/endpoints/e-v1)" in page
+    assert page.count("](data:image/svg+xml;base64,") == pictures

@@ -5,6 +5,8 @@ A worker is played by a thread that takes the deployment's runs and runs them in
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import threading
@@ -23,13 +25,12 @@ from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
     FlowRunFilter,
-    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateName,
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
-from prefect.states import Cancelled, Cancelling, Crashed, Pending
+from prefect.states import Cancelled, Crashed, Pending
 
 from crossaccount import config, promotion, records, sessions
 from crossaccount.errors import Failed, InputError, PromotionFailed
@@ -52,7 +53,8 @@ def runs_of(deployment: UUID, *names: str) -> list[FlowRun]:
     )
     with get_client(sync_client=True) as client:
         found = client.read_flow_runs(
-            flow_run_filter=wanted, deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+            flow_run_filter=wanted,
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
         )
     return sorted(found, key=lambda one: one.created or one.updated)
 
@@ -64,10 +66,8 @@ def set_state(run: FlowRun, state: Any) -> None:
 
 def work(run: FlowRun) -> None:
     """What a worker's subprocess does; a run that fails says so in its own state."""
-    try:
+    with contextlib.suppress(PromotionFailed, InputError):
         run_flow(move_endpoint, flow_run=run)
-    except Exception as error:
-        assert isinstance(error, PromotionFailed | InputError), error
 
 
 class Worker(threading.Thread):
@@ -77,6 +77,7 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.deployment, self.job, self.profiles = deployment, job, profiles
         self.done: list[FlowRun] = []
+        self.broken: BaseException | None = None
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -91,6 +92,9 @@ class Worker(threading.Thread):
         os.environ["AWS_CONFIG_FILE"] = self.profiles or before
         try:
             self.job(run)
+        except BaseException as error:
+            self.broken = error  # the test fails with it; the promotion must not wait for this thread
+            set_state(run, Crashed())
         finally:
             os.environ["AWS_CONFIG_FILE"] = before
 
@@ -102,6 +106,7 @@ class Worker(threading.Thread):
         self.over.set()
         self.join(60)
         assert not self.is_alive()
+        assert self.broken is None, repr(self.broken)
 
 
 @pytest.fixture(scope="module")
@@ -179,23 +184,23 @@ def failure(call: Callable[[], Any], name: str = "staging") -> dict[str, Any]:
 def test_each_side_has_its_own_credentials_alone(
     aws: Any, written: Any, deployment: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = {name: ELSEWHERE for name in ALL}
+    both = dict.fromkeys(ALL, ELSEWHERE)
     path = written(**both)
     consumers = only(aws, tmp_path, *ALL)
     monkeypatch.setenv("AWS_CONFIG_FILE", only(aws, tmp_path, "producer"))
     with Worker(deployment, profiles=consumers) as worker:
-        first = promote_model(path, version=1)
+        promote_model(path, version=1)
         done = promote_model(path)
-        again = promote_model(path)
         back = rollback_model(path, "production", "answers drifted")
-    assert [[str(one.result) for one in run.consumers] for run in (first, done, again, back)] == [
-        *[["promoted"] * 2] * 2,
-        ["unchanged"] * 2,
+        again = promote_model(path)
+    assert [[str(one.result) for one in run.consumers] for run in (done, back, again)] == [
+        ["promoted"] * 2,
         ["promoted"],
+        ["unchanged", "held"],
     ]
     assert again.record == "", "a rerun changes nothing, and leaves nothing on record"
     assert (live(aws, "staging"), live(aws, "production"), back.version) == ("2", "1", 1)
-    assert all(proof.verified for one in done.consumers for proof in one.proofs)
+    assert all(proof.verified for one in (*done.consumers, *back.consumers) for proof in one.proofs)
     kinds = [(one.kind, one.outcome, one.version) for one in remembered(path)[:3]]
     assert kinds == [
         ("rollback", "succeeded", 1),
@@ -203,11 +208,9 @@ def test_each_side_has_its_own_credentials_alone(
         ("promotion", "succeeded", 1),
     ]
     said = [(one.parameters["consumer"], one.parameters["version"]) for one in worker.done]
-    assert said == [(name, version) for version in (1, 2, 2) for name in ALL] + [("production", None)]
+    whole = [(name, version) for version in (1, 2) for name in ALL]
+    assert said == [*whole, ("production", None), ("staging", 2)]
     assert all(one.parent_task_run_id for one in worker.done), "each is seen below the run that asked for it"
-    with Worker(deployment, profiles=consumers):
-        held = promote_model(path)
-    assert [str(one.result) for one in held.consumers] == ["unchanged", "held"]
 
 
 def test_threads_and_deployments_go_through_the_stages_together(
@@ -260,20 +263,25 @@ def crash(run: FlowRun) -> None:
     set_state(run, Crashed(message="the host went away"))
 
 
+def claimed(sharing: Any, name: str, number: int, **changes: Any) -> dict[str, Any]:
+    """An outcome that says that the consumer served the version already, but for what is changed."""
+    honest = promotion.untouched(sharing, name, number, Result.UNCHANGED, "It is there.").to_json()
+    return {**honest, "live": number, "proofs": [], "removals": [], **changes}
+
+
 def forged(**changes: Any) -> Job:
-    """A run that claims to have promoted its consumer."""
+    """A run that claims so without having done anything."""
 
     def job(run: FlowRun) -> None:
         name, version = run.parameters["consumer"], run.parameters["version"]
         sharing = config.load(run.parameters["config"])
-        honest = promotion.untouched(sharing, name, version, Result.UNCHANGED, "It is there.").to_json()
-        claim = {**honest, "live": version, **changes}
+        claim = claimed(sharing, name, version, **changes)
 
         @prefect_flow(name="forger")
-        def forge() -> None:
-            create_table_artifact(key=f"outcome-{name}", table=[claim])
+        def forge(config: str, consumer: str, version: int | None, back: bool) -> None:
+            create_table_artifact(key=f"outcome-{consumer}", table=[claim])
 
-        run_flow(forge, flow_run=run, parameters={})
+        run_flow(forge, flow_run=run)
 
     return job
 
@@ -290,35 +298,73 @@ PROOF = {
     "verified": True,
     "speed": None,
 }
+NONE, OTHER = "left an outcome that is none", "not believed"
 STRANGE: list[tuple[str, Job, tuple[str, ...]]] = [
-    ("crashed without a word", crash, ("ended Crashed and left no outcome: the host went away", "move-endpoint/consumers")),
-    ("cancelled by a person", lambda run: set_state(run, Cancelled(message="not today")), ("ended Cancelled", "not today")),
-    ("ended without a word", lambda run: set_state(run, Crashed()), ("ended Crashed and left no outcome",)),
-    ("another consumer", forged(consumer="production"), ("not believed", "it is of production")),
-    ("another account", forged(account="333333333333"), ("not believed", "account 333333333333")),
-    ("another stage", forged(stage=7), ("not believed", "stage 7")),
-    ("another version", forged(version=1, live=1), ("not believed", "it is of version 1")),
-    ("another version fails", forged(version=1, result="failed"), ("not believed", "it is of version 1")),
-    ("another version live", forged(live=1), ("not believed", "with 1 live")),
-    ("held, of its own accord", forged(result="held"), ("not believed", "nobody asked for held")),
-    ("promoted without a proof", forged(result="promoted"), ("not believed", "no proof of that version")),
-    ("promoted with another proof", forged(result="promoted", proofs=[PROOF]), ("no proof of that version",)),
-    ("no such result", forged(result="done"), ("left an outcome that is none",)),
-    ("a number as text", forged(stage="1"), ("left an outcome that is none",)),
-    ("one key more", forged(more=1), ("left an outcome that is none",)),
-    ("what is left disagrees", forged(left=["endpoint e"]), ("left an outcome that is none",)),
+    ("crashed", crash, ("ended Crashed and left no outcome: the host went away", "move-endpoint/consumers")),
+    ("cancelled", lambda run: set_state(run, Cancelled(message="not today")), ("ended Cancelled", "not today")),
+    ("another consumer", forged(consumer="production"), (OTHER, "it is of production")),
+    ("another version", forged(version=1, live=1), (OTHER, "it is of version 1")),
+    ("no outcome", forged(result="done"), (NONE,)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("job", "says"), [(job, says) for _, job, says in STRANGE], ids=[one for one, _, _ in STRANGE])  # fmt: skip
 def test_what_a_run_elsewhere_says_is_held_against_what_was_asked(
-    aws: Any, written: Any, deployment: UUID, job: Job, says: tuple[str, ...]
+    written: Any, deployment: UUID, job: Job, says: tuple[str, ...]
 ) -> None:
-    sharing = config.load(written(staging=ELSEWHERE))
-    found = moved(sharing, written(staging=ELSEWHERE), deployment, job)
+    path = written(staging=ELSEWHERE)
+    found = moved(config.load(path), path, deployment, job)
     assert (found.result, found.version, found.live) == (Result.FAILED, 2, None)
     for words in says:
         assert words in found.text
+
+
+UNLIKE: list[tuple[dict[str, Any], int | None, bool, str]] = [
+    ({"account": "333333333333"}, 2, False, "account 333333333333"),
+    ({"stage": 7}, 2, False, "stage 7"),
+    ({"version": 1, "result": "failed"}, 2, False, "it is of version 1"),
+    ({"live": 1}, 2, False, "with 1 live"),
+    ({"result": "held"}, 2, False, "nobody asked for held"),
+    ({"result": "skipped"}, 2, False, "nobody asked for skipped"),
+    ({"result": "promoted"}, 2, False, "no proof of that version"),
+    ({"result": "promoted", "proofs": [PROOF]}, 2, False, "no proof of that version"),
+    ({"result": "promoted", "proofs": [{**PROOF, "verified": False}], "version": 1, "live": 1}, 1, False, "no proof"),
+    ({}, None, True, "nobody asked for unchanged"),
+    ({}, 2, False, ""),
+    ({"result": "failed", "live": None}, None, True, ""),
+    ({"result": "promoted", "proofs": [PROOF], "version": 1, "live": 1}, None, True, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "version", "back", "says"), UNLIKE)
+def test_an_outcome_is_of_what_was_asked_or_is_not_believed(
+    aws: Any, changes: dict[str, Any], version: int | None, back: bool, says: str
+) -> None:
+    sharing = config.load(aws.config)
+    found = promotion.from_json(json.loads(json.dumps(claimed(sharing, "staging", 2, **changes))))
+    told = promotion.unlike(found, sharing, "staging", version, back)
+    assert (says in told, bool(told)) == (True, bool(says))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage": "1"},
+        {"stage": True},
+        {"more": 1},
+        {"left": ["endpoint e"]},
+        {"proofs": [{**PROOF, "more": 1}]},
+        {"removals": [{"kind": "bucket", "name": "b", "outcome": "removed", "reason": ""}]},
+        {"seconds": float("nan")},
+    ],
+)
+def test_what_is_no_outcome_is_not_made_one(aws: Any, changes: dict[str, Any]) -> None:
+    sharing = config.load(aws.config)
+    whole = claimed(sharing, "staging", 2)
+    assert promotion.from_json(json.loads(json.dumps(whole))).to_json()["live"] == 2
+    for bad in ({**whole, **changes}, [whole], None, {key: whole[key] for key in list(whole)[1:]}):
+        with pytest.raises(ValueError, match=r".+"):
+            promotion.from_json(bad)
 
 
 def moved(sharing: Any, path: str, deployment: UUID, job: Job, run: str | None = None) -> promotion.Promoted:
@@ -340,17 +386,19 @@ def test_what_is_under_way_is_waited_for_and_what_has_ended_is_asked_anew(
     first = moved(sharing, path, deployment, crash, run)
     assert first.result is Result.FAILED
     honest = moved(sharing, path, deployment, forged(), run)
-    assert (honest.result, honest.live) == (Result.UNCHANGED, 2), "a run that is tried again is not told of the crash"
+    assert (honest.result, honest.live) == (Result.UNCHANGED, 2), (
+        "a run that is tried again is not told of the crash"
+    )
     assert len(runs_of(deployment)) == before + 2
 
 
 def test_a_deployment_that_is_not_there_or_is_of_another_flow(
     aws: Any, written: Any, deployment: UUID
 ) -> None:
-    check_access.to_deployment("other").apply()
+    rollback_model.to_deployment("other").apply()
     for name, says in (
         ("move-endpoint/ghost", "There is no deployment move-endpoint/ghost"),
-        ("check-access/other", "takes no run of check-access/other"),
+        ("rollback-model/other", "takes no run of rollback-model/other"),
     ):
         path = written(staging={"run_deployment": name})
         told = moved(config.load(path), path, deployment, crash)
@@ -440,7 +488,9 @@ def test_one_sides_credentials_tell_what_they_can_and_say_what_they_cannot(
     for name in ALL:
         assert verdicts[name, "registry"] == "yes", "the documents say so"
         assert verdicts[name, "execution-role"] == verdicts[name, "role-trust"] == "cannot tell"
-        assert any(one.subject == f"consumers.{name}" and "no AWS profile" in one.text for one in found.findings)
+        assert any(
+            one.subject == f"consumers.{name}" and "no AWS profile" in one.text for one in found.findings
+        )
     with pytest.raises(InputError, match=r"consumers\.staging\.profile: this machine has no AWS profile"):
         deploy_model(path, "staging")
 

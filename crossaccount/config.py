@@ -217,6 +217,20 @@ def _profile(value: object) -> str:
     )
 
 
+def _deployment_name(value: object) -> str:
+    example = "move-endpoint/staging"
+    text = _text(value, example)
+    # The API's own ban is on / % & < > in each name; a ? or a # would end the address that it is asked for under.
+    if text.isprintable() and re.fullmatch(
+        r"(?! )[^/%&<>?#\\]{1,200}(?<! )/(?! )[^/%&<>?#\\]{1,200}(?<! )", text
+    ):
+        return text
+    raise _bad(
+        f"{shown(text)} cannot name a deployment. Write the flow's name, a slash and the deployment's name, as `prefect deployment ls` "
+        f"shows it, for example {example}; or delete the key."
+    )
+
+
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
@@ -819,6 +833,9 @@ class Consumer(_Model):
     )
     stage: Annotated[int, BeforeValidator(_whole(1, 1000, "stages"))] = Field(
         default=1, description="when its turn comes in a promotion; lower numbers first"
+    )
+    run_deployment: Annotated[str, BeforeValidator(_deployment_name)] | None = Field(
+        default=None, description="Prefect deployment whose runs do this consumer's part of a promotion"
     )
     endpoint: Endpoint = Field(
         description="name and capacity of the endpoint",

@@ -6,6 +6,7 @@ asked of it (``smoke``), who runs it all (the flows), and what is remembered of 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import preflight, rollout, serving, smoke
+from pydantic import TypeAdapter
+
+from crossaccount import names, preflight, rollout, serving, smoke
 from crossaccount.errors import CrossAccountError, Door, Failed, Refused
 from crossaccount.rollout import Live, Patience, Shift
 from crossaccount.serving import Proof, Removal
@@ -71,6 +74,51 @@ class Promoted:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {**asdict(self), "left": list(self.left)}
+
+
+def from_json(data: object) -> Promoted:
+    """The outcome that `Promoted.to_json` wrote; whether it is the one that was asked for says `unlike`.
+
+    Raises:
+        ValueError: for anything that `Promoted.to_json` does not write.
+        RecursionError: when it is nested too deep.
+    """
+    if not isinstance(data, dict):
+        raise ValueError("it is no outcome")
+    text = json.dumps({key: value for key, value in data.items() if key != "left"}, allow_nan=False)
+    found: Promoted = TypeAdapter(Promoted).validate_json(text, strict=True)
+    # A key that no outcome has, at whatever depth, is dropped by the line above: so the way back must give all of it again.
+    if json.loads(json.dumps(found.to_json())) != data:
+        raise ValueError("it has more in it than an outcome")
+    return found
+
+
+def unlike(found: Promoted, sharing: Sharing, name: str, version: int | None, back: bool) -> str:
+    """What of an outcome that others wrote down cannot be that of what was asked for, in a few words; empty when all can.
+
+    Args:
+        found: the outcome.
+        sharing: the config.
+        name: the consumer.
+        version: the version that was asked for; None with ``back`` is any earlier one.
+        back: whether a rollback was asked for.
+    """
+    consumer = sharing.consumers[name]
+    if (found.consumer, found.account, found.stage) != (name, consumer.account, consumer.stage):
+        return f"it is of {found.consumer} (account {found.account}, stage {found.stage})"
+    if found.result is Result.FAILED:
+        return "" if version in (None, found.version) else f"it is of version {found.version}"
+    if version not in (None, found.version) or found.live != found.version:
+        return f"it is of version {found.version}, with {found.live} live"
+    if found.result is Result.UNCHANGED and not back:
+        return ""
+    if found.result is not Result.PROMOTED:
+        return f"nobody asked for {found.result}"
+    of_it = (name, consumer.account, names.package_arn(sharing, found.version), found.version)
+    proved = [(one.consumer, one.account, one.model_package_arn, one.version) for one in found.proofs]
+    if not found.proofs or proved != [of_it] * len(proved) or not all(one.verified for one in found.proofs):
+        return "it has no proof of that version there"
+    return ""
 
 
 def stages(sharing: Sharing) -> list[tuple[int, list[str]]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from crossaccount import config as configuration
 from crossaccount import gather as gathering
 from crossaccount import promotion, render, serving, sessions
 from crossaccount.config import Sharing
-from crossaccount.errors import Failed, InputError, PromotionFailed
+from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed, Refused
 from crossaccount.plan import Plan
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record
@@ -131,7 +132,7 @@ def promote_model(
                         promotion.untouched(sharing, name, pinned, Result.SKIPPED, reason) for name in names
                     ]
                     continue
-                _stage(sharing, names, pinned, run, outcomes)
+                _stage(sharing, config, names, pinned, run, outcomes)
             ending = (
                 "succeeded"
                 if all(map(_went_well, outcomes))
@@ -198,7 +199,13 @@ def rollback_model(
         raise InputError("reason: say why the endpoint is rolled back. It goes into the record.")
     started = datetime.now(UTC)
     with sessions.kept():
-        outcome = steps.roll_back_consumer(sharing, consumer, version)
+        if sharing.consumers[consumer].run_deployment:
+            run, outcomes = str(flow_run.get_id()), list[Promoted]()
+            asked = steps.move_elsewhere.submit(sharing, config, consumer, version, run, back=True)
+            _gather([asked], run, outcomes)
+            (outcome,) = outcomes
+        else:
+            outcome = steps.roll_back_consumer(sharing, consumer, version)
         record = Record(
             kind="rollback",
             run=str(flow_run.get_id()),
@@ -215,6 +222,51 @@ def rollback_model(
     return _accepted(Promotion(outcome.version, (outcome,), where))
 
 
+@operation("move-endpoint", task_runner=_RUNNER, on_crashed=[clean_up_run], on_cancellation=[clean_up_run])
+def move_endpoint(
+    config: forms.ConfigFile, consumer: forms.ConsumerName, version: forms.Version = None, back: bool = False
+) -> Promotion:
+    """Do one consumer's part of a promotion or a rollback, with that consumer's credentials alone.
+
+    Run by `promote_model` and `rollback_model` where the config names a deployment of it; they keep the record. The outcome
+    is an artifact of the run, outcome-CONSUMER, and is there before the run ends, also where it ends Failed.
+
+    Args:
+        config: The reviewed file that names the consumer.
+        consumer: Whose endpoint to move.
+        version: The version. For a rollback alone it may stay empty: the one before the live one.
+        back: Roll back rather than promote.
+    """
+    sharing = forms.loaded(config)
+    target = configuration.consumer(sharing, consumer)
+    where = f"version {version}" if version else "the version before"
+    runs.name_run(f"move {sharing.model_package_group} to {where} in {consumer} ({target.account})")
+    outcomes: list[Promoted] = []
+    with sessions.kept():
+        try:
+            if back:
+                outcomes.append(_rolled_back(sharing, consumer, version))
+            elif version is None:
+                raise InputError("version: name the version. Only a rollback (back) finds one by itself.")
+            else:
+                _check_shared(sharing, version)
+                run = str(flow_run.get_id())
+                _gather([steps.promote_consumer.submit(sharing, consumer, version, run)], run, outcomes)
+        finally:
+            for one in outcomes:
+                steps.leave_outcome(one)
+    return _accepted(Promotion(outcomes[0].version, tuple(outcomes), ""))
+
+
+def _rolled_back(sharing: Sharing, consumer: str, version: int | None) -> Promoted:
+    """A rollback's outcome, also where it ended before it began; version 0 where none was found to go back to."""
+    try:
+        return steps.roll_back_consumer(sharing, consumer, version)
+    except CrossAccountError as error:
+        failed = promotion.untouched(sharing, consumer, version or 0, Result.FAILED, str(error))
+        return replace(failed, refused=isinstance(error, Refused))
+
+
 def _check_shared(sharing: Sharing, version: int) -> None:
     if sharing.versions != "approved" and version not in sharing.versions:
         listed = ", ".join(str(one) for one in sorted(sharing.versions))
@@ -223,9 +275,21 @@ def _check_shared(sharing: Sharing, version: int) -> None:
         )
 
 
-def _stage(sharing: Sharing, names: list[str], version: int, run: str, outcomes: list[Promoted]) -> None:
-    """All consumers of a stage at once; when this run is cancelled, they end and clean up first, and are told of too."""
-    futures = [steps.promote_consumer.submit(sharing, name, version, run) for name in names]
+def _stage(
+    sharing: Sharing, config: str, names: list[str], version: int, run: str, outcomes: list[Promoted]
+) -> None:
+    """All consumers of a stage at once, each here or, where the config says so, by a run of its deployment."""
+    futures = [
+        steps.move_elsewhere.submit(sharing, config, name, version, run)
+        if sharing.consumers[name].run_deployment
+        else steps.promote_consumer.submit(sharing, name, version, run)
+        for name in names
+    ]
+    _gather(futures, run, outcomes)
+
+
+def _gather(futures: Sequence[Any], run: str, outcomes: list[Promoted]) -> None:
+    """What comes of each; when this run is cancelled, they end and clean up first, and are told of too."""
     try:
         outcomes += [future.result() for future in futures]
     except BaseException:

@@ -86,6 +86,17 @@ BAD: list[tuple[str, str, tuple[str, ...]]] = [
     (document(stage=1.5), "stage", ("1.5", "whole number")),
     (document(smoke_mode="later"), "smoke_mode", ("'later'", "before, after or both")),
     (document(smoke_mode="befor"), "smoke_mode", ("Did you mean before?",)),
+    # who does its part
+    (document(run_deployment="staging"), "run_deployment", ("'staging' cannot name a deployment", "move-endpoint/staging")),
+    (document(run_deployment="/staging"), "run_deployment", ("'/staging'", "prefect deployment ls")),
+    (document(run_deployment="move-endpoint/"), "run_deployment", ("'move-endpoint/'", "or delete the key")),
+    (document(run_deployment="move/endpoint/staging"), "run_deployment", ("'move/endpoint/staging'",)),
+    (document(run_deployment="move-endpoint/ staging"), "run_deployment", ("'move-endpoint/ staging'",)),
+    (document(run_deployment="move-endpoint/100%"), "run_deployment", ("'move-endpoint/100%'",)),
+    (document(run_deployment="move-endpoint/staging?all"), "run_deployment", ("'move-endpoint/staging?all'",)),
+    (document(run_deployment="move-endpoint/a\u202eb"), "run_deployment", ("cannot name a deployment",)),
+    (document(run_deployment=True), "run_deployment", ("true", "Put it in quotes")),
+    (document(run_deploymnt="move-endpoint/staging"), "run_deploymnt", ("is not a key", "Did you mean run_deployment?")),
     # capacity
     (document({"name": "trees"}), E + "instance_type", ("is missing", "instance_type: ml.m5.large, or serverless")),
     (without_instances(instance_type="ml.m5.large"), E + "instance_type", ("'ml.m5.large'", "Delete it, or serverless")),
@@ -211,6 +222,9 @@ def test_all_that_serverless_excludes_is_told_at_once() -> None:
 GOOD: list[tuple[str, str, Any]] = [
     (document(), "stage", 1),
     (document(stage=3), "stage", 3),
+    (document(), "run_deployment", None),
+    (document(run_deployment="move-endpoint/staging"), "run_deployment", "move-endpoint/staging"),
+    (document(run_deployment="Move it/EU, staging"), "run_deployment", "Move it/EU, staging"),
     (document(), "smoke_mode", "before"),
     (document(smoke_mode="both"), "smoke_mode", "both"),
     (document(), "latency", None),
@@ -266,6 +280,7 @@ def test_a_question_says_only_what_was_given() -> None:
 def test_the_example_explains_every_new_key() -> None:
     """Each inner key is there as a key, or spelled out in the comment above it."""
     text = EXAMPLE.read_text(encoding="utf-8")
+    assert re.search(r"^    run_deployment: ", text, re.MULTILINE)
     for model in (Deployment, Serverless, Vpc, Latency, Within, JsonPath, Tolerance):
         for key in model.model_fields:
             assert re.search(rf"(^\s*|[{{ ]){key}\b", text, re.MULTILINE), key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_a_run_that_has_ended_or_is_suspended_is_not_lost(state: str) -> None:
 
 @pytest.mark.parametrize("state", ["Running", "Cancelling", "Pending"])
 def test_what_a_lost_run_may_last_have_said_proves_no_life(state: str) -> None:
-    assert f"prefect.flow-run.{state}" not in lost_runs().trigger.expect
+    assert not any(fnmatchcase(f"prefect.flow-run.{state}", one) for one in lost_runs().trigger.expect)
 
 
 def test_a_silent_run_is_set_to_crashed_after_three_heartbeats_of_the_default() -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -203,6 +204,29 @@ def test_a_write_that_another_writer_overwrites_is_made_again(desk: Any, kind: s
     assert desk.plan().writes == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_writer_that_had_looked_and_writes_within_the_wait_is_met(
+    desk: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It read before our write and writes while we wait: who looked again at once would not see it."""
+    document = desk.aws.documents()[kind] or {"Version": "2012-10-17", "Statement": []}
+    theirs = {**document, "Statement": [*document["Statement"], FOREIGN[kind]]}
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 1:
+            desk.aws.put(kind, theirs)
+
+    monkeypatch.setattr(apply, "time", SimpleNamespace(sleep=sleep))
+    desk.apply(desk.plan(), settle_seconds=7.0)
+    assert FOREIGN[kind] in desk.aws.documents()[kind]["Statement"]
+    assert desk.plan().writes == 0
+    first, second = waits
+    assert first == 7.0
+    assert 7.0 <= second <= 14.0, "and longer by chance, so that two who met do not meet again"
+
+
 def test_a_writer_that_never_gives_way_wins_and_is_named(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "_SHOWN_PAUSES", (0.01,) * 5)
     theirs = {"Version": "2012-10-17", "Statement": [FOREIGN["bucket"]]}
@@ -296,7 +320,7 @@ def test_a_share_reads_each_document_once_and_one_that_changes_is_written_and_re
 
 
 def test_eight_writers_at_once_lose_nothing_of_each_other_s(aws: Any, tmp_path: Path) -> None:
-    """Eight processes with a consumer each, over the same four documents, with no lock in common; five rounds."""
+    """Eight processes with a consumer each, over the same four documents, with no lock in common; six rounds."""
     base = yaml.safe_load(aws.config.read_text())
     accounts = [f"50000000000{number}" for number in range(1, 9)]
     configs = [_config(base, number, account, tmp_path) for number, account in enumerate(accounts, 1)]
@@ -305,7 +329,7 @@ def test_eight_writers_at_once_lose_nothing_of_each_other_s(aws: Any, tmp_path: 
         assert _line(writers) == ["ready"] * len(accounts)
         with aws.restored():
             before, met = aws.documents(), 0
-            for _ in range(5):
+            for _ in range(6):
                 _say(writers, "share")
                 met += sum(int(overwritten) for overwritten in _line(writers))
                 found = aws.documents()

@@ -41,6 +41,11 @@ def pytest_configure() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file without a server goes first: late, one worker would wait for it, and early, Prefect starts beside it."""
+    items.sort(key=lambda item: item.path.name != "test_properties.py")
+
+
 def pytest_collection_finish() -> None:
     """Leave out of it what stays for the whole run: thousands of tests, Prefect, AWS's service descriptions.
 

@@ -31,7 +31,7 @@ ui: $(READY)  ## Serve the product in a browser: sandbox, Prefect server, worker
 test: $(READY)  ## Run every test against the sandbox
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
-properties: $(READY)  ## Try a hundred times as many made-up stories of shares and revokes as the tests do
+properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py
 
 check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint

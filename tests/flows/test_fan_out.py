@@ -224,7 +224,7 @@ def test_each_side_has_its_own_credentials_alone(
         ("promotion", "succeeded", 2),
         ("promotion", "succeeded", 1),
     ]
-    said = [(one.parameters["consumer"], one.parameters["version"]) for one in worker.done]
+    said = [(one.parameters["consumer"], one.parameters.get("version")) for one in worker.done]
     whole = [(name, version) for version in (1, 2) for name in ALL]
     assert said == [*whole, ("production", None), ("staging", 2)]
     assert all(one.parent_task_run_id for one in worker.done), "each is seen below the run that asked for it"
@@ -291,11 +291,11 @@ def forged(**changes: Any) -> Job:
 
     def job(run: FlowRun) -> None:
         name, version = run.parameters["consumer"], run.parameters["version"]
-        sharing = config.load(run.parameters["config"])
+        sharing = config.load(reviewed.FOLDER / run.parameters["config"])
         claim = claimed(sharing, name, version, **changes)
 
         @prefect_flow(name="forger")
-        def forge(config: str, consumer: str, version: int | None, back: bool) -> None:
+        def forge(config: str, consumer: str, back: bool, version: int | None = None) -> None:
             create_table_artifact(key=f"outcome-{consumer}", table=[claim])
 
         run_flow(forge, flow_run=run)
@@ -451,13 +451,15 @@ def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(
         aws_calls = threading.Event()
         original = promotion.promote
 
-        def slow(session: Any, sharing: Any, name: str, release: Any, patience: Any, tell: Any) -> Any:
+        def slow(
+            session: Any, sharing: Any, name: str, release: Any, patience: Any, tell: Any, flow_run: str
+        ) -> Any:
             aws_calls.set()
             while True:  # as long as an endpoint takes: told to stop by what it tells
                 try:
                     tell("")
                 except steps.Stopped:
-                    return original(session, sharing, name, release, patience, tell)
+                    return original(session, sharing, name, release, patience, tell, flow_run)
                 time.sleep(0.02)
 
         with pytest.MonkeyPatch.context() as patch:

@@ -34,7 +34,7 @@ test: $(READY)  ## Run every test against the sandbox
 growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (minutes; needs the Debian package postgresql)
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
 
-properties: $(READY)  ## Try a hundred times as many made-up stories of shares and revokes as the tests do
+properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py
 
 check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint

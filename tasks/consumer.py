@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
 from crossaccount import preflight, serving, sessions, smoke
@@ -105,16 +105,11 @@ def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint:
     """Wait until the endpoint serves, with AWS's own status as progress."""
     logger = get_run_logger()
     session = sessions.consumer_session(sharing, name, consumer)
-    progress = create_progress_artifact(0.0, description=f"{endpoint}: waiting")
-    last = ""
+    progress = runs.Progress(endpoint)
 
     def tell(status: str, seconds: float) -> None:
-        nonlocal last
-        if status != last:
+        if progress.tell(status, 100.0 if status == "InService" else 50.0):
             logger.info("%s is %s after %.0f s", endpoint, status, seconds)
-            percent = 100.0 if status == "InService" else 50.0
-            update_progress_artifact(progress, percent, description=f"{endpoint}: {status}")  # type: ignore[arg-type,unused-ignore]
-            last = status
 
     asked = ("sagemaker:DescribeEndpoint", endpoint)
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):

@@ -14,7 +14,7 @@ from crossaccount import names, render, sessions, usage
 from crossaccount import release as releasing
 from crossaccount.apply import Receipt
 from crossaccount.config import Sharing
-from crossaccount.errors import Finding
+from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
@@ -93,12 +93,18 @@ def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ..
 @runs.step("publish Releases of {sharing.model_package_group}")
 def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]]) -> tuple[Release, ...]:
     """Publish the Release of every version that has none yet."""
-    with gathering.explained(sharing):
-        clients = _clients(sharing)
-        published = [
-            releasing.publish(clients, sharing, release) if is_new else release
-            for release, is_new in prepared
-        ]
+    try:
+        with gathering.explained(sharing):
+            clients = _clients(sharing)
+            published = [
+                releasing.publish(clients, sharing, release) if is_new else release
+                for release, is_new in prepared
+            ]
+    except CrossAccountError as error:
+        error.add_note(
+            "The policies were written before and stand; not every Release is published. Once this is mended, share again."
+        )
+        raise
     for release, is_new in prepared:
         if is_new:
             announce(sharing, release)

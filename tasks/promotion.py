@@ -148,16 +148,18 @@ def has_work(sharing: Sharing, names: Sequence[str], releases: Sequence[Release]
 def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Promoted:
     """Bring one consumer's endpoint to the version; what goes wrong is part of what it returns."""
     consumer, logger, stop = sharing.consumers[name], get_run_logger(), stop_of(run)
+    progress = runs.Progress(f"{name} to version {version}")
 
     def tell(text: str) -> None:
         stop.check()
-        if text:
+        if text and progress.tell(text):
             logger.info("%s: %s", name, text)
 
     try:
         session = sessions.consumer_session(sharing, name, consumer)
         release = _release(session, sharing, name, version)
-        with alone.writing([names.endpoint_arn(sharing, consumer)]):
+        arn = names.endpoint_arn(sharing, consumer)
+        with alone.writing([arn, f"{arn}-v{version}"]):  # its own, and the one that it is tried out on
             found = promotion.promote(session, sharing, name, release, rollout.patience(consumer), tell, run)
     except CrossAccountError as error:
         found = Promoted(
@@ -165,6 +167,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Pro
         )
     level = logger.error if found.result is Result.FAILED else logger.info
     level("%s: %s. %s", name, found.result, found.text)
+    progress.tell(str(found.result), 100.0)
     for proof in found.proofs:
         create_markdown_artifact(
             key=runs.key_of("proof", proof.endpoint),

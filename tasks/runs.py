@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from prefect import Task, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
@@ -111,6 +111,22 @@ def show_error(error: CrossAccountError, of: str) -> None:
             markdown=render.refusal_markdown(error.refusal),
             description=f"The {error.refusal.door} door of account {error.refusal.account} is shut",
         )
+
+
+class Progress:
+    """A progress artifact of the run: what is being waited for, with AWS's own words."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._last = what, ""
+        self._artifact: Any = create_progress_artifact(0.0, description=f"{what}: waiting")
+
+    def tell(self, text: str, percent: float = 50.0) -> bool:
+        """Show what is told; False when it is what was told last."""
+        if text == self._last:
+            return False
+        self._last = text
+        update_progress_artifact(self._artifact, percent, description=f"{self._what}: {text}")
+        return True
 
 
 def key_of(what: str, of: str) -> str:

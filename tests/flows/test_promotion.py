@@ -51,28 +51,33 @@ def document(aws: Any, **consumers: Any) -> dict[str, Any]:
 def written(aws: Any, tmp_path: Any) -> Any:
     """Writes a config; afterwards nothing is hosted anywhere, and the policies are as they were."""
 
+    used: set[str] = set()
+
     def write(**consumers: Any) -> str:
+        used.update(name.replace("_", "-") for name in consumers)
         path = tmp_path / "promotion.yaml"
         path.write_text(yaml.safe_dump(document(aws, **consumers), sort_keys=False))
         return str(path)
 
     with aws.restored():
         yield write
-    for account in ("staging", "production", *FURTHER):
-        cleared(aws, account)
+    cleared(aws, used)
 
 
-def cleared(aws: Any, account: str) -> None:
-    sm = aws.admin(account, "sagemaker")
-    names = aws.hosted(account)
-    for name in names["endpoints"]:
-        sm.delete_endpoint(EndpointName=name)
-    while sm.list_endpoints()["Endpoints"]:
-        time.sleep(0.05)
-    for name in names["configs"]:
-        sm.delete_endpoint_config(EndpointConfigName=name)
-    for name in names["models"]:
-        sm.delete_model(ModelName=name)
+def cleared(aws: Any, accounts: set[str]) -> None:
+    """Remove what these accounts host; all their endpoints go down at the same time."""
+    hosted = {account: aws.hosted(account) for account in accounts}
+    for account, found in hosted.items():
+        for name in found["endpoints"]:
+            aws.admin(account, "sagemaker").delete_endpoint(EndpointName=name)
+    for account, found in hosted.items():
+        sm = aws.admin(account, "sagemaker")
+        while sm.list_endpoints()["Endpoints"]:
+            time.sleep(0.05)
+        for name in found["configs"]:
+            sm.delete_endpoint_config(EndpointConfigName=name)
+        for name in found["models"]:
+            sm.delete_model(ModelName=name)
 
 
 def remembered(path: str) -> list[records.Record]:

@@ -134,6 +134,22 @@ def test_a_file_that_is_no_config_is_told_with_its_faults(aws: Any, tmp_path: An
     assert "bad.yaml" in str(run.state.message)
 
 
+def test_a_share_that_cannot_publish_says_that_the_policies_stand(aws: Any) -> None:
+    iam, policy = aws.admin("producer", "iam"), {"RoleName": "crossaccount-producer", "PolicyName": "frozen"}
+    deny = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    with aws.restored():
+        iam.put_role_policy(**policy, PolicyDocument=document)
+        try:
+            with pytest.raises(Refused) as refused:
+                share_models(str(aws.config))
+        finally:
+            iam.delete_role_policy(**policy)
+        assert aws.documents()["bucket"] is not None
+    (note,) = refused.value.__notes__
+    assert "policies were written before and stand" in note
+
+
 # The hand-off.
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from crossaccount import config, gather
 from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
@@ -18,6 +19,7 @@ BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 MODEL = f"s3://{BUCKET}/models/{GROUP}/1/model.tar.gz"
 STAGING = "222222222222"
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})  # nobody waits for what never answers
 EVERYTHING = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 Breaking = Callable[[Any, Any], contextlib.AbstractContextManager[dict[str, Any]]]
@@ -371,7 +373,8 @@ def test_a_public_statement_is_held_against_the_account_s_block_too(
     assert says in found[0].text
 
 
-def test_an_account_s_block_that_cannot_be_asked_is_said(aws: Any) -> None:
+def test_an_account_s_block_that_cannot_be_asked_is_said(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "_RETRIES", ONCE)
     with public(aws):
         found = [one for one in planned(str(aws.config)) if "public" in one.text]
     assert "could not be asked" in found[0].text
@@ -507,7 +510,7 @@ def test_a_deny_that_may_keep_a_consumer_out_is_pointed_at(
     ],
 )
 def test_what_may_not_be_looked_at_is_a_refusal_of_the_sharing_role(
-    aws: Any, action: str, owned: str, settings: tuple[str, ...] | None
+    aws: Any, reachable: None, action: str, owned: str, settings: tuple[str, ...] | None
 ) -> None:
     """The actions of the producer's template that only some buckets need, each taken out in turn."""
     iam, s3 = aws.admin("producer", "iam"), aws.admin("producer", "s3")

@@ -16,6 +16,7 @@ from crossaccount.plan import Plan
 
 GROUP = "decision-trees-sample"
 STAGING, PRODUCTION = "222222222222", "333333333333"
+OFTEN = {"Delay": 0.05, "MaxAttempts": 1200}
 
 
 def share(path: Any) -> Plan:
@@ -177,12 +178,12 @@ def live(aws: Any, account: str, version: int, name: str) -> Iterator[None]:
     client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     client.create_endpoint(EndpointName=name, EndpointConfigName=name)
     admin = aws.admin(account, "sagemaker")
-    admin.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+    admin.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=OFTEN)
     try:
         yield
     finally:
         admin.delete_endpoint(EndpointName=name)
-        admin.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+        admin.get_waiter("endpoint_deleted").wait(EndpointName=name, WaiterConfig=OFTEN)
         admin.delete_endpoint_config(EndpointConfigName=name)
         admin.delete_model(ModelName=name)
 

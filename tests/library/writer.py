@@ -1,24 +1,41 @@
-"""A writer on a machine of its own: shares a config whenever it is told to, with no lock and no Prefect."""
+"""Writers on machines of their own: each shares a config whenever it is told to, with no lock and no Prefect."""
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
+from multiprocessing.connection import Connection
 
 from crossaccount import apply, config, gather, sessions
 from crossaccount.gather import Clients
 
 
-def main(path: str, settle_seconds: float) -> None:
+def write(told: Connection, path: str, settle_seconds: float) -> None:
+    """A writer: says that it is ready, then at each word shares, and says how often it was overwritten."""
     sharing = config.load(path)
     clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        if line.strip() == "share":
-            found = gather.gather(clients, sharing)
-            told: list[str] = []
-            apply.apply(clients, gather.planned(sharing, found), told.append, settle_seconds=settle_seconds)
-            print("shared", sum("overwritten" in text for text in told), flush=True)
+    told.send("ready")
+    while told.recv():
+        found = gather.gather(clients, sharing)
+        lines: list[str] = []
+        apply.apply(clients, gather.planned(sharing, found), lines.append, settle_seconds=settle_seconds)
+        told.send(sum("overwritten" in line for line in lines))
+
+
+def main(settle_seconds: float, *paths: str) -> None:
+    """Writers of all these configs, each its own process; forked, as each would import the same for seconds."""
+    forking, writers = multiprocessing.get_context("fork"), []
+    for path in paths:
+        ours, theirs = forking.Pipe()
+        forking.Process(target=write, args=(theirs, path, settle_seconds), daemon=True).start()
+        theirs.close()
+        writers.append(ours)
+    print(*(writer.recv() for writer in writers), flush=True)
+    for _ in sys.stdin:
+        for writer in writers:
+            writer.send(True)
+        print(*(writer.recv() for writer in writers), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(float(sys.argv[1]), *sys.argv[2:])

@@ -1,6 +1,6 @@
 """What holds for any document of others and any story of shares and revokes, and who has access in the end.
 
-Nothing here is a table: Hypothesis makes the stories. `make properties` makes a hundred times as many.
+Nothing here is a table: Hypothesis makes the stories. `make properties` makes two hundred times as many.
 
 The access is judged by the sandbox's judge, which knows nothing of the product, and compared with what was promised: an
 account's access to a group is what the last share of that group that named it said, until it ends or is taken back.
@@ -42,7 +42,7 @@ settings.register_profile(
 )
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
-TIMES = 100 if PROFILE == "thorough" else 1
+TIMES = 200 if PROFILE == "thorough" else 1
 
 BASE = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, OUTSIDER, MEMBER = "111111111111", "999999999999", "888888888888"
@@ -422,7 +422,7 @@ def assert_kept(before: Any, after: Any) -> None:
         }
 
 
-@settings(max_examples=700 * TIMES)
+@settings(max_examples=350 * TIMES)
 @given(documents(), STEPS)
 def test_any_story_leaves_strangers_alone_repeats_for_nothing_and_can_be_undone(
     first: Documents, steps: list[Step]
@@ -647,7 +647,7 @@ def assert_service(world: World, first: Documents) -> None:
         assert got == expected, (service, world.documents[resource], found)
 
 
-@settings(max_examples=450 * TIMES)
+@settings(max_examples=225 * TIMES)
 @given(
     documents(), STEPS, st.integers(0, 5), st.sampled_from(STRANGE_PRINCIPALS), st.sampled_from([0, 12, 24])
 )
@@ -712,7 +712,7 @@ def difference(before: Any, after: Any) -> Difference:
 OTHERS = configs(B, ["accounts", "roles"])
 
 
-@settings(max_examples=500 * TIMES)
+@settings(max_examples=250 * TIMES)
 @given(documents(), st.lists(configs(A), max_size=1), configs(A), documents(), OTHERS)
 def test_a_change_is_made_and_undone_on_any_other_document(
     first: Documents, earlier: list[Config], config: Config, others: Documents, their: Config
@@ -731,7 +731,7 @@ def test_a_change_is_made_and_undone_on_any_other_document(
         assert policies.same(made, elsewhere[resource]) == (not added and not removed)
 
 
-@settings(max_examples=350 * TIMES)
+@settings(max_examples=175 * TIMES)
 @given(documents(), st.lists(configs(), max_size=1), configs(A), OTHERS)
 def test_two_writers_changes_are_both_there_whoever_writes_first(
     first: Documents, earlier: list[Config], config: Config, their: Config

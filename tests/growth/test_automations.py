@@ -12,10 +12,12 @@ import pytest
 from prefect import Flow
 from prefect.client.schemas.objects import StateType
 from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.settings.models.flows import FlowsSettings
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 import flows
+from crossaccount import cli
 from flows import automations
 
 
@@ -55,3 +57,26 @@ def test_a_silent_run_is_set_to_crashed_after_three_heartbeats_of_the_default() 
         ("change-flow-run-state", StateType.CRASHED, False)
     ]
     assert lost_runs(100).trigger.within == timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    ("server", "arguments", "code", "says"),
+    [
+        (None, [], 2, "name it in PREFECT_API_URL"),
+        ("http://127.0.0.1:9/api", [], 1, "The Prefect server does not answer"),
+        (
+            "http://127.0.0.1:9/api",
+            ["--silent-seconds", "30"],
+            2,
+            "more than PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
+        ),
+        ("http://127.0.0.1:9/api", ["--silent-seconds", "1h"], 2, "is not a number of seconds"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    server: str | None, arguments: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with temporary_settings({PREFECT_API_URL: server}), pytest.raises(SystemExit) as ended:
+        cli.main(["automations", *arguments])
+    assert ended.value.code == code
+    assert says in capsys.readouterr().err

@@ -23,6 +23,7 @@ from crossaccount import processes, ui
 
 BUSY = 503  # what Prefect's server answers while SQLite is written to: ask again
 SECONDS = 120  # for whatever a machine under load is waited for
+EAGER = {"PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}  # up to 30 for a lock
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -158,7 +159,7 @@ def world(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_"))]:
             patch.delenv(name)  # of other tests in this process
-        with ui.running(folder, processes.free_port(), lambda _: None, None, arguments) as found:
+        with ui.running(folder, processes.free_port(), lambda _: None, EAGER, arguments) as found:
             yield World(found, folder, calls, credentials)
 
 

@@ -310,7 +310,7 @@ def test_no_credential_is_anywhere_in_prefect(world: Any, refused: dict[str, Any
 
 def test_the_search_finds_a_credential_where_there_is_one(world: Any, refused: dict[str, Any]) -> None:
     secret = world.found["sandbox"]["accounts"]["producer"]["secret_access_key"]
-    made = world.ask("/variables", {"name": "control", "value": {"of": f"<{secret}>"}})
+    made = world.ask("/variables/", {"name": "control", "value": {"of": f"<{secret}>"}})
     log = world.folder / "control.log"
     log.write_text(base64.b64encode(f"pickled {secret}.".encode()).decode())
     try:

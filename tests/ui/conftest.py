@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -129,20 +128,11 @@ class World:
         ui.deploy(self.folder, {k: v for k, v in self.found["env"][pool].items() if not k.startswith("AWS_")})
 
 
-def chromium() -> str:
-    """The program to drive; the test is skipped where there is none."""
-    names = [os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"]
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium here: apt-get install chromium, or name one in the environment as CHROMIUM")
-    return found
-
-
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright cannot be imported")
-    program = chromium()
-    with playwright.sync_playwright() as started:
+def browser(program: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
         # The UI would call others from the browser: nothing but this machine can be reached.
         arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
         arguments += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
@@ -186,15 +176,18 @@ class Page:
         self.page.keyboard.press("Escape")
         return found
 
-    def submit(self) -> Any:
-        """The server's answer to a form that is sent."""
+    def submit(self) -> tuple[int, Any]:
+        """The server's answer to a form that is sent; the page, which keeps asking the server, is left."""
 
         def look() -> Any:
             with self.page.expect_response(lambda one: "/create_flow_run" in one.url) as sent:
                 self.page.get_by_role("button", name="Submit").click()
             return None if sent.value.status == BUSY else sent.value
 
-        return until("an answer to the form", look)
+        answer = until("an answer to the form", look)
+        found = (answer.status, answer.json())
+        self.page.goto("about:blank")
+        return found
 
     def open_artifact(self, run: str, key: str) -> str:
         """The text of a flow run's artifact, by way of the run's own tab."""

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test properties check lock clean
+.PHONY: help install demo ui test growth properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -30,6 +30,9 @@ ui: $(READY)  ## Serve the product in a browser: sandbox, Prefect server, worker
 
 test: $(READY)  ## Run every test against the sandbox
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+
+growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (minutes; needs the Debian package postgresql)
+	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
 
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py

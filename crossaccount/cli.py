@@ -217,6 +217,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     reap.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
+    automations = command(
+        "automations",
+        _automations,
+        "Have the Prefect server notice runs whose host was lost. Again changes nothing.",
+    )
+    automations.add_argument(
+        "--silent-seconds",
+        type=_silence,
+        metavar="N",
+        help="after how long without a heartbeat (default 600, for a heartbeat of 180 s)",
+    )
+
     command("demo", _demo, "Tell the whole story against a sandbox of its own.")
     return parser
 
@@ -230,6 +242,14 @@ def _version(text: str) -> int:
 def _minutes(text: str) -> int:
     if not text.isdecimal() or int(text) > 999_999:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes: give 90 or more")
+    return int(text)
+
+
+def _silence(text: str) -> int:
+    if not text.isdecimal() or not 31 <= int(text) <= 86_400:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds: give 31 to 86400, and more than PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+        )
     return int(text)
 
 
@@ -443,6 +463,18 @@ def _reap(options: argparse.Namespace) -> dict[str, Any]:
     )
     _out(options, reaped.table())
     return reaped.to_json()
+
+
+def _automations(options: argparse.Namespace) -> dict[str, Any]:
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        raise InputError("Automations are of a Prefect server: name it in PREFECT_API_URL.")
+    from flows import automations
+
+    found = _run(lambda: automations.apply(options.silent_seconds))
+    _out(options, "\n".join(f"{what}: {name}" for name, what in found.items()))
+    return {"automations": found}
 
 
 def _demo(options: argparse.Namespace) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def running(
         env = {pool: {**prefect, **_one_side(ready["env"], folder / pool, SIDES[pool])} for pool in SIDES}
         for pool in SIDES:
             stack.enter_context(worker(folder, pool, pool, env[pool]))
+        automate(folder, prefect)
         for pool in SIDES:
             processes.wait_for(f"{api}/work_pools/{pool}", f"The worker of {pool}")
         say("Deploying deployments/prefect.yaml ...")
@@ -91,21 +92,35 @@ def deploy(folder: Path, env: Mapping[str, str]) -> None:
     Raises:
         Failed: with Prefect's words.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "--no-prompt",
-        "deploy",
-        "--all",
-        "--prefect-file",
-        str(_DEPLOYMENTS),
-    ]
-    done = subprocess.run(  # noqa: S603 - our own command
-        command, env={**_bare(), **env}, cwd=folder, capture_output=True, text=True, check=False
+    deploying = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS)]
+    _done(deploying, folder, env, "The deployments were not made")
+
+
+def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
+    """Apply the automations that ``deployments/automations.yaml`` declares; again changes nothing.
+
+    Args:
+        folder: to run in.
+        env: that names the Prefect server.
+        arguments: as for ``crossaccount automations``.
+
+    Raises:
+        Failed: when the server does not take them.
+    """
+    _done(["crossaccount", "automations", *arguments], folder, env, "The automations were not made")
+
+
+def _done(module: Collection[str], folder: Path, env: Mapping[str, str], otherwise: str) -> None:
+    done = subprocess.run(  # noqa: S603 - our own commands
+        [sys.executable, "-m", *module],
+        env={**_bare(), **env},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        raise Failed(f"The deployments were not made:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise Failed(f"{otherwise}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def _bare() -> dict[str, str]:

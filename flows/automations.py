@@ -1,0 +1,72 @@
+"""The automations that the Prefect server runs by itself, as ``deployments/automations.yaml`` declares them.
+
+A trigger of ``deployments/prefect.yaml`` can start a run and nothing else; setting a lost run to Crashed is another action.
+
+Source: "How to detect and respond to zombie flows" in the Prefect documentation.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+from crossaccount.errors import Failed
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+FILE = Path(__file__).resolve().parents[1] / "deployments" / "automations.yaml"
+
+
+def declared(silent_seconds: int | None = None, file: Path = FILE) -> list[AutomationCore]:
+    """What the file declares.
+
+    Args:
+        silent_seconds: for how long a run may send no heartbeat; the file's own when it is left out.
+        file: the declarations.
+    """
+    found = [AutomationCore.model_validate(one) for one in yaml.safe_load(file.read_text())["automations"]]
+    for one in found:
+        trigger = one.trigger
+        if silent_seconds and isinstance(trigger, EventTrigger) and trigger.posture is Posture.Proactive:
+            trigger.within = timedelta(seconds=silent_seconds)
+    return found
+
+
+def apply(silent_seconds: int | None = None) -> dict[str, str]:
+    """Have the Prefect server run the declared automations, each once; one that a person switched off stays off.
+
+    Args:
+        silent_seconds: as for ``declared``.
+
+    Returns:
+        For each automation's name, what was done: made, or updated.
+
+    Raises:
+        Failed: when the server does not take them.
+    """
+    try:
+        with get_client(sync_client=True) as client:
+            return {one.name: _applied(client, one) for one in declared(silent_seconds)}
+    except httpx.HTTPStatusError as error:
+        raise Failed(f"The Prefect server does not take the automations: {error.response.text}") from None
+    except httpx.HTTPError as error:
+        raise Failed(f"The Prefect server does not answer: {error}. Check PREFECT_API_URL.") from None
+
+
+def _applied(client: SyncPrefectClient, wanted: AutomationCore) -> str:
+    known = client.read_automations_by_name(wanted.name)
+    if not known:
+        client.create_automation(wanted)
+        return "made"
+    newest, *doubles = known
+    client.update_automation(newest.id, wanted.model_copy(update={"enabled": newest.enabled}))
+    for one in doubles:  # of two that applied this at once
+        client.delete_automation(one.id)
+    return "updated"

@@ -1,0 +1,82 @@
+"""The declared automations as data: they are about every flow of this project, and take no living run for a lost one."""
+
+from __future__ import annotations
+
+import pkgutil
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import Any
+
+import pytest
+from prefect import Flow
+from prefect.client.schemas.objects import StateType
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings.models.flows import FlowsSettings
+from prefect.states import Cancelled, Completed, Crashed, Failed
+
+import flows
+from crossaccount import cli
+from flows import automations
+
+
+def lost_runs(silent_seconds: int | None = None) -> Any:
+    (found,) = automations.declared(silent_seconds)
+    assert isinstance(found.trigger, EventTrigger)
+    return found
+
+
+def test_every_flow_is_watched_and_no_flow_of_others() -> None:
+    modules = [import_module(f"flows.{one.name}") for one in pkgutil.iter_modules(flows.__path__)]
+    ours = {found.name for module in modules for found in vars(module).values() if isinstance(found, Flow)}
+    named = lost_runs().trigger.match_related.model_dump()
+    assert set(named["prefect.resource.name"]) == ours
+    assert named["prefect.resource.role"] == "flow"
+
+
+@pytest.mark.parametrize(
+    "state", [Completed().name, Failed().name, Cancelled().name, Crashed().name, "TimedOut", "Suspended"]
+)
+def test_a_run_that_has_ended_or_is_suspended_is_not_lost(state: str) -> None:
+    assert f"prefect.flow-run.{state}" in lost_runs().trigger.expect
+
+
+@pytest.mark.parametrize("state", ["Running", "Cancelling", "Pending"])
+def test_what_a_lost_run_may_last_have_said_proves_no_life(state: str) -> None:
+    assert not any(fnmatchcase(f"prefect.flow-run.{state}", one) for one in lost_runs().trigger.expect)
+
+
+def test_a_silent_run_is_set_to_crashed_after_three_heartbeats_of_the_default() -> None:
+    found = lost_runs()
+    assert found.trigger.posture is Posture.Proactive
+    assert found.trigger.after == {"prefect.flow-run.heartbeat"} <= found.trigger.expect
+    heartbeat = FlowsSettings.model_fields["heartbeat_frequency"].default
+    assert found.trigger.within > 3 * timedelta(seconds=heartbeat)
+    assert [(one.type, one.state, one.force) for one in found.actions] == [
+        ("change-flow-run-state", StateType.CRASHED, False)
+    ]
+    assert lost_runs(100).trigger.within == timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    ("server", "arguments", "code", "says"),
+    [
+        (None, [], 2, "name it in PREFECT_API_URL"),
+        ("http://127.0.0.1:9/api", [], 1, "The Prefect server does not answer"),
+        (
+            "http://127.0.0.1:9/api",
+            ["--silent-seconds", "30"],
+            2,
+            "more than PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
+        ),
+        ("http://127.0.0.1:9/api", ["--silent-seconds", "1h"], 2, "is not a number of seconds"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    server: str | None, arguments: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with temporary_settings({PREFECT_API_URL: server}), pytest.raises(SystemExit) as ended:
+        cli.main(["automations", *arguments])
+    assert ended.value.code == code
+    assert says in capsys.readouterr().err

@@ -130,6 +130,11 @@ def _parser() -> argparse.ArgumentParser:
         "--speed", type=_speed, default=1.0, help="how many of AWS's seconds a bake or wait passes in one"
     )
     sandbox.add_argument("--log", metavar="FILE", help="append one line of JSON for each request")
+    sandbox.add_argument(
+        "--credentials-log",
+        metavar="FILE",
+        help="append every access key that is handed out, secrets included: to search for them where none may be",
+    )
 
     plan = takes_config(command("plan", _plan, "Show what share would change. Changes nothing."))
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
@@ -293,6 +298,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     arguments += ["--control"] * options.control
     arguments += ["--speed", str(options.speed)] if options.speed != 1.0 else []
     arguments += ["--log", options.log] if options.log else []
+    arguments += ["--credentials-log", options.credentials_log] if options.credentials_log else []
     arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
     # In place of this process: inference processes look at their parent's main module, which must be a light one.
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606 - no shell, our own module

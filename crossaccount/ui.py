@@ -26,6 +26,7 @@ SIDES = {"crossaccount-producer": ("producer",), "crossaccount-consumer": ("stag
 _SECONDS = {  # a person is watching
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
 }
 
 

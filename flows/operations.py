@@ -9,9 +9,10 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar, get_origin
 
 from prefect import Flow, flow
+from pydantic_core import MISSING
 
 from tasks import runs
 
@@ -32,11 +33,27 @@ def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     def made(function: Callable[P, R]) -> Flow[P, R]:
         told = runs.reasoned(function, lambda config: _key(str(config)))
         # Prefect looks up the names of types where the function it is given lies: they are resolved here.
-        vars(told)["__signature__"] = inspect.signature(function, eval_str=True)
+        signature = inspect.signature(function, eval_str=True)
+        vars(told)["__signature__"] = signature
         found: Flow[P, R] = flow(name=name, persist_result=False, **more)(told)
+        vars(found)["__signature__"] = _as_form(signature)
         return found
 
     return made
+
+
+def _as_form(signature: inspect.Signature) -> inspect.Signature:
+    """The signature that the form is made from: what may stay empty has no default there.
+
+    A form sends each default, and the server refuses the null of a field whose type is written as plain (see `flows.forms`).
+    """
+    fields = [
+        one.replace(default=MISSING)
+        if one.default is None and get_origin(one.annotation) is Annotated
+        else one
+        for one in signature.parameters.values()
+    ]
+    return signature.replace(parameters=fields)
 
 
 def _key(config: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,15 +63,25 @@ class Key:
     token: str | None = field(default=None, repr=False)
 
 
-class Keys:
-    """Every access key: users' from the IAM emulation, sessions' from the roles that were assumed."""
+Issued = Callable[[str, Key], None]
 
-    def __init__(self) -> None:
+
+class Keys:
+    """Every access key: users' from the IAM emulation, sessions' from the roles that were assumed.
+
+    Args:
+        issued: is told the id and the key of each session, before the session has it; called from several threads.
+    """
+
+    def __init__(self, issued: Issued | None = None) -> None:
         """Start with no session."""
         self._sessions: dict[str, Key] = {}
+        self._issued = issued
 
     def add_session(self, access_key_id: str, key: Key) -> None:
         """Keep the temporary key of a session."""
+        if self._issued is not None:
+            self._issued(access_key_id, key)
         self._sessions[access_key_id] = key
 
     def find(self, access_key_id: str) -> Key | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, further, settle
+from sandbox.callers import Issued, Key
 from sandbox.guard import Log
 from sandbox.principals import Account
 from sandbox.server import Server
@@ -31,25 +32,52 @@ def main(arguments: list[str] | None = None) -> None:
     stopped = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopped.set())
-    try:
-        log = call_log(options.log) if options.log else None
-    except OSError as error:
-        parser.error(f"cannot write the log {options.log}: {error.strerror}")
+    log = _opened(parser, options.log)
+    issued = _opened(parser, options.credentials_log)
     # Moto and AWS's service descriptions are half a million objects that stay. Python's default is to go through them again
     # and again for garbage, which took a third of the start.
     gc.set_threshold(50_000, 20, 100)
     accounts = [*ACCOUNTS, *further(options.consumers)]
     pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
-    server = Server(accounts, options.port, **pace, log=log, control=options.control)
+    server = Server(accounts, options.port, **pace, log=log, control=options.control, issued=_issued(issued))
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
             residents = settle(server.url, options.templates, accounts)
             gc.freeze()
+            if issued is not None:
+                _tell_residents(issued, residents)
             _announce(options, accounts, server.url, residents, Path(folder))
             stopped.wait()
     finally:
         server.stop()
+
+
+def _opened(parser: argparse.ArgumentParser, path: Path | None) -> Log | None:
+    try:
+        return call_log(path) if path else None
+    except OSError as error:
+        parser.error(f"cannot write the log {path}: {error.strerror}")
+
+
+def _tell(write: Log, key_id: str, secret: str, token: str | None) -> None:
+    write({"access_key_id": key_id, "secret_access_key": secret, "session_token": token})
+
+
+def _issued(write: Log | None) -> Issued | None:
+    """Writes down the key of each session; None when nobody wants to know."""
+    if write is None:
+        return None
+
+    def tell(key_id: str, key: Key) -> None:
+        _tell(write, key_id, key.secret, key.token)
+
+    return tell
+
+
+def _tell_residents(write: Log, residents: Residents) -> None:
+    for key in [*residents.administrators.values(), *residents.operators.values()]:
+        _tell(write, key.access_key_id, key.secret_access_key, None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append one line of JSON for each request")
+    parser.add_argument(
+        "--credentials-log",
+        type=Path,
+        metavar="FILE",
+        help="append every access key that is handed out, secrets included: to search for them where none may be",
+    )
     parser.add_argument(
         "--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml"
     )

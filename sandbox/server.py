@@ -15,6 +15,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox import handlers, s3
 from sandbox.autoscaling import Autoscaling
+from sandbox.callers import Issued, Keys
 from sandbox.cloudwatch import CloudWatch
 from sandbox.containers import Containers, warm
 from sandbox.control import Control, Outcomes, Pace
@@ -48,6 +49,7 @@ class Server:
         log: takes one entry for each request when it was answered (see ``Guard``); called from several threads.
         speed: how many of AWS's seconds pass in one, where a deployment bakes or waits.
         control: whether outcomes can also be arranged over HTTP, see ``control.Control``.
+        issued: is told every session's key, secrets included, see ``callers.Keys``.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Server:
         log: Log | None = None,
         speed: float = 1.0,
         control: bool = False,
+        issued: Issued | None = None,
     ):
         BackendDict.reset()
-        self.world = World({account.id: account for account in accounts}, clock)
+        self.world = World({account.id: account for account in accounts}, clock, Keys(issued))
         self._containers = Containers()
         pace = Pace(endpoint_seconds, speed)
         self.outcomes = Outcomes(pace)

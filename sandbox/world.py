@@ -42,6 +42,7 @@ class World:
     Args:
         accounts: by their 12 digits.
         clock: the time that sessions and date conditions see.
+        keys: the access keys that exist.
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.

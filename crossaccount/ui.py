@@ -64,11 +64,11 @@ def running(
         env = {pool: {**prefect, **_one_side(ready["env"], folder / pool, SIDES[pool])} for pool in SIDES}
         for pool in SIDES:
             stack.enter_context(worker(folder, pool, pool, env[pool]))
-        automate(folder, prefect)
         for pool in SIDES:
             processes.wait_for(f"{api}/work_pools/{pool}", f"The worker of {pool}")
         say("Deploying deployments/prefect.yaml ...")
         deploy(folder, prefect)
+        automate(folder, prefect)
         address = api.removesuffix("/api")
         yield {"ui": address, "api": api, "sandbox": ready, "env": env, "logs": str(folder)}
 

@@ -42,8 +42,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file without a server goes first: late, one worker would wait for it, and early, Prefect starts beside it."""
-    items.sort(key=lambda item: item.path.name != "test_properties.py")
+    """What takes longest goes first, lest one worker wait for it at the end: the browser, and beside it what needs no server."""
+    first = {"test_browser.py": 0, "test_properties.py": 1}
+    items.sort(key=lambda item: first.get(item.path.name, 2))
 
 
 def pytest_collection_finish() -> None:

@@ -114,8 +114,15 @@ def test_an_organization_is_not_let_in_one_by_one(aws: Any, edited: Any) -> None
         share_models(path, consumer="staging")
 
 
-@pytest.mark.parametrize("named", ["/etc/passwd", "../sandbox.yaml", "example.yaml"])
-@pytest.mark.parametrize("run", [share_models, promote_model, lambda path: deploy_model(path, "staging")])
+@pytest.mark.parametrize(
+    ("run", "named"),
+    [
+        (share_models, "/etc/passwd"),
+        (promote_model, "../sandbox.yaml"),
+        (lambda path: deploy_model(path, "staging"), "example.yaml"),
+        (deploy_published, "configs/sandbox.yaml"),
+    ],
+)
 def test_a_deployment_s_run_opens_reviewed_configs_alone(
     aws: Any, monkeypatch: pytest.MonkeyPatch, run: Any, named: str
 ) -> None:

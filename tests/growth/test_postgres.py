@@ -12,6 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+pytestmark = pytest.mark.growth  # a server, three workers and PostgreSQL take too long for every run
+
 GROUP = "decision-trees-sample"
 CONSUMERS = ("staging", "production")
 CONFIG = Path(__file__).parents[2] / "configs" / "sandbox-workers.yaml"
@@ -121,7 +123,6 @@ def above(pid: int) -> list[int]:
         return []
 
 
-@pytest.mark.growth
 def test_a_host_lost_in_the_middle_of_a_promotion_is_noticed_and_the_next_run_mends_it(
     grown: Any, promoted: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

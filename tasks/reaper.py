@@ -119,7 +119,13 @@ def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     try:
         given = str(flow_run.parameters.get("config", ""))
         sharing = configuration.load(reviewed.located(given, flow_run.deployment_id is not None))
-        names = [str(wanted)] if wanted is not None else list(sharing.consumers)
+        # A part that a promotion has done elsewhere is cleaned up there, by the hook of that run.
+        here = [
+            name
+            for name, one in sharing.consumers.items()
+            if not (flow.name == "promote-model" and one.run_deployment)
+        ]
+        names = [str(wanted)] if wanted is not None else here
         for name in names:
             configuration.consumer(sharing, name)
     except CrossAccountError as error:

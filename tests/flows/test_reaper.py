@@ -297,3 +297,21 @@ def test_the_command(
     assert ended.value.code == code
     said = capsys.readouterr()
     assert says in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("flow", "elsewhere", "asked"),
+    [
+        (promote_model, ["staging"], {"production"}),
+        (promote_model, ["staging", "production"], set()),
+        (deploy_model, ["staging"], {"staging", "production"}),
+    ],
+)
+def test_a_promotions_hook_leaves_to_the_hooks_of_its_parts_what_they_do(
+    aws: Any, edited: Any, flow: Any, elsewhere: list[str], asked: set[str]
+) -> None:
+    config = edited(**{f"consumers__{name}__run_deployment": "move-endpoint/move" for name in elsewhere})
+    with aws.calls() as calls:
+        hook(known(Crashed(), config=config), flow)
+    accounts = {aws.id(name): name for name in ("staging", "production")}
+    assert {accounts[one["account"]] for one in calls if one["operation"] == "ListEndpoints"} == asked

@@ -183,6 +183,16 @@ def only(aws: Any, folder: Path, *profiles: str) -> str:
     return str(path)
 
 
+@contextlib.contextmanager
+def ctrl_c_arrives() -> Iterator[None]:
+    """Take SIGINT as usual: whoever is started in the background by a script inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def failure(call: Callable[[], Any], name: str = "staging") -> dict[str, Any]:
     """What a promotion that fails says of a consumer."""
     with pytest.raises(PromotionFailed) as caught:
@@ -473,7 +483,7 @@ def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(
             part.join(30)
         set_state(run, Cancelled())
 
-    with Worker(deployment, until_cancelled) as worker, pytest.raises(KeyboardInterrupt):
+    with ctrl_c_arrives(), Worker(deployment, until_cancelled) as worker, pytest.raises(KeyboardInterrupt):
         promote_model(path)
     assert [run.parameters["consumer"] for run in worker.done] == ["staging"]
     assert runs_of(deployment)[-1].state_name == "Cancelled"

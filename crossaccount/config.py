@@ -945,6 +945,14 @@ def consumer(sharing: Sharing, name: str) -> Consumer:
     )
 
 
+def chosen(sharing: Sharing, name: str | None) -> list[str]:
+    """The consumer called `name` alone, or all of them when it is left out; raises as `consumer` does."""
+    if name is None:
+        return list(sharing.consumers)
+    consumer(sharing, name)
+    return [name]
+
+
 # Keys against each other. On plain data, so that it speaks even where the models already found other faults.
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from crossaccount.errors import Failed
+from crossaccount.errors import Failed, InputError
 
 # Ends with whoever started it, even when that is killed: then this program's standard input closes. Ctrl-C reaches it too,
 # and is for whoever started it to act on. The child gets it as usual: Prefect's worker stops at nothing else.
@@ -75,6 +75,22 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def check_free(port: int) -> None:
+    """See that nobody listens on a port of this machine.
+
+    Raises:
+        InputError: when somebody does; a server on it would be taken for the one that could not start.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that has just ended is no obstacle
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(
+                f"--port: {port} cannot be used ({error.strerror}). Stop what listens there, or choose another: --port 0 picks a free one."
+            ) from None
 
 
 def prefect_settings(folder: Path, port: int) -> dict[str, str]:

@@ -51,8 +51,10 @@ def running(
         ``ui`` and ``api`` (addresses), ``sandbox`` (what it announced), ``env`` (of each side's worker), ``logs`` (a folder).
 
     Raises:
+        InputError: when the port is taken.
         Failed: when something does not start.
     """
+    processes.check_free(port)
     prefect = {**processes.prefect_settings(folder, port), **_SECONDS, **(settings or {})}
     api = prefect["PREFECT_API_URL"]
     with ExitStack() as stack:

@@ -25,9 +25,7 @@ def check_access(
         repair: Show the plan that mends what is missing.
     """
     sharing = forms.loaded(config)
-    wanted = [consumer] if consumer is not None else list(sharing.consumers)
-    for name in wanted:
-        configuration.consumer(sharing, name)
+    wanted = configuration.chosen(sharing, consumer)
     runs.name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
     with sessions.kept():
         producer = steps.check_documents(sharing, wanted)

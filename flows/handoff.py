@@ -62,9 +62,7 @@ def deploy_published(
         keep: Leave the endpoint in service.
     """
     sharing = forms.loaded(config)
-    wanted = [consumer] if consumer is not None else list(sharing.consumers)
-    for name in wanted:
-        configuration.consumer(sharing, name)
+    wanted = configuration.chosen(sharing, consumer)
     if release is not None and not release.model_package_arn.startswith(names.package_arn(sharing, "")):
         text = f"{release.model_package_arn} is not of {names.group_arn(sharing)}: nothing to do."
         return tuple(Handed(name, sharing.consumers[name].account, None, text) for name in wanted)

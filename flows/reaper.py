@@ -56,9 +56,7 @@ def reap_leftovers(
     """
     older_than = reaper.age(older_than_minutes)
     sharing = forms.loaded(config)
-    wanted = [consumer] if consumer is not None else list(sharing.consumers)
-    for name in wanted:
-        configuration.consumer(sharing, name)
+    wanted = configuration.chosen(sharing, consumer)
     runs.name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
     with sessions.kept():
         swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]

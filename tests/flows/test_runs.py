@@ -13,12 +13,13 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import deployment
 
-from crossaccount.errors import ConfigError, InputError, Refused
+from crossaccount import config, names
+from crossaccount.errors import ConfigError, Failed, InputError, Refused
 from flows.consumer import deploy_model
 from flows.handoff import deploy_published
 from flows.producer import revoke_access, share_models
 from flows.promotion import promote_model
-from tasks import handoff
+from tasks import alone, handoff
 
 GROUP = "decision-trees-sample"
 PACKAGE = f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/"
@@ -60,6 +61,7 @@ def test_runs_are_called_what_they_do(opened: Any) -> None:
     run, artifacts = last_run()
     assert run.name == f"deploy {GROUP} version 1 to staging (222222222222)"
     assert "Verified" in artifacts["proof-decision-trees-staging-v1"]
+    assert artifacts["None"] == "100", "the progress of the wait"
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,18 @@ def test_a_share_that_cannot_publish_says_that_the_policies_stand(aws: Any) -> N
         assert aws.documents()["bucket"] is not None
     (note,) = refused.value.__notes__
     assert "policies were written before and stand" in note
+
+
+def test_one_deployment_of_a_version_in_an_account_at_a_time(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.consumer.ENDPOINT_SECONDS", 1.0)
+    sharing = config.load(opened.config)
+    arn = f"{names.endpoint_arn(sharing, sharing.consumers['staging'])}-v2"
+    other = pytest.raises(Failed, match=r"Other runs have been writing to .*-v2")
+    with alone.writing([arn]), opened.calls() as calls, other:
+        deploy_model(str(opened.config), "staging", 2)
+    assert [one["operation"] for one in calls if one["operation"].startswith("Create")] == []
 
 
 # The hand-off.

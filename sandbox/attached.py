@@ -11,6 +11,7 @@ Source: "AWS JSON policy elements: Principal" in the IAM user guide; each servic
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,6 +30,8 @@ class Attached:
         self._accounts = accounts
         self._stored: dict[Key, str] = {}
         self._arns: dict[str, str] = {}
+        self._felt: dict[Key, tuple[float, str | None]] = {}
+        self._ids_until: dict[Key, float] = {}
 
     def put(self, key: Key, text: str, error: Callable[[str], AwsError]) -> None:
         """Attach a policy.
@@ -51,13 +54,43 @@ class Attached:
     def get(self, key: Key) -> Document | None:
         """The attached policy as AWS would show it now; None without one."""
         stored = self._stored.get(key)
+        as_ids = time.monotonic() < self._ids_until.get(key, 0.0)
+        return self._shown(stored, (lambda name: name) if as_ids else self._shown_form)
+
+    def felt(self, key: Key) -> Document | None:
+        """The policy that requests are judged by now: the attached one, unless that has still to spread (see `lag`)."""
+        until, before = self._felt.get(key, (0.0, None))
+        return self._shown(before if time.monotonic() < until else self._stored.get(key), self._shown_form)
+
+    def snapshot(self) -> dict[Key, str]:
+        """What is attached now, for `lag`."""
+        return dict(self._stored)
+
+    def lag(self, before: dict[Key, str], seconds: float, *, show_ids: bool) -> None:
+        """Let what was attached since a snapshot spread slowly.
+
+        Args:
+            before: the snapshot.
+            seconds: how long it takes.
+            show_ids: what takes so long is that ARNs are shown again in place of unique ids; else, that it is felt.
+        """
+        until = time.monotonic() + seconds
+        for key in before.keys() | self._stored.keys():
+            if before.get(key) == self._stored.get(key):
+                continue
+            if show_ids:
+                self._ids_until[key] = until
+            else:
+                self._felt[key] = (until, before.get(key))
+
+    def _shown(self, stored: str | None, form: Callable[[str], str]) -> Document | None:
         if stored is None:
             return None
         document: Document = json.loads(stored)
         for statement in statements(document):
             for element in ("Principal", "NotPrincipal"):
                 if element in statement:
-                    statement[element] = self._to_arns(statement[element])
+                    statement[element] = _to_arns(statement[element], form)
         return document
 
     def check_principals(self, document: Document, error: Callable[[str], AwsError]) -> None:
@@ -91,11 +124,6 @@ class Attached:
         self._arns[found] = name
         return found
 
-    def _to_arns(self, principal: Any) -> Any:
-        if not isinstance(principal, dict) or "AWS" not in principal:
-            return principal
-        return {**principal, "AWS": _each(principal["AWS"], self._shown_form)}
-
     def _shown_form(self, name: str) -> str:
         arn = self._arns.get(name)
         return arn if arn is not None and principals.unique_id(arn) == name else name
@@ -114,6 +142,12 @@ def named_principals(statement: dict[str, Any]) -> list[str]:
         return ["*"]
     named = principal.get("AWS", []) if isinstance(principal, dict) else []
     return [named] if isinstance(named, str) else list(named)
+
+
+def _to_arns(principal: Any, form: Callable[[str], str]) -> Any:
+    if not isinstance(principal, dict) or "AWS" not in principal:
+        return principal
+    return {**principal, "AWS": _each(principal["AWS"], form)}
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:

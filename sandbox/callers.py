@@ -84,6 +84,12 @@ class Keys:
             self._issued(access_key_id, key)
         self._sessions[access_key_id] = key
 
+    def expire(self, caller: Caller, now: datetime) -> None:
+        """End every session of this caller."""
+        for key_id, key in list(self._sessions.items()):
+            if key.caller.arn == caller.arn and key.caller.unique_id == caller.unique_id:
+                self._sessions[key_id] = replace(key, caller=key.caller.until(now))
+
     def find(self, access_key_id: str) -> Key | None:
         """The key with this id; None when no one has it."""
         return self._sessions.get(access_key_id) or _user_key(access_key_id)
@@ -120,7 +126,7 @@ def authenticate(
     if key is None or not hmac.compare_digest(key.token or "", headers.get("X-Amz-Security-Token", "")):
         raise _unknown_key(service)
     if key.caller.session_expires is not None and now >= key.caller.session_expires:
-        raise _expired(service)
+        raise expired(service)
     _check_clock(service, headers.get("X-Amz-Date", ""), now)
     if not hmac.compare_digest(_signature(key, scope, environ, headers, body), scope.signature):
         raise _mismatch(service)
@@ -194,7 +200,8 @@ def _unknown_key(service: str) -> AwsError:
     return AwsError(code, "The security token included in the request is invalid.", 403)
 
 
-def _expired(service: str) -> AwsError:
+def expired(service: str) -> AwsError:
+    """AWS's error for a session that has ended."""
     if service == "s3":
         return AwsError("ExpiredToken", "The provided token has expired.", 400)
     code = "ExpiredToken" if service in ("sts", "iam", "cloudformation") else "ExpiredTokenException"

@@ -19,6 +19,7 @@ from typing import Any
 
 from sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, further, settle
 from sandbox.callers import Issued, Key
+from sandbox.faults import Rule, rules
 from sandbox.guard import Log
 from sandbox.principals import Account
 from sandbox.server import Server
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
         signal.signal(signum, lambda *_: stopped.set())
     log = _opened(parser, options.log)
     issued = _opened(parser, options.credentials_log)
+    faults = _faults(parser, options.faults)
     # Moto and AWS's service descriptions are half a million objects that stay. Python's default is to go through them again
     # and again for garbage, which took a third of the start.
     gc.set_threshold(50_000, 20, 100)
@@ -45,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
             residents = settle(server.url, options.templates, accounts)
             gc.freeze()
+            server.faults.add(*faults)
             if issued is not None:
                 _tell_residents(issued, residents)
             _announce(options, accounts, server.url, residents, Path(folder))
@@ -58,6 +61,13 @@ def _opened(parser: argparse.ArgumentParser, path: Path | None) -> Log | None:
         return call_log(path) if path else None
     except OSError as error:
         parser.error(f"cannot write the log {path}: {error.strerror}")
+
+
+def _faults(parser: argparse.ArgumentParser, path: Path | None) -> list[Rule]:
+    try:
+        return rules(json.loads(path.read_bytes())) if path else []
+    except (OSError, ValueError, TypeError) as error:
+        parser.error(f"--faults {path}: {error}")
 
 
 def _tell(write: Log, key_id: str, secret: str, token: str | None) -> None:
@@ -101,7 +111,13 @@ def _parser() -> argparse.ArgumentParser:
         help="how many of AWS's seconds pass in one while a deployment bakes",
     )
     parser.add_argument(
-        "--control", action="store_true", help="let outcomes of endpoints be arranged over HTTP"
+        "--control", action="store_true", help="let faults and outcomes of endpoints be arranged over HTTP"
+    )
+    parser.add_argument(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help="JSON: a list of faults that befall calls once the accounts are settled",
     )
     parser.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append one line of JSON for each request")

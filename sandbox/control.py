@@ -3,7 +3,7 @@
 AWS decides by itself when capacity is short or a rollback fails; a test has to say it. Nothing here is decided by a
 name: an arranged outcome waits for the next endpoint that is created or changed, and is used up by it.
 
-Not here: what an outcome does to an endpoint (``fleets``, ``rollouts``, ``hosting``).
+Not here: what an outcome does to an endpoint (``fleets``, ``rollouts``, ``hosting``), and faults of calls (``faults``).
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.faults import Faults
 
 KINDS = ("healthy", "unhealthy", "crash-loop", "no-capacity", "over-limit")
 STATES = ("SystemUpdating", "OutOfService")
 PATH = "/_sandbox/outcomes"
+FAULTS_PATH = "/_sandbox/faults"
 
 
 @dataclass(frozen=True)
@@ -129,35 +133,57 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class Control:
-    """A WSGI application that takes arranged outcomes at ``/_sandbox/outcomes`` and leaves all else to another.
+    """A WSGI application that takes arranged outcomes and faults over HTTP and leaves all else to another.
 
-    ``PUT {"account"?, "endpoint"?, "outcome": {...}}`` arranges the next change, ``PUT {"account", "endpoint",
-    "status", "seconds"}`` holds an endpoint in a state, ``DELETE`` forgets all of it. Answers 204, or 400 and why.
+    At ``/_sandbox/outcomes``: ``PUT {"account"?, "endpoint"?, "outcome": {...}}`` arranges the next change, ``PUT
+    {"account", "endpoint", "status", "seconds"}`` holds an endpoint in a state, ``DELETE`` forgets all of it. At
+    ``/_sandbox/faults``: ``PUT`` one rule or a list of them (see ``faults.Rule``), ``GET`` what is at work and which calls
+    are held, ``DELETE`` ends all of it and releases those. Answers 204 (``GET``: 200 and JSON), or 400 and why.
 
     Args:
-        outcomes: where it is kept.
+        outcomes: where outcomes are kept.
+        faults: where faults are.
         other: what answers everything else.
     """
 
-    def __init__(self, outcomes: Outcomes, other: Application):
+    def __init__(self, outcomes: Outcomes, faults: Faults, other: Application):
         self._outcomes = outcomes
+        self._faults = faults
         self._other = other
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        if environ.get("PATH_INFO") != PATH:
+        takers = {PATH: self._take_outcome, FAULTS_PATH: self._take_fault}
+        take = takers.get(environ.get("PATH_INFO", ""))
+        if take is None:
             return self._other(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         try:
-            self._take(environ["REQUEST_METHOD"], body)
+            answer = take(environ["REQUEST_METHOD"], body)
         except (ValueError, TypeError, KeyError) as error:
             text = f"{type(error).__name__}: {error}".encode()
             start_response("400 Bad Request", [("Content-Length", str(len(text)))])
             return [text]
-        start_response("204 No Content", [("Content-Length", "0")])
-        return [b""]
+        if answer is None:
+            start_response("204 No Content", [("Content-Length", "0")])
+            return [b""]
+        text = json.dumps(answer).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+        return [text]
 
-    def _take(self, method: str, body: bytes) -> None:
+    def _take_fault(self, method: str, body: bytes) -> dict[str, Any] | None:
+        match method:
+            case "GET":
+                return self._faults.state()
+            case "PUT":
+                self._faults.arrange(json.loads(body))
+            case "DELETE":
+                self._faults.clear()
+            case _:
+                raise ValueError(f"{FAULTS_PATH} takes GET, PUT and DELETE")
+        return None
+
+    def _take_outcome(self, method: str, body: bytes) -> None:
         if method == "DELETE":
             self._outcomes.clear()
             return

@@ -19,11 +19,13 @@ from werkzeug.test import run_wsgi_app
 from sandbox import operations, wire
 from sandbox.attached import named_principals, statements
 from sandbox.callers import Caller, authenticate
+from sandbox.faults import Dropped, drop
 from sandbox.judge import Decision, Policies, Request, Result, judge
 from sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
 from sandbox.wire import AwsError, Call, Response
 
 if TYPE_CHECKING:
+    from sandbox.faults import Faults
     from sandbox.operations import Check
     from sandbox.world import World, Writer
 
@@ -38,14 +40,21 @@ class Guard:
     Args:
         world: accounts, keys, attached policies, clock.
         handlers: operations that the sandbox answers itself, or around moto, by (service, operation).
+        faults: what befalls calls on the way.
         log: takes one entry for each request, just before its answer is sent: time, account and caller (null for who
-            was not authenticated), service, operation, the resource of its first check, status, AWS's error code.
+            was not authenticated), service, operation, the resource of its first check, status (null when the connection
+            was dropped), AWS's error code.
     """
 
     def __init__(
-        self, world: World, handlers: Mapping[tuple[str, str], Handler], log: Log | None = None
+        self,
+        world: World,
+        handlers: Mapping[tuple[str, str], Handler],
+        faults: Faults,
+        log: Log | None = None,
     ) -> None:
         self._world = world
+        self._faults = faults
         self._handlers = handlers
         self._log = log
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -55,10 +64,14 @@ class Guard:
         entry: dict[str, Any] = dict.fromkeys(
             ("time", "account", "caller", "service", "operation", "resource")
         )
-        response = self.answer(environ, entry)
-        if self._log is not None:
-            entry["time"] = self._world.clock().isoformat(timespec="milliseconds")
-            self._log({**entry, "status": response.status, "code": wire.error_code(response)})
+        try:
+            response = self.answer(environ, entry)
+        except Dropped:
+            self._note(entry, None, None)
+            drop(environ)
+            start_response("500 Dropped", [("Content-Length", "0")])
+            return [b""]
+        self._note(entry, response.status, wire.error_code(response))
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         # A HEAD answer's length is the object's, not that of its (empty) body.
         length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
@@ -70,8 +83,16 @@ class Guard:
         )
         return [response.body]
 
+    def _note(self, entry: dict[str, Any], status: int | None, code: str | None) -> None:
+        if self._log is not None:
+            entry["time"] = self._world.clock().isoformat(timespec="milliseconds")
+            self._log({**entry, "status": status, "code": code})
+
     def answer(self, environ: dict[str, Any], entry: dict[str, Any]) -> Response:
         """The answer to one request, or AWS's error in the service's own form.
+
+        Raises:
+            Dropped: when there is to be none.
 
         Args:
             environ: the request.
@@ -95,7 +116,9 @@ class Guard:
                 service, operation, params, scope.region, environ, body, headers, self._forward(environ, body)
             )
             entry["operation"] = operation
-            return self._serve(call, caller, entry)
+            return self._faults.around(call, caller, lambda: self._serve(call, caller, entry))
+        except Dropped:
+            raise
         except NotImplementedError as error:
             return wire.error_response(
                 service, AwsError("NotImplemented", f"moto has no such operation: {error}", 501)

@@ -19,6 +19,7 @@ from sandbox.callers import Issued, Keys
 from sandbox.cloudwatch import CloudWatch
 from sandbox.containers import Containers, warm
 from sandbox.control import Control, Outcomes, Pace
+from sandbox.faults import Faults
 from sandbox.fleets import Fleets
 from sandbox.guard import Guard, Log
 from sandbox.hosting import Hosting
@@ -48,7 +49,7 @@ class Server:
         clock: the time that sessions and date conditions see.
         log: takes one entry for each request when it was answered (see ``Guard``); called from several threads.
         speed: how many of AWS's seconds pass in one, where a deployment bakes or waits.
-        control: whether outcomes can also be arranged over HTTP, see ``control.Control``.
+        control: whether outcomes and faults can also be arranged over HTTP, see ``control.Control``.
         issued: is told every session's key, secrets included, see ``callers.Keys``.
     """
 
@@ -72,8 +73,9 @@ class Server:
         self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
         alarms, scaling = CloudWatch(), Autoscaling(self.hosting)
         table = {**handlers.HANDLERS, **s3.HANDLERS, **SageMaker(self.hosting, alarms, scaling).handlers()}
-        guard = Guard(self.world, {**table, **alarms.handlers(), **scaling.handlers()}, log)
-        application = Control(self.outcomes, guard) if control else guard
+        self.faults = Faults(self.world, self.outcomes)
+        guard = Guard(self.world, {**table, **alarms.handlers(), **scaling.handlers()}, self.faults, log)
+        application = Control(self.outcomes, self.faults, guard) if control else guard
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )

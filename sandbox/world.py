@@ -103,8 +103,8 @@ class World:
         return context | _organization("Source", self.accounts.get(account))
 
     def policy(self, key: Key) -> Document | None:
-        """The policy of a resource, also of one that AWS itself owns; None without one."""
-        own = self.attached.get(key)
+        """The policy that a resource is judged by, also of one that AWS itself owns; None without one."""
+        own = self.attached.felt(key)
         return registries.policy_of(key[1]) if own is None and key[0] == "repository" else own
 
     def same_organization(self, one: str, other: str) -> bool:

@@ -168,9 +168,15 @@ def _generic(call: Call, account: str) -> Iterator[Check]:
                 if not kind
                 else f"arn:aws:iam::{account}:{kind}{call.params.get('Path', '/')}{value}"
             )
-            yield Check(f"iam:{call.operation}", arn, account)
+            yield Check(f"iam:{call.operation}", arn, _owner_in_iam(arn, account))
             return
     yield Check(f"iam:{call.operation}", "*", account)
+
+
+def _owner_in_iam(arn: str, account: str) -> str:
+    """The account that an ARN of IAM names; the caller's own for what AWS keeps for everyone (``iam::aws:policy/...``)."""
+    named = arn.split(":")[4] if arn.count(":") >= 5 else ""
+    return named if named.isdigit() else account
 
 
 def _assume_role(call: Call, account: str) -> Iterator[Check]:

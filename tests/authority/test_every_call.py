@@ -1,0 +1,485 @@
+"""Every call that the product makes, made by whoever may not, just before the product makes it.
+
+The product's own commands are told as one story. Before a call is sent that was not seen before, its very parameters are sent
+by everybody who must be refused; then the product's own call goes on, and is the control: everything stood as it should.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import pytest
+
+from crossaccount import (
+    apply,
+    audit,
+    gather,
+    preflight,
+    promotion,
+    reaper,
+    records,
+    release,
+    revoke,
+    rollout,
+    serving,
+    sessions,
+    smoke,
+)
+from crossaccount.config import Sharing
+from crossaccount.gather import Clients
+from crossaccount.records import Record
+from crossaccount.rollout import Patience
+from sandbox import accounts
+from sandbox.principals import identity_documents
+
+QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+SIDES = {"producer": ("producer", "crossaccount-producer"), "consumer": ("staging", "crossaccount-deployer")}
+
+# (side, service, operation, on what) -> the actions that AWS asks for, from the Service Authorization Reference of each service.
+Row = tuple[str, str, str, str]
+CALLS: dict[Row, tuple[str, ...]] = {
+    ("producer", "ecr", "BatchGetImage", ""): ("ecr:BatchGetImage",),
+    ("producer", "ecr", "DeleteRepositoryPolicy", ""): ("ecr:DeleteRepositoryPolicy",),
+    ("producer", "ecr", "GetRepositoryPolicy", ""): ("ecr:GetRepositoryPolicy",),
+    ("producer", "ecr", "SetRepositoryPolicy", ""): ("ecr:SetRepositoryPolicy",),
+    ("producer", "kms", "DescribeKey", ""): ("kms:DescribeKey",),
+    ("producer", "kms", "GetKeyPolicy", ""): ("kms:GetKeyPolicy",),
+    ("producer", "kms", "PutKeyPolicy", ""): ("kms:PutKeyPolicy",),
+    ("producer", "s3", "DeleteBucketPolicy", ""): ("s3:DeleteBucketPolicy",),
+    ("producer", "s3", "GetBucketAcl", ""): ("s3:GetBucketAcl",),
+    ("producer", "s3", "GetBucketOwnershipControls", ""): ("s3:GetBucketOwnershipControls",),
+    ("producer", "s3", "GetBucketPolicy", ""): ("s3:GetBucketPolicy",),
+    ("producer", "s3", "GetObject", "artifact"): ("s3:GetObject",),
+    ("producer", "s3", "GetObject", "encrypted artifact"): ("s3:GetObject", "kms:Decrypt"),
+    ("producer", "s3", "GetObject", "release"): ("s3:GetObject",),
+    ("producer", "s3", "GetPublicAccessBlock", ""): ("s3:GetBucketPublicAccessBlock",),
+    ("producer", "s3", "HeadBucket", ""): ("s3:ListBucket",),
+    ("producer", "s3", "HeadObject", "artifact"): ("s3:GetObject",),
+    ("producer", "s3", "HeadObject", "encrypted artifact"): ("s3:GetObject", "kms:Decrypt"),
+    ("producer", "s3", "ListObjectsV2", ""): ("s3:ListBucket",),
+    ("producer", "s3", "PutBucketPolicy", ""): ("s3:PutBucketPolicy",),
+    ("producer", "s3", "PutObject", "release"): ("s3:PutObject",),
+    ("producer", "s3control", "GetPublicAccessBlock", ""): ("s3:GetAccountPublicAccessBlock",),
+    ("producer", "sagemaker", "DeleteModelPackageGroupPolicy", ""): (
+        "sagemaker:DeleteModelPackageGroupPolicy",
+    ),
+    ("producer", "sagemaker", "DescribeModelPackage", ""): ("sagemaker:DescribeModelPackage",),
+    ("producer", "sagemaker", "GetModelPackageGroupPolicy", ""): ("sagemaker:GetModelPackageGroupPolicy",),
+    ("producer", "sagemaker", "ListModelPackages", ""): ("sagemaker:ListModelPackages",),
+    ("producer", "sagemaker", "PutModelPackageGroupPolicy", ""): ("sagemaker:PutModelPackageGroupPolicy",),
+    ("consumer", "cloudwatch", "DescribeAlarms", ""): ("cloudwatch:DescribeAlarms",),
+    ("consumer", "iam", "GetRole", ""): ("iam:GetRole",),
+    ("consumer", "iam", "SimulatePrincipalPolicy", ""): ("iam:SimulatePrincipalPolicy",),
+    ("consumer", "s3", "GetObject", "release"): ("s3:GetObject",),
+    ("consumer", "s3", "HeadObject", "artifact"): ("s3:GetObject",),
+    ("consumer", "s3", "HeadObject", "encrypted artifact"): ("s3:GetObject", "kms:Decrypt"),
+    ("consumer", "s3", "ListObjectsV2", ""): ("s3:ListBucket",),
+    ("consumer", "sagemaker", "AddTags", ""): ("sagemaker:AddTags",),
+    ("consumer", "sagemaker", "CreateEndpoint", ""): ("sagemaker:CreateEndpoint", "sagemaker:AddTags"),
+    ("consumer", "sagemaker", "CreateEndpointConfig", ""): (
+        "sagemaker:CreateEndpointConfig",
+        "sagemaker:AddTags",
+    ),
+    ("consumer", "sagemaker", "CreateModel", ""): (
+        "sagemaker:CreateModel",
+        "sagemaker:AddTags",
+        "iam:PassRole",
+    ),
+    ("consumer", "sagemaker", "DeleteEndpoint", ""): ("sagemaker:DeleteEndpoint",),
+    ("consumer", "sagemaker", "DeleteEndpointConfig", ""): ("sagemaker:DeleteEndpointConfig",),
+    ("consumer", "sagemaker", "DeleteModel", ""): ("sagemaker:DeleteModel",),
+    ("consumer", "sagemaker", "DeleteTags", ""): ("sagemaker:DeleteTags",),
+    ("consumer", "sagemaker", "DescribeEndpoint", ""): ("sagemaker:DescribeEndpoint",),
+    ("consumer", "sagemaker", "DescribeEndpointConfig", ""): ("sagemaker:DescribeEndpointConfig",),
+    ("consumer", "sagemaker", "DescribeModel", ""): ("sagemaker:DescribeModel",),
+    ("consumer", "sagemaker", "DescribeModelPackage", ""): ("sagemaker:DescribeModelPackage",),
+    ("consumer", "sagemaker", "DescribeModelPackageGroup", ""): ("sagemaker:DescribeModelPackageGroup",),
+    ("consumer", "sagemaker", "ListEndpointConfigs", ""): ("sagemaker:ListEndpointConfigs",),
+    ("consumer", "sagemaker", "ListEndpoints", ""): ("sagemaker:ListEndpoints",),
+    ("consumer", "sagemaker", "ListModelPackages", ""): ("sagemaker:ListModelPackages",),
+    ("consumer", "sagemaker", "ListModels", ""): ("sagemaker:ListModels",),
+    ("consumer", "sagemaker", "ListTags", ""): ("sagemaker:ListTags",),
+    ("consumer", "sagemaker", "UpdateEndpoint", ""): ("sagemaker:UpdateEndpoint",),
+    ("consumer", "sagemaker-runtime", "InvokeEndpoint", ""): ("sagemaker:InvokeEndpoint",),
+}
+# Whether a call can name another account's resource: of the rest AWS takes nothing but a name within the caller's account.
+POLICIES_OF_GROUPS = {f"{verb}ModelPackageGroupPolicy" for verb in ("Get", "Put", "Delete")}
+ACROSS = {
+    row
+    for row in CALLS
+    if row[1] in ("s3", "s3control", "ecr", "kms") or "ModelPackage" in row[2] or row[2] == "CreateModel"
+} - {("producer", "sagemaker", name, "") for name in POLICIES_OF_GROUPS}
+BY_ARN = {row for row in CALLS if row[2] in ("AddTags", "DeleteTags", "ListTags", "SimulatePrincipalPolicy")}
+# What SageMaker itself needs of the execution role while it creates a model, and one by one is kept from it.
+# What is not there yet when the product first asks for it.
+ABSENT = {
+    "GetRepositoryPolicy": ("RepositoryPolicyNotFoundException",),
+    "GetBucketOwnershipControls": ("OwnershipControlsNotFoundError",),
+    "GetObject": ("NoSuchKey",),
+    "GetPublicAccessBlock": ("NoSuchPublicAccessBlockConfiguration",),
+    **dict.fromkeys(
+        ("GetModelPackageGroupPolicy", "DescribeModel", "DescribeEndpointConfig", "DescribeEndpoint"),
+        ("ValidationException",),
+    ),
+}
+EXECUTION = (
+    "s3:GetObject",
+    "kms:Decrypt",
+    "ecr:BatchGetImage",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:GetDownloadUrlForLayer",
+)
+
+
+def on_what(params: Mapping[str, Any]) -> str:
+    """What tells two calls of one operation apart that need other permissions."""
+    key = str(params.get("Key", ""))
+    if not key:
+        return ""
+    if key.startswith(accounts.RELEASES):
+        return "release"
+    return "encrypted artifact" if key.startswith(f"{accounts.ARTIFACTS}2/") else "artifact"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call of somebody who must be refused, and what became of it; ``without`` is the action that was taken away."""
+
+    row: Row
+    who: str
+    without: str
+    code: str
+    message: str
+    changed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.row)} by {self.who} without {self.without or 'any right'}: {self.code} {self.message} {self.changed}"
+
+
+@dataclass
+class Watch:
+    """Tries each new call of the product as everybody else, before it is sent."""
+
+    scene: Any
+    attempts: list[Attempt] = field(default_factory=list)
+    rows: dict[Row, dict[str, Any]] = field(default_factory=dict)
+    execution: dict[str, list[str]] = field(default_factory=dict)
+    controls: dict[Row, int] = field(default_factory=dict)
+    lock: Any = field(default_factory=Lock)
+
+    def before(self, side: str, params: dict[str, Any], model: Any, **_: Any) -> None:
+        service = model.service_model.service_name
+        row = (side, service, model.name, on_what(params))
+        with self.lock:
+            if row in self.rows:
+                return
+            self.rows[row] = params
+            for action in CALLS.get(row, ()):
+                self.narrowed(row, params, action)
+            self.strangers(row, params)
+            self.controls[row] = len(self.scene.calls)
+
+    def narrowed(self, row: Row, params: dict[str, Any], action: str) -> None:
+        account, name = SIDES[row[0]]
+        role, secret = role_of(account, name), f"sandbox-{account}"
+        but = json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "NotAction": action, "Resource": "*"}],
+            }
+        )
+        self.attempt(row, params, "a session", self.scene.assumed(account, role, secret, Policy=but), action)
+        with bounded(self.scene, account, name, action):
+            self.attempt(row, params, "a bounded role", self.scene.assumed(account, role, secret), action)
+
+    def strangers(self, row: Row, params: dict[str, Any]) -> None:
+        """Whoever has no right at all, although each may do everything on its own side (the operator may assume the role)."""
+        side, assumed = row[0], self.scene.assumed
+        self.attempt(row, params, "the operator", self.scene.operator(SIDES[side][0]))
+        if row in ACROSS | BY_ARN:
+            self.attempt(row, of_outsider(params), "the outsider", self.scene.administrator("outsider"))
+        if row not in ACROSS:
+            return
+        params = of_group(params)
+        deployer = assumed("staging", role_of("staging", "crossaccount-deployer"), "sandbox-staging")
+        self.attempt(row, params, "a bystander", assumed("staging", role_of("staging", "bystander")))
+        if side == "producer":
+            self.attempt(row, params, "the deployer", deployer)
+        else:
+            with self.scene.clock.later(minutes=6):
+                self.attempt(row, params, "the expired deployer", deployer)
+
+    def attempt(self, row: Row, params: dict[str, Any], who: str, key: Any, without: str = "") -> None:
+        before = self.scene.state()
+        code, message = self.scene.hand.attempt(key, row[1], row[2], params)
+        after = self.scene.state()
+        changed = tuple(kind for kind in before if before[kind] != after[kind])
+        made = Attempt(row, who, without, code, message, changed)
+        assert not changed, f"The story ends here, as somebody changed it: {made}"
+        self.attempts.append(made)
+
+
+def role_of(account: str, name: str) -> str:
+    number = {one.name: one.id for one in accounts.ACCOUNTS}[account]
+    return f"arn:aws:iam::{number}:role/{name}"
+
+
+class bounded:
+    """A permissions boundary on a role that allows everything but one action."""
+
+    def __init__(self, scene: Any, account: str, role: str, action: str) -> None:
+        self.admin, self.role, self.made = partial(scene.admin, account, "iam"), role, scene.boundaries
+        if (account, action) not in self.made:
+            text = json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "NotAction": action, "Resource": "*"}],
+                }
+            )
+            name = f"but-{action.replace(':', '-')}"
+            answer = self.admin("CreatePolicy", PolicyName=name, PolicyDocument=text)
+            self.made[account, action] = answer["Policy"]["Arn"]
+        self.arn = self.made[account, action]
+
+    def __enter__(self) -> None:
+        self.admin("PutRolePermissionsBoundary", RoleName=self.role, PermissionsBoundary=self.arn)
+
+    def __exit__(self, *_: Any) -> None:
+        self.admin("DeleteRolePermissionsBoundary", RoleName=self.role)
+
+
+def of_group(params: dict[str, Any]) -> dict[str, Any]:
+    """The same call, naming the producer's group so that another account's caller means the same one."""
+    if "ModelPackageGroupName" not in params:
+        return params
+    group = f"arn:aws:sagemaker:{accounts.REGION}:{accounts.PRODUCER.id}:model-package-group/{accounts.GROUP}"
+    return {**params, "ModelPackageGroupName": group}
+
+
+def of_outsider(params: dict[str, Any]) -> dict[str, Any]:
+    """The same call as the outsider makes it best: with an execution role of its own, as no other can be passed."""
+    own = {"ExecutionRoleArn": role_of("outsider", "crossaccount-execution")}
+    return {**of_group(params), **(own if "ExecutionRoleArn" in params else {})}
+
+
+@pytest.fixture(scope="module")
+def told(scene: Any) -> Watch:
+    """The story, told once: shared, checked, deployed, reaped, promoted twice, rolled back, revoked."""
+    watch = Watch(scene)
+    assume = sessions._assumed
+
+    def assumed(source: Any, role: str, *more: Any) -> Any:
+        made = assume(source, role, *more)
+        side = "producer" if role == scene.sharing.producer.role else "consumer"
+        made.events.register("provide-client-params", partial(watch.before, side))
+        return made
+
+    statement = {"Effect": "Allow", "Principal": {"AWS": accounts.STAGING.id}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam = partial(scene.admin, "staging", "iam")
+    iam("CreateRole", RoleName="bystander", AssumeRolePolicyDocument=trust)
+    iam("PutRolePolicy", RoleName="bystander", PolicyName="all", PolicyDocument=json.dumps(everything))
+    alarm = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "Invocation5XXErrors",
+        "Statistic": "Sum",
+        "Period": 60,
+    }
+    alarm |= {"EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"}
+    scene.admin("staging", "cloudwatch", "PutMetricAlarm", AlarmName="errors", **alarm)
+    scene.admin(
+        "staging", "cloudwatch", "SetAlarmState", AlarmName="errors", StateValue="OK", StateReason="test"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crossaccount.sessions._assumed", assumed)
+        with sessions.kept():
+            tell(scene, watch)
+    return watch
+
+
+def tell(scene: Any, watch: Watch) -> None:
+    sharing: Sharing = scene.sharing
+    consumer = sharing.consumers["staging"]
+    session = sessions.consumer_session(sharing, "staging", consumer)
+    versions = share(scene, sharing)
+    checked(scene, watch, versions)
+    releases = {version: seen(session, sharing, version) for version in (1, 2)}
+    deploy(session, sharing, releases[1])
+    deploy(session, sharing, releases[2])
+    assert preflight.newest_published(session, sharing) == 2
+    for version in (1, 2):
+        found = promotion.promote(session, sharing, "staging", releases[version], QUICK, flow_run="run-2")
+        assert found.result is promotion.Result.PROMOTED, found.text
+    to = rollout.previous(session, sharing, consumer)
+    assert to is not None
+    found = promotion.go_back(session, sharing, "staging", to, releases[1], QUICK)
+    assert found.result is promotion.Result.PROMOTED, found.text
+    take_back(scene, sharing, found)
+
+
+def share(scene: Any, sharing: Sharing) -> Any:
+    """With a public statement and objects of anybody in the way: the product then asks what is blocked, and who owns what."""
+    public = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
+    public["Resource"] = f"arn:aws:s3:::{accounts.BUCKET}/public/*"
+    text = json.dumps({"Version": "2012-10-17", "Statement": [public]})
+    admin, bucket = partial(scene.admin, "producer", "s3"), {"Bucket": accounts.BUCKET}
+    blocks = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    block = partial(admin, "PutPublicAccessBlock", **bucket)
+    block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, False))
+    admin("PutBucketPolicy", **bucket, Policy=text)
+    admin("DeleteBucketOwnershipControls", **bucket)
+    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    gather.gather(clients, sharing)
+    admin("DeleteBucketPolicy", **bucket)
+    rules = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    admin("PutBucketOwnershipControls", **bucket, OwnershipControls=rules)
+    block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, True))
+    found = gather.gather(clients, sharing)
+    plan = gather.planned(sharing, found)
+    prepared = [release.prepare(clients, sharing, one, found, plan)[0] for one in found.versions]
+    apply.apply(clients, plan)
+    for one in prepared:
+        release.publish(clients, sharing, one)
+    return found.versions
+
+
+def checked(scene: Any, watch: Watch, versions: Any) -> None:
+    """All is well; then not with an execution role that lacks an action, and the product asks IAM about it."""
+    sharing = scene.sharing
+    producer = audit.of_producer(sharing, ["staging"])
+    met = audit.of_consumer(sharing, "staging", versions, probe=True)
+    found = audit.together(sharing, ["staging"], producer, {"staging": met}, False)
+    assert {one.verdict for one in found.answers} == {audit.Verdict.YES}, found.text()
+    for action in EXECUTION:
+        before = scene.state()
+        with bounded(scene, "staging", "crossaccount-execution", action):
+            met = audit.of_consumer(sharing, "staging", versions, probe=True)
+        watch.execution[action] = [str(one.door) for one in met.answers if one.verdict is audit.Verdict.NO]
+        watch.execution[action] += [kind for kind, value in scene.state().items() if value != before[kind]]
+
+
+def seen(session: Any, sharing: Sharing, version: int) -> Any:
+    described = preflight.find_version(session, sharing, version)
+    found = preflight.read_release(session, sharing, described)
+    preflight.check_artifacts(session, sharing, found)
+    return found
+
+
+def deploy(session: Any, sharing: Sharing, version: Any) -> None:
+    """A version on its temporary endpoint, which the reaper removes, as if the run had died."""
+    consumer = sharing.consumers["staging"]
+    given = (session, consumer, version, False)
+    serving.ensure_model(*given, "run-1")
+    serving.ensure_endpoint_config(*given, "run-1")
+    serving.ensure_endpoint(*given, 20.0, "run-1")
+    endpoint = serving.deployment_name(consumer, version.version)
+    serving.wait_in_service(session, sharing.region, endpoint, 20.0, lambda *_: None)
+    asked = smoke.questions(session, sharing, "staging", consumer, version)
+    proof = serving.prove(session, sharing.region, "staging", consumer, version, endpoint, asked)
+    assert proof.verified
+    left = reaper.find(session, sharing, "staging", consumer)
+    removed = reaper.reap(session, sharing, consumer, left, 20.0)
+    assert [one.outcome for one in removed] == ["removed"] * 3
+
+
+def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
+    """The record of it, and the whole grant, though an endpoint still runs on it."""
+    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    now = datetime.now(UTC)
+    told = {
+        "kind": "rollback",
+        "run": "run-3",
+        "model_package_group": sharing.model_package_group,
+        "version": 1,
+    }
+    told |= {"outcome": "succeeded", "started_by": "test", "started": now, "ended": now}
+    records.write(clients, sharing, Record(**told, consumers=[rolled_back.to_json()]))
+    assert len(records.read(clients, sharing, 10)) == 1
+    everyone = revoke.chosen(sharing, everything=True)
+    plan = revoke.make_plan(sharing, everyone, force=True)
+    apply.apply(clients, plan)
+
+
+def product_calls(scene: Any, start: int = 0) -> Iterator[dict[str, Any]]:
+    """What the product itself asked in its roles, by the sandbox's log."""
+    named = f"/{sessions.SESSION_NAME}"
+    return (one for one in scene.calls[start:] if str(one["caller"]).endswith(named))
+
+
+def test_the_table_has_every_call_of_the_product_and_no_other(scene: Any, told: Watch) -> None:
+    assert set(told.rows) == set(CALLS)
+    sides = {accounts.PRODUCER.id: "producer", accounts.STAGING.id: "consumer"}
+    asked = {(sides[one["account"]], one["service"], one["operation"]) for one in product_calls(scene)}
+    assert asked == {row[:3] for row in CALLS}
+
+
+@pytest.mark.parametrize("row", CALLS, ids=" ".join)
+def test_nobody_else_makes_the_call(scene: Any, told: Watch, row: Row) -> None:
+    made = [one for one in told.attempts if one.row == row]
+    assert {(one.who, one.without) for one in made} == set(expected(row))
+    for one in made:
+        refused = one.code in ("AccessDenied", "AccessDeniedException")
+        assert refused or (row[2].startswith("Head") and one.code == "403"), str(one)
+        if " because " in one.message:
+            assert any(f" perform: {action} on " in one.message for action in CALLS[row]), str(one)
+        if one.without and " because " in one.message:
+            kind = "session" if one.who == "a session" else "permissions boundary"
+            assert f"{one.without} on " in one.message, str(one)
+            assert f"no {kind} policy allows" in one.message, str(one)
+    control = next(product_calls(scene, told.controls[row]))
+    assert control["operation"] == row[2]
+    assert control["code"] in (None, *ABSENT.get(row[2], ())), control
+
+
+def expected(row: Row) -> Iterator[tuple[str, str]]:
+    for action in CALLS[row]:
+        yield "a session", action
+        yield "a bounded role", action
+    yield "the operator", ""
+    if row in ACROSS | BY_ARN:
+        yield "the outsider", ""
+    if row in ACROSS:
+        yield "a bystander", ""
+        yield ("the deployer" if row[0] == "producer" else "the expired deployer"), ""
+
+
+def test_an_execution_role_that_lacks_one_action_makes_no_model(told: Watch) -> None:
+    assert told.execution == {action: ["execution-role"] for action in EXECUTION}
+
+
+# Granted by the templates and not asked for in this story, and when it is.
+UNUSED: dict[str, set[str]] = {"producer": set(), "consumer": set()}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_role_is_granted_what_its_calls_need_and_nothing_else(told: Watch, side: str) -> None:
+    used = {action for row, actions in CALLS.items() if row[0] == side for action in actions}
+    documents = identity_documents(role_of(*SIDES[side]))
+    granted = set[str]()
+    for statement in (one for document in documents for one in document["Statement"]):
+        named = statement["Action"]
+        granted |= {named} if isinstance(named, str) else set(named)
+    assert granted - used == UNUSED[side]
+    assert used <= granted
+
+
+def test_a_grant_to_an_account_is_one_to_everybody_in_it(scene: Any, told: Watch) -> None:
+    """The default, ``principals: accounts``: the account's own policies decide, and the bystander's let it do everything."""
+    sharing = scene.variant(principals="accounts")
+    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    found = gather.gather(clients, sharing)
+    apply.apply(clients, gather.planned(sharing, found))
+    bystander = scene.assumed("staging", role_of("staging", "bystander"))
+    reads = [row for row in ACROSS if row[0] == "consumer" and row[2] != "CreateModel"]
+    for row in reads:
+        params = told.rows[row]
+        assert scene.hand.attempt(bystander, row[1], row[2], params) == ("done", ""), row
+        outsider = scene.administrator("outsider")
+        assert "Denied" in scene.hand.attempt(outsider, row[1], row[2], params)[0] or row[2] == "HeadObject"

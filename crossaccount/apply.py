@@ -13,11 +13,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import policies
+from crossaccount import policies, together
 from crossaccount.errors import Conflict
 from crossaccount.gather import read_policy
 from crossaccount.plan import LIMITS, Change, Kind, Verb
@@ -74,10 +75,11 @@ def apply(
     """
     made: list[_Made] = []
     try:
+        # One after the other: after a refusal there is no more to take back than what came before it.
         for change in plan.changes:
             if change.verb != "keep":
                 made.append(_Made(change))
-                _while_busy(lambda one=made[-1]: _write(clients, one, exactly))  # type: ignore[misc]
+                _while_busy(partial(_write, clients, made[-1], exactly))
                 tell(f"{change.verb}: policy of {change.resource}")
         _look_again(clients, made, tell, settle_seconds)
     except BaseException as error:
@@ -157,10 +159,11 @@ def _look_again(
         if settle_seconds:
             # The waits differ, so that writers who met once do not meet again.
             time.sleep(settle_seconds * (1 + (random.random() if attempt else 0)))  # noqa: S311 - no secret
-        waiting = [one for one in waiting if not _stands(clients, one)]
+        stand = together.asked([partial(_stands, clients, one) for one in waiting])
+        waiting = [one for one, stands in zip(waiting, stand, strict=True) if not stands]
         for one in waiting:
             tell(f"the policy of {one.change.resource} was overwritten by another writer: merging again")
-            _while_busy(lambda at=one: _write(clients, at, exactly=False))  # type: ignore[misc]
+            _while_busy(partial(_write, clients, one, exactly=False))
     for one in waiting:
         if not _stands(clients, one):
             now = read_policy(clients, one.change.resource)

@@ -10,16 +10,17 @@ in the S3 API reference; DescribeKey in the KMS API reference (who manages a key
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import packages, plan, policies, release, sessions
+from crossaccount import packages, plan, policies, release, sessions, together
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
 from crossaccount.names import parse_image
 from crossaccount.packages import Needs
@@ -105,16 +106,28 @@ def gather(clients: Clients, sharing: Sharing) -> Gathered:
     if findings:  # without versions there is nothing more to look at
         raise PlanRefused(tuple(findings))
     sound = [version for version in versions if _is_sound(sharing, version, findings)]
-    artifacts = artifacts_of(sound)
-    buckets = {artifact.bucket: True for artifact in artifacts} | {sharing.producer.releases_bucket: True}
-    reachable = {name for name in buckets if _check_bucket(clients, sharing, name, artifacts, findings)}
-    observed = _observe(clients, sharing, [one for one in artifacts if one.bucket in reachable], findings)
-    digests = _resolve(clients, sharing, sound, findings)
-    needs = with_keys(packages.needs(sharing, sound), [one.key for one in observed.values()])
-    existing = _existing(clients, sharing, needs, reachable, findings)
+    artifacts, needs = artifacts_of(sound), packages.needs(sharing, sound)
+    buckets = sorted({artifact.bucket for artifact in artifacts} | {sharing.producer.releases_bucket})
+    of_images, of_policies = list[Finding](), list[Finding]()
+    checked, digests = together.both(
+        lambda: together.asked([partial(_check_bucket, clients, sharing, artifacts, one) for one in buckets]),
+        lambda: _resolve(clients, sharing, sound, of_images),
+    )
+    reachable = {name for name, (is_reachable, _) in zip(buckets, checked, strict=True) if is_reachable}
+    findings += [finding for _, found in checked for finding in found]
+    inside = [artifact for artifact in artifacts if artifact.bucket in reachable]
+    observed, existing = together.both(
+        lambda: _observe(clients, sharing, inside, findings),
+        lambda: _existing(clients, plan.resources(sharing, needs), reachable, of_policies),
+    )
+    needs = with_keys(needs, [one.key for one in observed.values()])
+    resources = plan.resources(sharing, needs)
+    keys = [one for one in resources if one.kind is Kind.KEY and one not in existing]
+    existing |= _existing(clients, keys, reachable, of_policies)
+    existing = {one: existing[one] for one in resources if one in existing}
     for bucket in sorted(reachable):
-        _check_public(clients, sharing, bucket, existing, findings)
-    each_once = tuple(dict.fromkeys(findings))
+        _check_public(clients, sharing, bucket, existing, of_policies)
+    each_once = tuple(dict.fromkeys([*findings, *of_images, *of_policies]))
     return Gathered(versions, needs, observed, digests, existing, each_once, datetime.now(UTC))
 
 
@@ -124,7 +137,8 @@ def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
     An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back.
     """
     arns = packages.list_versions(clients.sagemaker, sharing.model_package_group)
-    versions = tuple(version for arn in arns for version in _shareable(clients, sharing, arn))
+    described = together.asked([partial(_shareable, clients, sharing, arn) for arn in arns])
+    versions = tuple(version for found in described for version in found)
     passed: list[Finding] = []
     observed = _observe(clients, sharing, artifacts_of(versions), passed)
     needs = with_keys(packages.needs(sharing, versions), [one.key for one in observed.values()])
@@ -133,7 +147,7 @@ def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
     with _noting(unread, f"Releases at {sharing.producer.releases}"):
         needs = _with(needs, release.opened(clients, sharing, known))
     doubts = tuple(replace(finding, severity=Severity.WARNING) for finding in unread)
-    existing = _existing(clients, sharing, needs, set(needs.buckets), passed)
+    existing = _existing(clients, plan.resources(sharing, needs), set(needs.buckets), passed)
     return Gathered(versions, needs, observed, {}, existing, doubts, datetime.now(UTC))
 
 
@@ -162,6 +176,25 @@ def _noting(findings: list[Finding], subject: str) -> Iterator[None]:
         findings.append(Finding(Severity.ERROR, subject, "It does not exist.", way_out))
 
 
+_Answer = TypeVar("_Answer")
+
+
+def _answers(
+    findings: list[Finding], questions: Sequence[tuple[str, Callable[[], _Answer]]]
+) -> list[tuple[_Answer] | None]:
+    """Ask at once, each about its subject; None where something stands in the way, which becomes a finding."""
+
+    def ask(subject: str, question: Callable[[], _Answer]) -> tuple[tuple[_Answer] | None, list[Finding]]:
+        found: list[Finding] = []
+        with _noting(found, subject):
+            return (question(),), found
+        return None, found
+
+    answers = together.asked([partial(ask, *one) for one in questions])
+    findings += [finding for _, found in answers for finding in found]
+    return [answer for answer, _ in answers]
+
+
 def _is_missing(error: ClientError) -> bool:
     said = error.response["Error"]
     return said["Code"] in (
@@ -188,33 +221,27 @@ def with_keys(needs: Needs, keys: Iterable[str | None]) -> Needs:
 
 
 def _check_bucket(
-    clients: Clients, sharing: Sharing, bucket: str, artifacts: Iterable[Artifact], findings: list[Finding]
-) -> bool:
-    """Whether the bucket is there, the producer's, and in the config's region; who owns the objects in it."""
+    clients: Clients, sharing: Sharing, artifacts: Iterable[Artifact], bucket: str
+) -> tuple[bool, list[Finding]]:
+    """Whether the bucket is there, the producer's, and in the config's region; and who else owns objects in it."""
     subject, owner = f"bucket {bucket}", sharing.producer.account
     try:
         head = clients.s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
     except ClientError as error:
-        findings.append(_bucket_obstacle(clients, bucket, owner, error))
-        return False
+        return False, [_bucket_obstacle(clients, bucket, owner, error)]
     region = head.get("BucketRegion", sharing.region)
     if region != sharing.region:
-        findings.append(
-            Finding(
-                Severity.ERROR,
-                subject,
-                f"It lies in {region}, and SageMaker in {sharing.region} takes models from its own region alone.",
-                f"Copy the artifacts into a bucket in {sharing.region}, and register the version anew.",
-            )
+        text = (
+            f"It lies in {region}, and SageMaker in {sharing.region} takes models from its own region alone."
         )
-        return False
+        way_out = f"Copy the artifacts into a bucket in {sharing.region}, and register the version anew."
+        return False, [Finding(Severity.ERROR, subject, text, way_out)]
     inside = [artifact for artifact in artifacts if artifact.bucket == bucket]
-    if inside and not _owns_all(clients, bucket, owner):
-        canonical = clients.s3.get_bucket_acl(Bucket=bucket, ExpectedBucketOwner=owner)["Owner"]["ID"]
-        for artifact in inside:
-            if foreign := _uploaded_by_other(clients, artifact, owner, canonical):
-                findings.append(foreign)
-    return True
+    if not inside or _owns_all(clients, bucket, owner):
+        return True, []
+    canonical = clients.s3.get_bucket_acl(Bucket=bucket, ExpectedBucketOwner=owner)["Owner"]["ID"]
+    found = together.asked([partial(_uploaded_by_other, clients, one, owner, canonical) for one in inside])
+    return True, [finding for finding in found if finding is not None]
 
 
 def _bucket_obstacle(clients: Clients, bucket: str, owner: str, error: ClientError) -> Finding:
@@ -332,13 +359,19 @@ def _account_block(clients: Clients, owner: str) -> Any:
 def _resolve(
     clients: Clients, sharing: Sharing, versions: Iterable[ModelVersion], findings: list[Finding]
 ) -> dict[str, str | None]:
-    digests: dict[str, str | None] = {}
-    for container in (one for version in versions for one in version.containers):
-        image = container.image
-        if image not in digests or container.image_digest not in (None, digests[image]):
-            with _noting(findings, f"repository {parse_image(image).repository}"):
-                digests[image] = resolve_digest(clients, sharing, image, container.image_digest)
-    return digests
+    containers = (container for version in versions for container in version.containers)
+    images = list(dict.fromkeys((one.image, one.image_digest) for one in containers))
+    questions = [
+        (
+            f"repository {parse_image(image).repository}",
+            partial(resolve_digest, clients, sharing, image, digest),
+        )
+        for image, digest in images
+    ]
+    answers = _answers(findings, questions)
+    return {
+        image: answer[0] for (image, _), answer in zip(images, answers, strict=True) if answer is not None
+    }
 
 
 def _shareable(clients: Clients, sharing: Sharing, arn: str) -> tuple[ModelVersion, ...]:
@@ -361,15 +394,12 @@ def artifacts_of(versions: Iterable[ModelVersion]) -> list[Artifact]:
 
 
 def _existing(
-    clients: Clients, sharing: Sharing, needs: Needs, reachable: set[str], findings: list[Finding]
+    clients: Clients, resources: Iterable[Resource], reachable: set[str], findings: list[Finding]
 ) -> dict[Resource, Document | None]:
-    existing: dict[Resource, Document | None] = {}
-    for resource in plan.resources(sharing, needs):
-        if resource.kind is Kind.BUCKET and resource.name not in reachable:
-            continue
-        with _noting(findings, f"{resource.kind} {resource.name}"):
-            existing[resource] = _read_twice(clients, resource)
-    return existing
+    readable = [one for one in resources if one.kind is not Kind.BUCKET or one.name in reachable]
+    questions = [(f"{one.kind} {one.name}", partial(_read_twice, clients, one)) for one in readable]
+    answers = _answers(findings, questions)
+    return {one: answer[0] for one, answer in zip(readable, answers, strict=True) if answer is not None}
 
 
 def _read_twice(clients: Clients, resource: Resource) -> Document | None:
@@ -397,21 +427,42 @@ def read_policy(clients: Clients, resource: Resource) -> Document | None:
 def _observe(
     clients: Clients, sharing: Sharing, artifacts: Iterable[Artifact], findings: list[Finding]
 ) -> dict[str, Observed]:
-    found: dict[str, Observed] = {}
-    keys: dict[str, str | None] = {}
-    for artifact in artifacts:
-        with _noting(findings, artifact.uri):
-            observed = observe(clients.s3, artifact, sharing.producer.account)
-            if artifact.etag and observed.etag and artifact.etag != observed.etag:
-                raise Obstacle(
-                    artifact.uri,
-                    f"It is not the one that was registered: the registry recorded ETag {artifact.etag}, S3 has {observed.etag}.",
-                    "Restore it, or register a new version.",
-                )
-            if observed.key and observed.key not in keys:
-                keys[observed.key] = _usable_key(clients.kms, sharing, observed.key, artifact)
-            found[artifact.uri] = replace(observed, key=keys.get(observed.key) if observed.key else None)
-    return found
+    """What S3 has of each artifact; one that stands in the way is left out."""
+    wanted = list(artifacts)
+    answers = _answers(
+        findings, [(one.uri, partial(_as_registered, clients.s3, sharing, one)) for one in wanted]
+    )
+    seen = [(one, answer[0]) for one, answer in zip(wanted, answers, strict=True) if answer is not None]
+    keys: dict[str, Artifact] = {}
+    for artifact, observed in seen:
+        if observed.key:
+            keys.setdefault(observed.key, artifact)
+    usable = _answers(
+        findings,
+        [(one.uri, partial(_usable_key, clients.kms, sharing, key, one)) for key, one in keys.items()],
+    )
+    arns = {key: answer[0] for key, answer in zip(keys, usable, strict=True) if answer is not None}
+    return {
+        artifact.uri: replace(observed, key=arns[observed.key] if observed.key else None)
+        for artifact, observed in seen
+        if observed.key is None or observed.key in arns
+    }
+
+
+def _as_registered(client: S3Client, sharing: Sharing, artifact: Artifact) -> Observed:
+    """What S3 has of an artifact.
+
+    Raises:
+        Obstacle: when it is not there, or not the one that was registered.
+    """
+    observed = observe(client, artifact, sharing.producer.account)
+    if artifact.etag and observed.etag and artifact.etag != observed.etag:
+        raise Obstacle(
+            artifact.uri,
+            f"It is not the one that was registered: the registry recorded ETag {artifact.etag}, S3 has {observed.etag}.",
+            "Restore it, or register a new version.",
+        )
+    return observed
 
 
 def observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount import together
 from crossaccount.errors import Failed, Obstacle
 from crossaccount.names import Image, package_arn, parse_image, parse_s3, version_of
 
@@ -115,14 +116,14 @@ def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVe
     """
     if sharing.versions == "approved":
         arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
-        found = [describe_version(sagemaker, arn) for arn in reversed(arns)]
+        found = together.asked([partial(describe_version, sagemaker, arn) for arn in reversed(arns)])
         found = [version for version in found if version.deployable]
         if not found:
             raise Failed(
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
         return tuple(found)
-    found = [_listed(sagemaker, sharing, number) for number in sorted(sharing.versions)]
+    found = together.asked([partial(_listed, sagemaker, sharing, one) for one in sorted(sharing.versions)])
     for version in found:
         check_deployable(version)
     return tuple(found)

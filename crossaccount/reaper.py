@@ -242,8 +242,12 @@ def _check(client: Any, leftover: Leftover, made: Made) -> None:
     Raises:
         Conflict: when a run has it now.
         Failed: when its endpoint is still there.
-        ClientError: when AWS refuses to be asked.
+        ClientError: when AWS refuses to be asked, or it is gone.
     """
+    if leftover.kind == "model":
+        client.describe_model(ModelName=leftover.name)
+    elif leftover.kind == "endpoint-config":
+        client.describe_endpoint_config(EndpointConfigName=leftover.name)
     tags = rollout._tags(client, leftover.arn)
     if not _is_for_a_while(tags):
         raise Conflict("it is to stay now")

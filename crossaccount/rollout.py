@@ -39,7 +39,7 @@ PROVEN_TAG = "crossaccount:proven"
 IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 _GLANCES = 3  # how often AWS must say what would end a wait before it is believed: its reads may lag behind its writes
-_FIRST_LOOK = 0.5
+_FIRST_LOOK = 1.0
 _HOST_SECONDS = 3600.0  # for instances to come up and go, beside what the guardrails wait
 _RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 10})
 
@@ -55,7 +55,7 @@ class Patience:
     """How long to wait for an endpoint, and how often to look: first after `first` seconds, then ever less often."""
 
     seconds: float = _HOST_SECONDS
-    first: float = 0.5
+    first: float = 1.0
     longest: float = 15.0
 
 
@@ -163,10 +163,7 @@ def look(session: boto3.Session, sharing: Sharing, consumer: Consumer) -> Live |
 
 
 def _client(session: boto3.Session, sharing: Sharing) -> Any:
-    """A client that retries what AWS throttles; one for each session, kept where sagemaker-core keeps its own."""
-    from sagemaker.core.utils.utils import SageMakerClient
-
-    return SageMakerClient(session=session, region_name=sharing.region, config=_RETRIES).sagemaker_client
+    return serving.client_of(session, sharing.region)
 
 
 def _describe(client: Any, name: str) -> dict[str, Any] | None:
@@ -240,7 +237,7 @@ def _watch(
     client: Any, name: str, patience: Patience, progress: Progress
 ) -> Iterator[tuple[dict[str, Any] | None, float]]:
     """An endpoint's descriptions, ever less often, with the seconds waited; the last one when the time is up."""
-    started, pause = time.monotonic(), patience.first
+    started = time.monotonic()
     while True:
         found = _describe(client, name)
         waited = time.monotonic() - started
@@ -248,8 +245,8 @@ def _watch(
         yield found, waited
         if waited >= patience.seconds:
             return
+        pause = serving.pause(waited, patience.first, patience.longest)
         time.sleep(max(0.0, min(pause, patience.seconds - waited)))
-        pause = min(pause * 1.3, patience.longest)
 
 
 def patience(consumer: Consumer) -> Patience:

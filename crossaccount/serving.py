@@ -40,7 +40,7 @@ OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
 )
 RUN_TAG, SINCE_TAG = "crossaccount:flow-run", "crossaccount:taken-over"
 OWNER = "crossaccount"
-_FIRST_POLL, _LONGEST_POLL = 0.5, 15.0
+_FIRST_POLL, _LONGEST_POLL = 1.0, 15.0
 _ENOUGH = 5  # latencies for a picture
 
 
@@ -167,6 +167,17 @@ def endpoint_arn_of(proof: Proof) -> str:
     return f"arn:{partition}:{service}:{region}:{proof.account}:endpoint/{proof.endpoint}"
 
 
+def client_of(session: boto3.Session, region: str) -> Any:
+    """The client with which sagemaker-core's resources are read, kept where it keeps it; throttled calls are tried again.
+
+    What is made is made with it, rather than by the resources' own ``create``: that asks for the new resource at once, and
+    fills in what a ``config.yaml`` of the SDK on this machine may say.
+    """
+    from sagemaker.core.utils.utils import SageMakerClient
+
+    return SageMakerClient(session=session, region_name=region).sagemaker_client
+
+
 def deployment_name(consumer: Consumer, version: int) -> str:
     """The name of model, endpoint config and endpoint of one version: at most 63 characters."""
     return f"{consumer.endpoint.name}-v{version}"
@@ -236,25 +247,20 @@ def _create_model(
     keep: bool,
     flow_run: str | None = None,
 ) -> str:
-    from sagemaker.core.resources import Model
-    from sagemaker.core.shapes import ContainerDefinition, VpcConfig
-
     endpoint, more = consumer.endpoint, dict[str, Any]()
     if endpoint.vpc is not None:
         groups, subnets = list(endpoint.vpc.security_group_ids), list(endpoint.vpc.subnet_ids)
-        more["vpc_config"] = VpcConfig(security_group_ids=groups, subnets=subnets)
+        more["VpcConfig"] = {"SecurityGroupIds": groups, "Subnets": subnets}
     if endpoint.network_isolation:
-        more["enable_network_isolation"] = True
-    made = Model.create(
-        model_name=name,
-        primary_container=ContainerDefinition(model_package_name=release.model_package_arn),
-        execution_role_arn=consumer.execution_role,
-        tags=_tags(release, keep, flow_run),
-        session=session,
-        region=release.region,
+        more["EnableNetworkIsolation"] = True
+    made = client_of(session, release.region).create_model(
+        ModelName=name,
+        PrimaryContainer={"ModelPackageName": release.model_package_arn},
+        ExecutionRoleArn=consumer.execution_role,
+        Tags=_tags(release, keep, flow_run),
         **more,
     )
-    return str(made.model_arn)
+    return str(made["ModelArn"])
 
 
 def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> Removal:
@@ -269,7 +275,7 @@ def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> R
         ClientError: AWS's refusal.
     """
     name = deployment_name(consumer, 0)
-    client = session.client("sagemaker", region_name=release.region)
+    client = client_of(session, release.region)
     left = _find(lambda: client.describe_model(ModelName=name))
     if left is not None:
         arn = left["ModelArn"]
@@ -286,7 +292,6 @@ def ensure_endpoint_config(
 ) -> Made:
     """The endpoint config with one variant of the capacity that the config asks for; takes and raises as `ensure_model` does."""
     from sagemaker.core.resources import EndpointConfig
-    from sagemaker.core.shapes import ProductionVariant
 
     name = deployment_name(consumer, release.version)
     found = _find(
@@ -305,27 +310,21 @@ def ensure_endpoint_config(
             flow_run,
         )
     kms_key = consumer.endpoint.kms_key
-    made = EndpointConfig.create(
-        endpoint_config_name=name,
-        production_variants=[ProductionVariant(variant_name=VARIANT, model_name=name, **_capacity(consumer))],
-        tags=_tags(release, keep, flow_run),
-        session=session,
-        region=release.region,
-        **({"kms_key_id": kms_key} if kms_key else {}),
+    made = client_of(session, release.region).create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[{"VariantName": VARIANT, "ModelName": name, **_capacity(consumer)}],
+        Tags=_tags(release, keep, flow_run),
+        **({"KmsKeyId": kms_key} if kms_key else {}),
     )
-    return Made("endpoint-config", name, made.endpoint_config_arn, False, keep)
+    return Made("endpoint-config", name, made["EndpointConfigArn"], False, keep)
 
 
 def _capacity(consumer: Consumer) -> dict[str, Any]:
-    from sagemaker.core.shapes import ProductionVariantServerlessConfig
-
     wanted = consumer.endpoint
     if wanted.serverless is None:
-        return {"instance_type": wanted.instance_type, "initial_instance_count": wanted.instance_count}
-    serverless = ProductionVariantServerlessConfig(
-        memory_size_in_mb=wanted.serverless.memory_mb, max_concurrency=wanted.serverless.max_concurrency
-    )
-    return {"serverless_config": serverless}
+        return {"InstanceType": wanted.instance_type, "InitialInstanceCount": wanted.instance_count}
+    size, most = wanted.serverless.memory_mb, wanted.serverless.max_concurrency
+    return {"ServerlessConfig": {"MemorySizeInMB": size, "MaxConcurrency": most}}
 
 
 def _check_capacity(name: str, found: Any, consumer: Consumer) -> None:
@@ -378,14 +377,10 @@ def ensure_endpoint(
     if found is not None:
         _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
         delete_endpoint(session, region, name, timeout)
-    made = Endpoint.create(
-        endpoint_name=name,
-        endpoint_config_name=name,
-        tags=_tags(release, keep, flow_run),
-        session=session,
-        region=region,
+    made = client_of(session, region).create_endpoint(
+        EndpointName=name, EndpointConfigName=name, Tags=_tags(release, keep, flow_run)
     )
-    return Made("endpoint", name, made.endpoint_arn, False, keep)
+    return Made("endpoint", name, made["EndpointArn"], False, keep)
 
 
 def _reused(
@@ -402,7 +397,7 @@ def _reused(
 
     It gets the tag of this run, so that what cleans up after the earlier one does not take it away from under this one.
     """
-    client = session.client("sagemaker", region_name=release.region)
+    client = client_of(session, release.region)
     tags = {tag["Key"]: tag["Value"] for tag in client.list_tags(ResourceArn=arn)["Tags"]}
     if (
         tags.get(OWNER_TAG) != OWNER
@@ -431,11 +426,9 @@ def tag_values(package: str, keep: bool, flow_run: str | None = None) -> dict[st
     return {OWNER_TAG: OWNER, PACKAGE_TAG: package, KEEP_TAG: str(keep).lower(), **run}
 
 
-def _tags(release: Release, keep: bool, flow_run: str | None) -> list[Any]:
-    from sagemaker.core.shapes import Tag
-
+def _tags(release: Release, keep: bool, flow_run: str | None) -> list[dict[str, str]]:
     values = tag_values(release.model_package_arn, keep, flow_run)
-    return [Tag(key=key, value=value) for key, value in values.items()]
+    return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
 def describe_endpoint(session: boto3.Session, region: str, name: str) -> EndpointState | None:
@@ -475,7 +468,7 @@ def wait_in_service(
     Raises:
         Failed: when it failed, with AWS's reason; when it is gone; or when the time is up.
     """
-    started, pause = time.monotonic(), _FIRST_POLL
+    started = time.monotonic()
     while True:
         state = describe_endpoint(session, region, name)
         waited = time.monotonic() - started
@@ -492,8 +485,18 @@ def wait_in_service(
                 f"The endpoint {name} is still {state.status} after {waited:.0f} s. Its container may be crash-looping: look at the "
                 f"log group /aws/sagemaker/Endpoints/{name}."
             )
-        time.sleep(min(pause, max(timeout - waited, 0.05)))
-        pause = min(pause * 1.3, _LONGEST_POLL)
+        time.sleep(min(pause(waited, _FIRST_POLL, _LONGEST_POLL), max(timeout - waited, 0.05)))
+
+
+def pause(waited: float, first: float, longest: float) -> float:
+    """Seconds until the next look: a tenth of what was waited, so that what is noticed late is late by a tenth at most.
+
+    Args:
+        waited: seconds waited until now.
+        first: the shortest.
+        longest: the longest.
+    """
+    return min(max(first, waited / 10), longest)
 
 
 def images_match(state: EndpointState, release: Release) -> bool:
@@ -667,27 +670,23 @@ def _remove(
     timeout: float,
     check: Callable[[Made], None] = _nothing_against,
 ) -> Removal:
-    from sagemaker.core.resources import EndpointConfig, Model
-
     if made.keep:
         return Removal(made.kind, made.name, "kept")
+    client = client_of(session, region)
     try:
         if made.kind == "endpoint":
             gone = not delete_endpoint(session, region, made.name, timeout, lambda: check(made))
             return Removal(made.kind, made.name, "gone" if gone else "removed")
-        get = (
-            (lambda: Model.get(model_name=made.name, session=session, region=region))
-            if made.kind == "model"
-            else (lambda: EndpointConfig.get(endpoint_config_name=made.name, session=session, region=region))
-        )
-        found = _find(get)
-        if found is None:
-            return Removal(made.kind, made.name, "gone")
-        check(made)
-        _find(found.delete)  # who else is removing it may have been faster
-        if _find(get) is not None:
-            return Removal(made.kind, made.name, "left", "it is still there after it was deleted")
-        return Removal(made.kind, made.name, "removed")
+
+        def delete() -> Any:
+            check(made)
+            if made.kind == "model":
+                return client.delete_model(ModelName=made.name)
+            return client.delete_endpoint_config(EndpointConfigName=made.name)
+
+        deleted = _find(delete)
+        # Who else removes it may have been faster.
+        return Removal(made.kind, made.name, "gone" if deleted is None else "removed")
     except (ClientError, Failed) as error:
         return Removal(made.kind, made.name, "left", str(error))
 
@@ -704,9 +703,7 @@ def delete_endpoint(
     Raises:
         Failed: when it cannot be deleted, or is not gone, in time.
     """
-    from sagemaker.core.resources import Endpoint
-
-    deadline, pause, asked = time.monotonic() + timeout, _FIRST_POLL, False
+    started, asked = time.monotonic(), False
     while (state := describe_endpoint(session, region, name)) is not None:
         if not asked and state.status not in (
             "Creating",
@@ -716,12 +713,13 @@ def delete_endpoint(
             "Deleting",
         ):
             check()
-            _find(lambda: Endpoint.get(endpoint_name=name, session=session, region=region).delete())
+            _find(lambda: client_of(session, region).delete_endpoint(EndpointName=name))
             asked = True
-        if time.monotonic() >= deadline:
+            continue  # it may be gone at once
+        waited = time.monotonic() - started
+        if waited >= timeout:
             raise Failed(f"the endpoint is still {state.status} after {timeout:.0f} s")
-        time.sleep(pause)
-        pause = min(pause * 1.3, _LONGEST_POLL)
+        time.sleep(pause(waited, _FIRST_POLL / 4, _LONGEST_POLL))
         asked = asked or state.status == "Deleting"
     return asked
 

@@ -34,6 +34,7 @@ from crossaccount.errors import (
 if TYPE_CHECKING:
     from crossaccount.audit import Audit
     from crossaccount.plan import Plan
+    from flows.groups import SharedGroups
     from flows.producer import Revoked, Shared
     from flows.promotion import Promotion
     from flows.reaper import Reaped
@@ -124,10 +125,13 @@ def _parser() -> argparse.ArgumentParser:
         "--consumers", type=_count, default=0, metavar="N", help="N further consumer accounts (default 0)"
     )
     sandbox.add_argument(
-        "--control", action="store_true", help="let /_sandbox/outcomes arrange how endpoints' changes end"
+        "--control", action="store_true", help="let faults and outcomes be arranged at /_sandbox/"
     )
     sandbox.add_argument(
         "--speed", type=_speed, default=1.0, help="how many of AWS's seconds a bake or wait passes in one"
+    )
+    sandbox.add_argument(
+        "--faults", metavar="FILE", help="JSON: a list of faults that befall calls, see sandbox/faults.py"
     )
     sandbox.add_argument("--log", metavar="FILE", help="append one line of JSON for each request")
     sandbox.add_argument(
@@ -144,9 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     share.add_argument(
         "config",
         type=Path,
-        nargs="?",
+        nargs="*",
         metavar="CONFIG",
-        help="a reviewed YAML file; with --plan, the plan's by default",
+        help="a reviewed YAML file, or several, one for each group; with --plan, the plan's by default",
     )
     share.add_argument("--yes", action="store_true", help="do not ask")
     share.add_argument(
@@ -297,6 +301,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     arguments += ["--consumers", str(options.consumers)] if options.consumers else []
     arguments += ["--control"] * options.control
     arguments += ["--speed", str(options.speed)] if options.speed != 1.0 else []
+    arguments += ["--faults", options.faults] if options.faults else []
     arguments += ["--log", options.log] if options.log else []
     arguments += ["--credentials-log", options.credentials_log] if options.credentials_log else []
     arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
@@ -325,15 +330,18 @@ def _plan(options: argparse.Namespace) -> dict[str, Any]:
 def _share(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import gather, planfile
 
+    if len(options.config) > 1:
+        return _share_groups(options)
+    given = options.config[0] if options.config else None
     if options.plan is not None:
         if options.prune:
             raise InputError("--prune belongs to the plan: crossaccount plan CONFIG --prune --out FILE.")
         planned = planfile.read(options.plan)
-        path, prune = options.config or planned.config, planned.prune
+        path, prune = given or planned.config, planned.prune
         sharing = config.load(path)
         agreed: str | None = planfile.confirmed(planned, gather.share_plan(sharing, prune))
-    elif options.config is not None:
-        path, prune = options.config, options.prune
+    elif given is not None:
+        path, prune = given, options.prune
         sharing = config.load(path)
         agreed = _agree(options, "share", lambda: gather.share_plan(sharing, prune))
     else:
@@ -344,6 +352,25 @@ def _share(options: argparse.Namespace) -> dict[str, Any]:
     shared: Shared = _run(lambda: share_models(str(path), prune=prune, agreed=agreed))
     _out(options, shared.table())
     return shared.to_json()
+
+
+def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import gather
+
+    for given, name in ((options.plan, "--plan"), (options.prune, "--prune")):
+        if given:
+            raise InputError(f"{name} is for one config: share the others with another command.")
+    if len(set(options.config)) < len(options.config):
+        raise InputError("CONFIG: a file is named twice. Name each once.")
+    sharings = [config.load(path) for path in options.config]
+    agreed = _agree_all(options, "share", lambda: [gather.share_plan(sharing) for sharing in sharings])
+    _prepare_prefect()
+    from flows.groups import share_groups
+
+    paths = [str(path) for path in options.config]
+    done: SharedGroups = _run(lambda: share_groups(paths, agreed=agreed))
+    _out(options, done.table())
+    return done.to_json()
 
 
 def _revoke(options: argparse.Namespace) -> dict[str, Any]:
@@ -498,6 +525,14 @@ def _agree(
 
     ``always`` asks also where no policy would change: more than policies is at stake.
     """
+    agreed = _agree_all(options, verb, lambda: [make()], always)
+    return agreed[0] if agreed else None
+
+
+def _agree_all(
+    options: argparse.Namespace, verb: str, make: Callable[[], list[Plan]], always: bool = False
+) -> list[str] | None:
+    """As `_agree`, for several plans and one answer."""
     from crossaccount import render
 
     if options.yes:
@@ -506,11 +541,12 @@ def _agree(
         raise InputError(
             f"{verb} changes what stands in AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
         )
-    found = make()
-    print(render.text(found, colour=True))  # noqa: T201 - a person is asked about it
-    if (found.writes or always) and _answer(f"{verb}: make these changes? [y/N] ") not in ("y", "yes"):
+    plans = make()
+    print("\n\n".join(render.text(one, colour=True) for one in plans))  # noqa: T201 - a person is asked about it
+    changes = always or any(one.writes for one in plans)
+    if changes and _answer(f"{verb}: make these changes? [y/N] ") not in ("y", "yes"):
         raise Failed("Not agreed to: nothing was changed.")
-    return found.digest
+    return [one.digest for one in plans]
 
 
 def _answer(question: str) -> str:

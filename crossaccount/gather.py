@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from crossaccount.config import Sharing
     from crossaccount.packages import Artifact, ModelVersion
 
-_RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+# Several groups may be shared at once, each asking several questions at once.
+_RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=64)
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
 

@@ -27,12 +27,20 @@ _CONSUMERS = sorted({name for names in _CONFIGS.values() for name in names})
 _VERSION = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
 
 ConfigFile = Annotated[str, WithJsonSchema(_choice(list(_CONFIGS)))]
+ConfigFiles = Annotated[
+    list[str],
+    WithJsonSchema({"type": "array", "items": _choice(list(_CONFIGS)), "minItems": 1, "uniqueItems": True}),
+]
 ConsumerName = Annotated[str, WithJsonSchema(_choice(_CONSUMERS))]
 # Optional ones are written as their plain type: the form then shows a field that may stay empty.
 OneConsumer = Annotated[str | None, WithJsonSchema(_choice(_CONSUMERS))]
 Version = Annotated[int | None, Field(ge=1, le=999_999_999), WithJsonSchema(_VERSION)]
 AccountId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"})]
 PlanHash = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{16}$"})]
+PlanHashes = Annotated[
+    list[str] | None,
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}),
+]
 Reason = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": 500})]
 Minutes = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 90, "maximum": 100_000})]
 Seconds = Annotated[int, Field(ge=1, le=604_800)]

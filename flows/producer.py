@@ -95,15 +95,32 @@ def share_models(
     _check_only(sharing, consumer, prune)
     runs.name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.kept():
-        found = steps.read_registry(sharing)
-        plan = gathering.planned(sharing, found, prune, consumer)
-        steps.show_plan(sharing, plan)
-        refuse_other(plan, agreed)
-        if dry_run:
-            return Shared(group_arn(sharing), plan, (), ())
-        prepared = steps.prepare_releases(sharing, found, plan)
-        receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
-        releases = steps.publish_releases(sharing, prepared)
+        return shared(sharing, consumer, dry_run, prune, agreed)
+
+
+def shared(
+    sharing: Sharing,
+    consumer: str | None = None,
+    dry_run: bool = False,
+    prune: bool = False,
+    agreed: str | None = None,
+) -> Shared:
+    """Share a group, step by step; arguments as those of `share_models`.
+
+    Raises:
+        PlanRefused: when something stands in the way.
+        Conflict: for another plan than the one agreed to, or a version that was published as something else.
+        Refused: when AWS refuses the producer.
+    """
+    found = steps.read_registry(sharing)
+    plan = gathering.planned(sharing, found, prune, consumer)
+    steps.show_plan(sharing, plan)
+    refuse_other(plan, agreed)
+    if dry_run:
+        return Shared(group_arn(sharing), plan, (), ())
+    prepared = steps.prepare_releases(sharing, found, plan)
+    receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
+    releases = steps.publish_releases(sharing, prepared)
     return Shared(group_arn(sharing), plan, receipts, releases)
 
 

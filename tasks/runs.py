@@ -11,10 +11,11 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
-from prefect import Task, get_run_logger, task
+from prefect import Task, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
+from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from prefect.states import Failed as FailedState
 from prefect.states import Running
@@ -39,6 +40,16 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class _Step(Task[P, R]):
+    """A task; within another task's run it is a part of that and no run of its own."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
+        """Run it."""
+        if TaskRunContext.get() is not None:
+            return self.fn(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
 def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """A task that asks or changes AWS: what AWS says now is neither cached nor kept.
 
@@ -47,8 +58,7 @@ def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
 
     def made(function: Callable[P, R]) -> Task[P, R]:
-        made_of = task(task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
-        return made_of(function)
+        return _Step(function, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
 
     return made
 

@@ -46,7 +46,7 @@ def test_every_deployment_and_schedule_runs_with_what_its_flow_takes(
     flow = flow_of(name)
     flow.validate_parameters(given)
     assert validate(given, flow.parameters.model_dump_for_openapi()) == []
-    assert parameters["config"] in reviewed.configs()
+    assert {*parameters.get("configs", ()), parameters.get("config")} - {None} <= set(reviewed.configs())
 
 
 @pytest.mark.parametrize(

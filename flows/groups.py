@@ -1,0 +1,89 @@
+"""The producer's flow for many groups: each is shared as `flows.producer.share_models` does it, several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from crossaccount import sessions
+from crossaccount.config import Sharing
+from crossaccount.errors import Failed, InputError
+from flows import forms
+from flows.operations import operation
+from flows.producer import Shared, shared
+from tasks import runs
+
+_AT_ONCE = 8
+_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_AT_ONCE)
+
+
+@dataclass(frozen=True)
+class SharedGroups:
+    """What a share of many groups did: for each config, what its share did."""
+
+    groups: dict[str, Shared]
+
+    def table(self) -> str:
+        """For each group its ARN and its versions'."""
+        return "\n\n".join(one.table() for one in self.groups.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        groups = {config: one.to_json() for config, one in self.groups.items()}
+        return {"writes": sum(one.plan.writes for one in self.groups.values()), "groups": groups}
+
+
+@operation("share-groups", task_runner=_RUNNER)
+def share_groups(
+    configs: forms.ConfigFiles,
+    dry_run: bool = False,
+    agreed: forms.PlanHashes = None,
+) -> SharedGroups:
+    """Share the groups of several configs, several at once. One that fails leaves the others as they are shared.
+
+    Args:
+        configs: The reviewed files, one for each group.
+        dry_run: Show the plans and change nothing.
+        agreed: The hashes of the plans that were agreed to, in the order of the files. Any other plan is refused.
+    """
+    if not configs or len(set(configs)) < len(configs):
+        raise InputError("configs: name one file or more, each once.")
+    if agreed is not None and len(agreed) != len(configs):
+        raise InputError(
+            f"agreed: {len(agreed)} hashes for {len(configs)} files. Give one for each, or none."
+        )
+    found = {config: forms.loaded(config) for config in configs}
+    runs.name_run(f"share {len(found)} groups")
+    hashes = dict(zip(configs, agreed, strict=True)) if agreed else {}
+    with sessions.kept():
+        for sharing in found.values():
+            sessions.producer_session(sharing)  # assumed once, not by each group for itself
+        futures = [
+            share_group.submit(sharing, dry_run, hashes.get(config)) for config, sharing in found.items()
+        ]
+        ended = [future.result(raise_on_failure=False) for future in futures]
+    return SharedGroups(_all_shared(configs, ended))
+
+
+@runs.step("share {sharing.model_package_group}")
+def share_group(sharing: Sharing, dry_run: bool, agreed: str | None) -> Shared:
+    """Share one group, as the flow for one does."""
+    return shared(sharing, dry_run=dry_run, agreed=agreed)
+
+
+def _all_shared(configs: Sequence[str], ended: Sequence[Shared | BaseException]) -> dict[str, Shared]:
+    """What each share did.
+
+    Raises:
+        Failed: when one or more did not come about; the others stand.
+    """
+    failed = {c: one for c, one in zip(configs, ended, strict=True) if isinstance(one, BaseException)}
+    if failed:
+        lines = [f"{config}: {error}" for config, error in failed.items()]
+        raise Failed(
+            "\n".join([f"{len(failed)} of {len(ended)} groups were not shared; the others were.", *lines])
+        )
+    return {c: one for c, one in zip(configs, ended, strict=True) if not isinstance(one, BaseException)}

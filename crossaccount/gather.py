@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from crossaccount import packages, plan, policies, release, sessions
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
@@ -546,7 +547,7 @@ def explained(sharing: Sharing) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _noted(classify(error, attempt), error) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise _noted(sessions.unreachable(error, "producer"), error) from None
 
 

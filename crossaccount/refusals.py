@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
-from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
+from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused, harmless
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -53,16 +54,33 @@ def told(error: Exception) -> CrossAccountError | None:
         return error
     if isinstance(error, ClientError):
         return Failed(f"AWS refused {error.operation_name}: {error}")
-    if isinstance(error, BotoCoreError):
-        return Failed(f"AWS cannot be asked: {error}")
+    if isinstance(error, BotoCoreError | ResponseParserError):
+        return unasked(error)
     return None
+
+
+def unasked(error: BotoCoreError | ResponseParserError) -> Failed:
+    """The error for a call that no AWS service answered in words.
+
+    What came in place of an answer is not told: it may be the half of one that has credentials in it (AssumeRole's), or a
+    request that something in between sends back.
+    """
+    if isinstance(error, ResponseParserError):
+        return Failed(
+            "AWS cannot be asked: what answers does not answer as AWS does. Check AWS_ENDPOINT_URL if it is set."
+        )
+    if type(error) is HTTPClientError:
+        return Failed(
+            f"AWS cannot be asked: the connection broke ({type(error.kwargs.get('error')).__name__})."
+        )
+    return Failed(f"AWS cannot be asked: {error}")
 
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     """The refusal that an AWS error stands for, or a `Failed` that carries it, when it is no refusal."""
     said = error.response.get("Error", {})
-    code, text = said.get("Code", "Unknown"), said.get("Message")
-    text = str(error) if text is None else text
+    code, text = harmless(str(said.get("Code", "Unknown"))), said.get("Message")
+    text = harmless(str(error) if text is None else str(text))
     if code in _DENIED:
         return _denied(code, text, attempt)
     if code == "ValidationException" and (found := _from_create_model(code, text, attempt)):

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.errors import Failed
-from crossaccount.names import parse_s3, plain_json
+from crossaccount.names import parse_s3
+from crossaccount.notation import strict_json
 
 if TYPE_CHECKING:
     import boto3
@@ -280,6 +281,7 @@ def same_answer(got: Any, expected: Any, near: Near = _six_digits) -> bool:
     return bool(got == expected)
 
 
+_LONGEST_PATH = 1024
 _STEP = re.compile(r"\.?([A-Za-z0-9_-]+)|\[(\d{1,6})\]")
 
 
@@ -291,6 +293,8 @@ def parse_path(path: str) -> tuple[str | int, ...]:
     Raises:
         ValueError: for anything else; wildcards, slices and filters are not known here.
     """
+    if len(path) > _LONGEST_PATH:
+        raise ValueError(f"it has more than {_LONGEST_PATH} characters")
     rest, steps = path.removeprefix("$"), list[str | int]()
     if not path or (rest.startswith(".") and not path.startswith("$")):
         raise ValueError("it has no beginning")
@@ -376,8 +380,8 @@ def read_answer(raw: bytes, content_type: str) -> Any:
             rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
             return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
         if media == "application/json":
-            return plain_json(text)
-    except (csv.Error, RecursionError) as error:
+            return strict_json(text)
+    except csv.Error as error:
         raise ValueError(str(error)) from None
     return text
 

@@ -41,7 +41,7 @@ def strict_json(text: str | bytes) -> Any:
     """
     try:
         loaded = json.loads(text, parse_constant=_no_number, object_pairs_hook=_each_once)
-        _bounded(loaded)
+        check_depth(loaded)
         json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
         raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep") from None
@@ -60,8 +60,8 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _bounded(loaded: Any) -> None:
-    """Level by level, not by recursion: what has this many levels is too deep for whoever copies it by recursion.
+def check_depth(loaded: Any) -> None:
+    """See that data can be walked and copied by recursion; level by level, not by recursion.
 
     Raises:
         ValueError: for what is nested too deep.
@@ -198,7 +198,9 @@ class Reading:
                     path, line, "", "has a list or a mapping as a key. Write a plain word before the colon."
                 )
                 continue
-            key = str(key_node.value)  # as written: the key 1 or on is a word like any other
+            key = self._whole(
+                str(key_node.value), path, line
+            )  # as written: the key 1 or on is a word like any other
             here = (*path, key)
             if key == "<<" and key_node.style is None:
                 self._fault(
@@ -216,16 +218,8 @@ class Reading:
         return made
 
     def _scalar(self, node: Node, path: Path) -> Any:
-        text = str(node.value)
         line = self.lines[path]
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            self._fault(
-                path,
-                line,
-                shown(text),
-                "holds half of a character pair (\\ud800 to \\udfff). Correct the escape.",
-            )
-            return text.encode("utf-8", "replace").decode()
+        text = self._whole(str(node.value), path, line)
         if node.tag not in _SCALARS:
             self._expect_tag(node, "str", path)
             return text
@@ -239,6 +233,14 @@ class Reading:
                 f"{shown(text)} is not a number that JSON can carry. Put it in quotes.",
             )
             return text
+
+    def _whole(self, text: str, path: Path, line: int) -> str:
+        """The text, without half characters, which no file and no JSON can carry; they are a fault."""
+        if not any("\ud800" <= character <= "\udfff" for character in text):
+            return text
+        sentence = "holds half of a character pair (\\ud800 to \\udfff). Correct the escape."
+        self._fault(path, line, shown(text), sentence)
+        return text.encode("utf-8", "replace").decode()
 
     def _expect_tag(self, node: Node, kind: str, path: Path) -> None:
         if node.tag != _TAG + kind:

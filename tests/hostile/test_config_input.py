@@ -187,6 +187,10 @@ TRAPS: dict[str, tuple[bytes, str]] = {
     "a merge": (SANDBOX + b"\n<<: {region: eu-west-1}\n", "merges another mapping"),
     "a key twice": (SANDBOX + b"\nregion: us-east-1\n", "is written twice"),
     "half a character": (SANDBOX.replace(b"us-east-1", b'"\\ud800"'), "half of a character pair"),
+    "half a character in a key": (
+        changed(**{f"{STEP}__smoke__2__expect_schema": {"\ud83d\ude00": 1}}),
+        "half of a character pair",
+    ),
     "Latin-1": (b"region: \xe9", "is not UTF-8"),
     "UTF-16": ("region: x".encode("utf-16"), "is not UTF-8"),
     "NUL": (b"region: a\0b", "does not allow"),

@@ -48,6 +48,17 @@ def strict_json(text: str | bytes) -> Any:
     return loaded
 
 
+def whole_number(value: object) -> object:
+    """A whole number as it is; true and 1.0 are equal to 1, and are none.
+
+    Raises:
+        ValueError: for either of these.
+    """
+    if type(value) is not int:
+        raise ValueError("it is no whole number")
+    return value
+
+
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a number that JSON can carry")
 

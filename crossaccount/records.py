@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from botocore.exceptions import ClientError
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from crossaccount.errors import harmless
-from crossaccount.notation import strict_json
+from crossaccount.notation import strict_json, whole_number
 
 if TYPE_CHECKING:
     from crossaccount.config import Sharing
@@ -43,7 +43,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)] = 1
     kind: Literal["promotion", "rollback"]
     run: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
     model_package_group: str

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from botocore.exceptions import ClientError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from crossaccount.errors import Conflict, Door, Failed
 from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
-from crossaccount.notation import strict_json
+from crossaccount.notation import strict_json, whole_number
 from crossaccount.packages import Container, ModelVersion, check_registry
 from crossaccount.plan import Kind, Resource
 from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
@@ -95,7 +95,7 @@ class Grant(_Model):
 class Release(_Model):
     """One shared version."""
 
-    schema_version: Literal[1]
+    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)]
     model_package_arn: _Short
     model_package_group: _Short
     version: Annotated[int, Field(ge=1, le=999_999_999)]

@@ -226,17 +226,17 @@ def test_a_wrong_answer_is_told_and_harmless(session: boto3.Session, runtime: Ru
 
 
 ENDLESS: dict[str, tuple[Script, str]] = {
-    "a body of one byte now and then": (endless(head(), b"[", 0.05), "within 0.4 s"),
+    "a body of one byte now and then": (endless(head(), b"[", 0.05), "within 0.2 s"),
     "a body of an announced length, drop by drop": (
         endless(head(Content_Length=10_000_000), b" ", 0.05),
-        "within 0.4 s",
+        "within 0.2 s",
     ),
-    "chunks drop by drop": (endless(head(Transfer_Encoding="chunked"), b"1\r\n[\r\n", 0.05), "within 0.4 s"),
-    "a chunk's length drop by drop": (endless(head(Transfer_Encoding="chunked"), b"0", 0.05), "within 0.4 s"),
-    "headers drop by drop": (endless(b"HTTP/1.1 200 OK\r\n", b"x", 0.05), "within 0.4 s"),
-    "a status line drop by drop": (endless(b"", b"H", 0.05), "within 0.4 s"),
-    "nothing": (endless(b"", b"", 0.05), "within 0.4 s"),
-    "an error drop by drop": (endless(head("500 E"), b" ", 0.05), "within 0.4 s"),
+    "chunks drop by drop": (endless(head(Transfer_Encoding="chunked"), b"1\r\n[\r\n", 0.05), "within 0.2 s"),
+    "a chunk's length drop by drop": (endless(head(Transfer_Encoding="chunked"), b"0", 0.05), "within 0.2 s"),
+    "headers drop by drop": (endless(b"HTTP/1.1 200 OK\r\n", b"x", 0.05), "within 0.2 s"),
+    "a status line drop by drop": (endless(b"", b"H", 0.05), "within 0.2 s"),
+    "nothing": (endless(b"", b"", 0.05), "within 0.2 s"),
+    "an error drop by drop": (endless(head("500 E"), b" ", 0.05), "within 0.2 s"),
 }
 
 
@@ -244,7 +244,7 @@ ENDLESS: dict[str, tuple[Script, str]] = {
 def test_an_answer_that_never_ends_is_given_up(
     session: boto3.Session, runtime: Runtime, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "ASK_SECONDS", 0.4)
+    monkeypatch.setattr(serving, "ASK_SECONDS", 0.2)
     script, words = ENDLESS[name]
     started = time.monotonic()
     answer = asked(session, runtime, script)

@@ -21,16 +21,22 @@ _KEY_ID = re.compile(r"(?<![A-Z0-9])(AKIA|ASIA)[A-Z0-9]{12,}")
 _MOST_SHOWN = 20_000
 
 
+def redacted(text: str) -> str:
+    """Text without access key ids, and without what follows the name of a credential (X-Amz-Security-Token, Signature, ...).
+
+    AWS repeats a request's headers where a signature does not match. Credentials under no name are taken out where they
+    are known, in ``sessions``.
+    """
+    return _KEY_ID.sub(r"\1****", _LABELLED.sub(r"\1\2****", text))
+
+
 def harmless(text: str) -> str:
     """Text of others as it may be shown to a person and kept in a log.
 
-    What follows the name of a credential (X-Amz-Security-Token, Signature, SecretAccessKey, ...) is taken out, and so are
-    access key ids: AWS repeats a request's headers where a signature does not match. What would move a terminal is
-    escaped, and the end of what is very long is left out. Credentials under no name are taken out where they are known,
-    in ``sessions``.
+    Credentials are taken out as `redacted` does, what would move a terminal is escaped, and the end of what is very long is
+    left out.
     """
-    text = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-    text = _KEY_ID.sub(r"\1****", _LABELLED.sub(r"\1\2****", text))
+    text = redacted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
     if text.isprintable():
         return text
     return "".join(

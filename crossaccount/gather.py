@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
 from crossaccount import packages, plan, policies, release, sessions
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
@@ -564,7 +563,7 @@ def explained(sharing: Sharing) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _noted(classify(error, attempt), error) from None
-    except (BotoCoreError, ResponseParserError) as error:
+    except BotoCoreError as error:
         raise _noted(sessions.unreachable(error, "producer"), error) from None
 
 

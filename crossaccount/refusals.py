@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.parsers import ResponseParserError
 
 from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused, harmless
 
@@ -54,26 +53,23 @@ def told(error: Exception) -> CrossAccountError | None:
         return error
     if isinstance(error, ClientError):
         return Failed(f"AWS refused {error.operation_name}: {error}")
-    if isinstance(error, BotoCoreError | ResponseParserError):
+    if isinstance(error, BotoCoreError):
         return unasked(error)
     return None
 
 
-def unasked(error: BotoCoreError | ResponseParserError) -> Failed:
+class NoAnswer(BotoCoreError):
+    """What came was no answer of AWS's, or the connection broke. It is not repeated: there may be credentials in it."""
+
+    fmt = "no answer came that is one of AWS's. Check the network, and AWS_ENDPOINT_URL if it is set"
+
+
+def unasked(error: BotoCoreError) -> Failed:
     """The error for a call that no AWS service answered in words.
 
-    What came in place of an answer is not told: it may be the half of one that has credentials in it (AssumeRole's), or a
-    request that something in between sends back.
+    What came over a connection that broke is not told: something in between may send a request back as it was.
     """
-    if isinstance(error, ResponseParserError):
-        return Failed(
-            "AWS cannot be asked: what answers does not answer as AWS does. Check AWS_ENDPOINT_URL if it is set."
-        )
-    if type(error) is HTTPClientError:
-        return Failed(
-            f"AWS cannot be asked: the connection broke ({type(error.kwargs.get('error')).__name__})."
-        )
-    return Failed(f"AWS cannot be asked: {error}")
+    return Failed(f"AWS cannot be asked: {NoAnswer() if type(error) is HTTPClientError else error}")
 
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
@@ -574,7 +573,7 @@ def _ask(endpoint: Any, asked: Question | Sample) -> Answer:
         if error.response["Error"]["Code"] != "ModelError":
             raise
         got, ok = f"ModelError: {error.response['Error'].get('Message')}", False
-    except (ValueError, ResponseParserError) as error:
+    except ValueError as error:
         got, ok = f"unreadable answer: {error}", False
     latency = (time.perf_counter() - started) * 1000
     return Answer(question.content_type, question.shown, question.expected, _kept(got), ok, round(latency, 2))

@@ -26,16 +26,17 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
 )
 from botocore.loaders import Loader, create_loader
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.session import Session as BotocoreSession
 
-from crossaccount.errors import CrossAccountError, Door, Failed, InputError
-from crossaccount.refusals import Attempt, classify, unasked
+from crossaccount.errors import CrossAccountError, Door, Failed, InputError, redacted
+from crossaccount.refusals import Attempt, NoAnswer, classify, unasked
 
 if TYPE_CHECKING:
     from crossaccount.config import Consumer, Sharing
@@ -111,7 +112,7 @@ def _made(
             caller, account, account, Door.ROLE_TRUST, "sts:AssumeRole", role or "the credentials", key
         )
         raise classify(error, attempt) from None
-    except (BotoCoreError, ResponseParserError) as error:
+    except BotoCoreError as error:
         raise unreachable(error, key) from None
 
 
@@ -177,7 +178,27 @@ def _botocore_session(profile: str | None) -> BotocoreSession:
     hidden: Any = _Hidden()
     made.register("before-sign", hidden.note)
     made.register("after-call", hidden.hide)
+    made.register("after-call-error", hidden.hide_exception)
+    made.register_component("response_parser_factory", _Parsers())
     return made
+
+
+class _Parsers(ResponseParserFactory):
+    """botocore's parsers, whose errors repeat what they could not read; half of an answer may be credentials."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """As botocore's; what cannot be read is a `NoAnswer`, which says nothing of it."""
+        made: Any = super().create_parser(protocol_name)
+        parse = made.parse
+
+        def careful(response: Any, shape: Any) -> Any:
+            try:
+                return parse(response, shape)
+            except ResponseParserError:
+                raise NoAnswer from None
+
+        made.parse = careful
+        return made
 
 
 class _Hidden:
@@ -207,10 +228,21 @@ class _Hidden:
         if isinstance(said, dict):
             parsed["Error"] = {key: self._without(value) for key, value in said.items()}
 
+    def hide_exception(self, exception: Exception, **_: Any) -> None:
+        """Cut an error of the connection from its causes, which repeat what came over it.
+
+        Raises:
+            NoAnswer: in place of one that repeats it itself, or may.
+        """
+        exception.__cause__ = exception.__context__ = None
+        if type(exception) is HTTPClientError or self._without(str(exception)) != str(exception):
+            raise NoAnswer from None
+
     def _without(self, value: Any) -> Any:
         if isinstance(value, str):
             for secret in (one for written in list(self._known) for one in written):
                 value = value.replace(secret, "****")
+            return redacted(value)
         return value
 
 
@@ -242,7 +274,7 @@ def _of_account(source: boto3.Session, key: str, account: str) -> boto3.Session:
     return source
 
 
-def unreachable(error: BotoCoreError | ResponseParserError, key: str) -> CrossAccountError:
+def unreachable(error: BotoCoreError, key: str) -> CrossAccountError:
     """What a person can do about an error that no AWS service sent."""
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return Failed(

@@ -371,14 +371,14 @@ def test_failures_that_carry_credentials(
     tally: Any, mirror: Mirror, ambient: Path, heard: Heard, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mirror.script = lambda request: assumed()
-    fuzz(tally, 550, mirror, calls(ambient), heard, capsys)
+    fuzz(tally, 510, mirror, calls(ambient), heard, capsys)
     assert tally.inputs >= 500
 
 
 def test_commands_that_fail_with_credentials(
     tally: Any, mirror: Mirror, ambient: Path, heard: Heard, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fuzz(tally, 8, mirror, commands(ambient), heard, capsys)
+    fuzz(tally, 6, mirror, commands(ambient), heard, capsys)
 
 
 # One case for each way out.

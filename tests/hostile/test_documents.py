@@ -158,7 +158,7 @@ STRANGE: dict[str, bytes] = {
     "a schema in text": changed(schema_version="1"),
     "a key twice": changed()[:-1] + b', "version": 1}',
     "NaN": changed(samples__0__expect=float("nan")),
-    "deep": changed().replace(b"[0, {", b"[" * 70 + b"]" * 70 + b", [{").replace(b"0.5}]", b"0.5}]]"),
+    "deep": changed(samples__0__expect=json.loads("[" * 70 + "]" * 70)),
     "deeper than Python": b"[" * 200_000,
     "a number of thousands of digits": changed().replace(b'"version": 1', b'"version": ' + b"1" * 10_000),
     "UTF-16": changed().decode().encode("utf-16")[:-1],

@@ -272,6 +272,9 @@ def _releases(value: object) -> str:
     return text
 
 
+_MOST_VERSIONS = 1000  # each is named in the policy, which takes 20,480 bytes in all
+
+
 def _versions(value: object) -> object:
     way_out = "Write approved, or a list of version numbers such as [1, 2]"
     if value == "approved":
@@ -282,10 +285,16 @@ def _versions(value: object) -> object:
         )
     if not value:
         raise _bad(f"the list is empty, so nothing would be shared. {way_out}.")
-    wrong = [item for item in value if isinstance(item, bool) or not isinstance(item, int) or item < 1]
+    if len(value) > _MOST_VERSIONS:
+        raise _bad(f"has {len(value)} versions. Write {_MOST_VERSIONS} or fewer, or approved.")
+    wrong = [
+        item
+        for item in value
+        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= 999_999_999
+    ]
     if wrong:
         raise _bad(
-            f"{shown(wrong[0])} is not a version number: versions are whole numbers from 1. {way_out}."
+            f"{shown(wrong[0])} is not a version number: versions are whole numbers from 1 to 999999999. {way_out}."
         )
     twice = [item for place, item in enumerate(value) if item in value[:place]]
     if twice:
@@ -1047,7 +1056,8 @@ def _scope_disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, objec
             yield path, value, sentence
     if isinstance(organization, Mapping):
         scope = _sound(organization, "id", _organization_id)
-        for place, path in enumerate(organization.get("paths") or ()):
+        paths = organization.get("paths")
+        for place, path in enumerate(paths if isinstance(paths, list | tuple) else ()):
             if scope and isinstance(path, str) and path.startswith("o-") and path.split("/")[0] != scope:
                 sentence = (
                     f"{shown(path)} is a path of another organization than {scope}. Write a path of {scope}."
@@ -1131,6 +1141,9 @@ def _hosting_disagreements(
 _MAX_NAME = 63  # botocore, sagemaker: EndpointConfigName
 
 
+_ENDLESS = 10**9  # what is more has its own complaint, and may have more digits than Python writes
+
+
 def _size_disagreements(
     path: _Path, deployment: Mapping[str, Any], kind: str
 ) -> Iterator[tuple[_Path, object, str]]:
@@ -1152,7 +1165,7 @@ def _size_disagreements(
         )
         yield (*path, "termination_wait_seconds"), termination, sentence
     seconds, limit = _waits(deployment, kind), deployment.get("maximum_seconds")
-    if seconds is not None and isinstance(limit, int) and seconds > limit:
+    if seconds is not None and isinstance(limit, int) and limit < seconds < _ENDLESS:
         sentence = (
             f"{limit} seconds are less than the {seconds} that the waits alone take, so every update would be rolled back. "
             "Write more, or wait less."
@@ -1233,7 +1246,7 @@ def _question_disagreements(path: _Path, question: Mapping[str, Any]) -> Iterato
         (wanted, "expect", "one of " + ", ".join(_EXPECTATIONS[1:])),
     ):
         about = Smoke.model_fields[key]
-        if not found and key not in question:
+        if not found:
             example = (about.examples or [""])[0]
             yield (
                 (*path, key),
@@ -1358,8 +1371,18 @@ def parse(text: str, source: str = "config") -> Sharing:
         for path, value, sentence in complaints
     ]
     if sharing is None or faults:
-        raise ConfigError(tuple(sorted(faults, key=lambda fault: fault.line or 0)), source)
+        raise ConfigError(_told(sorted(faults, key=lambda fault: fault.line or 0)), source)
     return sharing
+
+
+_MOST_FAULTS = 100  # of a file that is something else altogether, nobody reads thousands
+
+
+def _told(faults: list[Fault]) -> tuple[Fault, ...]:
+    if len(faults) <= _MOST_FAULTS:
+        return tuple(faults)
+    more = Fault("", None, "", f"has further faults beside these {_MOST_FAULTS}. Correct these first.")
+    return (*faults[:_MOST_FAULTS], more)
 
 
 def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[tuple[_Path, object, str]]]:
@@ -1367,8 +1390,9 @@ def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[tuple[_Path, 
     try:
         sharing = Sharing.model_validate(data)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        complaints = [_translated(each) for each in found if each["type"] != "disagreement"]
+        found = [each for each in error.errors(include_url=False) if each["type"] != "disagreement"]
+        # A word is compared with every key there is: that is too slow to be done for more than will be told.
+        complaints = [_translated(each) for each in found[: _MOST_FAULTS + 1]]
     return sharing, [*complaints, *_disagreements(data)]
 
 

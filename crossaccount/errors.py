@@ -6,15 +6,52 @@ Every error is rebuilt from its `args` alone, so it survives pickling on the way
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+_LABELLED = re.compile(
+    r"""(?<![a-z])((?:x-amz-)?(?:security|session)[-_]?token|(?:x-amz-)?signature|(?:x-amz-)?credential|authorization"""
+    r"""|(?:aws)?[-_]?secret[-_]?(?:access)?[-_]?key|(?:aws)?[-_]?access[-_]?key(?:[-_]?id)?)"""
+    r"""(["']?\s*(?:[:=>]|%3A|%3D)\s*["']?)(?:[^\s"'&,;<>]{8,})""",
+    re.IGNORECASE,
+)
+_KEY_ID = re.compile(r"(?<![A-Z0-9])(AKIA|ASIA)[A-Z0-9]{12,}")
+_MOST_SHOWN = 20_000
+
+
+def redacted(text: str) -> str:
+    """Text without access key ids, and without what follows the name of a credential (X-Amz-Security-Token, Signature, ...).
+
+    AWS repeats a request's headers where a signature does not match. Credentials under no name are taken out where they
+    are known, in ``sessions``.
+    """
+    return _KEY_ID.sub(r"\1****", _LABELLED.sub(r"\1\2****", text))
+
+
+def harmless(text: str) -> str:
+    """Text of others as it may be shown to a person and kept in a log.
+
+    Credentials are taken out as `redacted` does, what would move a terminal is escaped, and the end of what is very long is
+    left out.
+    """
+    text = redacted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in "\n\0" else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 class CrossAccountError(Exception):
     """Base of every error raised on purpose. The command line ends with `exit_code` when it meets one."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """What a person is told, with nothing in it that is a secret or moves a terminal."""
+        return harmless(super().__str__())
 
 
 @dataclass(frozen=True)
@@ -43,7 +80,7 @@ class ConfigError(CrossAccountError):
 
     def __str__(self) -> str:
         """One line for each fault: `FILE:LINE: key: message`."""
-        return "\n".join(self._line(fault) for fault in self.faults)
+        return "\n".join(harmless(self._line(fault)) for fault in self.faults)
 
     def _line(self, fault: Fault) -> str:
         place = self.source if fault.line is None else f"{self.source}:{fault.line}"
@@ -106,7 +143,7 @@ class Refused(CrossAccountError):
         if refusal.ruled_out:
             lines.append("Ruled out: " + "; ".join(refusal.ruled_out) + ".")
         lines.append(f"AWS said {refusal.aws_code}: {refusal.aws_message}")
-        return "\n".join(lines)
+        return harmless("\n".join(lines))
 
 
 class AccessMissing(CrossAccountError):
@@ -122,7 +159,7 @@ class AccessMissing(CrossAccountError):
 
     def __str__(self) -> str:
         """What is missing, in a line."""
-        return f"Access that the config promises is missing: {'; '.join(self.missing)}."
+        return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
 
 
 class PromotionFailed(CrossAccountError):
@@ -136,7 +173,7 @@ class PromotionFailed(CrossAccountError):
 
     def __str__(self) -> str:
         """One line for each consumer that was not reached."""
-        return "\n".join(self.reasons)
+        return harmless("\n".join(self.reasons))
 
 
 class Severity(StrEnum):
@@ -159,7 +196,7 @@ class Finding:
     def __str__(self) -> str:
         """One line: `subject: text way out`. What others wrote in it (a Sid, for one) moves no terminal."""
         line = f"{self.subject}: {self.text} {self.way_out}".rstrip()
-        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in line)
+        return harmless(line).replace("\n", "\\n").replace("\0", "\\x00")
 
 
 class PlanRefused(CrossAccountError):
@@ -203,7 +240,7 @@ class NotLive(Failed):
 
     def __str__(self) -> str:
         """What happened, what is live, and what next."""
-        return self.told
+        return harmless(self.told)
 
 
 class Obstacle(Failed):

@@ -413,7 +413,24 @@ def _read_twice(clients: Clients, resource: Resource) -> Document | None:
 
 
 def read_policy(clients: Clients, resource: Resource) -> Document | None:
-    """A resource's policy as it stands now; None when it has none."""
+    """A resource's policy as it stands now; None when it has none.
+
+    Raises:
+        Obstacle: for a policy that is not as AWS writes them: what is not understood is not rewritten.
+        ClientError: when AWS refuses.
+    """
+    try:
+        found = _policy(clients, resource)
+        return None if found is None else policies.sound(found)
+    except (ValueError, RecursionError) as error:
+        raise Obstacle(
+            f"policy of {resource}",
+            f"It cannot be read: {str(error)[:200]}.",
+            "Look at it and correct it by hand; it was left as it is.",
+        ) from None
+
+
+def _policy(clients: Clients, resource: Resource) -> Document | None:
     match resource.kind:
         case Kind.GROUP:
             return model_package_group.read(clients.sagemaker, resource.name, resource.account)

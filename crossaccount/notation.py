@@ -1,15 +1,19 @@
-"""From a YAML file to plain data with the line of each key, within bounds; a reviewed file holds no surprises.
+"""From the text of others to plain data within bounds: a YAML file with the line of each key, and JSON.
 
-Read as JSON and YAML 1.2 do: account ids stay texts, nothing is a date, no tag, no merge key, no key twice, no alias bomb. Not
-here: what the keys may say (``config``).
+A reviewed file holds no surprises. Read as JSON and YAML 1.2 do: account ids stay texts, nothing is a date, no tag, no merge key,
+no key twice, no alias bomb. JSON comes from other accounts and from models: nothing in it is believed to be small. Not here: what
+the keys may say (``config``, ``release``).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import re
+import stat
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +30,64 @@ _MAX_DEPTH = 64
 MAX_SHOWN = 80
 
 Path = tuple[str | int, ...]
+
+
+def strict_json(text: str | bytes) -> Any:
+    """JSON of others as data that JSON, UTF-8 and a terminal can carry again; to read, to walk and to copy by recursion.
+
+    Raises:
+        ValueError: for no JSON, a number without an end (NaN, 1e999), half a character, a key that stands twice in one object, or
+            what is nested too deep: each told in a short sentence.
+    """
+    try:
+        loaded = json.loads(text, parse_constant=_no_number, object_pairs_hook=_each_once)
+        check_depth(loaded)
+        json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep") from None
+    return loaded
+
+
+def whole_number(value: object) -> object:
+    """A whole number as it is; true and 1.0 are equal to 1, and are none.
+
+    Raises:
+        ValueError: for either of these.
+    """
+    if type(value) is not int:
+        raise ValueError("it is no whole number")
+    return value
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not a number that JSON can carry")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):  # which of the two is meant is read differently by every reader
+        twice = next(key for key, many in Counter(key for key, _ in pairs).items() if many > 1)
+        raise ValueError(f"the key {shown(twice)} is written twice in one object")
+    return made
+
+
+def check_depth(loaded: Any) -> None:
+    """See that data can be walked and copied by recursion; level by level, not by recursion.
+
+    Raises:
+        ValueError: for what is nested too deep.
+    """
+    level = [loaded]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep")
 
 
 def shown(value: object) -> str:
@@ -147,7 +209,9 @@ class Reading:
                     path, line, "", "has a list or a mapping as a key. Write a plain word before the colon."
                 )
                 continue
-            key = str(key_node.value)  # as written: the key 1 or on is a word like any other
+            key = self._whole(
+                str(key_node.value), path, line
+            )  # as written: the key 1 or on is a word like any other
             here = (*path, key)
             if key == "<<" and key_node.style is None:
                 self._fault(
@@ -165,16 +229,8 @@ class Reading:
         return made
 
     def _scalar(self, node: Node, path: Path) -> Any:
-        text = str(node.value)
         line = self.lines[path]
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            self._fault(
-                path,
-                line,
-                shown(text),
-                "holds half of a character pair (\\ud800 to \\udfff). Correct the escape.",
-            )
-            return text.encode("utf-8", "replace").decode()
+        text = self._whole(str(node.value), path, line)
         if node.tag not in _SCALARS:
             self._expect_tag(node, "str", path)
             return text
@@ -188,6 +244,14 @@ class Reading:
                 f"{shown(text)} is not a number that JSON can carry. Put it in quotes.",
             )
             return text
+
+    def _whole(self, text: str, path: Path, line: int) -> str:
+        """The text, without half characters, which no file and no JSON can carry; they are a fault."""
+        if not any("\ud800" <= character <= "\udfff" for character in text):
+            return text
+        sentence = "holds half of a character pair (\\ud800 to \\udfff). Correct the escape."
+        self._fault(path, line, shown(text), sentence)
+        return text.encode("utf-8", "replace").decode()
 
     def _expect_tag(self, node: Node, kind: str, path: Path) -> None:
         if node.tag != _TAG + kind:
@@ -233,6 +297,20 @@ def _not_yaml(error: MarkedYAMLError) -> tuple[str, int | None]:
     return f"is not valid YAML: {problem}{column}. {way_out}", None if mark is None else mark.line + 1
 
 
+def content_of(path: str | os.PathLike[str], limit: int) -> bytes:
+    """What is in a plain file, and at most one byte more than the limit.
+
+    Raises:
+        OSError: for one that cannot be read, or is a pipe or a device: those may have no end, or never begin.
+        ValueError: for what is no path.
+    """
+    # A pipe that nobody writes into would hold an open up for ever.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device")
+        return file.read(limit + 1)
+
+
 def read(path: str | os.PathLike[str]) -> str:
     """The text of a file.
 
@@ -240,8 +318,7 @@ def read(path: str | os.PathLike[str]) -> str:
         Unreadable: for one that cannot be read, is too large, or is not UTF-8.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = content_of(path, _MAX_BYTES)
     except FileNotFoundError as error:
         raise Unreadable(
             "there is no such file. Give the path of a YAML file such as configs/example.yaml."

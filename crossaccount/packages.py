@@ -237,7 +237,7 @@ def needs(sharing: Sharing, versions: Iterable[ModelVersion]) -> Needs:
     releases = f"{producer.releases_prefix}{sharing.model_package_group}/"
     prefixes.setdefault(producer.releases_bucket, set()).add(releases)
     images = {parse_image(container.image) for version in versions for container in version.containers}
-    repositories = {image.repository for image in images if _needs_grant(sharing, image)}
+    repositories = {image.repository for image in images if check_registry(sharing, image)}
     return Needs(
         {bucket: tuple(sorted(found)) for bucket, found in sorted(prefixes.items())},
         tuple(sorted(repositories)),
@@ -256,7 +256,12 @@ def _widened(folders: set[str], group: str) -> set[str]:
     return {f"{parent}/"} if not parents and group in parent.split("/") else folders
 
 
-def _needs_grant(sharing: Sharing, image: Image) -> bool:
+def check_registry(sharing: Sharing, image: Image) -> bool:
+    """Whether an image lies in the producer's registry, and needs a grant there; False for one in a registry of AWS.
+
+    Raises:
+        Obstacle: for an image in a third account's registry, or in another region.
+    """
     if image.region != sharing.region:
         raise Obstacle(
             f"repository {image.repository}",

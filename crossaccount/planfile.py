@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossaccount import policies, render
 from crossaccount.errors import Conflict, InputError
-from crossaccount.names import plain_json
+from crossaccount.notation import content_of, strict_json
 
 if TYPE_CHECKING:
     from crossaccount.plan import Plan
@@ -56,12 +56,11 @@ def read(path: Path) -> PlanFile:
     """
     way_out = "Write one with crossaccount plan CONFIG --out FILE."
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
-        loaded: Any = plain_json(raw) if len(raw) <= _MAX_BYTES else None
+        raw = content_of(path, _MAX_BYTES)
+        loaded: Any = strict_json(raw) if len(raw) <= _MAX_BYTES else None
     except OSError as error:
         raise InputError(f"--plan {path}: cannot be read ({error.strerror}). {way_out}") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         loaded = None
     try:
         return _planfile(path, loaded)

@@ -24,6 +24,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime
 from typing import Any
 
+from crossaccount.notation import check_depth
+
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
@@ -36,6 +38,56 @@ BY_SOURCE = ("StringEquals", "aws:SourceAccount")
 BY_ORGANIZATION = ("StringEquals", "aws:PrincipalOrgID")
 BY_SOURCE_ORGANIZATION = ("StringEquals", "aws:SourceOrgID")
 UNTIL = ("DateLessThan", "aws:CurrentTime")
+
+
+# A document as it stands: whoever wrote it, and whatever a service let through.
+
+_TEXTS = ("Sid", "Effect")
+_LISTS = ("Action", "NotAction", "Resource", "NotResource")
+_PRINCIPALS = ("Principal", "NotPrincipal")
+
+
+def sound(document: Any) -> Document:
+    """The document, once it has the shape that everything here reads; it is not changed.
+
+    Raises:
+        ValueError: for one that does not, with the place in it, or that JSON cannot carry again as it stands.
+    """
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    check_depth(document)
+    json.dumps(document, allow_nan=False)
+    if not isinstance(document.get("Version", ""), str):
+        raise ValueError("its Version is no text")
+    found = document.get("Statement", [])
+    for place, one in enumerate(found if isinstance(found, list) else [found]):
+        if not isinstance(one, dict):
+            raise ValueError(f"statement {place + 1} is no JSON object")
+        if fault := next((key for key, value in one.items() if not _is_sound(key, value)), None):
+            raise ValueError(f"the {fault} of statement {place + 1} is not as AWS writes it")
+    return document
+
+
+def _is_sound(key: str, value: Any) -> bool:
+    if key in _TEXTS:
+        return isinstance(value, str)
+    if key in _LISTS:
+        return _are_texts(value)
+    if key in _PRINCIPALS:
+        return value == "*" or (isinstance(value, dict) and all(map(_are_texts, value.values())))
+    if key == "Condition":
+        return isinstance(value, dict) and all(map(_is_condition, value.values()))
+    return True
+
+
+def _are_texts(value: Any) -> bool:
+    return all(isinstance(one, str) for one in listed(value))
+
+
+def _is_condition(keys: Any) -> bool:
+    return isinstance(keys, dict) and all(
+        isinstance(one, str | bool | int | float) for values in keys.values() for one in listed(values)
+    )
 
 
 # Reading a statement.

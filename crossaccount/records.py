@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from botocore.exceptions import ClientError
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from crossaccount.names import plain_json
+from crossaccount.errors import harmless
+from crossaccount.notation import strict_json, whole_number
 
 if TYPE_CHECKING:
     from crossaccount.config import Sharing
@@ -25,7 +26,16 @@ if TYPE_CHECKING:
 
 _LIMIT = 4_000_000
 # The names and the texts of records say Z, whatever zone a caller's clock is in.
-_Instant = Annotated[AwareDatetime, AfterValidator(lambda when: when.astimezone(UTC))]
+
+
+def _in_utc(when: datetime) -> datetime:
+    try:
+        return when.astimezone(UTC)
+    except OverflowError:  # in the first or the last hours that there are
+        raise ValueError("it is out of bounds") from None
+
+
+_Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Record(BaseModel):
@@ -33,7 +43,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)] = 1
     kind: Literal["promotion", "rollback"]
     run: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
     model_package_group: str
@@ -51,7 +61,8 @@ class Record(BaseModel):
         of = ", ".join(f"{one.get('consumer')} {one.get('result')}" for one in self.consumers)
         why = f" because {self.reason}" if self.reason else ""
         when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
-        return f"{when}  {self.kind} of version {self.version} {self.outcome}: {of}{why}  ({self.started_by})"
+        line = f"{when}  {self.kind} of version {self.version} {self.outcome}: {of}{why}  ({self.started_by})"
+        return harmless(line).replace("\n", " ")
 
 
 def _folder(sharing: Sharing) -> str:
@@ -106,7 +117,7 @@ def read(clients: Clients, sharing: Sharing, newest: int) -> Sequence[Record]:
             break
         raw = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read(_LIMIT)
         try:
-            found.append(Record.model_validate(plain_json(raw)))
-        except (ValidationError, ValueError, RecursionError):
+            found.append(Record.model_validate(strict_json(raw)))
+        except ValueError:  # pydantic's is one too
             continue
     return found

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
+from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused, harmless
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -54,15 +54,29 @@ def told(error: Exception) -> CrossAccountError | None:
     if isinstance(error, ClientError):
         return Failed(f"AWS refused {error.operation_name}: {error}")
     if isinstance(error, BotoCoreError):
-        return Failed(f"AWS cannot be asked: {error}")
+        return unasked(error)
     return None
+
+
+class NoAnswer(BotoCoreError):
+    """What came was no answer of AWS's, or the connection broke. It is not repeated: there may be credentials in it."""
+
+    fmt = "no answer came that is one of AWS's. Check the network, and AWS_ENDPOINT_URL if it is set"
+
+
+def unasked(error: BotoCoreError) -> Failed:
+    """The error for a call that no AWS service answered in words.
+
+    What came over a connection that broke is not told: something in between may send a request back as it was.
+    """
+    return Failed(f"AWS cannot be asked: {NoAnswer() if type(error) is HTTPClientError else error}")
 
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     """The refusal that an AWS error stands for, or a `Failed` that carries it, when it is no refusal."""
     said = error.response.get("Error", {})
-    code, text = said.get("Code", "Unknown"), said.get("Message")
-    text = str(error) if text is None else text
+    code, text = harmless(str(said.get("Code", "Unknown"))), said.get("Message")
+    text = harmless(str(error) if text is None else str(text))
     if code in _DENIED:
         return _denied(code, text, attempt)
     if code == "ValidationException" and (found := _from_create_model(code, text, attempt)):

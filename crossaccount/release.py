@@ -18,11 +18,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from crossaccount.errors import Conflict, Door, Failed
-from crossaccount.names import group_arn, package_arn, parse_s3, plain_json
-from crossaccount.packages import Container, ModelVersion
+from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.notation import strict_json, whole_number
+from crossaccount.packages import Container, ModelVersion, check_registry
 from crossaccount.plan import Kind, Resource
 from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _RELEASE_LIMIT = 1_000_000
 _ARCHIVE_LIMIT, _MEMBER_LIMIT, _SAMPLES_LIMIT = 5_000_000, 1_000_000, 100
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
 
 DOORS = {
     Kind.GROUP: Door.REGISTRY,
@@ -43,7 +45,14 @@ DOORS = {
     Kind.KEY: Door.KEY,
 }
 
-_Short = Annotated[str, Field(max_length=2048)]
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds a character that cannot be printed")
+    return text
+
+
+_Short = Annotated[str, Field(max_length=2048), AfterValidator(_printable)]
 
 
 class _Model(BaseModel):
@@ -86,7 +95,7 @@ class Grant(_Model):
 class Release(_Model):
     """One shared version."""
 
-    schema_version: Literal[1]
+    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)]
     model_package_arn: _Short
     model_package_group: _Short
     version: Annotated[int, Field(ge=1, le=999_999_999)]
@@ -279,24 +288,29 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
     """
     bucket, key = sharing.producer.releases_bucket, release_key(sharing, version)
     found = client.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=sharing.producer.account)
-    raw = found["Body"].read(_RELEASE_LIMIT + 1)
+    raw = found["Body"].read(_RELEASE_LIMIT + 1)  # whatever its ContentLength says
     where = f"s3://{bucket}/{key}"
     if len(raw) > _RELEASE_LIMIT:
         raise Failed(
             f"The Release {where} is larger than {_RELEASE_LIMIT} bytes. It is none of this project's."
         )
     try:
-        release = Release.model_validate(plain_json(raw))
-    except (ValueError, RecursionError) as error:
+        release = Release.model_validate(strict_json(raw))
+    except ValueError as error:
         if not isinstance(error, ValidationError):
             raise Failed(f"The Release {where} is not JSON: {error}. Its producer publishes it.") from None
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])).encode("unicode_escape").decode()[:200] or "the document"
         raise Failed(
-            f"The Release {where} cannot be used: {place}: {first['msg']}. Its producer publishes it."
+            f"The Release {where} cannot be used: {_first_fault(error)}. Its producer publishes it."
         ) from None
     _check_identity(sharing, version, release, where)
+    _check_places(sharing, release, where)
     return release
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"])).encode("unicode_escape").decode()[:200] or "the document"
+    return f"{place}: {first['msg']}"
 
 
 def _check_identity(sharing: Sharing, version: int, release: Release, where: str) -> None:
@@ -312,6 +326,43 @@ def _check_identity(sharing: Sharing, version: int, release: Release, where: str
             raise Failed(
                 f"The Release {where} says {name} is {getattr(release, name)!r}, the config says {value!r}. It is not used."
             )
+
+
+def _check_places(sharing: Sharing, release: Release, where: str) -> None:
+    """See that a Release names only what its producer can share, before anything that it names is asked about.
+
+    Whose a bucket is, no name says: every call on it says whose it must be (ExpectedBucketOwner).
+
+    Raises:
+        Failed: with the first place that is somebody else's, or none.
+    """
+    try:
+        for container in release.deployed_containers:
+            check_registry(sharing, parse_image(container.image))
+        for uri in (artifact.uri for container in release.containers for artifact in container.artifacts):
+            bucket, key = parse_s3(uri)
+            if not _BUCKET.fullmatch(bucket) or not key:
+                raise Failed(f"{uri} is no object and no folder of a bucket.")
+        for grant in release.grants:
+            _check_grant(sharing, grant)
+    except Failed as failed:
+        raise Failed(
+            f"The Release {where} names what is not its producer's to share: {failed} It is not used."
+        ) from None
+
+
+def _check_grant(sharing: Sharing, grant: Grant) -> None:
+    key = f"arn:{sharing.partition}:kms:{sharing.region}:{sharing.producer.account}:key/"
+    right: dict[str, bool] = {
+        Door.REGISTRY: grant.resource == sharing.model_package_group,
+        Door.REPOSITORY: re.fullmatch(r"[a-z0-9._/-]{2,256}", grant.resource) is not None,
+        Door.BUCKET: _BUCKET.fullmatch(grant.resource) is not None,
+        Door.KEY: grant.resource.startswith(key) and "*" not in grant.resource,
+    }
+    if not right.get(grant.door, False):
+        raise Failed(
+            f"the {grant.door} {grant.resource} is none of account {sharing.producer.account} in {sharing.region}."
+        )
 
 
 def read_samples(clients: Clients, sharing: Sharing, version: ModelVersion) -> list[Sample]:
@@ -361,7 +412,7 @@ def parse_samples(archive: bytes) -> list[Sample]:
                 continue
             if member.size > _MEMBER_LIMIT:
                 raise ValueError(f"{member.name} is larger than {_MEMBER_LIMIT} bytes")
-            loaded: Any = plain_json(file.read())
+            loaded: Any = strict_json(file.read())
             for one in loaded if isinstance(loaded, list) else [loaded]:
                 samples.append(_sample(one, member.name))
     if len(samples) > _SAMPLES_LIMIT:
@@ -373,5 +424,4 @@ def _sample(given: Any, name: str) -> Sample:
     try:
         return Sample.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ValueError(f"{name}: {_first_fault(error)}") from None

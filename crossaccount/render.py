@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from crossaccount import policies
-from crossaccount.errors import Finding, Refusal, Severity
+from crossaccount.errors import Finding, Refusal, Severity, harmless
 from crossaccount.plan import LIMITS, Change, Plan, room
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def markdown(plan: Plan) -> str:
     """The plan for a Prefect artifact."""
     rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {', '.join(change.gained)} | {', '.join(change.lost)} |"
+        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(change.lost))} |"
         for change in plan.changes
     ]
     diffs = [
@@ -68,14 +68,22 @@ def refusal_markdown(refusal: Refusal) -> str:
         "action": f"`{refusal.action}`",
         "resource": f"`{refusal.resource}`",
         "ruled out": "; ".join(refusal.ruled_out) or "nothing",
-        "AWS said": f"{refusal.aws_code}: {refusal.aws_message}",
+        "AWS said": code(f"{refusal.aws_code}: {refusal.aws_message}", 2000),
     }
-    lines = [f"| {name} | {_cell(value)} |" for name, value in rows.items()]
+    lines = [f"| {name} | {cell(value)} |" for name, value in rows.items()]
     return "\n".join([f"**{refusal.next_step}**", "", "| refused | |", "|---|---|", *lines])
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+def cell(text: str, most: int = 2000) -> str:
+    """Text of others for a cell of a table: in one line, cut to so many characters, with nothing that ends the cell."""
+    line = " ".join(harmless(text).split())
+    return (line if len(line) <= most else f"{line[:most]}...").replace("|", "\\|")
+
+
+def code(text: str, most: int = 300) -> str:
+    """The same as code, where no link, picture or tag of others comes to life."""
+    quoted = cell(text, most).replace("`", "'")
+    return f"`{quoted}`"
 
 
 def to_json(plan: Plan) -> dict[str, Any]:

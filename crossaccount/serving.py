@@ -10,17 +10,24 @@ Source: CreateModel, CreateEndpointConfig, CreateEndpoint, DescribeEndpoint and 
 
 from __future__ import annotations
 
+import io
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
+from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
 
-from crossaccount import charts, smoke
-from crossaccount.errors import Conflict, Failed
+from crossaccount import charts, render, smoke
+from crossaccount.errors import Conflict, Failed, harmless
 from crossaccount.names import console_url
 from crossaccount.smoke import Answer, Question, Speed
 
@@ -42,6 +49,9 @@ RUN_TAG, SINCE_TAG = "crossaccount:flow-run", "crossaccount:taken-over"
 OWNER = "crossaccount"
 _FIRST_POLL, _LONGEST_POLL = 1.0, 15.0
 _ENOUGH = 5  # latencies for a picture
+# SageMaker gives a container 60 s to answer; whatever comes later, or never ends, is no answer.
+ASK_SECONDS = 75.0
+_MOST_KEPT, _MOST_SHOWN = 20_000, 300  # characters of an answer, in a proof and in a line
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ def proof_text(proof: Proof, removals: Sequence[Removal]) -> str:
         f"images {'are' if proof.images_match else 'ARE NOT'} those of the Release: {', '.join(proof.images) or 'none'}",
     ]
     lines += [
-        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {answer.content_type}  expected {answer.expected}  got {answer.got}"
+        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}"
         for answer in proof.answers
     ]
     lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
@@ -121,6 +131,12 @@ def proof_text(proof: Proof, removals: Sequence[Removal]) -> str:
         f"{removal.kind} {removal.name}: {removal.outcome} {removal.reason}".rstrip() for removal in removals
     ]
     return "\n".join(lines)
+
+
+def _line(value: Any) -> str:
+    """What a model or another account says, in one line of a terminal."""
+    line = " ".join(harmless(str(value)).split("\n"))
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
 
 
 def _speed_text(speed: Speed) -> str:
@@ -137,7 +153,7 @@ def proof_markdown(proof: Proof) -> str:
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
-        f"| {'as expected' if one.ok else '**wrong**'} | {one.latency_ms:.1f} ms | {one.content_type} | `{one.expected}` | `{one.got}` |"
+        f"| {'as expected' if one.ok else '**wrong**'} | {one.latency_ms:.1f} ms | {render.code(one.content_type)} | {render.code(str(one.expected))} | {render.code(str(one.got))} |"
         for one in proof.answers
     ]
     images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."
@@ -522,6 +538,9 @@ def ask(
     from sagemaker.core.resources import Endpoint
 
     endpoint = Endpoint.get(endpoint_name=name, session=session, region=region)
+    _bound_answers(
+        Endpoint.get_sagemaker_client(session=session, region_name=region, service_name="sagemaker-runtime")
+    )
     return tuple(_ask(endpoint, one) for one in asked)
 
 
@@ -542,22 +561,102 @@ def measure(
 
 def _ask(endpoint: Any, asked: Question | Sample) -> Answer:
     question = asked if isinstance(asked, Question) else smoke.of_sample(asked)
-    started = time.perf_counter()
-    try:
+
+    def invoke() -> Any:
         output = endpoint.invoke(
             body=question.body, content_type=question.content_type, accept=question.accept
         )
-        raw = output.body.read(smoke.BODY_LIMIT + 1)
-        got = smoke.read_answer(raw, _value(output.content_type) or "")
+        return smoke.read_answer(output.body.read(smoke.BODY_LIMIT + 1), _value(output.content_type) or "")
+
+    started = time.perf_counter()
+    try:
+        got = _in_time(invoke)
         ok = question.right(got)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ModelError":
             raise
-        got, ok = f"ModelError: {error.response['Error']['Message']}", False
+        got, ok = f"ModelError: {error.response['Error'].get('Message')}", False
     except ValueError as error:
         got, ok = f"unreadable answer: {error}", False
     latency = (time.perf_counter() - started) * 1000
-    return Answer(question.content_type, question.shown, question.expected, got, ok, round(latency, 2))
+    return Answer(question.content_type, question.shown, question.expected, _kept(got), ok, round(latency, 2))
+
+
+def _kept(got: Any) -> Any:
+    """An answer as a proof keeps it; of one that is very long, its beginning as text."""
+    text = got if isinstance(got, str) else json.dumps(got)
+    return got if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]}... ({len(text)} characters)"
+
+
+_Result = TypeVar("_Result")
+_ASKING = threading.local()
+
+
+def _in_time(call: Callable[[], _Result]) -> _Result:
+    """What a call gives, unless it takes longer than `ASK_SECONDS` in all.
+
+    A socket's own timeout is for each piece that comes: one byte a second keeps it content for ever. So the call is made in
+    a thread of its own, which is left to itself when the time is up, and which does not keep the process from ending.
+
+    Raises:
+        ValueError: when the time is up; beside whatever the call raises.
+    """
+    made: Future[_Result] = Future()
+
+    def run() -> None:
+        _ASKING.deadline = time.monotonic() + ASK_SECONDS
+        try:
+            made.set_result(call())
+        except BaseException as error:
+            made.set_exception(error)  # it is raised where the result is waited for
+
+    threading.Thread(target=run, daemon=True, name="asking an endpoint").start()
+    try:
+        return made.result(ASK_SECONDS)
+    except FutureTimeout:
+        raise ValueError(f"it did not come whole within {ASK_SECONDS:g} s") from None
+
+
+def _bound_answers(client: Any) -> None:
+    """Have a client of the runtime take no more of an answer than an endpoint may give, be it an error, and no longer than it may take.
+
+    botocore itself reads an error to its end, whatever its length. Source: the event before-send of botocore.
+    """
+    http = client._endpoint.http_session
+
+    def send(request: Any, **_: Any) -> Any:
+        answer = http.send(request)
+        body = HTTPResponse(io.BytesIO(_bytes_of(answer.raw)), preload_content=False)
+        return AWSResponse(answer.url, answer.status_code, answer.headers, body)
+
+    client.meta.events.register(
+        "before-send.sagemaker-runtime.InvokeEndpoint", send, unique_id="bounded answers"
+    )
+
+
+def _bytes_of(raw: Any) -> bytes:
+    """The body of an answer, to one byte more than it may have: then it is refused by whoever reads it.
+
+    Raises:
+        ValueError: when it breaks off, or does not end in time.
+    """
+    content, whole = bytearray(), False
+    try:
+        while len(content) <= smoke.BODY_LIMIT and not whole:
+            piece = raw.read1(65_536)
+            content += piece
+            whole = not piece
+            if time.monotonic() >= _ASKING.deadline:
+                raise ValueError(f"it did not come whole within {ASK_SECONDS:g} s")
+    except (HTTPError, OSError) as error:
+        raise ValueError(f"it broke off after {len(content)} bytes ({type(error).__name__})") from None
+    finally:
+        if not whole:
+            raw.close()  # what still comes on this connection is no answer to anything
+    announced = str(raw.headers.get("Content-Length", ""))
+    if whole and announced.isdecimal() and len(content) < int(announced[:20]):
+        raise ValueError(f"it broke off after {len(content)} of {announced[:20]} bytes")
+    return bytes(content[: smoke.BODY_LIMIT + 1])
 
 
 def prove(

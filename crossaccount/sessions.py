@@ -8,13 +8,17 @@ Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (rol
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import boto3
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
@@ -22,15 +26,17 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
 )
 from botocore.loaders import Loader, create_loader
+from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.session import Session as BotocoreSession
 
-from crossaccount.errors import CrossAccountError, Door, Failed, InputError
-from crossaccount.refusals import Attempt, classify
+from crossaccount.errors import CrossAccountError, Door, Failed, InputError, redacted
+from crossaccount.refusals import Attempt, NoAnswer, classify, unasked
 
 if TYPE_CHECKING:
     from crossaccount.config import Consumer, Sharing
@@ -169,7 +175,85 @@ def _loader() -> Loader:
 def _botocore_session(profile: str | None) -> BotocoreSession:
     made = BotocoreSession(profile=profile)
     made.register_component("data_loader", _loader())
+    hidden: Any = _Hidden()
+    made.register("before-sign", hidden.note)
+    made.register("after-call", hidden.hide)
+    made.register("after-call-error", hidden.hide_exception)
+    made.register_component("response_parser_factory", _Parsers())
     return made
+
+
+class _Parsers(ResponseParserFactory):
+    """botocore's parsers, whose errors repeat what they could not read; half of an answer may be credentials."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """As botocore's; what cannot be read is a `NoAnswer`, which says nothing of it."""
+        made: Any = super().create_parser(protocol_name)
+        parse = made.parse
+
+        def careful(response: Any, shape: Any) -> Any:
+            try:
+                return parse(response, shape)
+            except ResponseParserError:
+                raise NoAnswer from None
+
+        made.parse = careful
+        return made
+
+
+class _Hidden:
+    """Takes what signs a session's requests out of what AWS says, before anybody reads it.
+
+    An error may repeat the request that it is about, credentials included: as they are, quoted for an address, or in
+    base64. Every client of a session takes over its session's event handlers.
+    """
+
+    def __init__(self) -> None:
+        self._known: deque[tuple[str, ...]] = deque(
+            maxlen=8
+        )  # credentials are refreshed, and answers may be late
+
+    def note(self, request_signer: Any, **_: Any) -> None:
+        """Remember what a request is about to be signed with."""
+        frozen = request_signer._credentials and request_signer._credentials.get_frozen_credentials()
+        if (
+            frozen
+            and (written := _written(frozen.access_key, frozen.secret_key, frozen.token)) not in self._known
+        ):
+            self._known.append(written)
+
+    def hide(self, parsed: dict[str, Any], **_: Any) -> None:
+        """Take it out of an error, whatever part of it that is in; an answer that is none is left as it is."""
+        said = parsed.get("Error")
+        if isinstance(said, dict):
+            parsed["Error"] = {key: self._without(value) for key, value in said.items()}
+
+    def hide_exception(self, exception: Exception, **_: Any) -> None:
+        """Cut an error of the connection from its causes, which repeat what came over it.
+
+        Raises:
+            NoAnswer: in place of one that repeats it itself, or may.
+        """
+        exception.__cause__ = exception.__context__ = None
+        if type(exception) is HTTPClientError or self._without(str(exception)) != str(exception):
+            raise NoAnswer from None
+
+    def _without(self, value: Any) -> Any:
+        if isinstance(value, str):
+            for secret in (one for written in list(self._known) for one in written):
+                value = value.replace(secret, "****")
+            return redacted(value)
+        return value
+
+
+def _written(*values: str | None) -> tuple[str, ...]:
+    """Secrets in every way that they are written, the longest first."""
+    found = set[str]()
+    for value in filter(None, values):
+        plain = base64.b64encode(value.encode()).decode().rstrip("=")
+        found |= {value, quote(value, safe=""), quote(value), quote_plus(value), plain}
+        found |= {plain.translate(str.maketrans("+/", "-_")), json.dumps(value)[1:-1].replace("/", "\\/")}
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 def _credentials(source: boto3.Session) -> object:
@@ -198,4 +282,4 @@ def unreachable(error: BotoCoreError, key: str) -> CrossAccountError:
         )
     if isinstance(error, EndpointConnectionError):
         return Failed(f"AWS does not answer: {error}. Check the network, and AWS_ENDPOINT_URL if it is set.")
-    return Failed(f"AWS cannot be asked: {error}")
+    return unasked(error)

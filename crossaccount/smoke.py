@@ -12,12 +12,14 @@ import io
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.errors import Failed
-from crossaccount.names import parse_s3, plain_json
+from crossaccount.names import parse_s3
+from crossaccount.notation import strict_json
 
 if TYPE_CHECKING:
     import boto3
@@ -280,6 +282,7 @@ def same_answer(got: Any, expected: Any, near: Near = _six_digits) -> bool:
     return bool(got == expected)
 
 
+_LONGEST_PATH = 1024
 _STEP = re.compile(r"\.?([A-Za-z0-9_-]+)|\[(\d{1,6})\]")
 
 
@@ -291,6 +294,8 @@ def parse_path(path: str) -> tuple[str | int, ...]:
     Raises:
         ValueError: for anything else; wildcards, slices and filters are not known here.
     """
+    if len(path) > _LONGEST_PATH:
+        raise ValueError(f"it has more than {_LONGEST_PATH} characters")
     rest, steps = path.removeprefix("$"), list[str | int]()
     if not path or (rest.startswith(".") and not path.startswith("$")):
         raise ValueError("it has no beginning")
@@ -347,15 +352,75 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _fits(got: Any, schema: Any) -> bool:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped,unused-ignore]
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     registry: Any = Registry()  # knows nothing, and fetches nothing
+    judge = _patient(time.monotonic() + JUDGE_SECONDS)(schema, registry=registry)
     try:
-        return bool(Draft202012Validator(schema, registry=registry).is_valid(got))
+        return bool(judge.is_valid(got))
     except (Unresolvable, RecursionError):  # a $ref to nowhere, or around in a circle: nothing fits that
         return False
+    except (_TooLong, OverflowError):  # a number that no float can hold is a multiple of nothing
+        return False
+
+
+JUDGE_SECONDS = 20.0
+_LONGEST_MATCHED = 5_000
+
+
+class _TooLong(Exception):
+    """An answer that takes longer to judge than anybody waits."""
+
+
+def _patient(deadline: float) -> Any:
+    """A validator that gives up on an answer in time.
+
+    The schema is the config's and to be trusted, the answer is anybody's: patterns are not tried on texts so long that a
+    plain one would look at them for minutes, and items are compared by what they are written as.
+    """
+    from jsonschema import Draft202012Validator, validators  # type: ignore[import-untyped,unused-ignore]
+
+    def watched(keyword: str, judge: Any) -> Any:
+        def check(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+            if time.monotonic() > deadline:
+                raise _TooLong
+            if keyword in _BY_PATTERN and any(len(text) > _LONGEST_MATCHED for text in _texts(instance)):
+                raise _TooLong
+            return judge(validator, value, instance, schema)
+
+        return check
+
+    known = {**Draft202012Validator.VALIDATORS, "uniqueItems": _unique_items}
+    return validators.extend(
+        Draft202012Validator, {keyword: watched(keyword, judge) for keyword, judge in known.items()}
+    )
+
+
+_BY_PATTERN = frozenset({"pattern", "patternProperties", "additionalProperties", "unevaluatedProperties"})
+
+
+def _texts(instance: Any) -> Any:
+    """What a pattern is tried on: a text, or the names of a mapping."""
+    return [instance] if isinstance(instance, str) else instance if isinstance(instance, dict) else ()
+
+
+def _unique_items(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if value and isinstance(instance, list):
+        written = {json.dumps(_as_one(item), sort_keys=True) for item in instance}
+        if len(written) < len(instance):
+            yield ValidationError("it has an item twice")
+
+
+def _as_one(value: Any) -> Any:
+    """The same for equal values: to JSON Schema 1.0 is 1, and true is neither."""
+    if isinstance(value, list):
+        return [_as_one(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_one(item) for key, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # Answers as they come.
@@ -376,8 +441,8 @@ def read_answer(raw: bytes, content_type: str) -> Any:
             rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
             return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
         if media == "application/json":
-            return plain_json(text)
-    except (csv.Error, RecursionError) as error:
+            return strict_json(text)
+    except csv.Error as error:
         raise ValueError(str(error)) from None
     return text
 

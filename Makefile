@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test growth properties check lock clean
+.PHONY: help install demo ui test crash fuzz bench growth properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -36,6 +36,9 @@ growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (min
 
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py
+
+fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (half an hour)
+	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile
 
 check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint
 	$(BIN)/ruff format --check .

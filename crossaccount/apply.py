@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import policies, together
-from crossaccount.errors import Conflict
+from crossaccount.errors import Conflict, Failed
 from crossaccount.gather import read_policy
 from crossaccount.plan import LIMITS, Change, Kind, Verb
 from crossaccount.policies import Document, Statement
@@ -203,7 +203,7 @@ def _taken_back(clients: Clients, change: Change) -> str:
         now = read_policy(clients, resource)
         if not policies.same(now, policies.merged(now, change.removed, change.added)):
             return f"The policy of {resource} does not read back as it was before. Look at it: crossaccount plan CONFIG."
-    except (ClientError, BotoCoreError, Conflict) as error:
+    except (ClientError, BotoCoreError, Conflict, Failed) as error:
         return f"The policy of {resource} could not be put back ({error}). It has this run's change, or a part of it."
     return f"The policy of {resource} is as it was before{': what this run had written was taken back' if undone else ''}."
 

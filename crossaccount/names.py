@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crossaccount.errors import Failed
 
@@ -65,22 +64,6 @@ def parse_s3(uri: str) -> tuple[str, str]:
     if not bucket:
         raise Failed(f"{uri} is not a location in Amazon S3.")
     return bucket, key
-
-
-def plain_json(text: str | bytes) -> Any:
-    """JSON of others as data that JSON, UTF-8 and a terminal can carry again.
-
-    Raises:
-        ValueError: for no JSON, a number without an end (NaN, 1e999), or half a character.
-        RecursionError: when it is nested too deep.
-    """
-    loaded = json.loads(text, parse_constant=_no_number)
-    json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
-    return loaded
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not a number that JSON can carry")
 
 
 def group_arn(sharing: Sharing) -> str:

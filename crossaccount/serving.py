@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from botocore.awsrequest import AWSResponse
@@ -537,11 +538,11 @@ def ask(
     """
     from sagemaker.core.resources import Endpoint
 
-    endpoint = Endpoint.get(endpoint_name=name, session=session, region=region)
     _bound_answers(
         Endpoint.get_sagemaker_client(session=session, region_name=region, service_name="sagemaker-runtime")
     )
-    return tuple(_ask(endpoint, one) for one in asked)
+    invoke = partial(Endpoint(endpoint_name=name).invoke, session=session, region=region)
+    return tuple(_ask(invoke, one) for one in asked)
 
 
 def measure(
@@ -559,18 +560,16 @@ def measure(
     return answers, smoke.speed([answer.latency_ms for answer in answers], limits)
 
 
-def _ask(endpoint: Any, asked: Question | Sample) -> Answer:
+def _ask(invoke: Callable[..., Any], asked: Question | Sample) -> Answer:
     question = asked if isinstance(asked, Question) else smoke.of_sample(asked)
 
-    def invoke() -> Any:
-        output = endpoint.invoke(
-            body=question.body, content_type=question.content_type, accept=question.accept
-        )
+    def answer() -> Any:
+        output = invoke(body=question.body, content_type=question.content_type, accept=question.accept)
         return smoke.read_answer(output.body.read(smoke.BODY_LIMIT + 1), _value(output.content_type) or "")
 
     started = time.perf_counter()
     try:
-        got = _in_time(invoke)
+        got = _in_time(answer)
         ok = question.right(got)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ModelError":

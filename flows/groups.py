@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from crossaccount import sessions
+from crossaccount import refusals, sessions
 from crossaccount.config import Sharing
 from crossaccount.errors import Failed, InputError
 from flows import forms
@@ -74,16 +74,22 @@ def share_group(sharing: Sharing, dry_run: bool, agreed: str | None) -> Shared:
     return shared(sharing, dry_run=dry_run, agreed=agreed)
 
 
-def _all_shared(configs: Sequence[str], ended: Sequence[Shared | BaseException]) -> dict[str, Shared]:
+def _all_shared(configs: Sequence[str], ended: Sequence[object]) -> dict[str, Shared]:
     """What each share did.
 
     Raises:
         Failed: when one or more did not come about; the others stand.
     """
-    failed = {c: one for c, one in zip(configs, ended, strict=True) if isinstance(one, BaseException)}
-    if failed:
-        lines = [f"{config}: {error}" for config, error in failed.items()]
-        raise Failed(
-            "\n".join([f"{len(failed)} of {len(ended)} groups were not shared; the others were.", *lines])
-        )
-    return {c: one for c, one in zip(configs, ended, strict=True) if not isinstance(one, BaseException)}
+    done = {config: one for config, one in zip(configs, ended, strict=True) if isinstance(one, Shared)}
+    lines = [
+        f"{config}: {_why(one)}" for config, one in zip(configs, ended, strict=True) if config not in done
+    ]
+    if lines:
+        head = f"{len(lines)} of {len(ended)} groups were not shared; the others were."
+        raise Failed("\n".join([head, *lines]))
+    return done
+
+
+def _why(ended: object) -> str:
+    told = refusals.told(ended) if isinstance(ended, Exception) else None
+    return str(told) if told is not None else repr(ended)

@@ -9,10 +9,11 @@ Source: "Global concurrency limits" in the Prefect documentation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
 from crossaccount.apply import SETTLE_SECONDS
@@ -40,7 +41,10 @@ def writing(arns: Sequence[str], wait_seconds: float | None = None) -> Iterator[
     names = sorted(f"crossaccount {arn}".replace("/", ":") for arn in arns)  # a limit's name takes no slash
     with get_client(sync_client=True) as client:
         for name in names:
-            client.upsert_global_concurrency_limit_by_name(name, 1)
+            with suppress(
+                ObjectAlreadyExists
+            ):  # another run has just made it, between the client's look and its call
+                client.upsert_global_concurrency_limit_by_name(name, 1)
     slots = concurrency(names, occupy=1, timeout_seconds=patience, lease_duration=_LEASE_SECONDS, strict=True)
     with ExitStack() as held:
         try:  # the waiting alone: a time-out within the writing is another matter

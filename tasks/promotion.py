@@ -25,6 +25,7 @@ from crossaccount import names, packages, preflight, promotion, records, rollout
 from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.gather import Clients
+from crossaccount.notation import strict_json
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
@@ -401,7 +402,7 @@ def _believed(
         told = f": {_short(state.message)}" if state and state.message else ""
         raise Failed(f"{who} ended {state.name if state else 'nowhere'} and left no outcome{told}")
     try:
-        (row,) = names.plain_json(str(kept[0].data))
+        (row,) = strict_json(str(kept[0].data))
         found = promotion.from_json(row)
     except (TypeError, ValueError, RecursionError) as error:
         raise Failed(f"{who} left an outcome that is none: {_short(str(error))}") from None

@@ -5,11 +5,11 @@ Source: GetRepositoryPolicy, SetRepositoryPolicy and DeleteRepositoryPolicy in t
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount.notation import strict_json
 from crossaccount.policies import Document, compact
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def read(client: ECRClient, repository: str, account: str) -> Document | None:
         if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
             return None
         raise
-    document: dict[str, Any] = json.loads(text)
+    document: dict[str, Any] = strict_json(text)
     return document
 
 

@@ -5,9 +5,9 @@ Source: GetKeyPolicy and PutKeyPolicy in the AWS KMS API reference.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from crossaccount.notation import strict_json
 from crossaccount.policies import Document, compact
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def read(client: KMSClient, key: str, account: str) -> Document | None:
     """The key's policy, by the key's ARN."""
-    document: dict[str, Any] = json.loads(client.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    document: dict[str, Any] = strict_json(client.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
     return document
 
 

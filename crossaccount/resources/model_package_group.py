@@ -6,11 +6,11 @@ reference. No error is modelled for a group without a policy; its text is from p
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount.notation import strict_json
 from crossaccount.policies import Document, compact
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read(client: SageMakerClient, group: str, account: str) -> Document | None:
         ):
             return None
         raise
-    document: dict[str, Any] = json.loads(text)
+    document: dict[str, Any] = strict_json(text)
     return document
 
 

@@ -5,11 +5,11 @@ Source: GetBucketPolicy, PutBucketPolicy and DeleteBucketPolicy in the Amazon S3
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount.notation import strict_json
 from crossaccount.policies import Document, compact
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def read(client: S3Client, bucket: str, account: str) -> Document | None:
         if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
             return None
         raise
-    document: dict[str, Any] = json.loads(text)
+    document: dict[str, Any] = strict_json(text)
     return document
 
 

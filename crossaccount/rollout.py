@@ -365,10 +365,14 @@ def ensure_config(session: boto3.Session, sharing: Sharing, consumer: Consumer, 
     """
     client, name = _client(session, sharing), config_name(consumer, release)
     says = _config_says(consumer, release)
-    found = _describe_config(client, name)
+    tags = _tag_list(serving.tag_values(release.model_package_arn, keep=True))
+    made, found = dict[str, str](), _describe_config(client, name)
     if found is None:
-        tags = _tag_list(serving.tag_values(release.model_package_arn, keep=True))
-        made = client.create_endpoint_config(EndpointConfigName=name, Tags=tags, **says)
+        made, found = serving.made_or_found(
+            lambda: client.create_endpoint_config(EndpointConfigName=name, Tags=tags, **says),
+            lambda: client.describe_endpoint_config(EndpointConfigName=name),
+        )
+    if found is None:
         return Made("endpoint-config", name, made["EndpointConfigArn"], reused=False, keep=True)
     tags_found = _tags(client, found["EndpointConfigArn"])
     ours = (tags_found.get(OWNER_TAG), tags_found.get(PACKAGE_TAG)) == (OWNER, release.model_package_arn)

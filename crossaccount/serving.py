@@ -219,14 +219,22 @@ def ensure_model(
     from sagemaker.core.resources import Model
 
     name = deployment_name(consumer, release.version)
-    found = _find(lambda: Model.get(model_name=name, session=session, region=release.region))
+
+    def look() -> Any:
+        return Model.get(model_name=name, session=session, region=release.region)
+
+    arn, found = None, _find(look)
+    if found is None:
+        arn, found = made_or_found(
+            lambda: _create_model(session, consumer, release, name, keep, flow_run), look
+        )
     if found is not None:
         container = _value(found.primary_container)
         package = _value(container.model_package_name) if container is not None else None
         made = _reused(session, "model", name, found.model_arn, package, release, keep, flow_run)
         _check_settings(name, found, consumer)
         return made
-    return Made("model", name, _create_model(session, consumer, release, name, keep, flow_run), False, keep)
+    return Made("model", name, str(arn), False, keep)
 
 
 def _check_settings(name: str, found: Any, consumer: Consumer) -> None:
@@ -311,9 +319,22 @@ def ensure_endpoint_config(
     from sagemaker.core.resources import EndpointConfig
 
     name = deployment_name(consumer, release.version)
-    found = _find(
-        lambda: EndpointConfig.get(endpoint_config_name=name, session=session, region=release.region)
-    )
+
+    def look() -> Any:
+        return EndpointConfig.get(endpoint_config_name=name, session=session, region=release.region)
+
+    def create() -> Any:
+        kms_key = consumer.endpoint.kms_key
+        return client_of(session, release.region).create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=[{"VariantName": VARIANT, "ModelName": name, **_capacity(consumer)}],
+            Tags=_tags(release, keep, flow_run),
+            **({"KmsKeyId": kms_key} if kms_key else {}),
+        )
+
+    made, found = dict[str, str](), _find(look)
+    if found is None:
+        made, found = made_or_found(create, look)
     if found is not None:
         _check_capacity(name, found, consumer)
         return _reused(
@@ -326,13 +347,6 @@ def ensure_endpoint_config(
             keep,
             flow_run,
         )
-    kms_key = consumer.endpoint.kms_key
-    made = client_of(session, release.region).create_endpoint_config(
-        EndpointConfigName=name,
-        ProductionVariants=[{"VariantName": VARIANT, "ModelName": name, **_capacity(consumer)}],
-        Tags=_tags(release, keep, flow_run),
-        **({"KmsKeyId": kms_key} if kms_key else {}),
-    )
     return Made("endpoint-config", name, made["EndpointConfigArn"], False, keep)
 
 
@@ -386,17 +400,26 @@ def ensure_endpoint(
 
     name = deployment_name(consumer, release.version)
     region = release.region
-    found = _find(lambda: Endpoint.get(endpoint_name=name, session=session, region=region))
-    if found is not None and found.endpoint_status not in ("Failed", "Deleting"):
+
+    def look() -> Any:
+        return Endpoint.get(endpoint_name=name, session=session, region=region)
+
+    def create() -> Any:
+        return client_of(session, region).create_endpoint(
+            EndpointName=name, EndpointConfigName=name, Tags=_tags(release, keep, flow_run)
+        )
+
+    made, found = dict[str, str](), _find(look)
+    if found is not None and found.endpoint_status in ("Failed", "Deleting"):
+        _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
+        delete_endpoint(session, region, name, timeout)
+        found = None
+    if found is None:
+        made, found = made_or_found(create, look)
+    if found is not None:
         return _reused(
             session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep, flow_run
         )
-    if found is not None:
-        _reused(session, "endpoint", name, found.endpoint_arn, release.model_package_arn, release, keep)
-        delete_endpoint(session, region, name, timeout)
-    made = client_of(session, region).create_endpoint(
-        EndpointName=name, EndpointConfigName=name, Tags=_tags(release, keep, flow_run)
-    )
     return Made("endpoint", name, made["EndpointArn"], False, keep)
 
 
@@ -811,15 +834,47 @@ def delete_endpoint(
             "Deleting",
         ):
             check()
-            _find(lambda: client_of(session, region).delete_endpoint(EndpointName=name))
-            asked = True
-            continue  # it may be gone at once
+            asked = _ask_to_delete(client_of(session, region), name)
+            if asked:
+                continue  # it may be gone at once
         waited = time.monotonic() - started
         if waited >= timeout:
             raise Failed(f"the endpoint is still {state.status} after {timeout:.0f} s")
         time.sleep(pause(waited, _FIRST_POLL / 4, _LONGEST_POLL))
         asked = asked or state.status == "Deleting"
     return asked
+
+
+def _ask_to_delete(client: Any, name: str) -> bool:
+    """DeleteEndpoint; False when the endpoint is in a change: of its own, or in its deletion, as botocore asks again for a lost answer."""
+    try:
+        client.delete_endpoint(EndpointName=name)
+    except ClientError as error:
+        said = error.response["Error"].get("Message", "")
+        if said.startswith("Cannot update in-progress endpoint"):
+            return False
+        if not said.startswith("Could not find"):
+            raise
+    return True
+
+
+def made_or_found(create: Callable[[], Any], look: Callable[[], Any]) -> tuple[Any, Any]:
+    """What was created and None, or None and what is there already.
+
+    Where an answer is lost botocore asks again, and the second time AWS says that it exists.
+
+    Raises:
+        ClientError: AWS's refusal.
+    """
+    try:
+        return create(), None
+    except ClientError as error:
+        if not error.response["Error"].get("Message", "").startswith("Cannot create already existing"):
+            raise
+        found = _find(look)
+        if found is None:  # and it is gone again
+            raise
+        return None, found
 
 
 def _find(get: Callable[[], Any]) -> Any | None:

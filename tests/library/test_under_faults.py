@@ -1,0 +1,147 @@
+"""A share and a deployment on AWS's bad days: they come about all the same, or all is as it was."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount import config, gather, preflight, release, serving, sessions, smoke
+from crossaccount.serving import Made
+
+NAME = "decision-trees-staging"
+Arrange = Callable[..., None]
+
+
+@pytest.fixture
+def befall(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arrange]:
+    """Arranges what befalls calls until the end of the test."""
+    monkeypatch.setattr("crossaccount.apply._BUSY_PAUSES", (0.05,) * 4)
+    monkeypatch.setattr("crossaccount.apply._SHOWN_PAUSES", (0.05,) * 5)
+    monkeypatch.setattr("crossaccount.serving._FIRST_POLL", 0.05)
+    monkeypatch.setattr("time.sleep", _briefly())
+
+    def ask(method: str, body: bytes | None = None) -> Any:
+        path = f"{aws.url}/_sandbox/faults"
+        with urllib.request.urlopen(urllib.request.Request(path, method=method, data=body)) as answer:
+            return answer.read()
+
+    def arrange(**rule: Any) -> None:
+        ask("PUT", json.dumps(rule).encode())
+
+    yield arrange
+    seen = json.loads(ask("GET"))["faults"]
+    ask("DELETE")
+    assert all(one["done"] for one in seen), "a rule befell nothing"
+
+
+def _briefly() -> Callable[[float], None]:
+    """Retries of botocore wait up to 20 s; here they wait a tenth of a second at most."""
+    import time
+
+    sleep = time.sleep
+    return lambda seconds: sleep(min(seconds, 0.1))
+
+
+def share(desk: Any) -> None:
+    """A share, as the flow makes it."""
+    with gather.explained(desk.sharing):
+        found = desk.gather()
+        plan = gather.planned(desk.sharing, found)
+        prepared = [release.prepare(desk.clients, desk.sharing, one, found, plan) for one in found.versions]
+        desk.apply(plan)
+        for made, new in prepared:
+            if new:
+                release.publish(desk.clients, desk.sharing, made)
+
+
+def deploy(desk: Any) -> bool:
+    """A deployment of version 1, as the flow makes it, taken down again; whether it was proved."""
+    sharing = config.load(desk.aws.config)
+    consumer = sharing.consumers["staging"]
+    session = sessions.consumer_session(sharing, "staging", consumer)
+    version = preflight.find_version(session, sharing, 1)
+    found = preflight.read_release(session, sharing, version)
+    preflight.check_artifacts(session, sharing, found)
+    made: list[Made] = []
+    try:
+        made.append(serving.ensure_model(session, consumer, found, False))
+        made.append(serving.ensure_endpoint_config(session, consumer, found, False))
+        made.append(serving.ensure_endpoint(session, consumer, found, False, 10.0))
+        serving.wait_in_service(session, sharing.region, made[-1].name, 10.0)
+        asked = smoke.questions(session, sharing, "staging", consumer, found)
+        proof = serving.prove(session, sharing.region, "staging", consumer, found, made[-1].name, asked)
+        return proof.verified
+    finally:
+        removals = serving.remove(session, sharing.region, made, 10.0)
+        assert {one.outcome for one in removals} <= {"removed", "gone"}, removals
+
+
+# What passes by itself, at each policy's write and at each step of a deployment.
+PASSES: list[dict[str, Any]] = [
+    {"kind": "throttle", "rate": 0.25},
+    {"kind": "error", "status": 500, "rate": 0.2},
+    {"kind": "error", "status": 503, "rate": 0.2},
+    {"kind": "drop", "rate": 0.15},
+    *(
+        {"kind": kind, "operation": operation, "times": 2, "when": when}
+        for operation in ("PutBucketPolicy", "PutModelPackageGroupPolicy")
+        for kind, when in (
+            ("conflict", "before"),
+            ("throttle", "before"),
+            ("drop", "after"),
+            ("error", "after"),
+        )
+    ),
+    {"kind": "drop", "operation": "SetRepositoryPolicy", "times": 2, "when": "after"},
+    {"kind": "drop", "operation": "PutKeyPolicy", "times": 2, "when": "after"},
+    {"kind": "show-ids", "seconds": 0.3},
+]
+
+
+@pytest.mark.parametrize("rule", PASSES, ids=lambda rule: "-".join(map(str, rule.values())))
+def test_a_share_comes_about_all_the_same(desk: Any, befall: Arrange, rule: dict[str, Any]) -> None:
+    befall(**rule)
+    share(desk)
+    assert desk.plan().writes == 0
+    assert desk.aws.releases() >= {f"releases/decision-trees-sample/{version}.json" for version in (1, 2)}
+
+
+@pytest.mark.parametrize(
+    "operation", ["SetRepositoryPolicy", "PutBucketPolicy", "PutKeyPolicy", "PutModel*Policy"]
+)
+@pytest.mark.parametrize(("kind", "when"), [("throttle", "before"), ("error", "after"), ("drop", "before"), ("drop", "after")])  # fmt: skip
+def test_a_write_that_keeps_failing_leaves_all_as_it_was(
+    desk: Any, befall: Arrange, operation: str, kind: str, when: str
+) -> None:
+    before = desk.aws.documents()
+    plan = desk.plan()
+    befall(kind=kind, operation=operation, when=when, times=9)  # as often as botocore tries
+    with pytest.raises((ClientError, BotoCoreError)) as caught:
+        desk.apply(plan)
+    assert caught.value.__notes__
+    assert desk.aws.documents() == before
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "throttle", "rate": 0.25, "service": "sagemaker*"},
+        {"kind": "error", "rate": 0.2, "service": "sagemaker*"},
+        *(
+            {"kind": "drop", "operation": operation, "when": "after", "times": 1}
+            for operation in ("CreateModel", "CreateEndpointConfig", "CreateEndpoint", "DeleteEndpoint")
+        ),
+        *({"kind": "drop", "operation": one, "when": "after", "times": 1} for one in ("DeleteModel", "DeleteEndpointConfig")),
+    ],
+    ids=lambda rule: "-".join(map(str, rule.values())),
+)  # fmt: skip
+def test_a_deployment_comes_about_all_the_same(desk: Any, befall: Arrange, rule: dict[str, Any]) -> None:
+    share(desk)
+    befall(**rule)
+    assert deploy(desk)
+    assert not any(desk.aws.hosted("staging").values())

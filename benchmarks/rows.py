@@ -145,10 +145,10 @@ def _late_of(data: Data) -> str:
 
 
 def _backing_off(data: Data) -> float:
-    """The last whole pause of the longest wait over its first; 0 where a pause is shorter than the one before it."""
+    """The last pause of the longest wait over its median; 0 where a pause is shorter than the one before it."""
     pauses = max((one["pauses"] for one in data["waits"]), key=sum)
     grows = all(later >= 0.9 * earlier for earlier, later in itertools.pairwise(pauses))
-    return float(pauses[-1] / pauses[0]) if grows else 0.0
+    return float(pauses[-1] / median(pauses)) if grows else 0.0
 
 
 def _pauses(data: Data) -> str:
@@ -247,7 +247,7 @@ ROWS = (
     Row(
         "back-off",
         "notice",
-        "the last pause of a wait of 30 s over its first",
+        "the last pause of a wait of 30 s over its median pause",
         ">=",
         2.0,
         _backing_off,

@@ -1,0 +1,145 @@
+"""Forty groups for twenty-five consumers: what a share of all of them takes, and one more that changes nothing."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from benchmarks import baseline
+from benchmarks.handoff import consumers
+from benchmarks.stage import BUCKET, GROUP, REGION, Stage, running, timed, writes
+
+_PROFILE = "administrator"
+_GROUPS, _CONSUMERS = 40, 25
+
+
+def groups(pairs: int, count: int = _GROUPS, many: int = _CONSUMERS) -> dict[str, Any]:
+    """Share every group with every consumer, twice, and put the page's policies once for each group and consumer.
+
+    Once each, whatever ``pairs`` says: the script takes minutes.
+
+    Returns:
+        ``first``, ``second`` and ``script``: seconds, calls, policies written, other writes; ``how`` the groups were shared.
+    """
+    del pairs
+    with running("--consumers", str(many)) as stage:
+        names = [f"bench-{number:02}" for number in range(count + 1)]
+        _profile(stage)
+        for name in names:
+            _made(stage, name)
+        configs = [_config(stage, name, consumers(many)) for name in names]
+        how, share = _sharing()
+        share(configs[:1])  # to warm everything
+        found = {run: _measured(stage, lambda: share(configs[1:])) for run in ("first", "second")}
+        for name in names[1:]:
+            stage.forget(name, name, _bucket(stage, name))
+        script = [
+            replace(one, other=stage.id(other))
+            for one in (_script(stage, name) for name in names[1:])
+            for other in consumers(many)
+        ]
+        made = baseline.clients(script[0])
+        found["script"] = _measured(stage, lambda: _looped(script, made))
+        found["script"]["rounds"] = len(script)
+    return {"groups": count, "consumers": many, "how": how, **found}
+
+
+def _looped(script: Sequence[baseline.Run], made: dict[str, Any]) -> None:
+    for one in script:
+        baseline.grant(one, made)
+
+
+def _measured(stage: Stage, do: Callable[[], Any]) -> dict[str, Any]:
+    with stage.slow(), stage.calls() as calls:
+        seconds = timed(do)
+    policies, other = writes(calls)
+    return {"seconds": seconds, "calls": len(calls), "policy_writes": policies, "other_writes": other}
+
+
+def _sharing() -> tuple[str, Callable[[Sequence[str]], Any]]:
+    """How the product shares many configs: in one run where it can, else one after the other."""
+    from flows import producer
+
+    together: Callable[[Sequence[str]], Any] | None = getattr(producer, "share_groups", None)
+    if together is not None:
+        return "one run of share_groups", together
+    return "share_models looped", lambda configs: [producer.share_models(one) for one in configs]
+
+
+def _profile(stage: Stage) -> None:
+    """Give the producer's administrator a profile: the role of the sandbox's stack is for one group alone."""
+    path = os.environ["AWS_SHARED_CREDENTIALS_FILE"]
+    for variable, section, keys in (
+        ("AWS_SHARED_CREDENTIALS_FILE", _PROFILE, stage.key("producer")),
+        ("AWS_CONFIG_FILE", f"profile {_PROFILE}", {"region": REGION}),
+    ):
+        parser = configparser.RawConfigParser()
+        parser.read(os.environ[variable])
+        parser[section] = keys
+        path = str(stage.folder / variable.lower())
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            parser.write(file)
+        os.environ[variable] = path
+
+
+def _bucket(stage: Stage, name: str) -> str:
+    return f"{name}-{stage.id('producer')}"
+
+
+def _made(stage: Stage, name: str) -> None:
+    """A group with one approved version like the sandbox's first, a bucket and a repository of its own."""
+    s3, ecr, sagemaker = (stage.admin("producer", service) for service in ("s3", "ecr", "sagemaker"))
+    account, bucket = stage.id("producer"), _bucket(stage, name)
+    package = f"arn:aws:sagemaker:{REGION}:{account}:model-package/{GROUP}/1"
+    like = sagemaker.describe_model_package(ModelPackageName=package)
+    s3.create_bucket(Bucket=bucket)
+    controls = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=controls)
+    for file in ("model.tar.gz", "samples.tar.gz"):
+        body = s3.get_object(Bucket=BUCKET, Key=f"models/{GROUP}/1/{file}")["Body"].read()
+        s3.put_object(Bucket=bucket, Key=f"models/{name}/1/{file}", Body=body)
+    image = ecr.batch_get_image(repositoryName=GROUP, imageIds=[{"imageTag": "1"}])["images"][0]
+    ecr.create_repository(repositoryName=name)
+    ecr.put_image(repositoryName=name, imageManifest=image["imageManifest"], imageTag="1")
+    sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    folder = f"s3://{bucket}/models/{name}/1"
+    container = {
+        "Image": f"{account}.dkr.ecr.{REGION}.amazonaws.com/{name}:1",
+        "ModelDataUrl": f"{folder}/model.tar.gz",
+    }
+    sagemaker.create_model_package(
+        ModelPackageGroupName=name,
+        ModelApprovalStatus="Approved",
+        SamplePayloadUrl=f"{folder}/samples.tar.gz",
+        InferenceSpecification={**like["InferenceSpecification"], "Containers": [container]},
+    )
+
+
+def _config(stage: Stage, name: str, whom: Sequence[str]) -> str:
+    producer = {
+        "account": stage.id("producer"),
+        "profile": _PROFILE,
+        "releases": f"s3://{_bucket(stage, name)}/releases/",
+    }
+    return stage.config(name, whom, model_package_group=name, producer=producer)
+
+
+def _script(stage: Stage, name: str) -> baseline.Run:
+    """The script's grant half for a group; what only its deploy half asks for is left empty."""
+    import boto3
+
+    return baseline.Run(
+        producer=boto3.session.Session(profile_name=_PROFILE),
+        consumer=None,
+        role="",
+        external_id="",
+        execution_role="",
+        group=name,
+        bucket=_bucket(stage, name),
+        account=stage.id("producer"),
+        other="",
+        region=REGION,
+    )

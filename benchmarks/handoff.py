@@ -1,0 +1,170 @@
+"""Share and deploy beside the AWS page's own script, a promotion of many beside one, and how soon a run notices.
+
+Every call takes 40 ms longer than the sandbox does where the two sides are compared by time or calls.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import boto3
+
+from benchmarks import baseline
+from benchmarks.stage import BUCKET, GROUP, REGION, Stage, running, timed
+
+_VERSION = 1
+_FLOWER = "5.1,3.5,1.4,0.2"
+_MANY = 24
+_LONG_PAIRS = 2  # of what takes more than a minute
+_LOOK_SECONDS = 0.1
+
+
+def hand_off(pairs: int) -> dict[str, Any]:
+    """Share and deploy with the two flows, and the same with the script, in turn.
+
+    Returns:
+        ``pairs``: for each, the seconds and the calls of ``product`` and ``script``; ``operations`` of the last pair.
+    """
+    with running("--endpoint-seconds", "5") as stage:
+        config = stage.config("one", ["staging"], versions=[_VERSION])
+        script = _script(stage)
+        made = baseline.clients(script)
+        product = _product(config)
+
+        def plain() -> None:
+            baseline.grant(script, made)
+            baseline.deploy(script, _VERSION, "decision-trees-staging-v9", _FLOWER)
+
+        found, calls = [], dict[str, list[dict[str, Any]]]()
+        for _ in range(pairs + 1):  # the first is there to warm everything
+            pair: dict[str, float] = {}
+            for name, do in (("product", product), ("script", plain)):
+                stage.forget()
+                with stage.slow(), stage.calls() as calls[name]:
+                    pair[name] = timed(do)
+                pair[f"{name}_calls"] = len(calls[name])
+            found.append(pair)
+    operations = {name: [one["operation"] for one in made] for name, made in calls.items()}
+    return {"pairs": found[1:], "operations": operations}
+
+
+def _product(config: str) -> Callable[[], None]:
+    from flows.consumer import deploy_model
+    from flows.producer import share_models
+
+    def run() -> None:
+        share_models(config)
+        deploy_model(config, "staging", _VERSION)
+
+    return run
+
+
+def _script(stage: Stage) -> baseline.Run:
+    other = stage.id("staging")
+    return baseline.Run(
+        producer=stage.session("producer"),
+        consumer=boto3.session.Session(profile_name="staging"),
+        role=f"arn:aws:iam::{other}:role/crossaccount-deployer",
+        external_id="sandbox-staging",
+        execution_role=f"arn:aws:iam::{other}:role/crossaccount-execution",
+        group=GROUP,
+        bucket=BUCKET,
+        account=stage.id("producer"),
+        other=other,
+        region=REGION,
+    )
+
+
+def promotion(pairs: int) -> dict[str, Any]:
+    """Promote to twenty-four consumers of one stage and to one, in turn, each from nothing.
+
+    Returns:
+        ``pairs``: the seconds of ``one`` and ``many``; at most two.
+    """
+    with running("--endpoint-seconds", "5", "--consumers", str(_MANY)) as stage:
+        from flows.promotion import promote_model
+
+        names = consumers(_MANY)
+        configs = {"one": stage.config("one", names[:1]), "many": stage.config("many", names)}
+        found: list[dict[str, float]] = []
+        for number in range(min(pairs, _LONG_PAIRS) + 1):
+            pair = {}
+            for name, config in configs.items():
+                if name == "one" or number:  # one is enough to warm everything
+                    stage.forget()
+                    pair[name] = timed(lambda config=config: promote_model(config, _VERSION))  # type: ignore[misc]
+                    stage.clear(names)
+            found.append(pair)
+    return {"pairs": found[1:]}
+
+
+def consumers(count: int) -> list[str]:
+    """The sandbox's names of so many further consumers."""
+    return [f"consumer-{number:02}" for number in range(1, count + 1)]
+
+
+def notice(pairs: int) -> dict[str, Any]:
+    """Deploy to endpoints that take 5 s, and to one that takes 30 s, while an administrator looks when they become ready.
+
+    Returns:
+        ``waits``: for each, ``late`` (from becoming InService to the run's look that found it so), ``pause`` (between that
+        look and the one before) and ``pauses`` (all of them).
+    """
+    with running("--endpoint-seconds", "5") as stage:
+        waits = _waits(stage, pairs)
+        with running("--endpoint-seconds", "30", prefect=False) as slower:  # with the same server
+            waits += _waits(slower, 1)
+    return {"waits": waits}
+
+
+def _waits(stage: Stage, count: int) -> list[dict[str, Any]]:
+    from flows.consumer import deploy_model
+    from flows.producer import share_models
+
+    config, found = stage.config("one", ["staging"], versions=[_VERSION]), []
+    share_models(config)
+    for _ in range(count):
+        with stage.calls() as calls, _looking(stage) as ready:
+            deploy_model(config, "staging", _VERSION)
+        found.append(_wait(calls, ready[0]))
+    return found
+
+
+@contextmanager
+def _looking(stage: Stage) -> Iterator[list[float]]:
+    """When the account's endpoint came InService, by its LastModifiedTime, as an administrator's looks found it."""
+    client, ready, over = stage.admin("staging", "sagemaker"), list[float](), threading.Event()
+
+    def look() -> None:
+        while not ready and not over.wait(_LOOK_SECONDS):
+            for one in client.list_endpoints()["Endpoints"]:
+                if one["EndpointStatus"] == "InService":
+                    ready.append(one["LastModifiedTime"].timestamp())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield ready
+    finally:
+        over.set()
+        thread.join()
+
+
+def _wait(calls: list[dict[str, Any]], ready: float) -> dict[str, Any]:
+    """The run's looks between making the endpoint and asking it, and how late the last of them was."""
+    mine = [one for one in calls if "crossaccount-deployer" in str(one["caller"])]
+    names = [one["operation"] for one in mine]
+    waiting = mine[names.index("CreateEndpoint") : names.index("InvokeEndpoint")]
+    looks = [_instant(one["time"]) for one in waiting if one["operation"] == "DescribeEndpoint"]
+    noticed = next(number for number, instant in enumerate(looks) if instant >= ready)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(looks)][:noticed]
+    return {"late": looks[noticed] - ready, "pause": pauses[-1], "pauses": pauses}
+
+
+def _instant(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -40,6 +40,9 @@ properties: $(READY)  ## Try two hundred times as many made-up stories of shares
 fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (half an hour)
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile
 
+bench: $(READY)  ## Measure the product beside the AWS page's own script, in one table (a quarter of an hour)
+	$(BIN)/python -m benchmarks
+
 check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

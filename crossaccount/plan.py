@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from crossaccount import grants, policies
@@ -62,7 +63,7 @@ class Change:
     existing: Document | None
     desired: Document | None
 
-    @property
+    @cached_property
     def verb(self) -> Verb:
         """What has to be done; documents that mean the same are kept."""
         if policies.same(self.existing, self.desired):
@@ -71,27 +72,27 @@ class Change:
             return "create"
         return "delete" if self.desired is None else "update"
 
-    @property
+    @cached_property
     def gained(self) -> tuple[str, ...]:
         """The accounts and other principals that are allowed something more than before."""
         return _difference(self.desired, self.existing)
 
-    @property
+    @cached_property
     def lost(self) -> tuple[str, ...]:
         """The accounts and other principals that are allowed something less than before."""
         return _difference(self.existing, self.desired)
 
-    @property
+    @cached_property
     def added(self) -> tuple[Statement, ...]:
         """What the document gets: whole statements, or one with its new members alone."""
         return tuple(policies.difference(self.existing, self.desired))
 
-    @property
+    @cached_property
     def removed(self) -> tuple[Statement, ...]:
         """What the document loses, in the same way."""
         return tuple(policies.difference(self.desired, self.existing))
 
-    @property
+    @cached_property
     def changed(self) -> tuple[str, ...]:
         """The Sids of statements that stand before and after, and say something else or to someone else."""
         before = {
@@ -637,13 +638,19 @@ def _unnamed(
 
 def _difference(one: Document | None, other: Document | None) -> tuple[str, ...]:
     """Who is allowed something in one document that the other does not allow them."""
-    return tuple(sorted({name for name, _ in _allowances(one) - _allowances(other)}))
+    shared = {
+        id(statement) for statement in statements(other)
+    }  # most are strangers' that a plan leaves as they are
+    more = _allowances(statement for statement in statements(one) if id(statement) not in shared)
+    names = {name for name, _ in more}
+    same = (each for each in statements(other) if names and names & set(policies.beneficiaries(each)))
+    return tuple(sorted({name for name, _ in more - _allowances(same)}))
 
 
-def _allowances(document: Document | None) -> set[tuple[str, str]]:
+def _allowances(found_in: Iterable[Statement]) -> set[tuple[str, str]]:
     """Each beneficiary with the terms of each statement that allows it."""
     found = set()
-    for statement in statements(document):
+    for statement in found_in:
         if statement.get("Effect") == "Allow":
             terms, roles = policies.terms(statement), policies.roles_of(statement)
             for name in policies.beneficiaries(statement):

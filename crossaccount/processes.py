@@ -20,13 +20,15 @@ from typing import Any
 
 from crossaccount.errors import Failed, InputError
 
-# Ends with whoever started it, even when that is killed: then this program's standard input closes. Ctrl-C reaches it too,
-# and is for whoever started it to act on. The child gets it as usual: Prefect's worker stops at nothing else.
+# Ends with whoever started it, even when that is killed: then this program's standard input closes. Ctrl-C reaches it too, and so
+# does a SIGTERM to the whole group; both are for whoever started it to act on. The child gets Ctrl-C as usual: Prefect's worker
+# stops at nothing else.
 _TIED = """
 import os, signal, subprocess, sys
 usual = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=usual)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.stdin.read()
 for signum in (signal.SIGTERM, signal.SIGKILL):
     try:

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import packages, plan, policies, release, sessions, together
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from crossaccount.config import Sharing
     from crossaccount.packages import Artifact, ModelVersion
 
-# Several groups may be shared at once, each asking several questions at once.
-_RETRIES = Config(retries={"mode": "standard", "max_attempts": 8}, max_pool_connections=64)
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
 
@@ -58,14 +55,13 @@ class Clients:
 
     @classmethod
     def of(cls, session: boto3.Session, region: str) -> Clients:
-        """Clients of a session; throttled calls are tried again."""
-        more: Any = {"region_name": region, "config": _RETRIES}
+        """Clients of a session."""
         return cls(
-            session.client("s3", **more),
-            session.client("s3control", **more),
-            session.client("ecr", **more),
-            session.client("kms", **more),
-            session.client("sagemaker", **more),
+            session.client("s3", region),
+            session.client("s3control", region),
+            session.client("ecr", region),
+            session.client("kms", region),
+            session.client("sagemaker", region),
         )
 
 

@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from crossaccount import serving
@@ -41,7 +40,6 @@ _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 _GLANCES = 3  # how often AWS must say what would end a wait before it is believed: its reads may lag behind its writes
 _FIRST_LOOK = 1.0
 _HOST_SECONDS = 3600.0  # for instances to come up and go, beside what the guardrails wait
-_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 10})
 
 Progress = Callable[[str, tuple[str, ...], float], None]
 
@@ -296,7 +294,7 @@ def check_alarms(session: boto3.Session, sharing: Sharing, consumer: Consumer) -
     names = list(consumer.endpoint.deployment.alarms)
     if not names:
         return
-    client = session.client("cloudwatch", region_name=sharing.region, config=_RETRIES)
+    client = session.client("cloudwatch", sharing.region)
     kinds = ["MetricAlarm", "CompositeAlarm"]
     pages = client.get_paginator("describe_alarms").paginate(AlarmNames=names, AlarmTypes=kinds)
     found = {

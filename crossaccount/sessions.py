@@ -11,16 +11,18 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import boto3
+from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
@@ -96,6 +98,9 @@ def kept() -> Iterator[None]:
         yield
     finally:
         _KEPT.reset(token)
+        # It keeps its clients, and with them the sessions, for as long as the process lives.
+        if (core := sys.modules.get("sagemaker.core.utils.utils")) is not None:
+            core.SageMakerClient.reset()
 
 
 def _made(
@@ -147,23 +152,44 @@ def _assumed(source: boto3.Session, role: str, external_id: str | None, region: 
     return _Session(botocore_session=inner, region_name=region)
 
 
+# What AWS throttles is asked again; several groups may be shared at once, each asking several questions at once.
+_CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=64)
+# sagemaker-core makes them with every client, for resources that are not used here.
+_SELDOM = frozenset({"sagemaker-featurestore-runtime", "sagemaker-metrics"})
+
+
 class _Session(boto3.Session):
-    """A session that makes each client once: making one takes longer than most calls. Clients may be used from many threads."""
+    """A session that makes one client of a service and region: each takes megabytes, and longer to make than most calls.
+
+    Whatever Config is asked for, it has the one above. Clients may be used from many threads.
+    """
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
-        self._made: dict[str, Any] = {}
+        self._made: dict[tuple[str, str | None], Any] = {}
         self._lock = Lock()
 
-    def client(self, *names: Any, **more: Any) -> Any:
+    def client(  # type: ignore[override]
+        self, service_name: str, region_name: str | None = None, config: Config | None = None
+    ) -> Any:
         """As boto3's, and the same one when asked for the same again."""
-        # A Config says nothing of itself: it is told apart by which one it is, and kept, so that no other can be that one.
-        told = {key: id(value) if key == "config" else value for key, value in more.items()}
-        key = repr((names, sorted(told.items())))
+        asked = (service_name, region_name or self.region_name)
+        if service_name in _SELDOM:
+            return _Later(partial(super().client, *asked))
         with self._lock:
-            if key not in self._made:
-                self._made[key] = super().client(*names, **more), more.get("config")
-            return self._made[key][0]
+            if asked not in self._made:
+                self._made[asked] = super().client(*asked, config=_CLIENTS)  # type: ignore[call-overload]
+            return self._made[asked]
+
+
+class _Later:
+    """A client that is made when it is first used."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
 
 
 @cache

@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -302,4 +303,5 @@ def _error(service: str, status: int) -> _Error:
 def drop(environ: Mapping[str, Any]) -> None:
     """Close the request's connection: the client sees it end without an answer."""
     connection: socket.socket = environ["werkzeug.socket"]
-    connection.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):  # the client has closed it already
+        connection.shutdown(socket.SHUT_RDWR)

@@ -30,6 +30,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--sample", type=int, metavar="N", help="some N boundaries, after writes as far as there are"
     )
+    parser.add_argument("--writes", action="store_true", help="only calls that change something")
     parser.add_argument("--seed", default="1", help="of the sample, and of --twice")
     parser.add_argument("--twice", action="store_true", help="kill the second run too, anywhere")
     parser.add_argument(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -147,7 +148,7 @@ class Lane:
             self._killed(stage, (again, boundary.when), wrong, real_leases)
         last = self._runner.run(stage.arguments)
         if last.code:
-            wrong.append(f"run again, it ended with {last.code}: {last.output.strip()[-600:]}")
+            wrong.append(f"run again, it ended with {last.code}: {last.output.strip()[-300:]}")
         now = self._settled(stage)
         wrong += at_the_end(now, stage.start, stage.end, self.world.strangers, PROMISES[stage.command])
         self._runner.end_leases()
@@ -166,7 +167,7 @@ class Lane:
     def _killed(self, stage: Stage, kill: tuple[Place, str], wrong: list[str], real_leases: bool) -> Run:
         run = self._runner.run(stage.arguments, kill)
         if run.held is None and run.code:
-            wrong.append(f"it ended with {run.code} before it was killed: {run.output.strip()[-600:]}")
+            wrong.append(f"it ended with {run.code} before it was killed: {run.output.strip()[-300:]}")
         named = BOTH if stage.command in ("share", "deploy", "revoke") else {STAGING}
         wrong += after_a_kill(self.world.documents(), stage.start, stage.end, self.world.strangers, named)
         if not real_leases:
@@ -199,6 +200,8 @@ def _boundaries(stage: Stage, options: argparse.Namespace) -> list[Boundary]:
             for one in every
             if stage.places[one.k - 1][1] in options.operation and one.when == options.when
         ]
+    if options.writes:
+        every = [one for one in every if _writes(stage.places[one.k - 1])]
     if options.sample is not None:
         of_all = random.Random(f"{options.seed} {stage.command}")  # noqa: S311 - no secret
         share = -(-options.sample // len(options.command))
@@ -214,6 +217,8 @@ def _writes(place: Place) -> bool:
 
 def run_lane(options: argparse.Namespace) -> None:
     """Try this lane's part of the boundaries; writes one line of JSON for each, and one for each command."""
+    # A connection that a killed run has left cannot be dropped once more; werkzeug would say so each time.
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     number, of = (int(one) for one in options.lane.split("/"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossaccount-crash-")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from world import BUCKET, GROUP, KINDS, PRODUCER, REGION, State, canonical
@@ -110,9 +111,16 @@ def after_a_kill(
     for kind in KINDS:
         if documents[kind] not in (start.documents[kind], end.documents[kind]):
             yield f"the {kind} policy is neither the old one nor the new one: {documents[kind]}"
-        if too_much := granted(documents[kind], strangers[kind]) - promised(kind, named):
+        allowed = promised(kind, named)
+        found = granted(documents[kind], strangers[kind])
+        if too_much := {one for one in found if not any(_within(one, other) for other in allowed)}:
             yield f"the {kind} policy grants what the config does not: {sorted(too_much)}"
         yield from _lost(kind, documents[kind], strangers[kind])
+
+
+def _within(one: Triple, other: Triple) -> bool:
+    """Whether a grant is another one, or a part of it: of a resource that the other's pattern fits."""
+    return one[:2] == other[:2] and fnmatchcase(one[2], other[2])
 
 
 def _lost(kind: str, text: str | None, strangers: Mapping[str, Any]) -> Iterator[str]:

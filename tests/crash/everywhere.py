@@ -62,20 +62,27 @@ class Lane:
 
     def __init__(self, world: World, runner: Runner, folder: Path) -> None:
         self.world = world
-        self._runner = runner
+        self.runner = runner
         self._sandbox = str(ROOT / "configs" / "sandbox.yaml")
         given = yaml.safe_load(Path(self._sandbox).read_text())
         del given["consumers"]["production"]
         one = folder / "staging.yaml"
         one.write_text(yaml.safe_dump(given))
-        self._one = str(one)
+        self.staging_alone = str(one)
 
     def _arguments(self, command: str) -> list[str]:
         return {
             "share": ["share", self._sandbox, "--yes"],
             "deploy": ["deploy", self._sandbox, "--consumer", "staging"],
-            "promote": ["promote", self._one, "--yes"],
-            "rollback": ["rollback", self._one, "--consumer", "staging", "--reason", "answers drifted"],
+            "promote": ["promote", self.staging_alone, "--yes"],
+            "rollback": [
+                "rollback",
+                self.staging_alone,
+                "--consumer",
+                "staging",
+                "--reason",
+                "answers drifted",
+            ],
             "revoke": ["revoke", self._sandbox, "--all", "--yes"],
         }[command]
 
@@ -102,7 +109,7 @@ class Lane:
     def _staged(self, command: str) -> Stage:
         kept, start = self.world.kept(), self.world.state()
         arguments = self._arguments(command)
-        run = self._runner.run(arguments)
+        run = self.runner.run(arguments)
         assert run.code == 0, f"{command}, undisturbed, ended with {run.code}: {run.output}"
         end = self.world.state()
         stage = Stage(command, arguments, kept, start, end, tuple(places(run.calls)))
@@ -115,7 +122,7 @@ class Lane:
         registry = self.world.admin("producer", "sagemaker")
         second = f"arn:aws:sagemaker:{REGION}:{PRODUCER}:model-package/{GROUP}/2"
         registry.update_model_package(ModelPackageArn=second, ModelApprovalStatus="PendingManualApproval")
-        run = self._runner.run(self._arguments("promote"))
+        run = self.runner.run(self._arguments("promote"))
         assert run.code == 0, run.output
         registry.update_model_package(ModelPackageArn=second, ModelApprovalStatus="Approved")
         hosted = self.world.kept().hosted["staging"]["configs"]
@@ -146,12 +153,12 @@ class Lane:
         first = self._killed(stage, (place, boundary.when), wrong, real_leases)
         if again is not None:
             self._killed(stage, (again, boundary.when), wrong, real_leases)
-        last = self._runner.run(stage.arguments)
+        last = self.runner.run(stage.arguments)
         if last.code:
             wrong.append(f"run again, it ended with {last.code}: {last.output.strip()[-300:]}")
         now = self._settled(stage)
         wrong += at_the_end(now, stage.start, stage.end, self.world.strangers, PROMISES[stage.command])
-        self._runner.end_leases()
+        self.runner.end_leases()
         return {
             "command": boundary.command,
             "k": boundary.k,
@@ -165,13 +172,13 @@ class Lane:
         }
 
     def _killed(self, stage: Stage, kill: tuple[Place, str], wrong: list[str], real_leases: bool) -> Run:
-        run = self._runner.run(stage.arguments, kill)
+        run = self.runner.run(stage.arguments, kill)
         if run.held is None and run.code:
             wrong.append(f"it ended with {run.code} before it was killed: {run.output.strip()[-300:]}")
         named = BOTH if stage.command in ("share", "deploy", "revoke") else {STAGING}
         wrong += after_a_kill(self.world.documents(), stage.start, stage.end, self.world.strangers, named)
         if not real_leases:
-            self._runner.end_leases()
+            self.runner.end_leases()
         return run
 
     def _settled(self, stage: Stage) -> State:

@@ -48,7 +48,7 @@ class Promise:
     """
 
     accounts: frozenset[str]
-    record: tuple[str, int, int, int] | None = None
+    record: tuple[str, int, int | None, int] | None = None
 
 
 def granted(text: str | None, strangers: Mapping[str, Any] | None) -> set[Triple]:
@@ -134,6 +134,17 @@ def at_the_end(
     now: State, start: State, end: State, strangers: Mapping[str, Any], promise: Promise
 ) -> Iterator[str]:
     """What is wrong once the command was run again; arguments as for `after_a_kill`, and what it promises."""
+    yield from broken(now, start, strangers, promise)
+    for kind in KINDS:
+        if now.documents[kind] != end.documents[kind]:
+            yield f"the {kind} policy is not what an undisturbed run leaves: {now.documents[kind]}"
+    if now.releases != end.releases:
+        yield f"the Releases are not those of an undisturbed run: {_versions(now)}, not {_versions(end)}"
+    yield from _hosting(now, end)
+
+
+def broken(now: State, start: State, strangers: Mapping[str, Any], promise: Promise) -> Iterator[str]:
+    """What of a promise is broken, whatever an undisturbed run would have left; arguments as for `at_the_end`."""
     for kind in KINDS:
         found, wanted = (
             granted(now.documents[kind], strangers[kind]),
@@ -141,12 +152,10 @@ def at_the_end(
         )
         if found != wanted:
             yield f"the {kind} policy grants {sorted(found - wanted)} too much, and lacks {sorted(wanted - found)}"
-        if now.documents[kind] != end.documents[kind]:
-            yield f"the {kind} policy is not what an undisturbed run leaves: {now.documents[kind]}"
         yield from _lost(kind, now.documents[kind], strangers[kind])
-    if now.releases != end.releases:
-        yield f"the Releases are not those of an undisturbed run: {_versions(now)}, not {_versions(end)}"
-    yield from _hosting(now, end)
+    for key, count in _versions(now).items():
+        if count != 1:
+            yield f"{key} was written {count} times"
     yield from _records(now.records[len(start.records) :], promise)
 
 

@@ -24,7 +24,10 @@ def options(arguments: list[str]) -> argparse.Namespace:
         "--when",
         choices=("before", "after"),
         default="after",
-        help="with --k or --operation: before the call takes effect, or after it (default)",
+        help="with --k, --call or --operation: before the call takes effect, or after it (default)",
+    )
+    parser.add_argument(
+        "--call", help='only this call, as a violation names it: "s3 PutObject 111111111111 1"'
     )
     parser.add_argument("--operation", action="append", help="only calls of this name; may be repeated")
     parser.add_argument(
@@ -79,13 +82,17 @@ def _read(lane: subprocess.Popen[str], told: list[dict[str, Any]]) -> None:
         for wrong in found.get("wrong", ()):
             again = f", and again at {found['again']}" if found["again"] else ""
             print(
-                f"VIOLATION {found['command']} --k {found['k']} --when {found['when']} ({found['call']}{again}): {wrong}",
+                f"VIOLATION --command {found['command']} --k {found['k']} --when {found['when']}"
+                f' (--call "{found["call"]}"{again}): {wrong}',
                 flush=True,
             )
 
 
 def _sum_up(given: argparse.Namespace, told: list[dict[str, Any]], seconds: float, ended: list[int]) -> int:
-    calls = {one["command"]: one["calls"] for one in told if "calls" in one}
+    calls: dict[str, int] = defaultdict(int)
+    for one in told:
+        if "calls" in one:  # lanes differ by how often they looked while they waited
+            calls[one["command"]] = max(calls[one["command"]], one["calls"])
     tried: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in told:
         if "wrong" in one:

@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -201,6 +202,12 @@ def _boundaries(stage: Stage, options: argparse.Namespace) -> list[Boundary]:
     ]
     if options.k is not None:
         return [one for one in every if one.k == options.k and one.when == options.when]
+    if options.call is not None:
+        return [
+            one
+            for one in every
+            if " ".join(map(str, stage.places[one.k - 1])) == options.call and one.when == options.when
+        ]
     if options.operation is not None:
         return [
             one
@@ -240,9 +247,11 @@ def run_lane(options: argparse.Namespace) -> None:
         for stage in lane.stages(options.command):
             _tell({"command": stage.command, "calls": len(stage.places)})
             dice = random.Random(f"{options.seed} {stage.command} again")  # noqa: S311 - no secret
-            for index, boundary in enumerate(_boundaries(stage, options)):
+            for boundary in _boundaries(stage, options):
                 again = dice.choice(stage.places) if options.twice else None
-                if index % of == number:
+                # Not by its number: how often a wait looks differs from lane to lane.
+                what = f"{stage.places[boundary.k - 1]} {boundary.when}".encode()
+                if zlib.crc32(what) % of == number:
                     _tell(lane.tried(stage, boundary, again, options.real_leases))
 
 

@@ -37,6 +37,9 @@ growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (min
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py
 
+crash: $(READY)  ## Kill every command at every AWS call, run it again, and look at what stands (a quarter of an hour)
+	$(BIN)/python tests/crash
+
 fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (half an hour)
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile
 

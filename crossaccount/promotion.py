@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -149,7 +149,9 @@ def held(records: Iterable[Record], version: int) -> dict[str, str]:
     for record in records:
         for one in record.consumers:
             name = str(one.get("consumer"))
-            if name in settled or one.get("result") != Result.PROMOTED:
+            if name in settled or not (
+                one.get("result") == Result.PROMOTED or (record.version == version and _found(record, one))
+            ):
                 continue
             if record.kind == "promotion" or one.get("before") == version:
                 settled.add(name)
@@ -159,6 +161,75 @@ def held(records: Iterable[Record], version: int) -> dict[str, str]:
                     f"It was rolled back from version {version} at {when}: {record.reason}. To promote it there again, name the version."
                 )
     return found
+
+
+def _found(record: Record, one: Mapping[str, Any]) -> bool:
+    """Whether a promotion found the endpoint at its version: moved there by a run that died before it could say so."""
+    unchanged = record.kind == "promotion" and one.get("result") == Result.UNCHANGED
+    return unchanged and one.get("live") == record.version
+
+
+@dataclass(frozen=True)
+class Move:
+    """The last that the history says of where a consumer's endpoint came to: ``live`` is the version, ``before`` the one before.
+
+    ``kind`` and ``reason`` are the record's.
+    """
+
+    kind: str
+    reason: str
+    before: int | None
+    live: int | None
+
+
+def last_move(records: Iterable[Record], name: str) -> Move | None:
+    """How a consumer's endpoint came to serve what the history says that it serves; None when that says nothing of it.
+
+    Args:
+        records: of earlier promotions and rollbacks, the newest first.
+        name: the consumer.
+    """
+    for record in records:
+        for one in record.consumers:
+            came = one.get("result") == Result.PROMOTED or _found(record, one)
+            if came and one.get("consumer") == name:
+                return Move(record.kind, record.reason, one.get("before"), one.get("live"))
+    return None
+
+
+def is_back(live: Live | None, last: Move | None, version: int | None, reason: str) -> bool:
+    """Whether a rollback has been made and put on record already: its run died after that, or somebody asks twice.
+
+    Whoever gives another reason asks for another one.
+
+    Args:
+        live: the endpoint.
+        last: what the history says last.
+        version: where it shall go back to; None is the version before.
+        reason: why.
+    """
+    asked = last is not None and last.kind == "rollback" and last.reason == reason
+    at_rest = live is not None and live.status == "InService" and live.proven is not None
+    return bool(
+        asked and at_rest and live and last and live.version == last.live and version in (None, last.live)
+    )
+
+
+def left(live: Live | None, known: Sequence[rollout.Earlier], last: Move | None) -> int | None:
+    """The version that a rollback has moved the endpoint away from without putting it on record: its run died. Else None.
+
+    The history says that version, and what it was served by has lost its proof: that is how a rollback begins.
+
+    Args:
+        live: the endpoint.
+        known: its endpoint configs.
+        last: what the history says last.
+    """
+    if live is None or last is None or last.live in (None, live.version):
+        return None
+    of_it = [one for one in known if one.version == last.live]
+    withdrawn = bool(of_it) and not any(one.proven for one in of_it)
+    return last.live if withdrawn and any(one.config == live.config for one in known) else None
 
 
 def stands(live: Live | None, consumer: Consumer, release: Release) -> bool:
@@ -199,12 +270,14 @@ def promote(
     """
     started, consumer = time.monotonic(), sharing.consumers[name]
     work = _Work(session, sharing, name, consumer, release, patience, tell, flow_run)
-    before: Live | None = None
+    before: int | None = None
     try:
         with work.explained("sagemaker:DescribeEndpoint", consumer.endpoint.name):
-            before = rollout.look(session, sharing, consumer)
-        if stands(before, consumer, release):
+            found = rollout.look(session, sharing, consumer)
+        before = work.before(found)
+        if stands(found, consumer, release):
             text = f"The endpoint {consumer.endpoint.name} serves version {release.version} already."
+            work.retire(trials=False)
             return work.ended(Result.UNCHANGED, before, release.version, text, started)
         work.move()
         text = f"The endpoint {consumer.endpoint.name} serves version {release.version}, and has proved it."
@@ -231,6 +304,15 @@ class _Work:
         self.proofs: list[Proof] = []
         self.removals: list[Removal] = []
         self.shifted = False
+
+    def before(self, found: Live | None) -> int | None:
+        """The version before this promotion, also where a run that died has brought the endpoint to its version already."""
+        wanted = rollout.config_name(self.consumer, self.release)
+        if found is None or found.config != wanted or found.proven is not None or answering(found) is None:
+            return answering(found)
+        with self.explained("sagemaker:ListEndpointConfigs", "*"):
+            known = rollout.earlier(self.session, self.sharing, self.consumer)
+        return next((one.version for one in known if one.proven and one.config != wanted), None)
 
     @contextmanager
     def explained(self, action: str, resource: str) -> Iterator[None]:
@@ -272,8 +354,12 @@ class _Work:
             self._prove_or_go_back(shift, asked)
         with self.explained("sagemaker:AddTags", shift.config):
             rollout.mark_proven(self.session, self.sharing, self.consumer, shift.config)
+        self.retire()
+
+    def retire(self, trials: bool = True) -> None:
+        """Remove what the endpoint no longer needs: also after a run that died before it came to that."""
         with self.explained("sagemaker:ListEndpointConfigs", "*"):
-            self.removals += rollout.retire(self.session, self.sharing, self.consumer, self.patience)
+            self.removals += rollout.retire(self.session, self.sharing, self.consumer, self.patience, trials)
 
     def _questions(self) -> list[smoke.Question]:
         with self.explained("s3:GetObject", "the objects of smoke.body_s3_uri"):
@@ -418,7 +504,7 @@ class _Work:
     def ended(
         self,
         result: Result,
-        before: Live | None,
+        before: int | None,
         live: int | None,
         text: str,
         started: float,
@@ -430,7 +516,7 @@ class _Work:
             stage=self.consumer.stage,
             result=result,
             version=self.release.version,
-            before=answering(before),
+            before=before,
             live=live,
             text=text,
             refused=refused,
@@ -462,6 +548,7 @@ def go_back(
     release: Release,
     patience: Patience,
     tell: Tell = lambda text: None,
+    left: int | None = None,
 ) -> Promoted:
     """Move one consumer's endpoint back to an earlier endpoint config, and prove it there.
 
@@ -473,6 +560,7 @@ def go_back(
         release: of that version.
         patience: how long to wait.
         tell: as for `promote`.
+        left: the version that a run which died has moved the endpoint away from, see `left`: what was before is that.
     """
     started, consumer = time.monotonic(), sharing.consumers[name]
     work = _Work(session, sharing, name, consumer, release, patience, tell)
@@ -496,10 +584,11 @@ def go_back(
             raise Failed(f"{outcome.text} It does not answer as it should. {wrong(proof)}")
         with work.explained("sagemaker:AddTags", to.config):
             rollout.mark_proven(session, sharing, consumer, to.config)
-        return work.ended(Result.PROMOTED, before, to.version, f"Rolled back: {outcome.text}", started)
+        was = answering(before) if left is None else left
+        return work.ended(Result.PROMOTED, was, to.version, f"Rolled back: {outcome.text}", started)
     except CrossAccountError as error:
-        live = _seen(work)
-        return work.ended(Result.FAILED, before, live, str(error), started, isinstance(error, Refused))
+        live, was = _seen(work), answering(before) if left is None else left
+        return work.ended(Result.FAILED, was, live, str(error), started, isinstance(error, Refused))
 
 
 def _seen(work: _Work) -> int | None:

@@ -813,8 +813,9 @@ def mark_proven(
             f"{config} proved nothing: the endpoint {consumer.endpoint.name} serves {live.config if live else 'nothing'} now."
         )
     stamp = (when or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
-    client.add_tags(ResourceArn=described["EndpointConfigArn"], Tags=_tag_list({PROVEN_TAG: stamp}))
+    # The proof comes last: whoever finds it takes everything else for done.
     client.add_tags(ResourceArn=live.arn, Tags=_tag_list({PACKAGE_TAG: live.package}))
+    client.add_tags(ResourceArn=described["EndpointConfigArn"], Tags=_tag_list({PROVEN_TAG: stamp}))
 
 
 def earlier(session: boto3.Session, sharing: Sharing, consumer: Consumer) -> tuple[Earlier, ...]:
@@ -917,13 +918,13 @@ def discard(
 
 
 def retire(
-    session: boto3.Session, sharing: Sharing, consumer: Consumer, patience: Patience
+    session: boto3.Session, sharing: Sharing, consumer: Consumer, patience: Patience, trials: bool = True
 ) -> tuple[Removal, ...]:
     """Remove what the endpoint no longer needs, and say of everything whether it was removed, kept or left.
 
     Kept are the live endpoint config, the one that the endpoint moves to, the previous one that proved itself, the last of
     each of the ``keep_versions`` versions that proved themselves before, and the models of all of these. Temporary endpoints
-    that a run left when it died go too. Only what carries this tool's tags, under this endpoint's names, is ever removed:
+    that a run left when it died go too, with ``trials``. Only what carries this tool's tags, under this endpoint's names, is ever removed:
     artifacts, images and packages never are.
 
     Raises:
@@ -931,7 +932,7 @@ def retire(
         ClientError: when AWS refuses to be asked.
     """
     client = _client(session, sharing)
-    removals = _ended_trials(session, sharing, consumer, patience)
+    removals = _ended_trials(session, sharing, consumer, patience) if trials else []
     live = look(session, sharing, consumer)
     if live is not None:
         _claimed(live)

@@ -147,6 +147,9 @@ def promote_model(
             raise
         finally:
             nothing = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
+            if nothing:
+                there = [one.consumer for one in outcomes if one.result is Result.UNCHANGED]
+                nothing = steps.is_recorded(sharing, there, pinned)
             record = Record(
                 kind="promotion",
                 run=run,
@@ -205,7 +208,8 @@ def rollback_model(
             _gather([asked], run, outcomes)
             (outcome,) = outcomes
         else:
-            outcome = steps.roll_back_consumer(sharing, consumer, version)
+            last = steps.read_last_move(sharing, consumer)
+            outcome = steps.roll_back_consumer(sharing, consumer, version, last, reason)
         record = Record(
             kind="rollback",
             run=str(flow_run.get_id()),
@@ -218,7 +222,7 @@ def rollback_model(
             ended=datetime.now(UTC),
             consumers=[_remembered(outcome)],
         )
-        where = steps.keep_record(sharing, record)
+        where = "" if outcome.result is Result.UNCHANGED else steps.keep_record(sharing, record)
     return _accepted(Promotion(outcome.version, (outcome,), where))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -26,7 +27,7 @@ from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.gather import Clients
 from crossaccount.notation import strict_json
-from crossaccount.promotion import Promoted, Result
+from crossaccount.promotion import Move, Promoted, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
 from tasks import alone, runs
@@ -193,14 +194,53 @@ def _release(session: Any, sharing: Sharing, name: str, version: int) -> Release
     return release
 
 
+@runs.step("read what the history says of {name}")
+def read_last_move(sharing: Sharing, name: str) -> Move | None:
+    """How a consumer's endpoint came to where the history says that it is; None when that says nothing of it."""
+    with gathering.explained(sharing):
+        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+        return promotion.last_move(records.read(clients, sharing, _REMEMBERED), name)
+
+
+@runs.step("look whether the history says where {names} are")
+def is_recorded(sharing: Sharing, names: Sequence[str], version: int) -> bool:
+    """Whether the history says that all of these consumers' endpoints serve the version: a run may have died before it did."""
+    with gathering.explained(sharing):
+        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+        known = records.read(clients, sharing, _REMEMBERED)
+    moves = [promotion.last_move(known, name) for name in names]
+    return all(move is not None and move.live == version for move in moves)
+
+
 @runs.step("roll back {name}")
-def roll_back_consumer(sharing: Sharing, name: str, version: int | None) -> Promoted:
-    """Move one consumer's endpoint back to the version before, or to an earlier one, and prove it."""
+def roll_back_consumer(
+    sharing: Sharing, name: str, version: int | None, last: Move | None = None, reason: str = ""
+) -> Promoted:
+    """Move one consumer's endpoint back to the version before, or to an earlier one, and prove it.
+
+    Args:
+        sharing: the config.
+        name: the consumer.
+        version: the earlier version; None is the one before the live one.
+        last: what the history says of the consumer; a rollback that a dead run has begun, or made, is told by it.
+        reason: why, as it will be on record.
+    """
     consumer, logger = sharing.consumers[name], get_run_logger()
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:ListEndpointConfigs", "*")
     with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
-        to = _earlier(session, sharing, name, version)
+        live = rollout.look(session, sharing, consumer)
+        if last and live and promotion.is_back(live, last, version, reason):
+            text = f"The endpoint {live.endpoint} was rolled back to version {last.live} for this reason already. To go further, name --version."
+            logger.info("%s: %s", name, text)
+            done = promotion.untouched(sharing, name, int(last.live or 0), Result.UNCHANGED, text)
+            return replace(done, before=last.live, live=last.live)
+        known = rollout.earlier(session, sharing, consumer)
+        left = promotion.left(live, known, last)
+        if left is not None and live is not None and version in (None, live.version):
+            to = next(one for one in known if one.config == live.config)
+        else:
+            left, to = None, _earlier(session, sharing, name, version)
     release = _release(session, sharing, name, to.version)
 
     def tell(text: str) -> None:
@@ -208,7 +248,8 @@ def roll_back_consumer(sharing: Sharing, name: str, version: int | None) -> Prom
             logger.info("%s: %s", name, text)
 
     with alone.writing([names.endpoint_arn(sharing, consumer)]):
-        found = promotion.go_back(session, sharing, name, to, release, rollout.patience(consumer), tell)
+        patience = rollout.patience(consumer)
+        found = promotion.go_back(session, sharing, name, to, release, patience, tell, left)
     (logger.error if found.result is Result.FAILED else logger.info)("%s: %s", name, found.text)
     return found
 

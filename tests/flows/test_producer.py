@@ -391,7 +391,7 @@ def release_of(aws: Any, version: int) -> dict[str, Any]:
                     {**found["containers"][0], "image": "444444444444.dkr.ecr.us-east-1.amazonaws.com/evil:1"}
                 ],
             },
-            "different images or artifacts",
+            "not its producer's to share",
         ),
         (lambda found: {**found, "model_package_group": "x" * 2_000_000}, "larger than"),
         (lambda found: [found], "cannot be used"),

@@ -55,7 +55,7 @@ def question(**changed: Any) -> Sample:
 
 def test_a_right_answer() -> None:
     endpoint = Served()
-    found = serving._ask(endpoint, question())
+    found = serving._ask(endpoint.invoke, question())
     assert (found.got, found.ok) == ([0], True)
     assert found.latency_ms >= 0
     assert endpoint.asked == {"body": "5.1,\u00e4".encode(), "content_type": "text/csv", "accept": "a/b"}
@@ -74,7 +74,7 @@ def test_a_right_answer() -> None:
     ],
 )
 def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> None:
-    found = serving._ask(endpoint, question())
+    found = serving._ask(endpoint.invoke, question())
     assert found.ok is False
     assert found.got == got or str(found.got).startswith(str(got))
 
@@ -82,7 +82,7 @@ def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> Non
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationError", "ServiceUnavailable"])
 def test_a_refusal_of_the_call_itself_is_no_answer(code: str) -> None:
     with pytest.raises(ClientError):
-        serving._ask(Broken(code), question())
+        serving._ask(Broken(code).invoke, question())
 
 
 # Names.

@@ -154,8 +154,8 @@ def _assumed(source: boto3.Session, role: str, external_id: str | None, region: 
 
 # What AWS throttles is asked again; several groups may be shared at once, each asking several questions at once.
 _CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=64)
-# sagemaker-core makes them with every client, for resources that are not used here.
-_SELDOM = frozenset({"sagemaker-featurestore-runtime", "sagemaker-metrics"})
+# Those that few runs need, and two that sagemaker-core makes with every client, for resources that are not used here.
+_SELDOM = frozenset({"s3control", "kms", "sagemaker-featurestore-runtime", "sagemaker-metrics"})
 
 
 class _Session(boto3.Session):
@@ -174,8 +174,9 @@ class _Session(boto3.Session):
     ) -> Any:
         """As boto3's, and the same one when asked for the same again."""
         asked = (service_name, region_name or self.region_name)
-        if service_name in _SELDOM:
-            return _Later(partial(super().client, *asked))
+        return _Later(partial(self._client, asked)) if service_name in _SELDOM else self._client(asked)
+
+    def _client(self, asked: tuple[str, str | None]) -> Any:
         with self._lock:
             if asked not in self._made:
                 self._made[asked] = super().client(*asked, config=_CLIENTS)  # type: ignore[call-overload]
@@ -185,11 +186,11 @@ class _Session(boto3.Session):
 class _Later:
     """A client that is made when it is first used."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
+    def __init__(self, find: Callable[[], Any]) -> None:
+        self._find = find
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._make(), name)
+        return getattr(self._find(), name)
 
 
 @cache

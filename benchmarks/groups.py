@@ -22,18 +22,19 @@ def groups(pairs: int, count: int = _GROUPS, many: int = _CONSUMERS) -> dict[str
     Once each, whatever ``pairs`` says: the script takes minutes.
 
     Returns:
-        ``first``, ``second`` and ``script``: seconds, calls, policies written, other writes; ``how`` the groups were shared.
+        ``first``, ``second`` and ``script``: seconds, calls, policies written, other writes.
     """
     del pairs
     with running("--consumers", str(many)) as stage:
+        from flows.groups import share_groups
+
         names = [f"bench-{number:02}" for number in range(count + 1)]
         _profile(stage)
         for name in names:
             _made(stage, name)
         configs = [_config(stage, name, consumers(many)) for name in names]
-        how, share = _sharing()
-        share(configs[:1])  # to warm everything
-        found = {run: _measured(stage, lambda: share(configs[1:])) for run in ("first", "second")}
+        share_groups(configs[:1])  # to warm everything
+        found = {run: _measured(stage, lambda: share_groups(configs[1:])) for run in ("first", "second")}
         for name in names[1:]:
             stage.forget(name, name, _bucket(stage, name))
         script = [
@@ -44,7 +45,7 @@ def groups(pairs: int, count: int = _GROUPS, many: int = _CONSUMERS) -> dict[str
         made = baseline.clients(script[0])
         found["script"] = _measured(stage, lambda: _looped(script, made))
         found["script"]["rounds"] = len(script)
-    return {"groups": count, "consumers": many, "how": how, **found}
+    return {"groups": count, "consumers": many, **found}
 
 
 def _looped(script: Sequence[baseline.Run], made: dict[str, Any]) -> None:
@@ -57,16 +58,6 @@ def _measured(stage: Stage, do: Callable[[], Any]) -> dict[str, Any]:
         seconds = timed(do)
     policies, other = writes(calls)
     return {"seconds": seconds, "calls": len(calls), "policy_writes": policies, "other_writes": other}
-
-
-def _sharing() -> tuple[str, Callable[[Sequence[str]], Any]]:
-    """How the product shares many configs: in one run where it can, else one after the other."""
-    from flows import producer
-
-    together: Callable[[Sequence[str]], Any] | None = getattr(producer, "share_groups", None)
-    if together is not None:
-        return "one run of share_groups", together
-    return "share_models looped", lambda configs: [producer.share_models(one) for one in configs]
 
 
 def _profile(stage: Stage) -> None:

@@ -187,7 +187,7 @@ ROWS = (
         0.05,
         lambda data: float(data["first"]["seconds"] / data["script"]["seconds"]),
         lambda data: (
-            f"product {data['first']['seconds']:.1f} s ({data['first']['calls']} calls, {data['how']}), script "
+            f"product {data['first']['seconds']:.1f} s ({data['first']['calls']} calls), script "
             f"{data['script']['seconds']:.1f} s ({data['script']['rounds']} rounds, {data['script']['calls']} calls); once"
         ),
     ),

@@ -27,7 +27,6 @@ DATA: dict[str, Any] = {
         ]
     },
     "groups": {
-        "how": "one run",
         "groups": 40,
         "first": SHARED,
         "second": {"seconds": 2.0, "calls": 600, "policy_writes": 0, "other_writes": 0},

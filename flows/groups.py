@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from crossaccount import refusals, sessions
-from crossaccount.config import Sharing
 from crossaccount.errors import Failed, InputError
 from flows import forms
 from flows.operations import operation
@@ -62,16 +62,27 @@ def share_groups(
         for sharing in found.values():
             sessions.producer_session(sharing)  # assumed once, not by each group for itself
         futures = [
-            share_group.submit(sharing, dry_run, hashes.get(config)) for config, sharing in found.items()
+            share_group.submit(
+                sharing.model_package_group,
+                partial(shared, sharing, dry_run=dry_run, agreed=hashes.get(config)),
+            )
+            for config, sharing in found.items()
         ]
         ended = [future.result(raise_on_failure=False) for future in futures]
     return SharedGroups(_all_shared(configs, ended))
 
 
-@runs.step("share {sharing.model_package_group}")
-def share_group(sharing: Sharing, dry_run: bool, agreed: str | None) -> Shared:
-    """Share one group, as the flow for one does."""
-    return shared(sharing, dry_run=dry_run, agreed=agreed)
+@runs.step("share {group}")
+def share_group(group: str, share: Callable[[], Shared]) -> Shared:
+    """Share one group, as the flow for one does.
+
+    Args:
+        group: which one, for the run's name.
+        share: does it. Prefect walks through every argument of a task, several times: of a config with many consumers for longer
+            than its share takes, of a function not at all.
+    """
+    del group
+    return share()
 
 
 def _all_shared(configs: Sequence[str], ended: Sequence[object]) -> dict[str, Shared]:

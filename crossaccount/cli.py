@@ -8,18 +8,19 @@ flow, and only once their input holds.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from crossaccount import config, refusals
 from crossaccount.errors import (
     AccessMissing,
     ConfigError,
@@ -33,6 +34,7 @@ from crossaccount.errors import (
 
 if TYPE_CHECKING:
     from crossaccount.audit import Audit
+    from crossaccount.config import Sharing
     from crossaccount.plan import Plan
     from flows.groups import SharedGroups
     from flows.producer import Revoked, Shared
@@ -43,16 +45,21 @@ ROOT = Path(__file__).resolve().parents[1]
 _SERVER_START_SECONDS = (
     "120"  # Prefect's own 20 s are too short for a first start, which migrates a new database
 )
+# Objects made before the first are looked through for garbage: a start makes many and drops none. Python's own is 700.
+_GARBAGE = 50_000
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code."""
+    gc.set_threshold(_GARBAGE)
     options = _parser().parse_args(arguments)
     try:
         result = options.run(options)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
+        from crossaccount import refusals
+
         told = refusals.told(error)
         if told is None:
             raise
@@ -316,10 +323,34 @@ def _need_sandbox() -> None:
         )
 
 
+def _load(path: Path, consumer: str | None = None) -> Sharing:
+    """The config; it must name the consumer, if one is given."""
+    with _without_plugins():
+        from crossaccount import config
+    sharing = config.load(path)
+    if consumer is not None:
+        config.consumer(sharing, consumer)
+    return sharing
+
+
+@contextmanager
+def _without_plugins() -> Iterator[None]:
+    """Models made within this have none of pydantic's plugins, for which it would search every installed package."""
+    name = "PYDANTIC_DISABLE_PLUGINS"
+    before = os.environ.get(name)
+    os.environ[name] = "__all__"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
 def _plan(options: argparse.Namespace) -> dict[str, Any]:
+    sharing = _load(options.config)
     from crossaccount import gather, planfile, render
 
-    sharing = config.load(options.config)
     found = gather.share_plan(sharing, options.prune)
     _out(options, render.text(found, colour=sys.stdout.isatty()))
     if options.out is not None:
@@ -338,11 +369,11 @@ def _share(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError("--prune belongs to the plan: crossaccount plan CONFIG --prune --out FILE.")
         planned = planfile.read(options.plan)
         path, prune = given or planned.config, planned.prune
-        sharing = config.load(path)
+        sharing = _load(path)
         agreed: str | None = planfile.confirmed(planned, gather.share_plan(sharing, prune))
     elif given is not None:
         path, prune = given, options.prune
-        sharing = config.load(path)
+        sharing = _load(path)
         agreed = _agree(options, "share", lambda: gather.share_plan(sharing, prune))
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
@@ -362,7 +393,7 @@ def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError(f"{name} is for one config: share the others with another command.")
     if len(set(options.config)) < len(options.config):
         raise InputError("CONFIG: a file is named twice. Name each once.")
-    sharings = [config.load(path) for path in options.config]
+    sharings = [_load(path) for path in options.config]
     agreed = _agree_all(options, "share", lambda: [gather.share_plan(sharing) for sharing in sharings])
     _prepare_prefect()
     from flows.groups import share_groups
@@ -376,7 +407,7 @@ def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
 def _revoke(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import revoke
 
-    sharing = config.load(options.config)
+    sharing = _load(options.config)
     what = {
         "consumer": options.consumer,
         "account": options.account,
@@ -396,9 +427,7 @@ def _revoke(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:
-    sharing = config.load(options.config)
-    if options.consumer is not None:
-        config.consumer(sharing, options.consumer)
+    _load(options.config, options.consumer)
     _prepare_prefect()
     from flows.audit import check_access
 
@@ -415,8 +444,7 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _deploy(options: argparse.Namespace) -> dict[str, Any]:
-    sharing = config.load(options.config)
-    config.consumer(sharing, options.consumer)
+    _load(options.config, options.consumer)
     _prepare_prefect()
     from flows.consumer import deploy_model
 
@@ -430,7 +458,7 @@ def _deploy(options: argparse.Namespace) -> dict[str, Any]:
 def _promote(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import gather
 
-    sharing = config.load(options.config)
+    sharing = _load(options.config)
     agreed = _agree(options, "promote", lambda: gather.share_plan(sharing), always=True)
     _prepare_prefect()
     from flows.promotion import promote_model
@@ -441,8 +469,7 @@ def _promote(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rollback(options: argparse.Namespace) -> dict[str, Any]:
-    sharing = config.load(options.config)
-    config.consumer(sharing, options.consumer)
+    _load(options.config, options.consumer)
     _prepare_prefect()
     from flows.promotion import rollback_model
 
@@ -465,7 +492,7 @@ def _promoted(options: argparse.Namespace, flow: Callable[[], Promotion]) -> dic
 def _history(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import gather, records, sessions
 
-    sharing = config.load(options.config)
+    sharing = _load(options.config)
     with gather.explained(sharing):
         clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
         found = records.read(clients, sharing, options.newest)
@@ -477,9 +504,7 @@ def _reap(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import reaper
 
     reaper.age(options.older_than)
-    sharing = config.load(options.config)
-    if options.consumer is not None:
-        config.consumer(sharing, options.consumer)
+    _load(options.config, options.consumer)
     _prepare_prefect()
     from flows.reaper import reap_leftovers
 

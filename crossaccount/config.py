@@ -598,7 +598,8 @@ class _FrozenDict(dict[str, _V]):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Sharing alone is built, below: what it is made of needs no validator of its own.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 _Account = Annotated[str, BeforeValidator(_account)]
@@ -1264,6 +1265,9 @@ def _question_disagreements(path: _Path, question: Mapping[str, Any]) -> Iterato
             if len(given) != 1:
                 sentence = "needs one measure, and one only. Write {absolute: 0.01} or {relative: 0.05}."
                 yield (*path, key, "tolerance"), "", sentence
+
+
+Sharing.model_rebuild()
 
 
 # The models' complaints in words.

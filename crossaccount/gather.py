@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import packages, plan, policies, release, sessions, together
+from crossaccount import packages, plan, policies, sessions, together
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
 from crossaccount.names import parse_image
 from crossaccount.packages import Needs
@@ -133,6 +133,8 @@ def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
 
     An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back.
     """
+    from crossaccount import release  # no plan needs its models
+
     arns = packages.list_versions(clients.sagemaker, sharing.model_package_group)
     described = together.asked([partial(_shareable, clients, sharing, arn) for arn in arns])
     versions = tuple(version for found in described for version in found)

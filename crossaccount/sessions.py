@@ -27,13 +27,15 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    DataNotFoundError,
     EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    UnknownServiceError,
 )
-from botocore.loaders import Loader, create_loader
+from botocore.loaders import JSONFileLoader, Loader
 from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.session import Session as BotocoreSession
 
@@ -193,10 +195,39 @@ class _Later:
         return getattr(self._find(), name)
 
 
+class _JsonFiles(JSONFileLoader):
+    """botocore's reader of its own files; makes plain dicts, which take half the time and memory of its ordered ones."""
+
+    def _load_file(self, full_path: str, open_method: Callable[[str, str], Any]) -> Any:
+        if not os.path.isfile(full_path):
+            return None
+        with open_method(full_path, "rb") as file:
+            return json.loads(file.read())
+
+
+class _Loader(Loader):
+    """botocore's loader, which does not open the folders of all four hundred services to make a client of one."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """Every service that has a folder, whatever is in it."""
+        folders = filter(os.path.isdir, self.search_paths)
+        return sorted({name for folder in folders for name in os.listdir(folder) if "." not in name})
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        """As botocore's, which takes a service that has nothing of this type for an unknown one."""
+        try:
+            self.list_api_versions(service_name, type_name)
+        except DataNotFoundError:
+            known = ", ".join(super().list_available_services(type_name))
+            raise UnknownServiceError(service_name=service_name, known_service_names=known) from None
+        return super().load_service_model(service_name, type_name, api_version)
+
+
 @cache
 def _loader() -> Loader:
     """One loader for all sessions of the process: each would read SageMaker's megabytes of JSON anew."""
-    return create_loader(os.environ.get("AWS_DATA_PATH"))
+    paths = os.environ.get("AWS_DATA_PATH", "").split(os.pathsep)
+    return _Loader([os.path.expanduser(os.path.expandvars(one)) for one in paths if one], _JsonFiles())
 
 
 def _botocore_session(profile: str | None) -> BotocoreSession:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -190,13 +191,29 @@ def test_a_missing_profile_names_the_key_and_those_there_are(
     assert nowhere.knocks == 0
 
 
-def test_plan_imports_no_prefect() -> None:
+def test_plan_imports_what_it_needs_when_it_needs_it() -> None:
     program = (
-        "import sys\nfrom crossaccount import cli, gather, plan\n"
-        "heavy = [name for name in ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas') if name in sys.modules]\n"
+        "import sys\nfrom crossaccount import cli\n"
+        "heavy = [name for name in ('pydantic', 'botocore', 'yaml') if name in sys.modules]\n"
+        "from crossaccount import gather, plan, planfile, render\n"
+        "more = ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas', 'crossaccount.config', 'crossaccount.release')\n"
+        "heavy += [name for name in more if name in sys.modules]\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("before", [None, "one"])
+def test_a_config_is_read_without_plugins_and_leaves_those_of_others(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "PYDANTIC_DISABLE_PLUGINS"
+    monkeypatch.delenv(name, raising=False)
+    if before is not None:
+        monkeypatch.setenv(name, before)
+    with cli._without_plugins():
+        assert os.environ[name] == "__all__"
+    assert os.environ.get(name) == before

@@ -14,8 +14,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -325,26 +324,12 @@ def _need_sandbox() -> None:
 
 def _load(path: Path, consumer: str | None = None) -> Sharing:
     """The config; it must name the consumer, if one is given."""
-    with _without_plugins():
-        from crossaccount import config
+    from crossaccount import config
+
     sharing = config.load(path)
     if consumer is not None:
         config.consumer(sharing, consumer)
     return sharing
-
-
-@contextmanager
-def _without_plugins() -> Iterator[None]:
-    """Models made within this have none of pydantic's plugins, for which it would search every installed package."""
-    name = "PYDANTIC_DISABLE_PLUGINS"
-    before = os.environ.get(name)
-    os.environ[name] = "__all__"
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
 
 
 def _plan(options: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -204,16 +203,3 @@ def test_plan_imports_what_it_needs_when_it_needs_it() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("before", [None, "one"])
-def test_a_config_is_read_without_plugins_and_leaves_those_of_others(
-    before: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = "PYDANTIC_DISABLE_PLUGINS"
-    monkeypatch.delenv(name, raising=False)
-    if before is not None:
-        monkeypatch.setenv(name, before)
-    with cli._without_plugins():
-        assert os.environ[name] == "__all__"
-    assert os.environ.get(name) == before

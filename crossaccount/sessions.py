@@ -308,9 +308,9 @@ def _written(*values: str | None) -> tuple[str, ...]:
     """Secrets in every way that they are written, the longest first."""
     found = set[str]()
     for value in filter(None, values):
-        plain = base64.b64encode(value.encode()).decode().rstrip("=")
-        found |= {value, quote(value, safe=""), quote(value), quote_plus(value), plain}
-        found |= {plain.translate(str.maketrans("+/", "-_")), json.dumps(value)[1:-1].replace("/", "\\/")}
+        encoded = base64.b64encode(value.encode()).decode().rstrip("=")  # credentials have no + or / in it
+        found |= {value, quote(value, safe=""), quote(value), quote_plus(value), encoded}
+        found |= {json.dumps(value)[1:-1].replace("/", "\\/")}
     return tuple(sorted(found, key=len, reverse=True))
 
 

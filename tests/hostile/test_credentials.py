@@ -23,6 +23,7 @@ from urllib.parse import quote, quote_plus
 import boto3
 import pytest
 import yaml
+from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
 from crossaccount import cli, config, errors, gather, preflight, records, refusals, release, sessions
@@ -470,3 +471,33 @@ def test_a_refusal_as_data_has_no_credential() -> None:
     said = {"Error": {"Code": "AccessDenied", "Message": LABELLED[0] + " \x1b[2J"}}
     found: Any = refusals.classify(ClientError(said, "GetObject"), attempt)
     assert found.refusal.aws_message == "X-Amz-Security-Token=**** \\x1b[2J"
+
+
+def test_credentials_of_before_a_refresh_are_hidden_too(mirror: Mirror) -> None:
+    """An answer may be late, and be about a request that was signed with the ones before."""
+    given = [SOURCE]
+
+    def fetched() -> dict[str, str]:
+        key, secret, token = given[-1]
+        soon = (
+            datetime.now(UTC) + timedelta(minutes=1)
+        ).isoformat()  # so soon that each request fetches new ones
+        return {"access_key": key, "secret_key": secret, "token": token, "expiry_time": soon}
+
+    inner = sessions._botocore_session(None)
+    inner._credentials = DeferredRefreshableCredentials(fetched, "test")  # type: ignore[attr-defined]
+    client = sessions._Session(botocore_session=inner, region_name="us-east-1").client("sagemaker")
+    seen = []
+
+    def script(request: Request) -> bytes:
+        seen.append(request.credentials)
+        said = {"__type": "Unheard", "message": f"late: {SOURCE[1]} {SOURCE[2]}"}
+        return answer(json.dumps(said), "400 Bad", "application/x-amz-json-1.1")
+
+    mirror.script = script
+    for _ in range(2):
+        with pytest.raises(ClientError) as raised:
+            client.list_models()
+        assert_hidden(str(raised.value), set())
+        given.append(ASSUMED)
+    assert seen == [SOURCE, ASSUMED]

@@ -101,8 +101,8 @@ class Change:
         return tuple(
             one["Sid"]
             for one in statements(self.desired)
-            if before.get(one.get("Sid", ""), policies.canonical_statement(one))
-            != policies.canonical_statement(one)
+            if "Sid" in one
+            and before.get(one["Sid"], policies.canonical_statement(one)) != policies.canonical_statement(one)
         )
 
 

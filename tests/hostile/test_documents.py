@@ -392,6 +392,12 @@ def test_policies_that_stand(
     assert tally.accepted > 10
 
 
+def test_a_statement_whose_sid_is_empty_beside_one_without() -> None:
+    strangers = [{**STRANGER, "Sid": ""}, {key: one for key, one in NOBODY.items() if key != "Sid"}]
+    document = {"Version": "2012-10-17", "Statement": strangers}
+    assert canonical(shared_and_revoked(Policied(json.dumps(document)))) == document
+
+
 def test_a_bucket_s_refusal_is_no_policy() -> None:
     class Shut(Policied):
         def get_bucket_policy(self, **_: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ properties: $(READY)  ## Try two hundred times as many made-up stories of shares
 crash: $(READY)  ## Kill every command at every AWS call, run it again, and look at what stands (a quarter of an hour)
 	$(BIN)/python tests/crash
 
-fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (half an hour)
+fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (about ten minutes)
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile
 
 bench: $(READY)  ## Measure the product beside the AWS page's own script, in one table (a quarter of an hour)

@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _SERVER_START_SECONDS = (
     "120"  # Prefect's own 20 s are too short for a first start, which migrates a new database
 )
-# Objects made before the first are looked through for garbage: a start makes many and drops none. Python's own is 700.
+# So many new objects, not Python's 700, before they are looked through for garbage: a start makes many and drops few.
 _GARBAGE = 50_000
 
 

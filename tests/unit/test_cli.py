@@ -203,3 +203,27 @@ def test_plan_imports_what_it_needs_when_it_needs_it() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["deploy", "--consumer"],
+        ["check", "--consumer"],
+        ["reap", "--consumer"],
+        ["rollback", "--reason", "wrong", "--consumer"],
+    ],
+)
+def test_an_unknown_consumer_is_told_before_prefect_is_there(command: list[str]) -> None:
+    name, *options = command
+    arguments = [name, "configs/sandbox.yaml", *options, "nobody"]
+    program = (
+        f"import sys\nfrom crossaccount import cli\ntry: cli.main({arguments})\n"
+        "except SystemExit as end: print(end.code, 'prefect' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.stdout.split() == ["2", "False"], done.stderr
+    assert "nobody" in done.stderr
+    assert "staging" in done.stderr  # the way out: who there is

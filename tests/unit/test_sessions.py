@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import create_loader
@@ -27,3 +31,13 @@ def test_the_loader_says_what_is_unknown_as_that_of_botocore_does(service: str, 
             loader.load_service_model(service, kind)
         said.append(str(caught.value))
     assert said[0] == said[1]
+
+
+def test_the_loader_looks_where_aws_data_path_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "data" / "made-up" / "2026-01-01" / "service-2.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"metadata": {"serviceId": "Made Up"}}))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_DATA_PATH", os.pathsep.join(["/nowhere", "~/data"]))
+    found = sessions._loader.__wrapped__().load_service_model("made-up", "service-2")
+    assert found["metadata"]["serviceId"] == "Made Up"

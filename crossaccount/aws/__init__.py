@@ -1,0 +1,1 @@
+"""AWS as the library reaches it: sessions, refusals, and the two accounts that a config names."""

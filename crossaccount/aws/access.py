@@ -1,0 +1,176 @@
+"""Producer and Target: an account of the config with its session and clients, and how a refusal there is explained.
+
+Not here: how a role is assumed (``sessions``), and what an error of AWS stands for (``refusals``, ``diagnosis``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount import diagnosis, sessions
+from crossaccount.errors import CrossAccountError, Door, Refused
+from crossaccount.refusals import Attempt, classify
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3control import S3ControlClient
+    from mypy_boto3_sagemaker import SageMakerClient
+
+    from crossaccount.config import Consumer, Sharing
+
+
+class _Account:
+    """An account with a session: one client of each service, made when it is first asked for."""
+
+    config: Sharing
+    session: boto3.Session
+
+    @property
+    def region(self) -> str:
+        """The config's region."""
+        return self.config.region
+
+    @property
+    def s3(self) -> S3Client:
+        """Amazon S3."""
+        return self.session.client("s3", self.region)
+
+    @property
+    def sagemaker(self) -> SageMakerClient:
+        """Amazon SageMaker."""
+        return self.session.client("sagemaker", self.region)
+
+    def client(self, service: str) -> Any:
+        """Any other service's client in the config's region."""
+        return self.session.client(service, self.region)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Producer(_Account):
+    """The account that shares: the config, and a session in the producer's role or credentials."""
+
+    config: Sharing
+    session: boto3.Session
+
+    @property
+    def account(self) -> str:
+        """The producer's account id."""
+        return self.config.producer.account
+
+    @property
+    def s3control(self) -> S3ControlClient:
+        """Amazon S3 Control."""
+        return self.session.client("s3control", self.region)
+
+    @property
+    def ecr(self) -> ECRClient:
+        """Amazon ECR."""
+        return self.session.client("ecr", self.region)
+
+    @property
+    def kms(self) -> KMSClient:
+        """AWS KMS."""
+        return self.session.client("kms", self.region)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """AWS's errors within this, as the product says them: the producer is refused by its own policies.
+
+        Raises:
+            Refused: for an access-denied error.
+            Failed: for any other.
+        """
+        producer = self.config.producer
+        profile = f"profile {producer.profile}" if producer.profile else "the ambient credentials"
+        attempt = Attempt(
+            producer.role or profile,
+            self.account,
+            self.account,
+            Door.CALLER_POLICY,
+            "an AWS call",
+            self.config.model_package_group,
+            "producer",
+        )
+        try:
+            yield
+        except ClientError as error:
+            raise _with_notes(classify(error, attempt), error) from None
+        except BotoCoreError as error:
+            raise _with_notes(sessions.unreachable(error, "producer"), error) from None
+
+
+@dataclass(frozen=True)
+class Target(_Account):
+    """A consumer's account: the config, the consumer's name in it, the consumer, and a session in its deployer role."""
+
+    config: Sharing
+    name: str
+    consumer: Consumer
+    session: boto3.Session
+
+    @property
+    def account(self) -> str:
+        """The consumer's account id."""
+        return self.consumer.account
+
+    def attempt(self, door: Door, action: str, resource: str) -> Attempt:
+        """An attempt of the deployer role at one of the producer's doors."""
+        owner, key = self.config.producer.account, f"consumers.{self.name}"
+        return Attempt(self.consumer.role, self.account, owner, door, action, resource, key)
+
+    @contextmanager
+    def explained(self, action: str, resource: str, door: Door = Door.CALLER_POLICY) -> Iterator[None]:
+        """AWS's errors within this, as the product says them, with the deployer role's own policies asked about.
+
+        Args:
+            action: the permission that is needed, where AWS's error names none: S3 gives no reason to another organization.
+            resource: the resource that it is needed on.
+            door: the producer's door that is being passed; by default none, only the role's own policies count.
+
+        Raises:
+            Refused: for an access-denied error, narrowed down.
+            Failed: for any other.
+        """
+        try:
+            yield
+        except ClientError as error:
+            failure = classify(error, self.attempt(door, action, resource))
+            if isinstance(failure, Refused):
+                failure = diagnosis.narrow(failure, self.session, self.consumer.role)
+            raise failure from None
+        except BotoCoreError as error:
+            raise sessions.unreachable(error, f"consumers.{self.name}") from None
+
+
+def open_producer(config: Sharing) -> Producer:
+    """The producer's account, with its role assumed; raises as `sessions.producer_session` does."""
+    return Producer(config, sessions.producer_session(config))
+
+
+def open_target(config: Sharing, name: str) -> Target:
+    """A consumer's account, with its deployer role assumed; raises as `sessions.consumer_session` does."""
+    consumer = config.consumers[name]
+    return Target(config, name, consumer, sessions.consumer_session(config, name, consumer))
+
+
+@contextmanager
+def producing(config: Sharing) -> Iterator[Producer]:
+    """The producer's account for a few calls, whose errors are explained; raises as `open_producer` and `Producer.explained` do."""
+    producer = open_producer(config)
+    with producer.explained():
+        yield producer
+
+
+def _with_notes(failure: CrossAccountError, error: Exception) -> CrossAccountError:
+    """The failure, with what was noted on AWS's error."""
+    for note in getattr(error, "__notes__", ()):
+        failure.add_note(note)
+    return failure

@@ -32,7 +32,7 @@ from crossaccount.errors import (
 )
 
 if TYPE_CHECKING:
-    from crossaccount.audit import Audit
+    from crossaccount.audit.answers import Audit
     from crossaccount.config import Sharing
     from crossaccount.plan import Plan
     from flows.groups import SharedGroups
@@ -486,9 +486,9 @@ def _history(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _reap(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import reaper
+    from crossaccount.hosting import leftovers
 
-    reaper.age(options.older_than)
+    leftovers.age(options.older_than)
     _load(options.config, options.consumer)
     _prepare_prefect()
     from flows.reaper import reap_leftovers

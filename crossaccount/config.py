@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from crossaccount import smoke
+from crossaccount import json_match
 from crossaccount.errors import ConfigError, Fault, InputError
 from crossaccount.notation import MAX_SHOWN, Reading, Unreadable, compose, dotted, read, shown
 from crossaccount.notation import Path as _Path
@@ -546,7 +546,7 @@ def _kms_key(value: object) -> str:
 def _json_path(value: object) -> str:
     text = _text(value, "predictions[0].score")
     try:
-        smoke.parse_path(text)
+        json_match.parse_path(text)
     except ValueError as error:
         raise _bad(
             f"{shown(text)} is not a path: {error}. Write names and places such as predictions[0].score."
@@ -555,7 +555,7 @@ def _json_path(value: object) -> str:
 
 
 def _schema(value: object) -> object:
-    fault = None if value is None else smoke.schema_fault(value)
+    fault = None if value is None else json_match.schema_fault(value)
     if fault is None:
         return value
     raise _bad(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import sessions
+from crossaccount.aws.endpoint_status import GONE
 from crossaccount.errors import CrossAccountError, Finding, Severity
 from crossaccount.names import package_arn
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import boto3
 
     from crossaccount.config import Consumer, Sharing
-
-_GONE = ("Failed", "Deleting")
 
 
 def findings(
@@ -93,7 +92,7 @@ def endpoints_using(
     using = []
     for page in client.get_paginator("list_endpoints").paginate():
         for summary in page["Endpoints"]:
-            if summary["EndpointStatus"] in _GONE:
+            if summary["EndpointStatus"] in GONE:
                 continue
             try:
                 packages = _packages(client, summary["EndpointName"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from crossaccount import config as configuration
 from crossaccount import sessions
-from crossaccount.audit import Audit
+from crossaccount.audit.answers import Audit
 from crossaccount.errors import AccessMissing, Failed
 from flows import forms
 from flows.operations import operation
 from tasks import audit as steps
-from tasks import runs
+from tasks.steps import name_run
 
 
 @operation("check-access")
@@ -26,13 +26,13 @@ def check_access(
     """
     sharing = forms.loaded(config)
     wanted = configuration.chosen(sharing, consumer)
-    runs.name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
+    name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
     with sessions.kept():
         producer = steps.check_documents(sharing, wanted)
         consumers = {name: steps.check_consumer(sharing, name, producer.versions, probe) for name in wanted}
         audit = steps.report(sharing, wanted, producer, consumers, repair)
     if audit.missing:
         raise AccessMissing(audit.missing, audit.text(), audit.to_json())
-    if not audit.told:
+    if not audit.is_conclusive:
         raise Failed(f"Nothing could be told from here.\n{audit.text()}")
     return audit

@@ -14,7 +14,7 @@ from crossaccount.errors import Failed, InputError
 from flows import forms
 from flows.operations import operation
 from flows.producer import Shared, shared
-from tasks import runs
+from tasks.steps import name_run, step
 
 _AT_ONCE = 8
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=_AT_ONCE)
@@ -56,7 +56,7 @@ def share_groups(
             f"agreed: {len(agreed)} hashes for {len(configs)} files. Give one for each, or none."
         )
     found = {config: forms.loaded(config) for config in configs}
-    runs.name_run(f"share {len(found)} groups")
+    name_run(f"share {len(found)} groups")
     hashes = dict(zip(configs, agreed, strict=True)) if agreed else {}
     with sessions.kept():
         for sharing in found.values():
@@ -72,7 +72,7 @@ def share_groups(
     return SharedGroups(_all_shared(configs, ended))
 
 
-@runs.step("share {group}")
+@step("share {group}")
 def share_group(group: str, share: Callable[[], Shared]) -> Shared:
     """Share one group, as the flow for one does.
 

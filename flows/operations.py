@@ -15,7 +15,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar, get_origin
 from prefect import Flow, flow, flow_engine
 from pydantic_core import MISSING
 
-from tasks import runs
+from tasks.steps import reasoned
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +37,7 @@ def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     """
 
     def made(function: Callable[P, R]) -> Flow[P, R]:
-        told = runs.reasoned(function, lambda config: _key(str(config)))
+        told = reasoned(function, lambda config: _key(str(config)))
         # Prefect looks up the names of types where the function it is given lies: they are resolved here.
         signature = inspect.signature(function, eval_str=True)
         vars(told)["__signature__"] = signature

@@ -18,7 +18,7 @@ from crossaccount.release import Release
 from flows import forms
 from flows.operations import operation
 from tasks import producer as steps
-from tasks import runs
+from tasks.steps import name_run
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def share_models(
     """
     sharing = forms.loaded(config)
     _check_only(sharing, consumer, prune)
-    runs.name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
+    name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.kept():
         return shared(sharing, consumer, dry_run, prune, agreed)
 
@@ -176,7 +176,7 @@ def revoke_access(
     """
     sharing = forms.loaded(config)
     revocation = revoking.chosen(sharing, consumer, account, version, everything)
-    runs.name_run(f"revoke {revocation} from {sharing.model_package_group}")
+    name_run(f"revoke {revocation} from {sharing.model_package_group}")
     with sessions.kept():
         found = steps.read_registry_for_revoke(sharing)
         used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)

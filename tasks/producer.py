@@ -18,14 +18,14 @@ from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
-from tasks import alone, runs
+from tasks import locks, steps
 
 
 def _clients(sharing: Sharing) -> Clients:
     return Clients.of(sessions.producer_session(sharing), sharing.region)
 
 
-@runs.step("read the registry of {sharing.model_package_group}")
+@steps.step("read the registry of {sharing.model_package_group}")
 def read_registry(sharing: Sharing) -> Gathered:
     """Read the versions to share, what each needs, what stands in the way, and the policies as they stand."""
     with gathering.explained(sharing):
@@ -35,7 +35,7 @@ def read_registry(sharing: Sharing) -> Gathered:
     return found
 
 
-@runs.step("read the registry of {sharing.model_package_group}")
+@steps.step("read the registry of {sharing.model_package_group}")
 def read_registry_for_revoke(sharing: Sharing) -> Gathered:
     """Read every version of the group, and the policies that may have been opened for them."""
     with gathering.explained(sharing):
@@ -44,7 +44,7 @@ def read_registry_for_revoke(sharing: Sharing) -> Gathered:
     return found
 
 
-@runs.step("look for live endpoints")
+@steps.step("look for live endpoints")
 def look_for_users(
     sharing: Sharing, leaving: Collection[str] | None, version: int | None, force: bool
 ) -> tuple[Finding, ...]:
@@ -55,18 +55,18 @@ def look_for_users(
     return found
 
 
-@runs.step("plan for {sharing.model_package_group}")
+@steps.step("plan for {sharing.model_package_group}")
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
     get_run_logger().info("%s", render.text(plan))
     create_markdown_artifact(
-        key=runs.key_of("plan", sharing.model_package_group),
+        key=steps.key_of("plan", sharing.model_package_group),
         markdown=render.markdown(plan),
         description=f"What changes for {sharing.model_package_group}",
     )
 
 
-@runs.step("prepare Releases of {sharing.model_package_group}")
+@steps.step("prepare Releases of {sharing.model_package_group}")
 def prepare_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[tuple[Release, bool], ...]:
     """Make the Release of every version that has none, and hold the others against what was published."""
     with gathering.explained(sharing):
@@ -74,7 +74,7 @@ def prepare_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[tup
         return tuple(releasing.prepare(clients, sharing, version, found, plan) for version in found.versions)
 
 
-@runs.step("apply the plan in account {sharing.producer.account}")
+@steps.step("apply the plan in account {sharing.producer.account}")
 def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ...]:
     """Make the plan's changes, all or none, and read every document back."""
     logger = get_run_logger()
@@ -83,14 +83,14 @@ def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ..
         for c in plan.changes
         if c.verb != "keep"
     ]
-    with gathering.explained(sharing), alone.writing(arns) as settle_seconds:
+    with gathering.explained(sharing), locks.writing(arns) as settle_seconds:
         receipts = applying.apply(_clients(sharing), plan, logger.info, exactly, settle_seconds)
     written = sum(receipt.verb != "keep" for receipt in receipts)
     logger.info("%d of %d policies changed, each read back", written, len(receipts))
     return receipts
 
 
-@runs.step("publish Releases of {sharing.model_package_group}")
+@steps.step("publish Releases of {sharing.model_package_group}")
 def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]]) -> tuple[Release, ...]:
     """Publish the Release of every version that has none yet."""
     try:
@@ -111,7 +111,7 @@ def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]])
     new = sum(is_new for _, is_new in prepared)
     get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
     create_table_artifact(
-        key=runs.key_of("shared", sharing.model_package_group),
+        key=steps.key_of("shared", sharing.model_package_group),
         table=[{"version": one.version, "model package": one.model_package_arn} for one in published],
         description=f"Shared versions of {published[0].model_package_group}",
     )

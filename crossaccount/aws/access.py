@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import diagnosis, sessions
+from crossaccount import sessions
+from crossaccount.aws import diagnosis
 from crossaccount.errors import CrossAccountError, Door, Refused
 from crossaccount.refusals import Attempt, classify
 

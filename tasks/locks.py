@@ -1,4 +1,4 @@
-"""One writer at a time for each resource, as far as writers share a Prefect server.
+"""The writers' locks: one writer at a time for each resource, as far as writers share a Prefect server.
 
 Global concurrency limits of one slot, named after the resources' ARNs. Without a shared server there is nothing to hold
 writers apart; the writing itself then waits before it looks again (``crossaccount.apply``).
@@ -46,9 +46,9 @@ def writing(arns: Sequence[str], wait_seconds: float | None = None) -> Iterator[
             ):  # another run has just made it, between the client's look and its call
                 client.upsert_global_concurrency_limit_by_name(name, 1)
     slots = concurrency(names, occupy=1, timeout_seconds=patience, lease_duration=_LEASE_SECONDS, strict=True)
-    with ExitStack() as held:
+    with ExitStack() as slots_held:
         try:  # the waiting alone: a time-out within the writing is another matter
-            held.enter_context(slots)
+            slots_held.enter_context(slots)
         except TimeoutError:
             raise Failed(
                 f"Other runs have been writing to {', '.join(arns)} for {patience:.0f} s. Look at them in Prefect, then run this again."

@@ -1,6 +1,6 @@
-"""How a run shows itself: its name, the one line that it fails with, and the refusal behind it.
+"""The steps of a run, and how the run shows itself: its name, the line that it fails with, and the refusal behind it.
 
-Not here: what a run does.
+Not here: what a step does.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
         name: of its runs, with the arguments in braces; the function's own when it is left out.
     """
 
-    def made(function: Callable[P, R]) -> Task[P, R]:
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
         return _Step(function, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
 
-    return made
+    return decorate
 
 
 def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callable[P, R]:

@@ -54,16 +54,10 @@ def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | N
     arn, description = gateway.create_or_find("model", request, tags)
     if description is None:
         return HostedResource("model", name, arn, False, keep)
-    container = description.get("PrimaryContainer", {})
-    if container.get("ModelPackageName") != release.model_package_arn:
-        raise _not_ours("model", name, release)
-    resource = take_over(target, "model", name, arn, release, keep, flow_run)
-    asked = {"VpcConfig": None, "EnableNetworkIsolation": False, **request}
-    if differs := requests.difference(description, asked):  # and a model cannot be changed
-        raise Conflict(
-            f"The model {name} exists with {differs}. Delete it once no endpoint uses it, or deploy another version."
-        )
-    return resource
+    differs = requests.difference(
+        description, {"VpcConfig": None, "EnableNetworkIsolation": False, **request}
+    )
+    return take_over(target, "model", name, arn, release, keep, flow_run, differs)
 
 
 def ensure_endpoint_config(
@@ -83,11 +77,8 @@ def ensure_endpoint_config(
     if description is None:
         return HostedResource("endpoint-config", name, arn, False, keep)
     unasked = ["KmsKeyId", *(["DataCaptureConfig"] if keep else [])]
-    if differs := requests.difference(description, {**dict.fromkeys(unasked), **request}):
-        raise Conflict(
-            f"The endpoint config {name} exists with {differs}. Delete or rename it, or choose another endpoint.name."
-        )
-    return take_over(target, "endpoint-config", name, arn, release, keep, flow_run)
+    differs = requests.difference(description, {**dict.fromkeys(unasked), **request})
+    return take_over(target, "endpoint-config", name, arn, release, keep, flow_run, differs)
 
 
 def ensure_endpoint(
@@ -118,15 +109,23 @@ def take_over(
     release: Release,
     keep: bool,
     flow_run: str | None = None,
+    differs: str | None = None,
 ) -> HostedResource:
-    """An earlier run's resource, after making sure that it is an earlier run's; takes and raises as `ensure_model` does.
+    """An earlier run's resource, after making sure that it is one, and as asked for; takes and raises as `ensure_model` does.
 
     It gets the tag of this run, so that what cleans up after the earlier one does not take it away from under this one.
     """
     gateway = Gateway(target.sagemaker)
     tags = gateway.tags(arn)
     if (tags.get(OWNER_TAG), tags.get(PACKAGE_TAG)) != (OWNER, release.model_package_arn):
-        raise _not_ours(kind, name, release)
+        raise Conflict(
+            f"The {kind} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
+            "or choose another endpoint.name."
+        )
+    if differs is not None:  # and neither a model nor an endpoint config can be changed
+        raise Conflict(
+            f"The {kind} {name} exists with {differs}. Delete it once nothing uses it, or choose another endpoint.name."
+        )
     kept = tags.get(KEEP_TAG) == "true"
     if keep and not kept:
         gateway.add_tags(arn, {KEEP_TAG: "true"})
@@ -134,13 +133,6 @@ def take_over(
         since = datetime.now(UTC).isoformat(timespec="seconds")
         gateway.add_tags(arn, {RUN_TAG: flow_run, SINCE_TAG: since})
     return HostedResource(kind, name, arn, True, keep or kept)
-
-
-def _not_ours(kind: HostingKind, name: str, release: Release) -> Conflict:
-    return Conflict(
-        f"The {kind} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
-        "or choose another endpoint.name."
-    )
 
 
 def wait_in_service(target: Target, endpoint: str, patience: Patience, progress: Progress = silent) -> None:

@@ -90,9 +90,12 @@ def ask(target: Target, endpoint: str, questions: Iterable[Question]) -> tuple[A
     """
     from sagemaker.core.resources import Endpoint
 
-    where = {"session": target.session, "region": target.region}
-    _bound_answers(Endpoint.get_sagemaker_client(service_name="sagemaker-runtime", **where))
-    invoke = partial(Endpoint(endpoint_name=endpoint).invoke, **where)
+    session, region = target.session, target.region
+    client = Endpoint.get_sagemaker_client(
+        session=session, region_name=region, service_name="sagemaker-runtime"
+    )
+    _bound_answers(client)
+    invoke = partial(Endpoint(endpoint_name=endpoint).invoke, session=session, region=region)
     return tuple(ask_one(invoke, question) for question in questions)
 
 

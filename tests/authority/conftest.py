@@ -187,8 +187,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             return find("127.0.0.1" if str(host).endswith(".127.0.0.1") else host, *more, **named)
 
         patch.setattr(socket, "getaddrinfo", found)
-        patch.setattr("crossaccount.serving._FIRST_POLL", 0.02)
-        patch.setattr("crossaccount.rollout._FIRST_LOOK", 0.02)
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
         three = [accounts.PRODUCER, accounts.STAGING, accounts.OUTSIDER]
         server = Server(three, endpoint_seconds=0.02, speed=5000, clock=clock, log=calls.append)
         server.start()

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from crossaccount import audit, gather, records, revoke, sessions, usage
+from crossaccount import gather, records, revoke, sessions, usage
+from crossaccount.audit.answers import Verdict
+from crossaccount.audit.documents import read_documents
+from crossaccount.audit.probe import try_doors
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, Refused
 from sandbox import accounts
@@ -179,13 +182,13 @@ def test_what_goes_on_past_a_shut_door_says_that_it_is_shut(scene: Any, external
     """A check tells every door, and a revoke cannot tell who still runs on it: neither changes anything."""
     before, start = scene.state(), len(scene.calls)
     sharing = scene.variant(external_id=external_id)
-    met = audit.of_consumer(sharing, "staging", (), probe=True)
-    assert [(one.door, one.verdict) for one in met.answers] == [(Door.ROLE_TRUST, audit.Verdict.NO)]
+    met = try_doors(sharing, "staging", (), probe=True)
+    assert [(one.door, one.verdict) for one in met.answers] == [(Door.ROLE_TRUST, Verdict.NO)]
     (found,) = usage.findings(sharing, None)
     assert "cannot be told" in found.text
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}
     assert scene.state() == before
-    answers = audit.of_producer(scene.variant(producer__external_id=external_id), ["staging"])
+    answers = read_documents(scene.variant(producer__external_id=external_id), ["staging"])
     assert "crossaccount-producer" in str(answers.findings)
     assert not answers.versions
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}

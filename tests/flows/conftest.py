@@ -49,8 +49,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         for service in UNUSED_SERVICES:
             patch.setenv(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
-        patch.setattr("crossaccount.serving._FIRST_POLL", 0.05)
-        patch.setattr("crossaccount.rollout._FIRST_LOOK", 0.05)
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.05)
         database = home / "harness"
         database.mkdir()
         shutil.copy(_migrated(pytestconfig.cache.mkdir("prefect")), database / "prefect-test.db")

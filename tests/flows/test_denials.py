@@ -342,7 +342,7 @@ def step_of(error: pytest.ExceptionInfo[BaseException]) -> str:
     """The task that an error comes from."""
     frames = traceback.extract_tb(error.tb)
     steps = [frame for frame in frames if Path(frame.filename).parent.name == "tasks"]
-    return next(frame.name for frame in steps if Path(frame.filename).name != "runs.py")
+    return next(frame.name for frame in steps if Path(frame.filename).name != "steps.py")
 
 
 def check(row: Row, error: pytest.ExceptionInfo[Refused]) -> None:

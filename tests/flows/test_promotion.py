@@ -18,10 +18,10 @@ from prefect.client.schemas.sorting import FlowRunSort
 from crossaccount import config, gather, names, records, sessions
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients
-from crossaccount.promotion import Result
+from crossaccount.promotion.outcome import Result
 from flows import promotion as flows
 from flows.promotion import promote_model, rollback_model
-from tasks import alone
+from tasks import locks
 
 FURTHER = [f"consumer-{number:02}" for number in range(1, 11)]
 
@@ -305,11 +305,11 @@ def test_a_plan_that_was_not_agreed_to_promotes_nothing(aws: Any, written: Any) 
 def test_another_run_that_holds_the_endpoint_is_waited_for_and_then_named(
     aws: Any, written: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone, "_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(locks, "_WAIT_SECONDS", 1.0)
     path = written(staging={})
     arn = names.endpoint_arn(config.load(path), config.load(path).consumers["staging"])
     with (
-        alone.writing([arn]),
+        locks.writing([arn]),
         pytest.raises(PromotionFailed, match=r"Other runs have been writing to .*endpoint/"),
     ):
         promote_model(path)

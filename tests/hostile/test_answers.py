@@ -17,12 +17,18 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import serving, smoke
-from crossaccount.config import JsonPath, Tolerance
-from crossaccount.serving import Proof, Removal
-from crossaccount.smoke import Answer, Question
+from crossaccount import json_match
+from crossaccount.aws.access import Target
+from crossaccount.config import JsonPath, Tolerance, load
+from crossaccount.hosting.resources import Removal
+from crossaccount.proof import expectations
+from crossaccount.proof.asking import Answer, ask, read_answer
+from crossaccount.proof.proof import Proof
+from crossaccount.proof.questions import BODY_LIMIT, Question
+from crossaccount.show import proofs
 
 ROOT = Path(__file__).parents[2]
+SHARING = load(ROOT / "configs" / "sandbox.yaml")
 Script = Callable[[socket.socket], None]
 DESCRIBED = json.dumps(
     {
@@ -118,7 +124,8 @@ QUESTION = Question("text/csv", b"1", "application/json", "1", [0], lambda got: 
 
 def asked(session: boto3.Session, runtime: Runtime, script: Script, question: Question = QUESTION) -> Answer:
     runtime.script = script
-    (answer,) = serving.ask(session, "us-east-1", "e", [question])
+    target = Target(SHARING, "staging", SHARING.consumers["staging"], session)
+    (answer,) = ask(target, "e", [question])
     return answer
 
 
@@ -136,7 +143,7 @@ def shown(answer: Answer) -> tuple[str, str]:
         False,
     )
     json.dumps(proof.to_json(), indent=1).encode()
-    return serving.proof_text(proof, [Removal("model", "m", "removed")]), serving.proof_markdown(proof)
+    return proofs.text(proof, [Removal("model", "m", "removed")]), proofs.markdown(proof)
 
 
 def assert_harmless(answer: Answer) -> None:
@@ -204,7 +211,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "a terminal's commands": (whole(json.dumps([ANSI]).encode()), "["),
     "a terminal's commands as they are": (whole(ANSI.encode(), "text/plain"), "\x1b"),
     "a table's and a page's marks": (whole(MARKS.encode(), "text/plain"), "`|"),
-    "six megabytes of text": (whole(b"x" * smoke.BODY_LIMIT, "text/plain"), "x"),
+    "six megabytes of text": (whole(b"x" * BODY_LIMIT, "text/plain"), "x"),
     "credentials": (
         whole(b"AKIAABCDEFGHIJKLMNOP aws_secret_access_key=abcdabcdabcdabcd", "text/plain"),
         "AKIA",
@@ -244,7 +251,7 @@ ENDLESS: dict[str, tuple[Script, str]] = {
 def test_an_answer_that_never_ends_is_given_up(
     session: boto3.Session, runtime: Runtime, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr("crossaccount.proof.asking.ASK_SECONDS", 0.2)
     script, words = ENDLESS[name]
     started = time.monotonic()
     answer = asked(session, runtime, script)
@@ -286,14 +293,14 @@ def test_answers_of_random_bytes(
             assert_harmless(found)
 
 
-def expectations(rng: random.Random) -> tuple[Any, Any]:
+def expectation_of(rng: random.Random) -> tuple[Any, Any]:
     return rng.choice(
         (
-            smoke.exactly([{"a": [1, "x", None]}]),
-            smoke.within([1.0, {"p": 2}], Tolerance(relative=0.1)),
-            smoke.at_path(JsonPath(path="a[0].b[1]", value=1)),
-            smoke.labelled(["a", 1, True]),
-            smoke.fitting(
+            expectations.exactly([{"a": [1, "x", None]}]),
+            expectations.within([1.0, {"p": 2}], Tolerance(relative=0.1)),
+            expectations.at_path(JsonPath(path="a[0].b[1]", value=1)),
+            expectations.labelled(["a", 1, True]),
+            expectations.fitting(
                 {
                     "type": ["array", "object"],
                     "items": {"type": "number", "multipleOf": 0.1, "maximum": 1e308},
@@ -309,9 +316,9 @@ def expectations(rng: random.Random) -> tuple[Any, Any]:
 def test_judging_of_odd_answers(tally: Any, odd: Any) -> None:
     for rng in tally.randoms(300):
         got = odd(rng)
-        _, right = expectations(rng)
+        _, right = expectation_of(rng)
         try:
-            read = smoke.read_answer(json.dumps(got).encode(), "application/json")
+            read = read_answer(json.dumps(got).encode(), "application/json")
         except ValueError:
             read = None
         assert tally.judge(lambda at=read, judge=right: judge(at)) in (True, False)
@@ -343,8 +350,8 @@ FITTING = ("items that are compared with each other",)
 
 @pytest.mark.parametrize("name", SLOW)
 def test_a_schema_judges_in_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smoke, "JUDGE_SECONDS", 30.0 if name in FITTING else 0.3)
+    monkeypatch.setattr(json_match, "JUDGE_SECONDS", 30.0 if name in FITTING else 0.3)
     schema, got = SLOW[name]
     started = time.process_time()
-    assert smoke.fitting(schema)[1](got) is (name in FITTING)
+    assert expectations.fitting(schema)[1](got) is (name in FITTING)
     assert time.process_time() - started < 2

@@ -26,8 +26,10 @@ import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
-from crossaccount import cli, config, errors, gather, preflight, records, refusals, release, sessions
+from crossaccount import cli, config, errors, gather, records, refusals, release, sessions
+from crossaccount.aws.access import open_target
 from crossaccount.errors import CrossAccountError, Door, Failed
+from crossaccount.hosting import preflight
 from crossaccount.plan import Kind, Resource
 from crossaccount.refusals import Attempt
 
@@ -253,16 +255,12 @@ def ambient(tmp_path: Path) -> Path:
 
 def commands(ambient: Path) -> list[Callable[[], Any]]:
     sharing = config.load(ambient)
-    staging = sharing.consumers["staging"]
     direct = sharing.model_copy(
         update={"producer": sharing.producer.model_copy(update={"role": None, "external_id": None})}
     )
 
     def found() -> Any:
-        session = sessions.consumer_session(sharing, "staging", staging)
-        asked = ("sagemaker:DescribeModelPackage", "x")
-        with preflight.explained(session, sharing, "staging", staging, Door.REGISTRY, asked):
-            return preflight.find_version(session, sharing, None)
+        return preflight.find_version(open_target(sharing, "staging"), None)
 
     return [
         lambda: cli.main(["plan", str(ambient)]),
@@ -286,9 +284,8 @@ def assert_hidden(text: str, signatures: set[str]) -> None:
 def calls(ambient: Path) -> list[Callable[[], Any]]:
     """Calls of clients that are made once: making them takes longer than a hundred calls."""
     sharing = config.load(ambient)
-    staging = sharing.consumers["staging"]
     clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    theirs = sessions.consumer_session(sharing, "staging", staging)
+    theirs = open_target(sharing, "staging")
     resources = [
         Resource(kind, name, OWNER)
         for kind, name in ((Kind.GROUP, "g"), (Kind.REPOSITORY, "r"), (Kind.BUCKET, "b"), (Kind.KEY, "k"))
@@ -303,7 +300,7 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
 
     def deployed(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with preflight.explained(theirs, sharing, "staging", staging, Door.BUCKET, ("s3:GetObject", "x")):
+            with theirs.explained("s3:GetObject", "x", Door.BUCKET):
                 return call()
 
         return run
@@ -314,9 +311,9 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
         *reading,  # as AWS's own error, which nobody explains
         explained(lambda: records.read(clients, sharing, 3)),
         explained(lambda: release.find(clients.s3, sharing, 1)),
-        deployed(lambda: preflight.newest_published(theirs, sharing)),
-        deployed(lambda: release.find(theirs.client("s3"), sharing, 1)),
-        deployed(lambda: preflight.find_version(theirs, sharing, 1)),
+        deployed(lambda: preflight.newest_published(theirs)),
+        deployed(lambda: release.find(theirs.s3, sharing, 1)),
+        deployed(lambda: preflight.find_version(theirs, 1)),
     ]
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from crossaccount import audit, config, policies
-from crossaccount.audit import Audit, Verdict
+from crossaccount import config, policies
+from crossaccount.audit.answers import Audit, Verdict, combine
+from crossaccount.audit.documents import read_documents
+from crossaccount.audit.probe import try_doors
 from crossaccount.errors import Severity
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -22,9 +24,9 @@ IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 def audited(path: Any, *names: str, probe: bool = True, repair: bool = False) -> Audit:
     sharing = config.load(path)
     wanted = names or tuple(sharing.consumers)
-    producer = audit.of_producer(sharing, wanted)
-    consumers = {name: audit.of_consumer(sharing, name, producer.versions, probe) for name in wanted}
-    return audit.together(sharing, wanted, producer, consumers, repair)
+    producer = read_documents(sharing, wanted)
+    consumers = {name: try_doors(sharing, name, producer.versions, probe) for name in wanted}
+    return combine(sharing, wanted, producer, consumers, repair)
 
 
 def shut(found: Audit) -> set[tuple[str, str]]:
@@ -152,7 +154,7 @@ def test_a_side_that_is_out_of_reach_cannot_be_told_and_is_not_missing(standing:
     verdicts = {str(one.door): one.verdict for one in found.answers}
     assert verdicts["registry"] is Verdict.YES, "the documents say so"
     assert verdicts["execution-role"] is Verdict.CANNOT_TELL
-    assert (found.missing, found.told) == ((), True)
+    assert (found.missing, found.is_conclusive) == ((), True)
 
     found = audited(edited(producer__profile="ghost"), "staging")
     assert {one.verdict for one in found.answers} == {Verdict.YES}, "the probe says so"
@@ -160,7 +162,7 @@ def test_a_side_that_is_out_of_reach_cannot_be_told_and_is_not_missing(standing:
 
     found = audited(edited(producer__profile="ghost", consumers__staging__profile="ghost"), "staging")
     assert {one.verdict for one in found.answers} == {Verdict.CANNOT_TELL}
-    assert (found.missing, found.told) == ((), False)
+    assert (found.missing, found.is_conclusive) == ((), False)
 
 
 def test_a_statement_of_others_that_lets_the_consumer_in_counts_and_is_said(standing: Any) -> None:

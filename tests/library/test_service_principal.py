@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, preflight, release, serving, sessions
+from crossaccount import apply, config, gather, release, sessions
+from crossaccount.aws.access import open_target
 from crossaccount.errors import Door, Refused
 from crossaccount.gather import Clients
+from crossaccount.hosting import preflight, temporary
 from crossaccount.release import Release
 
 GROUP = "decision-trees-sample"
@@ -41,10 +43,9 @@ def made(path: str) -> str:
     plan = gather.planned(sharing, found)
     apply.apply(clients, plan)
     published: Release = release.prepare(clients, sharing, found.versions[0], found, plan)[0]
-    target = sharing.consumers["staging"]
-    session = sessions.consumer_session(sharing, "staging", target)
-    with preflight.explained_creation(session, sharing, "staging", target, published):
-        return str(serving.try_model(session, target, published).outcome)
+    target = open_target(sharing, "staging")
+    with preflight.explained_creation(target, published):
+        return str(temporary.try_model(target, published).outcome)
 
 
 def test_sagemaker_itself_is_let_in_where_the_config_says_so(

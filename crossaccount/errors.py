@@ -227,7 +227,7 @@ class Failed(CrossAccountError):
 class NotLive(Failed):
     """An endpoint did not come to serve what it was asked to.
 
-    `ending` is how it ended instead, one of `rollout.Ending`; `endpoint` names it; `live_version` is the version that
+    `ending` is how it ended instead, one of `outcome.Ending`; `endpoint` names it; `live_version` is the version that
     answers now, where one does; `told` says it all in a sentence or two.
     """
 

@@ -197,4 +197,8 @@ def difference(description: Any, request: Any, path: str = "") -> str | None:
             return next(filter(None, (difference(*pair, path) for pair in pairs)), None)
     if description == request or not (description or request):
         return None
-    return f"{path} {description or 'none'}, not {request or 'none'}"
+    return f"{path} {_shown(description)}, not {_shown(request)}"
+
+
+def _shown(value: Any) -> Any:
+    return "none" if value is None else value

@@ -29,6 +29,7 @@ from crossaccount.show import proofs
 from flows import forms
 from flows.operations import operation
 from flows.producer import refuse_other
+from tasks import delegation
 from tasks import producer as sharing_steps
 from tasks import promotion as steps
 from tasks.reaper import clean_up_run
@@ -205,7 +206,7 @@ def rollback_model(
     with sessions.kept():
         if sharing.consumers[consumer].run_deployment:
             run = str(flow_run.get_id())
-            future = steps.move_elsewhere.submit(sharing, config, consumer, version, run, back=True)
+            future = delegation.move_elsewhere.submit(sharing, config, consumer, version, run, back=True)
             (outcome,) = _outcomes([future], run)
         else:
             last = steps.read_last_move(sharing, consumer)
@@ -260,7 +261,7 @@ def move_endpoint(
                     outcomes.append(outcome)
         finally:
             for outcome in outcomes:
-                steps.leave_outcome(outcome)
+                delegation.leave_outcome(outcome)
     return _accepted(Promotion(outcomes[0].version, tuple(outcomes), ""))
 
 
@@ -286,7 +287,7 @@ def _stage(
 ) -> Iterator[ConsumerOutcome]:
     """All consumers of a stage at once, each here or, where the config says so, by a run of its deployment."""
     futures = [
-        steps.move_elsewhere.submit(sharing, config, name, version, run)
+        delegation.move_elsewhere.submit(sharing, config, name, version, run)
         if sharing.consumers[name].run_deployment
         else steps.promote_consumer.submit(sharing, name, version, run)
         for name in names
@@ -299,7 +300,7 @@ def _outcomes(futures: Sequence[Any], run: str) -> Iterator[ConsumerOutcome]:
     try:
         outcomes = [future.result() for future in futures]
     except BaseException:
-        steps.stop_of(run).set()
+        delegation.stop_of(run).set()
         for future in futures:
             future.wait()
         results = [future.result(raise_on_failure=False) for future in futures]

@@ -119,12 +119,12 @@ def take_over(
     tags = gateway.tags(arn)
     if (tags.get(OWNER_TAG), tags.get(PACKAGE_TAG)) != (OWNER, release.model_package_arn):
         raise Conflict(
-            f"The {kind} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
+            f"The {kind.replace('-', ' ')} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
             "or choose another endpoint.name."
         )
     if differs is not None:  # and neither a model nor an endpoint config can be changed
         raise Conflict(
-            f"The {kind} {name} exists with {differs}. Delete it once nothing uses it, or choose another endpoint.name."
+            f"The {kind.replace('-', ' ')} {name} exists with {differs}. Delete it once nothing uses it, or choose another endpoint.name."
         )
     kept = tags.get(KEEP_TAG) == "true"
     if keep and not kept:

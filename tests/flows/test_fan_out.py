@@ -41,8 +41,8 @@ from flows.audit import check_access
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 from flows.promotion import move_endpoint, promote_model, rollback_model
+from tasks import delegation, reviewed
 from tasks import promotion as steps
-from tasks import reviewed
 
 ALL = ("staging", "production")
 Job = Callable[[FlowRun], None]
@@ -125,8 +125,8 @@ def deployment(prefect: None) -> UUID:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "_FIRST_ASK", 0.05)
-    monkeypatch.setattr(steps, "_LONGEST_ASK", 0.1)
+    monkeypatch.setattr(delegation, "_FIRST_ASK", 0.05)
+    monkeypatch.setattr(delegation, "_LONGEST_ASK", 0.1)
 
 
 @pytest.fixture
@@ -210,13 +210,13 @@ def test_each_side_has_its_own_credentials_alone(
     consumers = only(aws, tmp_path, *ALL)
     monkeypatch.setenv("AWS_CONFIG_FILE", only(aws, tmp_path, "producer"))
     with Worker(deployment, profiles=consumers) as worker:
-        believed = steps._outcome_of
+        believed = delegation._outcome_of
 
         def once_the_environment_is_this_sides_again(*given: Any) -> Any:
             with worker.busy:
                 return believed(*given)
 
-        monkeypatch.setattr(steps, "_outcome_of", once_the_environment_is_this_sides_again)
+        monkeypatch.setattr(delegation, "_outcome_of", once_the_environment_is_this_sides_again)
         promote_model(path, version=1)
         done = promote_model(path)
         back = rollback_model(path, "production", "answers drifted")
@@ -400,7 +400,7 @@ def moved(sharing: Any, path: str, deployment: UUID, job: Job, run: str | None =
 
     @prefect_flow(name="asks")
     def ask() -> ConsumerOutcome:
-        return steps.move_elsewhere(sharing, path, "staging", 2, run or str(uuid4()))
+        return delegation.move_elsewhere(sharing, path, "staging", 2, run or str(uuid4()))
 
     with Worker(deployment, job):
         return ask()
@@ -436,7 +436,7 @@ def test_a_deployment_that_is_not_there_or_is_of_another_flow(
 def test_a_run_that_nobody_takes_is_cancelled(
     aws: Any, written: Any, deployment: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "_PICKUP_SECONDS", 0.3)
+    monkeypatch.setattr(delegation, "_PICKUP_SECONDS", 0.3)
     path = written(staging=ELSEWHERE)
     told = failure(lambda: promote_model(path))
     assert "no worker took it" in told["text"]
@@ -467,7 +467,7 @@ def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(
             while True:  # as long as an endpoint takes: a run that is stopped says so at a look
                 try:
                     run.check()
-                except steps.Stopped:
+                except delegation.Stopped:
                     return original(target, release, patience, run)
                 time.sleep(0.02)
 
@@ -478,7 +478,7 @@ def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             while not any(one.id == run.id for one in runs_of(deployment, "Cancelling")):
                 time.sleep(0.05)
-            steps.stop_of(str(run.id)).set()
+            delegation.stop_of(str(run.id)).set()
             part.join(30)
         set_state(run, Cancelled())
 

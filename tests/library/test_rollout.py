@@ -777,7 +777,7 @@ def test_what_is_somebody_else_s_is_not_touched(stage: Stage) -> None:
     variant |= {"InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
     name = stage.config(1)
     stage.admin.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    with pytest.raises(Conflict, match=f"The endpoint-config {name} exists and was not made"):
+    with pytest.raises(Conflict, match=f"The endpoint config {name} exists and was not made"):
         stage.shift(1)
     tags = [{"Key": key, "Value": value} for key, value in tag_values(
         stage.releases[1].model_package_arn, keep=True).items()]  # fmt: skip

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossaccount import config as configuration
-from crossaccount import names, sessions
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
+
+from crossaccount import arns, sessions
 from crossaccount.errors import Failed
 from crossaccount.hosting.resources import HostedResource, Removal
 from crossaccount.proof.proof import Proof
@@ -50,7 +50,7 @@ def deploy_model(
         keep: Leave the endpoint in service.
     """
     sharing = forms.loaded(config)
-    configuration.consumer(sharing, consumer)
+    sharing.consumer(consumer)
     with sessions.kept():
         return deployed(sharing, consumer, version, keep)
 
@@ -68,7 +68,7 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
     steps.assume_deployer(sharing, name)
     described = steps.find_version(sharing, name, version)
     name_run(f"deploy {sharing.model_package_group} version {described.version} to {where}")
-    endpoint_arn = f"{names.endpoint_arn(sharing, consumer)}-v{described.version}"
+    endpoint_arn = f"{arns.endpoint_arn(sharing, consumer)}-v{described.version}"
     with writing([endpoint_arn], steps.ENDPOINT_SECONDS):
         release = steps.read_release(sharing, name, described)
         steps.check_artifacts(sharing, name, release)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from crossaccount.config.model import Sharing
+from crossaccount.strict_json import parse_json
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
@@ -21,10 +23,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
-from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Failed
 from crossaccount.hosting import guardrails
-from crossaccount.notation import strict_json
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_moved, read_outcome
 from tasks import steps
 
@@ -255,7 +255,7 @@ def _outcome_of(
         message = f": {_short(final.message)}" if final and final.message else ""
         raise Failed(f"{who} ended {final.name if final else 'nowhere'} and left no outcome{message}")
     try:
-        (row,) = strict_json(str(artifacts[0].data))
+        (row,) = parse_json(str(artifacts[0].data))
         outcome = read_outcome(row)
     except (TypeError, ValueError, RecursionError) as error:
         raise Failed(f"{who} left an outcome that is none: {_short(str(error))}") from None

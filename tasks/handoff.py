@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from crossaccount.config.model import ConsumerConfig, Sharing
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.runtime import flow_run
 
-from crossaccount import names
+from crossaccount import arns
 from crossaccount.aws.access import open_target
-from crossaccount.config import Consumer, Sharing
 from crossaccount.hosting import preflight
 from tasks import locks, steps
 
@@ -32,7 +32,7 @@ def find_published(sharing: Sharing, name: str) -> int | None:
 
 
 @contextmanager
-def claimed(sharing: Sharing, consumer: Consumer, version: int) -> Iterator[str | None]:
+def claimed(sharing: Sharing, consumer: ConsumerConfig, version: int) -> Iterator[str | None]:
     """Within this, no other run on this server hands the version to the account; gives the name of the run that has already.
 
     Raises:
@@ -47,7 +47,7 @@ def claimed(sharing: Sharing, consumer: Consumer, version: int) -> Iterator[str 
         yield flow_runs[0].name if flow_runs else None
 
 
-def remember(sharing: Sharing, consumer: Consumer, version: int) -> None:
+def remember(sharing: Sharing, consumer: ConsumerConfig, version: int) -> None:
     """Note on this flow run that it has deployed the version in the consumer's account."""
     run = UUID(str(flow_run.get_id()))
     with get_client(sync_client=True) as client:
@@ -55,5 +55,5 @@ def remember(sharing: Sharing, consumer: Consumer, version: int) -> None:
         client.update_flow_run(run, tags=[*tags, _tag(sharing, consumer, version)])
 
 
-def _tag(sharing: Sharing, consumer: Consumer, version: int) -> str:
-    return f"deployed {names.package_arn(sharing, version)} in {consumer.account}"
+def _tag(sharing: Sharing, consumer: ConsumerConfig, version: int) -> str:
+    return f"deployed {arns.package_arn(sharing, version)} in {consumer.account}"

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from crossaccount.config.model import Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
+from crossaccount import arns, packages, records, sessions
 from crossaccount import gather as gathering
-from crossaccount import names, packages, records, sessions
 from crossaccount.aws.access import Target, open_target
-from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Failed
 from crossaccount.gather import Clients
 from crossaccount.hosting import guardrails, preflight, state
@@ -107,7 +107,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
     try:
         target = open_target(sharing, name)
         release = _release(target, version)
-        arn = names.endpoint_arn(sharing, consumer)
+        arn = arns.endpoint_arn(sharing, consumer)
         with locks.writing([arn, f"{arn}-v{version}"]):  # its own, and the one that it is tried out on
             patience = guardrails.patience(consumer)
             outcome = moving.promote(target, release, patience, moving.Run(report, stop.check, run))
@@ -178,7 +178,7 @@ def roll_back_consumer(
         else:
             before, to = None, _earlier_config(target, live, configs, version)
     release = _release(target, to.version)
-    with locks.writing([names.endpoint_arn(sharing, consumer)]):
+    with locks.writing([arns.endpoint_arn(sharing, consumer)]):
         run = moving.Run(lambda line: logger.info("%s: %s", name, line))
         outcome = moving.go_back(target, to, release, guardrails.patience(consumer), run, before)
     log_outcome(outcome)

@@ -15,7 +15,7 @@ from crossaccount import render
 from crossaccount.errors import Door, Finding, Severity
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import ModelVersion
     from crossaccount.plan import Plan
 

@@ -17,7 +17,7 @@ from crossaccount.gather import Clients
 from crossaccount.release import DOORS
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.gather import Gathered
     from crossaccount.plan import Plan
 

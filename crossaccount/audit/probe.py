@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crossaccount import names
+from crossaccount import arns
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
 from crossaccount.aws.access import Target, open_target
 from crossaccount.errors import CrossAccountError, Door, Finding, Refused, Severity
 from crossaccount.hosting import preflight, temporary
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import ModelVersion
     from crossaccount.release import Release
 
@@ -94,7 +94,7 @@ def _meets_everything(target: Target, published: Release) -> Iterator[_Step]:
     yield _open(target, Door.EXECUTION_ROLE, target.consumer.execution_role, reason)
     repositories = {
         image.repository
-        for image in (names.parse_image(container.image) for container in published.deployed_containers)
+        for image in (arns.parse_image(container.image) for container in published.deployed_containers)
         if image.registry == target.config.producer.account
     }
     for repository in sorted(repositories):

@@ -13,7 +13,7 @@ from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.config import Consumer
+    from crossaccount.config.model import ConsumerConfig
 
 
 def check_alarms(target: Target) -> None:
@@ -40,7 +40,7 @@ def check_alarms(target: Target) -> None:
         )
 
 
-def patience(consumer: Consumer) -> Patience:
+def patience(consumer: ConsumerConfig) -> Patience:
     """How long a shift may take: an hour for instances, and the waits of the config's guardrails beside."""
     wanted = consumer.endpoint.deployment
     size = wanted.linear_percent or wanted.batch_percent

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from crossaccount import packages, release
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, version_of
 from crossaccount.aws import diagnosis
 from crossaccount.errors import Door, Failed, InputError, Refused
 from crossaccount.grants import PULL_ACTIONS
-from crossaccount.names import group_arn, package_arn, parse_image, parse_s3, version_of
 from crossaccount.refusals import classify
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import ModelVersion
     from crossaccount.release import Release
 

@@ -13,18 +13,19 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from crossaccount.arns import parse_image
 from crossaccount.errors import Failed, InputError
 from crossaccount.hosting.resources import VARIANT, deployment_name
-from crossaccount.names import parse_image
 
 if TYPE_CHECKING:
-    from crossaccount.config import Consumer, Endpoint
+    from crossaccount.config.endpoint import Endpoint
+    from crossaccount.config.model import ConsumerConfig
     from crossaccount.release import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 
 
-def check(consumer: Consumer, release: Release) -> None:
+def check(consumer: ConsumerConfig, release: Release) -> None:
     """Refuse what AWS would refuse, or would make a promise empty, as far as config and Release show it.
 
     Raises:
@@ -47,7 +48,7 @@ def check(consumer: Consumer, release: Release) -> None:
             )
 
 
-def model(consumer: Consumer, release: Release, name: str) -> dict[str, Any]:
+def model(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, Any]:
     """CreateModel's parameters, without tags."""
     request: dict[str, Any] = {
         "ModelName": name,
@@ -62,12 +63,12 @@ def model(consumer: Consumer, release: Release, name: str) -> dict[str, Any]:
     return request
 
 
-def endpoint_config(consumer: Consumer, release: Release, name: str) -> dict[str, Any]:
+def endpoint_config(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, Any]:
     """CreateEndpointConfig's parameters, without tags."""
     return {"EndpointConfigName": name, **_content(consumer, release)}
 
 
-def config_name(consumer: Consumer, release: Release) -> str:
+def config_name(consumer: ConsumerConfig, release: Release) -> str:
     """The name of a staying endpoint's config, NAME-vN-HHHH: HHHH stands for the capacity that the config asks for now.
 
     Raises:
@@ -82,7 +83,7 @@ def config_name(consumer: Consumer, release: Release) -> str:
     return name
 
 
-def _content(consumer: Consumer, release: Release) -> dict[str, Any]:
+def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     wanted = consumer.endpoint
     variant: dict[str, Any] = {
         "VariantName": VARIANT,

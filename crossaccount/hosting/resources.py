@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from crossaccount.config import Consumer
+    from crossaccount.config.model import ConsumerConfig
 
 HostingKind = Literal["model", "endpoint-config", "endpoint"]
 KINDS: tuple[HostingKind, ...] = ("model", "endpoint-config", "endpoint")  # in the order they are made
@@ -46,7 +46,7 @@ class Removal:
     reason: str = ""
 
 
-def deployment_name(consumer: Consumer, version: int) -> str:
+def deployment_name(consumer: ConsumerConfig, version: int) -> str:
     """The name of model, endpoint config and endpoint of one version: at most 63 characters."""
     return f"{consumer.endpoint.name}-v{version}"
 

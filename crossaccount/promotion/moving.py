@@ -22,7 +22,7 @@ from crossaccount.proof.questions import questions
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.hosting.gateway import Patience, Progress
     from crossaccount.hosting.state import LiveEndpoint, VersionConfig
     from crossaccount.proof.questions import Question
@@ -39,7 +39,7 @@ def stages(sharing: Sharing) -> list[tuple[int, list[str]]]:
     return sorted(by_stage.items())
 
 
-def serves_proven(live: LiveEndpoint | None, consumer: Consumer, release: Release) -> bool:
+def serves_proven(live: LiveEndpoint | None, consumer: ConsumerConfig, release: Release) -> bool:
     """Whether the endpoint serves the version already, on the capacity asked for, and has proved it."""
     return (
         live is not None

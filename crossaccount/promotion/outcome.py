@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from crossaccount.arns import package_arn
 from crossaccount.hosting.resources import Removal
-from crossaccount.names import package_arn
 from crossaccount.proof.proof import Proof
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
 
 
 class Result(StrEnum):

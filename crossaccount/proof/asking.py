@@ -25,12 +25,12 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
-from crossaccount.notation import strict_json
 from crossaccount.proof.questions import BODY_LIMIT, Question
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.config import Latency
+    from crossaccount.config.smoke import Latency
 
 # SageMaker gives a container 60 s to answer; whatever comes later, or never ends, is no answer.
 ASK_SECONDS = 75.0
@@ -158,7 +158,7 @@ def read_answer(raw: bytes, content_type: str) -> Any:
             rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
             return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
         if media == "application/json":
-            return strict_json(text)
+            return parse_json(text)
     except csv.Error as error:
         raise ValueError(str(error)) from None
     return text

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crossaccount.json_match import fits_schema, follow_path, parse_path
 
 if TYPE_CHECKING:
-    from crossaccount.config import JsonPath, Smoke, Tolerance
+    from crossaccount.config.smoke import JsonPath, Smoke, Tolerance
 
 Judge = Callable[[Any], bool]
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount.arns import parse_s3
 from crossaccount.errors import Failed
-from crossaccount.names import parse_s3
 from crossaccount.proof.expectations import Judge, exactly, expectation
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.config import Consumer, Smoke
+    from crossaccount.config.model import ConsumerConfig
+    from crossaccount.config.smoke import Smoke
     from crossaccount.release import Release, Sample
 
 BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
@@ -65,7 +66,7 @@ def questions(target: Target, release: Release) -> list[Question]:
     return configured or [of_sample(sample) for sample in release.samples]
 
 
-def check_questions(name: str, consumer: Consumer, release: Release) -> None:
+def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> None:
     """See that there is something to ask the endpoint, before anything is made.
 
     Raises:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from crossaccount import charts, render
-from crossaccount.errors import harmless
-from crossaccount.names import console_url
+from crossaccount.arns import console_url
+from crossaccount.text import harmless
 
 if TYPE_CHECKING:
     from crossaccount.hosting.resources import Removal

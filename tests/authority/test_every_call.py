@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
+from crossaccount.config.model import Sharing
 
 from crossaccount import (
     apply,
@@ -28,7 +29,6 @@ from crossaccount.audit.answers import Verdict, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
 from crossaccount.aws.access import Target, open_target
-from crossaccount.config import Sharing
 from crossaccount.gather import Clients
 from crossaccount.hosting import creation, leftovers, preflight, state
 from crossaccount.hosting.gateway import Patience

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossaccount.config.model import Sharing
 
 from crossaccount import gather, records, revoke, sessions, usage
 from crossaccount.audit.answers import Verdict
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
-from crossaccount.config import Sharing
 from crossaccount.errors import Door, Refused
 from sandbox import accounts
 

@@ -16,10 +16,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from crossaccount.config.loading import load_config
+from crossaccount.config.smoke import JsonPath, Tolerance
 
 from crossaccount import json_match
 from crossaccount.aws.access import Target
-from crossaccount.config import JsonPath, Tolerance, load
 from crossaccount.hosting.resources import Removal
 from crossaccount.proof import expectations
 from crossaccount.proof.asking import Answer, ask, read_answer
@@ -28,7 +29,7 @@ from crossaccount.proof.questions import BODY_LIMIT, Question
 from crossaccount.show import proofs
 
 ROOT = Path(__file__).parents[2]
-SHARING = load(ROOT / "configs" / "sandbox.yaml")
+SHARING = load_config(ROOT / "configs" / "sandbox.yaml")
 Script = Callable[[socket.socket], None]
 DESCRIBED = json.dumps(
     {

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import Sharing
 from prefect.logging import disable_run_logger
 
-from crossaccount import apply, config, gather, release, sessions
+from crossaccount import apply, gather, release, sessions
 from crossaccount.aws.access import Target, open_target
-from crossaccount.config import Endpoint, Sharing
 from crossaccount.errors import Conflict, Failed
 from crossaccount.gather import Clients
 from crossaccount.hosting import requests
@@ -85,7 +87,7 @@ class Account:
         staging["endpoint"] = {"name": NAME, "instance_type": "ml.m5.large", **endpoint}
         whole = self.sharing.model_dump(mode="json", exclude_unset=True)
         text = json.dumps({**whole, "consumers": {"staging": staging}})
-        return config.parse(text.replace(KEY, self.key))
+        return parse_config(text.replace(KEY, self.key))
 
     def released_for(self, sharing: Sharing) -> Release:
         """The Release, with an image that a serverless endpoint may have where there is one."""
@@ -144,7 +146,7 @@ def _shared() -> Account:
             }
         },
     }
-    sharing = config.parse(json.dumps(document))
+    sharing = parse_config(json.dumps(document))
     clients = Clients.of(sessions.producer_session(sharing), sharing.region)
     found = gather.gather(clients, sharing)
     plan = gather.planned(sharing, found)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
 
-from crossaccount import config, policies
+from crossaccount import policies
 from crossaccount.audit.answers import Audit, Verdict, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
@@ -22,7 +23,7 @@ IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 
 
 def audited(path: Any, *names: str, probe: bool = True, repair: bool = False) -> Audit:
-    sharing = config.load(path)
+    sharing = load_config(path)
     wanted = names or tuple(sharing.consumers)
     producer = read_documents(sharing, wanted)
     consumers = {name: try_doors(sharing, name, producer.versions, probe) for name in wanted}

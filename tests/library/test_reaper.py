@@ -13,10 +13,11 @@ from typing import Any
 
 import boto3
 import pytest
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import ConsumerConfig, Sharing
 
-from crossaccount import apply, config, gather, release, sessions
+from crossaccount import apply, gather, release, sessions
 from crossaccount.aws.access import Target
-from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, InputError, Refused
 from crossaccount.hosting import creation, leftovers, temporary
 from crossaccount.hosting.gateway import Gateway, Patience
@@ -43,7 +44,7 @@ class House:
 
     sandbox: Any
     sharing: Sharing
-    consumer: Consumer
+    consumer: ConsumerConfig
     session: boto3.Session
     release: Release
     sm: Any
@@ -159,7 +160,7 @@ def whole(sandbox: Any) -> Iterator[House]:
 
 def _moved_in(sandbox: Any) -> House:
     """Shared, but for the Releases, which nobody reads here."""
-    sharing = config.load(sandbox.config)
+    sharing = load_config(sandbox.config)
     producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
     found = gather.gather(producer, sharing)
     plan = gather.planned(sharing, found)

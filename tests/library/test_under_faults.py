@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from crossaccount.config.loading import load_config
 
-from crossaccount import config, gather, release
+from crossaccount import gather, release
 from crossaccount.aws.access import open_target
 from crossaccount.hosting import creation, preflight, removal
 from crossaccount.hosting.gateway import Patience
@@ -66,7 +67,7 @@ def share(desk: Any) -> None:
 
 def deploy(desk: Any) -> bool:
     """A deployment of version 1, as the flow makes it, taken down again; whether it was proved."""
-    target, patience = open_target(config.load(desk.aws.config), "staging"), Patience(10)
+    target, patience = open_target(load_config(desk.aws.config), "staging"), Patience(10)
     version = preflight.find_version(target, 1)
     found = preflight.read_release(target, version)
     preflight.check_artifacts(target, found)

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
 
-from crossaccount.config import load
 from crossaccount.hosting.resources import Removal, deployment_name
-from crossaccount.names import group_arn, package_arn
 from crossaccount.proof.asking import Answer, ask_one
 from crossaccount.proof.proof import Proof, images_match
 from crossaccount.proof.questions import of_sample
 from crossaccount.release import Release, ReleasedContainer, Sample
 from crossaccount.show import proofs
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 STAGING = SHARING.consumers["staging"]
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 HOST = "111111111111.dkr.ecr.us-east-1.amazonaws.com/trees"

@@ -17,7 +17,7 @@ from crossaccount.config import Consumer, OrganizationScope, Sharing, load
 from crossaccount.errors import PlanRefused
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Resource
-from crossaccount.policies import Document, size
+from crossaccount.policy.documents import Document, size
 from sandbox.judge import Policies, Request, judge, read_case
 
 _ROOT = Path(__file__).resolve().parents[1]

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import policies, together
+from crossaccount import together
 from crossaccount.errors import Conflict, Failed
 from crossaccount.gather import read_policy
 from crossaccount.plan import LIMITS, Change, Kind, Verb
-from crossaccount.policies import Document, Statement
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document, Statement
 from crossaccount.resources import ecr, kms, model_package_group, s3
 
 if TYPE_CHECKING:
@@ -103,13 +104,13 @@ def _write(clients: Clients, made: _Made, exactly: bool) -> None:
     """Look, then write. Also when trying again: whoever was busy may have written meanwhile."""
     change = made.change
     made.before = before = read_policy(clients, change.resource)
-    if policies.same(before, change.existing):
+    if documents.same(before, change.existing):
         made.begun = True
         _put(clients, change.resource, change.desired)
-    elif exactly and not policies.same(before, change.desired):
+    elif exactly and not documents.same(before, change.desired):
         raise Conflict(
-            f"The policy of {change.resource} has changed since the plan was made ({policies.digest(change.existing)}, now "
-            f"{policies.digest(before)}). It was left as it is. Look at the plan again, then run this again."
+            f"The policy of {change.resource} has changed since the plan was made ({documents.digest(change.existing)}, now "
+            f"{documents.digest(before)}). It was left as it is. Look at the plan again, then run this again."
         )
     else:
         made.begun = True
@@ -128,16 +129,16 @@ def _merge(
     Raises:
         Conflict: when it no longer fits.
     """
-    desired = policies.merged(document, added, removed)
-    if policies.same(document, desired):
+    desired = documents.merged(document, added, removed)
+    if documents.same(document, desired):
         return False
     if desired is None and resource.kind is Kind.KEY:
         raise Conflict(
             f"The policy of {resource} was emptied by another writer. A key is never left without one."
         )
-    if desired is not None and policies.size(desired) > LIMITS[resource.kind]:
+    if desired is not None and documents.size(desired) > LIMITS[resource.kind]:
         raise Conflict(
-            f"The policy of {resource} has grown since the plan was made: with this change it would have {policies.size(desired)} bytes, "
+            f"The policy of {resource} has grown since the plan was made: with this change it would have {documents.size(desired)} bytes, "
             f"and AWS takes {LIMITS[resource.kind]}. Look at the plan again."
         )
     _put(clients, resource, desired)
@@ -168,7 +169,7 @@ def _look_again(
         if not _stands(clients, one):
             now = read_policy(clients, one.change.resource)
             sids = (
-                ", ".join(str(each.get("Sid", "without a Sid")) for each in policies.statements(now))
+                ", ".join(str(each.get("Sid", "without a Sid")) for each in documents.statements(now))
                 or "none"
             )
             raise Conflict(
@@ -182,9 +183,9 @@ def _stands(clients: Clients, made: _Made) -> bool:
     change = made.change
     for pause in (*_SHOWN_PAUSES, None):
         now = read_policy(clients, change.resource)
-        if policies.same(now, policies.merged(now, change.added, change.removed)):
+        if documents.same(now, documents.merged(now, change.added, change.removed)):
             return True
-        if pause is None or not policies.same(now, made.before):
+        if pause is None or not documents.same(now, made.before):
             return False
         time.sleep(pause)
     return False
@@ -201,7 +202,7 @@ def _taken_back(clients: Clients, change: Change) -> str:
     try:
         undone = _while_busy(undo)
         now = read_policy(clients, resource)
-        if not policies.same(now, policies.merged(now, change.removed, change.added)):
+        if not documents.same(now, documents.merged(now, change.removed, change.added)):
             return f"The policy of {resource} does not read back as it was before. Look at it: crossaccount plan CONFIG."
     except (ClientError, BotoCoreError, Conflict, Failed) as error:
         return f"The policy of {resource} could not be put back ({error}). It has this run's change, or a part of it."

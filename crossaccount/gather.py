@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import packages, plan, policies, sessions, together
+from crossaccount import packages, plan, sessions, together
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
 from crossaccount.names import parse_image
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Plan, Resource
-from crossaccount.policies import Document
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document
 from crossaccount.refusals import Attempt, classify
 from crossaccount.resources import ecr, kms, model_package_group, s3
 
@@ -314,8 +315,8 @@ def _check_public(
     resource = Resource(Kind.BUCKET, bucket, owner)
     public = [
         str(one.get("Sid", "without a Sid"))
-        for one in policies.statements(existing.get(resource))
-        if policies.is_public(one)
+        for one in documents.statements(existing.get(resource))
+        if documents.is_public(one)
     ]
     if not public:
         return
@@ -404,7 +405,7 @@ def _existing(
 def _read_twice(clients: Clients, resource: Resource) -> Document | None:
     """A resource's policy; one that names unique ids is looked at again after a moment."""
     found = read_policy(clients, resource)
-    if policies.dead(found):
+    if documents.dead(found):
         time.sleep(_SHOWN_AGAIN_SECONDS)
         return read_policy(clients, resource)
     return found
@@ -419,7 +420,7 @@ def read_policy(clients: Clients, resource: Resource) -> Document | None:
     """
     try:
         found = _policy(clients, resource)
-        return None if found is None else policies.sound(found)
+        return None if found is None else documents.sound(found)
     except (ValueError, RecursionError) as error:
         raise Obstacle(
             f"policy of {resource}",

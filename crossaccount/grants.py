@@ -1,6 +1,6 @@
 """What we write into policies: the statements of each door, for an audience, in one of the two presets.
 
-Pure functions. Not here: how they get into a document that has others' statements (``policies``).
+Pure functions. Not here: how they get into a document that has others' statements (``policy``).
 
 Source: "Deploy a Model Version from a Different Account" in the SageMaker developer guide; "Allowing users in other
 accounts to use a KMS key" in the KMS developer guide; "Troubleshoot inference pipelines" in the SageMaker developer guide
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossaccount.policies import (
+from crossaccount.policy.documents import (
     BY_ORGANIZATION,
     BY_ROLE,
     BY_SOURCE,

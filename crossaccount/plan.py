@@ -16,11 +16,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from crossaccount import grants, policies
+from crossaccount import grants
 from crossaccount.errors import Finding, InputError, PlanRefused, Severity
 from crossaccount.grants import Audience, Organization
 from crossaccount.names import group_arn, package_arn, root_arn
-from crossaccount.policies import Document, Statement, statements
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document, Statement, statements
 
 if TYPE_CHECKING:
     from crossaccount.config import Sharing
@@ -66,7 +67,7 @@ class Change:
     @cached_property
     def verb(self) -> Verb:
         """What has to be done; documents that mean the same are kept."""
-        if policies.same(self.existing, self.desired):
+        if documents.same(self.existing, self.desired):
             return "keep"
         if self.existing is None:
             return "create"
@@ -85,24 +86,27 @@ class Change:
     @cached_property
     def added(self) -> tuple[Statement, ...]:
         """What the document gets: whole statements, or one with its new members alone."""
-        return tuple(policies.difference(self.existing, self.desired))
+        return tuple(documents.difference(self.existing, self.desired))
 
     @cached_property
     def removed(self) -> tuple[Statement, ...]:
         """What the document loses, in the same way."""
-        return tuple(policies.difference(self.desired, self.existing))
+        return tuple(documents.difference(self.desired, self.existing))
 
     @cached_property
     def changed(self) -> tuple[str, ...]:
         """The Sids of statements that stand before and after, and say something else or to someone else."""
         before = {
-            one["Sid"]: policies.canonical_statement(one) for one in statements(self.existing) if "Sid" in one
+            one["Sid"]: documents.canonical_statement(one)
+            for one in statements(self.existing)
+            if "Sid" in one
         }
         return tuple(
             one["Sid"]
             for one in statements(self.desired)
             if "Sid" in one
-            and before.get(one["Sid"], policies.canonical_statement(one)) != policies.canonical_statement(one)
+            and before.get(one["Sid"], documents.canonical_statement(one))
+            != documents.canonical_statement(one)
         )
 
 
@@ -122,7 +126,7 @@ class Plan:
     def digest(self) -> str:
         """A short hash of what the plan is made from and what it would make: equal plans have equal ones."""
         meaning = [
-            (str(one.resource), policies.canonical(one.existing), policies.canonical(one.desired))
+            (str(one.resource), documents.canonical(one.existing), documents.canonical(one.desired))
             for one in self.changes
         ]
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
@@ -199,7 +203,7 @@ def propose_share(
     def desired(resource: Resource, some: Sequence[Audience]) -> Document | None:
         wanted = _statements(sharing, needs, resource, some)
         moving = ended | {member for audience in some for member in audience.members}
-        return policies.granted(existing[resource], wanted, group, moving, now, prune)
+        return documents.granted(existing[resource], wanted, group, moving, now, prune)
 
     ours = {resource: _statements(sharing, needs, resource, let_in) for resource in existing}
     plan = Plan(tuple(Change(one, document, desired(one, let_in)) for one, document in existing.items()))
@@ -246,7 +250,7 @@ def revoke_plan(
     ours = {resource: _statements(sharing, needs, resource, let_in) for resource in existing}
     plan = Plan(
         tuple(
-            Change(resource, document, policies.revoked(document, ours[resource], group, leaving))
+            Change(resource, document, documents.revoked(document, ours[resource], group, leaving))
             for resource, document in existing.items()
         )
     )
@@ -280,8 +284,8 @@ def narrow_plan(
         member
         for document in existing.values()
         for one in statements(document)
-        if policies.is_owned(one, group)
-        for member in policies.members(one)
+        if documents.is_owned(one, group)
+        for member in documents.members(one)
     }
     if not inside & set(_named(sharing)):
         return _accepted(
@@ -408,7 +412,7 @@ def _for_audience(sharing: Sharing, needs: Needs, resource: Resource, audience: 
 
 def _collisions(plan: Plan, ours: Mapping[Resource, list[Statement]], group: str) -> Iterator[Finding]:
     for change in plan.changes:
-        for sid in policies.collisions(change.existing, ours[change.resource], group):
+        for sid in documents.collisions(change.existing, ours[change.resource], group):
             yield Finding(
                 Severity.ERROR,
                 f"policy of {change.resource}",
@@ -433,7 +437,7 @@ def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str])
         owner = change.resource.account
         if change.desired is None:
             yield "It would be removed, and a key without a policy is lost.", ""
-        elif policies.administered(change.existing, owner) and not policies.administered(
+        elif documents.administered(change.existing, owner) and not documents.administered(
             change.desired, owner
         ):
             yield (
@@ -448,9 +452,9 @@ def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str])
             text = f"It would allow {name}, whom the config does not name: a statement of ours was changed by hand."
             yield text, by_hand
     if "*" not in change.gained and any(
-        "*" in policies.beneficiaries(one)
+        "*" in documents.beneficiaries(one)
         for one in statements(change.desired)
-        if policies.is_ours(one, ours, group)
+        if documents.is_ours(one, ours, group)
     ):
         yield "It allows everyone (*) in a statement of ours.", "Take the * out of it by hand."
     if (
@@ -468,14 +472,14 @@ def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str])
 
 
 def _strangers(document: Document | None, ours: list[Statement], group: str) -> list[Statement]:
-    return [one for one in statements(document) if not policies.is_ours(one, ours, group)]
+    return [one for one in statements(document) if not documents.is_ours(one, ours, group)]
 
 
 def _oversize(change: Change) -> bool:
     return (
         change.verb != "keep"
         and change.desired is not None
-        and policies.size(change.desired) > LIMITS[change.resource.kind]
+        and documents.size(change.desired) > LIMITS[change.resource.kind]
     )
 
 
@@ -484,12 +488,12 @@ def _too_large(
 ) -> Finding:
     """A document past its service's limit, with how many consumers would fit."""
     kind = change.resource.kind
-    limit, length = LIMITS[kind], policies.size(change.desired or {})
+    limit, length = LIMITS[kind], documents.size(change.desired or {})
     roots = [root for audience in let_in for root in audience.roots]
 
     def fits(count: int) -> bool:
         document = desired(_first(let_in, count))
-        return document is None or policies.size(document) <= limit
+        return document is None or documents.size(document) <= limit
 
     low, high = -1, len(roots)  # the first `high` consumers never fit, the first `low` do
     while high - low > 1:
@@ -498,7 +502,7 @@ def _too_large(
     text = f"It would have {length} bytes, and AWS takes {limit}."
     if roots:
         text += f" {max(low, 0)} of the {len(roots)} consumers fit."
-    taken = policies.size(change.existing) if change.existing else 0
+    taken = documents.size(change.existing) if change.existing else 0
     if taken > limit // 2:
         text += f" The document has {taken} bytes already."
     way_out = "Share with fewer consumers or versions in this config, or shorten the statements that others have put there"
@@ -516,8 +520,8 @@ def _first(let_in: Sequence[Audience], count: int) -> list[Audience]:
     for audience in let_in:
         roots = audience.roots[:count]
         count -= len(roots)
-        accounts = {policies.account_of(root) for root in roots}
-        roles = tuple(arn for arn in audience.roles if policies.account_of(arn) in accounts)
+        accounts = {documents.account_of(root) for root in roots}
+        roles = tuple(arn for arn in audience.roles if documents.account_of(arn) in accounts)
         if roots:
             found.append(replace(audience, roots=roots, roles=roles))
     return found
@@ -525,20 +529,20 @@ def _first(let_in: Sequence[Audience], count: int) -> list[Audience]:
 
 def room(change: Change) -> int | None:
     """How many more consumers of the kind that is in it would fit into the document; None where it does not grow with them."""
-    each = sum(_bytes_each(one) for one in statements(change.desired) if policies.is_marked(one))
+    each = sum(_bytes_each(one) for one in statements(change.desired) if documents.is_marked(one))
     if change.desired is None or not each:
         return None
-    return max(0, LIMITS[change.resource.kind] - policies.size(change.desired)) // each
+    return max(0, LIMITS[change.resource.kind] - documents.size(change.desired)) // each
 
 
 def _bytes_each(statement: Statement) -> int:
     """How much a statement of ours grows with one more account: by its root, and as many roles as each has now."""
-    if sources := policies.condition(statement, policies.BY_SOURCE):
+    if sources := documents.condition(statement, documents.BY_SOURCE):
         return len(f'"{sources[0]}",')
-    roots = [name for name in policies.principals(statement) if name != "*"]
+    roots = [name for name in documents.principals(statement) if name != "*"]
     if not roots:
         return 0
-    roles = policies.condition(statement, policies.BY_ROLE)
+    roles = documents.condition(statement, documents.BY_ROLE)
     return len(f'"{roots[0]}",') + -(-sum(len(f'"{arn}",') for arn in roles) // len(roots))
 
 
@@ -569,7 +573,7 @@ def _ends(sharing: Sharing, now: datetime) -> Iterator[Finding]:
 
 def _dead(plan: Plan) -> Iterator[Finding]:
     for change in plan.changes:
-        ids = policies.dead(change.existing)
+        ids = documents.dead(change.existing)
         if ids:
             yield Finding(
                 Severity.WARNING if change.verb == "keep" else Severity.ERROR,
@@ -584,14 +588,14 @@ def _strangers_findings(
 ) -> Iterator[Finding]:
     """Statements that are not ours to change and that let the same accounts in, or keep them out."""
     for change in plan.changes:
-        wanted = [action for one in ours[change.resource] for action in policies.listed(one["Action"])]
+        wanted = [action for one in ours[change.resource] for action in documents.listed(one["Action"])]
         for one in _strangers(change.desired, ours[change.resource], group):
             sid = one.get("Sid", "without a Sid")
             subject = f"policy of {change.resource}"
             if one.get("Effect") == "Allow":
-                who = sorted(set(named) & set(policies.beneficiaries(one)))
+                who = sorted(set(named) & set(documents.beneficiaries(one)))
                 if who:
-                    hint = "The preset aws-docs manages it." if sid in policies.DOCS_SIDS else ""
+                    hint = "The preset aws-docs manages it." if sid in documents.DOCS_SIDS else ""
                     text = f"{', '.join(who)} also has access by a statement that is not ours: {sid}."
                     yield Finding(Severity.NOTE, subject, text, hint)
             elif out := _kept_out(one, named, wanted):
@@ -607,11 +611,11 @@ def _strangers_findings(
 
 def _kept_out(statement: Statement, named: Collection[str], wanted: Sequence[str]) -> str:
     """Whom of these a Deny may keep from what is wanted; empty for nobody."""
-    if not policies.touches(statement, wanted) or policies.about_transport(statement):
+    if not documents.touches(statement, wanted) or documents.about_transport(statement):
         return ""
-    if "NotPrincipal" in statement or "*" in policies.principals(statement):
+    if "NotPrincipal" in statement or "*" in documents.principals(statement):
         return "everyone"
-    accounts = {policies.account_of(name) for name in policies.principals(statement)}
+    accounts = {documents.account_of(name) for name in documents.principals(statement)}
     return ", ".join(sorted(set(named) & accounts))
 
 
@@ -624,8 +628,8 @@ def _unnamed(
         inside = {
             member
             for one in statements(change.desired)
-            if policies.is_ours(one, ours[change.resource], group)
-            for member in policies.members(one)
+            if documents.is_ours(one, ours[change.resource], group)
+            for member in documents.members(one)
         }
         if extra := sorted(inside - named):
             yield Finding(
@@ -643,7 +647,7 @@ def _difference(one: Document | None, other: Document | None) -> tuple[str, ...]
     }  # most are strangers' that a plan leaves as they are
     more = _allowances(statement for statement in statements(one) if id(statement) not in shared)
     names = {name for name, _ in more}
-    same = (each for each in statements(other) if names and names & set(policies.beneficiaries(each)))
+    same = (each for each in statements(other) if names and names & set(documents.beneficiaries(each)))
     return tuple(sorted({name for name, _ in more - _allowances(same)}))
 
 
@@ -652,7 +656,7 @@ def _allowances(found_in: Iterable[Statement]) -> set[tuple[str, str]]:
     found = set()
     for statement in found_in:
         if statement.get("Effect") == "Allow":
-            terms, roles = policies.terms(statement), policies.roles_of(statement)
-            for name in policies.beneficiaries(statement):
+            terms, roles = documents.terms(statement), documents.roles_of(statement)
+            for name in documents.beneficiaries(statement):
                 found.add((name, json.dumps([terms, roles.get(name, [])])))
     return found

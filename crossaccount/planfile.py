@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import policies, render
+from crossaccount import render
 from crossaccount.errors import Conflict, InputError
 from crossaccount.notation import content_of, strict_json
+from crossaccount.policy import documents
 
 if TYPE_CHECKING:
     from crossaccount.plan import Plan
@@ -95,15 +96,15 @@ def confirmed(agreed: PlanFile, now: Plan) -> str:
             was = planned.pop(key, None)
             if was is None:
                 differences.append(f"The policy of {change.resource} is not in it.")
-            elif not policies.same(was["existing"], change.existing):
+            elif not documents.same(was["existing"], change.existing):
                 differences.append(
-                    f"The policy of {change.resource} has changed since: {policies.digest(was['existing'])} then, "
-                    f"{policies.digest(change.existing)} now."
+                    f"The policy of {change.resource} has changed since: {documents.digest(was['existing'])} then, "
+                    f"{documents.digest(change.existing)} now."
                 )
-            elif not policies.same(was["desired"], change.desired):
+            elif not documents.same(was["desired"], change.desired):
                 differences.append(
-                    f"The policy of {change.resource} would now become another ({policies.digest(change.desired)}, planned was "
-                    f"{policies.digest(was['desired'])}): the config or the registry has changed."
+                    f"The policy of {change.resource} would now become another ({documents.digest(change.desired)}, planned was "
+                    f"{documents.digest(was['desired'])}): the config or the registry has changed."
                 )
     except (TypeError, AttributeError, KeyError, ValueError):
         raise InputError(f"--plan {agreed.source}: its documents are none. Make a new plan.") from None

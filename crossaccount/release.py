@@ -25,7 +25,7 @@ from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.notation import strict_json, whole_number
 from crossaccount.packages import Container, ModelVersion, check_registry
 from crossaccount.plan import Kind, Resource
-from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
+from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, statements
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

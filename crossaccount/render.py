@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import policies
 from crossaccount.errors import Finding, Refusal, Severity, harmless
 from crossaccount.plan import LIMITS, Change, Plan, room
+from crossaccount.policy import documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,15 +103,15 @@ def _change_json(change: Change) -> dict[str, Any]:
         "account": change.resource.account,
         "verb": change.verb,
         "existing": change.existing,
-        "existing_hash": policies.digest(change.existing),
+        "existing_hash": documents.digest(change.existing),
         "desired": change.desired,
-        "desired_hash": policies.digest(change.desired),
+        "desired_hash": documents.digest(change.desired),
         "added": list(change.added),
         "changed": list(change.changed),
         "removed": list(change.removed),
         "gained": list(change.gained),
         "lost": list(change.lost),
-        "bytes": policies.size(change.desired) if change.desired is not None else 0,
+        "bytes": documents.size(change.desired) if change.desired is not None else 0,
         "limit": LIMITS[change.resource.kind],
         "room_for_consumers": room(change),
     }

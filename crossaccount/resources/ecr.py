@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from crossaccount.notation import strict_json
-from crossaccount.policies import Document, compact
+from crossaccount.policy.documents import Document, compact
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.notation import strict_json
-from crossaccount.policies import Document, compact
+from crossaccount.policy.documents import Document, compact
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from crossaccount import config, gather, grants, policies
+from crossaccount import config, gather, grants
 from crossaccount.errors import Door, Failed, Refused
+from crossaccount.policy import documents
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 
@@ -394,16 +395,16 @@ PRODUCER_ROWS = [
 @pytest.fixture
 def unshared(aws: Any) -> Iterator[Any]:
     """The sandbox before any share, whatever this module has shared; that is put back afterwards."""
-    s3, documents = aws.admin("producer", "s3"), aws.documents()
+    s3, standing = aws.admin("producer", "s3"), aws.documents()
     releases = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in aws.releases()}
-    for kind, document in documents.items():
-        theirs = [one for one in policies.statements(document) if word_of(one) not in WORDS]
+    for kind, document in standing.items():
+        theirs = [one for one in documents.statements(document) if word_of(one) not in WORDS]
         aws.put(kind, {**document, "Statement": theirs} if theirs else None)
     for key in releases:
         s3.delete_object(Bucket=BUCKET, Key=key)
     with aws.restored():
         yield aws
-    for kind, document in documents.items():
+    for kind, document in standing.items():
         aws.put(kind, document)
     for key, body in releases.items():
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
@@ -415,12 +416,12 @@ def unshared(aws: Any) -> Iterator[Any]:
     ids=[row.left_out for row in PRODUCER_ROWS],
 )
 def test_without_one_thing_the_producer_is_told_which(unshared: Any, row: Row) -> None:
-    documents = unshared.documents()
+    before = unshared.documents()
     with row.break_(unshared), pytest.raises(Refused) as error:
         share_models(str(unshared.config))
     check(row, error)
     if row.step == "read_registry":
-        assert unshared.documents() == documents
+        assert unshared.documents() == before
         assert not unshared.releases()
 
 
@@ -545,7 +546,7 @@ def missing(pattern: str, template: str, rows: str) -> set[str]:
 
 def test_every_granted_statement_has_something_that_fails_without_it(shared: Any) -> None:
     plan = gather.share_plan(config.load(shared.config))
-    ours = [one for change in plan.changes for one in policies.statements(change.desired)]
+    ours = [one for change in plan.changes for one in documents.statements(change.desired)]
     granted = {word_of(one) for one in ours if str(one.get("Sid", "")).startswith("CrossAccount")}
     words = {
         "Group": "group's",

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import config, gather, policies, revoke
+from crossaccount import config, gather, revoke
 from crossaccount.errors import Conflict, Failed, InputError, PlanRefused, Refused
+from crossaccount.policy import documents
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 
@@ -94,7 +95,7 @@ def strangers(aws: Any) -> dict[str, list[dict[str, Any]]]:
     return {
         kind: [
             one
-            for one in policies.statements(document)
+            for one in documents.statements(document)
             if not str(one.get("Sid", "")).startswith("CrossAccount")
         ]
         for kind, document in aws.documents().items()
@@ -124,7 +125,7 @@ def test_a_lone_statement_is_somebody_s_too(aws: Any) -> None:
         for consumer in ("staging", "production"):
             revoke_access(str(aws.config), consumer)
         document = aws.documents()["bucket"]
-        assert (document["Id"], list(policies.statements(document))) == ("theirs", [STRANGERS["bucket"][2]])
+        assert (document["Id"], list(documents.statements(document))) == ("theirs", [STRANGERS["bucket"][2]])
 
 
 @contextlib.contextmanager

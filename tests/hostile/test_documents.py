@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, plan, planfile, policies, records, release, render
+from crossaccount import apply, gather, plan, planfile, records, release, render
 from crossaccount.config import load
 from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, Obstacle, PlanRefused
 from crossaccount.names import group_arn, package_arn
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Resource
+from crossaccount.policy import documents
 from crossaccount.release import Release
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -410,6 +411,6 @@ def test_a_bucket_s_refusal_is_no_policy() -> None:
 def test_statements_are_compared_whatever_is_in_them(tally: Any, odd: Any) -> None:
     for rng in tally.randoms(300):
         value = odd(rng)
-        if tally.judge(lambda at=value: policies.sound(at), ValueError, RecursionError) is value:
-            assert policies.same(value, value)
-            policies.dead(value)
+        if tally.judge(lambda at=value: documents.sound(at), ValueError, RecursionError) is value:
+            assert documents.same(value, value)
+            documents.dead(value)

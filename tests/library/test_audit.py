@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from crossaccount import audit, config, policies
+from crossaccount import audit, config
 from crossaccount.audit import Audit, Verdict
 from crossaccount.errors import Severity
+from crossaccount.policy import documents
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 STAGING, PRODUCTION, OUTSIDER = "222222222222", "333333333333", "444444444444"
@@ -101,7 +102,7 @@ def test_one_consumer_out_is_a_no_for_that_one_alone(standing: Any) -> None:
     for kind, document in standing.documents().items():
         ours = [one for one in document["Statement"] if str(one.get("Sid", "")).startswith("CrossAccount")]
         rest = [one for one in document["Statement"] if one not in ours]
-        left = [one for statement in ours for one in policies.without(statement, {STAGING})]
+        left = [one for statement in ours for one in documents.without(statement, {STAGING})]
         standing.put(kind, {**document, "Statement": [*rest, *left]})
     found = audited(standing.config)
     assert {consumer for consumer, _ in shut(found)} == {"staging"}

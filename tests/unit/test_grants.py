@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from crossaccount import grants, packages, plan, policies
+from crossaccount import grants, packages, plan
 from crossaccount.config import OrganizationScope, Sharing, load
 from crossaccount.errors import PlanRefused
 from crossaccount.grants import Audience, Organization
 from crossaccount.names import group_arn, package_arn
 from crossaccount.plan import LIMITS, Kind, Resource
+from crossaccount.policy import documents
 from sandbox.judge import Policies, Request, Result, judge
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -95,7 +96,7 @@ def test_the_preset_writes_the_page_s_document_key_for_key(resource: Resource) -
     )
     found = shared(one, {resource: None})[resource]
     expected = {"Version": "2012-10-17", "Statement": PAGE[resource]}
-    assert policies.compact(found) == policies.compact(expected), "to the byte, and in the page's order"
+    assert documents.compact(found) == documents.compact(expected), "to the byte, and in the page's order"
 
 
 # How many fit.
@@ -107,7 +108,7 @@ def foreign(resource: Resource, length: int) -> dict[str, Any]:
     """A document of others of so many bytes."""
     own = [ADMIN] if resource is KEY else []
     document = {"Version": "2012-10-17", "Statement": [*own, dict(FILLER)]}
-    document["Statement"][-1]["Sid"] += "x" * (length - policies.size(document))
+    document["Statement"][-1]["Sid"] += "x" * (length - documents.size(document))
     return document
 
 
@@ -143,7 +144,7 @@ def test_the_number_that_fits_is_exact(resource: Resource, mode: str, many: int,
     count = said_to_fit(with_consumers(many, principals=mode), existing)
     assert 0 < count < many
     full = shared(with_consumers(count, principals=mode), existing)[resource]
-    assert policies.size(full) <= LIMITS[resource.kind]
+    assert documents.size(full) <= LIMITS[resource.kind]
     with pytest.raises(PlanRefused):
         shared(with_consumers(count + 1, principals=mode), existing)
 
@@ -151,8 +152,8 @@ def test_the_number_that_fits_is_exact(resource: Resource, mode: str, many: int,
 @pytest.mark.parametrize("resource", FRESH, ids=lambda one: str(one.kind))
 def test_three_hundred_accounts_fit(resource: Resource) -> None:
     document = shared(with_consumers(300), {resource: FRESH[resource]})[resource]
-    assert policies.size(document) <= LIMITS[resource.kind]
-    assert all(len(policies.members(one)) == 300 for one in document["Statement"] if one != ADMIN)
+    assert documents.size(document) <= LIMITS[resource.kind]
+    assert all(len(documents.members(one)) == 300 for one in document["Statement"] if one != ADMIN)
 
 
 def test_the_number_that_fits_counts_those_who_have_access_already() -> None:
@@ -160,7 +161,7 @@ def test_the_number_that_fits_counts_those_who_have_access_already() -> None:
     before = shared(with_consumers(100, first=300), {REPOSITORY: None})
     count = said_to_fit(with_consumers(400), before)
     full = shared(with_consumers(count), before)[REPOSITORY]
-    assert policies.size(full) <= LIMITS[Kind.REPOSITORY]
+    assert documents.size(full) <= LIMITS[Kind.REPOSITORY]
 
 
 @pytest.mark.parametrize("length", [20_400, 20_480])
@@ -182,7 +183,7 @@ def test_an_organization_s_document_does_not_grow_with_its_consumers(resource: R
         for count in (2_000, 1)
     )
     assert many == one
-    assert policies.size(many[resource]) < 2_000
+    assert documents.size(many[resource]) < 2_000
 
 
 # With the versions.
@@ -218,12 +219,12 @@ def test_no_document_grows_with_approved_versions() -> None:
         kept: many[kept] for kept in many if kept is not BUCKET
     }
     # A lone version's own folder is all that is opened, and its name is longer than its parent's.
-    assert policies.size(one[BUCKET]) - policies.size(many[BUCKET]) == 2 * len("1/")
+    assert documents.size(one[BUCKET]) - documents.size(many[BUCKET]) == 2 * len("1/")
 
 
 def test_a_bucket_s_document_grows_with_versions_whose_folder_is_not_the_group_s() -> None:
     two, three = (shared(SHARING, FRESH, needs_of(count, "churn")) for count in (2, 3))
-    assert policies.size(three[BUCKET]) > policies.size(two[BUCKET])
+    assert documents.size(three[BUCKET]) > documents.size(two[BUCKET])
 
 
 # Audiences.
@@ -272,7 +273,7 @@ def pull(document: dict[str, Any], role: str, context: dict[str, Any]) -> bool:
 def test_whom_an_audience_lets_in(
     audience: Audience, role: str, context: dict[str, Any], allowed: bool
 ) -> None:
-    document = policies.granted(None, grants.repository_statements(GROUP, audience), GROUP)
+    document = documents.granted(None, grants.repository_statements(GROUP, audience), GROUP)
     assert document is not None
     assert pull(document, role, context) is allowed
 
@@ -293,7 +294,7 @@ def test_the_members_of_an_audience(audience: Audience, members: tuple[str, ...]
         *grants.service_statements(GROUP, audience),
         *grants.key_statements(GROUP, audience),
     ]:
-        assert tuple(policies.members(one)) == members
+        assert tuple(documents.members(one)) == members
 
 
 def test_consumers_with_the_same_end_stand_together_and_those_that_have_ended_nowhere() -> None:

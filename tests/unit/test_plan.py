@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, policies, release
+from crossaccount import packages, plan, release
 from crossaccount.config import OrganizationScope, load
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn, package_arn, root_arn
 from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
+from crossaccount.policy import documents
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 DOCS = SHARING.model_copy(update={"preset": "aws-docs"})
@@ -166,7 +167,7 @@ def test_a_second_share_writes_nothing_and_a_revoke_of_all_restores(sharing: Any
         less = revoked(after(first), STAGING, sharing=sharing)
         assert all(change.lost == (STAGING,) and not change.gained for change in less.changes)
         none = revoked(after(less), PRODUCTION, sharing=sharing)
-        assert all(policies.same(none_left, start[one]) for one, none_left in after(none).items())
+        assert all(documents.same(none_left, start[one]) for one, none_left in after(none).items())
         assert verbs(revoked(after(none), PRODUCTION, sharing=sharing)) == ["keep"] * len(ALL)
 
 
@@ -195,10 +196,12 @@ def test_accounts_of_one_group_in_another_config_survive() -> None:
     one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
     two = SHARING.model_copy(update={"consumers": {"production": SHARING.consumers["production"]}})
     both = after(shared(after(shared(FRESH, one)), two))
-    assert all(policies.same(document, after(shared(FRESH))[resource]) for resource, document in both.items())
+    assert all(
+        documents.same(document, after(shared(FRESH))[resource]) for resource, document in both.items()
+    )
     left = after(revoked(both, STAGING, sharing=one))
     assert all(
-        policies.same(document, after(shared(FRESH, two))[resource]) for resource, document in left.items()
+        documents.same(document, after(shared(FRESH, two))[resource]) for resource, document in left.items()
     )
 
 
@@ -246,7 +249,7 @@ def test_the_right_change_is_let_through_in_both_directions(resource: Resource) 
 def with_first(document: Any, **changed: Any) -> Any:
     """The document with its first statement of ours changed."""
     made = copy.deepcopy(document)
-    index = next(n for n, one in enumerate(made["Statement"]) if policies.is_owned(one, GROUP))
+    index = next(n for n, one in enumerate(made["Statement"]) if documents.is_owned(one, GROUP))
     made["Statement"][index].update(changed)
     return made
 
@@ -387,7 +390,7 @@ def before_of(resource: Resource, length: int) -> Any:
     """A policy of strangers that has exactly so many bytes once our statements are in it."""
     filler = {"Sid": "", "Effect": "Deny", "Principal": "*", "Action": "x:Y"}
     bare = KEY_POLICY if resource is KEY else {"Version": "2012-10-17", "Statement": []}
-    room = length - policies.size(policies.granted(plus(bare, filler), OURS[resource], GROUP))
+    room = length - documents.size(documents.granted(plus(bare, filler), OURS[resource], GROUP))
     return plus(bare, {**filler, "Sid": "x" * room})
 
 
@@ -399,7 +402,7 @@ def before_of(resource: Resource, length: int) -> Any:
 def test_the_limit_of_a_document_to_the_byte(resource: Resource, limit: int) -> None:
     assert LIMITS[resource.kind] == limit
     full = after(shared({resource: before_of(resource, limit)}))[resource]
-    assert policies.size(full) == limit
+    assert documents.size(full) == limit
     with pytest.raises(PlanRefused) as refused:
         shared({resource: before_of(resource, limit + 1)})
     (reason,) = refused.value.reasons
@@ -454,7 +457,7 @@ def test_those_who_have_access_keep_it_to_the_versions_that_stay() -> None:
     left = after(narrowed(after(shared(FRESH, one)), LISTED))
     versions = left[REGISTRY]["Statement"][1]
     assert versions["Resource"] == package_arn(SHARING, 1)
-    assert all(policies.members(each) == [STAGING] for each in left[REGISTRY]["Statement"])
+    assert all(documents.members(each) == [STAGING] for each in left[REGISTRY]["Statement"])
 
 
 def test_a_version_less_lets_in_nobody_who_had_no_access() -> None:

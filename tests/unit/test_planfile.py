@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, planfile, policies
+from crossaccount import packages, plan, planfile
 from crossaccount.config import load
 from crossaccount.errors import Conflict, InputError
 from crossaccount.plan import Plan, Resource
+from crossaccount.policy import documents
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
@@ -86,7 +87,7 @@ STALE: dict[str, tuple[Plan, Plan, list[str]]] = {
     "a document that somebody removed": (
         planned(),
         planned({**FRESH, BUCKET: None}),
-        ["bucket models", f"has changed since: {policies.digest(STRANGERS)} then, none now"],
+        ["bucket models", f"has changed since: {documents.digest(STRANGERS)} then, none now"],
     ),
     "other versions in the config": (
         planned(),

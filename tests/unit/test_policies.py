@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from crossaccount import grants, policies
+from crossaccount import grants
 from crossaccount.grants import Audience
-from crossaccount.policies import canonical, collisions, compact, granted, is_owned, revoked, same, size
+from crossaccount.policy import documents
+from crossaccount.policy.documents import (
+    canonical,
+    collisions,
+    compact,
+    granted,
+    is_owned,
+    revoked,
+    same,
+    size,
+)
 
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 GROUP = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package-group/decision-trees-sample"
@@ -649,7 +659,7 @@ def test_what_is_sent_is_one_line_and_is_measured_in_bytes() -> None:
     ],
 )
 def test_the_accounts_that_a_statement_names(statement: dict[str, Any], named: list[str]) -> None:
-    assert policies.principals(statement) == named
+    assert documents.principals(statement) == named
 
 
 @pytest.mark.parametrize(
@@ -667,19 +677,19 @@ def test_the_accounts_that_a_statement_names(statement: dict[str, Any], named: l
     ],
 )
 def test_an_account_and_its_root_are_one(name: str, key: str) -> None:
-    assert policies.principal_key(name) == key
+    assert documents.principal_key(name) == key
 
 
 def test_conditions_compare_by_their_texts() -> None:
     def c(v):
         return one(Condition={"StringEquals": {"aws:PrincipalArn": v}})
 
-    assert not policies.same(c(root(STAGING)), c(STAGING))
+    assert not documents.same(c(root(STAGING)), c(STAGING))
 
     def b(v):
         return one(Condition={"Bool": {"aws:SecureTransport": v}})
 
-    assert policies.same(b(False), b("false"))
+    assert documents.same(b(False), b("false"))
 
 
 # Roles and users by the id that AWS shows once they are gone, or for a moment after a put.
@@ -737,7 +747,7 @@ def test_a_role_is_the_same_by_its_id(left: Any, right: Any, equal: bool) -> Non
     ],
 )
 def test_ids_of_what_is_gone_are_found(document: Any, ids: list[str]) -> None:
-    assert policies.dead(document) == ids
+    assert documents.dead(document) == ids
 
 
 # What S3 Block Public Access calls public.
@@ -779,7 +789,7 @@ def when(operator: str, key: str, value: Any) -> dict[str, Any]:
 )
 def test_what_is_public(statement: dict[str, Any], is_public: bool) -> None:
     """Source: 'The meaning of "public"' in the S3 user guide."""
-    assert policies.is_public(statement) is is_public
+    assert documents.is_public(statement) is is_public
 
 
 @pytest.mark.parametrize("door", MARKED)
@@ -793,8 +803,8 @@ def test_what_is_granted_to_an_organization_is_not_public(door: str) -> None:
         "bucket": grants.bucket_statements(GROUP, BUCKET, ["a/"], organization),
         "key": grants.key_statements(GROUP, organization),
     }[door]
-    assert [policies.is_public(statement) for statement in found] == [False] * len(found)
-    assert {name for statement in found for name in policies.beneficiaries(statement)} == {
+    assert [documents.is_public(statement) for statement in found] == [False] * len(found)
+    assert {name for statement in found for name in documents.beneficiaries(statement)} == {
         "organization o-a1b2c3d4e5"
     }
 
@@ -813,7 +823,7 @@ def test_what_is_granted_to_an_organization_is_not_public(door: str) -> None:
     ],
 )
 def test_when_a_statement_ends(condition: dict[str, Any], ends: str | None) -> None:
-    found = policies.expires(public(Condition=condition))
+    found = documents.expires(public(Condition=condition))
     assert (found.isoformat() if found else None) == ends
 
 
@@ -831,8 +841,8 @@ def test_when_a_statement_ends(condition: dict[str, Any], ends: str | None) -> N
     ],
 )
 def test_who_administers_a_key(statement: dict[str, Any], administered: bool) -> None:
-    assert policies.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
-    assert not policies.administered(None, OWNER)
+    assert documents.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
+    assert not documents.administered(None, OWNER)
 
 
 @pytest.mark.parametrize(
@@ -851,4 +861,4 @@ def test_who_administers_a_key(statement: dict[str, Any], administered: bool) ->
     ],
 )
 def test_what_is_only_about_transport(condition: dict[str, Any], about: bool) -> None:
-    assert policies.about_transport({**public(Effect="Deny"), "Condition": condition}) is about
+    assert documents.about_transport({**public(Effect="Deny"), "Condition": condition}) is about

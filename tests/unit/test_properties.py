@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
-from crossaccount import plan, policies
+from crossaccount import plan
 from crossaccount.config import Consumer, OrganizationScope, Sharing, load
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn
 from crossaccount.packages import Needs
 from crossaccount.plan import LIMITS, Kind, Plan, Resource
+from crossaccount.policy import documents
 from sandbox.judge import Policies, Request, Result, judge
 
 settings.register_profile(
@@ -233,7 +234,7 @@ def assert_refused_rightly(world: World, step: Step, refused: InputError | PlanR
 
 
 def past_limit(change: plan.Change) -> bool:
-    return change.desired is not None and policies.size(change.desired) > LIMITS[change.resource.kind]
+    return change.desired is not None and documents.size(change.desired) > LIMITS[change.resource.kind]
 
 
 # What others have written. Legal for the kind: an ECR statement has no Resource, and only ECR takes a Sid twice.
@@ -332,12 +333,12 @@ def document_of(kind: Kind, drawn: Sequence[Any], shape: int, room: int | None) 
     }
     whole |= {"Id": "theirs"} if shape % 2 else {}
     if room is not None:
-        filler = next(one for one in policies.statements(whole) if one.get("Sid") == "Filler")
-        filler["Sid"] += "x" * max(0, LIMITS[kind] - room - policies.size(whole))
+        filler = next(one for one in documents.statements(whole) if one.get("Sid") == "Filler")
+        filler["Sid"] += "x" * max(0, LIMITS[kind] - room - documents.size(whole))
     return whole
 
 
-def documents() -> st.SearchStrategy[Documents]:
+def standing() -> st.SearchStrategy[Documents]:
     def made(drawn: Any, filled: int, room: int | None) -> Documents:
         return {
             resource: document_of(resource.kind, found, shape, room if filled == place else None)
@@ -401,15 +402,17 @@ def arn_of(group: int) -> str:
 def strangers(document: Any) -> list[str]:
     return [
         json.dumps(one)
-        for one in policies.statements(document)
-        if not any(policies.is_owned(one, arn_of(group)) for group in range(len(GROUPS)))
+        for one in documents.statements(document)
+        if not any(documents.is_owned(one, arn_of(group)) for group in range(len(GROUPS)))
     ]
 
 
 def ended(document: Any, step: Step, now: datetime) -> bool:
     """Whether a statement of the step's group is left that lets nobody in any more."""
-    ours = [one for one in policies.statements(document) if policies.is_owned(one, arn_of(step.config.group))]
-    return any(ends <= now for one in ours if (ends := policies.expires(one)))
+    ours = [
+        one for one in documents.statements(document) if documents.is_owned(one, arn_of(step.config.group))
+    ]
+    return any(ends <= now for one in ours if (ends := documents.expires(one)))
 
 
 def assert_kept(before: Any, after: Any) -> None:
@@ -423,7 +426,7 @@ def assert_kept(before: Any, after: Any) -> None:
 
 
 @settings(max_examples=350 * TIMES)
-@given(documents(), STEPS)
+@given(standing(), STEPS)
 def test_any_story_leaves_strangers_alone_repeats_for_nothing_and_can_be_undone(
     first: Documents, steps: list[Step]
 ) -> None:
@@ -447,7 +450,7 @@ def test_any_story_leaves_strangers_alone_repeats_for_nothing_and_can_be_undone(
         made = taken(world, Step(0, "revoke all", last._replace(group=group)))
         assert made is not None
     for resource, document in first.items():
-        assert policies.same(world.documents[resource], document), resource
+        assert documents.same(world.documents[resource], document), resource
         assert (world.documents[resource] is None) == (document is None)
 
 
@@ -649,7 +652,7 @@ def assert_service(world: World, first: Documents) -> None:
 
 @settings(max_examples=225 * TIMES)
 @given(
-    documents(), STEPS, st.integers(0, 5), st.sampled_from(STRANGE_PRINCIPALS), st.sampled_from([0, 12, 24])
+    standing(), STEPS, st.integers(0, 5), st.sampled_from(STRANGE_PRINCIPALS), st.sampled_from([0, 12, 24])
 )
 def test_who_has_access_is_who_was_promised_it(
     first: Documents, steps: list[Step], number: int, stranger: Principal, later: int
@@ -692,7 +695,7 @@ def test_a_role_that_its_account_s_config_names_no_more_keeps_nothing() -> None:
 # A change apart from the document that it was planned on.
 
 A, B = (0, 1, 2), (3, 4, 5)
-Difference = tuple[list[policies.Statement], list[policies.Statement]]
+Difference = tuple[list[documents.Statement], list[documents.Statement]]
 
 
 def shared(found: Documents, config: Config) -> Documents:
@@ -706,14 +709,14 @@ def shared(found: Documents, config: Config) -> Documents:
 
 
 def difference(before: Any, after: Any) -> Difference:
-    return policies.difference(before, after), policies.difference(after, before)
+    return documents.difference(before, after), documents.difference(after, before)
 
 
 OTHERS = configs(B, ["accounts", "roles"])
 
 
 @settings(max_examples=250 * TIMES)
-@given(documents(), st.lists(configs(A), max_size=1), configs(A), documents(), OTHERS)
+@given(standing(), st.lists(configs(A), max_size=1), configs(A), standing(), OTHERS)
 def test_a_change_is_made_and_undone_on_any_other_document(
     first: Documents, earlier: list[Config], config: Config, others: Documents, their: Config
 ) -> None:
@@ -723,16 +726,16 @@ def test_a_change_is_made_and_undone_on_any_other_document(
     after, elsewhere = shared(before, config), shared(elsewhere, their)
     for resource in [*SHARED, REGISTRIES[config.group]]:
         added, removed = difference(before[resource], after[resource])
-        assert policies.same(policies.merged(before[resource], added, removed), after[resource])
-        made = policies.merged(elsewhere[resource], added, removed)
+        assert documents.same(documents.merged(before[resource], added, removed), after[resource])
+        made = documents.merged(elsewhere[resource], added, removed)
         assert_kept(elsewhere[resource], made)
-        assert policies.same(policies.merged(made, added, removed), made)
-        assert policies.same(policies.merged(made, removed, added), elsewhere[resource])
-        assert policies.same(made, elsewhere[resource]) == (not added and not removed)
+        assert documents.same(documents.merged(made, added, removed), made)
+        assert documents.same(documents.merged(made, removed, added), elsewhere[resource])
+        assert documents.same(made, elsewhere[resource]) == (not added and not removed)
 
 
 @settings(max_examples=175 * TIMES)
-@given(documents(), st.lists(configs(), max_size=1), configs(A), OTHERS)
+@given(standing(), st.lists(configs(), max_size=1), configs(A), OTHERS)
 def test_two_writers_changes_are_both_there_whoever_writes_first(
     first: Documents, earlier: list[Config], config: Config, their: Config
 ) -> None:
@@ -744,7 +747,7 @@ def test_two_writers_changes_are_both_there_whoever_writes_first(
         (added, removed), (theirs, gone) = (
             difference(before[resource], one[resource]) for one in (mine, yours)
         )
-        both = policies.merged(mine[resource], theirs, gone)
-        assert policies.same(policies.merged(yours[resource], added, removed), both)
-        assert policies.same(policies.merged(both, removed, added), yours[resource])
-        assert policies.same(policies.merged(both, gone, theirs), mine[resource])
+        both = documents.merged(mine[resource], theirs, gone)
+        assert documents.same(documents.merged(yours[resource], added, removed), both)
+        assert documents.same(documents.merged(both, removed, added), yours[resource])
+        assert documents.same(documents.merged(both, gone, theirs), mine[resource])

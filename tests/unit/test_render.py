@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, policies, render
+from crossaccount import packages, plan, render
 from crossaccount.config import load
 from crossaccount.errors import Door, Finding, Refusal, Severity
 from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
+from crossaccount.policy import documents
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
@@ -198,15 +199,15 @@ def test_a_plan_for_a_machine() -> None:
         "account": OWNER,
         "verb": "update",
         "existing": STRANGERS,
-        "existing_hash": policies.digest(STRANGERS),
+        "existing_hash": documents.digest(STRANGERS),
         "desired": document,
-        "desired_hash": policies.digest(document),
+        "desired_hash": documents.digest(document),
         "added": document["Statement"][2:],
         "changed": [],
         "removed": [],
         "gained": [STAGING, PRODUCTION],
         "lost": [],
-        "bytes": policies.size(document),
+        "bytes": documents.size(document),
         "limit": LIMITS[Kind.BUCKET],
         "room_for_consumers": plan.room(made.changes[1]),
     }

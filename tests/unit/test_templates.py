@@ -11,8 +11,9 @@ import parliament
 import pytest
 import yaml
 
-from crossaccount import grants, policies
+from crossaccount import grants
 from crossaccount.grants import Audience, Organization
+from crossaccount.policy import documents
 from sandbox.attached import is_public
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "iam"
@@ -142,9 +143,9 @@ def test_the_linter_finds_nothing_but_what_aws_s_reference_leaves_out(name: str)
 def test_no_policy_makes_an_administrator(name: str) -> None:
     for one in POLICIES[name]["Statement"]:
         assert set(one) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-        actions = policies.listed(one["Action"])
+        actions = documents.listed(one["Action"])
         assert not [action for action in actions if "*" in action or "?" in action]
-        if "*" in policies.listed(one["Resource"]):
+        if "*" in documents.listed(one["Resource"]):
             assert set(actions) <= WITHOUT_RESOURCE
         if "iam:PassRole" in actions:
             assert one["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
@@ -208,8 +209,8 @@ def test_no_grant_is_public_or_lets_anyone_administer(audience: str) -> None:
     ]
     for one in found:
         assert not is_public({"Statement": [one]}), "by the sandbox's reading"
-        assert not policies.is_public(one), "by our own"
-        actions = policies.listed(one["Action"])
+        assert not documents.is_public(one), "by our own"
+        actions = documents.listed(one["Action"])
         assert not [
             a for a in actions if "*" in a or re.search(r":(Put|Set|Delete|Update|Create(?!Model$)|Tag)", a)
         ]

@@ -17,7 +17,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import gather, names, packages, plan, preflight, release, render, serving, sessions
+from crossaccount import doors, gather, names, packages, plan, planfile, preflight, render, serving, sessions
+from crossaccount.aws.access import producing
+from crossaccount.doors import DOORS, door_of
 from crossaccount.errors import (
     Conflict,
     CrossAccountError,
@@ -28,12 +30,12 @@ from crossaccount.errors import (
     Refused,
     Severity,
 )
-from crossaccount.gather import Clients
-from crossaccount.release import DOORS
+from crossaccount.sharing import publish
 
 if TYPE_CHECKING:
     import boto3
 
+    from crossaccount.aws.access import Producer
     from crossaccount.config import Consumer, Sharing
     from crossaccount.gather import Gathered
     from crossaccount.packages import ModelVersion
@@ -55,7 +57,7 @@ class Answer:
 
     consumer: str
     account: str
-    door: Door
+    door: str
     resource: str
     verdict: Verdict
     reason: str
@@ -89,7 +91,7 @@ class Audit:
             "findings": [asdict(one) for one in self.findings],
             "missing": list(self.missing),
         }
-        return found if self.repair is None else {**found, "repair": render.to_json(self.repair)}
+        return found if self.repair is None else {**found, "repair": planfile.to_json(self.repair)}
 
     def text(self, colour: bool = False) -> str:
         """For a terminal: one line for each answer, the findings, and the plan that mends it."""
@@ -136,11 +138,10 @@ def of_producer(sharing: Sharing, wanted: Sequence[str]) -> Seen:
         wanted: names of consumers.
     """
     try:
-        with gather.explained(sharing):
-            clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-            found = gather.gather(clients, sharing)
+        with producing(sharing) as producer:
+            found = gather.gather(producer)
             proposal = plan.propose_share(sharing, found.needs, found.existing, found.now)
-            replaced = list(_replaced(clients, sharing, found, proposal))
+            replaced = list(_replaced(producer, found, proposal))
     except PlanRefused as refused:
         return Seen(findings=refused.findings)
     except CrossAccountError as error:
@@ -157,7 +158,7 @@ def _by_documents(sharing: Sharing, name: str, proposal: Plan, now: datetime) ->
         return  # nothing is promised any more; a finding says so
     who = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
-        door = DOORS[change.resource.kind]
+        door = door_of(change.resource.kind).name
         lacking = who in change.gained
         yield Answer(
             name,
@@ -190,10 +191,10 @@ def _milder(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def _replaced(clients: Clients, sharing: Sharing, found: Gathered, proposal: Plan) -> Iterator[Finding]:
+def _replaced(producer: Producer, found: Gathered, proposal: Plan) -> Iterator[Finding]:
     for version in found.versions:
         try:
-            _, unpublished = release.prepare(clients, sharing, version, found, proposal)
+            _, unpublished = publish.prepare(producer, version, found, proposal)
         except (Conflict, Failed) as error:
             yield Finding(Severity.ERROR, version.arn, _first_line(error))
             continue
@@ -324,36 +325,20 @@ def _meets_everything(
         findings.append(Finding(Severity.WARNING, f"consumers.{name}", text, "Delete it, or check again."))
     made = "a model was made from the package, and deleted"
     answers.append(_answer(name, consumer, Door.EXECUTION_ROLE, consumer.execution_role, made))
-    repositories = {
-        image.repository
-        for image in (names.parse_image(one.image) for one in published.deployed_containers)
-        if image.registry == sharing.producer.account
-    }
-    answers += [_answer(name, consumer, Door.REPOSITORY, one, made) for one in sorted(repositories)]
-    keys = sorted({grant.resource for grant in published.grants if grant.door == Door.KEY})
-    answers += [_answer(name, consumer, Door.KEY, one, made) for one in keys]
+    for door in DOORS:
+        if door.proved_by_model:
+            passed = sorted(door.needed(sharing, published.contents))
+            answers += [_answer(name, consumer, door.name, resource, made) for resource in passed]
 
 
-def _answer(name: str, consumer: Consumer, door: Door, resource: str, reason: str) -> Answer:
+def _answer(name: str, consumer: Consumer, door: str, resource: str, reason: str) -> Answer:
     return Answer(name, consumer.account, door, resource, Verdict.YES, reason)
 
 
 def _shut(name: str, consumer: Consumer, refused: Refused) -> Iterator[Answer]:
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
-    yield Answer(name, consumer.account, refusal.door, _behind(refusal.resource), Verdict.NO, reason)
-
-
-def _behind(resource: str) -> str:
-    """What a door belongs to, from the ARN or the URI that was asked for."""
-    for prefix in ("arn:aws:s3:::", "s3://"):
-        if resource.startswith(prefix):
-            return resource.removeprefix(prefix).split("/")[0]
-    if ":repository/" in resource:
-        return resource.partition(":repository/")[2]
-    if ":model-package" in resource:
-        return resource.split("/")[1]
-    return resource
+    yield Answer(name, consumer.account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
 
 
 def _first_line(error: Exception) -> str:
@@ -379,7 +364,7 @@ def together(
     findings = [*producer.findings, *(one for seen in consumers.values() for one in seen.findings)]
     for name in wanted:
         said = {(one.door, one.resource): one for one in producer.answers if one.consumer == name}
-        met: dict[tuple[Door, str], Answer] = {}
+        met: dict[tuple[str, str], Answer] = {}
         for one in consumers[name].answers if name in consumers else ():
             key = (one.door, one.resource)
             met[key] = one if key not in met or one.verdict is Verdict.NO else met[key]
@@ -405,9 +390,9 @@ def _untold(sharing: Sharing, name: str, answers: Sequence[Answer]) -> Iterator[
     told = {one.door for one in answers if one.consumer == name}
     if consumer.expires is not None and consumer.expires <= datetime.now(UTC):
         return
+    needed = doors.resources(sharing, doors.needs(sharing, packages.Contents()))  # by whatever version
     for door, resource in (
-        (Door.REGISTRY, sharing.model_package_group),
-        (Door.BUCKET, sharing.producer.releases_bucket),
+        *((door_of(each.kind).name, each.name) for each in needed),
         (Door.EXECUTION_ROLE, consumer.execution_role),
         (Door.ROLE_TRUST, consumer.role),
     ):

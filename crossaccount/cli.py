@@ -340,7 +340,7 @@ def _plan(options: argparse.Namespace) -> dict[str, Any]:
     _out(options, render.text(found, colour=sys.stdout.isatty()))
     if options.out is not None:
         planfile.write(options.out, options.config, found, options.prune)
-    return render.to_json(found)
+    return planfile.to_json(found)
 
 
 def _share(options: argparse.Namespace) -> dict[str, Any]:
@@ -475,12 +475,12 @@ def _promoted(options: argparse.Namespace, flow: Callable[[], Promotion]) -> dic
 
 
 def _history(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import gather, records, sessions
+    from crossaccount import records
+    from crossaccount.aws.access import producing
 
     sharing = _load(options.config)
-    with gather.explained(sharing):
-        clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-        found = records.read(clients, sharing, options.newest)
+    with producing(sharing) as producer:
+        found = records.read(producer, options.newest)
     _out(options, "\n".join(record.line() for record in found) or "No promotion is on record.")
     return {"records": [record.model_dump(mode="json") for record in found]}
 

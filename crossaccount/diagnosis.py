@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-_RESOURCE_DOORS = (Door.REGISTRY, Door.REPOSITORY, Door.BUCKET, Door.KEY)
+_ROLE_DOORS = (Door.ROLE_TRUST, Door.CALLER_POLICY, Door.EXECUTION_ROLE)
 
 
 def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
@@ -35,7 +35,7 @@ def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
         role: the role's ARN.
     """
     refusal = refused.refusal
-    if refusal.door not in _RESOURCE_DOORS or ":" not in refusal.action:
+    if refusal.door in _ROLE_DOORS or ":" not in refusal.action:
         return refused
     may = allows(session, role, refusal.action, refusal.resource)
     if may is None:

@@ -93,8 +93,8 @@ class InputError(CrossAccountError):
     exit_code = 2
 
 
-class Door(StrEnum):
-    """The closed set of places where access can be shut."""
+class DoorName(StrEnum):
+    """The names of the places where access can be shut, as refusals say them; a further kind of resource brings its own."""
 
     REGISTRY = "registry"
     REPOSITORY = "repository"
@@ -105,6 +105,9 @@ class Door(StrEnum):
     EXECUTION_ROLE = "execution-role"
 
 
+Door = DoorName
+
+
 @dataclass(frozen=True)
 class Refusal:
     """What AWS refused, whose door it is, and who opens it.
@@ -113,7 +116,7 @@ class Refusal:
     AWS message that were checked and found not to apply; `next_step` is one sentence.
     """
 
-    door: Door
+    door: str
     account: str
     action: str
     resource: str

@@ -1,4 +1,4 @@
-"""A plan as a file that people agree on: written by ``plan --out``, applied by ``share --plan``, refused once it is stale.
+"""A plan as plain data, and as a file that people agree on: written by ``plan --out``, applied by ``share --plan``, refused once it is stale.
 
 The file is compared and never obeyed: what is applied is made anew from the config and from what stands, and must be the
 same. So a file changed by hand can refuse a share, and cannot grant anything.
@@ -7,17 +7,15 @@ same. So a file changed by hand can refuse a share, and cannot grant anything.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from crossaccount import render
+from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, InputError
 from crossaccount.notation import content_of, strict_json
+from crossaccount.plan import Change, Plan, room
 from crossaccount.policy import documents
-
-if TYPE_CHECKING:
-    from crossaccount.plan import Plan
 
 _FORMAT = "crossaccount-plan/1"
 _MAX_BYTES = 20_000_000
@@ -34,13 +32,44 @@ class PlanFile:
     changes: tuple[dict[str, Any], ...]
 
 
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data; plans of equal meaning have an equal ``hash``."""
+    return {
+        "changes": [_change_json(change) for change in plan.changes],
+        "writes": plan.writes,
+        "findings": [asdict(finding) for finding in plan.findings],
+        "hash": plan.digest,
+    }
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "kind": change.resource.kind,
+        "resource": change.resource.name,
+        "account": change.resource.account,
+        "verb": change.verb,
+        "existing": change.existing,
+        "existing_hash": documents.digest(change.existing),
+        "desired": change.desired,
+        "desired_hash": documents.digest(change.desired),
+        "added": list(change.added),
+        "changed": list(change.changed),
+        "removed": list(change.removed),
+        "gained": list(change.gained),
+        "lost": list(change.lost),
+        "bytes": documents.size(change.desired) if change.desired is not None else 0,
+        "limit": door_of(change.resource.kind).limit,
+        "room_for_consumers": room(change),
+    }
+
+
 def write(path: Path, config: Path, plan: Plan, prune: bool) -> None:
     """Write a plan.
 
     Raises:
         InputError: when the file cannot be written.
     """
-    document = {"format": _FORMAT, "config": str(config), "prune": prune, **render.to_json(plan)}
+    document = {"format": _FORMAT, "config": str(config), "prune": prune, **to_json(plan)}
     try:
         path.write_text(json.dumps(document, indent=2) + "\n")
     except OSError as error:
@@ -92,7 +121,7 @@ def confirmed(agreed: PlanFile, now: Plan) -> str:
     differences = []
     try:
         for change in now.changes:
-            key = (str(change.resource.kind), change.resource.name, change.resource.account)
+            key = (change.resource.kind, change.resource.name, change.resource.account)
             was = planned.pop(key, None)
             if was is None:
                 differences.append(f"The policy of {change.resource} is not in it.")

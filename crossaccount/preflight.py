@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import diagnosis, packages, release, sessions
+from crossaccount import diagnosis, doors, packages, release, sessions
 from crossaccount.errors import Door, Failed, InputError, Refused
-from crossaccount.grants import PULL_ACTIONS
-from crossaccount.names import group_arn, package_arn, parse_image, parse_s3, version_of
+from crossaccount.names import group_arn, package_arn, parse_s3, version_of
 from crossaccount.refusals import Attempt, classify
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ def explained_creation(
                 raise
             could_not_read = refused.refusal.aws_message.startswith("Could not access model data")
             ruled_out = _READ_BEFORE if could_not_read else ()
-            needed = execution_needs(sharing, found)
+            needed = doors.execution_needs(sharing, found.contents)
             raise diagnosis.narrow_execution_role(
                 refused, session, consumer.execution_role, needed, ruled_out
             ) from None
@@ -240,24 +239,3 @@ def reading_artifacts(sharing: Sharing, found: Release) -> tuple[str, str]:
     uris = [artifact.uri for container in found.deployed_containers for artifact in container.artifacts]
     where = "/".join(parse_s3(uris[0])) if uris else ""
     return "s3:GetObject", f"arn:{sharing.partition}:s3:::{where}"
-
-
-def execution_needs(sharing: Sharing, found: Release) -> dict[str, str]:
-    """Each action that the execution role needs for this Release, with a resource that it needs it on."""
-    needed: dict[str, str] = {}
-    for container in found.deployed_containers:
-        for artifact in container.artifacts:
-            bucket, key = parse_s3(artifact.uri)
-            needed["s3:GetObject"] = f"arn:{sharing.partition}:s3:::{bucket}/{key}"
-            if artifact.etag is None:
-                needed["s3:ListBucket"] = f"arn:{sharing.partition}:s3:::{bucket}"
-        image = parse_image(container.image)
-        repository = (
-            f"arn:{sharing.partition}:ecr:{image.region}:{image.registry}:repository/{image.repository}"
-        )
-        needed |= dict.fromkeys(PULL_ACTIONS, repository)
-    needed["ecr:GetAuthorizationToken"] = "*"
-    keys = [grant.resource for grant in found.grants if grant.door == Door.KEY]
-    if keys:
-        needed["kms:Decrypt"] = keys[0]
-    return needed

@@ -40,7 +40,7 @@ class Attempt:
     caller: str
     account: str
     owner: str
-    door: Door
+    door: str
     action: str
     resource: str
     config_key: str = ""
@@ -155,7 +155,7 @@ def _first(pattern: str, text: str) -> str:
 
 
 def _refused(
-    door: Door, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
+    door: str, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
 ) -> Refused:
     return Refused(
         Refusal(
@@ -172,7 +172,7 @@ def _refused(
     )
 
 
-def _next_step(door: Door, account: str, attempt: Attempt, kind: str | None) -> str:
+def _next_step(door: str, account: str, attempt: Attempt, kind: str | None) -> str:
     if kind == "resource control":
         return (
             f"A resource control policy of the organization of account {account} denies it, and no share can change that. Whoever "

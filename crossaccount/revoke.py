@@ -1,4 +1,4 @@
-"""What is to be taken back: one consumer's access, one account's, one version, or everything; and the plan of it.
+"""A revocation: one consumer's access, one account's, one version, or everything; and the plan of it.
 
 Not here: the documents without it (``plan``, ``policies``), and who still uses it (``usage``).
 """
@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crossaccount import config, gather, packages, plan, sessions, usage
+from crossaccount import config, doors, gather, packages, plan, usage
+from crossaccount.aws.access import producing
 from crossaccount.errors import Finding, InputError
-from crossaccount.gather import Clients, Gathered
+from crossaccount.gather import Gathered
 
 if TYPE_CHECKING:
     from crossaccount.config import Sharing
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Revocation:
-    """``leaving`` are the accounts that lose access, None for everyone; ``version`` what they lose, None for all."""
+    """``leaving`` are the accounts that lose access, None for everyone; ``version`` is the one that they lose, None for all."""
 
-    what: str
+    subject: str
     leaving: frozenset[str] | None
     version: int | None = None
 
     def __str__(self) -> str:
         """For messages."""
-        return self.what
+        return self.subject
 
 
 def chosen(
@@ -39,10 +40,10 @@ def chosen(
     version: int | None = None,
     everything: bool = False,
 ) -> Revocation:
-    """What is meant, exactly one of these being given.
+    """The revocation of the one thing that is given.
 
     Raises:
-        InputError: for none or several, and for what the config does not have.
+        InputError: when none or several are given, or the config does not have it.
     """
     given = [consumer is not None, account is not None, version is not None, everything]
     if sum(given) != 1:
@@ -60,23 +61,26 @@ def chosen(
     return Revocation("everything", None)
 
 
-def planned(sharing: Sharing, found: Gathered, revocation: Revocation, used: Iterable[Finding] = ()) -> Plan:
-    """The plan of it, from what was gathered; raises as `plan.revoke_plan` does."""
-    findings = [*found.findings, *used]
+def planned(
+    sharing: Sharing, gathered: Gathered, revocation: Revocation, used: Iterable[Finding] = ()
+) -> Plan:
+    """The plan of a revocation, from what was gathered; raises as `plan.revoke_plan` does."""
+    findings = [*gathered.findings, *used]
     if revocation.version is None:
-        return plan.revoke_plan(sharing, found.needs, found.existing, revocation.leaving, found.now, findings)
+        return plan.revoke_plan(
+            sharing, gathered.needs, gathered.existing, revocation.leaving, gathered.now, findings
+        )
     left = plan.without_version(sharing, revocation.version)
-    staying = [version for version in found.versions if version.version in left.versions]
-    keys = {found.observed[a.uri].key for a in gather.artifacts_of(staying) if a.uri in found.observed}
-    needs = packages.needs(left, staying)
-    return plan.narrow_plan(left, gather.with_keys(needs, keys), found.existing, found.now, findings)
+    staying = [version for version in gathered.versions if version.version in left.versions]
+    artifacts = packages.contents(staying).artifacts
+    keys = [gathered.observed[each.uri].key for each in artifacts if each.uri in gathered.observed]
+    needs = doors.needs(left, packages.contents(staying, keys))
+    return plan.narrow_plan(left, needs, gathered.existing, gathered.now, findings)
 
 
 def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> Plan:
     """Read, then plan; raises as `gather.gather_for_revoke` and `planned` do, and `Refused` when AWS refuses to be read."""
-    with gather.explained(sharing):
-        found = gather.gather_for_revoke(
-            Clients.of(sessions.producer_session(sharing), sharing.region), sharing
-        )
+    with producing(sharing) as producer:
+        gathered = gather.gather_for_revoke(producer)
     used = usage.findings(sharing, revocation.leaving, revocation.version, force)
-    return planned(sharing, found, revocation, used)
+    return planned(sharing, gathered, revocation, used)

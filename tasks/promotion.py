@@ -21,11 +21,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
-from crossaccount import gather as gathering
 from crossaccount import names, packages, preflight, promotion, records, rollout, serving, sessions
+from crossaccount.aws.access import producing
 from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
-from crossaccount.gather import Clients
 from crossaccount.notation import strict_json
 from crossaccount.promotion import Move, Promoted, Result
 from crossaccount.records import Record
@@ -102,9 +101,8 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 
 def _newest(sharing: Sharing) -> int:
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        return packages.read_versions(clients.sagemaker, sharing)[-1].version
+    with producing(sharing) as producer:
+        return packages.read_versions(producer.sagemaker, sharing)[-1].version
 
 
 @runs.step("look who is held")
@@ -112,9 +110,8 @@ def find_held(sharing: Sharing, version: int, named: bool) -> dict[str, str]:
     """The consumers that were rolled back from the version and stay so, and why; nobody when the version was asked for."""
     if named:
         return {}
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        found = promotion.held(records.read(clients, sharing, _REMEMBERED), version)
+    with producing(sharing) as producer:
+        found = promotion.held(records.read(producer, _REMEMBERED), version)
     for name, why in found.items():
         get_run_logger().warning("%s is held: %s", name, why)
     return found
@@ -197,17 +194,15 @@ def _release(session: Any, sharing: Sharing, name: str, version: int) -> Release
 @runs.step("read what the history says of {name}")
 def read_last_move(sharing: Sharing, name: str) -> Move | None:
     """How a consumer's endpoint came to where the history says that it is; None when that says nothing of it."""
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        return promotion.last_move(records.read(clients, sharing, _REMEMBERED), name)
+    with producing(sharing) as producer:
+        return promotion.last_move(records.read(producer, _REMEMBERED), name)
 
 
 @runs.step("look whether the history says where {names} are")
 def is_recorded(sharing: Sharing, names: Sequence[str], version: int) -> bool:
     """Whether the history says that all of these consumers' endpoints serve the version: a run may have died before it did."""
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        known = records.read(clients, sharing, _REMEMBERED)
+    with producing(sharing) as producer:
+        known = records.read(producer, _REMEMBERED)
     moves = [promotion.last_move(known, name) for name in names]
     return all(move is not None and move.live == version for move in moves)
 
@@ -461,8 +456,8 @@ def _short(text: str) -> str:
 @runs.step("keep the record of version {record.version}")
 def keep_record(sharing: Sharing, record: Record) -> str:
     """Write the record beside the Releases, and into an artifact of the run; where it lies."""
-    with gathering.explained(sharing):
-        where = records.write(Clients.of(sessions.producer_session(sharing), sharing.region), sharing, record)
+    with producing(sharing) as producer:
+        where = records.write(producer, record)
     get_run_logger().info("record: %s", where)
     create_table_artifact(
         key=runs.key_of(record.kind, sharing.model_package_group),

@@ -121,13 +121,13 @@ class Target(_Account):
         """The consumer's account id."""
         return self.consumer.account
 
-    def attempt(self, door: Door, action: str, resource: str) -> Attempt:
+    def attempt(self, door: str, action: str, resource: str) -> Attempt:
         """An attempt of the deployer role at one of the producer's doors."""
         owner, key = self.config.producer.account, f"consumers.{self.name}"
         return Attempt(self.consumer.role, self.account, owner, door, action, resource, key)
 
     @contextmanager
-    def explained(self, action: str, resource: str, door: Door = Door.CALLER_POLICY) -> Iterator[None]:
+    def explained(self, action: str, resource: str, door: str = Door.CALLER_POLICY) -> Iterator[None]:
         """AWS's errors within this, as the product says them, with the deployer role's own policies asked about.
 
         Args:

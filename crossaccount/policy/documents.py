@@ -181,47 +181,6 @@ def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
     return named
 
 
-def is_public(statement: Mapping[str, Any]) -> bool:
-    """True when S3 Block Public Access calls an Allow public: for anyone, and no condition names a fixed somebody.
-
-    Source: 'The meaning of "public"' in the S3 user guide.
-    """
-    if statement.get("Effect") != "Allow" or "*" not in [*principals(statement), *_excepting(statement)]:
-        return False
-    for operator, keys in (statement.get("Condition") or {}).items():
-        if re.fullmatch(r"(String|Arn)(Equals|Like)", operator):
-            for key, values in keys.items():
-                if key.lower() in _FIXED and not any(re.search(r"[*?]", str(one)) for one in listed(values)):
-                    return False
-        if operator == "IpAddress" and "aws:sourceip" in {key.lower() for key in keys}:
-            return False
-    return True
-
-
-def _excepting(statement: Mapping[str, Any]) -> list[str]:
-    return ["*"] if "NotPrincipal" in statement else []
-
-
-_FIXED = frozenset(
-    key.lower()
-    for key in (
-        "aws:PrincipalArn",
-        "aws:PrincipalAccount",
-        "aws:PrincipalOrgID",
-        "aws:SourceAccount",
-        "aws:SourceArn",
-        "aws:SourceOrgID",
-        "aws:SourceOwner",
-        "aws:SourceVpc",
-        "aws:SourceVpce",
-        "aws:userid",
-        "s3:DataAccessPointAccount",
-        "s3:DataAccessPointArn",
-        "s3:x-amz-server-side-encryption-aws-kms-key-id",
-    )
-)
-
-
 def expires(statement: Mapping[str, Any]) -> datetime | None:
     """When a statement ends by itself; None when it does not, or says so in a way that we do not write."""
     values = condition(statement, UNTIL)
@@ -232,47 +191,6 @@ def expires(statement: Mapping[str, Any]) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def administered(document: Document | None, account: str) -> bool:
-    """True when somebody of the account may change the policy of this key: without, the key is out of reach.
-
-    Source: "Default key policy" and PutKeyPolicy's lockout safety check in the KMS developer guide.
-    """
-    return any(
-        one.get("Effect") == "Allow"
-        and any(account_of(name) == account or name == "*" for name in principals(one))
-        and _any_covers(one.get("Action", []), "kms:PutKeyPolicy")
-        for one in statements(document)
-    )
-
-
-def touches(statement: Mapping[str, Any], actions: Iterable[str]) -> bool:
-    """True when a statement is about any of these actions."""
-    if "NotAction" in statement:
-        return any(not _any_covers(statement["NotAction"], action) for action in actions)
-    return any(_any_covers(statement.get("Action", []), action) for action in actions)
-
-
-def about_transport(statement: Mapping[str, Any]) -> bool:
-    """True for the usual statements against plain HTTP and old TLS: they keep nobody out who speaks as AWS's clients do."""
-    found = statement.get("Condition") or {}
-    places = {(operator, key) for operator, keys in found.items() for key in keys}
-    plain = {str(one).lower() for one in condition(statement, ("Bool", "aws:SecureTransport"))}
-    return (
-        bool(places)
-        and places <= {("Bool", "aws:SecureTransport"), ("NumericLessThan", "s3:TlsVersion")}
-        and plain <= {"false"}
-    )
-
-
-def _any_covers(patterns: Any, action: str) -> bool:
-    return any(_covers(str(pattern), action) for pattern in listed(patterns))
-
-
-def _covers(pattern: str, action: str) -> bool:
-    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(escaped, action, re.IGNORECASE) is not None
 
 
 # Comparing.

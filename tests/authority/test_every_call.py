@@ -24,17 +24,17 @@ from crossaccount import (
     promotion,
     reaper,
     records,
-    release,
     revoke,
     rollout,
     serving,
     sessions,
     smoke,
 )
+from crossaccount.aws.access import open_producer
 from crossaccount.config import Sharing
-from crossaccount.gather import Clients
 from crossaccount.records import Record
 from crossaccount.rollout import Patience
+from crossaccount.sharing import publish
 from sandbox import accounts
 from sandbox.principals import identity_documents
 
@@ -335,18 +335,18 @@ def share(scene: Any, sharing: Sharing) -> Any:
     block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, False))
     admin("PutBucketPolicy", **bucket, Policy=text)
     admin("DeleteBucketOwnershipControls", **bucket)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    gather.gather(clients, sharing)
+    producer = open_producer(sharing)
+    gather.gather(producer)
     admin("DeleteBucketPolicy", **bucket)
     rules = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     admin("PutBucketOwnershipControls", **bucket, OwnershipControls=rules)
     block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, True))
-    found = gather.gather(clients, sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(clients, sharing, one, found, plan)[0] for one in found.versions]
-    apply.apply(clients, plan)
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
+    apply.apply(producer, plan)
     for one in prepared:
-        release.publish(clients, sharing, one)
+        publish.publish(producer, one)
     return found.versions
 
 
@@ -391,7 +391,7 @@ def deploy(session: Any, sharing: Sharing, version: Any) -> None:
 
 def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
     """The record of it, and the whole grant, though an endpoint still runs on it."""
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    producer = open_producer(sharing)
     now = datetime.now(UTC)
     told = {
         "kind": "rollback",
@@ -400,11 +400,11 @@ def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
         "version": 1,
     }
     told |= {"outcome": "succeeded", "started_by": "test", "started": now, "ended": now}
-    records.write(clients, sharing, Record(**told, consumers=[rolled_back.to_json()]))
-    assert len(records.read(clients, sharing, 10)) == 1
+    records.write(producer, Record(**told, consumers=[rolled_back.to_json()]))
+    assert len(records.read(producer, 10)) == 1
     everyone = revoke.chosen(sharing, everything=True)
     plan = revoke.make_plan(sharing, everyone, force=True)
-    apply.apply(clients, plan)
+    apply.apply(producer, plan)
 
 
 def product_calls(scene: Any, start: int = 0) -> Iterator[dict[str, Any]]:
@@ -473,9 +473,9 @@ def test_a_role_is_granted_what_its_calls_need_and_nothing_else(told: Watch, sid
 def test_a_grant_to_an_account_is_one_to_everybody_in_it(scene: Any, told: Watch) -> None:
     """The default, ``principals: accounts``: the account's own policies decide, and the bystander's let it do everything."""
     sharing = scene.variant(principals="accounts")
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(clients, sharing)
-    apply.apply(clients, gather.planned(sharing, found))
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
+    apply.apply(producer, gather.planned(sharing, found))
     bystander = scene.assumed("staging", role_of("staging", "bystander"))
     reads = [row for row in ACROSS if row[0] == "consumer" and row[2] != "CreateModel"]
     for row in reads:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from crossaccount import audit, gather, records, revoke, sessions, usage
+from crossaccount.aws.access import open_producer
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, Refused
 from sandbox import accounts
@@ -137,7 +138,7 @@ def test_a_deployer_lists_the_releases_also_where_they_lie_in_a_bucket_of_their_
 
 
 def producer(sharing: Sharing) -> Any:
-    return gather.Clients.of(sessions.producer_session(sharing), sharing.region)
+    return open_producer(sharing)
 
 
 def consumer(sharing: Sharing) -> Any:

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import config, gather, grants
+from crossaccount import config, gather
+from crossaccount.doors.repository import PULL_ACTIONS
 from crossaccount.errors import Door, Failed, Refused
 from crossaccount.policy import documents
 from flows.consumer import deploy_model
@@ -279,7 +280,7 @@ ROWS = [
     repository("the repository's statement", without_statement("repository", "Pull")),
     *(
         repository(f"{action} on the repository", without_granted("repository", action))
-        for action in grants.PULL_ACTIONS
+        for action in PULL_ACTIONS
     ),
     bucket("the bucket's statement", without_statement("bucket", "Read"), "read_release"),
     bucket(
@@ -334,7 +335,7 @@ ROWS = [
     execution("model", "ReadArtifacts", "s3:GetObject", READ),
     execution("key", "DecryptArtifacts", "kms:Decrypt", READ),
     execution("model", "PullImage", "ecr:BatchGetImage", PULL),
-    *(execution("model", "PullImage", action, PULL, alone=True) for action in grants.PULL_ACTIONS),
+    *(execution("model", "PullImage", action, PULL, alone=True) for action in PULL_ACTIONS),
     execution("model", "LogInToRegistry", "ecr:GetAuthorizationToken", PULL),
 ]
 

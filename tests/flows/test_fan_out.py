@@ -32,9 +32,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
-from crossaccount import config, promotion, records, sessions
+from crossaccount import config, promotion, records
+from crossaccount.aws.access import open_producer
 from crossaccount.errors import Failed, InputError, PromotionFailed
-from crossaccount.gather import Clients
 from crossaccount.promotion import Result
 from flows.audit import check_access
 from flows.consumer import deploy_model
@@ -170,7 +170,7 @@ def live(aws: Any, account: str) -> str | None:
 
 def remembered(path: str) -> list[records.Record]:
     sharing = config.load(path)
-    return list(records.read(Clients.of(sessions.producer_session(sharing), sharing.region), sharing, 50))
+    return list(records.read(open_producer(sharing), 50))
 
 
 def only(aws: Any, folder: Path, *profiles: str) -> str:

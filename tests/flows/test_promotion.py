@@ -15,9 +15,9 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
-from crossaccount import config, gather, names, records, sessions
+from crossaccount import config, gather, names, records
+from crossaccount.aws.access import open_producer
 from crossaccount.errors import Failed, InputError, PromotionFailed
-from crossaccount.gather import Clients
 from crossaccount.promotion import Result
 from flows import promotion as flows
 from flows.promotion import promote_model, rollback_model
@@ -82,8 +82,8 @@ def cleared(aws: Any, accounts: set[str]) -> None:
 
 def remembered(path: str) -> list[records.Record]:
     sharing = config.load(path)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    return list(records.read(clients, sharing, 50))
+    producer = open_producer(sharing)
+    return list(records.read(producer, 50))
 
 
 def live(aws: Any, account: str) -> str | None:

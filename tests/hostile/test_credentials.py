@@ -26,9 +26,10 @@ import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
-from crossaccount import cli, config, errors, gather, preflight, records, refusals, release, sessions
+from crossaccount import cli, config, doors, errors, gather, preflight, records, refusals, release, sessions
+from crossaccount.aws.access import open_producer, producing
+from crossaccount.doors.base import Resource
 from crossaccount.errors import CrossAccountError, Door, Failed
-from crossaccount.plan import Kind, Resource
 from crossaccount.refusals import Attempt
 
 ROOT = Path(__file__).parents[2]
@@ -287,16 +288,16 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
     """Calls of clients that are made once: making them takes longer than a hundred calls."""
     sharing = config.load(ambient)
     staging = sharing.consumers["staging"]
-    clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
+    producer = open_producer(sharing)
     theirs = sessions.consumer_session(sharing, "staging", staging)
     resources = [
         Resource(kind, name, OWNER)
-        for kind, name in ((Kind.GROUP, "g"), (Kind.REPOSITORY, "r"), (Kind.BUCKET, "b"), (Kind.KEY, "k"))
+        for kind, name in (("model-package-group", "g"), ("repository", "r"), ("bucket", "b"), ("key", "k"))
     ]
 
     def explained(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with gather.explained(sharing):
+            with producing(sharing):
                 return call()
 
         return run
@@ -308,12 +309,12 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
 
         return run
 
-    reading = [lambda at=one: gather.read_policy(clients, at) for one in resources]
+    reading = [lambda at=one: doors.read_policy(producer, at) for one in resources]
     return [
         *map(explained, reading),
         *reading,  # as AWS's own error, which nobody explains
-        explained(lambda: records.read(clients, sharing, 3)),
-        explained(lambda: release.find(clients.s3, sharing, 1)),
+        explained(lambda: records.read(producer, 3)),
+        explained(lambda: release.find(producer.s3, sharing, 1)),
         deployed(lambda: preflight.newest_published(theirs, sharing)),
         deployed(lambda: release.find(theirs.client("s3"), sharing, 1)),
         deployed(lambda: preflight.find_version(theirs, sharing, 1)),

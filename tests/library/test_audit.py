@@ -14,6 +14,7 @@ from crossaccount import audit, config
 from crossaccount.audit import Audit, Verdict
 from crossaccount.errors import Severity
 from crossaccount.policy import documents
+from crossaccount.sharing import publish
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 STAGING, PRODUCTION, OUTSIDER = "222222222222", "333333333333", "444444444444"
@@ -36,15 +37,15 @@ def shut(found: Audit) -> set[tuple[str, str]]:
 @pytest.fixture
 def standing(desk: Any) -> Any:
     """The sandbox, with everything shared and published."""
-    from crossaccount import gather, release
+    from crossaccount import gather
 
     found = desk.gather()
     plan = gather.planned(desk.sharing, found)
     desk.apply(plan)
     for version in found.versions:
-        made, new = release.prepare(desk.clients, desk.sharing, version, found, plan)
+        made, new = publish.prepare(desk.producer, version, found, plan)
         if new:
-            release.publish(desk.clients, desk.sharing, made)
+            publish.publish(desk.producer, made)
     return desk.aws
 
 

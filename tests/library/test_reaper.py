@@ -14,12 +14,14 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import apply, config, gather, reaper, release, rollout, serving, sessions
+from crossaccount import apply, config, gather, reaper, rollout, serving, sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, InputError, Refused
 from crossaccount.reaper import Leftover
 from crossaccount.release import Release
 from crossaccount.rollout import Patience
+from crossaccount.sharing import publish
 
 NAME = "decision-trees-staging"
 QUICK = Patience(seconds=10, first=0.01, longest=0.03)
@@ -150,11 +152,11 @@ def whole(sandbox: Any) -> Iterator[House]:
 def _moved_in(sandbox: Any) -> House:
     """Shared, but for the Releases, which nobody reads here."""
     sharing = config.load(sandbox.config)
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
     newest = found.versions[-1]
-    released, _ = release.prepare(producer, sharing, newest, found, plan)
+    released, _ = publish.prepare(producer, newest, found, plan)
     apply.apply(producer, plan, lambda line: None, settle_seconds=0.0)
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)

@@ -20,11 +20,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, release, rollout, serving, sessions, smoke
+from crossaccount import apply, gather, rollout, serving, sessions, smoke
+from crossaccount.aws.access import open_producer
 from crossaccount.config import Consumer, Latency, Sharing, parse
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
 from crossaccount.release import Release
 from crossaccount.rollout import Ending, Patience, Shift
+from crossaccount.sharing import publish
 from sandbox import accounts
 from sandbox.control import Outcome
 from sandbox.server import Server
@@ -225,12 +227,12 @@ def _staged(server: Server, administrators: dict[str, accounts.Credentials]) -> 
         ComparisonOperator="GreaterThanThreshold",
     )
     sharing = parse(document({}))
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(producer, sharing, one, found, plan)[0] for one in found.versions]
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
-    published = {one.version: release.publish(producer, sharing, one) for one in prepared}
+    published = {one.version: publish.publish(producer, one) for one in prepared}
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
     return Stage(server, session, client("staging", "sagemaker"), clients, sharing, consumer, published)

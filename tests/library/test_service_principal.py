@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, preflight, release, serving, sessions
+from crossaccount import apply, config, gather, preflight, serving, sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.errors import Door, Refused
-from crossaccount.gather import Clients
 from crossaccount.release import Release
+from crossaccount.sharing import publish
 
 GROUP = "decision-trees-sample"
 OURS = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
@@ -36,11 +37,11 @@ def pulling(aws: Any) -> Iterator[Any]:
 def made(path: str) -> str:
     """Share, then make a model in staging's account and delete it."""
     sharing = config.load(path)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(clients, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    apply.apply(clients, plan)
-    published: Release = release.prepare(clients, sharing, found.versions[0], found, plan)[0]
+    apply.apply(producer, plan)
+    published: Release = publish.prepare(producer, found.versions[0], found, plan)[0]
     target = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", target)
     with preflight.explained_creation(session, sharing, "staging", target, published):
@@ -75,7 +76,7 @@ def test_sagemaker_itself_is_let_in_where_the_config_says_so(
             {"Version": "2012-10-17", "Statement": [one for one in statements if one != service]},
         )
         sharing = config.load(others)
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        apply.apply(clients, gather.share_plan(sharing))
+        producer = open_producer(sharing)
+        apply.apply(producer, gather.share_plan(sharing))
         with pytest.raises(Refused, match="service principal"):
             made(edited(versions=[number]))

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import config, gather, preflight, release, serving, sessions, smoke
+from crossaccount import config, gather, preflight, serving, sessions, smoke
+from crossaccount.aws.access import producing
 from crossaccount.serving import Made
+from crossaccount.sharing import publish
 
 NAME = "decision-trees-staging"
 Arrange = Callable[..., None]
@@ -49,14 +51,14 @@ def _briefly() -> Callable[[float], None]:
 
 def share(desk: Any) -> None:
     """A share, as the flow makes it."""
-    with gather.explained(desk.sharing):
+    with producing(desk.sharing):
         found = desk.gather()
         plan = gather.planned(desk.sharing, found)
-        prepared = [release.prepare(desk.clients, desk.sharing, one, found, plan) for one in found.versions]
+        prepared = [publish.prepare(desk.producer, one, found, plan) for one in found.versions]
         desk.apply(plan)
         for made, new in prepared:
             if new:
-                release.publish(desk.clients, desk.sharing, made)
+                publish.publish(desk.producer, made)
 
 
 def deploy(desk: Any) -> bool:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crossaccount import grants, packages, plan
+from crossaccount import doors, packages, plan
 from crossaccount.config import OrganizationScope, Sharing, load
+from crossaccount.doors import door_of, key, repository
+from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
-from crossaccount.grants import Audience, Organization
 from crossaccount.names import group_arn, package_arn
-from crossaccount.plan import LIMITS, Kind, Resource
 from crossaccount.policy import documents
+from crossaccount.policy.audience import Audience, Organization
 from sandbox.judge import Policies, Request, Result, judge
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -24,8 +24,11 @@ OWNER, STAGING = "111111111111", "222222222222"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 GROUP = group_arn(SHARING)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-NEEDS = packages.Needs({"models": ("churn/", "releases/")}, ("decision-trees-sample",), (KEY_ARN,))
-REPOSITORY, BUCKET, KEY, REGISTRY = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+    "repository": {"decision-trees-sample": ()},
+    "bucket": {"models": ("churn/", "releases/")},
+}
+REPOSITORY, BUCKET, KEY, REGISTRY = doors.resources(SHARING, NEEDS)
 ADMIN = {
     "Sid": "Admin",
     "Effect": "Allow",
@@ -55,7 +58,7 @@ def with_consumers(count: int, first: int = 0, **update: Any) -> Sharing:
 
 
 def shared(
-    sharing: Sharing, existing: dict[Resource, Any], needs: packages.Needs = NEEDS
+    sharing: Sharing, existing: dict[Resource, Any], needs: doors.Needs = NEEDS
 ) -> dict[Resource, Any]:
     return {one.resource: one.desired for one in plan.share_plan(sharing, needs, existing, NOW).changes}
 
@@ -144,7 +147,7 @@ def test_the_number_that_fits_is_exact(resource: Resource, mode: str, many: int,
     count = said_to_fit(with_consumers(many, principals=mode), existing)
     assert 0 < count < many
     full = shared(with_consumers(count, principals=mode), existing)[resource]
-    assert documents.size(full) <= LIMITS[resource.kind]
+    assert documents.size(full) <= door_of(resource.kind).limit
     with pytest.raises(PlanRefused):
         shared(with_consumers(count + 1, principals=mode), existing)
 
@@ -152,7 +155,7 @@ def test_the_number_that_fits_is_exact(resource: Resource, mode: str, many: int,
 @pytest.mark.parametrize("resource", FRESH, ids=lambda one: str(one.kind))
 def test_three_hundred_accounts_fit(resource: Resource) -> None:
     document = shared(with_consumers(300), {resource: FRESH[resource]})[resource]
-    assert documents.size(document) <= LIMITS[resource.kind]
+    assert documents.size(document) <= door_of(resource.kind).limit
     assert all(len(documents.members(one)) == 300 for one in document["Statement"] if one != ADMIN)
 
 
@@ -161,7 +164,7 @@ def test_the_number_that_fits_counts_those_who_have_access_already() -> None:
     before = shared(with_consumers(100, first=300), {REPOSITORY: None})
     count = said_to_fit(with_consumers(400), before)
     full = shared(with_consumers(count), before)[REPOSITORY]
-    assert documents.size(full) <= LIMITS[Kind.REPOSITORY]
+    assert documents.size(full) <= door_of("repository").limit
 
 
 @pytest.mark.parametrize("length", [20_400, 20_480])
@@ -189,7 +192,7 @@ def test_an_organization_s_document_does_not_grow_with_its_consumers(resource: R
 # With the versions.
 
 
-def needs_of(count: int, folder: str) -> packages.Needs:
+def needs_of(count: int, folder: str) -> doors.Needs:
     """What so many versions need, each with its artifact in a folder of its own."""
     image = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/decision-trees-sample:1"
     found = [
@@ -208,7 +211,7 @@ def needs_of(count: int, folder: str) -> packages.Needs:
         )
         for number in range(1, count + 1)
     ]
-    return replace(packages.needs(SHARING, found), keys=(KEY_ARN,))
+    return doors.needs(SHARING, packages.contents(found, [KEY_ARN]))
 
 
 def test_no_document_grows_with_approved_versions() -> None:
@@ -273,7 +276,7 @@ def pull(document: dict[str, Any], role: str, context: dict[str, Any]) -> bool:
 def test_whom_an_audience_lets_in(
     audience: Audience, role: str, context: dict[str, Any], allowed: bool
 ) -> None:
-    document = documents.granted(None, grants.repository_statements(GROUP, audience), GROUP)
+    document = documents.granted(None, repository.least_privilege(GROUP, audience), GROUP)
     assert document is not None
     assert pull(document, role, context) is allowed
 
@@ -290,9 +293,9 @@ def test_whom_an_audience_lets_in(
 def test_the_members_of_an_audience(audience: Audience, members: tuple[str, ...]) -> None:
     assert audience.members == members
     for one in [
-        *grants.repository_statements(GROUP, audience),
-        *grants.service_statements(GROUP, audience),
-        *grants.key_statements(GROUP, audience),
+        *repository.least_privilege(GROUP, audience),
+        *repository.service_principal(GROUP, audience),
+        *key.least_privilege(GROUP, audience),
     ]:
         assert tuple(documents.members(one)) == members
 
@@ -335,7 +338,7 @@ OPENED = [
 
 def opened(version: str, prefix: str, keys: tuple[str, str]) -> tuple[bool, bool]:
     stranger = {"Version": version, "Statement": [{**FILLER, "Resource": "*"}]}
-    document = shared(SHARING, {BUCKET: stranger}, packages.Needs({"models": (prefix,)}, ()))[BUCKET]
+    document = shared(SHARING, {BUCKET: stranger}, {"bucket": {"models": (prefix,)}})[BUCKET]
     return reads(document, keys[0]), reads(document, keys[1])
 
 

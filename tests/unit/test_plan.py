@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, release
+from crossaccount import doors, packages, plan
 from crossaccount.config import OrganizationScope, load
+from crossaccount.doors import door_of
+from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn, package_arn, root_arn
-from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
+from crossaccount.plan import Change, Plan
 from crossaccount.policy import documents
+from crossaccount.sharing import publish
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 DOCS = SHARING.model_copy(update={"preset": "aws-docs"})
@@ -23,10 +26,11 @@ KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
-NEEDS = packages.Needs(
-    {"models": ("churn/",), SHARING.producer.releases_bucket: ("releases/",)}, ("trees",), (KEY_ARN,)
-)
-ALL = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+    "repository": {"trees": ()},
+    "bucket": {"models": ("churn/",), SHARING.producer.releases_bucket: ("releases/",)},
+}
+ALL = doors.resources(SHARING, NEEDS)
 REPOSITORY, BUCKET, RELEASES, KEY, REGISTRY = ALL
 ADMIN = {
     "Sid": "Admin",
@@ -143,14 +147,14 @@ def test_who_gains_and_who_loses(
 
 def test_the_registry_comes_last() -> None:
     assert [resource.kind for resource in ALL] == [
-        Kind.REPOSITORY,
-        Kind.BUCKET,
-        Kind.BUCKET,
-        Kind.KEY,
-        Kind.GROUP,
+        "repository",
+        "bucket",
+        "bucket",
+        "key",
+        "model-package-group",
     ]
     assert {resource.account for resource in ALL} == {OWNER}
-    assert plan.resources(SHARING, packages.Needs({}, ())) == (REGISTRY,)
+    assert doors.resources(SHARING, {"model-package-group": NEEDS["model-package-group"]}) == (REGISTRY,)
 
 
 @pytest.mark.parametrize("sharing", [SHARING, DOCS], ids=["least-privilege", "aws-docs"])
@@ -400,7 +404,7 @@ def before_of(resource: Resource, length: int) -> Any:
     ids=lambda one: str(getattr(one, "kind", "")),
 )
 def test_the_limit_of_a_document_to_the_byte(resource: Resource, limit: int) -> None:
-    assert LIMITS[resource.kind] == limit
+    assert door_of(resource.kind).limit == limit
     full = after(shared({resource: before_of(resource, limit)}))[resource]
     assert documents.size(full) == limit
     with pytest.raises(PlanRefused) as refused:
@@ -437,7 +441,7 @@ def test_principals_of_other_kinds_are_not_let_in(changed: Any) -> None:
 def test_grants_read_a_statement_without_actions() -> None:
     d = copy.deepcopy(GRANTED[BUCKET])
     d["Statement"][0]["NotAction"] = d["Statement"][0].pop("Action")
-    assert release.grants_of(plan.Plan((plan.Change(BUCKET, d, d),)), GROUP)
+    assert publish.grants_of(plan.Plan((plan.Change(BUCKET, d, d),)), GROUP)
 
 
 # Fewer versions, and who is meant.

@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, planfile
+from crossaccount import doors, packages, plan, planfile
 from crossaccount.config import load
+from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, InputError
-from crossaccount.plan import Plan, Resource
+from crossaccount.plan import Plan
 from crossaccount.policy import documents
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-NEEDS = packages.Needs({"models": ("churn/",)}, ("trees",))
-REPOSITORY, BUCKET, REGISTRY = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents()) | {
+    "repository": {"trees": ()},
+    "bucket": {"models": ("churn/",)},
+}
+REPOSITORY, BUCKET, REGISTRY = doors.resources(SHARING, NEEDS)
 DENY = {"Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}
 STRANGERS = {"Version": "2012-10-17", "Statement": [DENY]}
 FRESH: dict[Resource, Any] = {REPOSITORY: None, BUCKET: STRANGERS, REGISTRY: None}

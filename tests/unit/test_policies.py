@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from crossaccount import grants
-from crossaccount.grants import Audience
-from crossaccount.policy import documents
+from crossaccount.doors import bucket, registry, repository
+from crossaccount.doors import key as keys
+from crossaccount.policy import documents, strangers
+from crossaccount.policy.audience import Audience, Organization
 from crossaccount.policy.documents import (
     canonical,
     collisions,
@@ -41,19 +42,19 @@ def ours_of(door: str, names: list[str], group: str = GROUP) -> list[dict[str, A
     match door:
         case "group":
             versions = group.replace("package-group", "package") + "/*"
-            return grants.group_statements(group, [versions], let_in)
+            return registry.least_privilege(group, [versions], let_in)
         case "repository":
-            return grants.repository_statements(group, let_in)
+            return repository.least_privilege(group, let_in)
         case "bucket":
-            return grants.bucket_statements(group, BUCKET, ["churn/", "releases/churn/"], let_in)
+            return bucket.least_privilege(group, BUCKET, ["churn/", "releases/churn/"], let_in)
         case "key":
-            return grants.key_statements(group, let_in)
+            return keys.least_privilege(group, let_in)
         case "docs group":
-            return grants.docs_group_statements(group, let_in)
+            return registry.page(group, let_in)
         case "docs repository":
-            return grants.docs_repository_statements(let_in)
+            return repository.page(let_in)
         case _:
-            return grants.docs_bucket_statements(BUCKET, let_in)
+            return bucket.page(BUCKET, let_in)
 
 
 MARKED = ["group", "repository", "bucket", "key"]
@@ -269,7 +270,7 @@ def test_another_consumer_of_the_same_terms_survives_in_both_directions(door: st
 
 
 def of_versions(numbers: list[str], names: list[str]) -> list[dict[str, Any]]:
-    return grants.group_statements(
+    return registry.least_privilege(
         GROUP, [VERSIONS[:-1] + number for number in numbers], Audience(tuple(names))
     )
 
@@ -487,7 +488,7 @@ def test_what_least_privilege_opens(door: str, opened: list[tuple[Any, Any]]) ->
 
 def test_listing_is_bounded_by_the_prefixes() -> None:
     prefixes = ["a/", "b/c/", "object.tar.gz"]
-    listed = grants.bucket_statements(GROUP, BUCKET, prefixes, Audience(tuple(CONSUMERS)))[1]
+    listed = bucket.least_privilege(GROUP, BUCKET, prefixes, Audience(tuple(CONSUMERS)))[1]
     assert listed["Condition"] == {"StringLike": {"s3:prefix": ["a/*", "b/c/*", "object.tar.gz"]}}
 
 
@@ -503,7 +504,7 @@ def test_listing_is_bounded_by_the_prefixes() -> None:
 )
 def test_a_principal_is_named_once(given: list[str], written: Any) -> None:
     """SageMaker refuses a statement that names one twice."""
-    assert grants.key_statements(GROUP, Audience(tuple(given)))[0]["Principal"] == {"AWS": written}
+    assert keys.least_privilege(GROUP, Audience(tuple(given)))[0]["Principal"] == {"AWS": written}
 
 
 # Equal in meaning.
@@ -789,21 +790,19 @@ def when(operator: str, key: str, value: Any) -> dict[str, Any]:
 )
 def test_what_is_public(statement: dict[str, Any], is_public: bool) -> None:
     """Source: 'The meaning of "public"' in the S3 user guide."""
-    assert documents.is_public(statement) is is_public
+    assert strangers.is_public(statement) is is_public
 
 
 @pytest.mark.parametrize("door", MARKED)
 def test_what_is_granted_to_an_organization_is_not_public(door: str) -> None:
-    organization = Audience(
-        organization=grants.Organization("o-a1b2c3d4e5", roles=("arn:aws:iam::*:role/r",))
-    )
+    organization = Audience(organization=Organization("o-a1b2c3d4e5", roles=("arn:aws:iam::*:role/r",)))
     found = {
-        "group": grants.group_statements(GROUP, [VERSIONS], organization),
-        "repository": grants.repository_statements(GROUP, organization),
-        "bucket": grants.bucket_statements(GROUP, BUCKET, ["a/"], organization),
-        "key": grants.key_statements(GROUP, organization),
+        "group": registry.least_privilege(GROUP, [VERSIONS], organization),
+        "repository": repository.least_privilege(GROUP, organization),
+        "bucket": bucket.least_privilege(GROUP, BUCKET, ["a/"], organization),
+        "key": keys.least_privilege(GROUP, organization),
     }[door]
-    assert [documents.is_public(statement) for statement in found] == [False] * len(found)
+    assert [strangers.is_public(statement) for statement in found] == [False] * len(found)
     assert {name for statement in found for name in documents.beneficiaries(statement)} == {
         "organization o-a1b2c3d4e5"
     }
@@ -841,8 +840,8 @@ def test_when_a_statement_ends(condition: dict[str, Any], ends: str | None) -> N
     ],
 )
 def test_who_administers_a_key(statement: dict[str, Any], administered: bool) -> None:
-    assert documents.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
-    assert not documents.administered(None, OWNER)
+    assert strangers.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
+    assert not strangers.administered(None, OWNER)
 
 
 @pytest.mark.parametrize(
@@ -861,4 +860,4 @@ def test_who_administers_a_key(statement: dict[str, Any], administered: bool) ->
     ],
 )
 def test_what_is_only_about_transport(condition: dict[str, Any], about: bool) -> None:
-    assert documents.about_transport({**public(Effect="Deny"), "Condition": condition}) is about
+    assert strangers.about_transport({**public(Effect="Deny"), "Condition": condition}) is about

@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 
 from crossaccount import plan
 from crossaccount.config import Consumer, OrganizationScope, Sharing, load
+from crossaccount.doors import DOORS, Needs, door_of
+from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn
-from crossaccount.packages import Needs
-from crossaccount.plan import LIMITS, Kind, Plan, Resource
+from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from sandbox.judge import Policies, Request, Result, judge
 
@@ -68,11 +69,11 @@ SCOPES = (
     OrganizationScope(id=ORGANIZATION, paths=(UNIT,), role_names=("team/deployer", "runner-0")),
 )
 Documents = dict[Resource, Any]
-REGISTRIES = [Resource(Kind.GROUP, name, OWNER) for name in GROUPS]
+REGISTRIES = [Resource("model-package-group", name, OWNER) for name in GROUPS]
 SHARED = [
-    Resource(Kind.REPOSITORY, REPOSITORY, OWNER),
-    Resource(Kind.BUCKET, BUCKET, OWNER),
-    Resource(Kind.KEY, KEY, OWNER),
+    Resource("repository", REPOSITORY, OWNER),
+    Resource("bucket", BUCKET, OWNER),
+    Resource("key", KEY, OWNER),
 ]
 
 
@@ -130,7 +131,12 @@ class Config(NamedTuple):
         return (*sorted(artifacts), f"releases/{name}/", f"{name}.tar.gz")
 
     def needs(self) -> Needs:
-        return Needs({BUCKET: self.prefixes()}, (REPOSITORY,), (KEY,))
+        return {
+            "repository": {REPOSITORY: ()},
+            "bucket": {BUCKET: self.prefixes()},
+            "key": {KEY: ()},
+            "model-package-group": {GROUPS[self.group]: ()},
+        }
 
 
 class Promise(NamedTuple):
@@ -234,31 +240,31 @@ def assert_refused_rightly(world: World, step: Step, refused: InputError | PlanR
 
 
 def past_limit(change: plan.Change) -> bool:
-    return change.desired is not None and documents.size(change.desired) > LIMITS[change.resource.kind]
+    return change.desired is not None and documents.size(change.desired) > door_of(change.resource.kind).limit
 
 
 # What others have written. Legal for the kind: an ECR statement has no Resource, and only ECR takes a Sid twice.
 
 ACTIONS = {
-    Kind.GROUP: [
+    "model-package-group": [
         "sagemaker:DescribeModelPackage",
         "sagemaker:*",
         ["sagemaker:UpdateModelPackage", "sagemaker:CreateModel"],
     ],
-    Kind.REPOSITORY: ["ecr:BatchGetImage", "ecr:*", ["ecr:PutImage", "ecr:GetDownloadUrlForLayer"]],
-    Kind.BUCKET: ["s3:GetObject", "s3:*", ["s3:PutObject", "s3:GetObject"]],
-    Kind.KEY: ["kms:Decrypt", "kms:*", ["kms:Encrypt", "kms:DescribeKey"]],
+    "repository": ["ecr:BatchGetImage", "ecr:*", ["ecr:PutImage", "ecr:GetDownloadUrlForLayer"]],
+    "bucket": ["s3:GetObject", "s3:*", ["s3:PutObject", "s3:GetObject"]],
+    "key": ["kms:Decrypt", "kms:*", ["kms:Encrypt", "kms:DescribeKey"]],
 }
-PLACES: dict[Kind, list[Any]] = {
-    Kind.GROUP: [
+PLACES: dict[str, list[Any]] = {
+    "model-package-group": [
         f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package/{GROUPS[0]}/*",
         f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package-group/{GROUPS[0]}",
     ],
-    Kind.BUCKET: [
+    "bucket": [
         f"arn:aws:s3:::{BUCKET}/*",
         [f"arn:aws:s3:::{BUCKET}/{GROUPS[0]}/1/*", f"arn:aws:s3:::{BUCKET}/open/*"],
     ],
-    Kind.KEY: ["*"],
+    "key": ["*"],
 }
 
 
@@ -294,7 +300,7 @@ ROOMS = (None, None, None, None, None, None, 40, 400, 900, 1500)
 CHOICES = (len(SIDS), 2, len(PRINCIPALS), 3, 2, len(CONDITIONS))
 
 
-def statement_of(kind: Kind, drawn: int) -> dict[str, Any]:
+def statement_of(kind: str, drawn: int) -> dict[str, Any]:
     """One of all statements of others; a single number is drawn faster than six."""
     chosen = []
     for many in CHOICES:
@@ -307,7 +313,7 @@ def statement_of(kind: Kind, drawn: int) -> dict[str, Any]:
         **PRINCIPALS[principal],
         "Action": ACTIONS[kind][action],
     }
-    if kind is not Kind.REPOSITORY:
+    if kind != "repository":
         made["Resource"] = PLACES[kind][place % len(PLACES[kind])]
     return {**made, **CONDITIONS[condition]}
 
@@ -315,15 +321,15 @@ def statement_of(kind: Kind, drawn: int) -> dict[str, Any]:
 STATEMENT = st.integers(0, math.prod(CHOICES) - 1)
 
 
-def document_of(kind: Kind, drawn: Sequence[Any], shape: int, room: int | None) -> Any:
+def document_of(kind: str, drawn: Sequence[Any], shape: int, room: int | None) -> Any:
     found = [statement_of(kind, one) for one in drawn]
-    if kind is not Kind.REPOSITORY:
+    if kind != "repository":
         found = list({one.get("Sid", number): one for number, one in enumerate(found)}.values())
-    if kind is Kind.KEY:
+    if kind == "key":
         found.insert(shape % (len(found) + 1), {**ADMIN, "Resource": "*"})
     if room is not None:
         found.append({"Sid": "Filler", "Effect": "Deny", "Principal": {"AWS": OUTSIDER}, "Action": "x:Y"})
-        if kind is not Kind.REPOSITORY:
+        if kind != "repository":
             found[-1]["Resource"] = "*"
     if not found:
         return None
@@ -334,7 +340,7 @@ def document_of(kind: Kind, drawn: Sequence[Any], shape: int, room: int | None) 
     whole |= {"Id": "theirs"} if shape % 2 else {}
     if room is not None:
         filler = next(one for one in documents.statements(whole) if one.get("Sid") == "Filler")
-        filler["Sid"] += "x" * max(0, LIMITS[kind] - room - documents.size(whole))
+        filler["Sid"] += "x" * max(0, door_of(kind).limit - room - documents.size(whole))
     return whole
 
 
@@ -496,11 +502,11 @@ PULLS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayer
 OBJECTS = f"arn:aws:s3:::{BUCKET}"
 
 
-def asks(kind: Kind) -> list[Ask]:
+def asks(kind: str) -> list[Ask]:
     versions = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package/{GROUPS[0]}"
     other = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package/{GROUPS[1]}/1"
     match kind:
-        case Kind.GROUP:
+        case "model-package-group":
             return [
                 Ask("sagemaker:DescribeModelPackageGroup", arn_of(0)),
                 Ask("sagemaker:ListModelPackages", arn_of(0)),
@@ -513,10 +519,10 @@ def asks(kind: Kind) -> list[Ask]:
                 Ask("sagemaker:UpdateModelPackage", f"{versions}/1"),
                 Ask("sagemaker:CreateModel", other),
             ]
-        case Kind.REPOSITORY:
+        case "repository":
             arn = f"arn:aws:ecr:us-east-1:{OWNER}:repository/{REPOSITORY}"
             return [*(Ask(action, arn) for action in PULLS), Ask("ecr:PutImage", arn)]
-        case Kind.BUCKET:
+        case "bucket":
             keys = [
                 f"{GROUPS[0]}/1/m",
                 f"{GROUPS[0]}/2/m",
@@ -534,12 +540,12 @@ def asks(kind: Kind) -> list[Ask]:
                 *(Ask("s3:ListBucket", OBJECTS, prefix) for prefix in listed),
                 Ask("s3:ListBucket", OBJECTS),
             ]
-        case Kind.KEY:
+        case "key":
             actions = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:CreateGrant", "kms:PutKeyPolicy")
             return [Ask(action, KEY) for action in actions]
 
 
-GRID = {kind: asks(kind) for kind in Kind}
+GRID = {kind: asks(kind) for kind in (door.kind for door in DOORS)}
 
 
 def covers(promise: Promise, principal: Principal, now: datetime) -> bool:
@@ -607,9 +613,9 @@ def asked(document: Any, principal: Principal, ask: Ask, now: datetime) -> Resul
     return judge(request, Policies(identity=ANYTHING, resource=document)).result
 
 
-def held(world: World, kind: Kind) -> list[Promise]:
+def held(world: World, kind: str) -> list[Promise]:
     """The promises that a document of this kind keeps: a group's policy only its own, the others those of all groups."""
-    if kind is Kind.GROUP:
+    if kind == "model-package-group":
         return world.promised.get(0, [])
     return [one for found in world.promised.values() for one in found]
 
@@ -638,7 +644,7 @@ def expected_of(theirs: Any, principal: Principal, ask: Ask, now: datetime, prom
 def assert_service(world: World, first: Documents) -> None:
     """SageMaker itself may pull on behalf of those whose config says so, and of nobody else."""
     resource, ask = SHARED[0], Ask(PULLS[0], f"arn:aws:ecr:us-east-1:{OWNER}:repository/{REPOSITORY}")
-    found = [one for one in held(world, Kind.REPOSITORY) if one.config.service]
+    found = [one for one in held(world, "repository") if one.config.service]
     for source, organization in [*((account, None) for account in ACCOUNTS), (MEMBER, ORGANIZATION)]:
         service = Principal(SERVICE, source, organization)
         promised = any(

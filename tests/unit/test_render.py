@@ -12,18 +12,23 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, render
+from crossaccount import doors, packages, plan, planfile, render
 from crossaccount.config import load
+from crossaccount.doors import door_of
+from crossaccount.doors.base import Resource
 from crossaccount.errors import Door, Finding, Refusal, Severity
-from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
+from crossaccount.plan import Change, Plan
 from crossaccount.policy import documents
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-NEEDS = packages.Needs({"models": ("churn/",)}, ("trees",), (KEY_ARN,))
-ALL = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+    "repository": {"trees": ()},
+    "bucket": {"models": ("churn/",)},
+}
+ALL = doors.resources(SHARING, NEEDS)
 REPOSITORY, BUCKET, KEY, REGISTRY = ALL
 
 
@@ -58,7 +63,7 @@ READERS: dict[str, Callable[[Plan], str]] = {
     "text": render.text,
     "text in colour": lambda made: render.text(made, colour=True),
     "markdown": render.markdown,
-    "json": lambda made: json.dumps(render.to_json(made)),
+    "json": lambda made: json.dumps(planfile.to_json(made)),
 }
 
 
@@ -188,7 +193,7 @@ def test_a_stranger_s_text_does_not_end_a_page_s_diff() -> None:
 
 def test_a_plan_for_a_machine() -> None:
     made = shared({**FRESH, BUCKET: STRANGERS})
-    told = render.to_json(made)
+    told = planfile.to_json(made)
     assert json.loads(json.dumps(told)) == told
     assert (told["writes"], told["hash"]) == (4, made.digest)
     assert [one["kind"] for one in told["changes"]] == [str(one.kind) for one in ALL]
@@ -208,13 +213,13 @@ def test_a_plan_for_a_machine() -> None:
         "gained": [STAGING, PRODUCTION],
         "lost": [],
         "bytes": documents.size(document),
-        "limit": LIMITS[Kind.BUCKET],
+        "limit": door_of("bucket").limit,
         "room_for_consumers": plan.room(made.changes[1]),
     }
 
 
 def test_findings_for_a_machine() -> None:
-    told = render.to_json(Plan((), FOUND))
+    told = planfile.to_json(Plan((), FOUND))
     assert told["findings"][1] == {
         "severity": "error",
         "subject": "bucket models",
@@ -225,7 +230,7 @@ def test_findings_for_a_machine() -> None:
 
 
 def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
-    told = render.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
+    told = planfile.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
     assert (told["verb"], told["desired"], told["desired_hash"], told["bytes"]) == ("delete", None, "none", 0)
     assert told["room_for_consumers"] is None
 
@@ -233,7 +238,7 @@ def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
 def test_what_changed_in_a_statement_that_stays_is_told_by_its_sid() -> None:
     one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
     before = after(plan.share_plan(one, NEEDS, FRESH, NOW))
-    told = render.to_json(shared(before))["changes"][0]
+    told = planfile.to_json(shared(before))["changes"][0]
     sid = GRANTED[REPOSITORY]["Statement"][0]["Sid"]
     assert told["changed"] == [sid]
     assert [(each["Sid"], each["Principal"]) for each in told["added"]] == [

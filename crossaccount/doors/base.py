@@ -1,0 +1,123 @@
+"""A door: one kind of resource whose policy lets other accounts in, with everything that is particular to that kind.
+
+A new door is one object of this shape, listed in ``doors.DOORS``. Not here: what is done with a document (``policy``, ``plan``,
+``apply``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+    from crossaccount.aws.access import Producer
+    from crossaccount.config import Sharing
+    from crossaccount.errors import Finding
+    from crossaccount.packages import Contents
+    from crossaccount.policy.audience import Audience
+    from crossaccount.policy.documents import Document, Statement
+
+# What a service gives with a document, for a put that holds only while it stands; None where it has no such put.
+Token = str | None
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource that carries a policy: its kind, its name (a key's is its ARN), and the account that owns it."""
+
+    kind: str
+    name: str
+    account: str
+
+    def __str__(self) -> str:
+        """For messages."""
+        return f"{self.kind} {self.name} (account {self.account})"
+
+
+class Door(Protocol):
+    """One kind of resource, and how its policy is written, read and explained.
+
+    ``kind`` names the resources in plans, ``name`` the door in refusals and Releases; ``limit`` is how many bytes of a policy
+    the service takes; ``proved_by_model`` is whether a model that was made from the package has passed it.
+    """
+
+    kind: str
+    name: str
+    limit: int
+    proved_by_model: bool = False
+
+    def arn(self, config: Sharing, name: str) -> str:
+        """The ARN of a resource of the producer."""
+        ...
+
+    def name_in(self, place: str) -> str | None:
+        """The name of the resource that an ARN or a URI leads to; None where that is no resource of this kind."""
+        ...
+
+    def is_right(self, config: Sharing, name: str) -> bool:
+        """Whether a Release may list a resource of this name: it can be the producer's own."""
+        ...
+
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
+        """The resources that a consumer must reach for these contents, by name, each with the parts of it that are needed.
+
+        Raises:
+            Obstacle: for contents that no grant can open.
+        """
+        ...
+
+    def statements(
+        self, config: Sharing, name: str, parts: tuple[str, ...], audience: Audience
+    ) -> list[Statement]:
+        """The statements that let an audience in to the needed parts of a resource, in the config's preset."""
+        ...
+
+    def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
+        """The policy that stands, None where there is none, and the token to write it with.
+
+        Raises:
+            ClientError: when AWS refuses.
+            ValueError: for a policy that is not JSON.
+        """
+        ...
+
+    def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
+        """Replace the policy that was read with this token; raises AWS's refusal."""
+        ...
+
+    def clear(self, producer: Producer, name: str, token: Token) -> None:
+        """Remove the policy that was read with this token; raises AWS's refusal.
+
+        Raises:
+            Conflict: where such a resource is never left without a policy.
+        """
+        ...
+
+    def is_missing(self, error: ClientError) -> bool:
+        """Whether an error of the service says that a resource of this kind does not exist."""
+        ...
+
+    def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
+        """Findings about a resource before its policy is read.
+
+        Raises:
+            Obstacle: when the resource cannot be shared, so that its policy need not be read.
+        """
+        return []
+
+    def findings(self, producer: Producer, resource: Resource, document: Document | None) -> list[Finding]:
+        """Findings about a resource and the policy that stands on it."""
+        return []
+
+    def objections(
+        self, resource: Resource, existing: Document | None, desired: Document | None
+    ) -> Iterator[tuple[str, str]]:
+        """Why a policy of this kind may never be changed so: each reason with the way out."""
+        yield from ()
+
+    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
+        """The actions that an execution role needs to deploy these contents, each with a resource that it needs it on."""
+        return {}

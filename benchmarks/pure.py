@@ -107,7 +107,7 @@ def _consumer(like: Consumer, number: int) -> Consumer:
 def _group(number: int) -> tuple[str, Needs, dict[Resource, Document]]:
     """A group's name, what its versions need, and the documents as they stand."""
     name, owner = f"group-{number:02}", "111111111111"
-    needs = {
+    needs: Needs = {
         "repository": {f"repository-{number:02}": ()},
         "bucket": {f"bucket-{number:02}": (f"{name}/",)},
         "model-package-group": {name: ()},

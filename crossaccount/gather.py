@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crossaccount import doors, packages, plan, release, together
+from crossaccount import doors, packages, plan, together
 from crossaccount.aws.access import producing
 from crossaccount.doors import Needs, door_of, read_policy
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
-from crossaccount.errors import Failed, Finding, PlanRefused, Severity
+from crossaccount.errors import Finding, PlanRefused
 from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
@@ -75,53 +75,19 @@ def gather(producer: Producer) -> Gathered:
         lambda: observe_all(
             producer, (each for each in contents.artifacts if each.bucket in buckets), findings
         ),
-        lambda: _existing(producer, reachable, of_policies),
+        lambda: existing_policies(producer, reachable, of_policies),
     )
     # The keys are known once the artifacts were looked at.
     contents = packages.contents(sound, [artifact.key for artifact in observed.values()])
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
     later = [resource for resource in resources if resource not in first]
-    existing |= _existing(producer, _reachable(producer, later, contents, of_policies), of_policies)
+    existing |= existing_policies(producer, _reachable(producer, later, contents, of_policies), of_policies)
     existing = {resource: existing[resource] for resource in resources if resource in existing}
     for resource, document in existing.items():
         of_policies += door_of(resource.kind).findings(producer, resource, document)
     each_once = tuple(dict.fromkeys([*findings, *of_images, *of_policies]))
     return Gathered(versions, needs, observed, digests, existing, each_once, datetime.now(UTC))
-
-
-def gather_for_revoke(producer: Producer) -> Gathered:
-    """Read everything that a revoke needs to know: whatever any version, approved or not, there now or once, may have opened.
-
-    An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back.
-    """
-    config = producer.config
-    arns = packages.list_versions(producer.sagemaker, config.model_package_group)
-    described = together.asked([partial(_shareable, producer, arn) for arn in arns])
-    versions = tuple(version for shareable in described for version in shareable)
-    passed: list[Finding] = []
-    observed = observe_all(producer, packages.contents(versions).artifacts, passed)
-    keys = [artifact.key for artifact in observed.values()]
-    needs = doors.needs(config, packages.contents(versions, keys))
-    known = [
-        version.version
-        for version in versions
-        if all(artifact.uri in observed for artifact in packages.contents([version]).artifacts)
-    ]
-    unread: list[Finding] = []
-    with noting(unread, f"Releases at {config.producer.releases}"):
-        needs = _with(needs, release.opened(producer, known))
-    doubts = tuple(replace(finding, severity=Severity.WARNING) for finding in unread)
-    existing = _existing(producer, doors.resources(config, needs), passed)
-    return Gathered(versions, needs, observed, {}, existing, doubts, datetime.now(UTC))
-
-
-def _with(needs: Needs, opened: Iterable[Resource]) -> Needs:
-    """The needs, and further resources that no version is known to need any more."""
-    further: dict[str, dict[str, tuple[str, ...]]] = {kind: dict(names) for kind, names in needs.items()}
-    for resource in opened:
-        further[resource.kind].setdefault(resource.name, ())
-    return further
 
 
 def _is_sound(config: Sharing, version: ModelVersion, findings: list[Finding]) -> bool:
@@ -130,16 +96,6 @@ def _is_sound(config: Sharing, version: ModelVersion, findings: list[Finding]) -
     with noting(findings, version.arn):
         doors.needs(config, packages.contents([version]))
     return len(findings) == before
-
-
-def _shareable(producer: Producer, arn: str) -> tuple[ModelVersion, ...]:
-    """The version, or nothing for one that a share would have refused: it opened nothing."""
-    try:
-        version = packages.describe_version(producer.sagemaker, arn)
-        doors.needs(producer.config, packages.contents([version]))
-    except Failed:
-        return ()
-    return (version,)
 
 
 def _reachable(
@@ -158,7 +114,7 @@ def _reachable(
     return [resource for resource, look in zip(wanted, looks, strict=True) if look is not None]
 
 
-def _existing(
+def existing_policies(
     producer: Producer, resources: Iterable[Resource], findings: list[Finding]
 ) -> dict[Resource, Document | None]:
     """The policies of the resources as they stand; one that cannot be read becomes a finding."""

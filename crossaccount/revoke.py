@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from crossaccount import config, doors, gather, packages, plan, usage
+from crossaccount import config, doors, packages, plan, release, together, usage
 from crossaccount.aws.access import producing
-from crossaccount.errors import Finding, InputError
-from crossaccount.gather import Gathered
+from crossaccount.doors import Needs
+from crossaccount.doors.base import Resource
+from crossaccount.errors import Failed, Finding, InputError, Severity
+from crossaccount.gather import Gathered, existing_policies
+from crossaccount.sharing.artifacts import observe_all
+from crossaccount.sharing.obstacles import noting
 
 if TYPE_CHECKING:
+    from crossaccount.aws.access import Producer
     from crossaccount.config import Sharing
+    from crossaccount.packages import ModelVersion
     from crossaccount.plan import Plan
 
 
@@ -61,6 +69,50 @@ def chosen(
     return Revocation("everything", None)
 
 
+def gather(producer: Producer) -> Gathered:
+    """Read everything that a revoke needs to know: whatever any version, approved or not, there now or once, may have opened.
+
+    An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back.
+    """
+    config = producer.config
+    arns = packages.list_versions(producer.sagemaker, config.model_package_group)
+    described = together.asked([partial(_shareable, producer, arn) for arn in arns])
+    versions = tuple(version for shareable in described for version in shareable)
+    passed: list[Finding] = []
+    observed = observe_all(producer, packages.contents(versions).artifacts, passed)
+    keys = [artifact.key for artifact in observed.values()]
+    needs = doors.needs(config, packages.contents(versions, keys))
+    known = [
+        version.version
+        for version in versions
+        if all(artifact.uri in observed for artifact in packages.contents([version]).artifacts)
+    ]
+    unread: list[Finding] = []
+    with noting(unread, f"Releases at {config.producer.releases}"):
+        needs = _with(needs, release.opened(producer, known))
+    doubts = tuple(replace(finding, severity=Severity.WARNING) for finding in unread)
+    existing = existing_policies(producer, doors.resources(config, needs), passed)
+    return Gathered(versions, needs, observed, {}, existing, doubts, datetime.now(UTC))
+
+
+def _with(needs: Needs, opened: Iterable[Resource]) -> Needs:
+    """The needs, and further resources that no version is known to need any more."""
+    further: dict[str, dict[str, tuple[str, ...]]] = {kind: dict(names) for kind, names in needs.items()}
+    for resource in opened:
+        further[resource.kind].setdefault(resource.name, ())
+    return further
+
+
+def _shareable(producer: Producer, arn: str) -> tuple[ModelVersion, ...]:
+    """The version, or nothing for one that a share would have refused: it opened nothing."""
+    try:
+        version = packages.describe_version(producer.sagemaker, arn)
+        doors.needs(producer.config, packages.contents([version]))
+    except Failed:
+        return ()
+    return (version,)
+
+
 def planned(
     sharing: Sharing, gathered: Gathered, revocation: Revocation, used: Iterable[Finding] = ()
 ) -> Plan:
@@ -79,8 +131,8 @@ def planned(
 
 
 def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> Plan:
-    """Read, then plan; raises as `gather.gather_for_revoke` and `planned` do, and `Refused` when AWS refuses to be read."""
+    """Read, then plan; raises as `gather` and `planned` do, and `Refused` when AWS refuses to be read."""
     with producing(sharing) as producer:
-        gathered = gather.gather_for_revoke(producer)
+        gathered = gather(producer)
     used = usage.findings(sharing, revocation.leaving, revocation.version, force)
     return planned(sharing, gathered, revocation, used)

@@ -259,6 +259,8 @@ class Faults:
             case "hold":
                 self._hold(rule, call)
                 raise Dropped
+            case _:  # struck where the rule is chosen
+                pass
 
     def _hold(self, rule: Rule, call: Call) -> None:
         entry = {"service": call.service, "operation": call.operation, "when": rule.when}

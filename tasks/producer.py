@@ -11,7 +11,7 @@ from prefect.events import emit_event
 from crossaccount import apply as applying
 from crossaccount import gather as gathering
 from crossaccount import release as releasing
-from crossaccount import render, usage
+from crossaccount import render, revoke, usage
 from crossaccount.apply import Receipt
 from crossaccount.aws.access import producing
 from crossaccount.config import Sharing
@@ -38,7 +38,7 @@ def read_registry(sharing: Sharing) -> Gathered:
 def read_registry_for_revoke(sharing: Sharing) -> Gathered:
     """Read every version of the group, and the policies that may have been opened for them."""
     with producing(sharing) as producer:
-        gathered = gathering.gather_for_revoke(producer)
+        gathered = revoke.gather(producer)
     get_run_logger().info("%s: %d policies to look at", sharing.model_package_group, len(gathered.existing))
     return gathered
 

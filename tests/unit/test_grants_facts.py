@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, doors, gather, packages, plan
+from crossaccount import apply, doors, gather, packages, plan, revoke
 from crossaccount.aws.access import Producer
 from crossaccount.config import Sharing, load
 from crossaccount.doors import bucket
@@ -322,7 +322,7 @@ class Registry:
 
 
 def test_a_revoke_passes_over_what_cannot_be_shared_or_is_gone() -> None:
-    found = gather.gather_for_revoke(producer(Registry()))
+    found = revoke.gather(producer(Registry()))
     assert [one.version for one in found.versions] == [1]
     assert {resource.kind for resource in found.existing} == {"bucket", "model-package-group"}
 

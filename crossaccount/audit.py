@@ -221,7 +221,7 @@ def of_consumer(sharing: Sharing, name: str, known: Sequence[ModelVersion], prob
     try:
         session = sessions.consumer_session(sharing, name, consumer)
     except Refused as refused:
-        return Seen(tuple(_shut(name, consumer, refused)))
+        return Seen(tuple(shut(name, consumer, refused)))
     except CrossAccountError as error:
         text = f"What its role meets cannot be told: {_first_line(error)}"
         return Seen(findings=(Finding(Severity.WARNING, f"consumers.{name}", text),))
@@ -252,7 +252,7 @@ def _meets_registry(
         with preflight.explained(session, sharing, name, consumer, Door.REGISTRY, asked):
             version = preflight.find_version(session, sharing, None)
     except Refused as refused:
-        answers += _shut(name, consumer, refused)
+        answers += shut(name, consumer, refused)
         return (known[-1] if known else None), None
     except CrossAccountError as error:
         findings.append(Finding(Severity.ERROR, f"consumers.{name}", _first_line(error)))
@@ -286,7 +286,7 @@ def _meets_bucket(
         with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
             preflight.check_artifacts(session, sharing, published)
     except Refused as refused:
-        answers += _shut(name, consumer, refused)
+        answers += shut(name, consumer, refused)
         return None
     except CrossAccountError as error:
         findings.append(Finding(Severity.ERROR, f"consumers.{name}", _first_line(error)))
@@ -315,7 +315,7 @@ def _meets_everything(
         with preflight.explained_creation(session, sharing, name, consumer, published):
             removal = serving.try_model(session, consumer, published)
     except Refused as refused:
-        answers += _shut(name, consumer, refused)
+        answers += shut(name, consumer, refused)
         return
     except CrossAccountError as error:
         findings.append(Finding(Severity.ERROR, f"consumers.{name}", _first_line(error)))
@@ -335,7 +335,7 @@ def _answer(name: str, consumer: Consumer, door: str, resource: str, reason: str
     return Answer(name, consumer.account, door, resource, Verdict.YES, reason)
 
 
-def _shut(name: str, consumer: Consumer, refused: Refused) -> Iterator[Answer]:
+def shut(name: str, consumer: Consumer, refused: Refused) -> Iterator[Answer]:
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
     yield Answer(name, consumer.account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)

@@ -336,6 +336,7 @@ def _answer(name: str, consumer: Consumer, door: str, resource: str, reason: str
 
 
 def shut(name: str, consumer: Consumer, refused: Refused) -> Iterator[Answer]:
+    """The answer that a refusal is, about the resource behind the door."""
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
     yield Answer(name, consumer.account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)

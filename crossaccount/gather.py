@@ -102,29 +102,28 @@ def _reachable(
     producer: Producer, resources: Iterable[Resource], contents: Contents, findings: list[Finding]
 ) -> list[Resource]:
     """The resources whose policies can be read; an obstacle of another becomes a finding."""
-    wanted = list(resources)
     looks = answers(
         findings,
-        [
-            (f"{each.kind} {each.name}", partial(door_of(each.kind).obstacles, producer, each, contents))
-            for each in wanted
-        ],
+        {
+            each: (
+                f"{each.kind} {each.name}",
+                partial(door_of(each.kind).obstacles, producer, each, contents),
+            )
+            for each in resources
+        },
     )
-    findings += [finding for look in looks if look is not None for finding in look[0]]
-    return [resource for resource, look in zip(wanted, looks, strict=True) if look is not None]
+    findings += [finding for look in looks.values() for finding in look]
+    return list(looks)
 
 
 def existing_policies(
     producer: Producer, resources: Iterable[Resource], findings: list[Finding]
 ) -> dict[Resource, Document | None]:
     """The policies of the resources as they stand; one that cannot be read becomes a finding."""
-    wanted = list(resources)
-    policies = answers(
-        findings, [(f"{each.kind} {each.name}", partial(_read_twice, producer, each)) for each in wanted]
+    return answers(
+        findings,
+        {each: (f"{each.kind} {each.name}", partial(_read_twice, producer, each)) for each in resources},
     )
-    return {
-        resource: policy[0] for resource, policy in zip(wanted, policies, strict=True) if policy is not None
-    }
 
 
 def _read_twice(producer: Producer, resource: Resource) -> Document | None:

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from botocore.exceptions import ClientError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from crossaccount.errors import harmless
+from crossaccount.errors import Conflict, harmless
 from crossaccount.notation import strict_json, whole_number
+from crossaccount.release import list_keys, write_once
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
@@ -73,27 +73,19 @@ def write(producer: Producer, record: Record) -> str:
     """Write a record; where it lies.
 
     Raises:
-        ClientError: when S3 refuses, also where another record of that run and second is there already.
+        Conflict: where another record of that run and second is there already.
+        ClientError: when S3 refuses.
     """
     key = f"{_folder(producer.config)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
-    bucket, owner = producer.config.producer.releases_bucket, producer.account
-    body = json.dumps(record.model_dump(mode="json"), indent=1).encode()
-    try:
-        producer.s3.put_object(
-            Bucket=bucket,
-            Key=key,
-            Body=body,
-            ContentType="application/json",
-            IfNoneMatch="*",
-            ExpectedBucketOwner=owner,
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
-            raise
+    bucket, body = (
+        producer.config.producer.releases_bucket,
+        json.dumps(record.model_dump(mode="json"), indent=1).encode(),
+    )
+    if not write_once(producer, key, body):
         # botocore asks again when an answer got lost: then what lies there is this very record.
-        answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
+        answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=producer.account)
         if answer["Body"].read(_LIMIT) != body:
-            raise
+            raise Conflict(f"Another record lies at s3://{bucket}/{key}. It was left as it is.")
     return f"s3://{bucket}/{key}"
 
 
@@ -104,10 +96,7 @@ def read(producer: Producer, newest: int) -> Sequence[Record]:
         ClientError: when S3 refuses.
     """
     bucket, owner = producer.config.producer.releases_bucket, producer.account
-    pages = producer.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=_folder(producer.config), ExpectedBucketOwner=owner
-    )
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    keys = list_keys(producer.s3, producer.config, _folder(producer.config))
     named = [
         key for key in keys if re.fullmatch(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,64}\.json", key.rpartition("/")[2])
     ]

@@ -135,11 +135,20 @@ def published(client: S3Client, sharing: Sharing) -> set[int]:
         ClientError: when S3 refuses.
     """
     prefix = f"{sharing.producer.releases_prefix}{sharing.model_package_group}/"
+    names = [key.removeprefix(prefix) for key in list_keys(client, sharing, prefix)]
+    return {int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[1-9]\d{0,8}\.json", name)}
+
+
+def list_keys(client: S3Client, sharing: Sharing, prefix: str) -> list[str]:
+    """The keys in the releases bucket that begin so.
+
+    Raises:
+        ClientError: when S3 refuses.
+    """
     pages = client.get_paginator("list_objects_v2").paginate(
         Bucket=sharing.producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=sharing.producer.account
     )
-    names = [entry["Key"].removeprefix(prefix) for page in pages for entry in page.get("Contents", [])]
-    return {int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[1-9]\d{0,8}\.json", name)}
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
 def opened(producer: Producer, known: Iterable[int]) -> list[Resource]:
@@ -162,8 +171,8 @@ def opened(producer: Producer, known: Iterable[int]) -> list[Resource]:
     ]
 
 
-def write(producer: Producer, release: Release) -> bool:
-    """Store a Release where there is none; False when there was one already.
+def write_once(producer: Producer, key: str, body: bytes) -> bool:
+    """Store an object of JSON in the releases bucket where there is none; False when there was one already.
 
     Raises:
         ClientError: when S3 refuses.
@@ -171,8 +180,8 @@ def write(producer: Producer, release: Release) -> bool:
     try:
         producer.s3.put_object(
             Bucket=producer.config.producer.releases_bucket,
-            Key=release_key(producer.config, release.version),
-            Body=release.to_bytes(),
+            Key=key,
+            Body=body,
             ContentType="application/json",
             IfNoneMatch="*",
             ExpectedBucketOwner=producer.account,
@@ -202,8 +211,8 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
         ClientError: when S3 refuses it, or has none.
     """
     bucket, key = sharing.producer.releases_bucket, release_key(sharing, version)
-    found = client.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=sharing.producer.account)
-    raw = found["Body"].read(RELEASE_LIMIT + 1)  # whatever its ContentLength says
+    answer = client.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=sharing.producer.account)
+    raw = answer["Body"].read(RELEASE_LIMIT + 1)  # whatever its ContentLength says
     where = f"s3://{bucket}/{key}"
     if len(raw) > RELEASE_LIMIT:
         raise Failed(

@@ -41,11 +41,9 @@ class BucketDoor(Door):
     limit = 20_480
 
     def arn(self, config: Sharing, name: str) -> str:
-        """The ARN of a bucket."""
         return f"arn:{config.partition}:s3:::{name}"
 
     def name_in(self, place: str) -> str | None:
-        """The bucket of its own ARN, of an object's, or of an S3 URI."""
         match = _PLACE.fullmatch(place)
         return match[1] if match else None
 
@@ -84,28 +82,23 @@ class BucketDoor(Door):
         return least_privilege(group_arn(config), self.arn(config, name), parts, audience)
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
-        """The bucket's policy."""
         try:
             text = producer.s3.get_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)["Policy"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
                 return None, None
             raise
-        document: dict[str, Any] = strict_json(text)
-        return document, None
+        return strict_json(text), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
-        """Replace the bucket's policy."""
         producer.s3.put_bucket_policy(
             Bucket=name, Policy=compact(document), ExpectedBucketOwner=producer.account
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        """Remove the bucket's policy."""
         producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
 
     def is_missing(self, error: ClientError) -> bool:
-        """Whether S3 has no such bucket."""
         return error.response["Error"]["Code"] == "NoSuchBucket"
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crossaccount.doors.base import Door, Resource, Token
 from crossaccount.errors import Conflict, DoorName
@@ -36,11 +36,9 @@ class KeyDoor(Door):
     proved_by_model = True
 
     def arn(self, config: Sharing, name: str) -> str:
-        """The name of a key is its ARN."""
         return name
 
     def name_in(self, place: str) -> str | None:
-        """The key of an ARN."""
         return place if re.match(r"arn:[a-z-]+:kms:", place) else None
 
     def is_right(self, config: Sharing, name: str) -> bool:
@@ -59,10 +57,8 @@ class KeyDoor(Door):
         return least_privilege(group_arn(config), audience)
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
-        """The key's policy."""
         text = producer.kms.get_key_policy(KeyId=name, PolicyName="default")["Policy"]
-        document: dict[str, Any] = strict_json(text)
-        return document, None
+        return strict_json(text), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         """Replace the key's policy. KMS itself refuses one that would lock the caller out."""
@@ -76,7 +72,6 @@ class KeyDoor(Door):
         )
 
     def is_missing(self, error: ClientError) -> bool:
-        """Whether KMS has no such key."""
         return error.response["Error"]["Code"] == "NotFoundException"
 
     def objections(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -37,16 +37,13 @@ class RegistryDoor(Door):
     limit = 20_480
 
     def arn(self, config: Sharing, name: str) -> str:
-        """The ARN of the shared group."""
         return group_arn(config)
 
     def name_in(self, place: str) -> str | None:
-        """The group of its own ARN or of a version's."""
         match = _PLACE.fullmatch(place)
         return match[1] if match else None
 
     def is_right(self, config: Sharing, name: str) -> bool:
-        """Whether this is the shared group."""
         return name == config.model_package_group
 
     def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
@@ -66,7 +63,6 @@ class RegistryDoor(Door):
         return least_privilege(group, [package_arn(config, version) for version in versions], audience)
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
-        """The group's policy."""
         try:
             text = producer.sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)
         except ClientError as error:
@@ -74,21 +70,17 @@ class RegistryDoor(Door):
             if code == "ValidationException" and message.startswith("Cannot find resource policy for"):
                 return None, None
             raise
-        document: dict[str, Any] = strict_json(text["ResourcePolicy"])
-        return document, None
+        return strict_json(text["ResourcePolicy"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
-        """Replace the group's policy."""
         producer.sagemaker.put_model_package_group_policy(
             ModelPackageGroupName=name, ResourcePolicy=compact(document)
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        """Remove the group's policy."""
         producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
 
     def is_missing(self, error: ClientError) -> bool:
-        """Whether SageMaker has no such group."""
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         return code == "ValidationException" and message.startswith(
             ("Cannot find Model Package Group", "ModelPackageGroup")

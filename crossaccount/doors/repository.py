@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -39,16 +39,13 @@ class RepositoryDoor(Door):
     proved_by_model = True
 
     def arn(self, config: Sharing, name: str) -> str:
-        """The ARN of a repository in the producer's registry."""
         return _arn(config, config.region, config.producer.account, name)
 
     def name_in(self, place: str) -> str | None:
-        """The repository of an ARN or an image URI."""
         match = _PLACE.fullmatch(place)
         return match[1] if match else None
 
     def is_right(self, config: Sharing, name: str) -> bool:
-        """Whether ECR takes a repository of this name."""
         return re.fullmatch(r"[a-z0-9._/-]{2,256}", name) is not None
 
     def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
@@ -67,28 +64,23 @@ class RepositoryDoor(Door):
         return [*least_privilege(group, audience), *by_service]
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
-        """The repository's policy."""
         try:
             text = producer.ecr.get_repository_policy(registryId=producer.account, repositoryName=name)
         except ClientError as error:
             if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
                 return None, None
             raise
-        document: dict[str, Any] = strict_json(text["policyText"])
-        return document, None
+        return strict_json(text["policyText"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
-        """Replace the repository's policy."""
         producer.ecr.set_repository_policy(
             registryId=producer.account, repositoryName=name, policyText=compact(document)
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        """Remove the repository's policy."""
         producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
 
     def is_missing(self, error: ClientError) -> bool:
-        """Whether ECR has no such repository."""
         return error.response["Error"]["Code"] == "RepositoryNotFoundException"
 
     def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:

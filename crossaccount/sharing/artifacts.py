@@ -38,20 +38,19 @@ def observe_all(
     producer: Producer, artifacts: Iterable[Artifact], findings: list[Finding]
 ) -> dict[str, Observed]:
     """The artifacts as S3 has them, by URI, each with the ARN of its key; one that stands in the way is left out, and a finding."""
-    wanted = list(artifacts)
-    looks = answers(findings, [(each.uri, partial(_as_registered, producer, each)) for each in wanted])
-    seen = [(artifact, look[0]) for artifact, look in zip(wanted, looks, strict=True) if look is not None]
+    seen = answers(
+        findings, {each: (each.uri, partial(_as_registered, producer, each)) for each in artifacts}
+    )
     keys: dict[str, Artifact] = {}
-    for artifact, observed in seen:
+    for artifact, observed in seen.items():
         if observed.key:
             keys.setdefault(observed.key, artifact)
-    usable = answers(
-        findings, [(each.uri, partial(_usable_key, producer, key, each)) for key, each in keys.items()]
+    arns = answers(
+        findings, {key: (each.uri, partial(_usable_key, producer, key, each)) for key, each in keys.items()}
     )
-    arns = {key: answer[0] for key, answer in zip(keys, usable, strict=True) if answer is not None}
     return {
         artifact.uri: replace(observed, key=arns[observed.key] if observed.key else None)
-        for artifact, observed in seen
+        for artifact, observed in seen.items()
         if observed.key is None or observed.key in arns
     }
 
@@ -153,15 +152,14 @@ def resolve_digests(
 ) -> dict[str, str | None]:
     """The digests of the versions' images, by URI, None for those of AWS's registries; one that is gone is a finding."""
     containers = (container for version in versions for container in version.containers)
-    images = list(dict.fromkeys((container.image, container.image_digest) for container in containers))
-    questions = [
-        (f"repository {parse_image(image).repository}", partial(resolve_digest, producer, image, digest))
-        for image, digest in images
-    ]
-    resolved = answers(findings, questions)
-    return {
-        image: answer[0] for (image, _), answer in zip(images, resolved, strict=True) if answer is not None
+    questions = {
+        (container.image, container.image_digest): (
+            f"repository {parse_image(container.image).repository}",
+            partial(resolve_digest, producer, container.image, container.image_digest),
+        )
+        for container in containers
     }
+    return {image: digest for (image, _), digest in answers(findings, questions).items()}
 
 
 def resolve_digest(producer: Producer, image: str, digest: str | None = None) -> str | None:

@@ -5,7 +5,7 @@ Not here: the questions themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from crossaccount import doors, together
 from crossaccount.errors import Failed, Finding, Obstacle, Severity
 
+_About = TypeVar("_About")
 _Answer = TypeVar("_Answer")
 
 
@@ -35,16 +36,18 @@ def noting(findings: list[Finding], subject: str) -> Iterator[None]:
 
 
 def answers(
-    findings: list[Finding], questions: Sequence[tuple[str, Callable[[], _Answer]]]
-) -> list[tuple[_Answer] | None]:
-    """The answers to questions, each with its subject, all asked at once; None for an obstacle, which becomes a finding."""
+    findings: list[Finding], questions: Mapping[_About, tuple[str, Callable[[], _Answer]]]
+) -> dict[_About, _Answer]:
+    """The answers to questions, each with its subject, all asked at once; an obstacle becomes a finding instead of an answer."""
 
-    def ask(subject: str, question: Callable[[], _Answer]) -> tuple[tuple[_Answer] | None, list[Finding]]:
+    def ask(
+        about: _About, subject: str, question: Callable[[], _Answer]
+    ) -> tuple[dict[_About, _Answer], list[Finding]]:
         obstacles: list[Finding] = []
         with noting(obstacles, subject):
-            return (question(),), obstacles
-        return None, obstacles
+            return {about: question()}, obstacles
+        return {}, obstacles
 
-    answered = together.asked([partial(ask, *question) for question in questions])
+    answered = together.asked([partial(ask, about, *question) for about, question in questions.items()])
     findings += [finding for _, obstacles in answered for finding in obstacles]
-    return [answer for answer, _ in answered]
+    return {about: answer for pair, _ in answered for about, answer in pair.items()}

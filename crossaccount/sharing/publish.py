@@ -80,7 +80,8 @@ def publish(producer: Producer, release: Release) -> Release:
     Raises:
         Conflict: when that one has another image or artifact.
     """
-    if releases.write(producer, release):
+    key = releases.release_key(producer.config, release.version)
+    if releases.write_once(producer, key, release.to_bytes()):
         return release
     return _unchanged(releases.read(producer.s3, producer.config, release.version), release.containers)
 

@@ -341,12 +341,9 @@ def _accepted(plan: Plan) -> Plan:
 def _collisions(plan: Plan, ours: Mapping[Resource, list[Statement]], group: str) -> Iterator[Finding]:
     for change in plan.changes:
         for sid in documents.collisions(change.existing, ours[change.resource], group):
-            yield Finding(
-                Severity.ERROR,
-                f"policy of {change.resource}",
-                f"It has a statement with the Sid {sid} that differs from the one to be added.",
-                "Rename or remove it, or use the preset least-privilege.",
-            )
+            text = f"It has a statement with the Sid {sid} that differs from the one to be added."
+            way_out = "Rename or remove it, or use the preset least-privilege."
+            yield Finding(Severity.ERROR, f"policy of {change.resource}", text, way_out)
 
 
 def _objections(plan: Plan, ours: Mapping[Resource, list[Statement]], sharing: Sharing) -> Iterator[Finding]:
@@ -469,20 +466,13 @@ def _ends(sharing: Sharing, now: datetime) -> Iterator[Finding]:
             continue
         subject = f"consumers.{name}.expires"
         if consumer.expires <= now:
-            yield Finding(
-                Severity.WARNING,
-                subject,
-                f"The access of {name} ended at {consumer.until}.",
-                "Write a later time and share again, or take the consumer out of the config.",
-            )
+            text = f"The access of {name} ended at {consumer.until}."
+            way_out = "Write a later time and share again, or take the consumer out of the config."
+            yield Finding(Severity.WARNING, subject, text, way_out)
         elif consumer.expires - now <= _ENDS_SOON:
-            days = (consumer.expires - now).days
-            yield Finding(
-                Severity.WARNING,
-                subject,
-                f"The access of {name} ends at {consumer.until}, in {days} days.",
-                "Write a later time and share again if it is still needed.",
-            )
+            text = f"The access of {name} ends at {consumer.until}, in {(consumer.expires - now).days} days."
+            way_out = "Write a later time and share again if it is still needed."
+            yield Finding(Severity.WARNING, subject, text, way_out)
 
 
 def _dead(plan: Plan) -> Iterator[Finding]:
@@ -517,12 +507,9 @@ def _strangers_findings(
             elif out := kept_out(stranger, named, actions):
                 sure = "Condition" not in stranger and "NotPrincipal" not in stranger
                 verb = "keeps" if sure else "may keep"
-                yield Finding(
-                    Severity.WARNING if sure else Severity.NOTE,
-                    subject,
-                    f"The statement {sid} denies, and {verb} {out} out.",
-                    "See that it lets the consumers through.",
-                )
+                severity = Severity.WARNING if sure else Severity.NOTE
+                text = f"The statement {sid} denies, and {verb} {out} out."
+                yield Finding(severity, subject, text, "See that it lets the consumers through.")
 
 
 def _unnamed(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from crossaccount.doors.base import Door, Resource, Token
+from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.key import KEY
 from crossaccount.doors.registry import REGISTRY
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 # The registry last: a consumer that sees the version can also reach what it needs.
 DOORS: list[Door] = [REPOSITORY, BUCKET, KEY, REGISTRY]
 
-# For each kind of door the resources that are needed, by name, each with the parts of it that are.
-Needs = Mapping[str, Mapping[str, tuple[str, ...]]]
+# For each kind the resources that are needed, by name.
+Needs = Mapping[str, Mapping[str, Parts]]
 
 
 def door_of(kind: str) -> Door:
@@ -102,12 +102,13 @@ def write_policy(producer: Producer, resource: Resource, document: Document | No
 
 def is_missing(error: ClientError) -> bool:
     """Whether an error says that a resource of one of the doors does not exist."""
-    return any(door.is_missing(error) for door in DOORS)
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    return any(code == door.missing_code and message.startswith(door.missing_texts) for door in DOORS)
 
 
 def name_in(place: str) -> str:
     """The name of the resource that an ARN or a URI leads to; the text itself where it leads to none of the doors'."""
-    return next((name for door in DOORS if (name := door.name_in(place)) is not None), place)
+    return next((match[1] for door in DOORS if (match := door.place.fullmatch(place))), place)
 
 
 def execution_needs(config: Sharing, contents: Contents) -> dict[str, str]:

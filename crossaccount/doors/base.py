@@ -6,13 +6,12 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
-
     from crossaccount.aws.access import Producer
     from crossaccount.config import Sharing
     from crossaccount.errors import Finding
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 # What a service gives with a document, for a put that holds only while it stands; None where it has no such put.
 Token = str | None
+# The parts of a resource that are needed: of a bucket the key prefixes, or whole keys; of most others none.
+Parts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,39 +41,38 @@ class Resource:
 class Door(Protocol):
     """One kind of resource, and how its policy is written, read and explained.
 
-    ``kind`` names the resources in plans, ``name`` the door in refusals and Releases; ``limit`` is how many bytes of a policy
-    the service takes; ``proved_by_model`` is whether a model that was made from the package has passed it.
+    ``kind`` names the resources in plans, ``name`` the door in refusals and Releases. ``limit`` is how many bytes of a policy the
+    service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the
+    service's error for a resource that does not exist, and ``missing_texts`` how its message then begins. ``proved_by_model`` is whether a model that was
+    made from the package has passed the door.
     """
 
     kind: str
     name: str
     limit: int
+    place: re.Pattern[str]
+    missing_code: str
+    missing_texts: tuple[str, ...] = ("",)
     proved_by_model: bool = False
 
     def arn(self, config: Sharing, name: str) -> str:
         """The ARN of a resource of the producer."""
         ...
 
-    def name_in(self, place: str) -> str | None:
-        """The name of the resource that an ARN or a URI leads to; None where that is no resource of this kind."""
-        ...
-
     def is_right(self, config: Sharing, name: str) -> bool:
         """Whether a Release may list a resource of this name: it can be the producer's own."""
         ...
 
-    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
-        """The resources that a consumer must reach for these contents, by name, each with the parts of it that are needed.
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
+        """The resources that a consumer must reach for these contents, by name, each with its parts.
 
         Raises:
             Obstacle: for contents that no grant can open.
         """
         ...
 
-    def statements(
-        self, config: Sharing, name: str, parts: tuple[str, ...], audience: Audience
-    ) -> list[Statement]:
-        """The statements that let an audience in to the needed parts of a resource, in the config's preset."""
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
+        """The statements that let an audience in to the parts of a resource, in the config's preset."""
         ...
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
@@ -94,10 +94,6 @@ class Door(Protocol):
         Raises:
             Conflict: where such a resource is never left without a policy.
         """
-        ...
-
-    def is_missing(self, error: ClientError) -> bool:
-        """Whether an error of the service says that a resource of this kind does not exist."""
         ...
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import together
-from crossaccount.doors.base import Door, Resource, Token
+from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.errors import DoorName, Finding, Obstacle, Severity
 from crossaccount.names import group_arn
 from crossaccount.notation import strict_json
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from crossaccount.policy.audience import Audience
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
-_PLACE = re.compile(r"(?:arn:[a-z-]+:s3:::|s3://)([^/]+).*")
 
 
 class BucketDoor(Door):
@@ -39,19 +38,17 @@ class BucketDoor(Door):
     kind = "bucket"
     name = DoorName.BUCKET
     limit = 20_480
+    place = re.compile(r"(?:arn:[a-z-]+:s3:::|s3://)([^/]+).*")
+    missing_code = "NoSuchBucket"
 
     def arn(self, config: Sharing, name: str) -> str:
         return f"arn:{config.partition}:s3:::{name}"
-
-    def name_in(self, place: str) -> str | None:
-        match = _PLACE.fullmatch(place)
-        return match[1] if match else None
 
     def is_right(self, config: Sharing, name: str) -> bool:
         """Whether S3 takes a bucket of this name. No name says whose it is: every call on it does."""
         return _NAME.fullmatch(name) is not None
 
-    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
         """The folders of the artifacts, and that of the group's Releases.
 
         When all approved versions are shared and their folders lie in one folder with the group's name, that folder is
@@ -73,9 +70,7 @@ class BucketDoor(Door):
         prefixes.setdefault(config.producer.releases_bucket, set()).add(releases)
         return {bucket: tuple(sorted(folders)) for bucket, folders in prefixes.items()}
 
-    def statements(
-        self, config: Sharing, name: str, parts: tuple[str, ...], audience: Audience
-    ) -> list[Statement]:
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """Reading what lies under the prefixes, or in the AWS page's preset everything in the bucket."""
         if config.preset == "aws-docs":
             return page(self.arn(config, name), audience)
@@ -97,9 +92,6 @@ class BucketDoor(Door):
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
-
-    def is_missing(self, error: ClientError) -> bool:
-        return error.response["Error"]["Code"] == "NoSuchBucket"
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
         """Objects that another account owns; an obstacle for a bucket that is not there, not the producer's, or elsewhere."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from crossaccount.doors.base import Door, Resource, Token
+from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.errors import Conflict, DoorName
 from crossaccount.names import group_arn
 from crossaccount.notation import strict_json
@@ -19,8 +19,6 @@ from crossaccount.policy.documents import Document, Statement, compact
 from crossaccount.policy.strangers import administered
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
-
     from crossaccount.aws.access import Producer
     from crossaccount.config import Sharing
     from crossaccount.packages import Contents
@@ -33,26 +31,23 @@ class KeyDoor(Door):
     kind = "key"
     name = DoorName.KEY
     limit = 32_768
+    place = re.compile(r"(arn:[a-z-]+:kms:.*)")
+    missing_code = "NotFoundException"
     proved_by_model = True
 
     def arn(self, config: Sharing, name: str) -> str:
         return name
-
-    def name_in(self, place: str) -> str | None:
-        return place if re.match(r"arn:[a-z-]+:kms:", place) else None
 
     def is_right(self, config: Sharing, name: str) -> bool:
         """Whether the name is the ARN of one key of the producer, in the config's region."""
         prefix = f"arn:{config.partition}:kms:{config.region}:{config.producer.account}:key/"
         return name.startswith(prefix) and "*" not in name
 
-    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
         """The keys that the artifacts are encrypted under."""
         return dict.fromkeys(contents.keys, ())
 
-    def statements(
-        self, config: Sharing, name: str, parts: tuple[str, ...], audience: Audience
-    ) -> list[Statement]:
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """Decrypting artifacts; the AWS page has no statement of its own for a key."""
         return least_privilege(group_arn(config), audience)
 
@@ -70,9 +65,6 @@ class KeyDoor(Door):
         raise Conflict(
             f"The policy of {resource} was emptied by another writer. A key is never left without one."
         )
-
-    def is_missing(self, error: ClientError) -> bool:
-        return error.response["Error"]["Code"] == "NotFoundException"
 
     def objections(
         self, resource: Resource, existing: Document | None, desired: Document | None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from crossaccount.doors.base import Door, Token
+from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
 from crossaccount.names import group_arn, package_arn
 from crossaccount.notation import strict_json
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
 
-_PLACE = re.compile(r"arn:[a-z-]+:sagemaker:.*:model-package(?:-group)?/([^/]+).*")
-
 
 class RegistryDoor(Door):
     """Model package groups. They are named by the group's name, in its own account, alone."""
@@ -35,24 +33,21 @@ class RegistryDoor(Door):
     kind = "model-package-group"
     name = DoorName.REGISTRY
     limit = 20_480
+    place = re.compile(r"arn:[a-z-]+:sagemaker:.*:model-package(?:-group)?/([^/]+).*")
+    missing_code = "ValidationException"
+    missing_texts = ("Cannot find Model Package Group", "ModelPackageGroup")
 
     def arn(self, config: Sharing, name: str) -> str:
         return group_arn(config)
 
-    def name_in(self, place: str) -> str | None:
-        match = _PLACE.fullmatch(place)
-        return match[1] if match else None
-
     def is_right(self, config: Sharing, name: str) -> bool:
         return name == config.model_package_group
 
-    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
         """The shared group, whatever its versions are made of."""
         return {config.model_package_group: ()}
 
-    def statements(
-        self, config: Sharing, name: str, parts: tuple[str, ...], audience: Audience
-    ) -> list[Statement]:
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """Seeing the group, and deploying the versions that the config shares."""
         group = group_arn(config)
         if config.preset == "aws-docs":
@@ -79,12 +74,6 @@ class RegistryDoor(Door):
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
-
-    def is_missing(self, error: ClientError) -> bool:
-        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        return code == "ValidationException" and message.startswith(
-            ("Cannot find Model Package Group", "ModelPackageGroup")
-        )
 
 
 def least_privilege(group_arn: str, package_arns: Sequence[str], audience: Audience) -> list[Statement]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from crossaccount.doors.base import Door, Token
+from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
 from crossaccount.names import group_arn, parse_image
 from crossaccount.notation import strict_json
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from crossaccount.policy.audience import Audience
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
-_PLACE = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr\.ecr[^/]*/)([a-z0-9._/-]+).*")
 
 
 class RepositoryDoor(Door):
@@ -36,26 +35,22 @@ class RepositoryDoor(Door):
     kind = "repository"
     name = DoorName.REPOSITORY
     limit = 10_240
+    place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr\.ecr[^/]*/)([a-z0-9._/-]+).*")
+    missing_code = "RepositoryNotFoundException"
     proved_by_model = True
 
     def arn(self, config: Sharing, name: str) -> str:
         return _arn(config, config.region, config.producer.account, name)
 
-    def name_in(self, place: str) -> str | None:
-        match = _PLACE.fullmatch(place)
-        return match[1] if match else None
-
     def is_right(self, config: Sharing, name: str) -> bool:
         return re.fullmatch(r"[a-z0-9._/-]{2,256}", name) is not None
 
-    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, tuple[str, ...]]:
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
         """The producer's repositories that images lie in; images in registries that AWS owns need no grant."""
         images = {parse_image(image) for image in contents.images}
         return {image.repository: () for image in images if check_registry(config, image)}
 
-    def statements(
-        self, config: Sharing, name: str, parts: tuple[str, ...], audience: Audience
-    ) -> list[Statement]:
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """Pulling the image, by the audience and, where the config says so, by SageMaker itself."""
         if config.preset == "aws-docs":
             return page(audience)
@@ -79,9 +74,6 @@ class RepositoryDoor(Door):
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
-
-    def is_missing(self, error: ClientError) -> bool:
-        return error.response["Error"]["Code"] == "RepositoryNotFoundException"
 
     def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
         """Pulling every image, of AWS's registries too."""

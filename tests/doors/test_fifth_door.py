@@ -44,6 +44,8 @@ class ParameterDoor(Door):
     kind = "parameter"
     name = "parameter"
     limit = 4_096
+    place = re.compile(r"arn:[a-z-]+:ssm:.*:parameter/(.+)")
+    missing_code = "ParameterNotFound"
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -53,10 +55,6 @@ class ParameterDoor(Door):
 
     def arn(self, config: Any, name: str) -> str:
         return f"arn:{config.partition}:ssm:{config.region}:{config.producer.account}:parameter/{name}"
-
-    def name_in(self, place: str) -> str | None:
-        match = re.fullmatch(r"arn:[a-z-]+:ssm:.*:parameter/(.+)", place)
-        return match[1] if match else None
 
     def is_right(self, config: Any, name: str) -> bool:
         return name == f"models/{config.model_package_group}"
@@ -87,9 +85,6 @@ class ParameterDoor(Door):
 
     def _keep(self, text: str | None) -> None:
         self.text, self.version = text, self.version + 1
-
-    def is_missing(self, error: ClientError) -> bool:
-        return error.response["Error"]["Code"] == "ParameterNotFound"
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from crossaccount import apply, gather, promotion, records, release, rollout, serving, sessions
 from crossaccount.aws.access import Producer, open_producer
 from crossaccount.config import Consumer, Sharing, parse
-from crossaccount.errors import ConfigError
+from crossaccount.errors import ConfigError, Conflict
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
@@ -827,7 +827,7 @@ def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stag
 def test_a_record_is_written_once(remembered: Stage) -> None:
     producer, one = remembered.producer, record("promotion", 1)
     assert records.write(producer, one) == records.write(producer, one)
-    with pytest.raises(ClientError, match="PreconditionFailed"):
+    with pytest.raises(Conflict, match="Another record lies at s3://"):
         records.write(producer, record("promotion", 2))
     assert list(records.read(producer, 10)) == [one]
 

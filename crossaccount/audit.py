@@ -291,15 +291,9 @@ def _meets_bucket(
     except CrossAccountError as error:
         findings.append(Finding(Severity.ERROR, f"consumers.{name}", _first_line(error)))
         return None
-    for one in sorted({a.bucket for a in _artifacts(version)}):
+    for one in sorted({artifact.bucket for artifact in published.contents.artifacts}):
         answers.append(_answer(name, consumer, Door.BUCKET, one, "artifacts looked at"))
     return published
-
-
-def _artifacts(version: ModelVersion) -> list[packages.Artifact]:
-    return [
-        a for container in version.containers if container.specification is None for a in container.artifacts
-    ]
 
 
 def _meets_everything(

@@ -136,7 +136,9 @@ def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVe
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
         return deployable
-    listed = together.asked([partial(_listed, sagemaker, sharing, one) for one in sorted(sharing.versions)])
+    listed = together.asked(
+        [partial(_listed, sagemaker, sharing, number) for number in sorted(sharing.versions)]
+    )
     for version in listed:
         check_deployable(version)
     return tuple(listed)
@@ -177,8 +179,8 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     main = described.get("InferenceSpecification") or {}
     extra = described.get("AdditionalInferenceSpecifications") or []
     containers = list(_containers(main, None))
-    for one in extra:
-        containers += _containers(one, one["Name"])
+    for specification in extra:
+        containers += _containers(specification, specification["Name"])
     arn = described["ModelPackageArn"]
     return ModelVersion(
         arn=arn,
@@ -259,18 +261,12 @@ def aws_registries() -> frozenset[str]:
         if path.match("sagemaker/core/image_uri_config/*.json")
     ]
     accounts: set[str] = set()
+
+    def collect(node: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(registries := node.get("registries"), dict):
+            accounts.update(map(str, registries.values()))
+        return node
+
     for path in files:
-        _collect_registries(json.loads(path.read_text()), accounts)
+        json.loads(path.read_text(), object_hook=collect)
     return frozenset(accounts)
-
-
-def _collect_registries(node: Any, accounts: set[str]) -> None:
-    if isinstance(node, dict):
-        registries = node.get("registries")
-        if isinstance(registries, dict):
-            accounts.update(str(account) for account in registries.values())
-        for value in node.values():
-            _collect_registries(value, accounts)
-    elif isinstance(node, list):
-        for value in node:
-            _collect_registries(value, accounts)

@@ -156,20 +156,21 @@ def propose_share(
     findings: Iterable[Finding] = (),
     only: str | None = None,
 ) -> Plan:
-    """What a share would change, with everything that stands in its way.
+    """The plan of a share, with everything that stands in its way.
 
     Args:
         sharing: the config.
-        needs: what the shared versions need.
-        existing: the documents as they stand, by resource; keys are those of encrypted artifacts.
-        now: what has expired by then is taken out, and not granted again.
+        needs: those of the shared versions.
+        existing: the documents as they stand, by resource.
+        now: statements that have expired by then are taken out, and not granted again.
         prune: take out everyone whom the config does not name, as far as statements of ours let them in.
         findings: those of the reading.
         only: the name of the one consumer who is let in; what the others have stays. Without it, all are.
     """
     group, named = group_arn(sharing), _named(sharing)
     everyone = audiences(sharing, now)
-    let_in = everyone if only is None else audiences(_with_only(sharing, only), now)
+    alone = {"consumers": {name: each for name, each in sharing.consumers.items() if name == only}}
+    let_in = everyone if only is None else audiences(sharing.model_copy(update=alone), now)
     ended = set(named) - {member for audience in everyone for member in audience.members}
 
     def desired(resource: Resource, let_in: Sequence[Audience]) -> Document | None:
@@ -214,13 +215,8 @@ def revoke_plan(
 ) -> Plan:
     """The plan that takes back what was given; other members and strangers' statements stay.
 
-    Args:
-        sharing: the config.
-        needs: what the versions of the group need.
-        existing: the documents as they stand.
-        leaving: accounts (12 digits), or an organization's id; None is everyone whom statements of ours let in.
-        now: as for `share_plan`.
-        findings: those of the reading.
+    Args as for `propose_share`, and ``leaving``: accounts (12 digits), or an organization's id; None is everyone whom
+    statements of ours let in.
 
     Raises:
         PlanRefused: with every reason at once.
@@ -247,14 +243,9 @@ def revoke_plan(
 def narrow_plan(
     sharing: Sharing, needs: Needs, existing: Existing, now: datetime, findings: Iterable[Finding] = ()
 ) -> Plan:
-    """The plan that leaves those who have access by this config with what fewer versions need.
+    """The plan that leaves those who have access by this config with the needs of fewer versions.
 
-    Args:
-        sharing: the config, with the versions that stay.
-        needs: what those need.
-        existing: the documents as they stand, also of resources that are needed no more.
-        now: as for `share_plan`.
-        findings: those of the reading.
+    Args as for `propose_share`, of the versions that stay; ``existing`` also has resources that are needed no more.
 
     Raises:
         PlanRefused: with every reason at once.
@@ -319,10 +310,6 @@ def without_version(sharing: Sharing, version: int) -> Sharing:
             f"Version {version} is the only one that the config shares. Take back everything with --all instead."
         )
     return sharing.model_copy(update={"versions": left})
-
-
-def _with_only(sharing: Sharing, name: str) -> Sharing:
-    return sharing.model_copy(update={"consumers": {name: sharing.consumers[name]}})
 
 
 def _named(sharing: Sharing) -> list[str]:

@@ -23,7 +23,7 @@ _MAX_BYTES = 20_000_000
 
 @dataclass(frozen=True)
 class PlanFile:
-    """What a file says: which config, and the changes as they were planned."""
+    """A plan as its file has it: of which config, and the changes as they were planned."""
 
     source: Path
     config: Path
@@ -100,9 +100,9 @@ def read(path: Path) -> PlanFile:
 
 def _planfile(path: Path, loaded: Any) -> PlanFile:
     keys = ("kind", "resource", "account", "existing", "desired")
-    changes = tuple({key: one[key] for key in keys} for one in loaded["changes"])
-    texts = [loaded["config"], loaded["hash"], *(one[key] for one in changes for key in keys[:3])]
-    named = {tuple(one[key] for key in keys[:3]) for one in changes}
+    changes = tuple({key: change[key] for key in keys} for change in loaded["changes"])
+    texts = [loaded["config"], loaded["hash"], *(change[key] for change in changes for key in keys[:3])]
+    named = {tuple(change[key] for key in keys[:3]) for change in changes}
     sound = all(isinstance(text, str) for text in texts) and isinstance(loaded["prune"], bool)
     # A document that is in it twice would show a reader one change and be compared with the other.
     if loaded["format"] != _FORMAT or not sound or len(named) != len(changes):
@@ -115,9 +115,9 @@ def confirmed(agreed: PlanFile, now: Plan) -> str:
 
     Raises:
         Conflict: naming every document that has changed since, with its hashes, or that would be changed in another way.
-        InputError: for a file whose documents are none.
+        InputError: for a file whose documents are no policies.
     """
-    planned = {(one["kind"], one["resource"], one["account"]): one for one in agreed.changes}
+    planned = {(each["kind"], each["resource"], each["account"]): each for each in agreed.changes}
     differences = []
     try:
         for change in now.changes:
@@ -136,7 +136,7 @@ def confirmed(agreed: PlanFile, now: Plan) -> str:
                     f"{documents.digest(was['desired'])}): the config or the registry has changed."
                 )
     except (TypeError, AttributeError, KeyError, ValueError):
-        raise InputError(f"--plan {agreed.source}: its documents are none. Make a new plan.") from None
+        raise InputError(f"--plan {agreed.source}: its documents are no policies. Make a new plan.") from None
     differences += [
         f"The policy of {kind} {name} is in it, and no longer needed." for kind, name, _ in planned
     ]

@@ -8,7 +8,7 @@ Different Account" in the SageMaker developer guide.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,14 @@ class BucketDoor(Door):
         if not public:
             return []
         of_account = _account_block(producer)
-        blocks = [_bucket_block(producer, resource.name), of_account or {}]
+        of_bucket = _block(
+            partial(
+                producer.s3.get_public_access_block,
+                Bucket=resource.name,
+                ExpectedBucketOwner=producer.account,
+            )
+        )
+        blocks = [of_bucket, of_account or {}]
         sids = ", ".join(public)
         severity, text = Severity.ERROR, f"The statement {sids} is public"
         if any(block.get("RestrictPublicBuckets") for block in blocks):
@@ -245,25 +252,22 @@ def _uploaded_by_other(producer: Producer, artifact: Artifact, owner: str) -> Fi
     return None
 
 
-def _bucket_block(producer: Producer, bucket: str) -> Any:
+def _block(ask: Callable[[], Any]) -> Any:
+    """A setting of Block Public Access, by the call that asks for it; empty where there is none."""
     try:
-        answer = producer.s3.get_public_access_block(Bucket=bucket, ExpectedBucketOwner=producer.account)
+        return ask()["PublicAccessBlockConfiguration"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchPublicAccessBlockConfiguration":
             return {}
         raise
-    return answer["PublicAccessBlockConfiguration"]
 
 
 def _account_block(producer: Producer) -> Any:
     """The account's own setting; None when it could not be asked."""
     try:
-        answer = producer.s3control.get_public_access_block(AccountId=producer.account)
-    except ClientError as error:
-        return {} if error.response["Error"]["Code"] == "NoSuchPublicAccessBlockConfiguration" else None
-    except BotoCoreError:
+        return _block(partial(producer.s3control.get_public_access_block, AccountId=producer.account))
+    except (ClientError, BotoCoreError):
         return None
-    return answer["PublicAccessBlockConfiguration"]
 
 
 BUCKET = BucketDoor()

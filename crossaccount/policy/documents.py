@@ -323,7 +323,7 @@ def compact(document: Document) -> str:
 
 def sid_of(word: str, group_arn: str, statement: Statement) -> str:
     """The Sid of a statement of ours, from what it grants; whom it lets in plays no part."""
-    return f"{_MARK}{word}{_group_mark(group_arn)}{_hash(terms(statement))}"
+    return f"{_MARK}{word}{_hash(group_arn)}{_hash(terms(statement))}"
 
 
 def terms(statement: Mapping[str, Any]) -> str:
@@ -342,15 +342,11 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _group_mark(group_arn: str) -> str:
-    return _hash(group_arn)
-
-
 def is_owned(statement: Statement, group_arn: str) -> bool:
     """True for a statement that carries the mark of this group. We deny nothing: a Deny is a stranger's, whatever its Sid."""
     if not is_marked(statement) or statement.get("Effect") != "Allow":
         return False
-    pattern = f"{_MARK}[A-Z][a-z]+{_group_mark(group_arn)}[0-9a-f]{{8}}"
+    pattern = f"{_MARK}[A-Z][a-z]+{_hash(group_arn)}[0-9a-f]{{8}}"
     return re.fullmatch(pattern, str(statement["Sid"])) is not None
 
 
@@ -552,7 +548,7 @@ def difference(before: Document | None, after: Document | None) -> list[Statemen
             continue
         was = earlier.get(one.get("Sid"))
         if was is not None and terms(was) == terms(one):
-            had = set(_entries(was))
+            had = set(_by_member(was).values())
             # A member whose roles differ is new in them; a service beside the accounts is nobody's to move.
             gone = {name for name, entry in _by_member(one).items() if entry in had}
             found += without(one, gone)
@@ -572,10 +568,6 @@ def roles_of(statement: Mapping[str, Any]) -> dict[str, list[str]]:
     for arn in sorted(condition(statement, BY_ROLE)):
         found.setdefault(str(account_of(arn)), []).append(arn)
     return found
-
-
-def _entries(statement: Statement) -> list[tuple[str, tuple[str, ...]]]:
-    return list(_by_member(statement).values())
 
 
 def merged(

@@ -127,9 +127,6 @@ class Seen:
     repair: Plan | None = None
 
 
-# The documents and the Releases, in the producer's account.
-
-
 def of_producer(sharing: Sharing, wanted: Sequence[str]) -> Seen:
     """What the producer's documents and Releases say about these consumers; a finding where they are out of reach.
 
@@ -201,9 +198,6 @@ def _replaced(producer: Producer, found: Gathered, proposal: Plan) -> Iterator[F
         if unpublished:
             text = "It has no Release, so it cannot be deployed."
             yield Finding(Severity.ERROR, version.arn, text, "crossaccount share CONFIG publishes it.")
-
-
-# The probe, in the consumers' accounts.
 
 
 def of_consumer(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe: bool) -> Seen:
@@ -338,9 +332,6 @@ def shut(name: str, consumer: Consumer, refused: Refused) -> Iterator[Answer]:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-# Together.
 
 
 def together(

@@ -169,8 +169,8 @@ def propose_share(
     """
     group, named = group_arn(sharing), _named(sharing)
     everyone = audiences(sharing, now)
-    alone = {"consumers": {name: each for name, each in sharing.consumers.items() if name == only}}
-    let_in = everyone if only is None else audiences(sharing.model_copy(update=alone), now)
+    lone = {"consumers": {name: each for name, each in sharing.consumers.items() if name == only}}
+    let_in = everyone if only is None else audiences(sharing.model_copy(update=lone), now)
     ended = set(named) - {member for audience in everyone for member in audience.members}
 
     def desired(resource: Resource, let_in: Sequence[Audience]) -> Document | None:

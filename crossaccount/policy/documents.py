@@ -40,8 +40,6 @@ BY_SOURCE_ORGANIZATION = ("StringEquals", "aws:SourceOrgID")
 UNTIL = ("DateLessThan", "aws:CurrentTime")
 
 
-# A document as it stands: whoever wrote it, and whatever a service let through.
-
 _TEXTS = ("Sid", "Effect")
 _LISTS = ("Action", "NotAction", "Resource", "NotResource")
 _PRINCIPALS = ("Principal", "NotPrincipal")
@@ -59,11 +57,11 @@ def sound(document: Any) -> Document:
     json.dumps(document, allow_nan=False)
     if not isinstance(document.get("Version", ""), str):
         raise ValueError("its Version is no text")
-    found = document.get("Statement", [])
-    for place, one in enumerate(found if isinstance(found, list) else [found]):
-        if not isinstance(one, dict):
+    given = document.get("Statement", [])
+    for place, statement in enumerate(given if isinstance(given, list) else [given]):
+        if not isinstance(statement, dict):
             raise ValueError(f"statement {place + 1} is no JSON object")
-        if fault := next((key for key, value in one.items() if not _is_sound(key, value)), None):
+        if fault := next((key for key, value in statement.items() if not _is_sound(key, value)), None):
             raise ValueError(f"the {fault} of statement {place + 1} is not as AWS writes it")
     return document
 
@@ -81,22 +79,19 @@ def _is_sound(key: str, value: Any) -> bool:
 
 
 def _are_texts(value: Any) -> bool:
-    return all(isinstance(one, str) for one in listed(value))
+    return all(isinstance(text, str) for text in listed(value))
 
 
 def _is_condition(keys: Any) -> bool:
     return isinstance(keys, dict) and all(
-        isinstance(one, str | bool | int | float) for values in keys.values() for one in listed(values)
+        isinstance(value, str | bool | int | float) for values in keys.values() for value in listed(values)
     )
-
-
-# Reading a statement.
 
 
 def statements(document: Mapping[str, Any] | None) -> Iterator[Statement]:
     """A document's statements; a lone one may stand without its list."""
-    found = (document or {}).get("Statement", [])
-    yield from [found] if isinstance(found, dict) else found
+    given = (document or {}).get("Statement", [])
+    yield from [given] if isinstance(given, dict) else given
 
 
 def principals(statement: Mapping[str, Any]) -> list[str]:
@@ -145,7 +140,12 @@ def account_of(name: str) -> str | None:
 def dead(document: Document | None) -> list[str]:
     """The unique ids in a document's principals: AWS shows one in place of a role or a user that is gone."""
     return sorted(
-        {name for one in statements(document) for name in all_names(one) if _UNIQUE_ID.fullmatch(name)}
+        {
+            name
+            for statement in statements(document)
+            for name in all_names(statement)
+            if _UNIQUE_ID.fullmatch(name)
+        }
     )
 
 
@@ -167,10 +167,12 @@ def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
         return ["*"]
     named = [principal_key(name) for name in principals(statement)]
     if organizations := condition(statement, BY_ORGANIZATION):
-        named = [name for name in named if name != "*"] + [f"organization {one}" for one in organizations]
+        named = [name for name in named if name != "*"] + [
+            f"organization {organization}" for organization in organizations
+        ]
     sources = [
         *condition(statement, BY_SOURCE),
-        *(f"organization {one}" for one in condition(statement, BY_SOURCE_ORGANIZATION)),
+        *(f"organization {organization}" for organization in condition(statement, BY_SOURCE_ORGANIZATION)),
     ]
     for kind, names in others(statement).items():
         for name in listed(names):
@@ -187,48 +189,48 @@ def expires(statement: Mapping[str, Any]) -> datetime | None:
     if len(values) != 1:
         return None
     try:
-        found = datetime.fromisoformat(str(values[0]).replace("Z", "+00:00"))
+        end = datetime.fromisoformat(str(values[0]).replace("Z", "+00:00"))
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return end if end.tzinfo else end.replace(tzinfo=UTC)
 
 
-# Comparing.
-
-
-def same(one: Document | None, other: Document | None) -> bool:
+def same(document: Document | None, other: Document | None) -> bool:
     """True when two documents mean the same.
 
     The order of statements and values, scalar or list, the ways of writing an account, the case of actions and the layout
     do not count; nor does whether a role or user is shown by its ARN or by the unique id that AWS keeps for it.
     """
-    if one is None or other is None:
-        return one is other
-    one, other = _apart(one, other)
-    if canonical(one) == canonical(other):
+    if document is None or other is None:
+        return document is other
+    document, other = _apart(document, other)
+    if canonical(document) == canonical(other):
         return True
-    if not (dead(one) or dead(other)):
+    if not (dead(document) or dead(other)):
         return False
-    names = _identified(one, other)
-    return names is not None and canonical(_renamed(one, names)) == canonical(_renamed(other, names))
+    names = _identified(document, other)
+    return names is not None and canonical(_renamed(document, names)) == canonical(_renamed(other, names))
 
 
-def _apart(one: Document, other: Document) -> tuple[Document, Document]:
+def _apart(document: Document, other: Document) -> tuple[Document, Document]:
     """Two documents without the statements that are the very same objects in both, as those that a plan leaves as they are."""
-    first, second = ([id(each) for each in statements(document)] for document in (one, other))
+    first, second = ([id(statement) for statement in statements(each)] for each in (document, other))
     both = set(first) & set(second)
     if not both or len(set(first)) < len(first) or len(set(second)) < len(second):
-        return one, other
-    left = ([each for each in statements(document) if id(each) not in both] for document in (one, other))
-    return {**one, "Statement": next(left)}, {**other, "Statement": next(left)}
+        return document, other
+    left, right = (
+        {**each, "Statement": [statement for statement in statements(each) if id(statement) not in both]}
+        for each in (document, other)
+    )
+    return left, right
 
 
 def canonical(document: Document | None) -> str:
     """A text that is equal for documents that mean the same, but for unique ids."""
     if document is None:
         return ""
-    found = sorted(canonical_statement(statement) for statement in statements(document))
-    return json.dumps([document.get("Version", "2008-10-17"), found])
+    meanings = sorted(canonical_statement(statement) for statement in statements(document))
+    return json.dumps([document.get("Version", "2008-10-17"), meanings])
 
 
 def digest(document: Document | None) -> str:
@@ -267,12 +269,12 @@ def _canonical_names(value: Any) -> list[str]:
 
 def _canonical_values(value: Any) -> list[str]:
     """A condition's values: they are texts, and a truth is written as JSON writes it."""
-    return sorted({str(one).lower() if isinstance(one, bool) else str(one) for one in listed(value)})
+    return sorted({str(each).lower() if isinstance(each, bool) else str(each) for each in listed(value)})
 
 
-def _identified(one: Document, other: Document) -> dict[str, str] | None:
+def _identified(document: Document, other: Document) -> dict[str, str] | None:
     """Which unique id stands for which ARN, where statements that are otherwise alike differ in these alone."""
-    pairs = [sorted(statements(document), key=_without_names) for document in (one, other)]
+    pairs = [sorted(statements(each), key=_without_names) for each in (document, other)]
     if len(pairs[0]) != len(pairs[1]):
         return None
     names: dict[str, str] = {}
@@ -280,9 +282,9 @@ def _identified(one: Document, other: Document) -> dict[str, str] | None:
         mine, theirs = set(all_names(left)), set(all_names(right))
         for here, there in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
             ids = sorted(name for name in here if _UNIQUE_ID.fullmatch(name))
-            for kind, found in (("AROA", ":role/"), ("AIDA", ":user/")):
+            for kind, infix in (("AROA", ":role/"), ("AIDA", ":user/")):
                 of_kind = [name for name in ids if name.startswith(kind)]
-                arns = sorted(name for name in there if found in name)
+                arns = sorted(name for name in there if infix in name)
                 if of_kind and len(of_kind) != len(arns):
                     return None
                 for unique, arn in zip(of_kind, arns, strict=False):
@@ -301,11 +303,16 @@ def _renamed(document: Document, names: Mapping[str, str]) -> Document:
             return element
         return {**element, "AWS": [names.get(name, name) for name in listed(element["AWS"])]}
 
-    found = [
-        {key: renamed(value) if key in ("Principal", "NotPrincipal") else value for key, value in one.items()}
-        for one in statements(document)
-    ]
-    return {**document, "Statement": found}
+    return {
+        **document,
+        "Statement": [
+            {
+                key: renamed(value) if key in ("Principal", "NotPrincipal") else value
+                for key, value in each.items()
+            }
+            for each in statements(document)
+        ],
+    }
 
 
 def size(document: Document) -> int:
@@ -316,9 +323,6 @@ def size(document: Document) -> int:
 def compact(document: Document) -> str:
     """The document as it is sent: one line, since SageMaker takes no line break."""
     return json.dumps(document, separators=(",", ":"))
-
-
-# Ownership: which statements of an existing document are this project's.
 
 
 def sid_of(word: str, group_arn: str, statement: Statement) -> str:
@@ -387,9 +391,6 @@ def collisions(existing: Document | None, ours: Sequence[Statement], group_arn: 
     ]
 
 
-# Members of a statement of ours.
-
-
 def members(statement: Mapping[str, Any]) -> list[str]:
     """Whom a statement of ours lets in: accounts by number, other principals as named, an organization by its id."""
     if organizations := _of_organization(statement):
@@ -409,9 +410,9 @@ def _by_source(statement: Mapping[str, Any]) -> bool:
 
 def without(statement: Statement, leaving: Collection[str]) -> list[Statement]:
     """The statement without these members, or nothing when no one is left; the very statement when none of them is in it."""
-    found = members(statement)
-    staying = [name for name in found if name not in leaving]
-    if len(staying) == len(found):
+    inside = members(statement)
+    staying = [name for name in inside if name not in leaving]
+    if len(staying) == len(inside):
         return [statement]
     if _of_organization(statement):
         return []
@@ -434,27 +435,27 @@ def joined(statement: Statement, wanted: Statement) -> Statement:
     if _of_organization(wanted) or not (principals(wanted) or _by_source(wanted)):
         return wanted
     if _by_source(wanted):
-        together = [*condition(statement, BY_SOURCE), *condition(wanted, BY_SOURCE)]
-        return _conditioned(wanted, BY_SOURCE, sorted(set(together)))
+        sources = {*condition(statement, BY_SOURCE), *condition(wanted, BY_SOURCE)}
+        return _conditioned(wanted, BY_SOURCE, sorted(sources))
     everyone = {
         **others(statement),
         **others(wanted),
         **aws([*principals(statement), *principals(wanted)]),
     }
-    found = {**wanted, "Principal": everyone}
+    widened = {**wanted, "Principal": everyone}
     if not condition(wanted, BY_ROLE):
-        return found
+        return widened
     accounts = {account_of(name) for name in principals(wanted)}
     staying = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in accounts]
-    return _conditioned(found, BY_ROLE, sorted({*staying, *condition(wanted, BY_ROLE)}))
+    return _conditioned(widened, BY_ROLE, sorted({*staying, *condition(wanted, BY_ROLE)}))
 
 
 def _conditioned(statement: Statement, place: tuple[str, str], values: Sequence[str]) -> Statement:
     operator, key = place
-    found = statement.get("Condition", {})
+    conditions = statement.get("Condition", {})
     return {
         **statement,
-        "Condition": {**found, operator: {**found.get(operator, {}), key: scalar(values)}},
+        "Condition": {**conditions, operator: {**conditions.get(operator, {}), key: scalar(values)}},
     }
 
 
@@ -467,9 +468,6 @@ def aws(names: Iterable[str]) -> dict[str, Any]:
 def scalar(values: Sequence[str]) -> Any:
     """One value alone, several in a list."""
     return values[0] if len(values) == 1 else list(values)
-
-
-# The two directions.
 
 
 def granted(
@@ -508,9 +506,9 @@ def granted(
             continue
         placed.add(statement["Sid"])
         left = without(statement, moving - set(members(wanted)))
-        together = joined(left[0], wanted) if left and not prune else wanted
-        alike = canonical_statement(together) == canonical_statement(statement)
-        kept.append(statement if alike else together)
+        desired = joined(left[0], wanted) if left and not prune else wanted
+        alike = canonical_statement(desired) == canonical_statement(statement)
+        kept.append(statement if alike else desired)
     kept += [statement for statement in ours if statement["Sid"] not in placed]
     return _document(existing, kept) if kept else None
 
@@ -533,28 +531,25 @@ def _document(existing: Document | None, kept: list[Statement]) -> Document:
     return {**(existing or {"Version": "2012-10-17"}), "Statement": kept}
 
 
-# What a change of ours does to a document, apart from the rest of it: so that it can be made, and unmade, on another.
-
-
 def difference(before: Document | None, after: Document | None) -> list[Statement]:
     """What ``after`` says that ``before`` does not: whole statements, or with the members that are new in them."""
-    found = []
-    earlier = {one["Sid"]: one for one in statements(before) if "Sid" in one}
-    bodies = Counter(canonical_statement(one) for one in statements(before))
-    for one in statements(after):
-        body = canonical_statement(one)
+    new: list[Statement] = []
+    earlier = {each["Sid"]: each for each in statements(before) if "Sid" in each}
+    bodies = Counter(canonical_statement(each) for each in statements(before))
+    for statement in statements(after):
+        body = canonical_statement(statement)
         if bodies[body]:
             bodies[body] -= 1
             continue
-        was = earlier.get(one.get("Sid"))
-        if was is not None and terms(was) == terms(one):
+        was = earlier.get(statement.get("Sid"))
+        if was is not None and terms(was) == terms(statement):
             had = set(_by_member(was).values())
             # A member whose roles differ is new in them; a service beside the accounts is nobody's to move.
-            gone = {name for name, entry in _by_member(one).items() if entry in had}
-            found += without(one, gone)
+            gone = {name for name, entry in _by_member(statement).items() if entry in had}
+            new += without(statement, gone)
         else:
-            found.append(one)
-    return found
+            new.append(statement)
+    return new
 
 
 def _by_member(statement: Statement) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -564,10 +559,10 @@ def _by_member(statement: Statement) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def roles_of(statement: Mapping[str, Any]) -> dict[str, list[str]]:
     """The roles that a statement narrows accounts to, by account, in order."""
-    found: dict[str, list[str]] = {}
+    by_account: dict[str, list[str]] = {}
     for arn in sorted(condition(statement, BY_ROLE)):
-        found.setdefault(str(account_of(arn)), []).append(arn)
-    return found
+        by_account.setdefault(str(account_of(arn)), []).append(arn)
+    return by_account
 
 
 def merged(
@@ -577,7 +572,7 @@ def merged(
 
     Everything else in it stays, unchanged and in order. Doing it again changes nothing.
     """
-    put, take = ({one["Sid"]: one for one in some} for some in (added, removed))
+    put, take = ({each["Sid"]: each for each in given} for given in (added, removed))
     kept: list[Statement] = []
     placed = set()
     for statement in statements(document):
@@ -587,10 +582,9 @@ def merged(
             left = without(statement, set(members(take[sid])))
         if sid in put and (not left or terms(put[sid]) == terms(left[0])):
             placed.add(sid)
-            together = joined(left[0], put[sid]) if left else put[sid]
-            left = [
-                statement if canonical_statement(together) == canonical_statement(statement) else together
-            ]
+            desired = joined(left[0], put[sid]) if left else put[sid]
+            alike = canonical_statement(desired) == canonical_statement(statement)
+            left = [statement if alike else desired]
         kept += left
-    kept += [one for sid, one in put.items() if sid not in placed]
+    kept += [each for sid, each in put.items() if sid not in placed]
     return _document(document, kept) if kept else None

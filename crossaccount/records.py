@@ -77,10 +77,8 @@ def write(producer: Producer, record: Record) -> str:
         ClientError: when S3 refuses.
     """
     key = f"{_folder(producer.config)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
-    bucket, body = (
-        producer.config.producer.releases_bucket,
-        json.dumps(record.model_dump(mode="json"), indent=1).encode(),
-    )
+    bucket = producer.config.producer.releases_bucket
+    body = json.dumps(record.model_dump(mode="json"), indent=1).encode()
     if not write_once(producer, key, body):
         # botocore asks again when an answer got lost: then what lies there is this very record.
         answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=producer.account)

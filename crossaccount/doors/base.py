@@ -42,9 +42,9 @@ class Door(Protocol):
     """One kind of resource, and how its policy is written, read and explained.
 
     ``kind`` names the resources in plans, ``name`` the door in refusals and Releases. ``limit`` is how many bytes of a policy the
-    service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the
-    service's error for a resource that does not exist, and ``missing_texts`` how its message then begins. ``proved_by_model`` is whether a model that was
-    made from the package has passed the door.
+    service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
+    error for a resource that does not exist, and ``missing_texts`` how its message then begins. ``proved_by_model`` is whether a
+    model that was made from the package has passed the door.
     """
 
     kind: str
@@ -57,11 +57,9 @@ class Door(Protocol):
 
     def arn(self, config: Sharing, name: str) -> str:
         """The ARN of a resource of the producer."""
-        ...
 
     def is_right(self, config: Sharing, name: str) -> bool:
         """Whether a Release may list a resource of this name: it can be the producer's own."""
-        ...
 
     def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
         """The resources that a consumer must reach for these contents, by name, each with its parts.
@@ -69,11 +67,9 @@ class Door(Protocol):
         Raises:
             Obstacle: for contents that no grant can open.
         """
-        ...
 
     def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """The statements that let an audience in to the parts of a resource, in the config's preset."""
-        ...
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         """The policy that stands, None where there is none, and the token to write it with.
@@ -82,11 +78,9 @@ class Door(Protocol):
             ClientError: when AWS refuses.
             ValueError: for a policy that is not JSON.
         """
-        ...
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         """Replace the policy that was read with this token; raises AWS's refusal."""
-        ...
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         """Remove the policy that was read with this token; raises AWS's refusal.
@@ -94,7 +88,6 @@ class Door(Protocol):
         Raises:
             Conflict: where such a resource is never left without a policy.
         """
-        ...
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
         """Findings about a resource before its policy is read.

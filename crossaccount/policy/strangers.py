@@ -27,7 +27,8 @@ def is_public(statement: Mapping[str, Any]) -> bool:
 
     Source: 'The meaning of "public"' in the S3 user guide.
     """
-    if statement.get("Effect") != "Allow" or "*" not in [*principals(statement), *_excepting(statement)]:
+    for_anyone = "*" in principals(statement) or "NotPrincipal" in statement
+    if statement.get("Effect") != "Allow" or not for_anyone:
         return False
     for operator, keys in (statement.get("Condition") or {}).items():
         if re.fullmatch(r"(String|Arn)(Equals|Like)", operator):
@@ -39,10 +40,6 @@ def is_public(statement: Mapping[str, Any]) -> bool:
         if operator == "IpAddress" and "aws:sourceip" in {key.lower() for key in keys}:
             return False
     return True
-
-
-def _excepting(statement: Mapping[str, Any]) -> list[str]:
-    return ["*"] if "NotPrincipal" in statement else []
 
 
 _FIXED = frozenset(
@@ -73,7 +70,7 @@ def administered(document: Document | None, account: str) -> bool:
     return any(
         each.get("Effect") == "Allow"
         and any(account_of(name) == account or name == "*" for name in principals(each))
-        and _any_covers(each.get("Action", []), "kms:PutKeyPolicy")
+        and _covers(each.get("Action", []), "kms:PutKeyPolicy")
         for each in statements(document)
     )
 
@@ -81,8 +78,8 @@ def administered(document: Document | None, account: str) -> bool:
 def touches(statement: Mapping[str, Any], actions: Iterable[str]) -> bool:
     """True when a statement is about any of these actions."""
     if "NotAction" in statement:
-        return any(not _any_covers(statement["NotAction"], action) for action in actions)
-    return any(_any_covers(statement.get("Action", []), action) for action in actions)
+        return any(not _covers(statement["NotAction"], action) for action in actions)
+    return any(_covers(statement.get("Action", []), action) for action in actions)
 
 
 def about_transport(statement: Mapping[str, Any]) -> bool:
@@ -97,13 +94,9 @@ def about_transport(statement: Mapping[str, Any]) -> bool:
     )
 
 
-def _any_covers(patterns: Any, action: str) -> bool:
-    return any(_covers(str(pattern), action) for pattern in listed(patterns))
-
-
-def _covers(pattern: str, action: str) -> bool:
-    escaped = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(escaped, action, re.IGNORECASE) is not None
+def _covers(patterns: Any, action: str) -> bool:
+    escaped = (re.escape(str(each)).replace(r"\*", ".*").replace(r"\?", ".") for each in listed(patterns))
+    return any(re.fullmatch(pattern, action, re.IGNORECASE) for pattern in escaped)
 
 
 def kept_out(statement: Statement, named: Collection[str], actions: Sequence[str]) -> str:

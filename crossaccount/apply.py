@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import together
+from crossaccount import parallel
 from crossaccount.doors import door_of, read_policy, write_policy
 from crossaccount.errors import Conflict, Failed
 from crossaccount.plan import Change, Verb
@@ -158,7 +158,7 @@ def _look_again(
         if settle_seconds:
             # The waits differ, so that writers who met once do not meet again.
             time.sleep(settle_seconds * (1 + (random.random() if attempt else 0)))  # noqa: S311 - no secret
-        stand = together.asked([partial(_stands, producer, writing) for writing in waiting])
+        stand = parallel.run_all([partial(_stands, producer, writing) for writing in waiting])
         waiting = [writing for writing, stands in zip(waiting, stand, strict=True) if not stands]
         for writing in waiting:
             tell(f"the policy of {writing.change.resource} was overwritten by another writer: merging again")

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import doors, gather, names, packages, plan, planfile, preflight, render, serving, sessions
+from crossaccount import arns, doors, gather, packages, plan, planfile, preflight, render, serving, sessions
 from crossaccount.aws.access import producing
 from crossaccount.doors import DOORS, door_of
 from crossaccount.errors import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import boto3
 
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.gather import Gathered
     from crossaccount.packages import ModelVersion
     from crossaccount.plan import Plan
@@ -241,7 +241,7 @@ def _meets_registry(
     findings: list[Finding],
 ) -> tuple[ModelVersion | None, Release | None]:
     consumer = sharing.consumers[name]
-    asked = ("sagemaker:DescribeModelPackage", names.package_arn(sharing, "*"))
+    asked = ("sagemaker:DescribeModelPackage", arns.package_arn(sharing, "*"))
     try:
         with preflight.explained(session, sharing, name, consumer, Door.REGISTRY, asked):
             version = preflight.find_version(session, sharing, None)
@@ -319,11 +319,11 @@ def _meets_everything(
             answers += [_answer(name, consumer, door.name, resource, made) for resource in passed]
 
 
-def _answer(name: str, consumer: Consumer, door: str, resource: str, reason: str) -> Answer:
+def _answer(name: str, consumer: ConsumerConfig, door: str, resource: str, reason: str) -> Answer:
     return Answer(name, consumer.account, door, resource, Verdict.YES, reason)
 
 
-def shut(name: str, consumer: Consumer, refused: Refused) -> Iterator[Answer]:
+def shut(name: str, consumer: ConsumerConfig, refused: Refused) -> Iterator[Answer]:
     """The answer that a refusal is, about the resource behind the door."""
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"

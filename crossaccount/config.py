@@ -31,9 +31,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from crossaccount import smoke
+from crossaccount.config.values import dotted
 from crossaccount.errors import ConfigError, Fault, InputError
-from crossaccount.notation import MAX_SHOWN, Reading, Unreadable, compose, dotted, read, shown
+from crossaccount.notation import MAX_SHOWN, Reading, Unreadable, compose, read
 from crossaccount.notation import Path as _Path
+from crossaccount.text import quote
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -92,9 +94,9 @@ def _text(value: object, example: str) -> str:
         raise _bad(f"has no value. Write one, for example {example}.")
     if isinstance(value, bool | int | float):
         raise _bad(
-            f'{shown(value)} is {_kind(value)}, but text is needed. Put it in quotes: "{shown(value)}".'
+            f'{quote(value)} is {_kind(value)}, but text is needed. Put it in quotes: "{quote(value)}".'
         )
-    raise _bad(f"{shown(value)} is {_kind(value)}, but text is needed. Write for example {example}.")
+    raise _bad(f"{quote(value)} is {_kind(value)}, but text is needed. Write for example {example}.")
 
 
 def _did_you_mean(value: object, known: tuple[str, ...]) -> str:
@@ -110,10 +112,10 @@ def _account(value: object) -> str:
         return text
     digits = re.sub(r"[^0-9]", "", text)
     if len(digits) == 12 and re.fullmatch(r"[0-9 -]+", text):
-        raise _bad(f'{shown(text)} is not an AWS account id. Write its 12 digits alone: "{digits}".')
+        raise _bad(f'{quote(text)} is not an AWS account id. Write its 12 digits alone: "{digits}".')
     count = f"{len(text)} digits" if digits == text else "more than digits"
     raise _bad(
-        f"{shown(text)} is not an AWS account id: it has {count}, and an id is exactly 12 digits. "
+        f"{quote(text)} is not an AWS account id: it has {count}, and an id is exactly 12 digits. "
         f'Write the 12 digits in quotes, for example "111122223333".'
     )
 
@@ -129,16 +131,16 @@ def _entity_name(value: object, what: str, longest: int, example: str) -> str:
         name = text.rsplit("/", 1)[-1]
         way_out = name if _ENTITY_NAME.fullmatch(name) else example
         raise _bad(
-            f"{shown(text)} is an ARN, but the {what} is given by its name. Write the name alone: {way_out}."
+            f"{quote(text)} is an ARN, but the {what} is given by its name. Write the name alone: {way_out}."
         )
     if not _ENTITY_NAME.fullmatch(text):
         raise _bad(
-            f"{shown(text)} cannot name a {what}. "
+            f"{quote(text)} cannot name a {what}. "
             f"Use letters, digits and inner hyphens only, for example {example}."
         )
     if len(text) > longest:
         raise _bad(
-            f"{shown(text)} has {len(text)} characters. Choose a name of {longest} characters or fewer."
+            f"{quote(text)} has {len(text)} characters. Choose a name of {longest} characters or fewer."
         )
     return text
 
@@ -172,7 +174,7 @@ def _region(value: object) -> str:
         return text
     near = _did_you_mean(text, tuple(_regions()))
     raise _bad(
-        f"{shown(text)} is not a region that the installed botocore knows.{near} "
+        f"{quote(text)} is not a region that the installed botocore knows.{near} "
         f"Write the region of the model package group, as in us-east-1. For a newer region, upgrade botocore."
     )
 
@@ -189,12 +191,12 @@ def _role(value: object) -> str:
     if session := _SESSION.fullmatch(text):
         partition, account, name = session.groups()
         raise _bad(
-            f"{shown(text)} is one session of a role. Write the role's own ARN: "
+            f"{quote(text)} is one session of a role. Write the role's own ARN: "
             f"arn:{partition}:iam::{account}:role/{name} (with its path, if it has one)."
         )
     if text.startswith("arn:"):
-        raise _bad(f"{shown(text)} is not the ARN of one IAM role. Write it as {example}.")
-    raise _bad(f"{shown(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
+        raise _bad(f"{quote(text)} is not the ARN of one IAM role. Write it as {example}.")
+    raise _bad(f"{quote(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
 
 
 def _external_id(value: object) -> str:
@@ -202,7 +204,7 @@ def _external_id(value: object) -> str:
     if re.fullmatch(r"[\w+=,.@:\/-]{2,1224}", text, re.ASCII):  # botocore, sts: externalIdType
         return text
     raise _bad(
-        f"{shown(text)} cannot be an external id. Use 2 to 1224 letters, digits and the characters "
+        f"{quote(text)} cannot be an external id. Use 2 to 1224 letters, digits and the characters "
         f"_ + = , . @ : / - as they stand in the role's trust policy."
     )
 
@@ -212,7 +214,7 @@ def _profile(value: object) -> str:
     if text == text.strip() and text.isprintable() and not re.search(r"[\[\]]", text):
         return text
     raise _bad(
-        f"{shown(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, "
+        f"{quote(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, "
         f'without "profile", or delete the key to use the ambient credentials.'
     )
 
@@ -226,7 +228,7 @@ def _deployment_name(value: object) -> str:
     ):
         return text
     raise _bad(
-        f"{shown(text)} cannot name a deployment. Write the flow's name, a slash and the deployment's name, as `prefect deployment ls` "
+        f"{quote(text)} cannot name a deployment. Write the flow's name, a slash and the deployment's name, as `prefect deployment ls` "
         f"shows it, for example {example}; or delete the key."
     )
 
@@ -250,24 +252,24 @@ def _releases(value: object) -> str:
     example = "s3://BUCKET/releases/"
     text = _text(value, example)
     if not text.startswith("s3://"):
-        raise _bad(f"{shown(text)} is not an S3 address. Write where releases are published as {example}.")
+        raise _bad(f"{quote(text)} is not an S3 address. Write where releases are published as {example}.")
     bucket, slash, prefix = text.removeprefix("s3://").partition("/")
     if not _legal_bucket(bucket):
         raise _bad(
-            f"{shown(text)} names the bucket {shown(bucket)}, which S3 does not allow. "
+            f"{quote(text)} names the bucket {quote(bucket)}, which S3 does not allow. "
             f"Write a bucket of 3 to 63 lower-case letters, digits, dots and hyphens, as in {example}."
         )
     if not slash or not text.endswith("/"):
-        raise _bad(f'{shown(text)} does not end in "/", so it is no prefix. Write {shown(text + "/")}.')
+        raise _bad(f'{quote(text)} does not end in "/", so it is no prefix. Write {quote(text + "/")}.')
     # The prefix becomes part of a policy's Resource: a wildcard in it would open more than it says.
     if len(prefix) > 800 or not re.fullmatch(r"[A-Za-z0-9!_.'()=/-]*", prefix):
         raise _bad(
-            f"{shown(text)} is too long or holds a character that is not safe in a grant. "
+            f"{quote(text)} is too long or holds a character that is not safe in a grant. "
             f"Use at most 800 letters, digits and ! - _ . ' ( ) = in the prefix, as in {example}."
         )
     if prefix and any(part in ("", ".", "..") for part in prefix[:-1].split("/")):
         raise _bad(
-            f'{shown(text)} has an empty, "." or ".." folder in it. Write a plain prefix such as {example}.'
+            f'{quote(text)} has an empty, "." or ".." folder in it. Write a plain prefix such as {example}.'
         )
     return text
 
@@ -281,7 +283,7 @@ def _versions(value: object) -> object:
         return value
     if not isinstance(value, list | tuple):
         raise _bad(
-            f"{shown(value)} is not a choice of versions.{_did_you_mean(value, ('approved',))} {way_out}."
+            f"{quote(value)} is not a choice of versions.{_did_you_mean(value, ('approved',))} {way_out}."
         )
     if not value:
         raise _bad(f"the list is empty, so nothing would be shared. {way_out}.")
@@ -294,7 +296,7 @@ def _versions(value: object) -> object:
     ]
     if wrong:
         raise _bad(
-            f"{shown(wrong[0])} is not a version number: versions are whole numbers from 1 to 999999999. {way_out}."
+            f"{quote(wrong[0])} is not a version number: versions are whole numbers from 1 to 999999999. {way_out}."
         )
     twice = [item for place, item in enumerate(value) if item in value[:place]]
     if twice:
@@ -306,7 +308,7 @@ def _preset(value: object) -> object:
     presets = ("least-privilege", "aws-docs")
     if value in presets:
         return value
-    raise _bad(f"{shown(value)} is no preset.{_did_you_mean(value, presets)} Write {' or '.join(presets)}.")
+    raise _bad(f"{quote(value)} is no preset.{_did_you_mean(value, presets)} Write {' or '.join(presets)}.")
 
 
 def _principals(value: object) -> object:
@@ -314,7 +316,7 @@ def _principals(value: object) -> object:
     if value in kinds:
         return value
     near = _did_you_mean(value, kinds)
-    raise _bad(f"{shown(value)} is no kind of principals.{near} Write accounts, roles or organization.")
+    raise _bad(f"{quote(value)} is no kind of principals.{near} Write accounts, roles or organization.")
 
 
 def _organization_id(value: object) -> str:
@@ -322,7 +324,7 @@ def _organization_id(value: object) -> str:
     if re.fullmatch(r"o-[a-z0-9]{10,32}", text):  # botocore, organizations: OrganizationId
         return text
     raise _bad(
-        f"{shown(text)} is not the id of an AWS organization. Write it as in o-a1b2c3d4e5 "
+        f"{quote(text)} is not the id of an AWS organization. Write it as in o-a1b2c3d4e5 "
         f"(aws organizations describe-organization)."
     )
 
@@ -333,7 +335,7 @@ def _organization_path(value: object) -> str:
     if re.fullmatch(r"o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(?:ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*", text):
         return text
     raise _bad(
-        f"{shown(text)} is not the path of an organizational unit. Write it from the organization down, "
+        f"{quote(text)} is not the path of an organizational unit. Write it from the organization down, "
         f"each part followed by a slash: {example}"
     )
 
@@ -343,7 +345,7 @@ def _role_name(value: object) -> str:
     if re.fullmatch(r"(?:[\w+=,.@-]{1,128}/){0,8}[\w+=,.@-]{1,64}", text, re.ASCII):
         return text
     raise _bad(
-        f"{shown(text)} cannot name a role. Write its name, with its path if it has one, "
+        f"{quote(text)} cannot name a role. Write its name, with its path if it has one, "
         f"for example crossaccount-execution."
     )
 
@@ -351,7 +353,7 @@ def _role_name(value: object) -> str:
 def _flag(value: object) -> object:
     if isinstance(value, bool):
         return value
-    raise _bad(f"{shown(value)} is {_kind(value)}. Write true or false, without quotes.")
+    raise _bad(f"{quote(value)} is {_kind(value)}. Write true or false, without quotes.")
 
 
 def _expires(value: object) -> object:
@@ -366,7 +368,7 @@ def _expires(value: object) -> object:
         pass
     zone = " It has no time zone: end it with Z." if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{5,8}", text) else ""
     raise _bad(
-        f"{shown(text)} is not a time.{zone} Write a date, whose beginning in UTC is meant, or a time with its "
+        f"{quote(text)} is not a time.{zone} Write a date, whose beginning in UTC is meant, or a time with its "
         f"zone, for example {example}."
     )
 
@@ -375,7 +377,7 @@ def _consumer_name(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value):
         return value
     raise _bad(
-        f"{shown(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, "
+        f"{quote(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, "
         f"for example staging."
     )
 
@@ -387,7 +389,7 @@ def _consumers(value: object) -> object:
         )
     if not isinstance(value, Mapping):
         raise _bad(
-            f"{shown(value)} is {_kind(value)}. Write a mapping from each consumer's name to its account."
+            f"{quote(value)} is {_kind(value)}. Write a mapping from each consumer's name to its account."
         )
     if not value:
         raise _bad("names no consumer. Add at least one, for example staging, with its account and roles.")
@@ -402,15 +404,15 @@ def _instance_type(value: object) -> str:
         f"ml.{text}" if re.fullmatch(r"[a-z0-9-]+\.[a-z0-9]+", text) and text[:3] != "ml." else "ml.m5.large"
     )
     raise _bad(
-        f"{shown(text)} is not a SageMaker instance type. Write it with its family and size: {way_out}."
+        f"{quote(text)} is not a SageMaker instance type. Write it with its family and size: {way_out}."
     )
 
 
 def _instance_count(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _bad(f"{shown(value)} is {_kind(value)}. Write a whole number from 1 to 100, without quotes.")
+        raise _bad(f"{quote(value)} is {_kind(value)}. Write a whole number from 1 to 100, without quotes.")
     if not 1 <= value <= 100:
-        raise _bad(f"{shown(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
+        raise _bad(f"{quote(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
     return value
 
 
@@ -420,11 +422,11 @@ def _whole(low: int, high: int, what: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, int):
             raise _bad(
-                f"{shown(value)} is {_kind(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
+                f"{quote(value)} is {_kind(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
             )
         if not low <= value <= high:
             raise _bad(
-                f"{shown(value)} is out of bounds. Write a whole number of {what} from {low} to {high}."
+                f"{quote(value)} is out of bounds. Write a whole number of {what} from {low} to {high}."
             )
         return value
 
@@ -438,16 +440,16 @@ def _choice(what: str, *known: str) -> Callable[[object], object]:
         if value in known:
             return value
         near = _did_you_mean(value, known)
-        raise _bad(f"{shown(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
+        raise _bad(f"{quote(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
 
     return check
 
 
 def _positive(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _bad(f"{shown(value)} is {_kind(value)}. Write a number above 0, without quotes.")
+        raise _bad(f"{quote(value)} is {_kind(value)}. Write a number above 0, without quotes.")
     if not 0 < value < 1e300:
-        raise _bad(f"{shown(value)} is out of bounds. Write a number above 0.")
+        raise _bad(f"{quote(value)} is out of bounds. Write a number above 0.")
     return float(value)
 
 
@@ -456,7 +458,7 @@ def _memory(value: object) -> object:
     if value in sizes and not isinstance(value, bool):
         return value
     raise _bad(
-        f"{shown(value)} is not a memory size of a serverless endpoint. "
+        f"{quote(value)} is not a memory size of a serverless endpoint. "
         f"Write one of {', '.join(map(str, sizes))}, without quotes."
     )
 
@@ -466,7 +468,7 @@ def _items(what: str, example: str, most: int, least: int = 1) -> Callable[[obje
 
     def check(value: object) -> object:
         if not isinstance(value, list | tuple):
-            raise _bad(f"{shown(value)} is {_kind(value)}. Write a list of {what}, for example [{example}].")
+            raise _bad(f"{quote(value)} is {_kind(value)}. Write a list of {what}, for example [{example}].")
         if not least <= len(value) <= most:
             raise _bad(f"has {len(value)} {what}. Write {least} to {most} of them, for example [{example}].")
         told_apart = [(isinstance(item, bool), item) for item in value]  # 1 is not true
@@ -474,7 +476,7 @@ def _items(what: str, example: str, most: int, least: int = 1) -> Callable[[obje
             item for place, (_, item) in enumerate(told_apart) if told_apart[place] in told_apart[:place]
         ]
         if twice:
-            raise _bad(f"{shown(twice[0])} is listed twice. Name it once.")
+            raise _bad(f"{quote(twice[0])} is listed twice. Name it once.")
         return value
 
     return check
@@ -489,7 +491,7 @@ def _labels(value: object) -> object:
     )
     if wrong:
         raise _bad(
-            f"{shown(wrong[0])} is {_kind(wrong[0])}, but a label is text, a number, true or false. Write one."
+            f"{quote(wrong[0])} is {_kind(wrong[0])}, but a label is text, a number, true or false. Write one."
         )
     return found
 
@@ -498,11 +500,11 @@ def _alarm(value: object) -> str:
     text = _text(value, "churn-errors")
     if text.startswith("arn:"):
         raise _bad(
-            f"{shown(text)} is an ARN, but an alarm is given by its name. Write what follows the last colon."
+            f"{quote(text)} is an ARN, but an alarm is given by its name. Write what follows the last colon."
         )
     if len(text) <= 255 and text.isprintable():  # botocore, cloudwatch: AlarmName
         return text
-    raise _bad(f"{shown(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors.")
+    raise _bad(f"{quote(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors.")
 
 
 def _network_id(prefix: str) -> Callable[[object], str]:
@@ -513,7 +515,7 @@ def _network_id(prefix: str) -> Callable[[object], str]:
         text = _text(value, example)
         if text.startswith(f"{prefix}-") and re.fullmatch(r"[a-z]+-[0-9a-zA-Z]{1,26}", text):
             return text
-        raise _bad(f"{shown(text)} is not such an id. Write it as in {example}.")
+        raise _bad(f"{quote(text)} is not such an id. Write it as in {example}.")
 
     return check
 
@@ -525,11 +527,11 @@ def _s3_address(end: str, example: str) -> Callable[[object], str]:
         text = _text(value, example)
         bucket, _, key = text.removeprefix("s3://").partition("/")
         if not text.startswith("s3://") or not _legal_bucket(bucket):
-            raise _bad(f"{shown(text)} is not an address in S3. Write it as {example}.")
+            raise _bad(f"{quote(text)} is not an address in S3. Write it as {example}.")
         if end == "object" and (not key or key.endswith("/")):
-            raise _bad(f"{shown(text)} names no object. Write its whole key, as in {example}.")
+            raise _bad(f"{quote(text)} names no object. Write its whole key, as in {example}.")
         if len(text) > (512 if end == "place" else 1024) or not text.isprintable():
-            raise _bad(f"{shown(text)} is too long or cannot be printed. Write it as {example}.")
+            raise _bad(f"{quote(text)} is too long or cannot be printed. Write it as {example}.")
         return text
 
     return check
@@ -540,7 +542,7 @@ def _kms_key(value: object) -> str:
     text = _text(value, example)
     if re.fullmatch(r"[a-zA-Z0-9:/_-]{1,2048}", text):  # botocore, sagemaker: KmsKeyId
         return text
-    raise _bad(f"{shown(text)} cannot name a KMS key. Write its ARN, as in {example}.")
+    raise _bad(f"{quote(text)} cannot name a KMS key. Write its ARN, as in {example}.")
 
 
 def _json_path(value: object) -> str:
@@ -549,7 +551,7 @@ def _json_path(value: object) -> str:
         smoke.parse_path(text)
     except ValueError as error:
         raise _bad(
-            f"{shown(text)} is not a path: {error}. Write names and places such as predictions[0].score."
+            f"{quote(text)} is not a path: {error}. Write names and places such as predictions[0].score."
         ) from None
     return text
 
@@ -568,14 +570,14 @@ def _mime_type(value: object) -> str:
     if len(text) <= 1024 and re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;[ -~]*)?", text, re.ASCII):
         return text
     raise _bad(
-        f"{shown(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json."
+        f"{quote(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json."
     )
 
 
 def _body(value: object) -> str:
     if isinstance(value, list | tuple | Mapping):
         raise _bad(
-            f"{shown(value)} is {_kind(value)}, but a body is sent as it stands. "
+            f"{quote(value)} is {_kind(value)}, but a body is sent as it stands. "
             f"Write it as text in single quotes, for example '[[5.1, 3.5, 1.4, 0.2]]'."
         )
     return _text(value, '"5.1,3.5,1.4,0.2"')
@@ -950,7 +952,7 @@ def consumer(sharing: Sharing, name: str) -> Consumer:
         return sharing.consumers[name]
     names = tuple(sharing.consumers)
     raise InputError(
-        f"{shown(name)} is not a consumer of this configuration.{_did_you_mean(name, names)} "
+        f"{quote(name)} is not a consumer of this configuration.{_did_you_mean(name, names)} "
         f"Name one of these: {', '.join(names)}."
     )
 
@@ -996,7 +998,7 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
         yield (
             ("producer", "external_id"),
             producer["external_id"],
-            f"{shown(producer['external_id'])} is an external id without a role to assume with it. "
+            f"{quote(producer['external_id'])} is an external id without a role to assume with it. "
             f"Add producer.role, or delete external_id.",
         )
     yield from _scope_disagreements(data)
@@ -1007,7 +1009,7 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
             yield (
                 ("consumers", name, "account"),
                 account,
-                f"{shown(account)} is the producer's own account, which needs no grant. "
+                f"{quote(account)} is the producer's own account, which needs no grant. "
                 f"Name the account that deploys, or delete this consumer.",
             )
         for key, duty in _ROLE_DUTIES.items():
@@ -1029,7 +1031,7 @@ def _disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, object, str
             yield (
                 ("consumers", name, "endpoint", "name"),
                 endpoint,
-                f"{shown(endpoint)} is also the endpoint of consumer {other} in the same account {account}. "
+                f"{quote(endpoint)} is also the endpoint of consumer {other} in the same account {account}. "
                 f"Give each its own endpoint name.",
             )
 
@@ -1061,7 +1063,7 @@ def _scope_disagreements(data: Mapping[str, Any]) -> Iterator[tuple[_Path, objec
         for place, path in enumerate(paths if isinstance(paths, list | tuple) else ()):
             if scope and isinstance(path, str) and path.startswith("o-") and path.split("/")[0] != scope:
                 sentence = (
-                    f"{shown(path)} is a path of another organization than {scope}. Write a path of {scope}."
+                    f"{quote(path)} is a path of another organization than {scope}. Write a path of {scope}."
                 )
                 yield ("organization", "paths", place), path, sentence
     if data.get("preset") == "aws-docs":
@@ -1084,13 +1086,13 @@ def _role_disagreements(
     partition, owner = arn.split(":")[1], arn.split(":")[4]
     if account is not None and owner != account:
         way_out = f"Name a role of {account}."
-        yield path, arn, f"{shown(arn)} is a role of account {owner}, but {duty} {account}. {way_out}"
+        yield path, arn, f"{quote(arn)} is a role of account {owner}, but {duty} {account}. {way_out}"
     if region is not None and partition != _regions()[region]:
         wanted = _regions()[region]
         yield (
             path,
             arn,
-            f"{shown(arn)} is in partition {partition}, but region {region} is in {wanted}, "
+            f"{quote(arn)} is in partition {partition}, but region {region} is in {wanted}, "
             f"and no access crosses partitions. Name a role whose ARN begins with arn:{wanted}:, "
             f"or correct the region.",
         )
@@ -1133,7 +1135,7 @@ def _hosting_disagreements(
     for version in versions if isinstance(versions, list | tuple) else ():
         if name and isinstance(version, int) and len(f"{name}-v{version}-0000") > _MAX_NAME:
             sentence = (
-                f"{shown(name)} with version {version} makes the name of an endpoint config longer than {_MAX_NAME} "
+                f"{quote(name)} with version {version} makes the name of an endpoint config longer than {_MAX_NAME} "
                 "characters. Choose a shorter name."
             )
             yield (*path, "name"), name, sentence
@@ -1156,12 +1158,12 @@ def _size_disagreements(
             sentence = f"is missing: {about.description}. Add it, for example {key}: {example}"
             yield (*path, key), "", sentence
         elif of != kind and value is not None:
-            sentence = f"{shown(value)} is a key of type {of}, and the type is {kind}. Delete it, or write type: {of}."
+            sentence = f"{quote(value)} is a key of type {of}, and the type is {kind}. Delete it, or write type: {of}."
             yield (*path, key), value, sentence
     termination = deployment.get("termination_wait_seconds")
     if kind == "rolling" and termination:
         sentence = (
-            f"{shown(termination)} makes old instances wait, which a rolling deployment ends batch by batch. "
+            f"{quote(termination)} makes old instances wait, which a rolling deployment ends batch by batch. "
             "Delete it, or choose another type."
         )
         yield (*path, "termination_wait_seconds"), termination, sentence
@@ -1190,14 +1192,14 @@ def _serverless_disagreements(
 ) -> Iterator[tuple[_Path, object, str]]:
     for key, why in _NOT_SERVERLESS.items():
         if endpoint.get(key):
-            sentence = f"{shown(endpoint[key])} cannot be had, because a serverless endpoint {why}. Delete it, or serverless."
+            sentence = f"{quote(endpoint[key])} cannot be had, because a serverless endpoint {why}. Delete it, or serverless."
             yield (*path, key), endpoint[key], sentence
     count = endpoint.get("instance_count")
     if isinstance(count, int) and count > 1:
         sentence = f"{count} instances cannot be had, because a serverless endpoint has none. Delete it, or serverless."
         yield (*path, "instance_count"), count, sentence
     if kind != "all-at-once" and kind in _TYPES:
-        sentence = f"{shown(kind)} moves instances, and a serverless endpoint has none. Write all-at-once, or delete serverless."
+        sentence = f"{quote(kind)} moves instances, and a serverless endpoint has none. Write all-at-once, or delete serverless."
         yield (*path, "deployment", "type"), kind, sentence
     if deployment.get("alarms"):
         sentence = "are not watched while a serverless endpoint is updated. Delete them, or serverless."
@@ -1212,7 +1214,7 @@ def _inf1_disagreements(
     for key, asked in ways.items():
         if asked:
             sentence = (
-                f"{shown(deployment[key])} would be ignored: AWS moves endpoints on {shown(instance_type)} all at once and "
+                f"{quote(deployment[key])} would be ignored: AWS moves endpoints on {quote(instance_type)} all at once and "
                 "unwatched. Delete it, or choose another instance type."
             )
             yield (*path, key), deployment[key], sentence
@@ -1318,13 +1320,13 @@ def _translated(error: ErrorDetails) -> tuple[_Path, object, str]:
             # Its value is not shown: whatever it is, we do not know whether it may be read in a log.
             return path, "", f"is not a key that is known here.{near} The keys here are: {', '.join(known)}."
         case "tuple_type":
-            return path, value, f"{shown(value)} is {_kind(value)}. Write a list, each item after a hyphen."
+            return path, value, f"{quote(value)} is {_kind(value)}. Write a list, each item after a hyphen."
         case _:
             keys = _MODELS.get(_general(path), Sharing).model_fields
             return (
                 path,
                 value,
-                f"{shown(value)} is {_kind(value)}. Write a mapping of these keys: {', '.join(keys)}.",
+                f"{quote(value)} is {_kind(value)}. Write a mapping of these keys: {', '.join(keys)}.",
             )
 
 
@@ -1401,7 +1403,7 @@ def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[tuple[_Path, 
 
 
 def _cut(value: object) -> str:
-    return value[:MAX_SHOWN] if isinstance(value, str) else shown(value)
+    return value[:MAX_SHOWN] if isinstance(value, str) else quote(value)
 
 
 def _line(lines: Mapping[_Path, int], path: _Path) -> int | None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crossaccount import doors, packages, plan, together
+from crossaccount import doors, packages, parallel, plan
 from crossaccount.aws.access import producing
 from crossaccount.doors import Needs, door_of, read_policy
 from crossaccount.doors.base import Resource
@@ -26,7 +26,7 @@ from crossaccount.sharing.obstacles import answers, noting
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Contents, ModelVersion
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -66,12 +66,12 @@ def gather(producer: Producer) -> Gathered:
     contents = packages.contents(sound)
     first = doors.resources(config, doors.needs(config, contents))
     of_images, of_policies = list[Finding](), list[Finding]()
-    reachable, digests = together.both(
+    reachable, digests = parallel.run_both(
         lambda: _reachable(producer, first, contents, findings),
         lambda: resolve_digests(producer, sound, of_images),
     )
     buckets = {resource.name for resource in reachable if resource.kind == BUCKET.kind}
-    observed, existing = together.both(
+    observed, existing = parallel.run_both(
         lambda: observe_all(
             producer, (each for each in contents.artifacts if each.bucket in buckets), findings
         ),

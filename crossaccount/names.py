@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crossaccount.errors import Failed
 
 if TYPE_CHECKING:
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def package_arn(sharing: Sharing, version: int | str) -> str:
     return group_arn(sharing).replace(":model-package-group/", ":model-package/") + f"/{version}"
 
 
-def endpoint_arn(sharing: Sharing, consumer: Consumer) -> str:
+def endpoint_arn(sharing: Sharing, consumer: ConsumerConfig) -> str:
     """The ARN of a consumer's endpoint."""
     return f"arn:{sharing.partition}:sagemaker:{sharing.region}:{consumer.account}:endpoint/{consumer.endpoint.name.lower()}"
 

@@ -14,17 +14,17 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from crossaccount import doors
+from crossaccount.arns import group_arn, root_arn
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Finding, InputError, PlanRefused, Severity
-from crossaccount.names import group_arn, root_arn
 from crossaccount.policy import documents
 from crossaccount.policy.audience import SERVICE, Audience, Organization
 from crossaccount.policy.documents import Document, Statement, statements
 from crossaccount.policy.strangers import kept_out
 
 if TYPE_CHECKING:
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.doors import Needs
 
 Verb = Literal["create", "update", "delete", "keep"]
@@ -114,7 +114,7 @@ def audiences(sharing: Sharing, now: datetime) -> list[Audience]:
     if (scope := sharing.organization) is not None:
         roles = tuple(f"arn:{sharing.partition}:iam::*:role/{name}" for name in scope.role_names)
         return [Audience(organization=Organization(scope.id, scope.paths, roles))]
-    by_end: dict[str | None, list[Consumer]] = {}
+    by_end: dict[str | None, list[ConsumerConfig]] = {}
     for consumer in sharing.consumers.values():
         if consumer.expires is None or consumer.expires > now:
             by_end.setdefault(consumer.until, []).append(consumer)

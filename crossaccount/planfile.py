@@ -13,9 +13,10 @@ from typing import Any
 
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, InputError
-from crossaccount.notation import content_of, strict_json
+from crossaccount.files import read_file
 from crossaccount.plan import Change, Plan, room
 from crossaccount.policy import documents
+from crossaccount.strict_json import parse_json
 
 _FORMAT = "crossaccount-plan/1"
 _MAX_BYTES = 20_000_000
@@ -86,8 +87,8 @@ def read(path: Path) -> PlanFile:
     """
     way_out = "Write one with crossaccount plan CONFIG --out FILE."
     try:
-        raw = content_of(path, _MAX_BYTES)
-        loaded: Any = strict_json(raw) if len(raw) <= _MAX_BYTES else None
+        raw = read_file(path, _MAX_BYTES)
+        loaded: Any = parse_json(raw) if len(raw) <= _MAX_BYTES else None
     except OSError as error:
         raise InputError(f"--plan {path}: cannot be read ({error.strerror}). {way_out}") from None
     except ValueError:

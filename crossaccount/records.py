@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from crossaccount.errors import Conflict, harmless
-from crossaccount.notation import strict_json, whole_number
+from crossaccount.errors import Conflict
 from crossaccount.release import list_keys, write_once
+from crossaccount.strict_json import check_whole_number, parse_json
+from crossaccount.text import harmless
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
 
 _LIMIT = 4_000_000
 # The names and the texts of records say Z, whatever zone a caller's clock is in.
@@ -43,7 +44,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)] = 1
+    schema_version: Annotated[Literal[1], BeforeValidator(check_whole_number)] = 1
     kind: Literal["promotion", "rollback"]
     run: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
     model_package_group: str
@@ -104,7 +105,7 @@ def read(producer: Producer, newest: int) -> Sequence[Record]:
             break
         raw = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read(_LIMIT)
         try:
-            records.append(Record.model_validate(strict_json(raw)))
+            records.append(Record.model_validate(parse_json(raw)))
         except ValueError:  # pydantic's is one too
             continue
     return records

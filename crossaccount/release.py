@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from botocore.exceptions import ClientError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.doors import door_named
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.key import KEY
 from crossaccount.errors import Failed
-from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
-from crossaccount.notation import strict_json, whole_number
 from crossaccount.packages import Contents, artifact_at, check_registry
+from crossaccount.strict_json import check_whole_number, parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
 
 RELEASE_LIMIT = 1_000_000
 MEMBER_LIMIT, SAMPLES_LIMIT = 1_000_000, 100
@@ -84,7 +84,7 @@ class Grant(_Model):
 class Release(_Model):
     """One shared version."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)]
+    schema_version: Annotated[Literal[1], BeforeValidator(check_whole_number)]
     model_package_arn: _Short
     model_package_group: _Short
     version: Annotated[int, Field(ge=1, le=999_999_999)]
@@ -219,7 +219,7 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
             f"The Release {where} is larger than {RELEASE_LIMIT} bytes. It is none of this project's."
         )
     try:
-        release = Release.model_validate(strict_json(raw))
+        release = Release.model_validate(parse_json(raw))
     except ValueError as error:
         if not isinstance(error, ValidationError):
             raise Failed(f"The Release {where} is not JSON: {error}. Its producer publishes it.") from None

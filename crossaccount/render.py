@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from crossaccount.errors import Finding, Refusal, Severity, harmless
+from crossaccount.errors import Finding, Refusal, Severity
 from crossaccount.plan import Change, Plan
+from crossaccount.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

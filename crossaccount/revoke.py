@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crossaccount import config, doors, packages, plan, release, together, usage
+from crossaccount import doors, packages, parallel, plan, release, usage
 from crossaccount.aws.access import producing
 from crossaccount.doors import Needs
 from crossaccount.doors.base import Resource
@@ -23,7 +23,7 @@ from crossaccount.sharing.obstacles import noting
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import ModelVersion
     from crossaccount.plan import Plan
 
@@ -57,7 +57,7 @@ def chosen(
     if sum(given) != 1:
         raise InputError("Say what to take back: one of --consumer NAME, --account ID, --version N, --all.")
     if consumer is not None:
-        config.consumer(sharing, consumer)
+        sharing.consumer(consumer)
         return Revocation(f"consumer {consumer}", plan.accounts_of(sharing, consumer))
     if account is not None:
         if not re.fullmatch(r"\d{12}", account):
@@ -76,7 +76,7 @@ def gather(producer: Producer) -> Gathered:
     """
     config = producer.config
     arns = packages.list_versions(producer.sagemaker, config.model_package_group)
-    described = together.asked([partial(_shareable, producer, arn) for arn in arns])
+    described = parallel.run_all([partial(_shareable, producer, arn) for arn in arns])
     versions = tuple(version for shareable in described for version in shareable)
     passed: list[Finding] = []
     observed = observe_all(producer, packages.contents(versions).artifacts, passed)

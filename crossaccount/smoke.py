@@ -17,14 +17,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crossaccount.arns import parse_s3
 from crossaccount.errors import Failed
-from crossaccount.names import parse_s3
-from crossaccount.notation import strict_json
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount import config
+    from crossaccount.config.model import ConsumerConfig, Sharing
+    from crossaccount.config.smoke import JsonPath, Latency, Smoke, Tolerance
     from crossaccount.release import Release, Sample
 
 BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
@@ -83,7 +84,7 @@ class Speed:
         return all(limit is None or seen <= limit for seen, limit in pairs)
 
 
-def speed(latencies: Sequence[float], limits: config.Latency) -> Speed:
+def speed(latencies: Sequence[float], limits: Latency) -> Speed:
     """The percentiles of latencies, by the nearest rank, beside their limits.
 
     Raises:
@@ -104,7 +105,7 @@ def of_sample(sample: Sample) -> Question:
 
 
 def questions(
-    session: boto3.Session, sharing: config.Sharing, name: str, consumer: config.Consumer, release: Release
+    session: boto3.Session, sharing: Sharing, name: str, consumer: ConsumerConfig, release: Release
 ) -> list[Question]:
     """What an endpoint will be asked: the config's smoke payloads, or else the samples of the Release.
 
@@ -126,7 +127,7 @@ def questions(
     return [of_sample(sample) for sample in release.samples]
 
 
-def check_questions(name: str, consumer: config.Consumer, found: Release) -> None:
+def check_questions(name: str, consumer: ConsumerConfig, found: Release) -> None:
     """See that there is something to ask the endpoint, before anything is made.
 
     Raises:
@@ -139,7 +140,7 @@ def check_questions(name: str, consumer: config.Consumer, found: Release) -> Non
         )
 
 
-def _asked(session: boto3.Session, smoke: config.Smoke, owners: tuple[str, str]) -> Question:
+def _asked(session: boto3.Session, smoke: Smoke, owners: tuple[str, str]) -> Question:
     if smoke.body_s3_uri is None:
         body, shown = (smoke.body or "").encode(), smoke.body or ""
     else:
@@ -189,7 +190,7 @@ def read_body(session: boto3.Session, uri: str, owners: Sequence[str]) -> bytes:
 # Expectations: each gives what is expected, as plain data, and the judge of answers.
 
 
-def expectation(smoke: config.Smoke) -> tuple[Any, Judge]:
+def expectation(smoke: Smoke) -> tuple[Any, Judge]:
     """What a configured payload expects."""
     if smoke.expect_within is not None:
         return within(smoke.expect_within.value, smoke.expect_within.tolerance)
@@ -207,13 +208,13 @@ def exactly(value: Any) -> tuple[Any, Judge]:
     return value, lambda got: same_answer(got, value)
 
 
-def within(value: Any, tolerance: config.Tolerance) -> tuple[Any, Judge]:
+def within(value: Any, tolerance: Tolerance) -> tuple[Any, Judge]:
     """A value of the same shape, whose numbers are near."""
     shown = {"value": value, "tolerance": _measure(tolerance)}
     return shown, lambda got: same_answer(got, value, _near(tolerance))
 
 
-def at_path(wanted: config.JsonPath) -> tuple[Any, Judge]:
+def at_path(wanted: JsonPath) -> tuple[Any, Judge]:
     """A value at one place of the answer; near, or exactly, where no tolerance is given."""
     tolerance = wanted.tolerance
     shown: dict[str, Any] = {"path": wanted.path, "value": wanted.value}
@@ -240,14 +241,14 @@ def labelled(labels: Sequence[Any]) -> tuple[Any, Judge]:
     return {"labels": allowed}, right
 
 
-def _measure(tolerance: config.Tolerance) -> dict[str, float]:
+def _measure(tolerance: Tolerance) -> dict[str, float]:
     return {key: value for key, value in tolerance.model_dump().items() if value is not None}
 
 
 Near = Callable[[float, float], bool]
 
 
-def _near(tolerance: config.Tolerance) -> Near:
+def _near(tolerance: Tolerance) -> Near:
     absolute, relative = tolerance.absolute or 0.0, tolerance.relative or 0.0
 
     def near(got: float, expected: float) -> bool:
@@ -441,7 +442,7 @@ def read_answer(raw: bytes, content_type: str) -> Any:
             rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
             return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
         if media == "application/json":
-            return strict_json(text)
+            return parse_json(text)
     except csv.Error as error:
         raise ValueError(str(error)) from None
     return text

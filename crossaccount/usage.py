@@ -13,10 +13,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from crossaccount.arns import package_arn
 from crossaccount.aws.access import Target, open_target
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding, Severity
-from crossaccount.names import package_arn
 
 _GONE = ("Failed", "Deleting")
 

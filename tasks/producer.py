@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from crossaccount.config.model import Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
@@ -14,7 +15,6 @@ from crossaccount import release as releasing
 from crossaccount import render, revoke, usage
 from crossaccount.apply import Receipt
 from crossaccount.aws.access import producing
-from crossaccount.config import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.gather import Gathered

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
     from crossaccount.policy.documents import Document, Statement

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import together
+from crossaccount import parallel
+from crossaccount.arns import group_arn
 from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.errors import DoorName, Finding, Obstacle, Severity
-from crossaccount.names import group_arn
-from crossaccount.notation import strict_json
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.documents import Document, Statement, compact, scalar, statements
 from crossaccount.policy.strangers import is_public
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Artifact, Contents
     from crossaccount.policy.audience import Audience
 
@@ -83,7 +83,7 @@ class BucketDoor(Door):
             if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
                 return None, None
             raise
-        return strict_json(text), None
+        return parse_json(text), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         producer.s3.put_bucket_policy(
@@ -110,7 +110,7 @@ class BucketDoor(Door):
         if not inside or _owns_all(producer, name):
             return []
         owner = producer.s3.get_bucket_acl(Bucket=name, ExpectedBucketOwner=producer.account)["Owner"]["ID"]
-        uploads = together.asked(
+        uploads = parallel.run_all(
             [partial(_uploaded_by_other, producer, artifact, owner) for artifact in inside]
         )
         return [finding for finding in uploads if finding is not None]

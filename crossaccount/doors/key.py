@@ -10,17 +10,17 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from crossaccount.arns import group_arn
 from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.errors import Conflict, DoorName
-from crossaccount.names import group_arn
-from crossaccount.notation import strict_json
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.documents import Document, Statement, compact
 from crossaccount.policy.strangers import administered
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
 
@@ -53,7 +53,7 @@ class KeyDoor(Door):
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         text = producer.kms.get_key_policy(KeyId=name, PolicyName="default")["Policy"]
-        return strict_json(text), None
+        return parse_json(text), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         """Replace the key's policy. KMS itself refuses one that would lock the caller out."""

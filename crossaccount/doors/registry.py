@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from crossaccount.arns import group_arn, package_arn
 from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
-from crossaccount.names import group_arn, package_arn
-from crossaccount.notation import strict_json
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.documents import Document, Statement, compact, scalar
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
 
@@ -65,7 +65,7 @@ class RegistryDoor(Door):
             if code == "ValidationException" and message.startswith("Cannot find resource policy for"):
                 return None, None
             raise
-        return strict_json(text["ResourcePolicy"]), None
+        return parse_json(text["ResourcePolicy"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         producer.sagemaker.put_model_package_group_policy(

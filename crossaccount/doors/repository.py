@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from crossaccount.arns import group_arn, parse_image
 from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
-from crossaccount.names import group_arn, parse_image
-from crossaccount.notation import strict_json
 from crossaccount.packages import check_registry
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.documents import Document, Statement, compact
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
 
@@ -65,7 +65,7 @@ class RepositoryDoor(Door):
             if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
                 return None, None
             raise
-        return strict_json(text["policyText"]), None
+        return parse_json(text["policyText"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         producer.ecr.set_repository_policy(

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount.arns import parse_image
 from crossaccount.errors import Finding, Obstacle
-from crossaccount.names import parse_image
 from crossaccount.sharing.obstacles import answers
 
 if TYPE_CHECKING:

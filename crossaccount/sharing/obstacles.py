@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
-from crossaccount import doors, together
+from crossaccount import doors, parallel
 from crossaccount.errors import Failed, Finding, Obstacle, Severity
 
 _About = TypeVar("_About")
@@ -48,6 +48,6 @@ def answers(
             return {about: question()}, obstacles
         return {}, obstacles
 
-    answered = together.asked([partial(ask, about, *question) for about, question in questions.items()])
+    answered = parallel.run_all([partial(ask, about, *question) for about, question in questions.items()])
     findings += [finding for _, obstacles in answered for finding in obstacles]
     return {about: answer for pair, _ in answered for about, answer in pair.items()}

@@ -17,12 +17,12 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from crossaccount import release as releases
+from crossaccount.arns import group_arn, parse_s3
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, Failed
-from crossaccount.names import group_arn, parse_s3
-from crossaccount.notation import strict_json
 from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed, statements
 from crossaccount.release import Grant, Release, ReleasedArtifact, ReleasedContainer, Sample
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
@@ -170,7 +170,7 @@ def parse_samples(archive: bytes) -> list[Sample]:
                 continue
             if member.size > releases.MEMBER_LIMIT:
                 raise ValueError(f"{member.name} is larger than {releases.MEMBER_LIMIT} bytes")
-            loaded: Any = strict_json(file.read())
+            loaded: Any = parse_json(file.read())
             samples += [
                 _sample(given, member.name) for given in (loaded if isinstance(loaded, list) else [loaded])
             ]

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
+from crossaccount.config.model import Sharing
 
 from crossaccount import (
     apply,
@@ -31,7 +32,6 @@ from crossaccount import (
     smoke,
 )
 from crossaccount.aws.access import open_producer
-from crossaccount.config import Sharing
 from crossaccount.records import Record
 from crossaccount.rollout import Patience
 from crossaccount.sharing import publish

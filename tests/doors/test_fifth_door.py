@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from crossaccount.arns import group_arn
+from crossaccount.config.loading import load_config
 
-from crossaccount import apply, audit, config, doors, gather, planfile, release, render, revoke
+from crossaccount import apply, audit, doors, gather, planfile, release, render, revoke
 from crossaccount.aws.access import Producer, open_producer, open_target
 from crossaccount.doors.base import Door, Resource
 from crossaccount.errors import Obstacle, PlanRefused, Refused
-from crossaccount.names import group_arn
 from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from crossaccount.policy.audience import statement
@@ -99,7 +100,7 @@ class Desk:
     """The producer's desk, with everything shared and published."""
 
     def __init__(self, path: Any) -> None:
-        self.config = config.load(path)
+        self.config = load_config(path)
         self.producer = open_producer(self.config)
 
     def plan(self) -> Plan:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
 
-from crossaccount import config, gather
+from crossaccount import gather
 from crossaccount.doors.repository import PULL_ACTIONS
 from crossaccount.errors import Door, Failed, Refused
 from crossaccount.policy import documents
@@ -546,7 +547,7 @@ def missing(pattern: str, template: str, rows: str) -> set[str]:
 
 
 def test_every_granted_statement_has_something_that_fails_without_it(shared: Any) -> None:
-    plan = gather.share_plan(config.load(shared.config))
+    plan = gather.share_plan(load_config(shared.config))
     ours = [one for change in plan.changes for one in documents.statements(change.desired)]
     granted = {word_of(one) for one in ours if str(one.get("Sid", "")).startswith("CrossAccount")}
     words = {

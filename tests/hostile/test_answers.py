@@ -16,9 +16,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from crossaccount.config.smoke import JsonPath, Tolerance
 
 from crossaccount import serving, smoke
-from crossaccount.config import JsonPath, Tolerance
 from crossaccount.serving import Proof, Removal
 from crossaccount.smoke import Answer, Question
 

@@ -25,8 +25,9 @@ import pytest
 import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
+from crossaccount.config.loading import load_config
 
-from crossaccount import cli, config, doors, errors, gather, preflight, records, refusals, release, sessions
+from crossaccount import cli, doors, errors, gather, preflight, records, refusals, release, sessions
 from crossaccount.aws.access import open_producer, producing
 from crossaccount.doors.base import Resource
 from crossaccount.errors import CrossAccountError, Door, Failed
@@ -253,7 +254,7 @@ def ambient(tmp_path: Path) -> Path:
 
 
 def commands(ambient: Path) -> list[Callable[[], Any]]:
-    sharing = config.load(ambient)
+    sharing = load_config(ambient)
     staging = sharing.consumers["staging"]
     direct = sharing.model_copy(
         update={"producer": sharing.producer.model_copy(update={"role": None, "external_id": None})}
@@ -286,7 +287,7 @@ def assert_hidden(text: str, signatures: set[str]) -> None:
 
 def calls(ambient: Path) -> list[Callable[[], Any]]:
     """Calls of clients that are made once: making them takes longer than a hundred calls."""
-    sharing = config.load(ambient)
+    sharing = load_config(ambient)
     staging = sharing.consumers["staging"]
     producer = open_producer(sharing)
     theirs = sessions.consumer_session(sharing, "staging", staging)
@@ -437,7 +438,7 @@ def test_an_answer_that_gave_half_of_the_credentials_is_not_told(
     broken = assumed().replace(b"</AssumeRoleResponse>", b"<<<<<<<<<<<<<<<<<<<<<")
     mirror.script = lambda request: broken
     with pytest.raises(Failed) as failed:
-        sessions.producer_session(config.load(ambient))
+        sessions.producer_session(load_config(ambient))
     assert_hidden("".join(traceback.format_exception(failed.value)), mirror.signatures)
     assert "Refreshing temporary credentials failed" in "".join(heard.lines)
     assert_hidden("".join(heard.lines), mirror.signatures)

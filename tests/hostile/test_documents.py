@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
 
 from crossaccount import apply, doors, plan, planfile, records, release, render
 from crossaccount.aws.access import Producer
-from crossaccount.config import load
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, Obstacle, PlanRefused
-from crossaccount.names import group_arn, package_arn
 from crossaccount.packages import Contents
 from crossaccount.policy import documents
 from crossaccount.release import Release
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, OTHER, AWS = SHARING.producer.account, "999999999999", "683313688378"
 REGION = "us-east-1"
 KMS = f"arn:aws:kms:{REGION}:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"

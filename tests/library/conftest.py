@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 
-from crossaccount import apply, config, gather
+from crossaccount import apply, gather
 from crossaccount.aws.access import open_producer
-from crossaccount.config import Sharing
 from crossaccount.gather import Gathered
 from crossaccount.plan import Plan
 
@@ -28,7 +29,7 @@ class Desk:
 
     def __init__(self, aws: Any, path: str | Path) -> None:
         self.aws = aws
-        self.sharing: Sharing = config.load(path)
+        self.sharing: Sharing = load_config(path)
         self.producer = open_producer(self.sharing)
         self.told: list[str] = []
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
 
-from crossaccount import audit, config
+from crossaccount import audit
 from crossaccount.audit import Audit, Verdict
 from crossaccount.errors import Severity
 from crossaccount.policy import documents
@@ -22,7 +23,7 @@ IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 
 
 def audited(path: Any, *names: str, probe: bool = True, repair: bool = False) -> Audit:
-    sharing = config.load(path)
+    sharing = load_config(path)
     wanted = names or tuple(sharing.consumers)
     producer = audit.of_producer(sharing, wanted)
     consumers = {name: audit.of_consumer(sharing, name, producer.versions, probe) for name in wanted}

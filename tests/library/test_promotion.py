@@ -20,10 +20,11 @@ import boto3
 import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import ConsumerConfig, Sharing
 
 from crossaccount import apply, gather, promotion, records, release, rollout, serving, sessions
 from crossaccount.aws.access import Producer, open_producer
-from crossaccount.config import Consumer, Sharing, parse
 from crossaccount.errors import ConfigError, Conflict
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record
@@ -108,12 +109,12 @@ class Stage:
     clients: dict[str, Any]
     producer: Producer
     sharing: Sharing
-    consumer: Consumer
+    consumer: ConsumerConfig
     releases: dict[int, Release] = field(default_factory=dict)
 
     def like(self, mode: str = "both", **endpoint: Any) -> Stage:
         """The same account under a config that says something else."""
-        sharing = parse(document(endpoint, smoke_mode=mode))
+        sharing = parse_config(document(endpoint, smoke_mode=mode))
         return replace(self, sharing=sharing, consumer=sharing.consumers["staging"])
 
     def promote(self, version: int, **more: Any) -> Promoted:
@@ -276,7 +277,7 @@ def _staged(server: Server, clock: Clock, log: Log, administrators: dict[str, ac
         Threshold=1.0,
         ComparisonOperator="GreaterThanThreshold",
     )
-    sharing = parse(document({}))
+    sharing = parse_config(document({}))
     producer = open_producer(sharing)
     found = gather.gather(producer)
     plan = gather.planned(sharing, found)
@@ -877,4 +878,4 @@ def test_no_group_is_called_like_the_folder_of_records(whole: Stage, name: str) 
         whole.clients["registry"].create_model_package_group(ModelPackageGroupName=name)
     text = json.loads(document({})) | {"model_package_group": name}
     with pytest.raises(ConfigError, match="model_package_group"):
-        parse(json.dumps(text))
+        parse_config(json.dumps(text))

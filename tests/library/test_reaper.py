@@ -13,10 +13,11 @@ from typing import Any
 
 import boto3
 import pytest
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import ConsumerConfig, Sharing
 
-from crossaccount import apply, config, gather, reaper, rollout, serving, sessions
+from crossaccount import apply, gather, reaper, rollout, serving, sessions
 from crossaccount.aws.access import open_producer
-from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, InputError, Refused
 from crossaccount.reaper import Leftover
 from crossaccount.release import Release
@@ -42,7 +43,7 @@ class House:
 
     sandbox: Any
     sharing: Sharing
-    consumer: Consumer
+    consumer: ConsumerConfig
     session: boto3.Session
     release: Release
     sm: Any
@@ -151,7 +152,7 @@ def whole(sandbox: Any) -> Iterator[House]:
 
 def _moved_in(sandbox: Any) -> House:
     """Shared, but for the Releases, which nobody reads here."""
-    sharing = config.load(sandbox.config)
+    sharing = load_config(sandbox.config)
     producer = open_producer(sharing)
     found = gather.gather(producer)
     plan = gather.planned(sharing, found)

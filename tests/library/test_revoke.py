@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
 
-from crossaccount import apply, config, gather, revoke, usage
+from crossaccount import apply, gather, revoke, usage
 from crossaccount.aws.access import open_producer
 from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.plan import Plan
@@ -21,7 +22,7 @@ OFTEN = {"Delay": 0.05, "MaxAttempts": 1200}
 
 
 def share(path: Any) -> Plan:
-    sharing = config.load(path)
+    sharing = load_config(path)
     producer = open_producer(sharing)
     found = gather.gather(producer)
     plan = gather.planned(sharing, found)
@@ -34,7 +35,7 @@ def share(path: Any) -> Plan:
 
 
 def take_back(path: Any, force: bool = False, **what: Any) -> Plan:
-    sharing = config.load(path)
+    sharing = load_config(path)
     plan = revoke.make_plan(sharing, revoke.chosen(sharing, **what), force)
     apply.apply(open_producer(sharing), plan)
     return plan
@@ -77,7 +78,7 @@ def test_an_account_that_the_config_no_longer_names(aws: Any, edited: Any) -> No
 def test_pruning_takes_out_whom_the_config_does_not_name(aws: Any, edited: Any) -> None:
     with aws.restored():
         share(aws.config)
-        sharing = config.load(edited(consumers__staging=None))
+        sharing = load_config(edited(consumers__staging=None))
         plan = gather.share_plan(sharing, prune=True)
         assert {name for change in plan.changes for name in change.lost} == {STAGING}
         apply.apply(open_producer(sharing), plan)
@@ -224,7 +225,7 @@ def test_a_live_endpoint_stands_in_the_way_of_what_it_runs_on(
 
 
 def test_an_endpoint_that_may_not_be_looked_at_is_said(aws: Any) -> None:
-    sharing = config.load(aws.config)
+    sharing = load_config(aws.config)
     with aws.restored():
         share(aws.config)
         with live(aws, "staging", 1, "somebody-else-s".replace("'", "")):
@@ -277,7 +278,7 @@ def test_endpoints_that_may_not_even_be_listed_are_said(aws: Any) -> None:
         RoleName="crossaccount-deployer", PolicyName="frozen", PolicyDocument=json.dumps(deny)
     )
     try:
-        found = usage.findings(config.load(aws.config), frozenset({STAGING}))
+        found = usage.findings(load_config(aws.config), frozenset({STAGING}))
     finally:
         iam.delete_role_policy(RoleName="crossaccount-deployer", PolicyName="frozen")
     assert [one.severity for one in found] == [Severity.WARNING]

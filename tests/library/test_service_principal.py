@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
 
-from crossaccount import apply, config, gather, preflight, serving, sessions
+from crossaccount import apply, gather, preflight, serving, sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.errors import Door, Refused
 from crossaccount.release import Release
@@ -36,7 +37,7 @@ def pulling(aws: Any) -> Iterator[Any]:
 
 def made(path: str) -> str:
     """Share, then make a model in staging's account and delete it."""
-    sharing = config.load(path)
+    sharing = load_config(path)
     producer = open_producer(sharing)
     found = gather.gather(producer)
     plan = gather.planned(sharing, found)
@@ -75,7 +76,7 @@ def test_sagemaker_itself_is_let_in_where_the_config_says_so(
             "repository",
             {"Version": "2012-10-17", "Statement": [one for one in statements if one != service]},
         )
-        sharing = config.load(others)
+        sharing = load_config(others)
         producer = open_producer(sharing)
         apply.apply(producer, gather.share_plan(sharing))
         with pytest.raises(Refused, match="service principal"):

@@ -6,13 +6,15 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
-from crossaccount import apply, config, gather
+from crossaccount.config.loading import load_config
+
+from crossaccount import apply, gather
 from crossaccount.aws.access import open_producer
 
 
 def write(told: Connection, path: str, settle_seconds: float) -> None:
     """A writer: says that it is ready, then at each word shares, and says how often it was overwritten."""
-    sharing = config.load(path)
+    sharing = load_config(path)
     producer = open_producer(sharing)
     told.send("ready")
     while told.recv():

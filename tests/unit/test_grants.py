@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import OrganizationScope, Sharing
 
 from crossaccount import doors, packages, plan
-from crossaccount.config import OrganizationScope, Sharing, load
 from crossaccount.doors import door_of, key, repository
 from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
-from crossaccount.names import group_arn, package_arn
 from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience, Organization
 from sandbox.judge import Policies, Request, Result, judge
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 GROUP = group_arn(SHARING)

@@ -14,20 +14,21 @@ from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 
 from crossaccount import apply, doors, gather, packages, plan, revoke
 from crossaccount.aws.access import Producer
-from crossaccount.config import Sharing, load
 from crossaccount.doors import bucket
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity
-from crossaccount.names import group_arn, package_arn
 from crossaccount.policy.audience import Audience
 from crossaccount.sharing import publish
 from crossaccount.sharing.artifacts import Observed, observe_all
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
 GROUP = group_arn(SHARING)
 IMAGE = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/decision-trees-sample:1"

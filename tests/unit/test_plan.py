@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossaccount.arns import group_arn, package_arn, root_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import OrganizationScope
 
 from crossaccount import doors, packages, plan
-from crossaccount.config import OrganizationScope, load
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
-from crossaccount.names import group_arn, package_arn, root_arn
 from crossaccount.plan import Change, Plan
 from crossaccount.policy import documents
 from crossaccount.sharing import publish
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 DOCS = SHARING.model_copy(update={"preset": "aws-docs"})
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 GROUP = group_arn(SHARING)

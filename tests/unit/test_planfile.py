@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
 
 from crossaccount import doors, packages, plan, planfile
-from crossaccount.config import load
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, InputError
 from crossaccount.plan import Plan
 from crossaccount.policy import documents
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NEEDS = doors.needs(SHARING, packages.Contents()) | {

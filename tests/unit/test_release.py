@@ -16,19 +16,19 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
 
 from crossaccount import doors, gather, packages, plan, release
 from crossaccount.aws.access import Producer
-from crossaccount.config import load
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed
-from crossaccount.names import group_arn, package_arn
 from crossaccount.release import Release
 from crossaccount.sharing import publish
 from crossaccount.sharing.artifacts import Observed
 from crossaccount.sharing.publish import parse_samples
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 KEY = "releases/decision-trees-sample/1.json"

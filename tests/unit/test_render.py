@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crossaccount.config.loading import load_config
 
 from crossaccount import doors, packages, plan, planfile, render
-from crossaccount.config import load
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Door, Finding, Refusal, Severity
 from crossaccount.plan import Change, Plan
 from crossaccount.policy import documents
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"

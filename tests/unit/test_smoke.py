@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from crossaccount.config.smoke import Latency, Smoke
 
 from crossaccount import smoke
-from crossaccount.config import Latency, Smoke
 from crossaccount.smoke import read_answer, same_answer
 
 NAN, INFINITY = float("nan"), float("inf")

@@ -141,11 +141,11 @@ _Asked = list[tuple[str, str, dict[str, Any]]]
 
 def _asked(config: str) -> _Asked:
     """Every call that the command makes: service, operation, parameters."""
-    from crossaccount import config as configuration
     from crossaccount import gather
+    from crossaccount.config.loading import load_config
 
     with _noted() as asked:  # the command itself would end this process
-        gather.share_plan(configuration.load(config), prune=False)
+        gather.share_plan(load_config(config), prune=False)
     return asked
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from crossaccount import plan
-from crossaccount.config import Consumer, OrganizationScope, Sharing, load
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
 from crossaccount.errors import PlanRefused
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Resource
@@ -91,14 +92,14 @@ def _planned(sharing: Sharing, group: str, needs: Needs, existing: Mapping[Resou
 
 
 def _sharing(consumers: int) -> Sharing:
-    sharing = load(_ROOT / "configs" / "sandbox.yaml")
+    sharing = load_config(_ROOT / "configs" / "sandbox.yaml")
     like = sharing.consumers["staging"]
     return sharing.model_copy(
         update={"consumers": {f"consumer-{number}": _consumer(like, number) for number in range(consumers)}}
     )
 
 
-def _consumer(like: Consumer, number: int) -> Consumer:
+def _consumer(like: ConsumerConfig, number: int) -> ConsumerConfig:
     account = str(600_000_000_000 + number)
     roles = {name: f"arn:aws:iam::{account}:role/{name}" for name in ("role", "execution_role")}
     return like.model_copy(update={"account": account, **roles})

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import policies, together
+from crossaccount import parallel, policies
 from crossaccount.errors import Conflict, Failed
 from crossaccount.gather import read_policy
 from crossaccount.plan import LIMITS, Change, Kind, Verb
@@ -159,7 +159,7 @@ def _look_again(
         if settle_seconds:
             # The waits differ, so that writers who met once do not meet again.
             time.sleep(settle_seconds * (1 + (random.random() if attempt else 0)))  # noqa: S311 - no secret
-        stand = together.asked([partial(_stands, clients, one) for one in waiting])
+        stand = parallel.run_all([partial(_stands, clients, one) for one in waiting])
         waiting = [one for one, stands in zip(waiting, stand, strict=True) if not stands]
         for one in waiting:
             tell(f"the policy of {one.change.resource} was overwritten by another writer: merging again")

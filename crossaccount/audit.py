@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import gather, names, packages, plan, preflight, release, render, serving, sessions
+from crossaccount import arns, gather, packages, plan, preflight, release, render, serving, sessions
 from crossaccount.errors import (
     Conflict,
     CrossAccountError,
@@ -34,7 +34,7 @@ from crossaccount.release import DOORS
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.gather import Gathered
     from crossaccount.packages import ModelVersion
     from crossaccount.plan import Plan
@@ -246,7 +246,7 @@ def _meets_registry(
     findings: list[Finding],
 ) -> tuple[ModelVersion | None, Release | None]:
     consumer = sharing.consumers[name]
-    asked = ("sagemaker:DescribeModelPackage", names.package_arn(sharing, "*"))
+    asked = ("sagemaker:DescribeModelPackage", arns.package_arn(sharing, "*"))
     try:
         with preflight.explained(session, sharing, name, consumer, Door.REGISTRY, asked):
             version = preflight.find_version(session, sharing, None)
@@ -326,7 +326,7 @@ def _meets_everything(
     answers.append(_answer(name, consumer, Door.EXECUTION_ROLE, consumer.execution_role, made))
     repositories = {
         image.repository
-        for image in (names.parse_image(one.image) for one in published.deployed_containers)
+        for image in (arns.parse_image(one.image) for one in published.deployed_containers)
         if image.registry == sharing.producer.account
     }
     answers += [_answer(name, consumer, Door.REPOSITORY, one, made) for one in sorted(repositories)]
@@ -334,11 +334,11 @@ def _meets_everything(
     answers += [_answer(name, consumer, Door.KEY, one, made) for one in keys]
 
 
-def _answer(name: str, consumer: Consumer, door: Door, resource: str, reason: str) -> Answer:
+def _answer(name: str, consumer: ConsumerConfig, door: Door, resource: str, reason: str) -> Answer:
     return Answer(name, consumer.account, door, resource, Verdict.YES, reason)
 
 
-def _shut(name: str, consumer: Consumer, refused: Refused) -> Iterator[Answer]:
+def _shut(name: str, consumer: ConsumerConfig, refused: Refused) -> Iterator[Answer]:
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
     yield Answer(name, consumer.account, refusal.door, _behind(refusal.resource), Verdict.NO, reason)

@@ -33,7 +33,7 @@ from crossaccount.errors import (
 
 if TYPE_CHECKING:
     from crossaccount.audit import Audit
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.plan import Plan
     from flows.groups import SharedGroups
     from flows.producer import Revoked, Shared
@@ -324,11 +324,11 @@ def _need_sandbox() -> None:
 
 def _load(path: Path, consumer: str | None = None) -> Sharing:
     """The config; it must name the consumer, if one is given."""
-    from crossaccount import config
+    from crossaccount.config.loading import load_config
 
-    sharing = config.load(path)
+    sharing = load_config(path)
     if consumer is not None:
-        config.consumer(sharing, consumer)
+        sharing.consumer(consumer)
     return sharing
 
 

@@ -19,8 +19,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from crossaccount import config, gather, processes, render
-from crossaccount.config import Sharing
+from crossaccount import gather, processes, render
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Door, Failed, Refused
 
 
@@ -76,7 +77,7 @@ def tell(quiet: bool = False) -> dict[str, Any]:
 
 def _chapters(story: Story, ready: dict[str, Any]) -> None:
     path = ready["config"]
-    sharing = config.load(path)
+    sharing = load_config(path)
     from flows.consumer import deploy_model
     from flows.producer import revoke_access, share_models
 

@@ -6,42 +6,11 @@ Every error is rebuilt from its `args` alone, so it survives pickling on the way
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-_LABELLED = re.compile(
-    r"""(?<![a-z])((?:x-amz-)?(?:security|session)[-_]?token|(?:x-amz-)?signature|(?:x-amz-)?credential|authorization"""
-    r"""|(?:aws)?[-_]?secret[-_]?(?:access)?[-_]?key|(?:aws)?[-_]?access[-_]?key(?:[-_]?id)?)"""
-    r"""(["']?\s*(?:[:=>]|%3A|%3D)\s*["']?)(?:[^\s"'&,;<>]{8,})""",
-    re.IGNORECASE,
-)
-_KEY_ID = re.compile(r"(?<![A-Z0-9])(AKIA|ASIA)[A-Z0-9]{12,}")
-_MOST_SHOWN = 20_000
-
-
-def redacted(text: str) -> str:
-    """Text without access key ids, and without what follows the name of a credential (X-Amz-Security-Token, Signature, ...).
-
-    AWS repeats a request's headers where a signature does not match. Credentials under no name are taken out where they
-    are known, in ``sessions``.
-    """
-    return _KEY_ID.sub(r"\1****", _LABELLED.sub(r"\1\2****", text))
-
-
-def harmless(text: str) -> str:
-    """Text of others as it may be shown to a person and kept in a log.
-
-    Credentials are taken out as `redacted` does, what would move a terminal is escaped, and the end of what is very long is
-    left out.
-    """
-    text = redacted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() or one in "\n\0" else one.encode("unicode_escape").decode() for one in text
-    )
+from crossaccount.text import harmless
 
 
 class CrossAccountError(Exception):

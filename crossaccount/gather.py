@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import packages, plan, policies, sessions, together
+from crossaccount import packages, parallel, plan, policies, sessions
+from crossaccount.arns import parse_image
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
-from crossaccount.names import parse_image
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Plan, Resource
 from crossaccount.policies import Document
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sagemaker import SageMakerClient
 
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Artifact, ModelVersion
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -106,14 +106,16 @@ def gather(clients: Clients, sharing: Sharing) -> Gathered:
     artifacts, needs = artifacts_of(sound), packages.needs(sharing, sound)
     buckets = sorted({artifact.bucket for artifact in artifacts} | {sharing.producer.releases_bucket})
     of_images, of_policies = list[Finding](), list[Finding]()
-    checked, digests = together.both(
-        lambda: together.asked([partial(_check_bucket, clients, sharing, artifacts, one) for one in buckets]),
+    checked, digests = parallel.run_both(
+        lambda: parallel.run_all(
+            [partial(_check_bucket, clients, sharing, artifacts, one) for one in buckets]
+        ),
         lambda: _resolve(clients, sharing, sound, of_images),
     )
     reachable = {name for name, (is_reachable, _) in zip(buckets, checked, strict=True) if is_reachable}
     findings += [finding for _, found in checked for finding in found]
     inside = [artifact for artifact in artifacts if artifact.bucket in reachable]
-    observed, existing = together.both(
+    observed, existing = parallel.run_both(
         lambda: _observe(clients, sharing, inside, findings),
         lambda: _existing(clients, plan.resources(sharing, needs), reachable, of_policies),
     )
@@ -136,7 +138,7 @@ def gather_for_revoke(clients: Clients, sharing: Sharing) -> Gathered:
     from crossaccount import release  # no plan needs its models
 
     arns = packages.list_versions(clients.sagemaker, sharing.model_package_group)
-    described = together.asked([partial(_shareable, clients, sharing, arn) for arn in arns])
+    described = parallel.run_all([partial(_shareable, clients, sharing, arn) for arn in arns])
     versions = tuple(version for found in described for version in found)
     passed: list[Finding] = []
     observed = _observe(clients, sharing, artifacts_of(versions), passed)
@@ -189,7 +191,7 @@ def _answers(
             return (question(),), found
         return None, found
 
-    answers = together.asked([partial(ask, *one) for one in questions])
+    answers = parallel.run_all([partial(ask, *one) for one in questions])
     findings += [finding for _, found in answers for finding in found]
     return [answer for answer, _ in answers]
 
@@ -239,7 +241,7 @@ def _check_bucket(
     if not inside or _owns_all(clients, bucket, owner):
         return True, []
     canonical = clients.s3.get_bucket_acl(Bucket=bucket, ExpectedBucketOwner=owner)["Owner"]["ID"]
-    found = together.asked([partial(_uploaded_by_other, clients, one, owner, canonical) for one in inside])
+    found = parallel.run_all([partial(_uploaded_by_other, clients, one, owner, canonical) for one in inside])
     return True, [finding for finding in found if finding is not None]
 
 

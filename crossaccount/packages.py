@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from crossaccount import together
+from crossaccount import parallel
+from crossaccount.arns import Image, package_arn, parse_image, parse_s3, version_of
 from crossaccount.errors import Failed, Obstacle
-from crossaccount.names import Image, package_arn, parse_image, parse_s3, version_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVe
     """
     if sharing.versions == "approved":
         arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
-        found = together.asked([partial(describe_version, sagemaker, arn) for arn in reversed(arns)])
+        found = parallel.run_all([partial(describe_version, sagemaker, arn) for arn in reversed(arns)])
         found = [version for version in found if version.deployable]
         if not found:
             raise Failed(
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
         return tuple(found)
-    found = together.asked([partial(_listed, sagemaker, sharing, one) for one in sorted(sharing.versions)])
+    found = parallel.run_all([partial(_listed, sagemaker, sharing, one) for one in sorted(sharing.versions)])
     for version in found:
         check_deployable(version)
     return tuple(found)

@@ -17,13 +17,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from crossaccount import grants, policies
+from crossaccount.arns import group_arn, package_arn, root_arn
 from crossaccount.errors import Finding, InputError, PlanRefused, Severity
 from crossaccount.grants import Audience, Organization
-from crossaccount.names import group_arn, package_arn, root_arn
 from crossaccount.policies import Document, Statement, statements
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.packages import Needs
 
 Verb = Literal["create", "update", "delete", "keep"]

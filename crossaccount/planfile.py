@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from crossaccount import policies, render
 from crossaccount.errors import Conflict, InputError
-from crossaccount.notation import content_of, strict_json
+from crossaccount.files import read_file
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.plan import Plan
@@ -56,8 +57,8 @@ def read(path: Path) -> PlanFile:
     """
     way_out = "Write one with crossaccount plan CONFIG --out FILE."
     try:
-        raw = content_of(path, _MAX_BYTES)
-        loaded: Any = strict_json(raw) if len(raw) <= _MAX_BYTES else None
+        raw = read_file(path, _MAX_BYTES)
+        loaded: Any = parse_json(raw) if len(raw) <= _MAX_BYTES else None
     except OSError as error:
         raise InputError(f"--plan {path}: cannot be read ({error.strerror}). {way_out}") from None
     except ValueError:

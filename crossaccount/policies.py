@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime
 from typing import Any
 
-from crossaccount.notation import check_depth
+from crossaccount.strict_json import check_depth
 
 Statement = dict[str, Any]
 Document = dict[str, Any]

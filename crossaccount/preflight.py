@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import diagnosis, packages, release, sessions
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, version_of
 from crossaccount.errors import Door, Failed, InputError, Refused
 from crossaccount.grants import PULL_ACTIONS
-from crossaccount.names import group_arn, package_arn, parse_image, parse_s3, version_of
 from crossaccount.refusals import Attempt, classify
 
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.packages import ModelVersion
     from crossaccount.release import Release
 
@@ -153,7 +153,7 @@ def explained(
     session: boto3.Session,
     sharing: Sharing,
     name: str,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     door: Door,
     asked: tuple[str, str],
 ) -> Iterator[None]:
@@ -185,7 +185,7 @@ def explained(
 
 @contextmanager
 def explained_creation(
-    session: boto3.Session, sharing: Sharing, name: str, consumer: Consumer, found: Release
+    session: boto3.Session, sharing: Sharing, name: str, consumer: ConsumerConfig, found: Release
 ) -> Iterator[None]:
     """As `explained`, for CreateModel: SageMaker's own checks are made with the execution role, and asked about there.
 
@@ -217,7 +217,9 @@ _READ_BEFORE = (
 )
 
 
-def _attempt(sharing: Sharing, name: str, consumer: Consumer, door: Door, asked: tuple[str, str]) -> Attempt:
+def _attempt(
+    sharing: Sharing, name: str, consumer: ConsumerConfig, door: Door, asked: tuple[str, str]
+) -> Attempt:
     return Attempt(
         caller=consumer.role,
         account=consumer.account,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from crossaccount import names, preflight, rollout, serving, smoke
+from crossaccount import arns, preflight, rollout, serving, smoke
 from crossaccount.errors import CrossAccountError, Door, Failed, Refused
 from crossaccount.rollout import Live, Patience, Shift
 from crossaccount.serving import Proof, Removal
@@ -24,7 +24,7 @@ from crossaccount.serving import Proof, Removal
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.records import Record
     from crossaccount.release import Release
 
@@ -114,7 +114,7 @@ def unlike(found: Promoted, sharing: Sharing, name: str, version: int | None, ba
         return ""
     if found.result is not Result.PROMOTED:
         return f"nobody asked for {found.result}"
-    of_it = (name, consumer.account, names.package_arn(sharing, found.version), found.version)
+    of_it = (name, consumer.account, arns.package_arn(sharing, found.version), found.version)
     proved = [(one.consumer, one.account, one.model_package_arn, one.version) for one in found.proofs]
     if not found.proofs or proved != [of_it] * len(proved) or not all(one.verified for one in found.proofs):
         return "it has no proof of that version there"
@@ -232,7 +232,7 @@ def left(live: Live | None, known: Sequence[rollout.Earlier], last: Move | None)
     return last.live if withdrawn and any(one.config == live.config for one in known) else None
 
 
-def stands(live: Live | None, consumer: Consumer, release: Release) -> bool:
+def stands(live: Live | None, consumer: ConsumerConfig, release: Release) -> bool:
     """Whether the endpoint serves the version already, on the capacity asked for, and has proved it."""
     return (
         live is not None
@@ -294,7 +294,7 @@ class _Work:
     session: boto3.Session
     sharing: Sharing
     name: str
-    consumer: Consumer
+    consumer: ConsumerConfig
     release: Release
     patience: Patience
     tell: Tell

@@ -28,7 +28,7 @@ from crossaccount.serving import KEEP_TAG, OWNER, OWNER_TAG, PACKAGE_TAG, RUN_TA
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
 
 YOUNGEST_MINUTES = 90  # an endpoint may take an hour to come up, and its run asks it afterwards
 _LISTED: tuple[tuple[serving.Kind, str, str], ...] = (  # in the order of removal
@@ -133,7 +133,9 @@ def age(minutes: int) -> timedelta:
     return timedelta(minutes=minutes)
 
 
-def find(session: boto3.Session, sharing: Sharing, name: str, consumer: Consumer) -> tuple[Leftover, ...]:
+def find(
+    session: boto3.Session, sharing: Sharing, name: str, consumer: ConsumerConfig
+) -> tuple[Leftover, ...]:
     """What runs left under a consumer's names, endpoints first, then endpoint configs, then models.
 
     Args:
@@ -153,7 +155,9 @@ def find(session: boto3.Session, sharing: Sharing, name: str, consumer: Consumer
         return tuple(_unused(client, consumer, found))
 
 
-def _tagged(client: Any, consumer: Consumer, listed: tuple[serving.Kind, str, str]) -> Iterator[Leftover]:
+def _tagged(
+    client: Any, consumer: ConsumerConfig, listed: tuple[serving.Kind, str, str]
+) -> Iterator[Leftover]:
     kind, what, named = listed
     for name, summary in rollout._listed(client, what, named, consumer, ""):
         arn = summary[f"{named}Arn"]
@@ -176,7 +180,7 @@ def _since(tags: Mapping[str, str], created: datetime) -> datetime:
     return max(created.astimezone(UTC), taken.astimezone(UTC))
 
 
-def _unused(client: Any, consumer: Consumer, found: Sequence[Leftover]) -> Iterator[Leftover]:
+def _unused(client: Any, consumer: ConsumerConfig, found: Sequence[Leftover]) -> Iterator[Leftover]:
     """All but what an endpoint that stays runs on, or moves to, whatever its tags say."""
     endpoints = {one.name for one in found if one.kind == "endpoint"}
     standing = {consumer.endpoint.name}
@@ -208,7 +212,7 @@ def expired(leftovers: Iterable[Leftover], now: datetime, older_than: timedelta)
 def reap(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     leftovers: Iterable[Leftover],
     timeout: float,
 ) -> tuple[Removal, ...]:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from botocore.exceptions import ClientError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from crossaccount.errors import harmless
-from crossaccount.notation import strict_json, whole_number
+from crossaccount.strict_json import check_whole_number, parse_json
+from crossaccount.text import harmless
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.gather import Clients
 
 _LIMIT = 4_000_000
@@ -43,7 +43,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)] = 1
+    schema_version: Annotated[Literal[1], BeforeValidator(check_whole_number)] = 1
     kind: Literal["promotion", "rollback"]
     run: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
     model_package_group: str
@@ -117,7 +117,7 @@ def read(clients: Clients, sharing: Sharing, newest: int) -> Sequence[Record]:
             break
         raw = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read(_LIMIT)
         try:
-            found.append(Record.model_validate(strict_json(raw)))
+            found.append(Record.model_validate(parse_json(raw)))
         except ValueError:  # pydantic's is one too
             continue
     return found

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused, harmless
+from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
+from crossaccount.text import harmless
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})

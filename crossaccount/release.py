@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from botocore.exceptions import ClientError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.errors import Conflict, Door, Failed
-from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
-from crossaccount.notation import strict_json, whole_number
 from crossaccount.packages import Container, ModelVersion, check_registry
 from crossaccount.plan import Kind, Resource
 from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
+from crossaccount.strict_json import check_whole_number, parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.gather import Clients, Gathered, Observed
     from crossaccount.plan import Plan
 
@@ -95,7 +95,7 @@ class Grant(_Model):
 class Release(_Model):
     """One shared version."""
 
-    schema_version: Annotated[Literal[1], BeforeValidator(whole_number)]
+    schema_version: Annotated[Literal[1], BeforeValidator(check_whole_number)]
     model_package_arn: _Short
     model_package_group: _Short
     version: Annotated[int, Field(ge=1, le=999_999_999)]
@@ -295,7 +295,7 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
             f"The Release {where} is larger than {_RELEASE_LIMIT} bytes. It is none of this project's."
         )
     try:
-        release = Release.model_validate(strict_json(raw))
+        release = Release.model_validate(parse_json(raw))
     except ValueError as error:
         if not isinstance(error, ValidationError):
             raise Failed(f"The Release {where} is not JSON: {error}. Its producer publishes it.") from None
@@ -412,7 +412,7 @@ def parse_samples(archive: bytes) -> list[Sample]:
                 continue
             if member.size > _MEMBER_LIMIT:
                 raise ValueError(f"{member.name} is larger than {_MEMBER_LIMIT} bytes")
-            loaded: Any = strict_json(file.read())
+            loaded: Any = parse_json(file.read())
             for one in loaded if isinstance(loaded, list) else [loaded]:
                 samples.append(_sample(one, member.name))
     if len(samples) > _SAMPLES_LIMIT:

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from crossaccount import policies
-from crossaccount.errors import Finding, Refusal, Severity, harmless
+from crossaccount.errors import Finding, Refusal, Severity
 from crossaccount.plan import LIMITS, Change, Plan, room
+from crossaccount.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

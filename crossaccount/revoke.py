@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crossaccount import config, gather, packages, plan, sessions, usage
+from crossaccount import gather, packages, plan, sessions, usage
 from crossaccount.errors import Finding, InputError
 from crossaccount.gather import Clients, Gathered
 
 if TYPE_CHECKING:
-    from crossaccount.config import Sharing
+    from crossaccount.config.model import Sharing
     from crossaccount.plan import Plan
 
 
@@ -48,7 +48,7 @@ def chosen(
     if sum(given) != 1:
         raise InputError("Say what to take back: one of --consumer NAME, --account ID, --version N, --all.")
     if consumer is not None:
-        config.consumer(sharing, consumer)
+        sharing.consumer(consumer)
         return Revocation(f"consumer {consumer}", plan.accounts_of(sharing, consumer))
     if account is not None:
         if not re.fullmatch(r"\d{12}", account):

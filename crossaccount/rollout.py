@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from crossaccount import serving
+from crossaccount.arns import parse_image, version_of
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
-from crossaccount.names import parse_image, version_of
 from crossaccount.serving import KEEP_TAG, OWNER, OWNER_TAG, PACKAGE_TAG, VARIANT, Made, Removal
 
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer, Endpoint, Sharing
+    from crossaccount.config.endpoint import Endpoint
+    from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.release import Release
 
 PROVEN_TAG = "crossaccount:proven"
@@ -144,7 +145,7 @@ class Earlier:
 # Looking.
 
 
-def look(session: boto3.Session, sharing: Sharing, consumer: Consumer) -> Live | None:
+def look(session: boto3.Session, sharing: Sharing, consumer: ConsumerConfig) -> Live | None:
     """The endpoint as it is now; None when there is none.
 
     Args:
@@ -247,7 +248,7 @@ def _watch(
         time.sleep(max(0.0, min(pause, patience.seconds - waited)))
 
 
-def patience(consumer: Consumer) -> Patience:
+def patience(consumer: ConsumerConfig) -> Patience:
     """How long a shift may take: an hour for instances, and what the config's guardrails wait beside."""
     wanted = consumer.endpoint.deployment
     size = wanted.linear_percent or wanted.batch_percent
@@ -259,7 +260,7 @@ def patience(consumer: Consumer) -> Patience:
 # Before anything is made.
 
 
-def check(consumer: Consumer, release: Release) -> None:
+def check(consumer: ConsumerConfig, release: Release) -> None:
     """Refuse what AWS would refuse, or would make a promise empty, as far as config and Release show it.
 
     Raises:
@@ -284,7 +285,7 @@ def check(consumer: Consumer, release: Release) -> None:
             )
 
 
-def check_alarms(session: boto3.Session, sharing: Sharing, consumer: Consumer) -> None:
+def check_alarms(session: boto3.Session, sharing: Sharing, consumer: ConsumerConfig) -> None:
     """See that every alarm that is to roll an update back is there: one that is not would never ring.
 
     Raises:
@@ -312,7 +313,7 @@ def check_alarms(session: boto3.Session, sharing: Sharing, consumer: Consumer) -
 # Models and endpoint configs.
 
 
-def config_name(consumer: Consumer, release: Release) -> str:
+def config_name(consumer: ConsumerConfig, release: Release) -> str:
     """The name of the endpoint config of a version with the capacity that the config asks for now.
 
     Raises:
@@ -327,7 +328,7 @@ def config_name(consumer: Consumer, release: Release) -> str:
     return name
 
 
-def _config_says(consumer: Consumer, release: Release) -> dict[str, Any]:
+def _config_says(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     """CreateEndpointConfig's parameters, without name and tags."""
     wanted = consumer.endpoint
     variant: dict[str, Any] = {
@@ -354,7 +355,9 @@ def _config_says(consumer: Consumer, release: Release) -> dict[str, Any]:
     return says
 
 
-def ensure_config(session: boto3.Session, sharing: Sharing, consumer: Consumer, release: Release) -> Made:
+def ensure_config(
+    session: boto3.Session, sharing: Sharing, consumer: ConsumerConfig, release: Release
+) -> Made:
     """The endpoint config of a version: found from an earlier run, or created. Its removal: `discard`, `retire`.
 
     Raises:
@@ -401,7 +404,7 @@ def _tag_list(values: Mapping[str, str]) -> list[dict[str, str]]:
 def shift(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     release: Release,
     patience: Patience,
     progress: Progress = _silent,
@@ -443,7 +446,7 @@ def shift(
 
 
 def _calm(
-    client: Any, consumer: Consumer, patience: Patience, progress: Progress, wanted: str | None
+    client: Any, consumer: ConsumerConfig, patience: Patience, progress: Progress, wanted: str | None
 ) -> Live | None:
     """The endpoint once it is in no change, or in the change to what is wanted; None when there is none.
 
@@ -479,7 +482,7 @@ def _claimed(live: Live) -> Live:
     return live
 
 
-def _check_kind(client: Any, consumer: Consumer, before: Live | None) -> None:
+def _check_kind(client: Any, consumer: ConsumerConfig, before: Live | None) -> None:
     """Refuse a step between instances and serverless: AWS takes neither back.
 
     Raises:
@@ -539,7 +542,7 @@ def _percent(value: int | None) -> dict[str, Any]:
 def _point(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     now: Live | None,
     wanted: str,
     package: str,
@@ -587,7 +590,9 @@ def _came_between(error: ClientError) -> bool:
     return str(error.response["Error"]["Message"]).startswith(texts)
 
 
-def _update(client: Any, consumer: Consumer, now: Live, wanted: str, guard: dict[str, Any] | None) -> None:
+def _update(
+    client: Any, consumer: ConsumerConfig, now: Live, wanted: str, guard: dict[str, Any] | None
+) -> None:
     old, new = _describe_config(client, now.config or ""), _describe_config(client, wanted)
     if old is None or new is None:
         missing = now.config if old is None else wanted
@@ -609,7 +614,7 @@ def _update(client: Any, consumer: Consumer, now: Live, wanted: str, guard: dict
 def roll_back(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     to: str,
     patience: Patience,
     progress: Progress = _silent,
@@ -672,7 +677,7 @@ def _withdraw(client: Any, config: str | None) -> None:
 def settle(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     wanted: str,
     patience: Patience,
     progress: Progress = _silent,
@@ -791,7 +796,11 @@ def _told_late(outcome: Outcome, serves: str, logs: str) -> str:
 
 
 def mark_proven(
-    session: boto3.Session, sharing: Sharing, consumer: Consumer, config: str, when: datetime | None = None
+    session: boto3.Session,
+    sharing: Sharing,
+    consumer: ConsumerConfig,
+    config: str,
+    when: datetime | None = None,
 ) -> None:
     """Note on an endpoint config, and on its endpoint, that it proved itself; its removal: `roll_back` from it.
 
@@ -818,7 +827,7 @@ def mark_proven(
     client.add_tags(ResourceArn=described["EndpointConfigArn"], Tags=_tag_list({PROVEN_TAG: stamp}))
 
 
-def earlier(session: boto3.Session, sharing: Sharing, consumer: Consumer) -> tuple[Earlier, ...]:
+def earlier(session: boto3.Session, sharing: Sharing, consumer: ConsumerConfig) -> tuple[Earlier, ...]:
     """Every endpoint config of this endpoint that this tool made, the one that proved itself last first.
 
     Those that never did come after, the newest first. The live one is among them.
@@ -843,7 +852,7 @@ class _Name:
 
 
 def _listed(
-    client: Any, what: str, kind: str, consumer: Consumer, end: str
+    client: Any, what: str, kind: str, consumer: ConsumerConfig, end: str
 ) -> Iterator[tuple[_Name, dict[str, Any]]]:
     """What AWS lists of a kind under this endpoint's names, NAME-vN and then ``end``."""
     begin = f"{consumer.endpoint.name}-v"
@@ -859,7 +868,7 @@ def _is_of_version(tags: Mapping[str, str], version: int) -> bool:
     return tags.get(OWNER_TAG) == OWNER and package.rpartition("/")[2] == str(version)
 
 
-def previous(session: boto3.Session, sharing: Sharing, consumer: Consumer) -> Earlier | None:
+def previous(session: boto3.Session, sharing: Sharing, consumer: ConsumerConfig) -> Earlier | None:
     """What to go back to: the last endpoint config that proved itself, of another version than the live one.
 
     Right after a shift `Shift.before` says what was live before, be it the same version with another capacity.
@@ -883,7 +892,7 @@ def _previous(live: Live | None, known: Sequence[Earlier]) -> Earlier | None:
 def discard(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     release: Release,
     patience: Patience,
     progress: Progress = _silent,
@@ -918,7 +927,11 @@ def discard(
 
 
 def retire(
-    session: boto3.Session, sharing: Sharing, consumer: Consumer, patience: Patience, trials: bool = True
+    session: boto3.Session,
+    sharing: Sharing,
+    consumer: ConsumerConfig,
+    patience: Patience,
+    trials: bool = True,
 ) -> tuple[Removal, ...]:
     """Remove what the endpoint no longer needs, and say of everything whether it was removed, kept or left.
 
@@ -950,7 +963,7 @@ def retire(
 def take_down(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     patience: Patience,
     progress: Progress = _silent,
 ) -> Removal:
@@ -987,7 +1000,7 @@ def _kept(live: Live | None, known: Sequence[Earlier], versions: int) -> dict[st
     return kept
 
 
-def _removed_config(client: Any, consumer: Consumer, config: str) -> Removal:
+def _removed_config(client: Any, consumer: ConsumerConfig, config: str) -> Removal:
     now = _describe(client, consumer.endpoint.name) or {}
     if config in (now.get("EndpointConfigName"), _pending(now)):
         return Removal("endpoint-config", config, "kept", "it is live")
@@ -996,7 +1009,7 @@ def _removed_config(client: Any, consumer: Consumer, config: str) -> Removal:
     )
 
 
-def _removed_models(client: Any, consumer: Consumer, only: int | None = None) -> list[Removal]:
+def _removed_models(client: Any, consumer: ConsumerConfig, only: int | None = None) -> list[Removal]:
     """Remove the models that no endpoint config under this endpoint's names uses."""
     used = {
         name.version
@@ -1038,7 +1051,7 @@ def _removed_endpoint(session: boto3.Session, sharing: Sharing, name: str, patie
 # A trial: the version on a temporary endpoint of one instance, before the endpoint itself is touched.
 
 
-def trial(consumer: Consumer) -> Consumer:
+def trial(consumer: ConsumerConfig) -> ConsumerConfig:
     """The consumer with the capacity of a trial: one instance, and no captured calls."""
     small = consumer.endpoint.model_copy(update={"instance_count": 1, "data_capture": None})
     return consumer.model_copy(update={"endpoint": small})
@@ -1047,7 +1060,7 @@ def trial(consumer: Consumer) -> Consumer:
 def begin_trial(
     session: boto3.Session,
     sharing: Sharing,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     release: Release,
     patience: Patience,
     flow_run: str | None = None,
@@ -1068,7 +1081,7 @@ def begin_trial(
 
 
 def end_trial(
-    session: boto3.Session, sharing: Sharing, consumer: Consumer, release: Release, patience: Patience
+    session: boto3.Session, sharing: Sharing, consumer: ConsumerConfig, release: Release, patience: Patience
 ) -> tuple[Removal, ...]:
     """Remove a trial's endpoint and endpoint config, even if its beginning failed; the model stays.
 
@@ -1081,7 +1094,11 @@ def end_trial(
 
 
 def _ended_trials(
-    session: boto3.Session, sharing: Sharing, consumer: Consumer, patience: Patience, only: int | None = None
+    session: boto3.Session,
+    sharing: Sharing,
+    consumer: ConsumerConfig,
+    patience: Patience,
+    only: int | None = None,
 ) -> list[Removal]:
     client, made = _client(session, sharing), list[Made]()
     for name, summary in _listed(client, "endpoint_configs", "EndpointConfig", consumer, ""):

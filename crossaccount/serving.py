@@ -28,14 +28,16 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from crossaccount import charts, render, smoke
-from crossaccount.errors import Conflict, Failed, harmless
-from crossaccount.names import console_url
+from crossaccount.arns import console_url
+from crossaccount.errors import Conflict, Failed
 from crossaccount.smoke import Answer, Question, Speed
+from crossaccount.text import harmless
 
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer, Latency
+    from crossaccount.config.model import ConsumerConfig
+    from crossaccount.config.smoke import Latency
     from crossaccount.release import Release, Sample
 
 Kind = Literal["model", "endpoint-config", "endpoint"]
@@ -195,13 +197,17 @@ def client_of(session: boto3.Session, region: str) -> Any:
     return SageMakerClient(session=session, region_name=region).sagemaker_client
 
 
-def deployment_name(consumer: Consumer, version: int) -> str:
+def deployment_name(consumer: ConsumerConfig, version: int) -> str:
     """The name of model, endpoint config and endpoint of one version: at most 63 characters."""
     return f"{consumer.endpoint.name}-v{version}"
 
 
 def ensure_model(
-    session: boto3.Session, consumer: Consumer, release: Release, keep: bool, flow_run: str | None = None
+    session: boto3.Session,
+    consumer: ConsumerConfig,
+    release: Release,
+    keep: bool,
+    flow_run: str | None = None,
 ) -> Made:
     """The model made from the shared package: found from an earlier run, or created.
 
@@ -237,7 +243,7 @@ def ensure_model(
     return Made("model", name, str(arn), False, keep)
 
 
-def _check_settings(name: str, found: Any, consumer: Consumer) -> None:
+def _check_settings(name: str, found: Any, consumer: ConsumerConfig) -> None:
     """See that a model is what the config asks for, beyond its package: a model cannot be changed.
 
     Raises:
@@ -266,7 +272,7 @@ def _check_settings(name: str, found: Any, consumer: Consumer) -> None:
 
 def _create_model(
     session: boto3.Session,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     release: Release,
     name: str,
     keep: bool,
@@ -288,7 +294,7 @@ def _create_model(
     return str(made["ModelArn"])
 
 
-def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> Removal:
+def try_model(session: boto3.Session, consumer: ConsumerConfig, release: Release) -> Removal:
     """Create a model from the shared package and delete it at once, and say what became of it.
 
     CreateModel reads the artifact and the image's permission with the execution role before it answers, so this proves
@@ -313,7 +319,11 @@ def try_model(session: boto3.Session, consumer: Consumer, release: Release) -> R
 
 
 def ensure_endpoint_config(
-    session: boto3.Session, consumer: Consumer, release: Release, keep: bool, flow_run: str | None = None
+    session: boto3.Session,
+    consumer: ConsumerConfig,
+    release: Release,
+    keep: bool,
+    flow_run: str | None = None,
 ) -> Made:
     """The endpoint config with one variant of the capacity that the config asks for; takes and raises as `ensure_model` does."""
     from sagemaker.core.resources import EndpointConfig
@@ -350,7 +360,7 @@ def ensure_endpoint_config(
     return Made("endpoint-config", name, made["EndpointConfigArn"], False, keep)
 
 
-def _capacity(consumer: Consumer) -> dict[str, Any]:
+def _capacity(consumer: ConsumerConfig) -> dict[str, Any]:
     wanted = consumer.endpoint
     if wanted.serverless is None:
         return {"InstanceType": wanted.instance_type, "InitialInstanceCount": wanted.instance_count}
@@ -358,7 +368,7 @@ def _capacity(consumer: Consumer) -> dict[str, Any]:
     return {"ServerlessConfig": {"MemorySizeInMB": size, "MaxConcurrency": most}}
 
 
-def _check_capacity(name: str, found: Any, consumer: Consumer) -> None:
+def _check_capacity(name: str, found: Any, consumer: ConsumerConfig) -> None:
     """See that an endpoint config has the model, capacity and key that the config asks for.
 
     Raises:
@@ -385,7 +395,7 @@ def _check_capacity(name: str, found: Any, consumer: Consumer) -> None:
 
 def ensure_endpoint(
     session: boto3.Session,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     release: Release,
     keep: bool,
     timeout: float,
@@ -685,7 +695,7 @@ def prove(
     session: boto3.Session,
     region: str,
     name: str,
-    consumer: Consumer,
+    consumer: ConsumerConfig,
     release: Release,
     endpoint: str,
     asked: Sequence[Question],
@@ -755,7 +765,7 @@ def remove(
     return tuple(_remove(session, region, one, timeout, check) for one in reversed(made))
 
 
-def find_left(session: boto3.Session, consumer: Consumer, release: Release, kind: Kind) -> Made | None:
+def find_left(session: boto3.Session, consumer: ConsumerConfig, release: Release, kind: Kind) -> Made | None:
     """What a creation that ended in an error may have left behind; None when there is nothing of ours.
 
     Raises:

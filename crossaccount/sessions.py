@@ -39,11 +39,12 @@ from botocore.loaders import JSONFileLoader, Loader
 from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.session import Session as BotocoreSession
 
-from crossaccount.errors import CrossAccountError, Door, Failed, InputError, redacted
+from crossaccount.errors import CrossAccountError, Door, Failed, InputError
 from crossaccount.refusals import Attempt, NoAnswer, classify, unasked
+from crossaccount.text import redacted
 
 if TYPE_CHECKING:
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
 
 _Asked = tuple[str | None, str | None, str | None, str, str]
 _KEPT: ContextVar[dict[_Asked, boto3.Session] | None] = ContextVar("kept sessions", default=None)
@@ -65,7 +66,7 @@ def producer_session(sharing: Sharing) -> boto3.Session:
     )
 
 
-def consumer_session(sharing: Sharing, name: str, consumer: Consumer) -> boto3.Session:
+def consumer_session(sharing: Sharing, name: str, consumer: ConsumerConfig) -> boto3.Session:
     """A session in a consumer's deployer role; raises as `producer_session` does.
 
     Args:

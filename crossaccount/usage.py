@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import sessions
+from crossaccount.arns import package_arn
 from crossaccount.errors import CrossAccountError, Finding, Severity
-from crossaccount.names import package_arn
 
 if TYPE_CHECKING:
     import boto3
 
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
 
 _GONE = ("Failed", "Deleting")
 
@@ -49,7 +49,7 @@ def findings(
 
 
 def _of_consumer(
-    sharing: Sharing, name: str, consumer: Consumer, version: int | None, force: bool
+    sharing: Sharing, name: str, consumer: ConsumerConfig, version: int | None, force: bool
 ) -> Iterator[Finding]:
     subject = f"consumers.{name} (account {consumer.account})"
     unseen: list[str] = []

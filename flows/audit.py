@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from crossaccount import config as configuration
 from crossaccount import sessions
 from crossaccount.audit import Audit
 from crossaccount.errors import AccessMissing, Failed
@@ -25,7 +24,7 @@ def check_access(
         repair: Show the plan that mends what is missing.
     """
     sharing = forms.loaded(config)
-    wanted = configuration.chosen(sharing, consumer)
+    wanted = sharing.select(consumer)
     runs.name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
     with sessions.kept():
         producer = steps.check_documents(sharing, wanted)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossaccount import config as configuration
-from crossaccount import names, serving, sessions
-from crossaccount.config import Consumer, Sharing
+from crossaccount import arns, serving, sessions
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Failed
 from crossaccount.serving import Made, Proof, Removal
 from flows import forms
@@ -47,13 +46,13 @@ def deploy_model(
         keep: Leave the endpoint in service.
     """
     sharing = forms.loaded(config)
-    target = configuration.consumer(sharing, consumer)
+    target = sharing.consumer(consumer)
     with sessions.kept():
         return deployed(sharing, consumer, target, version, keep)
 
 
 def deployed(
-    sharing: Sharing, consumer: str, target: Consumer, version: int | None, keep: bool
+    sharing: Sharing, consumer: str, target: ConsumerConfig, version: int | None, keep: bool
 ) -> Deployment:
     """Deploy a version, prove it, and take it down; one run after the other for a version in an account.
 
@@ -66,7 +65,7 @@ def deployed(
     steps.assume_deployer(sharing, consumer, target)
     found = steps.find_version(sharing, consumer, target, version)
     runs.name_run(f"deploy {sharing.model_package_group} version {found.version} to {where}")
-    endpoint_arn = f"{names.endpoint_arn(sharing, target)}-v{found.version}"
+    endpoint_arn = f"{arns.endpoint_arn(sharing, target)}-v{found.version}"
     with alone.writing([endpoint_arn], steps.ENDPOINT_SECONDS):
         release = steps.read_release(sharing, consumer, target, found)
         steps.check_artifacts(sharing, consumer, target, release)

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from prefect.runtime import deployment
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from crossaccount import config as configuration
-from crossaccount.config import Sharing
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from tasks import reviewed
 
 
@@ -68,4 +68,4 @@ def loaded(config: str) -> Sharing:
         InputError: for a deployment's run that names anything else.
         ConfigError: for a file that says what cannot be.
     """
-    return configuration.load(reviewed.located(config, bool(deployment.get_id())))
+    return load_config(reviewed.located(config, bool(deployment.get_id())))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crossaccount import config as configuration
-from crossaccount import names, sessions
-from crossaccount.config import Sharing
+from crossaccount import arns, sessions
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, InputError
 from flows import consumer as deploying
 from flows import forms
@@ -62,11 +61,11 @@ def deploy_published(
         keep: Leave the endpoint in service.
     """
     sharing = forms.loaded(config)
-    wanted = configuration.chosen(sharing, consumer)
-    if release is not None and not release.model_package_arn.startswith(names.package_arn(sharing, "")):
-        text = f"{release.model_package_arn} is not of {names.group_arn(sharing)}: nothing to do."
+    wanted = sharing.select(consumer)
+    if release is not None and not release.model_package_arn.startswith(arns.package_arn(sharing, "")):
+        text = f"{release.model_package_arn} is not of {arns.group_arn(sharing)}: nothing to do."
         return tuple(Handed(name, sharing.consumers[name].account, None, text) for name in wanted)
-    version = names.version_of(release.model_package_arn) if release is not None else None
+    version = arns.version_of(release.model_package_arn) if release is not None else None
     if version is not None:
         _check_shared(sharing, version)
     with sessions.kept():

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossaccount import config as configuration
 from crossaccount import gather as gathering
 from crossaccount import render, sessions
 from crossaccount import revoke as revoking
 from crossaccount.apply import Receipt
-from crossaccount.config import Sharing
+from crossaccount.arns import group_arn
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, InputError
-from crossaccount.names import group_arn
 from crossaccount.plan import Plan
 from crossaccount.release import Release
 from flows import forms
@@ -132,7 +131,7 @@ def _check_only(sharing: Sharing, consumer: str | None, prune: bool) -> None:
     """
     if consumer is None:
         return
-    configuration.consumer(sharing, consumer)
+    sharing.consumer(consumer)
     if prune:
         raise InputError(
             "consumer and prune: a share for one consumer takes nobody out. Leave one of them away."

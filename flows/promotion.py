@@ -16,10 +16,9 @@ from prefect.runtime import deployment, flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from crossaccount import config as configuration
 from crossaccount import gather as gathering
 from crossaccount import promotion, render, serving, sessions
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed, Refused
 from crossaccount.plan import Plan
 from crossaccount.promotion import Promoted, Result
@@ -196,7 +195,7 @@ def rollback_model(
         version: An earlier version that proved itself and is still kept. Leave it empty for the one before the live one.
     """
     sharing = forms.loaded(config)
-    target = configuration.consumer(sharing, consumer)
+    target = sharing.consumer(consumer)
     runs.name_run(f"roll back {sharing.model_package_group} in {consumer} ({target.account})")
     if not reason.strip():
         raise InputError("reason: say why the endpoint is rolled back. It goes into the record.")
@@ -242,7 +241,7 @@ def move_endpoint(
         back: Roll back rather than promote.
     """
     sharing = forms.loaded(config)
-    target = configuration.consumer(sharing, consumer)
+    target = sharing.consumer(consumer)
     where = f"version {version}" if version else "the version before"
     runs.name_run(f"move {sharing.model_package_group} to {where} in {consumer} ({target.account})")
     outcomes: list[Promoted] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crossaccount import config as configuration
 from crossaccount import reaper, sessions
 from crossaccount.errors import Failed
 from crossaccount.reaper import Swept
@@ -56,7 +55,7 @@ def reap_leftovers(
     """
     older_than = reaper.age(older_than_minutes)
     sharing = forms.loaded(config)
-    wanted = configuration.chosen(sharing, consumer)
+    wanted = sharing.select(consumer)
     runs.name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
     with sessions.kept():
         swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from crossaccount import audit as auditing
 from crossaccount.audit import Audit, Seen
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.packages import ModelVersion
 from tasks import runs
 

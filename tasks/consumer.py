@@ -9,9 +9,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
 from crossaccount import preflight, serving, sessions, smoke
-from crossaccount.config import Consumer, Sharing
+from crossaccount.arns import package_arn
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Door, Failed
-from crossaccount.names import package_arn
 from crossaccount.packages import ModelVersion
 from crossaccount.release import Release
 from crossaccount.serving import EndpointState, Made, Proof, Removal
@@ -23,7 +23,7 @@ ENDPOINT_SECONDS = (
 
 
 @runs.step("assume {consumer.role}")
-def assume_deployer(sharing: Sharing, name: str, consumer: Consumer) -> str:
+def assume_deployer(sharing: Sharing, name: str, consumer: ConsumerConfig) -> str:
     """Assume the deployer role, with its external id; the session refreshes itself. Returns the role's ARN."""
     sessions.consumer_session(sharing, name, consumer)
     get_run_logger().info("assumed %s", consumer.role)
@@ -31,7 +31,7 @@ def assume_deployer(sharing: Sharing, name: str, consumer: Consumer) -> str:
 
 
 @runs.step("find the version for {name}")
-def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int | None) -> ModelVersion:
+def find_version(sharing: Sharing, name: str, consumer: ConsumerConfig, version: int | None) -> ModelVersion:
     """Find the version in the producer's registry: the one asked for, or the newest approved one."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:DescribeModelPackage", package_arn(sharing, version or "*"))
@@ -42,7 +42,7 @@ def find_version(sharing: Sharing, name: str, consumer: Consumer, version: int |
 
 
 @runs.step("read the Release of version {version.version}")
-def read_release(sharing: Sharing, name: str, consumer: Consumer, version: ModelVersion) -> Release:
+def read_release(sharing: Sharing, name: str, consumer: ConsumerConfig, version: ModelVersion) -> Release:
     """Read the version's Release, hold it against the registry, and see that there is something to ask."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = preflight.reading_release(sharing, version.version)
@@ -54,7 +54,7 @@ def read_release(sharing: Sharing, name: str, consumer: Consumer, version: Model
 
 
 @runs.step("check the artifacts of version {release.version}")
-def check_artifacts(sharing: Sharing, name: str, consumer: Consumer, release: Release) -> int:
+def check_artifacts(sharing: Sharing, name: str, consumer: ConsumerConfig, release: Release) -> int:
     """See that every artifact is the one that was shared."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = preflight.reading_artifacts(sharing, release)
@@ -65,7 +65,7 @@ def check_artifacts(sharing: Sharing, name: str, consumer: Consumer, release: Re
 
 
 @runs.step("create the model of version {release.version} in {consumer.account}")
-def create_model(sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool) -> Made:
+def create_model(sharing: Sharing, name: str, consumer: ConsumerConfig, release: Release, keep: bool) -> Made:
     """Create the model from the shared package."""
     session = sessions.consumer_session(sharing, name, consumer)
     with preflight.explained_creation(session, sharing, name, consumer, release):
@@ -75,7 +75,7 @@ def create_model(sharing: Sharing, name: str, consumer: Consumer, release: Relea
 
 @runs.step("create the endpoint config of version {release.version} in {consumer.account}")
 def create_endpoint_config(
-    sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool
+    sharing: Sharing, name: str, consumer: ConsumerConfig, release: Release, keep: bool
 ) -> Made:
     """Create the endpoint config."""
     session = sessions.consumer_session(sharing, name, consumer)
@@ -86,7 +86,9 @@ def create_endpoint_config(
 
 
 @runs.step("create the endpoint of version {release.version} in {consumer.account}")
-def create_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Release, keep: bool) -> Made:
+def create_endpoint(
+    sharing: Sharing, name: str, consumer: ConsumerConfig, release: Release, keep: bool
+) -> Made:
     """Create the endpoint."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:CreateEndpoint", serving.deployment_name(consumer, release.version))
@@ -101,7 +103,7 @@ def _logged(made: Made) -> Made:
 
 
 @runs.step("wait for {endpoint}")
-def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint: str) -> EndpointState:
+def wait_for_endpoint(sharing: Sharing, name: str, consumer: ConsumerConfig, endpoint: str) -> EndpointState:
     """Wait until the endpoint serves, with AWS's own status as progress."""
     logger = get_run_logger()
     session = sessions.consumer_session(sharing, name, consumer)
@@ -117,7 +119,9 @@ def wait_for_endpoint(sharing: Sharing, name: str, consumer: Consumer, endpoint:
 
 
 @runs.step("ask {endpoint}")
-def ask_endpoint(sharing: Sharing, name: str, consumer: Consumer, release: Release, endpoint: str) -> Proof:
+def ask_endpoint(
+    sharing: Sharing, name: str, consumer: ConsumerConfig, release: Release, endpoint: str
+) -> Proof:
     """Put the smoke payloads to the endpoint and compare images and answers with the Release."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("s3:GetObject", "the objects of smoke.body_s3_uri")
@@ -148,7 +152,7 @@ def publish_proof(proof: Proof) -> None:
 
 @runs.step("take down version {release.version} in {consumer.account}")
 def tear_down(
-    sharing: Sharing, name: str, consumer: Consumer, release: Release, made: Sequence[Made]
+    sharing: Sharing, name: str, consumer: ConsumerConfig, release: Release, made: Sequence[Made]
 ) -> tuple[Removal, ...]:
     """Remove what the run made, unless it is tagged to stay, and see it gone.
 

@@ -14,8 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.runtime import flow_run
 
-from crossaccount import names, preflight, sessions
-from crossaccount.config import Consumer, Sharing
+from crossaccount import arns, preflight, sessions
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Door
 from tasks import alone, runs
 
@@ -23,7 +23,7 @@ _WAIT_SECONDS = 7200.0  # another run's whole deployment of the same version
 
 
 @runs.step("look for a published version of {sharing.model_package_group}")
-def find_published(sharing: Sharing, name: str, consumer: Consumer) -> int | None:
+def find_published(sharing: Sharing, name: str, consumer: ConsumerConfig) -> int | None:
     """The newest approved version that has a Release, as the consumer sees both; None when there is none."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("s3:ListBucket", sharing.producer.releases_bucket)
@@ -34,7 +34,7 @@ def find_published(sharing: Sharing, name: str, consumer: Consumer) -> int | Non
 
 
 @contextmanager
-def claimed(sharing: Sharing, consumer: Consumer, version: int) -> Iterator[str | None]:
+def claimed(sharing: Sharing, consumer: ConsumerConfig, version: int) -> Iterator[str | None]:
     """Within this, no other run on this server hands the version to the account; gives the name of the run that has already.
 
     Raises:
@@ -49,7 +49,7 @@ def claimed(sharing: Sharing, consumer: Consumer, version: int) -> Iterator[str 
         yield found[0].name if found else None
 
 
-def remember(sharing: Sharing, consumer: Consumer, version: int) -> None:
+def remember(sharing: Sharing, consumer: ConsumerConfig, version: int) -> None:
     """Note on this flow run that it has deployed the version in the consumer's account."""
     run = UUID(str(flow_run.get_id()))
     with get_client(sync_client=True) as client:
@@ -57,5 +57,5 @@ def remember(sharing: Sharing, consumer: Consumer, version: int) -> None:
         client.update_flow_run(run, tags=[*tags, _tag(sharing, consumer, version)])
 
 
-def _tag(sharing: Sharing, consumer: Consumer, version: int) -> str:
-    return f"deployed {names.package_arn(sharing, version)} in {consumer.account}"
+def _tag(sharing: Sharing, consumer: ConsumerConfig, version: int) -> str:
+    return f"deployed {arns.package_arn(sharing, version)} in {consumer.account}"

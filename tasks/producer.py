@@ -9,11 +9,11 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from crossaccount import apply as applying
+from crossaccount import arns, render, sessions, usage
 from crossaccount import gather as gathering
-from crossaccount import names, render, sessions, usage
 from crossaccount import release as releasing
 from crossaccount.apply import Receipt
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
@@ -79,7 +79,7 @@ def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ..
     """Make the plan's changes, all or none, and read every document back."""
     logger = get_run_logger()
     arns = [
-        names.resource_arn(sharing, str(c.resource.kind), c.resource.name)
+        arns.resource_arn(sharing, str(c.resource.kind), c.resource.name)
         for c in plan.changes
         if c.verb != "keep"
     ]

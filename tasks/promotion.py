@@ -21,15 +21,15 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
+from crossaccount import arns, packages, preflight, promotion, records, rollout, serving, sessions
 from crossaccount import gather as gathering
-from crossaccount import names, packages, preflight, promotion, records, rollout, serving, sessions
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.gather import Clients
-from crossaccount.notation import strict_json
 from crossaccount.promotion import Move, Promoted, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
+from crossaccount.strict_json import parse_json
 from tasks import alone, runs
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Pro
     try:
         session = sessions.consumer_session(sharing, name, consumer)
         release = _release(session, sharing, name, version)
-        arn = names.endpoint_arn(sharing, consumer)
+        arn = arns.endpoint_arn(sharing, consumer)
         with alone.writing([arn, f"{arn}-v{version}"]):  # its own, and the one that it is tried out on
             found = promotion.promote(session, sharing, name, release, rollout.patience(consumer), tell, run)
     except CrossAccountError as error:
@@ -247,7 +247,7 @@ def roll_back_consumer(
         if text:
             logger.info("%s: %s", name, text)
 
-    with alone.writing([names.endpoint_arn(sharing, consumer)]):
+    with alone.writing([arns.endpoint_arn(sharing, consumer)]):
         patience = rollout.patience(consumer)
         found = promotion.go_back(session, sharing, name, to, release, patience, tell, left)
     (logger.error if found.result is Result.FAILED else logger.info)("%s: %s", name, found.text)
@@ -443,7 +443,7 @@ def _believed(
         told = f": {_short(state.message)}" if state and state.message else ""
         raise Failed(f"{who} ended {state.name if state else 'nowhere'} and left no outcome{told}")
     try:
-        (row,) = strict_json(str(kept[0].data))
+        (row,) = parse_json(str(kept[0].data))
         found = promotion.from_json(row)
     except (TypeError, ValueError, RecursionError) as error:
         raise Failed(f"{who} left an outcome that is none: {_short(str(error))}") from None

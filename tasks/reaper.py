@@ -21,9 +21,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.logging.loggers import flow_run_logger
 
-from crossaccount import config as configuration
 from crossaccount import reaper, sessions
-from crossaccount.config import Sharing
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError
 from crossaccount.reaper import Fate, Leftover, Swept
 from tasks import reviewed, runs
@@ -118,7 +118,7 @@ def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     logger, wanted = flow_run_logger(flow_run, flow), flow_run.parameters.get("consumer")
     try:
         given = str(flow_run.parameters.get("config", ""))
-        sharing = configuration.load(reviewed.located(given, flow_run.deployment_id is not None))
+        sharing = load_config(reviewed.located(given, flow_run.deployment_id is not None))
         # A part that a promotion has done elsewhere is cleaned up there, by the hook of that run.
         here = [
             name
@@ -127,7 +127,7 @@ def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
         ]
         names = [str(wanted)] if wanted is not None else here
         for name in names:
-            configuration.consumer(sharing, name)
+            sharing.consumer(name)
     except CrossAccountError as error:
         logger.error("What this run left cannot be looked for: %s", str(error).partition("\n")[0])
         return

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from crossaccount import config as configuration
+from crossaccount.config.loading import consumer_names
 from crossaccount.errors import InputError
-from crossaccount.notation import shown
+from crossaccount.text import quote
 
 FOLDER = Path(os.environ.get("CROSSACCOUNT_CONFIGS") or Path(__file__).resolve().parents[1] / "configs")
 _EXPLANATION = "example.yaml"  # explains every key and is nobody's
@@ -19,7 +19,7 @@ _EXPLANATION = "example.yaml"  # explains every key and is nobody's
 
 def configs() -> dict[str, tuple[str, ...]]:
     """The reviewed configs by file name, and the consumers that each names; a file that is none has no consumers."""
-    return {name: configuration.consumer_names(FOLDER / name) for name in _names()}
+    return {name: consumer_names(FOLDER / name) for name in _names()}
 
 
 def _names() -> list[str]:
@@ -44,7 +44,7 @@ def located(config: str, deployed: bool) -> Path:
     names = _names()
     if config not in names:
         raise InputError(
-            f"config: {shown(config)} is not a reviewed config. {FOLDER} has: {', '.join(names) or 'none'}. Choose one of these, or have "
+            f"config: {quote(config)} is not a reviewed config. {FOLDER} has: {', '.join(names) or 'none'}. Choose one of these, or have "
             "yours reviewed, put it there and deploy again."
         )
     return FOLDER / config

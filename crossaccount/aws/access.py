@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sagemaker import SageMakerClient
 
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
 
 
 class _Account:
@@ -113,7 +113,7 @@ class Target(_Account):
 
     config: Sharing
     name: str
-    consumer: Consumer
+    consumer: ConsumerConfig
     session: boto3.Session
 
     @property

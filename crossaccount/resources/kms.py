@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crossaccount.notation import strict_json
 from crossaccount.policies import Document, compact
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def read(client: KMSClient, key: str, account: str) -> Document | None:
     """The key's policy, by the key's ARN."""
-    document: dict[str, Any] = strict_json(client.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
+    document: dict[str, Any] = parse_json(client.get_key_policy(KeyId=key, PolicyName="default")["Policy"])
     return document
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from crossaccount.notation import strict_json
 from crossaccount.policies import Document, compact
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -28,7 +28,7 @@ def read(client: SageMakerClient, group: str, account: str) -> Document | None:
         ):
             return None
         raise
-    document: dict[str, Any] = strict_json(text)
+    document: dict[str, Any] = parse_json(text)
     return document
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from crossaccount.notation import strict_json
 from crossaccount.policies import Document, compact
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,7 +24,7 @@ def read(client: S3Client, bucket: str, account: str) -> Document | None:
         if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
             return None
         raise
-    document: dict[str, Any] = strict_json(text)
+    document: dict[str, Any] = parse_json(text)
     return document
 
 

@@ -22,7 +22,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from crossaccount import sessions
-from crossaccount.config import Sharing, parse
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import Sharing
 from sandbox import accounts
 from sandbox.sagemaker import Registry
 from sandbox.server import Server
@@ -150,7 +151,7 @@ class Scene:
 
     def variant(self, **changes: Any) -> Sharing:
         """The config with something else in it, see `document`."""
-        return parse(document(**changes))
+        return parse_config(document(**changes))
 
     def state(self) -> dict[str, str]:
         """What stands in every account: policies, objects, what SageMaker holds, endpoints and what they serve."""
@@ -203,5 +204,5 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         patch.setenv("AWS_ENDPOINT_URL", server.url)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
         hand = Hand(server.url)
-        yield Scene(server, clock, registries[-1], calls, hand, residents, parse(document()))
+        yield Scene(server, clock, registries[-1], calls, hand, residents, parse_config(document()))
         server.stop()

@@ -31,7 +31,7 @@ from crossaccount import (
     sessions,
     smoke,
 )
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.gather import Clients
 from crossaccount.records import Record
 from crossaccount.rollout import Patience

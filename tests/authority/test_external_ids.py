@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crossaccount import audit, gather, records, revoke, sessions, usage
-from crossaccount.config import Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Door, Refused
 from sandbox import accounts
 

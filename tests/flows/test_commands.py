@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from crossaccount import cli, config, gather
+from crossaccount import cli, gather
+from crossaccount.config.loading import load_config
 from crossaccount.errors import AccessMissing, Conflict, Failed
 from flows.audit import check_access
 from flows.producer import revoke_access, share_models
@@ -76,7 +77,7 @@ def test_a_flow_refuses_any_plan_but_the_one_agreed_to(aws: Any) -> None:
         with pytest.raises(Conflict, match="no longer the one that was agreed to"):
             share_models(str(aws.config), agreed="0" * 16)
         assert aws.documents() == before
-        agreed = gather.share_plan(config.load(aws.config)).digest
+        agreed = gather.share_plan(load_config(aws.config)).digest
         assert share_models(str(aws.config), agreed=agreed).plan.writes == 4
         with pytest.raises(Conflict):
             revoke_access(str(aws.config), everything=True, agreed=agreed)

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import config, gather, grants, policies
+from crossaccount import gather, grants, policies
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Failed, Refused
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
@@ -27,7 +28,7 @@ PRODUCER, STAGING = "111111111111", "222222222222"
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 DEPLOYER, EXECUTION, SHARER = "crossaccount-deployer", "crossaccount-execution", "crossaccount-producer"
 WORDS = ("Group", "Versions", "Pull", "Read", "List", "Decrypt")  # of the Sids of our statements
-TEMPLATES = Path(config.__file__).parents[1] / "deployments" / "iam"
+TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 
 Break = Callable[[Any], AbstractContextManager[None]]
 
@@ -544,7 +545,7 @@ def missing(pattern: str, template: str, rows: str) -> set[str]:
 
 
 def test_every_granted_statement_has_something_that_fails_without_it(shared: Any) -> None:
-    plan = gather.share_plan(config.load(shared.config))
+    plan = gather.share_plan(load_config(shared.config))
     ours = [one for change in plan.changes for one in policies.statements(change.desired)]
     granted = {word_of(one) for one in ours if str(one.get("Sid", "")).startswith("CrossAccount")}
     words = {

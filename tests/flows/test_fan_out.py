@@ -32,7 +32,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
-from crossaccount import config, promotion, records, sessions
+from crossaccount import promotion, records, sessions
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients
 from crossaccount.promotion import Result
@@ -169,7 +170,7 @@ def live(aws: Any, account: str) -> str | None:
 
 
 def remembered(path: str) -> list[records.Record]:
-    sharing = config.load(path)
+    sharing = load_config(path)
     return list(records.read(Clients.of(sessions.producer_session(sharing), sharing.region), sharing, 50))
 
 
@@ -248,7 +249,7 @@ def test_threads_and_deployments_go_through_the_stages_together(
         done = promote_model(path)
     assert [(one.consumer, str(one.result)) for one in done.consumers] == [(name, "promoted") for name in ALL]
     assert [run.parameters["consumer"] for run in worker.done] == ["staging"]
-    assert steps.has_work.fn(config.load(path), ALL, [_release(2)], 2), "it cannot be looked at from here"
+    assert steps.has_work.fn(load_config(path), ALL, [_release(2)], 2), "it cannot be looked at from here"
 
 
 def _release(version: int) -> Any:
@@ -301,7 +302,7 @@ def forged(**changes: Any) -> Job:
 
     def job(run: FlowRun) -> None:
         name, version = run.parameters["consumer"], run.parameters["version"]
-        sharing = config.load(reviewed.FOLDER / run.parameters["config"])
+        sharing = load_config(reviewed.FOLDER / run.parameters["config"])
         claim = claimed(sharing, name, version, **changes)
 
         @prefect_flow(name="forger")
@@ -340,7 +341,7 @@ def test_what_a_run_elsewhere_says_is_held_against_what_was_asked(
     written: Any, deployment: UUID, job: Job, says: tuple[str, ...]
 ) -> None:
     path = written(staging=ELSEWHERE)
-    found = moved(config.load(path), path, deployment, job)
+    found = moved(load_config(path), path, deployment, job)
     assert (found.result, found.version, found.live) == (Result.FAILED, 2, None)
     for words in says:
         assert words in found.text
@@ -367,7 +368,7 @@ UNLIKE: list[tuple[dict[str, Any], int | None, bool, str]] = [
 def test_an_outcome_is_of_what_was_asked_or_is_not_believed(
     aws: Any, changes: dict[str, Any], version: int | None, back: bool, says: str
 ) -> None:
-    sharing = config.load(aws.config)
+    sharing = load_config(aws.config)
     found = promotion.from_json(json.loads(json.dumps(claimed(sharing, "staging", 2, **changes))))
     told = promotion.unlike(found, sharing, "staging", version, back)
     assert (says in told, bool(told)) == (True, bool(says))
@@ -386,7 +387,7 @@ def test_an_outcome_is_of_what_was_asked_or_is_not_believed(
     ],
 )
 def test_what_is_no_outcome_is_not_made_one(aws: Any, changes: dict[str, Any]) -> None:
-    sharing = config.load(aws.config)
+    sharing = load_config(aws.config)
     whole = claimed(sharing, "staging", 2)
     assert promotion.from_json(json.loads(json.dumps(whole))).to_json()["live"] == 2
     for bad in ({**whole, **changes}, [whole], None, {key: whole[key] for key in list(whole)[1:]}):
@@ -409,7 +410,7 @@ def test_what_is_under_way_is_waited_for_and_what_has_ended_is_asked_anew(
     aws: Any, written: Any, deployment: UUID
 ) -> None:
     path, run, before = written(staging=ELSEWHERE), str(uuid4()), len(runs_of(deployment))
-    sharing = config.load(path)
+    sharing = load_config(path)
     first = moved(sharing, path, deployment, crash, run)
     assert first.result is Result.FAILED
     honest = moved(sharing, path, deployment, forged(), run)
@@ -428,7 +429,7 @@ def test_a_deployment_that_is_not_there_or_is_of_another_flow(
         ("rollback-model/other", "takes no run of rollback-model/other"),
     ):
         path = written(staging={"run_deployment": name})
-        told = moved(config.load(path), path, deployment, crash)
+        told = moved(load_config(path), path, deployment, crash)
         assert (told.result, says in told.text) == (Result.FAILED, True), told.text
 
 
@@ -447,7 +448,7 @@ def test_a_run_that_nobody_takes_is_cancelled(
             time.sleep(0.05)
         set_state(run, Cancelled())
 
-    assert "no worker took it" in moved(config.load(path), path, deployment, brings_nothing_up).text
+    assert "no worker took it" in moved(load_config(path), path, deployment, brings_nothing_up).text
 
 
 def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(

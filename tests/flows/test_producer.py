@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import config, gather, policies, revoke
+from crossaccount import gather, policies, revoke
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, Failed, InputError, PlanRefused, Refused
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
@@ -189,15 +190,15 @@ def test_two_configs_of_one_group_do_not_undo_each_other(aws: Any, edited: Any) 
     with aws.restored():
         share_models(one)
         share_models(other)
-        assert gather.share_plan(config.load(one)).writes == 0
+        assert gather.share_plan(load_config(one)).writes == 0
         revoke_access(other, "production")
-        assert gather.share_plan(config.load(one)).writes == 0
+        assert gather.share_plan(load_config(one)).writes == 0
         with pytest.raises(Refused):
             deploy_model(other, "production")
 
 
 def test_another_consumer_of_the_same_account_keeps_a_revoke_from_lying(aws: Any, edited: Any) -> None:
-    consumers = config.load(aws.config).model_dump(mode="json")["consumers"]
+    consumers = load_config(aws.config).model_dump(mode="json")["consumers"]
     twin = {
         **consumers["staging"],
         "endpoint": {**consumers["staging"]["endpoint"], "name": "decision-trees-twin"},
@@ -289,14 +290,14 @@ def test_access_by_statements_that_are_not_ours_is_said(aws: Any, edited: Any) -
     with aws.restored():
         share_models(page)
         before = aws.documents()
-        plan = gather.share_plan(config.load(aws.config))
+        plan = gather.share_plan(load_config(aws.config))
         assert [one for one in plan.findings if "222222222222" in one.text and "AddPerm" in one.text]
         # They are not ours under this preset: a revoke leaves them, and says so.
         revoked = revoke_access(str(aws.config), "staging")
         assert len(revoked.plan.findings) == 4
         assert aws.documents()["bucket"] == before["bucket"]
         revoke_access(page, "staging")
-        sharing = config.load(aws.config)
+        sharing = load_config(aws.config)
         assert revoke.make_plan(sharing, revoke.chosen(sharing, consumer="staging")).findings == ()
 
 

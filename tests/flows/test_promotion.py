@@ -15,7 +15,8 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
-from crossaccount import config, gather, names, records, sessions
+from crossaccount import arns, gather, records, sessions
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients
 from crossaccount.promotion import Result
@@ -81,7 +82,7 @@ def cleared(aws: Any, accounts: set[str]) -> None:
 
 
 def remembered(path: str) -> list[records.Record]:
-    sharing = config.load(path)
+    sharing = load_config(path)
     clients = Clients.of(sessions.producer_session(sharing), sharing.region)
     return list(records.read(clients, sharing, 50))
 
@@ -296,7 +297,7 @@ def test_a_plan_that_was_not_agreed_to_promotes_nothing(aws: Any, written: Any) 
     with pytest.raises(Exception, match="no longer the one that was agreed to"):
         promote_model(path, agreed="0" * 16)
     assert live(aws, "staging") is None
-    agreed = gather.share_plan(config.load(path)).digest
+    agreed = gather.share_plan(load_config(path)).digest
     assert promote_model(path, agreed=agreed).consumers[0].result is Result.PROMOTED
     # What was agreed to stands: a run that begins anew after an approval has no other plan.
     assert promote_model(path, agreed=agreed).consumers[0].result is Result.UNCHANGED
@@ -307,7 +308,7 @@ def test_another_run_that_holds_the_endpoint_is_waited_for_and_then_named(
 ) -> None:
     monkeypatch.setattr(alone, "_WAIT_SECONDS", 1.0)
     path = written(staging={})
-    arn = names.endpoint_arn(config.load(path), config.load(path).consumers["staging"])
+    arn = arns.endpoint_arn(load_config(path), load_config(path).consumers["staging"])
     with (
         alone.writing([arn]),
         pytest.raises(PromotionFailed, match=r"Other runs have been writing to .*endpoint/"),

@@ -13,7 +13,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import deployment
 
-from crossaccount import config, names
+from crossaccount import arns
+from crossaccount.config.loading import load_config
 from crossaccount.errors import ConfigError, Failed, InputError, Refused
 from flows.consumer import deploy_model
 from flows.handoff import deploy_published
@@ -163,8 +164,8 @@ def test_one_deployment_of_a_version_in_an_account_at_a_time(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.consumer.ENDPOINT_SECONDS", 1.0)
-    sharing = config.load(opened.config)
-    arn = f"{names.endpoint_arn(sharing, sharing.consumers['staging'])}-v2"
+    sharing = load_config(opened.config)
+    arn = f"{arns.endpoint_arn(sharing, sharing.consumers['staging'])}-v2"
     other = pytest.raises(Failed, match=r"Other runs have been writing to .*-v2")
     with alone.writing([arn]), opened.calls() as calls, other:
         deploy_model(str(opened.config), "staging", 2)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import config, gather
+from crossaccount import gather
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Refused
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
@@ -28,7 +29,7 @@ def story(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_story(story: str) -> None:
-    sharing = config.load(story)
+    sharing = load_config(story)
     consumer = next(iter(sharing.consumers))
     revoke_access(story, consumer)
     with pytest.raises(Refused) as refused:

@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import serving, smoke
-from crossaccount.config import JsonPath, Tolerance
+from crossaccount.config.smoke import JsonPath, Tolerance
 from crossaccount.serving import Proof, Removal
 from crossaccount.smoke import Answer, Question
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from crossaccount import config
-from crossaccount.config import Sharing
+from crossaccount.config.loading import consumer_names, load_config, parse_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -86,7 +86,7 @@ del WHOLE["consumers"]["staging"]["expires"]
 
 def checked(tally: Any, path: Path, content: bytes) -> Any:
     path.write_bytes(content)
-    found = tally.judge(lambda: config.load(path), ConfigError)
+    found = tally.judge(lambda: load_config(path), ConfigError)
     if isinstance(found, ConfigError):
         text = str(found)
         assert 0 < len(text) < 100_000, content
@@ -98,13 +98,13 @@ def checked(tally: Any, path: Path, content: bytes) -> Any:
     else:
         assert isinstance(found, Sharing)
         assert Sharing.model_validate_json(found.model_dump_json()) == found
-    config.consumer_names(path)
+    consumer_names(path)
     return found
 
 
 def test_the_whole_config_is_a_good_one() -> None:
     for document in (WHOLE, ORGANIZATION):
-        assert config.parse(json.dumps(document))
+        assert parse_config(json.dumps(document))
 
 
 def test_config_of_random_bytes(tally: Any, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_trap_is_a_refusal(name: str, tmp_path: Path) -> None:
     content, words = TRAPS[name]
     (tmp_path / "c.yaml").write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        config.load(tmp_path / "c.yaml")
+        load_config(tmp_path / "c.yaml")
     assert words in str(caught.value)
     assert len(str(caught.value)) < 100_000
 
@@ -216,7 +216,7 @@ def test_what_is_no_plain_file_is_refused_at_once(kind: str, tmp_path: Path) -> 
         kind
     ]
     with pytest.raises(ConfigError) as caught:
-        config.load(path)
+        load_config(path)
     assert {"folder": "a directory", "proc": "cannot be read"}.get(kind, "a pipe or a device") in str(
         caught.value
     )
@@ -231,11 +231,11 @@ def within(megabytes: int) -> None:
 
 _LOAD = """
 import sys
-from crossaccount import config
+from crossaccount.config.loading import load_config
 from crossaccount.errors import ConfigError
 for path in sys.argv[1:]:
     try:
-        config.load(path)
+        load_config(path)
     except ConfigError as error:
         print(len(str(error)))
 """

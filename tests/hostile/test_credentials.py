@@ -26,10 +26,12 @@ import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
-from crossaccount import cli, config, errors, gather, preflight, records, refusals, release, sessions
+from crossaccount import cli, gather, preflight, records, refusals, release, sessions
+from crossaccount.config.loading import load_config
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.plan import Kind, Resource
 from crossaccount.refusals import Attempt
+from crossaccount.text import harmless
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ("AKIAQWERTYUIOPASDFGH", "so/ur+ce" * 5, "FwoG/source+token==" * 12)
@@ -252,7 +254,7 @@ def ambient(tmp_path: Path) -> Path:
 
 
 def commands(ambient: Path) -> list[Callable[[], Any]]:
-    sharing = config.load(ambient)
+    sharing = load_config(ambient)
     staging = sharing.consumers["staging"]
     direct = sharing.model_copy(
         update={"producer": sharing.producer.model_copy(update={"role": None, "external_id": None})}
@@ -285,7 +287,7 @@ def assert_hidden(text: str, signatures: set[str]) -> None:
 
 def calls(ambient: Path) -> list[Callable[[], Any]]:
     """Calls of clients that are made once: making them takes longer than a hundred calls."""
-    sharing = config.load(ambient)
+    sharing = load_config(ambient)
     staging = sharing.consumers["staging"]
     clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
     theirs = sessions.consumer_session(sharing, "staging", staging)
@@ -421,7 +423,7 @@ def test_what_bears_the_name_of_a_credential_is_not_told(text: str, error: str) 
     ],
 )
 def test_what_is_no_credential_is_told(text: str) -> None:
-    assert errors.harmless(text) == text
+    assert harmless(text) == text
 
 
 def test_the_connection_s_own_words_are_not_told() -> None:
@@ -436,7 +438,7 @@ def test_an_answer_that_gave_half_of_the_credentials_is_not_told(
     broken = assumed().replace(b"</AssumeRoleResponse>", b"<<<<<<<<<<<<<<<<<<<<<")
     mirror.script = lambda request: broken
     with pytest.raises(Failed) as failed:
-        sessions.producer_session(config.load(ambient))
+        sessions.producer_session(load_config(ambient))
     assert_hidden("".join(traceback.format_exception(failed.value)), mirror.signatures)
     assert "Refreshing temporary credentials failed" in "".join(heard.lines)
     assert_hidden("".join(heard.lines), mirror.signatures)

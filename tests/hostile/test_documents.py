@@ -15,14 +15,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount import apply, gather, plan, planfile, policies, records, release, render
-from crossaccount.config import load
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, Obstacle, PlanRefused
-from crossaccount.names import group_arn, package_arn
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Resource
 from crossaccount.release import Release
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, OTHER, AWS = SHARING.producer.account, "999999999999", "683313688378"
 REGION = "us-east-1"
 KMS = f"arn:aws:kms:{REGION}:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"

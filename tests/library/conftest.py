@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, sessions
-from crossaccount.config import Sharing
+from crossaccount import apply, gather, sessions
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
 
@@ -27,7 +28,7 @@ class Desk:
 
     def __init__(self, aws: Any, path: str | Path) -> None:
         self.aws = aws
-        self.sharing: Sharing = config.load(path)
+        self.sharing: Sharing = load_config(path)
         self.clients = Clients.of(sessions.producer_session(self.sharing), self.sharing.region)
         self.told: list[str] = []
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from crossaccount import audit, config, policies
+from crossaccount import audit, policies
 from crossaccount.audit import Audit, Verdict
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Severity
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -20,7 +21,7 @@ IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 
 
 def audited(path: Any, *names: str, probe: bool = True, repair: bool = False) -> Audit:
-    sharing = config.load(path)
+    sharing = load_config(path)
     wanted = names or tuple(sharing.consumers)
     producer = audit.of_producer(sharing, wanted)
     consumers = {name: audit.of_consumer(sharing, name, producer.versions, probe) for name in wanted}

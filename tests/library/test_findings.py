@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from crossaccount import config, gather, sessions
+from crossaccount import gather, sessions
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
 from crossaccount.plan import Plan
 
@@ -28,7 +29,7 @@ Breaking = Callable[[Any, Any], contextlib.AbstractContextManager[dict[str, Any]
 def planned(path: str) -> tuple[Finding, ...]:
     """What a plan of the config finds, whether it is refused or not."""
     try:
-        found: Plan = gather.share_plan(config.load(path))
+        found: Plan = gather.share_plan(load_config(path))
     except PlanRefused as refused:
         return refused.findings
     return found.findings
@@ -264,7 +265,7 @@ def test_what_stands_in_the_way_is_found_before_anything_is_written(
         administrator.calls() as calls,
         pytest.raises(PlanRefused) as refused,
     ):
-        gather.share_plan(config.load(as_administrator(edited, **changes)))
+        gather.share_plan(load_config(as_administrator(edited, **changes)))
     errors = [one for one in refused.value.findings if one.severity is Severity.ERROR]
     assert len(errors) == 1
     assert subject in errors[0].subject

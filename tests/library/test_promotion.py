@@ -22,7 +22,8 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
 
 from crossaccount import apply, gather, promotion, records, release, rollout, serving, sessions
-from crossaccount.config import Consumer, Sharing, parse
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import ConfigError
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record
@@ -106,12 +107,12 @@ class Stage:
     clients: dict[str, Any]
     producer: gather.Clients
     sharing: Sharing
-    consumer: Consumer
+    consumer: ConsumerConfig
     releases: dict[int, Release] = field(default_factory=dict)
 
     def like(self, mode: str = "both", **endpoint: Any) -> Stage:
         """The same account under a config that says something else."""
-        sharing = parse(document(endpoint, smoke_mode=mode))
+        sharing = parse_config(document(endpoint, smoke_mode=mode))
         return replace(self, sharing=sharing, consumer=sharing.consumers["staging"])
 
     def promote(self, version: int, **more: Any) -> Promoted:
@@ -274,7 +275,7 @@ def _staged(server: Server, clock: Clock, log: Log, administrators: dict[str, ac
         Threshold=1.0,
         ComparisonOperator="GreaterThanThreshold",
     )
-    sharing = parse(document({}))
+    sharing = parse_config(document({}))
     producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
     found = gather.gather(producer, sharing)
     plan = gather.planned(sharing, found)
@@ -875,4 +876,4 @@ def test_no_group_is_called_like_the_folder_of_records(whole: Stage, name: str) 
         whole.clients["registry"].create_model_package_group(ModelPackageGroupName=name)
     text = json.loads(document({})) | {"model_package_group": name}
     with pytest.raises(ConfigError, match="model_package_group"):
-        parse(json.dumps(text))
+        parse_config(json.dumps(text))

@@ -14,8 +14,9 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import apply, config, gather, reaper, release, rollout, serving, sessions
-from crossaccount.config import Consumer, Sharing
+from crossaccount import apply, gather, reaper, release, rollout, serving, sessions
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Door, InputError, Refused
 from crossaccount.reaper import Leftover
 from crossaccount.release import Release
@@ -40,7 +41,7 @@ class House:
 
     sandbox: Any
     sharing: Sharing
-    consumer: Consumer
+    consumer: ConsumerConfig
     session: boto3.Session
     release: Release
     sm: Any
@@ -149,7 +150,7 @@ def whole(sandbox: Any) -> Iterator[House]:
 
 def _moved_in(sandbox: Any) -> House:
     """Shared, but for the Releases, which nobody reads here."""
-    sharing = config.load(sandbox.config)
+    sharing = load_config(sandbox.config)
     producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
     found = gather.gather(producer, sharing)
     plan = gather.planned(sharing, found)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, release, revoke, sessions, usage
+from crossaccount import apply, gather, release, revoke, sessions, usage
+from crossaccount.config.loading import load_config
 from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.gather import Clients
 from crossaccount.plan import Plan
@@ -20,7 +21,7 @@ OFTEN = {"Delay": 0.05, "MaxAttempts": 1200}
 
 
 def share(path: Any) -> Plan:
-    sharing = config.load(path)
+    sharing = load_config(path)
     clients = Clients.of(sessions.producer_session(sharing), sharing.region)
     found = gather.gather(clients, sharing)
     plan = gather.planned(sharing, found)
@@ -33,7 +34,7 @@ def share(path: Any) -> Plan:
 
 
 def take_back(path: Any, force: bool = False, **what: Any) -> Plan:
-    sharing = config.load(path)
+    sharing = load_config(path)
     plan = revoke.make_plan(sharing, revoke.chosen(sharing, **what), force)
     apply.apply(Clients.of(sessions.producer_session(sharing), sharing.region), plan)
     return plan
@@ -76,7 +77,7 @@ def test_an_account_that_the_config_no_longer_names(aws: Any, edited: Any) -> No
 def test_pruning_takes_out_whom_the_config_does_not_name(aws: Any, edited: Any) -> None:
     with aws.restored():
         share(aws.config)
-        sharing = config.load(edited(consumers__staging=None))
+        sharing = load_config(edited(consumers__staging=None))
         plan = gather.share_plan(sharing, prune=True)
         assert {name for change in plan.changes for name in change.lost} == {STAGING}
         apply.apply(Clients.of(sessions.producer_session(sharing), sharing.region), plan)
@@ -223,7 +224,7 @@ def test_a_live_endpoint_stands_in_the_way_of_what_it_runs_on(
 
 
 def test_an_endpoint_that_may_not_be_looked_at_is_said(aws: Any) -> None:
-    sharing = config.load(aws.config)
+    sharing = load_config(aws.config)
     with aws.restored():
         share(aws.config)
         with live(aws, "staging", 1, "somebody-else-s".replace("'", "")):
@@ -276,7 +277,7 @@ def test_endpoints_that_may_not_even_be_listed_are_said(aws: Any) -> None:
         RoleName="crossaccount-deployer", PolicyName="frozen", PolicyDocument=json.dumps(deny)
     )
     try:
-        found = usage.findings(config.load(aws.config), frozenset({STAGING}))
+        found = usage.findings(load_config(aws.config), frozenset({STAGING}))
     finally:
         iam.delete_role_policy(RoleName="crossaccount-deployer", PolicyName="frozen")
     assert [one.severity for one in found] == [Severity.WARNING]

@@ -21,7 +21,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount import apply, gather, release, rollout, serving, sessions, smoke
-from crossaccount.config import Consumer, Latency, Sharing, parse
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import ConsumerConfig, Sharing
+from crossaccount.config.smoke import Latency
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
 from crossaccount.release import Release
 from crossaccount.rollout import Ending, Patience, Shift
@@ -72,12 +74,12 @@ class Stage:
     admin: Any
     clients: dict[str, Any]
     sharing: Sharing
-    consumer: Consumer
+    consumer: ConsumerConfig
     releases: dict[int, Release] = field(default_factory=dict)
 
     def like(self, **endpoint: Any) -> Stage:
         """The same account under a config that says something else of the endpoint."""
-        sharing = parse(document(endpoint))
+        sharing = parse_config(document(endpoint))
         return replace(self, sharing=sharing, consumer=sharing.consumers["staging"])
 
     def expect(self, **outcome: Any) -> None:
@@ -224,7 +226,7 @@ def _staged(server: Server, administrators: dict[str, accounts.Credentials]) -> 
         Threshold=1.0,
         ComparisonOperator="GreaterThanThreshold",
     )
-    sharing = parse(document({}))
+    sharing = parse_config(document({}))
     producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
     found = gather.gather(producer, sharing)
     plan = gather.planned(sharing, found)
@@ -1004,7 +1006,7 @@ def green(kind: str, wait: int = 0, termination: int = 0, **more: Any) -> dict[s
     ],
 )  # fmt: skip
 def test_guardrails_as_aws_writes_them(endpoint: dict[str, Any], expected: Any) -> None:
-    consumer = parse(document(endpoint)).consumers["staging"]
+    consumer = parse_config(document(endpoint)).consumers["staging"]
     assert rollout.deployment_config(consumer.endpoint) == expected
 
 
@@ -1019,7 +1021,7 @@ def test_guardrails_as_aws_writes_them(endpoint: dict[str, Any], expected: Any) 
     ],
 )
 def test_a_shift_is_waited_for_as_long_as_it_may_take(endpoint: dict[str, Any], seconds: float) -> None:
-    assert rollout.patience(parse(document(endpoint)).consumers["staging"]).seconds == seconds
+    assert rollout.patience(parse_config(document(endpoint)).consumers["staging"]).seconds == seconds
 
 
 def test_another_capacity_is_another_config(whole: Stage) -> None:
@@ -1146,7 +1148,7 @@ def second(whole: Stage) -> Stage:
              (("role", "deployer"), ("execution_role", "execution"))}  # fmt: skip
     question = {**FLOWER, "body_s3_uri": "s3://staging-calls/smoke/flower.csv"}
     text = document({**KEYED, "kms_key": key}, **roles, external_id="second", smoke=[question])
-    sharing = parse(text)
+    sharing = parse_config(text)
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
     return replace(whole, sharing=sharing, consumer=consumer, session=session)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, preflight, release, serving, sessions
+from crossaccount import apply, gather, preflight, release, serving, sessions
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Refused
 from crossaccount.gather import Clients
 from crossaccount.release import Release
@@ -35,7 +36,7 @@ def pulling(aws: Any) -> Iterator[Any]:
 
 def made(path: str) -> str:
     """Share, then make a model in staging's account and delete it."""
-    sharing = config.load(path)
+    sharing = load_config(path)
     clients = Clients.of(sessions.producer_session(sharing), sharing.region)
     found = gather.gather(clients, sharing)
     plan = gather.planned(sharing, found)
@@ -74,7 +75,7 @@ def test_sagemaker_itself_is_let_in_where_the_config_says_so(
             "repository",
             {"Version": "2012-10-17", "Statement": [one for one in statements if one != service]},
         )
-        sharing = config.load(others)
+        sharing = load_config(others)
         clients = Clients.of(sessions.producer_session(sharing), sharing.region)
         apply.apply(clients, gather.share_plan(sharing))
         with pytest.raises(Refused, match="service principal"):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import config, gather, preflight, release, serving, sessions, smoke
+from crossaccount import gather, preflight, release, serving, sessions, smoke
+from crossaccount.config.loading import load_config
 from crossaccount.serving import Made
 
 NAME = "decision-trees-staging"
@@ -61,7 +62,7 @@ def share(desk: Any) -> None:
 
 def deploy(desk: Any) -> bool:
     """A deployment of version 1, as the flow makes it, taken down again; whether it was proved."""
-    sharing = config.load(desk.aws.config)
+    sharing = load_config(desk.aws.config)
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
     version = preflight.find_version(session, sharing, 1)

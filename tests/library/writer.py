@@ -6,13 +6,14 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
-from crossaccount import apply, config, gather, sessions
+from crossaccount import apply, gather, sessions
+from crossaccount.config.loading import load_config
 from crossaccount.gather import Clients
 
 
 def write(told: Connection, path: str, settle_seconds: float) -> None:
     """A writer: says that it is ready, then at each word shares, and says how often it was overwritten."""
-    sharing = config.load(path)
+    sharing = load_config(path)
     clients = Clients.of(sessions.producer_session(sharing), sharing.region)
     told.send("ready")
     while told.recv():

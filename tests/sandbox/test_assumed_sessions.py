@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from crossaccount import config, sessions
-from crossaccount.config import Sharing
+from crossaccount import sessions
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Door, InputError, Refused
 
 
 @pytest.fixture
 def sharing(aws: Any) -> Sharing:
-    return config.load(aws.config)
+    return load_config(aws.config)
 
 
 def test_a_session_brings_new_credentials_before_the_old_ones_end(

@@ -16,17 +16,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from crossaccount.config import (
-    Consumer,
-    Endpoint,
-    OrganizationScope,
-    Producer,
-    Sharing,
-    Smoke,
-    consumer,
-    load,
-    parse,
-)
+from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.loading import load_config, parse_config
+from crossaccount.config.model import ConsumerConfig, OrganizationScope, ProducerConfig, Sharing
+from crossaccount.config.smoke import Smoke
 from crossaccount.errors import ConfigError, Fault, InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -74,7 +67,7 @@ def edited(edits: dict[int, str]) -> str:
 
 def faults_of(text: str) -> tuple[Fault, ...]:
     with pytest.raises(ConfigError) as caught:
-        parse(text, "good.yaml")
+        parse_config(text, "good.yaml")
     return caught.value.faults
 
 
@@ -424,7 +417,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_lines() -> None:
 
 def test_the_error_reads_as_one_line_for_each_fault() -> None:
     with pytest.raises(ConfigError) as caught:
-        parse(edited({2: "region: us-eats-1\n", 21: "      instance_count: 0\n"}), "configs/mine.yaml")
+        parse_config(edited({2: "region: us-eats-1\n", 21: "      instance_count: 0\n"}), "configs/mine.yaml")
     first, second = str(caught.value).splitlines()
     assert first.startswith("configs/mine.yaml:2: region: 'us-eats-1' is not a region")
     assert second.startswith("configs/mine.yaml:21: consumers.staging.endpoint.instance_count: 0 instances")
@@ -433,7 +426,7 @@ def test_the_error_reads_as_one_line_for_each_fault() -> None:
 
 def test_the_error_survives_pickling() -> None:
     with pytest.raises(ConfigError) as caught:
-        parse(edited({2: "region: us-eats-1\n"}))
+        parse_config(edited({2: "region: us-eats-1\n"}))
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 our own bytes
     assert str(again) == str(caught.value)
     assert again.faults == caught.value.faults
@@ -499,7 +492,7 @@ def test_a_file_that_is_no_config_gives_one_fault_fast(bad: Unreadable, tmp_path
     path.write_bytes(bad.content)
     start = time.perf_counter()
     with pytest.raises(ConfigError) as caught:
-        load(path)
+        load_config(path)
     assert time.perf_counter() - start < 5
     (fault,) = caught.value.faults
     assert fault.key == ""
@@ -522,7 +515,7 @@ def test_a_path_that_cannot_be_read_gives_one_fault(tmp_path: Path) -> None:
         ("a\0b", "is not a path"),
     ):
         with pytest.raises(ConfigError) as caught:
-            load(path)
+            load_config(path)
         (fault,) = caught.value.faults
         assert words in fault.message
         assert str(caught.value).startswith(f"{os.fspath(path)}: ")
@@ -532,13 +525,13 @@ def test_a_path_that_cannot_be_read_gives_one_fault(tmp_path: Path) -> None:
 
 
 def test_a_good_config_is_read_whole() -> None:
-    sharing = parse(GOOD)
+    sharing = parse_config(GOOD)
     assert sharing == Sharing(
         model_package_group="decision-trees-sample",
         region="us-east-1",
         preset="least-privilege",
         versions="approved",
-        producer=Producer(
+        producer=ProducerConfig(
             account="111111111111",
             role="arn:aws:iam::111111111111:role/crossaccount-producer",
             external_id="producer-external-id",
@@ -546,7 +539,7 @@ def test_a_good_config_is_read_whole() -> None:
             releases="s3://producer-models/releases/",
         ),
         consumers={
-            "staging": Consumer(
+            "staging": ConsumerConfig(
                 account="222222222222",
                 role="arn:aws:iam::222222222222:role/crossaccount-deployer",
                 external_id="staging-external-id",
@@ -557,7 +550,7 @@ def test_a_good_config_is_read_whole() -> None:
                 ),
                 smoke=(Smoke(content_type="text/csv", body="5.1,3.5,1.4,0.2", expect=[0]),),
             ),
-            "production": Consumer(
+            "production": ConsumerConfig(
                 account="333333333333",
                 role="arn:aws:iam::333333333333:role/crossaccount-deployer",
                 execution_role="arn:aws:iam::333333333333:role/crossaccount-execution",
@@ -573,7 +566,7 @@ def test_a_good_config_is_read_whole() -> None:
 
 
 def test_what_is_optional_may_be_left_out() -> None:
-    sharing = parse(edited(dict.fromkeys([3, 4, 7, 8, 9, 15, 16, 21, *range(22, 27)], "")))
+    sharing = parse_config(edited(dict.fromkeys([3, 4, 7, 8, 9, 15, 16, 21, *range(22, 27)], "")))
     assert (sharing.preset, sharing.versions) == ("least-privilege", "approved")
     assert (sharing.producer.role, sharing.producer.external_id, sharing.producer.profile) == (
         None,
@@ -601,7 +594,7 @@ def test_what_is_optional_may_be_left_out() -> None:
     ],
 )  # fmt: skip
 def test_a_value_is_kept_as_it_is_meant(edits: dict[int, str], path: str, value: object) -> None:
-    found: Any = parse(edited(edits))
+    found: Any = parse_config(edited(edits))
     for name in path.split("."):
         found = getattr(found, name)
     assert found == value
@@ -631,7 +624,7 @@ def test_a_value_is_kept_as_it_is_meant(edits: dict[int, str], path: str, value:
     ],
 )  # fmt: skip
 def test_who_is_let_in_is_kept_as_it_is_meant(edits: dict[int, str], path: str, value: object) -> None:
-    found: Any = parse(edited(edits))
+    found: Any = parse_config(edited(edits))
     for name in path.split("."):
         found = getattr(found, name)
     assert found == value
@@ -652,7 +645,7 @@ def test_who_is_let_in_is_kept_as_it_is_meant(edits: dict[int, str], path: str, 
     ],
 )
 def test_an_end_is_kept_in_utc(written: str, until: str) -> None:
-    found = parse(edited({16: f"    expires: {written}\n"})).consumers
+    found = parse_config(edited({16: f"    expires: {written}\n"})).consumers
     assert found["staging"].until == until
     assert (found["production"].expires, found["production"].until) == (None, None)
 
@@ -673,7 +666,9 @@ def test_every_way_that_the_page_s_preset_does_not_know_is_told() -> None:
 
 @pytest.mark.parametrize("expect", [[0], {"a": [1.5, None]}, "setosa", 2026, 0.25, True, None, "2026-01-02"])
 def test_any_json_value_may_be_expected(expect: object) -> None:
-    (smoke,) = parse(edited({25: f"        expect: {expect_text(expect)}\n"})).consumers["staging"].smoke
+    (smoke,) = (
+        parse_config(edited({25: f"        expect: {expect_text(expect)}\n"})).consumers["staging"].smoke
+    )
     assert smoke.expect == expect
     assert type(smoke.expect) is type(expect)
 
@@ -687,29 +682,29 @@ def expect_text(expect: object) -> str:
 
 
 def test_consumers_may_share_an_account_under_two_endpoint_names() -> None:
-    sharing = parse(GOOD.replace("333333333333", "222222222222"))
+    sharing = parse_config(GOOD.replace("333333333333", "222222222222"))
     assert {each.account for each in sharing.consumers.values()} == {"222222222222"}
 
 
 def test_other_partitions_are_read() -> None:
-    sharing = parse(GOOD.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1"))
+    sharing = parse_config(GOOD.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1"))
     assert sharing.partition == "aws-cn"
 
 
 def test_aliases_and_a_byte_order_mark_are_read() -> None:
     text = GOOD.replace("    smoke:\n", "    smoke: &asked\n") + "    smoke: *asked\n"
-    sharing = parse(text)
+    sharing = parse_config(text)
     assert sharing.consumers["staging"].smoke == sharing.consumers["production"].smoke
 
 
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(GOOD, encoding="utf-8-sig")
-    assert load(path) == load(str(path)) == parse(GOOD)
+    assert load_config(path) == load_config(str(path)) == parse_config(GOOD)
 
 
 def test_the_sandbox_config_says_what_the_sandbox_holds() -> None:
-    sharing = load(CONFIGS / "sandbox.yaml")
+    sharing = load_config(CONFIGS / "sandbox.yaml")
     assert (sharing.model_package_group, sharing.region) == ("decision-trees-sample", "us-east-1")
     assert sharing.producer.account == "111111111111"
     assert {name: each.account for name, each in sharing.consumers.items()} == {
@@ -725,13 +720,13 @@ def test_the_example_names_every_key() -> None:
     staging = data["consumers"]["staging"]
     for given, model in (
         (data, Sharing),
-        (data["producer"], Producer),
-        (staging, Consumer),
+        (data["producer"], ProducerConfig),
+        (staging, ConsumerConfig),
         (staging["endpoint"], Endpoint),
         (staging["smoke"][0], Smoke),
     ):
         assert list(given) == [key for key in model.model_fields if key != "organization"]
-    load(CONFIGS / "example.yaml")
+    load_config(CONFIGS / "example.yaml")
 
 
 def test_the_example_s_organization_can_be_put_in() -> None:
@@ -741,14 +736,14 @@ def test_the_example_s_organization_can_be_put_in() -> None:
     data = {**yaml.safe_load(text), **yaml.safe_load("\n".join(block)), "principals": "organization"}
     assert list(data["organization"]) == list(OrganizationScope.model_fields)
     del data["consumers"]["staging"]["expires"]
-    assert parse(yaml.safe_dump(data)).organization is not None
+    assert parse_config(yaml.safe_dump(data)).organization is not None
 
 
 # Frozen
 
 
 def test_nothing_of_a_config_can_be_changed() -> None:
-    sharing: Any = parse(GOOD)
+    sharing: Any = parse_config(GOOD)
     for model, field in (
         (sharing, "region"),
         (sharing.producer, "account"),
@@ -772,23 +767,23 @@ def test_nothing_of_a_config_can_be_changed() -> None:
     for change in changes:
         with pytest.raises(TypeError, match="not changed after it was read"):
             change()
-    assert sharing == parse(GOOD)
+    assert sharing == parse_config(GOOD)
 
 
 def test_a_config_pickles_and_copies() -> None:
-    sharing = parse(GOOD)
+    sharing = parse_config(GOOD)
     assert pickle.loads(pickle.dumps(sharing)) == sharing  # noqa: S301 our own bytes
     assert copy.deepcopy(sharing) == sharing
 
 
 def test_a_config_goes_through_json() -> None:
-    sharing = parse(GOOD)
+    sharing = parse_config(GOOD)
     assert Sharing.model_validate_json(sharing.model_dump_json()) == sharing
     assert Sharing.model_validate(sharing.model_dump()) == sharing
 
 
 def test_a_config_made_in_python_is_held_to_the_same_rules() -> None:
-    data = parse(GOOD).model_dump(exclude_none=True)
+    data = parse_config(GOOD).model_dump(exclude_none=True)
     data["consumers"]["staging"]["execution_role"] = "arn:aws:iam::333333333333:role/x"
     with pytest.raises(
         ValidationError, match=r"consumers\.staging\.execution_role: .* Name a role of 222222222222"
@@ -797,7 +792,7 @@ def test_a_config_made_in_python_is_held_to_the_same_rules() -> None:
 
 
 def test_an_end_made_in_python_is_held_to_the_same_rules() -> None:
-    data = parse(GOOD).model_dump(exclude_none=True)
+    data = parse_config(GOOD).model_dump(exclude_none=True)
     end = datetime(2026, 12, 31, 18, tzinfo=timezone(timedelta(hours=2)))
     data["consumers"]["staging"]["expires"] = end
     assert Sharing.model_validate(data).consumers["staging"].until == "2026-12-31T16:00:00Z"
@@ -807,13 +802,13 @@ def test_an_end_made_in_python_is_held_to_the_same_rules() -> None:
 
 
 def test_a_consumer_is_found_by_its_name() -> None:
-    sharing = parse(GOOD)
-    assert consumer(sharing, "production") is sharing.consumers["production"]
+    sharing = parse_config(GOOD)
+    assert sharing.consumer("production") is sharing.consumers["production"]
 
 
 def test_an_unknown_consumer_is_bad_input_that_lists_the_names_there_are() -> None:
     with pytest.raises(InputError) as caught:
-        consumer(parse(GOOD), "stagging")
+        parse_config(GOOD).consumer("stagging")
     assert str(caught.value) == (
         "'stagging' is not a consumer of this configuration. Did you mean staging? "
         "Name one of these: staging, production."
@@ -829,13 +824,13 @@ def test_reading_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a connection was opened")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    load(CONFIGS / "example.yaml")
+    load_config(CONFIGS / "example.yaml")
     assert len(faults_of(edited({2: "region: nowhere\n"}))) == 1
 
 
 def test_reading_needs_neither_boto3_nor_prefect() -> None:
     code = (
-        "import sys, crossaccount.config as config; config.load(sys.argv[1]);"
+        "import sys; from crossaccount.config.loading import load_config; load_config(sys.argv[1]);"
         "print({'boto3', 'prefect'} & set(sys.modules))"
     )
     ran = subprocess.run(

@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from crossaccount.config import (
-    Deployment,
-    JsonPath,
-    Latency,
-    Serverless,
-    Sharing,
-    Tolerance,
-    Vpc,
-    Within,
-    parse,
-)
+from crossaccount.config.endpoint import Deployment, Serverless, Vpc
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import Sharing
+from crossaccount.config.smoke import JsonPath, Latency, Tolerance, Within
 from crossaccount.errors import ConfigError, Fault
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example.yaml"
@@ -72,7 +65,7 @@ def asked(**changes: Any) -> str:
 
 def faults_of(text: str) -> tuple[Fault, ...]:
     with pytest.raises(ConfigError) as caught:
-        parse(text)
+        parse_config(text)
     return caught.value.faults
 
 
@@ -260,7 +253,7 @@ GOOD: list[tuple[str, str, Any]] = [
 
 @pytest.mark.parametrize(("text", "path", "value"), GOOD)
 def test_a_value_is_kept_as_it_is_meant(text: str, path: str, value: Any) -> None:
-    sharing = parse(text)
+    sharing = parse_config(text)
     found: Any = sharing.consumers["staging"]
     for name in path.split("."):
         found = found[int(name)] if name.isdecimal() else getattr(found, name)
@@ -271,9 +264,9 @@ def test_a_value_is_kept_as_it_is_meant(text: str, path: str, value: Any) -> Non
 
 
 def test_a_question_says_only_what_was_given() -> None:
-    (one,) = parse(asked(expect=None)).consumers["staging"].smoke
+    (one,) = parse_config(asked(expect=None)).consumers["staging"].smoke
     assert one.model_dump() == {**ASKED, "expect": None, "accept": "application/json"}
-    (one,) = parse(asked(expect="LEFT OUT", expect_label=["a"])).consumers["staging"].smoke
+    (one,) = parse_config(asked(expect="LEFT OUT", expect_label=["a"])).consumers["staging"].smoke
     assert "expect" not in one.model_dump()
 
 
@@ -294,7 +287,7 @@ def test_the_smoke_mode_alone_may_stand_in_place_of_the_questions(word: str) -> 
     text = SANDBOX.read_text(encoding="utf-8").replace(
         "    # No smoke:", f"    smoke: {word}\n    # No smoke:"
     )
-    staging = parse(text).consumers["staging"]
+    staging = parse_config(text).consumers["staging"]
     assert (staging.smoke_mode, staging.smoke) == (word, ())
 
 
@@ -302,4 +295,4 @@ def test_the_smoke_mode_alone_may_stand_in_place_of_the_questions(word: str) -> 
 def test_any_other_word_is_a_fault(lines: str) -> None:
     text = SANDBOX.read_text(encoding="utf-8").replace("    # No smoke:", f"    {lines}\n    # No smoke:")
     with pytest.raises(ConfigError, match=r"consumers\.staging\.smoke: "):
-        parse(text)
+        parse_config(text)

@@ -16,7 +16,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Cron
 from prefect.utilities.schema_tools.validation import validate
 
-from crossaccount import config
+from crossaccount.config.loading import load_config
 from tasks import reviewed
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_the_release_that_an_event_carries_is_what_the_hand_off_takes(
     monkeypatch.setattr(
         producer, "emit_event", lambda event, **more: emitted.append({"event": event, **more})
     )
-    sharing = config.load(ROOT / "configs" / "sandbox.yaml")
+    sharing = load_config(ROOT / "configs" / "sandbox.yaml")
 
     class Release:
         version = 2

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from crossaccount import grants, packages, plan, policies
-from crossaccount.config import OrganizationScope, Sharing, load
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import OrganizationScope, Sharing
 from crossaccount.errors import PlanRefused
 from crossaccount.grants import Audience, Organization
-from crossaccount.names import group_arn, package_arn
 from crossaccount.plan import LIMITS, Kind, Resource
 from sandbox.judge import Policies, Request, Result, judge
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 GROUP = group_arn(SHARING)

@@ -14,14 +14,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount import apply, gather, grants, packages, plan, release
-from crossaccount.config import Sharing, load
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity
 from crossaccount.grants import Audience
-from crossaccount.names import group_arn, package_arn
 from crossaccount.plan import Kind, Resource
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
 GROUP = group_arn(SHARING)
 IMAGE = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/decision-trees-sample:1"

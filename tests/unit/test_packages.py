@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from crossaccount import packages
-from crossaccount.config import load
+from crossaccount.arns import package_arn
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed
-from crossaccount.names import package_arn
 from crossaccount.packages import Artifact, ModelVersion
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 LISTED = SHARING.model_copy(update={"versions": (1, 2)})
 OWNER = SHARING.producer.account
 GROUP = SHARING.model_package_group

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from crossaccount import packages, plan, policies, release
-from crossaccount.config import OrganizationScope, load
+from crossaccount.arns import group_arn, package_arn, root_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import OrganizationScope
 from crossaccount.errors import InputError, PlanRefused
-from crossaccount.names import group_arn, package_arn, root_arn
 from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 DOCS = SHARING.model_copy(update={"preset": "aws-docs"})
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 GROUP = group_arn(SHARING)

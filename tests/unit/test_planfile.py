@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from crossaccount import packages, plan, planfile, policies
-from crossaccount.config import load
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, InputError
 from crossaccount.plan import Plan, Resource
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NEEDS = packages.Needs({"models": ("churn/",)}, ("trees",))

@@ -22,9 +22,10 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from crossaccount import plan, policies
-from crossaccount.config import Consumer, OrganizationScope, Sharing, load
+from crossaccount.arns import group_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
 from crossaccount.errors import InputError, PlanRefused
-from crossaccount.names import group_arn
 from crossaccount.packages import Needs
 from crossaccount.plan import LIMITS, Kind, Plan, Resource
 from sandbox.judge import Policies, Request, Result, judge
@@ -44,7 +45,7 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
 TIMES = 200 if PROFILE == "thorough" else 1
 
-BASE = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+BASE = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, OUTSIDER, MEMBER = "111111111111", "999999999999", "888888888888"
 # Two of the accounts have two consumers each.
 ACCOUNTS = (
@@ -84,7 +85,7 @@ def roles_of(number: int) -> tuple[str, str]:
 
 
 @lru_cache
-def consumer(number: int, ends: datetime | None) -> Consumer:
+def consumer(number: int, ends: datetime | None) -> ConsumerConfig:
     role, execution_role = roles_of(number)
     return BASE.consumers["staging"].model_copy(
         update={

@@ -17,13 +17,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount import gather, packages, plan, release
-from crossaccount.config import load
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, Failed
-from crossaccount.names import group_arn, package_arn
 from crossaccount.plan import Kind, Resource
 from crossaccount.release import Release, parse_samples
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 KEY = "releases/decision-trees-sample/1.json"

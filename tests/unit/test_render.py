@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from crossaccount import packages, plan, policies, render
-from crossaccount.config import load
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Finding, Refusal, Severity
 from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -9,13 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount import serving
-from crossaccount.config import load
-from crossaccount.names import group_arn, package_arn
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
 from crossaccount.release import Release, ReleasedContainer, Sample
 from crossaccount.serving import EndpointState, Proof, Removal
 from crossaccount.smoke import Answer
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 STAGING = SHARING.consumers["staging"]
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 HOST = "111111111111.dkr.ecr.us-east-1.amazonaws.com/trees"

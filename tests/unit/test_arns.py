@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from crossaccount import names
-from crossaccount.config import load
+from crossaccount import arns
+from crossaccount.arns import Image
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed
-from crossaccount.names import Image
 
-SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 HOST = "111111111111.dkr.ecr.us-east-1.amazonaws.com"
 
@@ -33,7 +33,7 @@ HOST = "111111111111.dkr.ecr.us-east-1.amazonaws.com"
     ],
 )
 def test_an_image(uri: str, image: Image) -> None:
-    assert names.parse_image(uri) == image
+    assert arns.parse_image(uri) == image
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_image(uri: str, image: Image) -> None:
 )
 def test_what_lies_outside_ecr_is_refused_by_its_name(uri: str) -> None:
     with pytest.raises(Failed, match=r"Amazon ECR.*Register") as failed:
-        names.parse_image(uri)
+        arns.parse_image(uri)
     assert uri in str(failed.value)
 
 
@@ -92,7 +92,7 @@ def test_what_lies_outside_ecr_is_refused_by_its_name(uri: str) -> None:
     ],
 )
 def test_a_location_in_s3(uri: str, bucket: str, key: str) -> None:
-    assert names.parse_s3(uri) == (bucket, key)
+    assert arns.parse_s3(uri) == (bucket, key)
 
 
 @pytest.mark.parametrize(
@@ -120,34 +120,34 @@ def test_a_location_in_s3(uri: str, bucket: str, key: str) -> None:
 )
 def test_what_lies_outside_s3_is_refused_by_its_name(uri: str) -> None:
     with pytest.raises(Failed, match="not a location in Amazon S3") as failed:
-        names.parse_s3(uri)
+        arns.parse_s3(uri)
     assert uri in str(failed.value)
 
 
 def test_the_arns_of_a_group_and_its_versions() -> None:
     group = "arn:aws:sagemaker:us-east-1:111111111111:model-package-group/decision-trees-sample"
-    assert names.group_arn(SHARING) == group
+    assert arns.group_arn(SHARING) == group
     package = "arn:aws:sagemaker:us-east-1:111111111111:model-package/decision-trees-sample/"
-    assert names.package_arn(SHARING, 7) == f"{package}7"
-    assert names.package_arn(SHARING, "*") == f"{package}*"
-    assert names.root_arn("aws-cn", "222222222222") == "arn:aws-cn:iam::222222222222:root"
+    assert arns.package_arn(SHARING, 7) == f"{package}7"
+    assert arns.package_arn(SHARING, "*") == f"{package}*"
+    assert arns.root_arn("aws-cn", "222222222222") == "arn:aws-cn:iam::222222222222:root"
 
 
 @pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
 def test_the_arns_of_another_partition(region: str, partition: str) -> None:
     elsewhere = SHARING.model_copy(update={"region": region})
-    assert names.group_arn(elsewhere).startswith(f"arn:{partition}:sagemaker:{region}:")
+    assert arns.group_arn(elsewhere).startswith(f"arn:{partition}:sagemaker:{region}:")
 
 
 def test_a_group_named_like_a_part_of_its_own_arn() -> None:
     odd = SHARING.model_copy(update={"model_package_group": "model-package-group"})
-    arn = names.package_arn(odd, 1)
+    arn = arns.package_arn(odd, 1)
     assert arn == "arn:aws:sagemaker:us-east-1:111111111111:model-package/model-package-group/1"
 
 
 @pytest.mark.parametrize("number", [1, 42, 999_999_999])
 def test_the_version_of_an_arn(number: int) -> None:
-    assert names.version_of(names.package_arn(SHARING, number)) == number
+    assert arns.version_of(arns.package_arn(SHARING, number)) == number
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ def test_the_version_of_an_arn(number: int) -> None:
 )
 def test_what_is_no_version_s_arn_is_refused(arn: str) -> None:
     with pytest.raises(Failed, match="not the ARN of a version"):
-        names.version_of(arn)
+        arns.version_of(arn)
 
 
 @pytest.mark.parametrize("uri", ["https://s3.amazonaws.com/", "https://s3.amazonaws.com//key"])
 def test_an_address_without_a_bucket_is_none(uri: str) -> None:
     with pytest.raises(Failed):
-        names.parse_s3(uri)
+        arns.parse_s3(uri)
 
 
 @pytest.mark.parametrize(
@@ -200,4 +200,4 @@ def test_an_address_without_a_bucket_is_none(uri: str) -> None:
     ],
 )
 def test_where_the_console_shows_it(arn: str, url: str | None) -> None:
-    assert names.console_url(arn) == url
+    assert arns.console_url(arn) == url

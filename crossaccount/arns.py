@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crossaccount.errors import Failed
 
 if TYPE_CHECKING:
-    from crossaccount.config import Consumer, Sharing
+    from crossaccount.config.model import ConsumerConfig, Sharing
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def resource_arn(sharing: Sharing, kind: str, name: str) -> str:
             return name
 
 
-def endpoint_arn(sharing: Sharing, consumer: Consumer) -> str:
+def endpoint_arn(sharing: Sharing, consumer: ConsumerConfig) -> str:
     """The ARN of a consumer's endpoint."""
     return f"arn:{sharing.partition}:sagemaker:{sharing.region}:{consumer.account}:endpoint/{consumer.endpoint.name.lower()}"
 

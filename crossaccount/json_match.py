@@ -41,15 +41,15 @@ def parse_path(path: str) -> tuple[str | int, ...]:
 def follow_path(got: Any, steps: Sequence[str | int]) -> Iterator[Any]:
     """The one value at the end of a path; nothing where the path leads nowhere."""
     for step in steps:
-        there = step in got if isinstance(got, dict) else isinstance(got, list) and _is_place(step, got)
+        there = (
+            step in got
+            if isinstance(got, dict)
+            else isinstance(got, list) and isinstance(step, int) and step < len(got)
+        )
         if not there:
             return
         got = got[step]
     yield got
-
-
-def _is_place(step: str | int, items: list[Any]) -> bool:
-    return isinstance(step, int) and step < len(items)
 
 
 def schema_fault(schema: Any) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from crossaccount.config.loading import consumer_names
+from crossaccount.config.loading import read_consumer_names
 from crossaccount.errors import InputError
 from crossaccount.text import quote
 
@@ -19,7 +19,7 @@ _EXPLANATION = "example.yaml"  # explains every key and is nobody's
 
 def configs() -> dict[str, tuple[str, ...]]:
     """The reviewed configs by file name, and the consumers that each names; a file that is none has no consumers."""
-    return {name: consumer_names(FOLDER / name) for name in _names()}
+    return {name: read_consumer_names(FOLDER / name) for name in _names()}
 
 
 def _names() -> list[str]:

@@ -8,82 +8,62 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from crossaccount.config import identifiers
 from crossaccount.config.endpoint import DEPLOYMENT_TYPES, Deployment, Endpoint
-from crossaccount.config.identifiers import (
-    check_account,
-    check_endpoint_name,
-    check_organization_id,
-    check_region,
-    check_role,
-    partition_of,
-)
 from crossaccount.config.smoke import Smoke
 from crossaccount.config.values import KeyPath, missing
 from crossaccount.text import quote
 
-Complaint = tuple[
-    KeyPath, object, str
-]  # the key's path, what stands there, and a sentence that ends in the way out
+# The key's path, the value that stands there, and a sentence that ends in the way out.
+Complaint = tuple[KeyPath, object, str]
 
 
 def disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
     """Everything in a config, as plain data that may be unsound, that contradicts something else in it."""
     producer, consumers = data.get("producer"), data.get("consumers")
-    region = _sound(data, "region", check_region)
-    owner = _sound(producer, "account", check_account)
+    region = _sound(data, "region", identifiers.check_region)
+    owner = _sound(producer, "account", identifiers.check_account)
     duty = "the producer's role must stand in the producer's account"
     yield from _role_disagreements(("producer", "role"), producer, owner, region, duty)
-    external_id, role = (
-        producer.get(key) if isinstance(producer, Mapping) else None for key in ("external_id", "role")
-    )
-    if external_id is not None and role is None:
-        sentence = (
-            f"{quote(external_id)} is an external id without a role to assume with it. "
-            "Add producer.role, or delete external_id."
-        )
+    external_id = producer.get("external_id") if isinstance(producer, Mapping) else None
+    if isinstance(producer, Mapping) and external_id is not None and producer.get("role") is None:
+        sentence = f"{quote(external_id)} is an external id without a role to assume with it. Add producer.role, or delete external_id."
         yield ("producer", "external_id"), external_id, sentence
     yield from _scope_disagreements(data)
-    seen: dict[tuple[str, str], str | int] = {}
-    for name, consumer in consumers.items() if isinstance(consumers, Mapping) else ():
+    consumers = consumers if isinstance(consumers, Mapping) else {}
+    for name, consumer in consumers.items():
         if isinstance(consumer, Mapping):
             path = ("consumers", name)
             yield from _account_disagreements(path, consumer, owner, region)
             yield from _smoke_disagreements(path, consumer)
             endpoint = consumer.get("endpoint")
             yield from _hosting_disagreements((*path, "endpoint"), endpoint, data.get("versions"))
-            yield from _name_disagreements(path, consumer, seen)
+    yield from _name_disagreements(consumers)
 
 
 def _account_disagreements(
     path: KeyPath, consumer: Mapping[str, Any], owner: str | None, region: str | None
 ) -> Iterator[Complaint]:
-    account = _sound(consumer, "account", check_account)
+    account = _sound(consumer, "account", identifiers.check_account)
     if account is not None and account == owner:
-        sentence = (
-            f"{quote(account)} is the producer's own account, which needs no grant. "
-            "Name the account that deploys, or delete this consumer."
-        )
+        sentence = f"{quote(account)} is the producer's own account, which needs no grant. Name the account that deploys, or delete this consumer."
         yield (*path, "account"), account, sentence
     for key, duty in _ROLE_DUTIES.items():
         yield from _role_disagreements((*path, key), consumer, account, region, duty)
 
 
-def _name_disagreements(
-    path: KeyPath, consumer: Mapping[str, Any], seen: dict[tuple[str, str], str | int]
-) -> Iterator[Complaint]:
-    """`seen` has the consumer of each account and endpoint so far, and is added to."""
-    account = _sound(consumer, "account", check_account)
-    endpoint = _sound(consumer.get("endpoint"), "name", check_endpoint_name)
-    if account is None or endpoint is None:
-        return
-    # CreateEndpoint takes names that differ only in case for the same name (botocore, sagemaker: CreateEndpointInput).
-    other = seen.setdefault((account, endpoint.lower()), path[1])
-    if other != path[1]:
-        sentence = (
-            f"{quote(endpoint)} is also the endpoint of consumer {other} in the same account {account}. "
-            "Give each its own endpoint name."
-        )
-        yield (*path, "endpoint", "name"), endpoint, sentence
+def _name_disagreements(consumers: Mapping[str, Any]) -> Iterator[Complaint]:
+    seen: dict[tuple[str, str], str] = {}
+    for name, consumer in consumers.items():
+        account = _sound(consumer, "account", identifiers.check_account)
+        endpoint = account and _sound(consumer.get("endpoint"), "name", identifiers.check_endpoint_name)
+        if account is None or endpoint is None:
+            continue
+        # CreateEndpoint takes names that differ only in case for the same name (botocore, sagemaker: CreateEndpointInput).
+        other = seen.setdefault((account, endpoint.lower()), name)
+        if other != name:
+            sentence = f"{quote(endpoint)} is also the endpoint of consumer {other} in the same account {account}. Give each its own endpoint name."
+            yield ("consumers", name, "endpoint", "name"), endpoint, sentence
 
 
 def _sound(data: object, key: str, check: Callable[[object], str]) -> str | None:
@@ -105,15 +85,15 @@ _ROLE_DUTIES = {
 def _role_disagreements(
     path: KeyPath, data: object, account: str | None, region: str | None, duty: str
 ) -> Iterator[Complaint]:
-    arn = _sound(data, str(path[-1]), check_role)
+    arn = _sound(data, str(path[-1]), identifiers.check_role)
     if arn is None:
         return
     partition, owner = arn.split(":")[1], arn.split(":")[4]
     if account is not None and owner != account:
         way_out = f"Name a role of {account}."
         yield path, arn, f"{quote(arn)} is a role of account {owner}, but {duty} {account}. {way_out}"
-    if region is not None and partition != partition_of(region):
-        wanted = partition_of(region)
+    if region is not None and partition != identifiers.partition_of(region):
+        wanted = identifiers.partition_of(region)
         sentence = (
             f"{quote(arn)} is in partition {partition}, but region {region} is in {wanted}, and no access crosses "
             f"partitions. Name a role whose ARN begins with arn:{wanted}:, or correct the region."
@@ -143,7 +123,7 @@ def _scope_disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
             sentence = "cannot end one consumer's access to what a whole organization has. Delete it, or choose other principals."
             yield path, value, sentence
     if isinstance(organization, Mapping):
-        scope = _sound(organization, "id", check_organization_id)
+        scope = _sound(organization, "id", identifiers.check_organization_id)
         paths = organization.get("paths")
         for place, path in enumerate(paths if isinstance(paths, list | tuple) else ()):
             if scope and isinstance(path, str) and path.startswith("o-") and path.split("/")[0] != scope:
@@ -189,7 +169,7 @@ def _hosting_disagreements(path: KeyPath, endpoint: object, versions: object) ->
         yield from _serverless_disagreements(path, endpoint, deployment, kind)
     if str(endpoint.get("instance_type")).startswith("ml.inf1."):
         yield from _inf1_disagreements((*path, "deployment"), endpoint["instance_type"], deployment, kind)
-    name = _sound(endpoint, "name", check_endpoint_name)
+    name = _sound(endpoint, "name", identifiers.check_endpoint_name)
     for version in versions if isinstance(versions, list | tuple) else ():
         if name and isinstance(version, int) and len(f"{name}-v{version}-0000") > _MAX_NAME:
             sentence = (
@@ -209,10 +189,7 @@ def _size_disagreements(path: KeyPath, deployment: Mapping[str, Any], kind: str)
             yield (*path, key), value, sentence
     termination = deployment.get("termination_wait_seconds")
     if kind == "rolling" and termination:
-        sentence = (
-            f"{quote(termination)} makes old instances wait, which a rolling deployment ends batch by batch. "
-            "Delete it, or choose another type."
-        )
+        sentence = f"{quote(termination)} makes old instances wait, which a rolling deployment ends batch by batch. Delete it, or choose another type."
         yield (*path, "termination_wait_seconds"), termination, sentence
     seconds, limit = _waits(deployment, kind), deployment.get("maximum_seconds")
     if seconds is not None and isinstance(limit, int) and limit < seconds < _ENDLESS:

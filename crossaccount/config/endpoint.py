@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -14,17 +14,15 @@ from crossaccount.config.identifiers import (
     network_id,
     s3_address,
 )
-from crossaccount.config.values import Flag, FrozenModel, bad_value, choice, items, kind_of, whole
+from crossaccount.config.values import Flag, FrozenModel, choice, describe, fault, items, whole
 from crossaccount.text import quote
 
 
 def _instance_count(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise bad_value(
-            f"{quote(value)} is {kind_of(value)}. Write a whole number from 1 to 100, without quotes."
-        )
+        raise fault(f"{describe(value)}. Write a whole number from 1 to 100, without quotes.")
     if not 1 <= value <= 100:
-        raise bad_value(f"{quote(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
+        raise fault(f"{quote(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
     return value
 
 
@@ -32,21 +30,21 @@ def _memory(value: object) -> object:
     sizes = tuple(range(1024, 6145, 1024))
     if value in sizes and not isinstance(value, bool):
         return value
-    raise bad_value(
-        f"{quote(value)} is not a memory size of a serverless endpoint. "
-        f"Write one of {', '.join(map(str, sizes))}, without quotes."
+    raise fault(
+        f"{quote(value)} is not a memory size of a serverless endpoint. Write one of {', '.join(map(str, sizes))}, without quotes."
     )
 
 
-DEPLOYMENT_TYPES = ("all-at-once", "canary", "linear", "rolling")
+_DeploymentType = Literal["all-at-once", "canary", "linear", "rolling"]
+DEPLOYMENT_TYPES: tuple[str, ...] = get_args(_DeploymentType)
 
 
 class Deployment(FrozenModel):
     """How an endpoint moves to another version: in which steps, how long each is watched, and by which alarms."""
 
-    type: Annotated[
-        Literal["all-at-once", "canary", "linear", "rolling"], choice("type of deployment", *DEPLOYMENT_TYPES)
-    ] = Field(default="all-at-once", description="how traffic moves")
+    type: Annotated[_DeploymentType, choice("type of deployment", _DeploymentType)] = Field(
+        default="all-at-once", description="how traffic moves"
+    )
     canary_percent: Annotated[int, whole(1, 50, "percent")] | None = Field(
         default=None, description="share of the capacity that moves first", examples=["10"]
     )
@@ -84,7 +82,7 @@ class Serverless(FrozenModel):
 class DataCapture(FrozenModel):
     """Where, and of how many calls, SageMaker keeps requests and answers."""
 
-    s3_uri: Annotated[str, s3_address("place", "s3://BUCKET/captured/")] = Field(
+    s3_uri: Annotated[str, s3_address("prefix", "s3://BUCKET/captured/")] = Field(
         description="where they are kept", examples=["s3://BUCKET/captured/"]
     )
     percent: Annotated[int, whole(1, 100, "percent")] = Field(

@@ -9,11 +9,11 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from crossaccount.config.values import bad_value, check_text, did_you_mean
+from crossaccount.config.values import check_text, did_you_mean, fault
 from crossaccount.text import quote
 
 
@@ -26,9 +26,9 @@ def check_account(value: object) -> str:
         return text
     digits = re.sub(r"[^0-9]", "", text)
     if len(digits) == 12 and re.fullmatch(r"[0-9 -]+", text):
-        raise bad_value(f'{quote(text)} is not an AWS account id. Write its 12 digits alone: "{digits}".')
+        raise fault(f'{quote(text)} is not an AWS account id. Write its 12 digits alone: "{digits}".')
     count = f"{len(text)} digits" if digits == text else "more than digits"
-    raise bad_value(
+    raise fault(
         f"{quote(text)} is not an AWS account id: it has {count}, and an id is exactly 12 digits. "
         f'Write the 12 digits in quotes, for example "111122223333".'
     )
@@ -41,7 +41,7 @@ def _matching(pattern: str, example: str, refusal: str) -> Callable[[object], st
         text = check_text(value, example)
         if re.fullmatch(pattern, text, re.ASCII):
             return text
-        raise bad_value(f"{quote(text)} {refusal}")
+        raise fault(f"{quote(text)} {refusal}")
 
     return check
 
@@ -55,16 +55,15 @@ def _entity_name(value: object, what: str, longest: int, example: str) -> str:
     if text.startswith("arn:"):
         name = text.rsplit("/", 1)[-1]
         way_out = name if _ENTITY_NAME.fullmatch(name) else example
-        raise bad_value(
+        raise fault(
             f"{quote(text)} is an ARN, but the {what} is given by its name. Write the name alone: {way_out}."
         )
     if not _ENTITY_NAME.fullmatch(text):
-        raise bad_value(
-            f"{quote(text)} cannot name a {what}. "
-            f"Use letters, digits and inner hyphens only, for example {example}."
+        raise fault(
+            f"{quote(text)} cannot name a {what}. Use letters, digits and inner hyphens only, for example {example}."
         )
     if len(text) > longest:
-        raise bad_value(
+        raise fault(
             f"{quote(text)} has {len(text)} characters. Choose a name of {longest} characters or fewer."
         )
     return text
@@ -100,7 +99,7 @@ def check_region(value: object) -> str:
     if text in _regions():
         return text
     near = did_you_mean(text, tuple(_regions()))
-    raise bad_value(
+    raise fault(
         f"{quote(text)} is not a region that the installed botocore knows.{near} "
         f"Write the region of the model package group, as in us-east-1. For a newer region, upgrade botocore."
     )
@@ -123,20 +122,20 @@ def check_role(value: object) -> str:
         return text
     if session := _SESSION.fullmatch(text):
         partition, account, name = session.groups()
-        raise bad_value(
+        raise fault(
             f"{quote(text)} is one session of a role. Write the role's own ARN: "
             f"arn:{partition}:iam::{account}:role/{name} (with its path, if it has one)."
         )
     if text.startswith("arn:"):
-        raise bad_value(f"{quote(text)} is not the ARN of one IAM role. Write it as {example}.")
-    raise bad_value(f"{quote(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
+        raise fault(f"{quote(text)} is not the ARN of one IAM role. Write it as {example}.")
+    raise fault(f"{quote(text)} is not an ARN. Write the whole ARN of the role, as in {example}.")
 
 
 def _profile(value: object) -> str:
     text = check_text(value, "producer")
     if text == text.strip() and text.isprintable() and not re.search(r"[\[\]]", text):
         return text
-    raise bad_value(
+    raise fault(
         f"{quote(text)} cannot name an AWS profile. Write the name between the brackets of ~/.aws/config, "
         f'without "profile", or delete the key to use the ambient credentials.'
     )
@@ -149,7 +148,7 @@ def _instance_type(value: object) -> str:
     way_out = (
         f"ml.{text}" if re.fullmatch(r"[a-z0-9-]+\.[a-z0-9]+", text) and text[:3] != "ml." else "ml.m5.large"
     )
-    raise bad_value(
+    raise fault(
         f"{quote(text)} is not a SageMaker instance type. Write it with its family and size: {way_out}."
     )
 
@@ -157,14 +156,12 @@ def _instance_type(value: object) -> str:
 def _alarm(value: object) -> str:
     text = check_text(value, "churn-errors")
     if text.startswith("arn:"):
-        raise bad_value(
+        raise fault(
             f"{quote(text)} is an ARN, but an alarm is given by its name. Write what follows the last colon."
         )
     if len(text) <= 255 and text.isprintable():  # botocore, cloudwatch: AlarmName
         return text
-    raise bad_value(
-        f"{quote(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors."
-    )
+    raise fault(f"{quote(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors.")
 
 
 check_organization_id = _matching(
@@ -186,8 +183,7 @@ _role_name = _matching(
 _external_id = _matching(
     r"[\w+=,.@:\/-]{2,1224}",  # botocore, sts: externalIdType
     "team-churn-2026",
-    "cannot be an external id. Use 2 to 1224 letters, digits and the characters _ + = , . @ : / - as they stand in "
-    "the role's trust policy.",
+    "cannot be an external id. Use 2 to 1224 letters, digits and the characters _ + = , . @ : / - as they stand in the role's trust policy.",
 )
 _kms_key = _matching(
     r"[a-zA-Z0-9:/_-]{1,2048}",  # botocore, sagemaker: KmsKeyId
@@ -209,7 +205,7 @@ _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 def _legal_bucket(name: str) -> bool:
-    """By the naming rules of general purpose buckets (S3 user guide, bucketnamingrules)."""
+    """Whether a name follows the naming rules of general purpose buckets (S3 user guide, bucketnamingrules)."""
     if not _BUCKET.fullmatch(name) or name.endswith(_RESERVED_ENDS):
         return False
     try:
@@ -223,42 +219,40 @@ def _releases(value: object) -> str:
     example = "s3://BUCKET/releases/"
     text = check_text(value, example)
     if not text.startswith("s3://"):
-        raise bad_value(
-            f"{quote(text)} is not an S3 address. Write where releases are published as {example}."
-        )
+        raise fault(f"{quote(text)} is not an S3 address. Write where releases are published as {example}.")
     bucket, slash, prefix = text.removeprefix("s3://").partition("/")
     if not _legal_bucket(bucket):
-        raise bad_value(
+        raise fault(
             f"{quote(text)} names the bucket {quote(bucket)}, which S3 does not allow. "
             f"Write a bucket of 3 to 63 lower-case letters, digits, dots and hyphens, as in {example}."
         )
     if not slash or not text.endswith("/"):
-        raise bad_value(f'{quote(text)} does not end in "/", so it is no prefix. Write {quote(text + "/")}.')
+        raise fault(f'{quote(text)} does not end in "/", so it is no prefix. Write {quote(text + "/")}.')
     # The prefix becomes part of a policy's Resource: a wildcard in it would open more than it says.
     if len(prefix) > 800 or not re.fullmatch(r"[A-Za-z0-9!_.'()=/-]*", prefix):
-        raise bad_value(
+        raise fault(
             f"{quote(text)} is too long or holds a character that is not safe in a grant. "
             f"Use at most 800 letters, digits and ! - _ . ' ( ) = in the prefix, as in {example}."
         )
     if prefix and any(part in ("", ".", "..") for part in prefix[:-1].split("/")):
-        raise bad_value(
+        raise fault(
             f'{quote(text)} has an empty, "." or ".." folder in it. Write a plain prefix such as {example}.'
         )
     return text
 
 
-def s3_address(end: str, example: str) -> BeforeValidator:
-    """Make the check of where in S3 something is; ``end`` is what a place and an object differ by."""
+def s3_address(kind: Literal["object", "prefix"], example: str) -> BeforeValidator:
+    """Make the check of an S3 address: of one object, or of a prefix for objects."""
 
     def check(value: object) -> str:
         text = check_text(value, example)
         bucket, _, key = text.removeprefix("s3://").partition("/")
         if not text.startswith("s3://") or not _legal_bucket(bucket):
-            raise bad_value(f"{quote(text)} is not an address in S3. Write it as {example}.")
-        if end == "object" and (not key or key.endswith("/")):
-            raise bad_value(f"{quote(text)} names no object. Write its whole key, as in {example}.")
-        if len(text) > (512 if end == "place" else 1024) or not text.isprintable():
-            raise bad_value(f"{quote(text)} is too long or cannot be printed. Write it as {example}.")
+            raise fault(f"{quote(text)} is not an address in S3. Write it as {example}.")
+        if kind == "object" and (not key or key.endswith("/")):
+            raise fault(f"{quote(text)} names no object. Write its whole key, as in {example}.")
+        if len(text) > (512 if kind == "prefix" else 1024) or not text.isprintable():
+            raise fault(f"{quote(text)} is too long or cannot be printed. Write it as {example}.")
         return text
 
     return BeforeValidator(check)

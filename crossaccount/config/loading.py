@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from crossaccount.config.agreement import Complaint, disagreements
-from crossaccount.config.endpoint import DataCapture, Deployment, Endpoint, Serverless, Vpc
-from crossaccount.config.model import ConsumerConfig, OrganizationScope, ProducerConfig, Sharing
-from crossaccount.config.smoke import JsonPath, Latency, Smoke, Tolerance, Within
-from crossaccount.config.values import KeyPath, did_you_mean, dotted, kind_of, missing
-from crossaccount.config.yaml_file import Reading, Unreadable, compose, read
+from crossaccount.config.model import Sharing
+from crossaccount.config.values import KeyPath, describe, did_you_mean, dotted, kind_of, missing
+from crossaccount.config.yaml_file import Reading, Unreadable, compose, read_text
 from crossaccount.errors import ConfigError, Fault
 from crossaccount.text import MAX_QUOTED, quote
 
@@ -32,7 +30,7 @@ def load_config(path: str | os.PathLike[str]) -> Sharing:
     """
     source = str(os.fspath(path))
     try:
-        text = read(path)
+        text = read_text(path)
     except Unreadable as unreadable:
         raise _whole_file(unreadable, source) from unreadable
     return parse_config(text, source)
@@ -61,14 +59,14 @@ def parse_config(text: str, source: str = "config") -> Sharing:
         for path, value, sentence in complaints
     ]
     if sharing is None or faults:
-        raise ConfigError(_at_most(sorted(faults, key=lambda fault: fault.line or 0)), source)
+        raise ConfigError(_at_most(sorted(faults, key=lambda each: each.line or 0)), source)
     return sharing
 
 
-def consumer_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The names of the consumers in the YAML file at `path`, unchecked; none for a file that cannot be read as one."""
+def read_consumer_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The names of the consumers in the YAML file at `path`, unchecked; none for a file that is not YAML."""
     try:
-        data = Reading().data(compose(read(path)))
+        data = Reading().data(compose(read_text(path)))
     except Unreadable:
         return ()
     consumers = data.get("consumers") if isinstance(data, dict) else None
@@ -86,31 +84,20 @@ def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[Complaint]]:
     return sharing, [*complaints, *disagreements(data)]
 
 
-_MODELS: dict[KeyPath, type[BaseModel]] = {
-    (): Sharing,
-    ("producer",): ProducerConfig,
-    ("organization",): OrganizationScope,
-    ("consumers", "*"): ConsumerConfig,
-    ("consumers", "*", "endpoint"): Endpoint,
-    ("consumers", "*", "endpoint", "deployment"): Deployment,
-    ("consumers", "*", "endpoint", "serverless"): Serverless,
-    ("consumers", "*", "endpoint", "data_capture"): DataCapture,
-    ("consumers", "*", "endpoint", "vpc"): Vpc,
-    ("consumers", "*", "smoke", "*"): Smoke,
-    ("consumers", "*", "smoke", "*", "expect_within"): Within,
-    ("consumers", "*", "smoke", "*", "expect_within", "tolerance"): Tolerance,
-    ("consumers", "*", "smoke", "*", "expect_json_path"): JsonPath,
-    ("consumers", "*", "smoke", "*", "expect_json_path", "tolerance"): Tolerance,
-    ("consumers", "*", "latency"): Latency,
-}
+def _model_at(path: KeyPath) -> type[BaseModel]:
+    """The model of the mapping at a path of a config, or of the nearest mapping around it."""
+    model: type[BaseModel] = Sharing
+    for place, part in enumerate(path):
+        named_by_file = place == 1 and path[0] == "consumers"
+        if part in model.model_fields and not named_by_file:
+            model = _model_in(model.model_fields[str(part)].annotation) or model
+    return model
 
 
-def _general(path: KeyPath) -> KeyPath:
-    """Replace the names that a file chooses, and places in a list, by a star."""
-    return tuple(
-        "*" if isinstance(part, int) or (place == 1 and path[0] == "consumers") else part
-        for place, part in enumerate(path)
-    )
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def _translated(error: ErrorDetails) -> Complaint:
@@ -122,20 +109,17 @@ def _translated(error: ErrorDetails) -> Complaint:
                 path = path[:-1]
             return path, value, str(error["ctx"]["sentence"])
         case "missing":
-            return path, "", missing(_MODELS[_general(path[:-1])], str(path[-1]))
+            return path, "", missing(_model_at(path[:-1]), str(path[-1]))
         case "extra_forbidden":
-            known = tuple(_MODELS[_general(path[:-1])].model_fields)
+            known = tuple(_model_at(path[:-1]).model_fields)
             near = did_you_mean(path[-1], known)
             # Its value is not shown: whatever it is, we do not know whether it may be read in a log.
             return path, "", f"is not a key that is known here.{near} The keys here are: {', '.join(known)}."
         case "tuple_type":
-            return path, value, f"{quote(value)} is {kind_of(value)}. Write a list, each item after a hyphen."
+            return path, value, f"{describe(value)}. Write a list, each item after a hyphen."
         case _:
-            keys = _MODELS.get(_general(path), Sharing).model_fields
-            sentence = (
-                f"{quote(value)} is {kind_of(value)}. Write a mapping of these keys: {', '.join(keys)}."
-            )
-            return path, value, sentence
+            keys = ", ".join(_model_at(path).model_fields)
+            return path, value, f"{describe(value)}. Write a mapping of these keys: {keys}."
 
 
 _MOST_FAULTS = 100  # of a file that is something else altogether, nobody reads thousands

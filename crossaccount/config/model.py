@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -32,18 +32,21 @@ from crossaccount.config.smoke import Latency, Smoke
 from crossaccount.config.values import (
     Flag,
     FrozenModel,
-    bad_value,
     check_text,
     choice,
+    describe,
     did_you_mean,
     dotted,
-    kind_of,
+    fault,
     whole,
 )
 from crossaccount.errors import InputError
 from crossaccount.text import quote
 
 _V = TypeVar("_V")
+_Preset = Literal["least-privilege", "aws-docs"]
+_Principals = Literal["accounts", "roles", "organization"]
+_SmokeMode = Literal["before", "after", "both"]
 
 
 class FrozenDict(dict[str, _V]):
@@ -67,25 +70,25 @@ def _versions(value: object) -> object:
     if value == "approved":
         return value
     if not isinstance(value, list | tuple):
-        raise bad_value(
+        raise fault(
             f"{quote(value)} is not a choice of versions.{did_you_mean(value, ('approved',))} {way_out}."
         )
     if not value:
-        raise bad_value(f"the list is empty, so nothing would be shared. {way_out}.")
+        raise fault(f"the list is empty, so nothing would be shared. {way_out}.")
     if len(value) > _MOST_VERSIONS:
-        raise bad_value(f"has {len(value)} versions. Write {_MOST_VERSIONS} or fewer, or approved.")
+        raise fault(f"has {len(value)} versions. Write {_MOST_VERSIONS} or fewer, or approved.")
     wrong = [
         item
         for item in value
         if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= 999_999_999
     ]
     if wrong:
-        raise bad_value(
+        raise fault(
             f"{quote(wrong[0])} is not a version number: versions are whole numbers from 1 to 999999999. {way_out}."
         )
     twice = [item for place, item in enumerate(value) if item in value[:place]]
     if twice:
-        raise bad_value(f"version {twice[0]} is listed twice. Name it once.")
+        raise fault(f"version {twice[0]} is listed twice. Name it once.")
     return value
 
 
@@ -100,9 +103,8 @@ def _expires(value: object) -> object:
     except (ValueError, OverflowError):
         pass
     zone = " It has no time zone: end it with Z." if re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{5,8}", text) else ""
-    raise bad_value(
-        f"{quote(text)} is not a time.{zone} Write a date, whose beginning in UTC is meant, or a time with its "
-        f"zone, for example {example}."
+    raise fault(
+        f"{quote(text)} is not a time.{zone} Write a date, whose beginning in UTC is meant, or a time with its zone, for example {example}."
     )
 
 
@@ -114,7 +116,7 @@ def _deployment_name(value: object) -> str:
         r"(?! )[^/%&<>?#\\]{1,200}(?<! )/(?! )[^/%&<>?#\\]{1,200}(?<! )", text
     ):
         return text
-    raise bad_value(
+    raise fault(
         f"{quote(text)} cannot name a deployment. Write the flow's name, a slash and the deployment's name, as `prefect deployment ls` "
         f"shows it, for example {example}; or delete the key."
     )
@@ -123,25 +125,20 @@ def _deployment_name(value: object) -> str:
 def _consumer_name(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value):
         return value
-    raise bad_value(
-        f"{quote(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, "
-        f"for example staging."
+    raise fault(
+        f"{quote(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, for example staging."
     )
 
 
 def _consumers(value: object) -> object:
     if isinstance(value, list | tuple):
-        raise bad_value(
+        raise fault(
             "is a list, but each consumer has a name. Write the name as a key: consumers: {staging: {...}}."
         )
     if not isinstance(value, Mapping):
-        raise bad_value(
-            f"{quote(value)} is {kind_of(value)}. Write a mapping from each consumer's name to its account."
-        )
+        raise fault(f"{describe(value)}. Write a mapping from each consumer's name to its account.")
     if not value:
-        raise bad_value(
-            "names no consumer. Add at least one, for example staging, with its account and roles."
-        )
+        raise fault("names no consumer. Add at least one, for example staging, with its account and roles.")
     return value
 
 
@@ -205,9 +202,9 @@ class ConsumerConfig(FrozenModel):
         description="name and capacity of the endpoint",
         examples=["{name: decision-trees-staging, instance_type: ml.m5.large, instance_count: 1}"],
     )
-    smoke_mode: Annotated[
-        Literal["before", "after", "both"], choice("smoke mode", "before", "after", "both")
-    ] = Field(default="before", description="when a promotion asks the questions")
+    smoke_mode: Annotated[_SmokeMode, choice("smoke mode", _SmokeMode)] = Field(
+        default="before", description="when a promotion asks the questions"
+    )
     smoke: tuple[Smoke, ...] = Field(default=(), description="questions with their expected answers")
     latency: Latency | None = Field(default=None, description="how fast the answers must come")
 
@@ -215,8 +212,11 @@ class ConsumerConfig(FrozenModel):
     @classmethod
     def _smoke_in_a_word(cls, data: Any) -> Any:
         """`smoke: after` is short for `smoke_mode: after` with the questions that the Release has."""
-        words = ("before", "after", "both")
-        if isinstance(data, Mapping) and data.get("smoke") in words and "smoke_mode" not in data:
+        if (
+            isinstance(data, Mapping)
+            and data.get("smoke") in get_args(_SmokeMode)
+            and "smoke_mode" not in data
+        ):
             return {**data, "smoke_mode": data["smoke"], "smoke": []}
         return data
 
@@ -251,16 +251,13 @@ class Sharing(FrozenModel):
         description="AWS region of the group, its images, its artifacts and the endpoints",
         examples=["us-east-1"],
     )
-    preset: Annotated[
-        Literal["least-privilege", "aws-docs"], choice("preset", "least-privilege", "aws-docs")
-    ] = Field(default="least-privilege", description="which grants are made")
+    preset: Annotated[_Preset, choice("preset", _Preset)] = Field(
+        default="least-privilege", description="which grants are made"
+    )
     versions: Annotated[Literal["approved"] | tuple[int, ...], BeforeValidator(_versions)] = Field(
         default="approved", description="which versions are shared"
     )
-    principals: Annotated[
-        Literal["accounts", "roles", "organization"],
-        choice("kind of principals", "accounts", "roles", "organization"),
-    ] = Field(
+    principals: Annotated[_Principals, choice("kind of principals", _Principals)] = Field(
         default="accounts", description="who is let in: whole accounts, their two roles, or an organization"
     )
     organization: OrganizationScope | None = Field(
@@ -297,8 +294,7 @@ class Sharing(FrozenModel):
             return self.consumers[name]
         names = tuple(self.consumers)
         raise InputError(
-            f"{quote(name)} is not a consumer of this configuration.{did_you_mean(name, names)} "
-            f"Name one of these: {', '.join(names)}."
+            f"{quote(name)} is not a consumer of this configuration.{did_you_mean(name, names)} Name one of these: {', '.join(names)}."
         )
 
     def select(self, name: str | None) -> list[str]:

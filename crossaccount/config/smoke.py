@@ -12,7 +12,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from crossaccount.config.identifiers import s3_address
-from crossaccount.config.values import FrozenModel, Positive, bad_value, check_text, items, kind_of, whole
+from crossaccount.config.values import (
+    FrozenModel,
+    Positive,
+    check_text,
+    describe,
+    fault,
+    items,
+    whole,
+)
 from crossaccount.json_match import parse_path, schema_fault
 from crossaccount.text import quote
 
@@ -22,27 +30,25 @@ def _json_path(value: object) -> str:
     try:
         parse_path(text)
     except ValueError as error:
-        raise bad_value(
+        raise fault(
             f"{quote(text)} is not a path: {error}. Write names and places such as predictions[0].score."
         ) from None
     return text
 
 
 def _schema(value: object) -> object:
-    fault = None if value is None else schema_fault(value)
-    if fault is None:
+    reason = None if value is None else schema_fault(value)
+    if reason is None:
         return value
-    raise bad_value(
-        f"is not a JSON schema that can be used: {fault[:150]}. Write one such as {{type: array, minItems: 1}}."
+    raise fault(
+        f"is not a JSON schema that can be used: {reason[:150]}. Write one such as {{type: array, minItems: 1}}."
     )
 
 
 def _labels(value: object) -> object:
     for label in value if isinstance(value, list | tuple) else ():
         if not isinstance(label, str | int | float):
-            raise bad_value(
-                f"{quote(label)} is {kind_of(label)}, but a label is text, a number, true or false. Write one."
-            )
+            raise fault(f"{describe(label)}, but a label is text, a number, true or false. Write one.")
     return value
 
 
@@ -50,16 +56,15 @@ def _mime_type(value: object) -> str:
     text = check_text(value, "text/csv")
     if len(text) <= 1024 and re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;[ -~]*)?", text, re.ASCII):
         return text
-    raise bad_value(
+    raise fault(
         f"{quote(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json."
     )
 
 
 def _body(value: object) -> str:
     if isinstance(value, list | tuple | Mapping):
-        raise bad_value(
-            f"{quote(value)} is {kind_of(value)}, but a body is sent as it stands. "
-            f"Write it as text in single quotes, for example '[[5.1, 3.5, 1.4, 0.2]]'."
+        raise fault(
+            f"{describe(value)}, but a body is sent as it stands. Write it as text in single quotes, for example '[[5.1, 3.5, 1.4, 0.2]]'."
         )
     return check_text(value, '"5.1,3.5,1.4,0.2"')
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
@@ -35,7 +35,7 @@ def dotted(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
-def bad_value(sentence: str) -> PydanticCustomError:
+def fault(sentence: str) -> PydanticCustomError:
     """The error of a check: one sentence that ends in the way out."""
     return PydanticCustomError("fault", "{sentence}", {"sentence": sentence})
 
@@ -55,6 +55,11 @@ def kind_of(value: object) -> str:
             return "a list"
         case _:
             return "a mapping"
+
+
+def describe(value: object) -> str:
+    """The beginning of a message about a value of the wrong kind."""
+    return f"{quote(value)} is {kind_of(value)}"
 
 
 def did_you_mean(value: object, known: tuple[str, ...]) -> str:
@@ -78,12 +83,10 @@ def check_text(value: object, example: str) -> str:
     if isinstance(value, str) and value.strip():
         return value
     if value is None or value == "":
-        raise bad_value(f"has no value. Write one, for example {example}.")
+        raise fault(f"has no value. Write one, for example {example}.")
     if isinstance(value, bool | int | float):
-        raise bad_value(
-            f'{quote(value)} is {kind_of(value)}, but text is needed. Put it in quotes: "{quote(value)}".'
-        )
-    raise bad_value(f"{quote(value)} is {kind_of(value)}, but text is needed. Write for example {example}.")
+        raise fault(f'{describe(value)}, but text is needed. Put it in quotes: "{quote(value)}".')
+    raise fault(f"{describe(value)}, but text is needed. Write for example {example}.")
 
 
 def whole(low: int, high: int, what: str) -> BeforeValidator:
@@ -91,11 +94,11 @@ def whole(low: int, high: int, what: str) -> BeforeValidator:
 
     def check(value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise bad_value(
-                f"{quote(value)} is {kind_of(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
+            raise fault(
+                f"{describe(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
             )
         if not low <= value <= high:
-            raise bad_value(
+            raise fault(
                 f"{quote(value)} is out of bounds. Write a whole number of {what} from {low} to {high}."
             )
         return value
@@ -103,14 +106,15 @@ def whole(low: int, high: int, what: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def choice(what: str, *known: str) -> BeforeValidator:
-    """Make the check of one word out of several."""
+def choice(what: str, literal: object) -> BeforeValidator:
+    """Make the check of one word out of those of a Literal."""
+    known: tuple[str, ...] = get_args(literal)
 
     def check(value: object) -> object:
         if value in known:
             return value
         near = did_you_mean(value, known)
-        raise bad_value(f"{quote(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
+        raise fault(f"{quote(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
 
     return BeforeValidator(check)
 
@@ -120,17 +124,13 @@ def items(what: str, example: str, most: int, least: int = 1) -> BeforeValidator
 
     def check(value: object) -> object:
         if not isinstance(value, list | tuple):
-            raise bad_value(
-                f"{quote(value)} is {kind_of(value)}. Write a list of {what}, for example [{example}]."
-            )
+            raise fault(f"{describe(value)}. Write a list of {what}, for example [{example}].")
         if not least <= len(value) <= most:
-            raise bad_value(
-                f"has {len(value)} {what}. Write {least} to {most} of them, for example [{example}]."
-            )
+            raise fault(f"has {len(value)} {what}. Write {least} to {most} of them, for example [{example}].")
         typed = [(isinstance(item, bool), item) for item in value]  # 1 is not true
         twice = [item for place, (_, item) in enumerate(typed) if typed[place] in typed[:place]]
         if twice:
-            raise bad_value(f"{quote(twice[0])} is listed twice. Name it once.")
+            raise fault(f"{quote(twice[0])} is listed twice. Name it once.")
         return value
 
     return BeforeValidator(check)
@@ -138,16 +138,16 @@ def items(what: str, example: str, most: int, least: int = 1) -> BeforeValidator
 
 def _positive(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise bad_value(f"{quote(value)} is {kind_of(value)}. Write a number above 0, without quotes.")
+        raise fault(f"{describe(value)}. Write a number above 0, without quotes.")
     if not 0 < value < 1e300:
-        raise bad_value(f"{quote(value)} is out of bounds. Write a number above 0.")
+        raise fault(f"{quote(value)} is out of bounds. Write a number above 0.")
     return float(value)
 
 
 def _flag(value: object) -> object:
     if isinstance(value, bool):
         return value
-    raise bad_value(f"{quote(value)} is {kind_of(value)}. Write true or false, without quotes.")
+    raise fault(f"{describe(value)}. Write true or false, without quotes.")
 
 
 Positive = Annotated[float, BeforeValidator(_positive)]

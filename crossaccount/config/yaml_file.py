@@ -207,7 +207,7 @@ def _not_yaml(error: MarkedYAMLError) -> tuple[str, int | None]:
     return f"is not valid YAML: {problem}{column}. {way_out}", None if mark is None else mark.line + 1
 
 
-def read(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crossaccount.config.loading import consumer_names, load_config, parse_config
+from crossaccount.config.loading import load_config, parse_config, read_consumer_names
 from crossaccount.config.model import Sharing
 from crossaccount.errors import ConfigError
 
@@ -98,7 +98,7 @@ def checked(tally: Any, path: Path, content: bytes) -> Any:
     else:
         assert isinstance(found, Sharing)
         assert Sharing.model_validate_json(found.model_dump_json()) == found
-    consumer_names(path)
+    read_consumer_names(path)
     return found
 
 

@@ -6,7 +6,8 @@ Not a place that asks AWS anything: it checks what a file alone can be checked f
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -28,12 +29,7 @@ def load_config(path: str | os.PathLike[str]) -> Sharing:
     Raises:
         ConfigError: the file cannot be read, is not YAML, or says what cannot be; with every fault at once.
     """
-    source = str(os.fspath(path))
-    try:
-        text = read_text(path)
-    except Unreadable as unreadable:
-        raise _whole_file(unreadable, source) from unreadable
-    return parse_config(text, source)
+    return _checked(partial(read_text, path), str(os.fspath(path)))
 
 
 def parse_config(text: str, source: str = "config") -> Sharing:
@@ -42,9 +38,13 @@ def parse_config(text: str, source: str = "config") -> Sharing:
     Raises:
         ConfigError: as for `load_config`.
     """
+    return _checked(lambda: text, source)
+
+
+def _checked(read: Callable[[], str], source: str) -> Sharing:
     reading = Reading()
     try:
-        data = reading.data(compose(text))
+        data = reading.data(compose(read()))
         if not isinstance(data, dict):
             raise Unreadable(
                 f"is {kind_of(data)}, but a configuration is a mapping that begins with model_package_group, "
@@ -52,7 +52,7 @@ def parse_config(text: str, source: str = "config") -> Sharing:
                 reading.lines[()],
             )
     except Unreadable as unreadable:
-        raise _whole_file(unreadable, source) from unreadable
+        raise ConfigError((Fault("", unreadable.line, "", unreadable.message),), source) from unreadable
     sharing, complaints = _validated(data)
     faults = reading.faults + [
         Fault(dotted(path), _line(reading.lines, path), _cut(value), sentence)
@@ -141,7 +141,3 @@ def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path)
-
-
-def _whole_file(unreadable: Unreadable, source: str) -> ConfigError:
-    return ConfigError((Fault("", unreadable.line, "", unreadable.message),), source)

@@ -49,7 +49,7 @@ _Principals = Literal["accounts", "roles", "organization"]
 _SmokeMode = Literal["before", "after", "both"]
 
 
-class FrozenDict(dict[str, _V]):
+class _FrozenDict(dict[str, _V]):
     """A dict that is only read; it pickles and copies, which a MappingProxyType does not."""
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
@@ -273,7 +273,7 @@ class Sharing(FrozenModel):
     consumers: Annotated[
         dict[Annotated[str, BeforeValidator(_consumer_name)], ConsumerConfig],
         BeforeValidator(_consumers),
-        AfterValidator(FrozenDict),
+        AfterValidator(_FrozenDict),
     ] = Field(
         description="mapping from a name to an account that deploys the models",
         examples=['{staging: {account: "444455556666", ...}}'],

@@ -40,21 +40,13 @@ def fault(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("fault", "{sentence}", {"sentence": sentence})
 
 
+_KINDS = {bool: "a true-or-false value", int: "a number", float: "a number", str: "text"}
+_KINDS |= {type(None): "empty", list: "a list", tuple: "a list"}
+
+
 def kind_of(value: object) -> str:
     """The kind of a value, in the words of a message."""
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return "a true-or-false value"
-        case int() | float():
-            return "a number"
-        case str():
-            return "text"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return "a mapping"
+    return _KINDS.get(type(value), "a mapping")
 
 
 def describe(value: object) -> str:

@@ -75,13 +75,13 @@ def _references(schema: Any) -> Iterator[str]:
         yield from _references(part)
 
 
-def fits_schema(data: Any, schema: Any) -> bool:
-    """Whether data satisfies a JSON schema; False as well where that takes longer than JUDGE_SECONDS to see."""
+def fits_schema(data: Any, schema: Any, seconds: float = 20.0) -> bool:
+    """Whether data satisfies a JSON schema; False as well where that takes more than so many seconds to see."""
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     registry: Any = Registry()  # knows nothing, and fetches nothing
-    judge = _patient(time.monotonic() + JUDGE_SECONDS)(schema, registry=registry)
+    judge = _patient(time.monotonic() + seconds)(schema, registry=registry)
     try:
         return bool(judge.is_valid(data))
     except (Unresolvable, RecursionError):  # a $ref to nowhere, or around in a circle: nothing fits that
@@ -90,7 +90,6 @@ def fits_schema(data: Any, schema: Any) -> bool:
         return False
 
 
-JUDGE_SECONDS = 20.0
 _LONGEST_MATCHED = 5_000
 
 

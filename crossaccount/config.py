@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from crossaccount import smoke
-from crossaccount.errors import ConfigError, Fault, InputError
+from crossaccount.errors import LAST_VERSION, ConfigError, Fault, InputError
 from crossaccount.notation import MAX_SHOWN, Reading, Unreadable, compose, dotted, read, shown
 from crossaccount.notation import Path as _Path
 
@@ -290,11 +290,11 @@ def _versions(value: object) -> object:
     wrong = [
         item
         for item in value
-        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= 999_999_999
+        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= LAST_VERSION
     ]
     if wrong:
         raise _bad(
-            f"{shown(wrong[0])} is not a version number: versions are whole numbers from 1 to 999999999. {way_out}."
+            f"{shown(wrong[0])} is not a version number: versions are whole numbers from 1 to {LAST_VERSION}. {way_out}."
         )
     twice = [item for place, item in enumerate(value) if item in value[:place]]
     if twice:

@@ -1,6 +1,6 @@
 """The errors a person may meet, in one small tree; each says where, what, and what next.
 
-Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.refusals`.
+Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.aws.refusals`.
 Every error is rebuilt from its `args` alone, so it survives pickling on the way out of a Prefect worker.
 """
 
@@ -19,13 +19,14 @@ _LABELLED = re.compile(
 )
 _KEY_ID = re.compile(r"(?<![A-Z0-9])(AKIA|ASIA)[A-Z0-9]{12,}")
 _MOST_SHOWN = 20_000
+LAST_VERSION = 999_999_999  # of a model package group: whatever reads a version refuses a higher number
 
 
 def redacted(text: str) -> str:
     """Text without access key ids, and without what follows the name of a credential (X-Amz-Security-Token, Signature, ...).
 
     AWS repeats a request's headers where a signature does not match. Credentials under no name are taken out where they
-    are known, in ``sessions``.
+    are known, in ``aws.hiding``.
     """
     return _KEY_ID.sub(r"\1****", _LABELLED.sub(r"\1\2****", text))
 
@@ -40,7 +41,8 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        one if one.isprintable() or one in "\n\0" else one.encode("unicode_escape").decode() for one in text
+        sign if sign.isprintable() or sign in "\n\0" else sign.encode("unicode_escape").decode()
+        for sign in text
     )
 
 
@@ -50,7 +52,7 @@ class CrossAccountError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """What a person is told, with nothing in it that is a secret or moves a terminal."""
+        """The message, with nothing in it that is a secret or moves a terminal."""
         return harmless(super().__str__())
 
 
@@ -228,19 +230,19 @@ class NotLive(Failed):
     """An endpoint did not come to serve what it was asked to.
 
     `ending` is how it ended instead, one of `rollout.Ending`; `endpoint` names it; `live_version` is the version that
-    answers now, where one does; `told` says it all in a sentence or two.
+    answers now, where one does; `text` says it all in a sentence or two.
     """
 
-    def __init__(self, ending: str, endpoint: str, live_version: int | None, told: str) -> None:
-        super().__init__(ending, endpoint, live_version, told)
+    def __init__(self, ending: str, endpoint: str, live_version: int | None, text: str) -> None:
+        super().__init__(ending, endpoint, live_version, text)
         self.ending = ending
         self.endpoint = endpoint
         self.live_version = live_version
-        self.told = told
+        self.text = text
 
     def __str__(self) -> str:
         """What happened, what is live, and what next."""
-        return harmless(self.told)
+        return harmless(self.text)
 
 
 class Obstacle(Failed):

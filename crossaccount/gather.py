@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import packages, plan, policies, sessions, together
+from crossaccount import packages, plan, policies, together
+from crossaccount.aws import sessions
+from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
 from crossaccount.names import parse_image
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Plan, Resource
 from crossaccount.policies import Document
-from crossaccount.refusals import Attempt, classify
 from crossaccount.resources import ecr, kms, model_package_group, s3
 
 if TYPE_CHECKING:
@@ -614,7 +615,7 @@ def explained(sharing: Sharing) -> Iterator[None]:
     except ClientError as error:
         raise _noted(classify(error, attempt), error) from None
     except BotoCoreError as error:
-        raise _noted(sessions.unreachable(error, "producer"), error) from None
+        raise _noted(unreachable(error, "producer"), error) from None
 
 
 def _noted(found: CrossAccountError, error: Exception) -> CrossAccountError:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import policies, render
+from crossaccount import policies
 from crossaccount.errors import Conflict, InputError
 from crossaccount.notation import content_of, strict_json
+from crossaccount.show import plans
 
 if TYPE_CHECKING:
     from crossaccount.plan import Plan
@@ -39,7 +40,7 @@ def write(path: Path, config: Path, plan: Plan, prune: bool) -> None:
     Raises:
         InputError: when the file cannot be written.
     """
-    document = {"format": _FORMAT, "config": str(config), "prune": prune, **render.to_json(plan)}
+    document = {"format": _FORMAT, "config": str(config), "prune": prune, **plans.to_json(plan)}
     try:
         path.write_text(json.dumps(document, indent=2) + "\n")
     except OSError as error:

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError
 
-from crossaccount import preflight, render, rollout, serving
+from crossaccount import preflight, rollout, serving
 from crossaccount.errors import Conflict, Door, Failed, InputError
 from crossaccount.serving import KEEP_TAG, OWNER, OWNER_TAG, PACKAGE_TAG, RUN_TAG, SINCE_TAG, Made, Removal
+from crossaccount.show.markdown import cell
 
 if TYPE_CHECKING:
     import boto3
@@ -105,12 +106,12 @@ def markdown(swept: Sequence[Swept]) -> str:
         where = f"{one.consumer} ({one.account})"
         if one.error:
             rows.append(
-                f"| {where} | everything | **could not be looked through** | {render.cell(_first_line(one.error))} |"
+                f"| {where} | everything | **could not be looked through** | {cell(_first_line(one.error))} |"
             )
         for fate in one.fates:
             outcome = f"**{fate.outcome}**" if fate.outcome == "left" else fate.outcome
             rows.append(
-                f"| {where} | {fate.kind} `{fate.name}` | {outcome} | {render.cell(_first_line(fate.reason))} |"
+                f"| {where} | {fate.kind} `{fate.name}` | {outcome} | {cell(_first_line(fate.reason))} |"
             )
     return "\n".join(rows) if len(rows) > 2 else "Nothing was left."
 

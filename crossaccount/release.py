@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from botocore.exceptions import ClientError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from crossaccount.errors import Conflict, Door, Failed
+from crossaccount.errors import LAST_VERSION, Conflict, Door, Failed
 from crossaccount.names import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.notation import strict_json, whole_number
 from crossaccount.packages import Container, ModelVersion, check_registry
@@ -98,7 +98,7 @@ class Release(_Model):
     schema_version: Annotated[Literal[1], BeforeValidator(whole_number)]
     model_package_arn: _Short
     model_package_group: _Short
-    version: Annotated[int, Field(ge=1, le=999_999_999)]
+    version: Annotated[int, Field(ge=1, le=LAST_VERSION)]
     region: _Short
     producer_account: Annotated[str, Field(pattern=r"^\d{12}$")]
     approval_status: _Short

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import sessions
+from crossaccount.aws import sessions
 from crossaccount.errors import CrossAccountError, Finding, Severity
 from crossaccount.names import package_arn
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crossaccount import config as configuration
-from crossaccount import names, serving, sessions
+from crossaccount import names, serving
+from crossaccount.aws import sessions
 from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Failed
 from crossaccount.serving import Made, Proof, Removal
@@ -48,7 +49,7 @@ def deploy_model(
     """
     sharing = forms.loaded(config)
     target = configuration.consumer(sharing, consumer)
-    with sessions.kept():
+    with sessions.reuse():
         return deployed(sharing, consumer, target, version, keep)
 
 

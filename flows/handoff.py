@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossaccount import config as configuration
-from crossaccount import names, sessions
+from crossaccount import names
+from crossaccount.aws import sessions
 from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Failed, InputError
 from flows import consumer as deploying
@@ -69,7 +70,7 @@ def deploy_published(
     version = names.version_of(release.model_package_arn) if release is not None else None
     if version is not None:
         _check_shared(sharing, version)
-    with sessions.kept():
+    with sessions.reuse():
         found = tuple(_hand(sharing, name, version, keep) for name in wanted)
     runs.name_run(_name(sharing, found))
     if bad := [f"{one.consumer} ({one.account}): {one.text.splitlines()[0]}" for one in found if one.failed]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossaccount import config as configuration
-from crossaccount import reaper, sessions
+from crossaccount import reaper
+from crossaccount.aws import sessions
 from crossaccount.errors import Failed
 from crossaccount.reaper import Swept
 from flows import forms
@@ -58,7 +59,7 @@ def reap_leftovers(
     sharing = forms.loaded(config)
     wanted = configuration.chosen(sharing, consumer)
     runs.name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
-    with sessions.kept():
+    with sessions.reuse():
         swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]
         steps.report(sharing, swept)
     return _accepted(Reaped(tuple(swept), dry_run))

@@ -8,7 +8,8 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from crossaccount import preflight, serving, sessions, smoke
+from crossaccount import preflight, serving, smoke
+from crossaccount.aws import sessions
 from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, Failed
 from crossaccount.names import package_arn

@@ -22,7 +22,8 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
 from crossaccount import gather as gathering
-from crossaccount import names, packages, preflight, promotion, records, rollout, serving, sessions
+from crossaccount import names, packages, preflight, promotion, records, rollout, serving
+from crossaccount.aws import sessions
 from crossaccount.config import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.gather import Clients

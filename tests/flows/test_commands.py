@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from crossaccount import cli, config, gather
+from crossaccount import config, gather
+from crossaccount.cli import main as cli
 from crossaccount.errors import AccessMissing, Conflict, Failed
 from flows.audit import check_access
 from flows.producer import revoke_access, share_models

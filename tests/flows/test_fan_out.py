@@ -32,7 +32,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
-from crossaccount import config, promotion, records, sessions
+from crossaccount import config, promotion, records
+from crossaccount.aws import sessions
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients
 from crossaccount.promotion import Result

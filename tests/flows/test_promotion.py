@@ -15,7 +15,8 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
-from crossaccount import config, gather, names, records, sessions
+from crossaccount import config, gather, names, records
+from crossaccount.aws import sessions
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients
 from crossaccount.promotion import Result

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, sessions
+from crossaccount import apply, config, gather
+from crossaccount.aws import sessions
 from crossaccount.config import Sharing
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan

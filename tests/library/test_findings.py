@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from crossaccount import config, gather, sessions
+from crossaccount import config, gather
+from crossaccount.aws import sessions
 from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
 from crossaccount.plan import Plan
 

@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import apply, config, gather, reaper, release, rollout, serving, sessions
+from crossaccount import apply, config, gather, reaper, release, rollout, serving
+from crossaccount.aws import sessions
 from crossaccount.config import Consumer, Sharing
 from crossaccount.errors import Door, InputError, Refused
 from crossaccount.reaper import Leftover

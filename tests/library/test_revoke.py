@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, release, revoke, sessions, usage
+from crossaccount import apply, config, gather, release, revoke, usage
+from crossaccount.aws import sessions
 from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.gather import Clients
 from crossaccount.plan import Plan

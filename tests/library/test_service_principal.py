@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, config, gather, preflight, release, serving, sessions
+from crossaccount import apply, config, gather, preflight, release, serving
+from crossaccount.aws import sessions
 from crossaccount.errors import Door, Refused
 from crossaccount.gather import Clients
 from crossaccount.release import Release

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import config, gather, preflight, release, serving, sessions, smoke
+from crossaccount import config, gather, preflight, release, serving, smoke
+from crossaccount.aws import sessions
 from crossaccount.serving import Made
 
 NAME = "decision-trees-staging"

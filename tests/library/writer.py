@@ -6,7 +6,8 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
-from crossaccount import apply, config, gather, sessions
+from crossaccount import apply, config, gather
+from crossaccount.aws import sessions
 from crossaccount.gather import Clients
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import config, sessions
+from crossaccount import config
+from crossaccount.aws import sessions
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, InputError, Refused
 
@@ -31,7 +32,7 @@ def test_a_session_brings_new_credentials_before_the_old_ones_end(
 
 
 def test_within_a_run_a_role_is_assumed_once(sharing: Sharing) -> None:
-    with sessions.kept():
+    with sessions.reuse():
         one, other = (sessions.producer_session(sharing) for _ in range(2))
         assert one is other
     assert sessions.producer_session(sharing) is not one

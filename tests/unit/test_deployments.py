@@ -157,7 +157,7 @@ class TestReviewed:
         assert reviewed.configs() == {"broken.yaml": (), "models.yaml": ("staging", "late")}
 
     def test_one_of_them_is_found(self) -> None:
-        assert reviewed.located("models.yaml", deployed=True) == reviewed.FOLDER / "models.yaml"
+        assert reviewed.locate("models.yaml", deployed=True) == reviewed.FOLDER / "models.yaml"
 
     @pytest.mark.parametrize(
         "named",
@@ -174,7 +174,7 @@ class TestReviewed:
     )
     def test_anything_else_is_refused(self, named: str) -> None:
         with pytest.raises(Exception, match=r"is not a reviewed config.*broken\.yaml, models\.yaml"):
-            reviewed.located(named, deployed=True)
+            reviewed.locate(named, deployed=True)
 
     def test_a_person_names_any_file(self, tmp_path: Path) -> None:
-        assert reviewed.located(str(tmp_path / "other.yaml"), deployed=False) == tmp_path / "other.yaml"
+        assert reviewed.locate(str(tmp_path / "other.yaml"), deployed=False) == tmp_path / "other.yaml"

@@ -85,18 +85,19 @@ def check_flows() -> None:
     Raises:
         InputError: when another distribution has a package of such a name, or a folder comes before ours on Python's path.
     """
+    files = re.compile(r"^(flows|tasks)(/|\.py,)", re.MULTILINE)
+    others = {other.name for other in distributions() if files.search(other.read_text("RECORD") or "")}
+    faults = [
+        f"The distribution {name} too has a package flows or tasks."
+        for name in sorted(others - {_DISTRIBUTION})
+    ]
     for package in ("flows", "tasks"):
-        files = re.compile(rf"^{package}(/|\.py,)", re.MULTILINE)
-        others = {other.name for other in distributions() if files.search(other.read_text("RECORD") or "")}
         origin = getattr(find_spec(package), "origin", None)
-        if others := others - {_DISTRIBUTION}:
-            fault = f"The distribution {', '.join(sorted(others))} has a package {package} as {_DISTRIBUTION} has."
-        elif origin is None or Path(origin).resolve().parent != _ROOT / package:
-            fault = f"{origin or 'Nothing'} is imported in place of the package {package} of {_DISTRIBUTION}."
-        else:
-            continue
+        if origin is None or Path(origin).resolve().parent != _ROOT / package:
+            faults.append(f"{origin or 'Nothing'} is imported in place of the package {package}.")
+    if faults:
         raise InputError(
-            f"{fault} Install {_DISTRIBUTION} in a virtual environment of its own, with PYTHONPATH unset, and run it there."
+            f"{' '.join(faults)} Install {_DISTRIBUTION} in a virtual environment of its own, and run it with PYTHONPATH unset."
         )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from prefect.schedules import Cron
 from prefect.utilities.schema_tools.validation import validate
 
 from crossaccount import config
+from crossaccount.errors import InputError
 from tasks import reviewed
 
 ROOT = Path(__file__).parents[2]
@@ -178,3 +180,15 @@ class TestReviewed:
 
     def test_a_person_names_any_file(self, tmp_path: Path) -> None:
         assert reviewed.locate(str(tmp_path / "other.yaml"), deployed=False) == tmp_path / "other.yaml"
+
+    def test_nothing_is_deployed_or_run_without_the_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ((step, arguments),) = DEPLOYED["build"][0].items()
+        pkgutil.resolve_name(step)(**arguments)
+        monkeypatch.setattr(reviewed, "FOLDER", tmp_path / "nowhere")
+        assert reviewed.configs() == {}, "a person's own command needs none"
+        with pytest.raises(InputError, match=r"nowhere, does not exist\. Set CROSSACCOUNT_CONFIGS"):
+            reviewed.locate("models.yaml", deployed=True)
+        with pytest.raises(InputError, match=r"Set CROSSACCOUNT_CONFIGS"):
+            pkgutil.resolve_name(step)(**arguments)

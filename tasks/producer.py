@@ -9,15 +9,17 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from crossaccount import apply as applying
-from crossaccount import arns, render, sessions, usage
+from crossaccount import arns, usage
 from crossaccount import gather as gathering
 from crossaccount import release as releasing
 from crossaccount.apply import Receipt
+from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
+from crossaccount.show import plans
 from tasks import alone, runs
 
 
@@ -58,10 +60,10 @@ def look_for_users(
 @runs.step("plan for {sharing.model_package_group}")
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
-    get_run_logger().info("%s", render.text(plan))
+    get_run_logger().info("%s", plans.text(plan))
     create_markdown_artifact(
         key=runs.key_of("plan", sharing.model_package_group),
-        markdown=render.markdown(plan),
+        markdown=plans.markdown(plan),
         description=f"What changes for {sharing.model_package_group}",
     )
 

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks.handoff import consumers
 from benchmarks.stage import REGION, running, timed
-from crossaccount import processes, ui
+from crossaccount.stage import processes, ui
 
 _ROOT = Path(__file__).resolve().parents[1]
 _EMPTY = Path(__file__).with_name("empty.py")

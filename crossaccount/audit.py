@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import arns, gather, packages, plan, preflight, release, render, serving, sessions
+from crossaccount import arns, gather, packages, plan, preflight, release, serving
+from crossaccount.aws import sessions
 from crossaccount.errors import (
     Conflict,
     CrossAccountError,
@@ -30,6 +31,7 @@ from crossaccount.errors import (
 )
 from crossaccount.gather import Clients
 from crossaccount.release import DOORS
+from crossaccount.show import plans
 
 if TYPE_CHECKING:
     import boto3
@@ -89,7 +91,7 @@ class Audit:
             "findings": [asdict(one) for one in self.findings],
             "missing": list(self.missing),
         }
-        return found if self.repair is None else {**found, "repair": render.to_json(self.repair)}
+        return found if self.repair is None else {**found, "repair": plans.to_json(self.repair)}
 
     def text(self, colour: bool = False) -> str:
         """For a terminal: one line for each answer, the findings, and the plan that mends it."""
@@ -98,9 +100,9 @@ class Audit:
             f"{one.verdict:<11}  {one.consumer:<12}  {one.door:<14}  {one.resource:<{width}}  {one.reason}".rstrip()
             for one in self.answers
         ]
-        lines += render.lines(self.findings, colour)
+        lines += plans.finding_lines(self.findings, colour)
         if self.repair is not None:
-            lines += ["The plan that mends it (crossaccount share CONFIG):", render.text(self.repair, colour)]
+            lines += ["The plan that mends it (crossaccount share CONFIG):", plans.text(self.repair, colour)]
         return "\n".join(lines)
 
     def markdown(self) -> str:
@@ -110,8 +112,8 @@ class Audit:
             f"| {'**no**' if one.verdict is Verdict.NO else one.verdict} | {one.consumer} | {one.door} | `{one.resource}` | {one.reason} |"
             for one in self.answers
         ]
-        found = [f"\n> {line}" for line in render.lines(self.findings)]
-        mended = [f"\n## The plan that mends it\n\n{render.markdown(self.repair)}"] if self.repair else []
+        found = [f"\n> {line}" for line in plans.finding_lines(self.findings)]
+        mended = [f"\n## The plan that mends it\n\n{plans.markdown(self.repair)}"] if self.repair else []
         return "\n".join([*rows, *found, *mended])
 
 

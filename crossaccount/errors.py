@@ -1,6 +1,6 @@
 """The errors a person may meet, in one small tree; each says where, what, and what next.
 
-Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.refusals`.
+Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.aws.refusals`.
 Every error is rebuilt from its `args` alone, so it survives pickling on the way out of a Prefect worker.
 """
 
@@ -12,6 +12,8 @@ from typing import Any
 
 from crossaccount.text import harmless
 
+LAST_VERSION = 999_999_999  # of a model package group: whatever reads a version refuses a higher number
+
 
 class CrossAccountError(Exception):
     """Base of every error raised on purpose. The command line ends with `exit_code` when it meets one."""
@@ -19,7 +21,7 @@ class CrossAccountError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """What a person is told, with nothing in it that is a secret or moves a terminal."""
+        """The message, with nothing in it that is a secret or moves a terminal."""
         return harmless(super().__str__())
 
 
@@ -197,19 +199,19 @@ class NotLive(Failed):
     """An endpoint did not come to serve what it was asked to.
 
     `ending` is how it ended instead, one of `rollout.Ending`; `endpoint` names it; `live_version` is the version that
-    answers now, where one does; `told` says it all in a sentence or two.
+    answers now, where one does; `text` says it all in a sentence or two.
     """
 
-    def __init__(self, ending: str, endpoint: str, live_version: int | None, told: str) -> None:
-        super().__init__(ending, endpoint, live_version, told)
+    def __init__(self, ending: str, endpoint: str, live_version: int | None, text: str) -> None:
+        super().__init__(ending, endpoint, live_version, text)
         self.ending = ending
         self.endpoint = endpoint
         self.live_version = live_version
-        self.told = told
+        self.text = text
 
     def __str__(self) -> str:
         """What happened, what is live, and what next."""
-        return harmless(self.told)
+        return harmless(self.text)
 
 
 class Obstacle(Failed):

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import packages, parallel, plan, policies, sessions
+from crossaccount import packages, parallel, plan, policies
 from crossaccount.arns import parse_image
+from crossaccount.aws import sessions
+from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.errors import CrossAccountError, Door, Failed, Finding, Obstacle, PlanRefused, Severity
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Plan, Resource
 from crossaccount.policies import Document
-from crossaccount.refusals import Attempt, classify
 from crossaccount.resources import ecr, kms, model_package_group, s3
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from crossaccount.config.model import Sharing
     from crossaccount.packages import Artifact, ModelVersion
+
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
@@ -616,7 +618,7 @@ def explained(sharing: Sharing) -> Iterator[None]:
     except ClientError as error:
         raise _noted(classify(error, attempt), error) from None
     except BotoCoreError as error:
-        raise _noted(sessions.unreachable(error, "producer"), error) from None
+        raise _noted(unreachable(error, "producer"), error) from None
 
 
 def _noted(found: CrossAccountError, error: Exception) -> CrossAccountError:

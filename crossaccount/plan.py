@@ -1,6 +1,6 @@
 """What would change, as data: one change for each policy document, decided by pure functions from what was read.
 
-A plan refuses what is never right. Not here: reading AWS (``gather``), changing it (``apply``), showing a plan (``render``).
+A plan refuses what is never right. Not here: reading AWS (``gather``), changing it (``apply``), showing a plan (``show.plans``).
 
 Source: sizes from the S3 user guide (bucket policies), botocore's models (ECR, SageMaker), the KMS developer guide.
 """
@@ -25,6 +25,7 @@ from crossaccount.policies import Document, Statement, statements
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
     from crossaccount.packages import Needs
+
 
 Verb = Literal["create", "update", "delete", "keep"]
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import policies, render
+from crossaccount import policies
 from crossaccount.errors import Conflict, InputError
 from crossaccount.files import read_file
+from crossaccount.show import plans
 from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.plan import Plan
+
 
 _FORMAT = "crossaccount-plan/1"
 _MAX_BYTES = 20_000_000
@@ -40,7 +42,7 @@ def write(path: Path, config: Path, plan: Plan, prune: bool) -> None:
     Raises:
         InputError: when the file cannot be written.
     """
-    document = {"format": _FORMAT, "config": str(config), "prune": prune, **render.to_json(plan)}
+    document = {"format": _FORMAT, "config": str(config), "prune": prune, **plans.to_json(plan)}
     try:
         path.write_text(json.dumps(document, indent=2) + "\n")
     except OSError as error:

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
-from crossaccount.errors import Conflict, Door, Failed
+from crossaccount.errors import LAST_VERSION, Conflict, Door, Failed
 from crossaccount.packages import Container, ModelVersion, check_registry
 from crossaccount.plan import Kind, Resource
 from crossaccount.policies import DOCS_SIDS, Document, is_owned, statements
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
     from crossaccount.gather import Clients, Gathered, Observed
     from crossaccount.plan import Plan
+
 
 _RELEASE_LIMIT = 1_000_000
 _ARCHIVE_LIMIT, _MEMBER_LIMIT, _SAMPLES_LIMIT = 5_000_000, 1_000_000, 100
@@ -98,7 +99,7 @@ class Release(_Model):
     schema_version: Annotated[Literal[1], BeforeValidator(check_whole_number)]
     model_package_arn: _Short
     model_package_group: _Short
-    version: Annotated[int, Field(ge=1, le=999_999_999)]
+    version: Annotated[int, Field(ge=1, le=LAST_VERSION)]
     region: _Short
     producer_account: Annotated[str, Field(pattern=r"^\d{12}$")]
     approval_status: _Short

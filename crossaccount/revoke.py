@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crossaccount import gather, packages, plan, sessions, usage
+from crossaccount import gather, packages, plan, usage
+from crossaccount.aws import sessions
 from crossaccount.errors import Finding, InputError
 from crossaccount.gather import Clients, Gathered
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import sessions
 from crossaccount.arns import package_arn
+from crossaccount.aws import sessions
 from crossaccount.errors import CrossAccountError, Finding, Severity
 
 if TYPE_CHECKING:
     import boto3
 
     from crossaccount.config.model import ConsumerConfig, Sharing
+
 
 _GONE = ("Failed", "Deleting")
 

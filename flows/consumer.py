@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossaccount import arns, serving, sessions
+from crossaccount import arns, serving
+from crossaccount.aws import sessions
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Failed
 from crossaccount.serving import Made, Proof, Removal
@@ -47,7 +48,7 @@ def deploy_model(
     """
     sharing = forms.loaded(config)
     target = sharing.consumer(consumer)
-    with sessions.kept():
+    with sessions.reuse():
         return deployed(sharing, consumer, target, version, keep)
 
 

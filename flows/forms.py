@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
+from crossaccount.errors import LAST_VERSION
 from tasks import reviewed
 
 
@@ -24,7 +25,7 @@ def _choice(options: list[str]) -> dict[str, Any]:
 
 _CONFIGS = reviewed.configs()
 _CONSUMERS = sorted({name for names in _CONFIGS.values() for name in names})
-_VERSION = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+_VERSION = {"type": "integer", "minimum": 1, "maximum": LAST_VERSION}
 
 ConfigFile = Annotated[str, WithJsonSchema(_choice(list(_CONFIGS)))]
 ConfigFiles = Annotated[
@@ -34,7 +35,7 @@ ConfigFiles = Annotated[
 ConsumerName = Annotated[str, WithJsonSchema(_choice(_CONSUMERS))]
 # Optional ones are written as their plain type: the form then shows a field that may stay empty.
 OneConsumer = Annotated[str | None, WithJsonSchema(_choice(_CONSUMERS))]
-Version = Annotated[int | None, Field(ge=1, le=999_999_999), WithJsonSchema(_VERSION)]
+Version = Annotated[int | None, Field(ge=1, le=LAST_VERSION), WithJsonSchema(_VERSION)]
 AccountId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"})]
 PlanHash = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{16}$"})]
 PlanHashes = Annotated[
@@ -66,6 +67,6 @@ def loaded(config: str) -> Sharing:
 
     Raises:
         InputError: for a deployment's run that names anything else.
-        ConfigError: for a file that says what cannot be.
+        ConfigError: for a file with a fault.
     """
-    return load_config(reviewed.located(config, bool(deployment.get_id())))
+    return load_config(reviewed.locate(config, bool(deployment.get_id())))

@@ -14,7 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.runtime import flow_run
 
-from crossaccount import arns, preflight, sessions
+from crossaccount import arns, preflight
+from crossaccount.aws import sessions
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Door
 from tasks import alone, runs

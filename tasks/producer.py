@@ -1,24 +1,29 @@
 """The producer's steps: each opens the producer's session, calls the library, logs one line, returns plain data."""
 
 from __future__ import annotations
-
-from collections.abc import Collection, Sequence
-
-from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.events import emit_event
-
+from collections.abc import Collection
+from collections.abc import Sequence
 from crossaccount import apply as applying
-from crossaccount import arns, render, sessions, usage
+from crossaccount import arns
 from crossaccount import gather as gathering
 from crossaccount import release as releasing
+from crossaccount import usage
 from crossaccount.apply import Receipt
+from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError, Finding
-from crossaccount.gather import Clients, Gathered
+from crossaccount.errors import CrossAccountError
+from crossaccount.errors import Finding
+from crossaccount.gather import Clients
+from crossaccount.gather import Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
-from tasks import alone, runs
+from crossaccount.show import plans
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_table_artifact
+from prefect.events import emit_event
+from tasks import alone
+from tasks import runs
 
 
 def _clients(sharing: Sharing) -> Clients:
@@ -58,10 +63,10 @@ def look_for_users(
 @runs.step("plan for {sharing.model_package_group}")
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
-    get_run_logger().info("%s", render.text(plan))
+    get_run_logger().info("%s", plans.text(plan))
     create_markdown_artifact(
         key=runs.key_of("plan", sharing.model_package_group),
-        markdown=render.markdown(plan),
+        markdown=plans.markdown(plan),
         description=f"What changes for {sharing.model_package_group}",
     )
 

@@ -21,8 +21,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
-from crossaccount import arns, packages, preflight, promotion, records, rollout, serving, sessions
+from crossaccount import arns, packages, preflight, promotion, records, rollout, serving
 from crossaccount import gather as gathering
+from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.gather import Clients
@@ -35,6 +36,7 @@ from tasks import alone, runs
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
+
 
 _PINNED = "crossaccount.version"
 _REMEMBERED = 200  # records that are looked through for rollbacks

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import audit, gather, records, revoke, sessions, usage
+from crossaccount import audit, gather, records, revoke, usage
+from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Door, Refused
 from sandbox import accounts

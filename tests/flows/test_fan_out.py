@@ -32,7 +32,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
-from crossaccount import promotion, records, sessions
+from crossaccount import promotion, records
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients

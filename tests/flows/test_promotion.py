@@ -15,7 +15,8 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
-from crossaccount import arns, gather, records, sessions
+from crossaccount import arns, gather, records
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.gather import Clients

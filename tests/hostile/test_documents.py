@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, plan, planfile, policies, records, release, render
+from crossaccount import apply, gather, plan, planfile, policies, records, release
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, Obstacle, PlanRefused
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Resource
 from crossaccount.release import Release
+from crossaccount.show import plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, OTHER, AWS = SHARING.producer.account, "999999999999", "683313688378"
@@ -321,7 +322,7 @@ def shared_and_revoked(service: Policied) -> str:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(2):
         made = plan.share_plan(SHARING, needs, {BUCKET: gather.read_policy(clients, BUCKET)}, now)
-        render.text(made), render.markdown(made), json.dumps(render.to_json(made))
+        plans.text(made), plans.markdown(made), json.dumps(plans.to_json(made))
         apply.apply(clients, made)
     made = plan.revoke_plan(SHARING, needs, {BUCKET: gather.read_policy(clients, BUCKET)}, None, now)
     apply.apply(clients, made)

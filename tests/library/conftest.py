@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather, sessions
+from crossaccount import apply, gather
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.gather import Clients, Gathered

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from crossaccount import gather, sessions
+from crossaccount import gather
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
 from crossaccount.plan import Plan

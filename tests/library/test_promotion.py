@@ -21,7 +21,8 @@ import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, promotion, records, release, rollout, serving, sessions
+from crossaccount import apply, gather, promotion, records, release, rollout, serving
+from crossaccount.aws import sessions
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import ConfigError

@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import apply, gather, reaper, release, rollout, serving, sessions
+from crossaccount import apply, gather, reaper, release, rollout, serving
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Door, InputError, Refused

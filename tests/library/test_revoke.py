@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather, release, revoke, sessions, usage
+from crossaccount import apply, gather, release, revoke, usage
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.gather import Clients

@@ -20,7 +20,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, release, rollout, serving, sessions, smoke
+from crossaccount import apply, gather, release, rollout, serving, smoke
+from crossaccount.aws import sessions
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Latency

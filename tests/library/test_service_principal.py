@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather, preflight, release, serving, sessions
+from crossaccount import apply, gather, preflight, release, serving
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Refused
 from crossaccount.gather import Clients

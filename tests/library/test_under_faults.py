@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import gather, preflight, release, serving, sessions, smoke
+from crossaccount import gather, preflight, release, serving, smoke
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.serving import Made
 

@@ -6,7 +6,8 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
-from crossaccount import apply, gather, sessions
+from crossaccount import apply, gather
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.gather import Clients
 

@@ -11,7 +11,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
 from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
 from crossaccount.text import harmless
@@ -48,40 +55,53 @@ class Attempt:
     ruled_out: tuple[str, ...] = ()
 
 
-def told(error: Exception) -> CrossAccountError | None:
-    """The error as it is told to a person; None for one that is a fault of the program."""
+def explain(error: Exception) -> CrossAccountError | None:
+    """The error as a person reads it; None for one that is a fault of the program."""
     if isinstance(error, CrossAccountError):
         return error
     if isinstance(error, ClientError):
         return Failed(f"AWS refused {error.operation_name}: {error}")
     if isinstance(error, BotoCoreError):
-        return unasked(error)
+        return _unanswered(error)
     return None
 
 
 class NoAnswer(BotoCoreError):
-    """What came was no answer of AWS's, or the connection broke. It is not repeated: there may be credentials in it."""
+    """The answer was none of AWS's, or the connection broke. It is not repeated: there may be credentials in it."""
 
     fmt = "no answer came that is one of AWS's. Check the network, and AWS_ENDPOINT_URL if it is set"
 
 
-def unasked(error: BotoCoreError) -> Failed:
-    """The error for a call that no AWS service answered in words.
+def unreachable(error: BotoCoreError, key: str) -> Failed:
+    """The way out of an error that no AWS service sent.
 
-    What came over a connection that broke is not told: something in between may send a request back as it was.
+    Args:
+        error: botocore's own.
+        key: the part of the config whose credentials were used.
     """
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return Failed(
+            f"{key}: there are no AWS credentials. Name an AWS profile in {key}.profile, or run with ambient credentials."
+        )
+    if isinstance(error, EndpointConnectionError):
+        return Failed(f"AWS does not answer: {error}. Check the network, and AWS_ENDPOINT_URL if it is set.")
+    return _unanswered(error)
+
+
+def _unanswered(error: BotoCoreError) -> Failed:
+    # What came over a connection that broke is not repeated: a proxy may send a request back as it was.
     return Failed(f"AWS cannot be asked: {NoAnswer() if type(error) is HTTPClientError else error}")
 
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     """The refusal that an AWS error stands for, or a `Failed` that carries it, when it is no refusal."""
-    said = error.response.get("Error", {})
-    code, text = harmless(str(said.get("Code", "Unknown"))), said.get("Message")
+    answer = error.response.get("Error", {})
+    code, text = harmless(str(answer.get("Code", "Unknown"))), answer.get("Message")
     text = harmless(str(error) if text is None else str(text))
     if code in _DENIED:
         return _denied(code, text, attempt)
-    if code == "ValidationException" and (found := _from_create_model(code, text, attempt)):
-        return found
+    if code == "ValidationException" and (refused := _from_create_model(code, text, attempt)):
+        return refused
     if code == "ValidationException" and "Cross-account pass role" in text:
         return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, attempt)
     if code in _ENDED:

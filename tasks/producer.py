@@ -1,29 +1,26 @@
 """The producer's steps: each opens the producer's session, calls the library, logs one line, returns plain data."""
 
 from __future__ import annotations
-from collections.abc import Collection
-from collections.abc import Sequence
+
+from collections.abc import Collection, Sequence
+
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
+
 from crossaccount import apply as applying
-from crossaccount import arns
+from crossaccount import arns, usage
 from crossaccount import gather as gathering
 from crossaccount import release as releasing
-from crossaccount import usage
 from crossaccount.apply import Receipt
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError
-from crossaccount.errors import Finding
-from crossaccount.gather import Clients
-from crossaccount.gather import Gathered
+from crossaccount.errors import CrossAccountError, Finding
+from crossaccount.gather import Clients, Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
 from crossaccount.show import plans
-from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact
-from prefect.artifacts import create_table_artifact
-from prefect.events import emit_event
-from tasks import alone
-from tasks import runs
+from tasks import alone, runs
 
 
 def _clients(sharing: Sharing) -> Clients:

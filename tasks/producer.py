@@ -80,12 +80,12 @@ def prepare_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[tup
 def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ...]:
     """Make the plan's changes, all or none, and read every document back."""
     logger = get_run_logger()
-    resource_arns = [
+    resources = [
         arns.resource_arn(sharing, str(c.resource.kind), c.resource.name)
         for c in plan.changes
         if c.verb != "keep"
     ]
-    with gathering.explained(sharing), alone.writing(resource_arns) as settle_seconds:
+    with gathering.explained(sharing), alone.writing(resources) as settle_seconds:
         receipts = applying.apply(_clients(sharing), plan, logger.info, exactly, settle_seconds)
     written = sum(receipt.verb != "keep" for receipt in receipts)
     logger.info("%d of %d policies changed, each read back", written, len(receipts))

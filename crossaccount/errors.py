@@ -40,10 +40,7 @@ def harmless(text: str) -> str:
     text = redacted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
     if text.isprintable():
         return text
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\0" else sign.encode("unicode_escape").decode()
-        for sign in text
-    )
+    return "".join(c if c.isprintable() or c in "\n\0" else c.encode("unicode_escape").decode() for c in text)
 
 
 class CrossAccountError(Exception):
@@ -160,7 +157,6 @@ class AccessMissing(CrossAccountError):
         self.audit = audit
 
     def __str__(self) -> str:
-        """What is missing, in a line."""
         return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
 
 
@@ -174,7 +170,6 @@ class PromotionFailed(CrossAccountError):
         self.promotion = promotion
 
     def __str__(self) -> str:
-        """One line for each consumer that was not reached."""
         return harmless("\n".join(self.reasons))
 
 
@@ -214,7 +209,6 @@ class PlanRefused(CrossAccountError):
         return tuple(str(finding) for finding in self.findings if finding.severity is Severity.ERROR)
 
     def __str__(self) -> str:
-        """One line for each reason."""
         return "\n".join(self.reasons)
 
 
@@ -241,7 +235,6 @@ class NotLive(Failed):
         self.text = text
 
     def __str__(self) -> str:
-        """What happened, what is live, and what next."""
         return harmless(self.text)
 
 
@@ -253,5 +246,4 @@ class Obstacle(Failed):
         self.finding = Finding(Severity.ERROR, subject, text, way_out)
 
     def __str__(self) -> str:
-        """The finding in a line."""
         return str(self.finding)

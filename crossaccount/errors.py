@@ -129,7 +129,6 @@ class AccessMissing(CrossAccountError):
         self.audit = audit
 
     def __str__(self) -> str:
-        """What is missing, in a line."""
         return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
 
 
@@ -143,7 +142,6 @@ class PromotionFailed(CrossAccountError):
         self.promotion = promotion
 
     def __str__(self) -> str:
-        """One line for each consumer that was not reached."""
         return harmless("\n".join(self.reasons))
 
 
@@ -183,7 +181,6 @@ class PlanRefused(CrossAccountError):
         return tuple(str(finding) for finding in self.findings if finding.severity is Severity.ERROR)
 
     def __str__(self) -> str:
-        """One line for each reason."""
         return "\n".join(self.reasons)
 
 
@@ -210,7 +207,6 @@ class NotLive(Failed):
         self.text = text
 
     def __str__(self) -> str:
-        """What happened, what is live, and what next."""
         return harmless(self.text)
 
 
@@ -222,5 +218,4 @@ class Obstacle(Failed):
         self.finding = Finding(Severity.ERROR, subject, text, way_out)
 
     def __str__(self) -> str:
-        """The finding in a line."""
         return str(self.finding)

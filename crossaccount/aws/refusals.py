@@ -115,6 +115,8 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     return Failed(f"{attempt.action} on {attempt.resource} by {attempt.caller} failed. {code}: {text}")
 
 
+_READ = "s3:GetObject, s3:ListBucket or kms:Decrypt"
+_ASSUME, _PULL = "sts:AssumeRole by sagemaker.amazonaws.com", "ecr:BatchGetImage"
 _REASON = re.compile(
     r"(?:because no|with an explicit deny in (?:an?|the)) (?P<kind>identity-based|resource-based|session|"
     r"permissions boundary|VPC endpoint|service control|resource control|role trust)\b"
@@ -145,52 +147,34 @@ def _denied(code: str, text: str, attempt: Attempt) -> Refused:
     return _refused(attempt.door, attempt.owner, code, text, attempt, kind)
 
 
+# SageMaker checks artifacts and images with the execution role, and says so in a ValidationException: how its text begins, where
+# the resource stands in it, and what was not allowed at which door.
+_CREATE_MODEL = (
+    ("Could not access model data", r"model data at (\S+?)\.? Please", Door.EXECUTION_ROLE, _READ),
+    ("The execution role ARN", r'ARN "([^"]+)"', Door.EXECUTION_ROLE, _ASSUME),
+    ("The repository of your image", r"your image (\S+)", Door.REPOSITORY, _PULL),
+    (r"Role \S+ cannot pull", r"cannot pull (\S+?)\.? Ensure", Door.EXECUTION_ROLE, _PULL),
+)
+
+
 def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountError | None:
-    """SageMaker checks artifacts and images with the execution role, and says so in a ValidationException."""
-    if text.startswith("Could not access model data"):
-        uri = _first(r"model data at (\S+?)\.? Please", text)
-        asked = replace(attempt, action="s3:GetObject, s3:ListBucket or kms:Decrypt", resource=uri)
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
-    if text.startswith("The execution role ARN"):
-        asked = replace(
-            attempt,
-            action="sts:AssumeRole by sagemaker.amazonaws.com",
-            resource=_first(r'ARN "([^"]+)"', text),
-        )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
-    if text.startswith("The repository of your image"):
-        image = _first(r"your image (\S+)", text)
-        asked = replace(attempt, action="ecr:BatchGetImage", resource=image)
-        return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked, "service principal")
-    if re.match(r"Role \S+ cannot pull", text):
-        asked = replace(
-            attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text)
-        )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+    for beginning, resource, door, action in _CREATE_MODEL:
+        if re.match(beginning, text):
+            match = re.search(resource, text)
+            asked = replace(attempt, action=action, resource=match[1] if match else text)
+            if door is Door.REPOSITORY:
+                owner = asked.resource.split(".")[0]
+                return _refused(door, owner, code, text, asked, "service principal")
+            return _refused(door, attempt.account, code, text, asked)
     return None
-
-
-def _first(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    return match[1] if match else text
 
 
 def _refused(
     door: Door, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
 ) -> Refused:
-    return Refused(
-        Refusal(
-            door=door,
-            account=account,
-            action=attempt.action,
-            resource=attempt.resource,
-            caller=attempt.caller,
-            aws_code=code,
-            aws_message=text,
-            ruled_out=attempt.ruled_out,
-            next_step=_next_step(door, account, attempt, kind),
-        )
-    )
+    needed = (attempt.action, attempt.resource, attempt.caller)
+    next_step = _next_step(door, account, attempt, kind)
+    return Refused(Refusal(door, account, *needed, code, text, attempt.ruled_out, next_step))
 
 
 def _next_step(door: Door, account: str, attempt: Attempt, kind: str | None) -> str:

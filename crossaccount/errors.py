@@ -44,7 +44,7 @@ def harmless(text: str) -> str:
 
 
 class CrossAccountError(Exception):
-    """Base of every error raised on purpose. The command line ends with `exit_code` when it meets one."""
+    """Base of every error raised on purpose; `exit_code` is the one that the command ends with."""
 
     exit_code = 1
 
@@ -183,7 +183,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was found: `subject` is the document or thing it concerns, `way_out` what to do about it."""
+    """A fault, a risk or a fact: `subject` is the document or thing it concerns, `way_out` the next step."""
 
     severity: Severity
     subject: str

@@ -1,7 +1,7 @@
-"""Turns an error that AWS gave into the door that is shut, the account that owns it, and what to run next.
+"""Errors of AWS and of botocore as a person reads them: the door that is shut, the account that owns it, the next step.
 
-A pure reading of codes and texts: it asks AWS nothing. Where one text has several causes, the caller says which ones it
-has ruled out.
+A pure reading of codes and texts: it asks AWS nothing (``diagnosis`` does). Where one text has several causes, the caller says which
+ones it has ruled out.
 
 Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
 """

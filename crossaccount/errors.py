@@ -5,18 +5,17 @@ Every error is rebuilt from its `args` alone, so it survives pickling on the way
 """
 
 from __future__ import annotations
-
+from crossaccount.text import harmless
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from crossaccount.text import harmless
 
 LAST_VERSION = 999_999_999  # of a model package group: whatever reads a version refuses a higher number
 
 
 class CrossAccountError(Exception):
-    """Base of every error raised on purpose. The command line ends with `exit_code` when it meets one."""
+    """Base of every error raised on purpose; `exit_code` is the one that the command ends with."""
 
     exit_code = 1
 
@@ -155,7 +154,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was found: `subject` is the document or thing it concerns, `way_out` what to do about it."""
+    """A fault, a risk or a fact: `subject` is the document or thing it concerns, `way_out` the next step."""
 
     severity: Severity
     subject: str

@@ -1,27 +1,28 @@
-"""Turns an error that AWS gave into the door that is shut, the account that owns it, and what to run next.
+"""Errors of AWS and of botocore as a person reads them: the door that is shut, the account that owns it, the next step.
 
-A pure reading of codes and texts: it asks AWS nothing. Where one text has several causes, the caller says which ones it
-has ruled out.
+A pure reading of codes and texts: it asks AWS nothing (``diagnosis`` does). Where one text has several causes, the caller says which
+ones it has ruled out.
 
 Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
 """
 
 from __future__ import annotations
-
 import re
-from dataclasses import dataclass, replace
-
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    EndpointConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
-
-from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError
+from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import HTTPClientError
+from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import PartialCredentialsError
+from crossaccount.errors import CrossAccountError
+from crossaccount.errors import Door
+from crossaccount.errors import Failed
+from crossaccount.errors import Refusal
+from crossaccount.errors import Refused
 from crossaccount.text import harmless
+from dataclasses import dataclass
+from dataclasses import replace
+
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})

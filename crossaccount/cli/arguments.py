@@ -1,4 +1,4 @@
-"""The command's arguments: what each command takes, and what bad ones are told. Not here: what a command does (``commands``)."""
+"""The command's arguments: what each command takes, within which bounds. Not here: what a command does (``commands``)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     return argparse.Namespace(**{"json": False, **vars(options)}, arguments=unread)
 
 
-def _whole(least: int, most: int, what: str) -> Callable[[str], int]:
-    """The reader of a whole number within bounds; ``what`` ends the message that any other text is answered with."""
+def _whole(least: int, most: int, noun: str) -> Callable[[str], int]:
+    """A reader of whole numbers within bounds; ``noun`` ends the message for any other text."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {noun}")
         return int(text)
 
     return read

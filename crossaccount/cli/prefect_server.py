@@ -38,9 +38,8 @@ def run(entrypoint: str, *arguments: Any, **more: Any) -> Any:
     """
     check_flows()
     prepare()
-    flow = resolve_name(entrypoint)
     try:
-        return flow(*arguments, **more)
+        return resolve_name(entrypoint)(*arguments, **more)
     except RuntimeError as error:
         if not str(error).startswith("Failed to reach API"):
             raise

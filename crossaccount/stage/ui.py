@@ -43,7 +43,7 @@ def running(
     Args:
         folder: for the database, the logs and each side's AWS profiles.
         port: of the Prefect server.
-        say: is told what is happening.
+        say: prints a line on what is being started.
         settings: further settings of Prefect, for the server and the workers: another database, for one.
         sandbox_arguments: as for ``crossaccount sandbox``.
 

@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from crossaccount import plan
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
-
-from crossaccount import plan
 from crossaccount.doors import Needs, door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused

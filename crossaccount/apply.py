@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crossaccount.doors.base import Resource, Token
     from crossaccount.plan import Plan
 
+
 # Another writer is busy with the same resource: the one condition that passes by itself.
 _BUSY = frozenset({"OperationAborted", "ConflictException", "ConcurrentModificationException"})
 _BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import arns, doors, gather, packages, plan, planfile, preflight, render, serving, sessions
+from crossaccount import arns, doors, gather, packages, plan, planfile, preflight, serving
+from crossaccount.aws import sessions
 from crossaccount.aws.access import producing
 from crossaccount.doors import DOORS, door_of
 from crossaccount.errors import (
@@ -31,6 +32,7 @@ from crossaccount.errors import (
     Severity,
 )
 from crossaccount.sharing import publish
+from crossaccount.show import plans
 
 if TYPE_CHECKING:
     import boto3
@@ -100,9 +102,9 @@ class Audit:
             f"{one.verdict:<11}  {one.consumer:<12}  {one.door:<14}  {one.resource:<{width}}  {one.reason}".rstrip()
             for one in self.answers
         ]
-        lines += render.lines(self.findings, colour)
+        lines += plans.finding_lines(self.findings, colour)
         if self.repair is not None:
-            lines += ["The plan that mends it (crossaccount share CONFIG):", render.text(self.repair, colour)]
+            lines += ["The plan that mends it (crossaccount share CONFIG):", plans.text(self.repair, colour)]
         return "\n".join(lines)
 
     def markdown(self) -> str:
@@ -112,8 +114,8 @@ class Audit:
             f"| {'**no**' if one.verdict is Verdict.NO else one.verdict} | {one.consumer} | {one.door} | `{one.resource}` | {one.reason} |"
             for one in self.answers
         ]
-        found = [f"\n> {line}" for line in render.lines(self.findings)]
-        mended = [f"\n## The plan that mends it\n\n{render.markdown(self.repair)}"] if self.repair else []
+        found = [f"\n> {line}" for line in plans.finding_lines(self.findings)]
+        mended = [f"\n## The plan that mends it\n\n{plans.markdown(self.repair)}"] if self.repair else []
         return "\n".join([*rows, *found, *mended])
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
     from crossaccount.packages import Contents, ModelVersion
 
+
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
 

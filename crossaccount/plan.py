@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.doors import Needs
 
+
 Verb = Literal["create", "update", "delete", "keep"]
 
 

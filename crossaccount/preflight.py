@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import diagnosis, doors, packages, release, sessions
+from crossaccount import diagnosis, doors, packages, release
 from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
+from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.errors import Door, Failed, InputError, Refused
-from crossaccount.refusals import Attempt, classify
 
 if TYPE_CHECKING:
     import boto3
@@ -179,7 +179,7 @@ def explained(
             diagnosis.narrow(found, session, consumer.role) if isinstance(found, Refused) else found
         ) from None
     except BotoCoreError as error:
-        raise sessions.unreachable(error, f"consumers.{name}") from None
+        raise unreachable(error, f"consumers.{name}") from None
 
 
 @contextmanager

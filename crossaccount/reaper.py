@@ -21,14 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError
 
-from crossaccount import preflight, render, rollout, serving
+from crossaccount import preflight, rollout, serving
 from crossaccount.errors import Conflict, Door, Failed, InputError
 from crossaccount.serving import KEEP_TAG, OWNER, OWNER_TAG, PACKAGE_TAG, RUN_TAG, SINCE_TAG, Made, Removal
+from crossaccount.show.markdown import cell
 
 if TYPE_CHECKING:
     import boto3
 
     from crossaccount.config.model import ConsumerConfig, Sharing
+
 
 YOUNGEST_MINUTES = 90  # an endpoint may take an hour to come up, and its run asks it afterwards
 _LISTED: tuple[tuple[serving.Kind, str, str], ...] = (  # in the order of removal
@@ -105,12 +107,12 @@ def markdown(swept: Sequence[Swept]) -> str:
         where = f"{one.consumer} ({one.account})"
         if one.error:
             rows.append(
-                f"| {where} | everything | **could not be looked through** | {render.cell(_first_line(one.error))} |"
+                f"| {where} | everything | **could not be looked through** | {cell(_first_line(one.error))} |"
             )
         for fate in one.fates:
             outcome = f"**{fate.outcome}**" if fate.outcome == "left" else fate.outcome
             rows.append(
-                f"| {where} | {fate.kind} `{fate.name}` | {outcome} | {render.cell(_first_line(fate.reason))} |"
+                f"| {where} | {fate.kind} `{fate.name}` | {outcome} | {cell(_first_line(fate.reason))} |"
             )
     return "\n".join(rows) if len(rows) > 2 else "Nothing was left."
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
 
+
 _LIMIT = 4_000_000
 # The names and the texts of records say Z, whatever zone a caller's clock is in.
 

@@ -21,7 +21,7 @@ from crossaccount.doors import door_named
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.key import KEY
-from crossaccount.errors import Failed
+from crossaccount.errors import LAST_VERSION, Failed
 from crossaccount.packages import Contents, artifact_at, check_registry
 from crossaccount.strict_json import check_whole_number, parse_json
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
+
 
 RELEASE_LIMIT = 1_000_000
 MEMBER_LIMIT, SAMPLES_LIMIT = 1_000_000, 100
@@ -87,7 +88,7 @@ class Release(_Model):
     schema_version: Annotated[Literal[1], BeforeValidator(check_whole_number)]
     model_package_arn: _Short
     model_package_group: _Short
-    version: Annotated[int, Field(ge=1, le=999_999_999)]
+    version: Annotated[int, Field(ge=1, le=LAST_VERSION)]
     region: _Short
     producer_account: Annotated[str, Field(pattern=r"^\d{12}$")]
     approval_status: _Short

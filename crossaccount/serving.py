@@ -27,9 +27,10 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
-from crossaccount import charts, render, smoke
+from crossaccount import smoke
 from crossaccount.arns import console_url
 from crossaccount.errors import Conflict, Failed
+from crossaccount.show import charts, markdown
 from crossaccount.smoke import Answer, Question, Speed
 from crossaccount.text import harmless
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from crossaccount.config.model import ConsumerConfig
     from crossaccount.config.smoke import Latency
     from crossaccount.release import Release, Sample
+
 
 Kind = Literal["model", "endpoint-config", "endpoint"]
 KINDS: tuple[Kind, ...] = ("model", "endpoint-config", "endpoint")  # in the order they are made
@@ -156,7 +158,7 @@ def proof_markdown(proof: Proof) -> str:
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
-        f"| {'as expected' if one.ok else '**wrong**'} | {one.latency_ms:.1f} ms | {render.code(one.content_type)} | {render.code(str(one.expected))} | {render.code(str(one.got))} |"
+        f"| {'as expected' if one.ok else '**wrong**'} | {one.latency_ms:.1f} ms | {markdown.code(one.content_type)} | {markdown.code(str(one.expected))} | {markdown.code(str(one.got))} |"
         for one in proof.answers
     ]
     images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."

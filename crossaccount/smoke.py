@@ -2,23 +2,21 @@
 
 Answers are judged by pure functions of plain data. Not here: putting a question to an endpoint (``serving``).
 
-Source: InvokeEndpoint in the SageMaker Runtime API reference; JSON Schema, draft 2020-12.
+Source: InvokeEndpoint in the SageMaker Runtime API reference.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.arns import parse_s3
 from crossaccount.errors import Failed
+from crossaccount.json_match import fits_schema, follow_path, parse_path
 from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.config.smoke import JsonPath, Latency, Smoke, Tolerance
     from crossaccount.release import Release, Sample
+
 
 BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
 
@@ -222,12 +221,12 @@ def at_path(wanted: JsonPath) -> tuple[Any, Judge]:
         shown["tolerance"] = _measure(tolerance)
     near = _six_digits if tolerance is None else _near(tolerance)
     steps = parse_path(wanted.path)
-    return shown, lambda got: any(same_answer(one, wanted.value, near) for one in _follow(got, steps))
+    return shown, lambda got: any(same_answer(one, wanted.value, near) for one in follow_path(got, steps))
 
 
 def fitting(schema: Any) -> tuple[Any, Judge]:
     """An answer that satisfies a JSON schema."""
-    return {"schema": schema}, lambda got: _fits(got, schema)
+    return {"schema": schema}, lambda got: fits_schema(got, schema)
 
 
 def labelled(labels: Sequence[Any]) -> tuple[Any, Judge]:
@@ -281,147 +280,6 @@ def same_answer(got: Any, expected: Any, near: Near = _six_digits) -> bool:
             same_answer(got[key], expected[key], near) for key in expected
         )
     return bool(got == expected)
-
-
-_LONGEST_PATH = 1024
-_STEP = re.compile(r"\.?([A-Za-z0-9_-]+)|\[(\d{1,6})\]")
-
-
-def parse_path(path: str) -> tuple[str | int, ...]:
-    """The steps of a path such as ``predictions[0].score``: names, and places that count from 0.
-
-    A leading ``$`` stands for the whole answer, as it does by itself.
-
-    Raises:
-        ValueError: for anything else; wildcards, slices and filters are not known here.
-    """
-    if len(path) > _LONGEST_PATH:
-        raise ValueError(f"it has more than {_LONGEST_PATH} characters")
-    rest, steps = path.removeprefix("$"), list[str | int]()
-    if not path or (rest.startswith(".") and not path.startswith("$")):
-        raise ValueError("it has no beginning")
-    while rest:
-        match = _STEP.match(rest)
-        bare = match is not None and match[1] is not None and not rest.startswith(".")
-        if match is None or (bare and (steps or path.startswith("$"))):
-            raise ValueError(f"{rest[:40]!r} is neither .name nor [number]")
-        steps.append(match[1] if match[1] is not None else int(match[2]))
-        rest = rest[match.end() :]
-    return tuple(steps)
-
-
-def _follow(got: Any, steps: Sequence[str | int]) -> Iterator[Any]:
-    """The one value at the end of a path; nothing where the path leads nowhere."""
-    for step in steps:
-        there = step in got if isinstance(got, dict) else isinstance(got, list) and _is_place(step, got)
-        if not there:
-            return
-        got = got[step]
-    yield got
-
-
-def _is_place(step: str | int, items: list[Any]) -> bool:
-    return isinstance(step, int) and step < len(items)
-
-
-def schema_fault(schema: Any) -> str | None:
-    """Why a JSON schema cannot be used, in a line; None when it can.
-
-    Nothing is ever fetched, so that a ``$ref`` may lead to places in the schema itself only.
-    """
-    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped,unused-ignore]
-
-    if not isinstance(schema, dict | bool):
-        return f"it is {json.dumps(schema)[:40]}, neither a mapping nor true or false"
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        return str(error.message).replace("\n", " ")
-    except RecursionError:
-        return "it is nested too deep"
-    far = [ref for ref in _references(schema) if not ref.startswith("#")]
-    return f"$ref {far[0]!r} leads out of it" if far else None
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict):
-        found = [schema[key] for key in ("$ref", "$dynamicRef") if isinstance(schema.get(key), str)]
-        yield from found
-    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
-    for one in inner:
-        yield from _references(one)
-
-
-def _fits(got: Any, schema: Any) -> bool:
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    registry: Any = Registry()  # knows nothing, and fetches nothing
-    judge = _patient(time.monotonic() + JUDGE_SECONDS)(schema, registry=registry)
-    try:
-        return bool(judge.is_valid(got))
-    except (Unresolvable, RecursionError):  # a $ref to nowhere, or around in a circle: nothing fits that
-        return False
-    except (_TooLong, OverflowError):  # a number that no float can hold is a multiple of nothing
-        return False
-
-
-JUDGE_SECONDS = 20.0
-_LONGEST_MATCHED = 5_000
-
-
-class _TooLong(Exception):
-    """An answer that takes longer to judge than anybody waits."""
-
-
-def _patient(deadline: float) -> Any:
-    """A validator that gives up on an answer in time.
-
-    The schema is the config's and to be trusted, the answer is anybody's: patterns are not tried on texts so long that a
-    plain one would look at them for minutes, and items are compared by what they are written as.
-    """
-    from jsonschema import Draft202012Validator, validators  # type: ignore[import-untyped,unused-ignore]
-
-    def watched(keyword: str, judge: Any) -> Any:
-        def check(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-            if time.monotonic() > deadline:
-                raise _TooLong
-            if keyword in _BY_PATTERN and any(len(text) > _LONGEST_MATCHED for text in _texts(instance)):
-                raise _TooLong
-            return judge(validator, value, instance, schema)
-
-        return check
-
-    known = {**Draft202012Validator.VALIDATORS, "uniqueItems": _unique_items}
-    return validators.extend(
-        Draft202012Validator, {keyword: watched(keyword, judge) for keyword, judge in known.items()}
-    )
-
-
-_BY_PATTERN = frozenset({"pattern", "patternProperties", "additionalProperties", "unevaluatedProperties"})
-
-
-def _texts(instance: Any) -> Any:
-    """What a pattern is tried on: a text, or the names of a mapping."""
-    return [instance] if isinstance(instance, str) else instance if isinstance(instance, dict) else ()
-
-
-def _unique_items(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-    from jsonschema import ValidationError
-
-    if value and isinstance(instance, list):
-        written = {json.dumps(_as_one(item), sort_keys=True) for item in instance}
-        if len(written) < len(instance):
-            yield ValidationError("it has an item twice")
-
-
-def _as_one(value: Any) -> Any:
-    """The same for equal values: to JSON Schema 1.0 is 1, and true is neither."""
-    if isinstance(value, list):
-        return [_as_one(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _as_one(item) for key, item in value.items()}
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # Answers as they come.

@@ -9,7 +9,7 @@ Source: "Best practices for deploying models on SageMaker hosting services" in t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +17,10 @@ from crossaccount.arns import package_arn
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding, Severity
+
+if TYPE_CHECKING:
+    pass
+
 
 _GONE = ("Failed", "Deleting")
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from crossaccount import arns, serving
+from crossaccount.aws import sessions
 from crossaccount.config.model import ConsumerConfig, Sharing
-
-from crossaccount import arns, serving, sessions
 from crossaccount.errors import Failed
 from crossaccount.serving import Made, Proof, Removal
 from flows import forms
@@ -48,7 +48,7 @@ def deploy_model(
     """
     sharing = forms.loaded(config)
     target = sharing.consumer(consumer)
-    with sessions.kept():
+    with sessions.reuse():
         return deployed(sharing, consumer, target, version, keep)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from crossaccount import refusals, sessions
+from crossaccount.aws import refusals, sessions
 from crossaccount.errors import Failed, InputError
 from flows import forms
 from flows.operations import operation
@@ -58,7 +58,7 @@ def share_groups(
     sharings = {config: forms.loaded(config) for config in configs}
     runs.name_run(f"share {len(sharings)} groups")
     hashes = dict(zip(configs, agreed, strict=True)) if agreed else {}
-    with sessions.kept():
+    with sessions.reuse():
         for sharing in sharings.values():
             sessions.producer_session(sharing)  # assumed once, not by each group for itself
         futures = [
@@ -102,5 +102,5 @@ def _all_shared(configs: Sequence[str], ended: Sequence[object]) -> dict[str, Sh
 
 
 def _why(ended: object) -> str:
-    explained = refusals.told(ended) if isinstance(ended, Exception) else None
+    explained = refusals.explain(ended) if isinstance(ended, Exception) else None
     return str(explained) if explained is not None else repr(ended)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossaccount.arns import group_arn
-from crossaccount.config.model import Sharing
-
 from crossaccount import gather as gathering
-from crossaccount import render, sessions
 from crossaccount import revoke as revoking
 from crossaccount.apply import Receipt
+from crossaccount.arns import group_arn
+from crossaccount.aws import sessions
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, InputError
 from crossaccount.plan import Plan
 from crossaccount.release import Release
+from crossaccount.show import plans
 from flows import forms
 from flows.operations import operation
 from tasks import producer as steps
@@ -60,10 +60,10 @@ class Revoked:
     plan: Plan
     receipts: tuple[Receipt, ...]
 
-    def summary(self) -> str:
+    def table(self) -> str:
         """One line for each document."""
         done = [f"{receipt.verb}: policy of {receipt.resource}" for receipt in self.receipts]
-        return "\n".join([*done, *render.lines(self.plan.findings)])
+        return "\n".join([*done, *plans.finding_lines(self.plan.findings)])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -95,7 +95,7 @@ def share_models(
     sharing = forms.loaded(config)
     _check_only(sharing, consumer, prune)
     runs.name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
-    with sessions.kept():
+    with sessions.reuse():
         return shared(sharing, consumer, dry_run, prune, agreed)
 
 
@@ -178,7 +178,7 @@ def revoke_access(
     sharing = forms.loaded(config)
     revocation = revoking.chosen(sharing, consumer, account, version, everything)
     runs.name_run(f"revoke {revocation} from {sharing.model_package_group}")
-    with sessions.kept():
+    with sessions.reuse():
         gathered = steps.read_registry_for_revoke(sharing)
         used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
         plan = revoking.planned(sharing, gathered, revocation, used)

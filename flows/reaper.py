@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crossaccount import reaper, sessions
+from crossaccount import reaper
+from crossaccount.aws import sessions
 from crossaccount.errors import Failed
 from crossaccount.reaper import Swept
 from flows import forms
@@ -57,7 +58,7 @@ def reap_leftovers(
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
     runs.name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
-    with sessions.kept():
+    with sessions.reuse():
         swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]
         steps.report(sharing, swept)
     return _accepted(Reaped(tuple(swept), dry_run))

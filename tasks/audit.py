@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from crossaccount.config.model import Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from crossaccount import audit as auditing
 from crossaccount.audit import Audit, Seen
+from crossaccount.config.model import Sharing
 from crossaccount.packages import ModelVersion
 from tasks import runs
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crossaccount.arns import package_arn
-from crossaccount.config.model import ConsumerConfig, Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from crossaccount import preflight, serving, sessions, smoke
+from crossaccount import preflight, serving, smoke
+from crossaccount.arns import package_arn
+from crossaccount.aws import sessions
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Door, Failed
 from crossaccount.packages import ModelVersion
 from crossaccount.release import Release

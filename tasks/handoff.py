@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from crossaccount.config.model import ConsumerConfig, Sharing
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.runtime import flow_run
 
-from crossaccount import arns, preflight, sessions
+from crossaccount import arns, preflight
+from crossaccount.aws import sessions
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Door
 from tasks import alone, runs
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from crossaccount.config.model import Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
@@ -12,15 +11,17 @@ from prefect.events import emit_event
 from crossaccount import apply as applying
 from crossaccount import gather as gathering
 from crossaccount import release as releasing
-from crossaccount import render, revoke, usage
+from crossaccount import revoke, usage
 from crossaccount.apply import Receipt
 from crossaccount.aws.access import producing
+from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.gather import Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
 from crossaccount.sharing import publish
+from crossaccount.show import plans
 from tasks import alone, runs
 
 
@@ -57,10 +58,10 @@ def look_for_users(
 @runs.step("plan for {sharing.model_package_group}")
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
-    get_run_logger().info("%s", render.text(plan))
+    get_run_logger().info("%s", plans.text(plan))
     create_markdown_artifact(
         key=runs.key_of("plan", sharing.model_package_group),
-        markdown=render.markdown(plan),
+        markdown=plans.markdown(plan),
         description=f"What changes for {sharing.model_package_group}",
     )
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
-from crossaccount.config.model import Sharing
-from crossaccount.strict_json import parse_json
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
@@ -23,17 +21,21 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
-from crossaccount import arns, packages, preflight, promotion, records, rollout, serving, sessions
+from crossaccount import arns, packages, preflight, promotion, records, rollout, serving
+from crossaccount.aws import sessions
 from crossaccount.aws.access import producing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.promotion import Move, Promoted, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
+from crossaccount.strict_json import parse_json
 from tasks import alone, runs
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
+
 
 _PINNED = "crossaccount.version"
 _REMEMBERED = 200  # records that are looked through for rollbacks

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import diagnosis, sessions
+from crossaccount import diagnosis
+from crossaccount.aws import sessions
+from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.errors import CrossAccountError, Door, Refused
-from crossaccount.refusals import Attempt, classify
 
 if TYPE_CHECKING:
     import boto3
@@ -104,7 +105,7 @@ class Producer(_Account):
         except ClientError as error:
             raise _with_notes(classify(error, attempt), error) from None
         except BotoCoreError as error:
-            raise _with_notes(sessions.unreachable(error, "producer"), error) from None
+            raise _with_notes(unreachable(error, "producer"), error) from None
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class Target(_Account):
                 failure = diagnosis.narrow(failure, self.session, self.consumer.role)
             raise failure from None
         except BotoCoreError as error:
-            raise sessions.unreachable(error, f"consumers.{self.name}") from None
+            raise unreachable(error, f"consumers.{self.name}") from None
 
 
 def open_producer(config: Sharing) -> Producer:

@@ -20,10 +20,10 @@ import pytest
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from crossaccount.aws import loaders
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
-
-from crossaccount import sessions
 from sandbox import accounts
 from sandbox.sagemaker import Registry
 from sandbox.server import Server
@@ -87,7 +87,7 @@ class Hand:
     def __init__(self, url: str) -> None:
         self._url = url
         self._session = botocore.session.Session()
-        self._session.register_component("data_loader", sessions._loader())
+        self._session.register_component("data_loader", loaders.shared_loader())
         self._session.set_credentials("nobody", "nobody")
         self._key: Any = self._session.get_credentials()
         self._clients: dict[str, Any] = {}

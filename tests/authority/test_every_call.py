@@ -15,7 +15,6 @@ from threading import Lock
 from typing import Any
 
 import pytest
-from crossaccount.config.model import Sharing
 
 from crossaccount import (
     apply,
@@ -28,10 +27,11 @@ from crossaccount import (
     revoke,
     rollout,
     serving,
-    sessions,
     smoke,
 )
+from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
+from crossaccount.config.model import Sharing
 from crossaccount.records import Record
 from crossaccount.rollout import Patience
 from crossaccount.sharing import publish
@@ -272,7 +272,7 @@ def of_outsider(params: dict[str, Any]) -> dict[str, Any]:
 def told(scene: Any) -> Watch:
     """The story, told once: shared, checked, deployed, reaped, promoted twice, rolled back, revoked."""
     watch = Watch(scene)
-    assume = sessions._assumed
+    assume = sessions._assume
 
     def assumed(source: Any, role: str, *more: Any) -> Any:
         made = assume(source, role, *more)
@@ -298,8 +298,8 @@ def told(scene: Any) -> Watch:
         "staging", "cloudwatch", "SetAlarmState", AlarmName="errors", StateValue="OK", StateReason="test"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("crossaccount.sessions._assumed", assumed)
-        with sessions.kept():
+        patch.setattr("crossaccount.aws.sessions._assume", assumed)
+        with sessions.reuse():
             tell(scene, watch)
     return watch
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossaccount.config.model import Sharing
 
-from crossaccount import audit, gather, records, revoke, sessions, usage
+from crossaccount import audit, gather, records, revoke, usage
+from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Door, Refused
 from sandbox import accounts
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from crossaccount.config.loading import load_config
 
 from crossaccount import audit, doors
 from crossaccount.audit import Answer, Seen, Verdict
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Refusal, Refused
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.arns import group_arn
-from crossaccount.config.loading import load_config
+from crossaccount.refusals import classify
 
 from crossaccount import apply, audit, doors, gather, planfile, release, render, revoke
+from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer, open_producer, open_target
+from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Door, Resource
 from crossaccount.errors import Obstacle, PlanRefused, Refused
 from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from crossaccount.policy.audience import statement
-from crossaccount.refusals import classify
 from crossaccount.sharing import publish
 
 NAME = "models/decision-trees-sample"

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
 from crossaccount import gather
+from crossaccount.config.loading import load_config
 from crossaccount.doors.repository import PULL_ACTIONS
 from crossaccount.errors import Door, Failed, Refused
 from crossaccount.policy import documents
@@ -30,7 +30,7 @@ PRODUCER, STAGING = "111111111111", "222222222222"
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 DEPLOYER, EXECUTION, SHARER = "crossaccount-deployer", "crossaccount-execution", "crossaccount-producer"
 WORDS = ("Group", "Versions", "Pull", "Read", "List", "Decrypt")  # of the Sids of our statements
-TEMPLATES = Path(config.__file__).parents[1] / "deployments" / "iam"
+TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 
 Break = Callable[[Any], AbstractContextManager[None]]
 

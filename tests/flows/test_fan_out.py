@@ -18,7 +18,6 @@ from uuid import UUID, uuid4
 
 import pytest
 import yaml
-from crossaccount.config.loading import load_config
 from prefect import flow as prefect_flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
@@ -35,6 +34,7 @@ from prefect.states import Cancelled, Crashed, Pending
 
 from crossaccount import promotion, records
 from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.promotion import Result
 from flows.audit import check_access

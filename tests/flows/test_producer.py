@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.config.loading import load_config
 
 from crossaccount import gather, revoke
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, Failed, InputError, PlanRefused, Refused
 from crossaccount.policy import documents
 from flows.consumer import deploy_model

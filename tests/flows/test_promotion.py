@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
-from crossaccount.config.loading import load_config
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
 from crossaccount import arns, gather, records
 from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.promotion import Result
 from flows import promotion as flows

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
 from crossaccount import gather
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Refused
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models

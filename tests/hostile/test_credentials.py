@@ -25,13 +25,17 @@ import pytest
 import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
-from crossaccount.config.loading import load_config
 
-from crossaccount import cli, doors, errors, gather, preflight, records, refusals, release, sessions
+from crossaccount import doors, gather, preflight, records, release
+from crossaccount.aws import refusals, sessions
 from crossaccount.aws.access import open_producer, producing
+from crossaccount.aws.refusals import Attempt
+from crossaccount.cli import main as cli
+from crossaccount.cli import output
+from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import CrossAccountError, Door, Failed
-from crossaccount.refusals import Attempt
+from crossaccount.text import harmless
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ("AKIAQWERTYUIOPASDFGH", "so/ur+ce" * 5, "FwoG/source+token==" * 12)
@@ -334,9 +338,9 @@ def ended(run: Callable[[], Any], as_json: bool) -> BaseException | str:
     except (SystemExit, *PROGRAM) as end:
         return end
     except (CrossAccountError, ClientError, BotoCoreError) as error:
-        told: Any = refusals.told(error)
+        told: Any = refusals.explain(error)
         with pytest.raises(SystemExit):
-            cli._end(argparse.Namespace(json=as_json), told)
+            output.end(argparse.Namespace(json=as_json), told)
         return error
 
 
@@ -406,7 +410,7 @@ def test_what_bears_the_name_of_a_credential_is_not_told(text: str, error: str) 
         "client": ClientError({"Error": {"Code": "X", "Message": text}}, "Op"),
         "connection": EndpointConnectionError(endpoint_url=text),
     }[error]
-    told = refusals.told(raised)
+    told = refusals.explain(raised)
     assert told is not None
     assert "ZXIvYXdz" not in str(told)
     assert "****" in str(told)
@@ -423,11 +427,11 @@ def test_what_bears_the_name_of_a_credential_is_not_told(text: str, error: str) 
     ],
 )
 def test_what_is_no_credential_is_told(text: str) -> None:
-    assert errors.harmless(text) == text
+    assert harmless(text) == text
 
 
 def test_the_connection_s_own_words_are_not_told() -> None:
-    found = refusals.told(HTTPClientError(error=ConnectionError(f"BadStatusLine('{SOURCE[2]}')")))
+    found = refusals.explain(HTTPClientError(error=ConnectionError(f"BadStatusLine('{SOURCE[2]}')")))
     assert SOURCE[2] not in str(found)
     assert "no answer came" in str(found)
 
@@ -446,7 +450,9 @@ def test_an_answer_that_gave_half_of_the_credentials_is_not_told(
 
 def test_an_error_of_a_client_made_elsewhere_is_hidden_by_its_session(mirror: Mirror) -> None:
     """A ClientError that nobody explains is raised as it is: it has been cleaned before."""
-    session = sessions._Session(botocore_session=sessions._botocore_session(None), region_name="us-east-1")
+    session = sessions.CachingSession(
+        botocore_session=sessions._botocore_session(None), region_name="us-east-1"
+    )
     unhidden = mirror.script = lambda request: answer(
         json.dumps(
             {"__type": "Unheard", "message": f"{SOURCE[1]} {base64.b64encode(SOURCE[2].encode()).decode()}"}
@@ -488,7 +494,7 @@ def test_credentials_of_before_a_refresh_are_hidden_too(mirror: Mirror) -> None:
 
     inner = sessions._botocore_session(None)
     inner._credentials = DeferredRefreshableCredentials(fetched, "test")  # type: ignore[attr-defined]
-    client = sessions._Session(botocore_session=inner, region_name="us-east-1").client("sagemaker")
+    client = sessions.CachingSession(botocore_session=inner, region_name="us-east-1").client("sagemaker")
     seen = []
 
     def script(request: Request) -> bytes:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.arns import group_arn, package_arn
-from crossaccount.config.loading import load_config
 
-from crossaccount import apply, doors, plan, planfile, records, release, render
+from crossaccount import apply, doors, plan, planfile, records, release
+from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
+from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, Obstacle, PlanRefused
 from crossaccount.packages import Contents
@@ -325,7 +325,7 @@ def shared_and_revoked(service: Policied) -> str:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(2):
         made = plan.share_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, now)
-        render.text(made), render.markdown(made), json.dumps(planfile.to_json(made))
+        plans.text(made), plans.markdown(made), json.dumps(planfile.to_json(made))
         apply.apply(account, made)
     made = plan.revoke_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, None, now)
     apply.apply(account, made)

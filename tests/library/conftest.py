@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
-from crossaccount.config.model import Sharing
 
 from crossaccount import apply, gather
 from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.gather import Gathered
 from crossaccount.plan import Plan
 

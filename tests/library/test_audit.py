@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
 from crossaccount import audit
 from crossaccount.audit import Audit, Verdict
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Severity
 from crossaccount.policy import documents
 from crossaccount.sharing import publish

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from botocore.config import Config
-from crossaccount.config.loading import load_config
 
-from crossaccount import doors, gather, sessions
+from crossaccount import doors, gather
+from crossaccount.aws import sessions
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
 from crossaccount.plan import Plan
 

@@ -20,11 +20,12 @@ import boto3
 import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
+
+from crossaccount import apply, gather, promotion, records, release, rollout, serving
+from crossaccount.aws import sessions
+from crossaccount.aws.access import Producer, open_producer
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-
-from crossaccount import apply, gather, promotion, records, release, rollout, serving, sessions
-from crossaccount.aws.access import Producer, open_producer
 from crossaccount.errors import ConfigError, Conflict
 from crossaccount.promotion import Promoted, Result
 from crossaccount.records import Record

@@ -13,11 +13,12 @@ from typing import Any
 
 import boto3
 import pytest
+
+from crossaccount import apply, gather, reaper, rollout, serving
+from crossaccount.aws import sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-
-from crossaccount import apply, gather, reaper, rollout, serving, sessions
-from crossaccount.aws.access import open_producer
 from crossaccount.errors import Door, InputError, Refused
 from crossaccount.reaper import Leftover
 from crossaccount.release import Release

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
 from crossaccount import apply, gather, revoke, usage
 from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
 from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.plan import Plan
 from crossaccount.sharing import publish

@@ -19,12 +19,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+from crossaccount import apply, gather, rollout, serving, smoke
+from crossaccount.aws import sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Latency
-
-from crossaccount import apply, gather, rollout, serving, sessions, smoke
-from crossaccount.aws.access import open_producer
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
 from crossaccount.release import Release
 from crossaccount.rollout import Ending, Patience, Shift

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
-from crossaccount import apply, gather, preflight, serving, sessions
+from crossaccount import apply, gather, preflight, serving
+from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Door, Refused
 from crossaccount.release import Release
 from crossaccount.sharing import publish

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from crossaccount.config.loading import load_config
 
-from crossaccount import gather, preflight, serving, sessions, smoke
+from crossaccount import gather, preflight, serving, smoke
+from crossaccount.aws import sessions
 from crossaccount.aws.access import producing
+from crossaccount.config.loading import load_config
 from crossaccount.serving import Made
 from crossaccount.sharing import publish
 

@@ -6,10 +6,9 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
-from crossaccount.config.loading import load_config
-
 from crossaccount import apply, gather
 from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
 
 
 def write(told: Connection, path: str, settle_seconds: float) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-
-from crossaccount import sessions
 from crossaccount.errors import Door, InputError, Refused
 
 
@@ -32,7 +32,7 @@ def test_a_session_brings_new_credentials_before_the_old_ones_end(
 
 
 def test_within_a_run_a_role_is_assumed_once(sharing: Sharing) -> None:
-    with sessions.kept():
+    with sessions.reuse():
         one, other = (sessions.producer_session(sharing) for _ in range(2))
         assert one is other
     assert sessions.producer_session(sharing) is not one

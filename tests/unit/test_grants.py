@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from crossaccount import doors, packages, plan
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import OrganizationScope, Sharing
-
-from crossaccount import doors, packages, plan
 from crossaccount.doors import door_of, key, repository
 from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused

@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.arns import group_arn, package_arn
-from crossaccount.config.loading import load_config
-from crossaccount.config.model import Sharing
 
 from crossaccount import apply, doors, gather, packages, plan, revoke
+from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.doors import bucket
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity

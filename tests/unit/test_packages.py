@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from crossaccount import doors, packages
 from crossaccount.arns import package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-
-from crossaccount import doors, packages
 from crossaccount.errors import Failed
 from crossaccount.packages import Artifact, ModelVersion
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from crossaccount import doors, packages, plan
 from crossaccount.arns import group_arn, package_arn, root_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import OrganizationScope
-
-from crossaccount import doors, packages, plan
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
 from crossaccount import doors, packages, plan, planfile
+from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, InputError
 from crossaccount.plan import Plan

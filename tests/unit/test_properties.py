@@ -18,13 +18,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crossaccount.arns import group_arn
-from crossaccount.config.loading import load_config
-from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from crossaccount import plan
+from crossaccount.arns import group_arn
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
 from crossaccount.doors import DOORS, Needs, door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from crossaccount import errors, refusals
+from crossaccount import errors
+from crossaccount.aws import refusals
+from crossaccount.aws.refusals import Attempt, classify
 from crossaccount.errors import CrossAccountError, Door, Failed, Fault, Refusal, Refused
-from crossaccount.refusals import Attempt, classify
 
 OWNER, CONSUMER = "111111111111", "222222222222"
 DEPLOYER = f"arn:aws:iam::{CONSUMER}:role/crossaccount-deployer"
@@ -568,8 +569,8 @@ def test_an_error_without_a_text_is_an_error_all_the_same(code: Any) -> None:
 
 def test_what_is_told_to_a_person_and_what_is_a_fault_of_the_program() -> None:
     ours = Failed("ours")
-    assert refusals.told(ours) is ours
+    assert refusals.explain(ours) is ours
     error = ClientError({"Error": {"Code": "Throttling", "Message": "slow down"}}, "ListModels")
-    assert "AWS refused ListModels" in str(refusals.told(error))
-    assert "AWS cannot be asked" in str(refusals.told(EndpointConnectionError(endpoint_url="http://x")))
-    assert refusals.told(KeyError("x")) is None
+    assert "AWS refused ListModels" in str(refusals.explain(error))
+    assert "AWS cannot be asked" in str(refusals.explain(EndpointConnectionError(endpoint_url="http://x")))
+    assert refusals.explain(KeyError("x")) is None

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.arns import group_arn, package_arn
-from crossaccount.config.loading import load_config
 
 from crossaccount import doors, gather, packages, plan, release
+from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
+from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed
 from crossaccount.release import Release

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.arns import group_arn, package_arn
-from crossaccount.config.loading import load_config
 
 from crossaccount import serving
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.config.loading import load_config
 from crossaccount.release import Release, ReleasedContainer, Sample
 from crossaccount.serving import EndpointState, Proof, Removal
 from crossaccount.smoke import Answer

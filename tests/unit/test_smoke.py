@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from crossaccount.config.smoke import Latency, Smoke
 
-from crossaccount import smoke
+from crossaccount import json_match, smoke
+from crossaccount.config.smoke import Latency, Smoke
 from crossaccount.smoke import read_answer, same_answer
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -343,7 +343,7 @@ def test_what_was_expected_is_plain_data(expectation: dict[str, Any], shown: Any
     ],
 )
 def test_a_path_is_names_and_places(path: str, steps: tuple[Any, ...]) -> None:
-    assert smoke.parse_path(path) == steps
+    assert json_match.parse_path(path) == steps
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_path_is_names_and_places(path: str, steps: tuple[Any, ...]) -> None:
 )  # fmt: skip
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        smoke.parse_path(path)
+        json_match.parse_path(path)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_what_is_no_path(path: str) -> None:
     ],
 )
 def test_a_schema_is_checked_and_leads_nowhere_else(schema: Any, fault: str | None) -> None:
-    found = smoke.schema_fault(schema)
+    found = json_match.schema_fault(schema)
     assert (found is None) == (fault is None)
     assert (fault or "") in (found or "")
 

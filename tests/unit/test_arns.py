@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from crossaccount.arns import Image
-from crossaccount.config.loading import load_config
 
 from crossaccount import arns
+from crossaccount.arns import Image
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")

@@ -1,4 +1,7 @@
-"""ARNs, S3 URIs and image URIs, taken apart and put together. Pure text: it asks AWS nothing."""
+"""ARNs, S3 URIs and image URIs, taken apart and put together.
+
+Pure text. Not here: whether the named resource exists, or who may use it.
+"""
 
 from __future__ import annotations
 

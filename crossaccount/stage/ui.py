@@ -18,10 +18,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from crossaccount import processes
 from crossaccount.errors import Failed
+from crossaccount.stage import processes
 
-_DEPLOYMENTS = Path(__file__).resolve().parents[1] / "deployments" / "prefect.yaml"
+_DEPLOYMENTS = processes.CHECKOUT / "deployments" / "prefect.yaml"
 SIDES = {"crossaccount-producer": ("producer",), "crossaccount-consumer": ("staging", "production")}
 _SECONDS = {  # a person is watching
     "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -43,7 +43,7 @@ def running(
     Args:
         folder: for the database, the logs and each side's AWS profiles.
         port: of the Prefect server.
-        say: is told what is happening.
+        say: prints a line on what is being started.
         settings: further settings of Prefect, for the server and the workers: another database, for one.
         sandbox_arguments: as for ``crossaccount sandbox``.
 
@@ -51,9 +51,10 @@ def running(
         ``ui`` and ``api`` (addresses), ``sandbox`` (what it announced), ``env`` (of each side's worker), ``logs`` (a folder).
 
     Raises:
-        InputError: when the port is taken.
+        InputError: when the port is taken, or the sandbox is not installed.
         Failed: when something does not start.
     """
+    processes.sandbox_command()  # refused before anything is started
     processes.check_free(port)
     prefect = {**processes.prefect_settings(folder, port), **_SECONDS, **(settings or {})}
     api = prefect["PREFECT_API_URL"]
@@ -78,12 +79,11 @@ def running(
 @contextmanager
 def worker(folder: Path, name: str, pool: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process worker of a pool, which is made if there is none; its log goes into the folder."""
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool]
+    named = ["--type", "process", "--pool", pool, "--name", name]
+    command = [sys.executable, "-m", "prefect", "worker", "start", *named]
     with (
         (folder / f"{name}.log").open("w") as log,
-        processes.tied(
-            [*command, "--name", name], stdout=log, stderr=log, env={**_bare(), **env}, cwd=folder
-        ) as process,
+        processes.tied(command, stdout=log, stderr=log, env={**_bare(), **env}, cwd=folder) as process,
     ):
         yield process
 
@@ -95,34 +95,23 @@ def deploy(folder: Path, env: Mapping[str, str]) -> None:
         Failed: with Prefect's words.
     """
     deploying = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS)]
-    _done(deploying, folder, env, "The deployments were not made")
+    _run(deploying, folder, env, "The deployments were not made")
 
 
 def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
-    """Apply the automations that ``deployments/automations.yaml`` declares; again changes nothing.
-
-    Args:
-        folder: to run in.
-        env: that names the Prefect server.
-        arguments: as for ``crossaccount automations``.
+    """Apply the automations that ``flows/automations.yaml`` declares; arguments as for ``crossaccount automations``.
 
     Raises:
         Failed: when the server does not take them.
     """
-    _done(["crossaccount", "automations", *arguments], folder, env, "The automations were not made")
+    _run(["crossaccount", "automations", *arguments], folder, env, "The automations were not made")
 
 
-def _done(module: Collection[str], folder: Path, env: Mapping[str, str], otherwise: str) -> None:
-    done = subprocess.run(  # noqa: S603 - our own commands
-        [sys.executable, "-m", *module],
-        env={**_bare(), **env},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise Failed(f"{otherwise}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+def _run(module: Collection[str], folder: Path, env: Mapping[str, str], otherwise: str) -> None:
+    command, variables = [sys.executable, "-m", *module], {**_bare(), **env}
+    ended = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    if ended.returncode:
+        raise Failed(f"{otherwise}:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}")
 
 
 def _bare() -> dict[str, str]:
@@ -133,20 +122,18 @@ def _bare() -> dict[str, str]:
 def _one_side(env: Mapping[str, str], folder: Path, profiles: Collection[str]) -> dict[str, str]:
     """The sandbox's AWS environment with some of its profiles."""
     folder.mkdir()
-    found = dict(env)
-    for name, variable, title in (
-        ("config", "AWS_CONFIG_FILE", "profile {}"),
-        ("credentials", "AWS_SHARED_CREDENTIALS_FILE", "{}"),
-    ):
+    side = dict(env)
+    for variable, title in (("AWS_CONFIG_FILE", "profile {}"), ("AWS_SHARED_CREDENTIALS_FILE", "{}")):
         whole, part = configparser.RawConfigParser(), configparser.RawConfigParser()
         whole.read(env[variable])
-        part.read_dict({title.format(one): dict(whole[title.format(one)]) for one in profiles})
-        file = folder / name
+        sections = [title.format(profile) for profile in profiles]
+        part.read_dict({section: dict(whole[section]) for section in sections})
+        file = folder / Path(env[variable]).name
         file.touch(mode=0o600)
-        with file.open("w") as written:
-            part.write(written)
-        found[variable] = str(file)
-    return found
+        with file.open("w") as opened:
+            part.write(opened)
+        side[variable] = str(file)
+    return side
 
 
 def show(port: int, as_json: bool) -> None:
@@ -160,14 +147,14 @@ def show(port: int, as_json: bool) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - for a person
 
-    signal.signal(signal.SIGTERM, _stopped)
+    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="crossaccount-ui-") as folder:
         try:
-            with running(Path(folder), port or processes.free_port(), say) as found:
+            with running(Path(folder), port or processes.free_port(), say) as stage:
                 if as_json:
-                    print(json.dumps(found), flush=True)  # noqa: T201 - the command's result
+                    print(json.dumps(stage), flush=True)  # noqa: T201 - the command's result
                 else:
-                    say(_WELCOME.format(**found))
+                    say(_WELCOME.format(**stage))
                 while True:
                     signal.pause()
         except KeyboardInterrupt:
@@ -183,5 +170,5 @@ Prefect is at {ui}
 Logs are in {logs}. Ctrl-C stops everything."""
 
 
-def _stopped(signum: int, frame: object) -> None:
+def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt

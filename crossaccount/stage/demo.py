@@ -1,7 +1,7 @@
-"""The whole story, told against a sandbox of its own: refused, planned, shared, deployed and proved, shut again, revoked.
+"""The whole story against a sandbox of its own: refused, planned, shared, deployed and proved, shut again, revoked.
 
 It runs the product's own flows, on a Prefect server of its own, and stops at the first step that does not go exactly as
-told. Not a test suite: it is what a person sees first.
+it should. Not a test suite: it is what a person sees first. Not here: how a flow is started, which the command hands in.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from crossaccount import gather, processes, render
+from crossaccount import gather
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Door, Failed, Refused
+from crossaccount.show import plans
+from crossaccount.stage import processes
 
 
 @dataclass
 class Story:
-    """What was told so far; ``quiet`` tells it to no one but the result."""
+    """The steps so far; ``quiet`` keeps stdout free."""
 
     quiet: bool
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -46,18 +48,21 @@ class Story:
         self.say(f"    -> {outcome}")
 
 
-def tell(quiet: bool = False) -> dict[str, Any]:
+def tell(run: Callable[..., Any], quiet: bool = False) -> dict[str, Any]:
     """Run the story.
 
     Args:
+        run: runs a flow: called with its entrypoint and its arguments.
         quiet: keep stdout free, for one JSON object.
 
     Returns:
         The steps, each with its outcome, and the seconds the story took.
 
     Raises:
-        Failed: at the first step that does not go as told.
+        InputError: when the sandbox is not installed.
+        Failed: at the first step that does not go as it should.
     """
+    processes.sandbox_command()  # refused before anything is started
     story = Story(quiet)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossaccount-demo-")))
@@ -69,30 +74,29 @@ def tell(quiet: bool = False) -> dict[str, Any]:
         ready = stack.enter_context(processes.sandbox())
         os.environ.update(ready["env"])
         processes.wait_for(f"{os.environ['PREFECT_API_URL']}/health", "The Prefect server")
-        _chapters(story, ready)
+        _chapters(story, ready, run)
     seconds = round(time.monotonic() - story.started, 1)
     story.say(f"\nThe story went as told: {len(story.steps)} steps in {seconds} s.")
     return {"steps": story.steps, "seconds": seconds}
 
 
-def _chapters(story: Story, ready: dict[str, Any]) -> None:
+def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> None:
     path = ready["config"]
     sharing = load_config(path)
-    from flows.consumer import deploy_model
-    from flows.producer import revoke_access, share_models
 
     def deploy() -> Any:
-        return deploy_model(path, "staging", None, False)
+        return run("flows.consumer:deploy_model", path, "staging", None, False)
 
     _refused(story, "Before sharing, the consumer is refused", deploy, Door.REGISTRY)
-    found = gather.share_plan(sharing)
-    story.tell("The plan", f"{found.writes} documents would change", render.text(found))
-    shared = share_models(path)
+    plan = gather.share_plan(sharing)
+    story.tell("The plan", f"{plan.writes} documents would change", plans.text(plan))
+    shared = run("flows.producer:share_models", path)
     story.tell("The share", "every policy was read back; the Releases are published", shared.table())
     _expect(gather.share_plan(sharing).writes == 0, "A second plan has nothing left to do.")
     deployment = deploy()
     _expect(deployment.proof.verified, "The deployment is proved.")
-    _expect(all(one.outcome == "removed" for one in deployment.removals), "Everything made was removed.")
+    removed = all(removal.outcome == "removed" for removal in deployment.removals)
+    _expect(removed, "Everything made was removed.")
     story.tell(
         "The deployment", "predictions equal those the producer recorded; torn down", deployment.table()
     )
@@ -101,8 +105,8 @@ def _chapters(story: Story, ready: dict[str, Any]) -> None:
         _shut(ready, sharing, door)
         _refused(story, f"With the {name} shut, the consumer is refused", deploy, door)
         _expect(gather.share_plan(sharing).writes == 1, f"The plan opens the {name} alone.")
-        share_models(path)
-    revoke_access(path, "staging")
+        run("flows.producer:share_models", path)
+    run("flows.producer:revoke_access", path, "staging")
     _refused(story, "Revoked, the consumer is refused again", deploy, Door.REGISTRY)
 
 

@@ -1,7 +1,7 @@
-"""Turns an error that AWS gave into the door that is shut, the account that owns it, and what to run next.
+"""Errors of AWS and of botocore as a person reads them: the door that is shut, the account that owns it, the next step.
 
-A pure reading of codes and texts: it asks AWS nothing. Where one text has several causes, the caller says which ones it
-has ruled out.
+A pure reading of codes and texts: it asks AWS nothing (``diagnosis`` does). Where one text has several causes, the caller says which
+ones it has ruled out.
 
 Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
 """
@@ -11,7 +11,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 
 from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
 from crossaccount.text import harmless
@@ -48,40 +55,53 @@ class Attempt:
     ruled_out: tuple[str, ...] = ()
 
 
-def told(error: Exception) -> CrossAccountError | None:
-    """The error as it is told to a person; None for one that is a fault of the program."""
+def explain(error: Exception) -> CrossAccountError | None:
+    """The error as a person reads it; None for one that is a fault of the program."""
     if isinstance(error, CrossAccountError):
         return error
     if isinstance(error, ClientError):
         return Failed(f"AWS refused {error.operation_name}: {error}")
     if isinstance(error, BotoCoreError):
-        return unasked(error)
+        return _unanswered(error)
     return None
 
 
 class NoAnswer(BotoCoreError):
-    """What came was no answer of AWS's, or the connection broke. It is not repeated: there may be credentials in it."""
+    """The answer was none of AWS's, or the connection broke. It is not repeated: there may be credentials in it."""
 
     fmt = "no answer came that is one of AWS's. Check the network, and AWS_ENDPOINT_URL if it is set"
 
 
-def unasked(error: BotoCoreError) -> Failed:
-    """The error for a call that no AWS service answered in words.
+def unreachable(error: BotoCoreError, key: str) -> Failed:
+    """The way out of an error that no AWS service sent.
 
-    What came over a connection that broke is not told: something in between may send a request back as it was.
+    Args:
+        error: botocore's own.
+        key: the part of the config whose credentials were used.
     """
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return Failed(
+            f"{key}: there are no AWS credentials. Name an AWS profile in {key}.profile, or run with ambient credentials."
+        )
+    if isinstance(error, EndpointConnectionError):
+        return Failed(f"AWS does not answer: {error}. Check the network, and AWS_ENDPOINT_URL if it is set.")
+    return _unanswered(error)
+
+
+def _unanswered(error: BotoCoreError) -> Failed:
+    # What came over a connection that broke is not repeated: a proxy may send a request back as it was.
     return Failed(f"AWS cannot be asked: {NoAnswer() if type(error) is HTTPClientError else error}")
 
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     """The refusal that an AWS error stands for, or a `Failed` that carries it, when it is no refusal."""
-    said = error.response.get("Error", {})
-    code, text = harmless(str(said.get("Code", "Unknown"))), said.get("Message")
+    answer = error.response.get("Error", {})
+    code, text = harmless(str(answer.get("Code", "Unknown"))), answer.get("Message")
     text = harmless(str(error) if text is None else str(text))
     if code in _DENIED:
         return _denied(code, text, attempt)
-    if code == "ValidationException" and (found := _from_create_model(code, text, attempt)):
-        return found
+    if code == "ValidationException" and (refused := _from_create_model(code, text, attempt)):
+        return refused
     if code == "ValidationException" and "Cross-account pass role" in text:
         return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, attempt)
     if code in _ENDED:
@@ -95,6 +115,8 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     return Failed(f"{attempt.action} on {attempt.resource} by {attempt.caller} failed. {code}: {text}")
 
 
+_READ = "s3:GetObject, s3:ListBucket or kms:Decrypt"
+_ASSUME, _PULL = "sts:AssumeRole by sagemaker.amazonaws.com", "ecr:BatchGetImage"
 _REASON = re.compile(
     r"(?:because no|with an explicit deny in (?:an?|the)) (?P<kind>identity-based|resource-based|session|"
     r"permissions boundary|VPC endpoint|service control|resource control|role trust)\b"
@@ -125,52 +147,34 @@ def _denied(code: str, text: str, attempt: Attempt) -> Refused:
     return _refused(attempt.door, attempt.owner, code, text, attempt, kind)
 
 
+# SageMaker checks artifacts and images with the execution role, and says so in a ValidationException: how its text begins, where
+# the resource stands in it, and what was not allowed at which door.
+_CREATE_MODEL = (
+    ("Could not access model data", r"model data at (\S+?)\.? Please", Door.EXECUTION_ROLE, _READ),
+    ("The execution role ARN", r'ARN "([^"]+)"', Door.EXECUTION_ROLE, _ASSUME),
+    ("The repository of your image", r"your image (\S+)", Door.REPOSITORY, _PULL),
+    (r"Role \S+ cannot pull", r"cannot pull (\S+?)\.? Ensure", Door.EXECUTION_ROLE, _PULL),
+)
+
+
 def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountError | None:
-    """SageMaker checks artifacts and images with the execution role, and says so in a ValidationException."""
-    if text.startswith("Could not access model data"):
-        uri = _first(r"model data at (\S+?)\.? Please", text)
-        asked = replace(attempt, action="s3:GetObject, s3:ListBucket or kms:Decrypt", resource=uri)
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
-    if text.startswith("The execution role ARN"):
-        asked = replace(
-            attempt,
-            action="sts:AssumeRole by sagemaker.amazonaws.com",
-            resource=_first(r'ARN "([^"]+)"', text),
-        )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
-    if text.startswith("The repository of your image"):
-        image = _first(r"your image (\S+)", text)
-        asked = replace(attempt, action="ecr:BatchGetImage", resource=image)
-        return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked, "service principal")
-    if re.match(r"Role \S+ cannot pull", text):
-        asked = replace(
-            attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text)
-        )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+    for beginning, resource, door, action in _CREATE_MODEL:
+        if re.match(beginning, text):
+            match = re.search(resource, text)
+            asked = replace(attempt, action=action, resource=match[1] if match else text)
+            if door is Door.REPOSITORY:
+                owner = asked.resource.split(".")[0]
+                return _refused(door, owner, code, text, asked, "service principal")
+            return _refused(door, attempt.account, code, text, asked)
     return None
-
-
-def _first(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    return match[1] if match else text
 
 
 def _refused(
     door: str, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
 ) -> Refused:
-    return Refused(
-        Refusal(
-            door=door,
-            account=account,
-            action=attempt.action,
-            resource=attempt.resource,
-            caller=attempt.caller,
-            aws_code=code,
-            aws_message=text,
-            ruled_out=attempt.ruled_out,
-            next_step=_next_step(door, account, attempt, kind),
-        )
-    )
+    needed = (attempt.action, attempt.resource, attempt.caller)
+    next_step = _next_step(door, account, attempt, kind)
+    return Refused(Refusal(door, account, *needed, code, text, attempt.ruled_out, next_step))
 
 
 def _next_step(door: str, account: str, attempt: Attempt, kind: str | None) -> str:

@@ -1,19 +1,14 @@
-"""From the text of others to plain data within bounds: a YAML file with the line of each key, and JSON.
+"""A YAML file as plain data within bounds, with the line of each key.
 
 A reviewed file holds no surprises. Read as JSON and YAML 1.2 do: account ids stay texts, nothing is a date, no tag, no merge key,
-no key twice, no alias bomb. JSON comes from other accounts and from models: nothing in it is believed to be small. Not here: what
-the keys may say (``config``, ``release``).
+no key twice, no alias bomb. Not here: the values that a key may have (``model``).
 """
 
 from __future__ import annotations
 
-import errno
-import json
 import math
 import os
 import re
-import stat
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,89 +17,14 @@ from yaml import MarkedYAMLError, SafeLoader
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
+from crossaccount.config.values import KeyPath, dotted
 from crossaccount.errors import Fault
+from crossaccount.files import read_file
+from crossaccount.strict_json import MAX_DEPTH
+from crossaccount.text import MAX_QUOTED, quote
 
 _MAX_BYTES = 1_000_000
 _MAX_NODES = 20_000  # of the file, and again with every alias expanded: there an alias bomb ends
-_MAX_DEPTH = 64
-MAX_SHOWN = 80
-
-Path = tuple[str | int, ...]
-
-
-def strict_json(text: str | bytes) -> Any:
-    """JSON of others as data that JSON, UTF-8 and a terminal can carry again; to read, to walk and to copy by recursion.
-
-    Raises:
-        ValueError: for no JSON, a number without an end (NaN, 1e999), half a character, a key that stands twice in one object, or
-            what is nested too deep: each told in a short sentence.
-    """
-    try:
-        loaded = json.loads(text, parse_constant=_no_number, object_pairs_hook=_each_once)
-        check_depth(loaded)
-        json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
-    except RecursionError:
-        raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep") from None
-    return loaded
-
-
-def whole_number(value: object) -> object:
-    """A whole number as it is; true and 1.0 are equal to 1, and are none.
-
-    Raises:
-        ValueError: for either of these.
-    """
-    if type(value) is not int:
-        raise ValueError("it is no whole number")
-    return value
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not a number that JSON can carry")
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):  # which of the two is meant is read differently by every reader
-        twice = next(key for key, many in Counter(key for key, _ in pairs).items() if many > 1)
-        raise ValueError(f"the key {shown(twice)} is written twice in one object")
-    return made
-
-
-def check_depth(loaded: Any) -> None:
-    """See that data can be walked and copied by recursion; level by level, not by recursion.
-
-    Raises:
-        ValueError: for what is nested too deep.
-    """
-    level = [loaded]
-    for _ in range(_MAX_DEPTH + 1):
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return
-    raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep")
-
-
-def shown(value: object) -> str:
-    """Quote and escape the value for a message, in at most 80 characters."""
-    text = repr(value[: MAX_SHOWN + 1]) if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
-
-
-def dotted(path: Path) -> str:
-    """Write the path as in `consumers.staging.smoke[0].body`, with a key that reads badly in quotes."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += "." + (part if re.fullmatch(r"[\w -]{1,80}", part) else shown(part))
-    return text.removeprefix(".")
 
 
 class Unreadable(Exception):
@@ -133,9 +53,9 @@ class _Loader(SafeLoader):
             raise Unreadable(
                 f"holds more than {_MAX_NODES} values. Give the path of a plain configuration.", line
             )
-        if self._depth > _MAX_DEPTH:
+        if self._depth > MAX_DEPTH:
             raise Unreadable(
-                f"is nested more than {_MAX_DEPTH} levels deep. Write a plain configuration.", line
+                f"is nested more than {MAX_DEPTH} levels deep. Write a plain configuration.", line
             )
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -173,14 +93,14 @@ _SCALARS: dict[str, Callable[[str], object]] = {
 
 @dataclass
 class Reading:
-    """Plain data made from YAML nodes, with the line of each key and the faults of the notation."""
+    """Plain data of YAML nodes, with the line of each key and the faults of how it is written."""
 
-    lines: dict[Path, int] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     nodes: int = 0
 
-    def data(self, node: Node, path: Path = ()) -> Any:
-        """What a node says, noting the lines and the faults of everything in it.
+    def data(self, node: Node, path: KeyPath = ()) -> Any:
+        """The plain data of a node; notes the line and the faults of everything in it.
 
         Raises:
             Unreadable: when it grows past the bounds.
@@ -188,7 +108,7 @@ class Reading:
         self.nodes += 1
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        if self.nodes > _MAX_NODES or len(path) > _MAX_DEPTH:
+        if self.nodes > _MAX_NODES or len(path) > MAX_DEPTH:
             raise Unreadable(
                 "grows without bounds when its aliases (*name) are followed. Write the values out.", line
             )
@@ -200,35 +120,29 @@ class Reading:
             return [self.data(item, (*path, place)) for place, item in enumerate(node.value)]
         return self._scalar(node, path)
 
-    def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
-                self._fault(
-                    path, line, "", "has a list or a mapping as a key. Write a plain word before the colon."
-                )
+                sentence = "has a list or a mapping as a key. Write a plain word before the colon."
+                self._fault(path, line, "", sentence)
                 continue
-            key = self._whole(
-                str(key_node.value), path, line
-            )  # as written: the key 1 or on is a word like any other
+            # As written: the key 1 or on is a word like any other.
+            key = self._whole(str(key_node.value), path, line)
             here = (*path, key)
             if key == "<<" and key_node.style is None:
-                self._fault(
-                    here,
-                    line,
-                    key,
-                    "merges another mapping, which hides what is reviewed. Write the keys out.",
-                )
-            elif key in made:
+                sentence = "merges another mapping, which hides what is reviewed. Write the keys out."
+                self._fault(here, line, key, sentence)
+            elif key in mapping:
                 first = self.lines[here]
                 self._fault(here, line, key, f"is written twice, first in line {first}. Keep one of the two.")
             else:
                 self.lines[here] = line
-                made[key] = self.data(value_node, here)
-        return made
+                mapping[key] = self.data(value_node, here)
+        return mapping
 
-    def _scalar(self, node: Node, path: Path) -> Any:
+    def _scalar(self, node: Node, path: KeyPath) -> Any:
         line = self.lines[path]
         text = self._whole(str(node.value), path, line)
         if node.tag not in _SCALARS:
@@ -237,29 +151,25 @@ class Reading:
         try:
             return _SCALARS[node.tag](text)
         except (ValueError, KeyError):
-            self._fault(
-                path,
-                line,
-                shown(text),
-                f"{shown(text)} is not a number that JSON can carry. Put it in quotes.",
-            )
+            sentence = f"{quote(text)} is not a number that JSON can carry. Put it in quotes."
+            self._fault(path, line, quote(text), sentence)
             return text
 
-    def _whole(self, text: str, path: Path, line: int) -> str:
+    def _whole(self, text: str, path: KeyPath, line: int) -> str:
         """The text, without half characters, which no file and no JSON can carry; they are a fault."""
         if not any("\ud800" <= character <= "\udfff" for character in text):
             return text
         sentence = "holds half of a character pair (\\ud800 to \\udfff). Correct the escape."
-        self._fault(path, line, shown(text), sentence)
+        self._fault(path, line, quote(text), sentence)
         return text.encode("utf-8", "replace").decode()
 
-    def _expect_tag(self, node: Node, kind: str, path: Path) -> None:
+    def _expect_tag(self, node: Node, kind: str, path: KeyPath) -> None:
         if node.tag != _TAG + kind:
             tag = str(node.tag).replace(_TAG, "!!")
-            sentence = f"carries the YAML tag {shown(tag)}, and no tags are read here. Delete the tag."
-            self._fault(path, self.lines[path], tag[:MAX_SHOWN], sentence)
+            sentence = f"carries the YAML tag {quote(tag)}, and no tags are read here. Delete the tag."
+            self._fault(path, self.lines[path], tag[:MAX_QUOTED], sentence)
 
-    def _fault(self, path: Path, line: int, value: str, sentence: str) -> None:
+    def _fault(self, path: KeyPath, line: int, value: str, sentence: str) -> None:
         self.faults.append(Fault(dotted(path), line, value, sentence))
 
 
@@ -273,7 +183,7 @@ def compose(text: str) -> Node:
         node = _Loader(text).get_single_node()
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"holds the character {shown(chr(error.character))}, which YAML does not allow. Delete it."
+        message = f"holds the character {quote(chr(error.character))}, which YAML does not allow. Delete it."
         raise Unreadable(message, line) from error
     except MarkedYAMLError as error:
         raise Unreadable(*_not_yaml(error)) from error
@@ -297,28 +207,14 @@ def _not_yaml(error: MarkedYAMLError) -> tuple[str, int | None]:
     return f"is not valid YAML: {problem}{column}. {way_out}", None if mark is None else mark.line + 1
 
 
-def content_of(path: str | os.PathLike[str], limit: int) -> bytes:
-    """What is in a plain file, and at most one byte more than the limit.
-
-    Raises:
-        OSError: for one that cannot be read, or is a pipe or a device: those may have no end, or never begin.
-        ValueError: for what is no path.
-    """
-    # A pipe that nobody writes into would hold an open up for ever.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is a pipe or a device")
-        return file.read(limit + 1)
-
-
-def read(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file.
 
     Raises:
         Unreadable: for one that cannot be read, is too large, or is not UTF-8.
     """
     try:
-        content = content_of(path, _MAX_BYTES)
+        content = read_file(path, _MAX_BYTES)
     except FileNotFoundError as error:
         raise Unreadable(
             "there is no such file. Give the path of a YAML file such as configs/example.yaml."

@@ -1,4 +1,4 @@
-"""Readers of a plan: a diff for a terminal, Markdown for a Prefect artifact, JSON for a machine, and a file to agree on.
+"""A plan as it is read: a diff for a terminal, Markdown for a Prefect artifact, JSON for a machine.
 
 A dry run is nothing but one of these. Not here: what a plan is (``plan``).
 """
@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from crossaccount.errors import Finding, Refusal, Severity
+from crossaccount.errors import Finding, Severity
 from crossaccount.plan import Change, Plan
-from crossaccount.text import harmless
+from crossaccount.show.markdown import cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
 
 _Paint = Callable[[str], str]
 _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
@@ -31,15 +32,17 @@ def text(plan: Plan, colour: bool = False) -> str:
         if plan.writes
         else "Nothing to do: every policy is as it should be."
     )
-    return "\n".join([*blocks, *lines(plan.findings, colour), f"{total} (plan {plan.digest})"])
+    return "\n".join([*blocks, *finding_lines(plan.findings, colour), f"{total} (plan {plan.digest})"])
 
 
-def lines(findings: Iterable[Finding], colour: bool = False) -> list[str]:
+def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str]:
     """Findings for a terminal, one in a line, those that weigh most first."""
     order = list(Severity)
     return [
-        f"{_SEVERITIES[one.severity]}{one.severity}{_PLAIN}: {one}" if colour else f"{one.severity}: {one}"
-        for one in sorted(findings, key=lambda one: order.index(one.severity))
+        f"{_SEVERITIES[finding.severity]}{finding.severity}{_PLAIN}: {finding}"
+        if colour
+        else f"{finding.severity}: {finding}"
+        for finding in sorted(findings, key=lambda finding: order.index(finding.severity))
     ]
 
 
@@ -55,34 +58,8 @@ def markdown(plan: Plan) -> str:
         for change in plan.changes
         if change.verb != "keep"
     ]
-    found = [f"\n> {line}" for line in lines(plan.findings)]
-    return "\n".join([*rows, *diffs, *found, f"\nPlan `{plan.digest}`"])
-
-
-def refusal_markdown(refusal: Refusal) -> str:
-    """A refusal for a Prefect artifact: whose door, who tried what, what was ruled out, and what next."""
-    rows = {
-        "door": f"{refusal.door} of account {refusal.account}",
-        "who": f"`{refusal.caller}`",
-        "action": f"`{refusal.action}`",
-        "resource": f"`{refusal.resource}`",
-        "ruled out": "; ".join(refusal.ruled_out) or "nothing",
-        "AWS said": code(f"{refusal.aws_code}: {refusal.aws_message}", 2000),
-    }
-    lines = [f"| {name} | {cell(value)} |" for name, value in rows.items()]
-    return "\n".join([f"**{refusal.next_step}**", "", "| refused | |", "|---|---|", *lines])
-
-
-def cell(text: str, most: int = 2000) -> str:
-    """Text of others for a cell of a table: in one line, cut to so many characters, with nothing that ends the cell."""
-    line = " ".join(harmless(text).split())
-    return (line if len(line) <= most else f"{line[:most]}...").replace("|", "\\|")
-
-
-def code(text: str, most: int = 300) -> str:
-    """The same as code, where no link, picture or tag of others comes to life."""
-    quoted = cell(text, most).replace("`", "'")
-    return f"`{quoted}`"
+    findings = [f"\n> {line}" for line in finding_lines(plan.findings)]
+    return "\n".join([*rows, *diffs, *findings, f"\nPlan `{plan.digest}`"])
 
 
 def _block(change: Change, colour: bool) -> str:

@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ for signum in (signal.SIGTERM, signal.SIGKILL):
         break
 """
 START_SECONDS = 120
+CHECKOUT = Path(__file__).resolve().parents[2]
+_SANDBOX = "sandbox"  # the package
 
 
 @contextmanager
@@ -56,15 +59,33 @@ def tied(command: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
         process.wait(60)
 
 
+def sandbox_command(*arguments: str) -> list[str]:
+    """The program that serves an emulated AWS, for the accounts of ``configs/sandbox.yaml``.
+
+    Args:
+        arguments: the sandbox's own options: see ``crossaccount sandbox --help``.
+
+    Raises:
+        InputError: when it is not installed.
+    """
+    templates, config = CHECKOUT / "deployments" / "iam", CHECKOUT / "configs" / "sandbox.yaml"
+    if not config.exists() or find_spec("moto") is None or find_spec("sklearn") is None:
+        raise InputError(
+            "The sandbox is not installed here. It runs from a checkout of the project: make install."
+        )
+    settled = ["--templates", str(templates), "--config", str(config)]
+    # -P: a file in the working folder is not run in the package's place.
+    return [sys.executable, "-P", "-m", _SANDBOX, *settled, *arguments]
+
+
 @contextmanager
 def sandbox(*arguments: str) -> Iterator[dict[str, Any]]:
-    """An emulated AWS; what it announces. Arguments as for ``crossaccount sandbox``.
+    """An emulated AWS; what it announces. Arguments and errors as of `sandbox_command`.
 
     Raises:
         Failed: when it does not start.
     """
-    command = [sys.executable, "-m", "crossaccount", "sandbox", "--json", *arguments]
-    with tied(command, stdout=subprocess.PIPE) as process:
+    with tied([*sandbox_command("--json"), *arguments], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

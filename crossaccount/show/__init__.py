@@ -1,0 +1,1 @@
+"""The library's values as a person sees them: plans, refusals and latencies as text, Markdown and pictures."""

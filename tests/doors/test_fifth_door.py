@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.refusals import classify
 
-from crossaccount import apply, audit, doors, gather, planfile, release, render, revoke
+from crossaccount import apply, audit, doors, gather, planfile, release, revoke
 from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer, open_producer, open_target
+from crossaccount.aws.refusals import classify
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Door, Resource
 from crossaccount.errors import Obstacle, PlanRefused, Refused
@@ -21,6 +21,7 @@ from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from crossaccount.policy.audience import statement
 from crossaccount.sharing import publish
+from crossaccount.show import plans
 
 NAME = "models/decision-trees-sample"
 ARN = f"arn:aws:ssm:us-east-1:111111111111:parameter/{NAME}"
@@ -153,7 +154,7 @@ def test_it_is_planned_before_the_registry_and_shown(desk: Desk) -> None:
     assert (change.verb, change.gained) == ("create", (STAGING, PRODUCTION))
     (shown,) = [each for each in planfile.to_json(plan)["changes"] if each["kind"] == "parameter"]
     assert (shown["resource"], shown["limit"]) == (NAME, 4_096)
-    assert f"create: policy of parameter {NAME} (account 111111111111)" in render.text(plan)
+    assert f"create: policy of parameter {NAME} (account 111111111111)" in plans.text(plan)
 
 
 def test_it_is_opened_read_back_and_published(desk: Desk, door: ParameterDoor) -> None:

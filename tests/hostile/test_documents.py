@@ -23,6 +23,7 @@ from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError,
 from crossaccount.packages import Contents
 from crossaccount.policy import documents
 from crossaccount.release import Release
+from crossaccount.show import plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, OTHER, AWS = SHARING.producer.account, "999999999999", "683313688378"

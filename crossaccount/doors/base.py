@@ -43,8 +43,9 @@ class Door(Protocol):
 
     ``kind`` names the resources in plans, ``name`` the door in refusals and Releases. ``limit`` is how many bytes of a policy the
     service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
-    error for a resource that does not exist, and ``missing_texts`` how its message then begins. ``proved_by_model`` is whether a
-    model that was made from the package has passed the door.
+    error for a resource that does not exist, and ``missing_texts`` how its message then begins; ``busy_codes`` are its errors while
+    another writer is at work, the one condition that passes by itself. ``proved_by_model`` is whether a model that was made from
+    the package has passed the door.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Door(Protocol):
     place: re.Pattern[str]
     missing_code: str
     missing_texts: tuple[str, ...] = ("",)
+    busy_codes: tuple[str, ...] = ("OperationAborted", "ConflictException", "ConcurrentModificationException")
     proved_by_model: bool = False
 
     def arn(self, config: Sharing, name: str) -> str:

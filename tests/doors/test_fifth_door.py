@@ -46,6 +46,7 @@ class ParameterDoor(Door):
     limit = 4_096
     place = re.compile(r"arn:[a-z-]+:ssm:.*:parameter/(.+)")
     missing_code = "ParameterNotFound"
+    busy_codes = ("ResourcePolicyConflictException",)
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -76,7 +77,7 @@ class ParameterDoor(Door):
             self._keep(json.dumps({"Version": "2012-10-17", "Statement": [self.meddler]}))
             self.meddler = None
         if token != str(self.version):
-            raise refusal("ConflictException")
+            raise refusal("ResourcePolicyConflictException")
         self._keep(documents.compact(document))
 
     def clear(self, producer: Producer, name: str, token: str | None) -> None:

@@ -8,31 +8,34 @@ Not here: what the documents are (``plan``), and a lock that writers share (the 
 """
 
 from __future__ import annotations
-
 import random
 import time
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError
 from collections.abc import Callable
+from crossaccount import parallel
+from crossaccount.doors import door_of
+from crossaccount.doors import read_policy
+from crossaccount.doors import write_policy
+from crossaccount.errors import Conflict
+from crossaccount.errors import Failed
+from crossaccount.plan import Change
+from crossaccount.plan import Verb
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
-
-from botocore.exceptions import BotoCoreError, ClientError
-
-from crossaccount import parallel
-from crossaccount.doors import door_of, read_policy, write_policy
-from crossaccount.errors import Conflict, Failed
-from crossaccount.plan import Change, Verb
-from crossaccount.policy import documents
-from crossaccount.policy.documents import Document, Statement
+from typing import TYPE_CHECKING
+from typing import TypeVar
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.doors.base import Resource, Token
+    from crossaccount.doors.base import Resource
+    from crossaccount.doors.base import Token
     from crossaccount.plan import Plan
 
 
-# Another writer is busy with the same resource: the one condition that passes by itself.
-_BUSY = frozenset({"OperationAborted", "ConflictException", "ConcurrentModificationException"})
 _BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
 # A policy may be written and not yet be shown ("eventual consistency" in the S3 user guide).
 _SHOWN_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -81,7 +84,7 @@ def apply(
         for change in plan.changes:
             if change.verb != "keep":
                 writings.append(_Writing(change))
-                _while_busy(partial(_write, producer, writings[-1], exactly))
+                _while_busy(change.resource, partial(_write, producer, writings[-1], exactly))
                 tell(f"{change.verb}: policy of {change.resource}")
         _look_again(producer, writings, tell, settle_seconds)
     except BaseException as error:
@@ -163,7 +166,7 @@ def _look_again(
         waiting = [writing for writing, stands in zip(waiting, stand, strict=True) if not stands]
         for writing in waiting:
             tell(f"the policy of {writing.change.resource} was overwritten by another writer: merging again")
-            _while_busy(partial(_write, producer, writing, exactly=False))
+            _while_busy(writing.change.resource, partial(_write, producer, writing, exactly=False))
     for writing in waiting:
         if not _stands(producer, writing):
             now, _ = read_policy(producer, writing.change.resource)
@@ -196,7 +199,7 @@ def _taken_back(producer: Producer, change: Change) -> str:
         return _merge(producer, resource, read_policy(producer, resource), change.removed, change.added)
 
     try:
-        undone = _while_busy(undo)
+        undone = _while_busy(resource, undo)
         now, _ = read_policy(producer, resource)
         if not documents.same(now, documents.merged(now, change.removed, change.added)):
             return f"The policy of {resource} does not read back as it was before. Look at it: crossaccount plan CONFIG."
@@ -205,12 +208,12 @@ def _taken_back(producer: Producer, change: Change) -> str:
     return f"The policy of {resource} is as it was before{': what this run had written was taken back' if undone else ''}."
 
 
-def _while_busy(write: Callable[[], _Result]) -> _Result:
+def _while_busy(resource: Resource, write: Callable[[], _Result]) -> _Result:
     for pause in _BUSY_PAUSES:
         try:
             return write()
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _BUSY:
+            if error.response["Error"]["Code"] not in door_of(resource.kind).busy_codes:
                 raise
             time.sleep(pause)
     return write()

@@ -5,11 +5,12 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: wha
 """
 
 from __future__ import annotations
-
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from crossaccount.errors import Finding
     from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
-    from crossaccount.policy.documents import Document, Statement
+    from crossaccount.policy.documents import Document
+    from crossaccount.policy.documents import Statement
+
 
 # What a service gives with a document, for a put that holds only while it stands; None where it has no such put.
 Token = str | None
@@ -43,8 +46,9 @@ class Door(Protocol):
 
     ``kind`` names the resources in plans, ``name`` the door in refusals and Releases. ``limit`` is how many bytes of a policy the
     service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
-    error for a resource that does not exist, and ``missing_texts`` how its message then begins. ``proved_by_model`` is whether a
-    model that was made from the package has passed the door.
+    error for a resource that does not exist, and ``missing_texts`` how its message then begins; ``busy_codes`` are its errors while
+    another writer is at work, the one condition that passes by itself. ``proved_by_model`` is whether a model that was made from
+    the package has passed the door.
     """
 
     kind: str
@@ -53,6 +57,7 @@ class Door(Protocol):
     place: re.Pattern[str]
     missing_code: str
     missing_texts: tuple[str, ...] = ("",)
+    busy_codes: tuple[str, ...] = ("OperationAborted", "ConflictException", "ConcurrentModificationException")
     proved_by_model: bool = False
 
     def arn(self, config: Sharing, name: str) -> str:

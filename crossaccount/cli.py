@@ -137,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
         "--speed", type=_speed, default=1.0, help="how many of AWS's seconds a bake or wait passes in one"
     )
     sandbox.add_argument(
-        "--faults", metavar="FILE", help="JSON: a list of faults that befall calls, see sandbox/faults.py"
+        "--faults",
+        metavar="FILE",
+        help="JSON: a list of faults that befall calls, see crossaccount_sandbox/faults.py",
     )
     sandbox.add_argument("--log", metavar="FILE", help="append one line of JSON for each request")
     sandbox.add_argument(
@@ -312,7 +314,7 @@ def _sandbox(options: argparse.Namespace) -> None:
     arguments += ["--credentials-log", options.credentials_log] if options.credentials_log else []
     arguments += ["--json"] * options.json + ["--verbose"] * options.verbose
     # In place of this process: inference processes look at their parent's main module, which must be a light one.
-    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *arguments])  # noqa: S606 - no shell, our own module
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "crossaccount_sandbox", *arguments])  # noqa: S606 - no shell, our own module
 
 
 def _need_sandbox() -> None:

@@ -23,9 +23,9 @@ from botocore.exceptions import ClientError
 
 from crossaccount import sessions
 from crossaccount.config import Sharing, parse
-from sandbox import accounts
-from sandbox.sagemaker import Registry
-from sandbox.server import Server
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.sagemaker import Registry
+from crossaccount_sandbox.server import Server
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
@@ -179,7 +179,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
-        patch.setattr("sandbox.sagemaker.Registry", registry)
+        patch.setattr("crossaccount_sandbox.sagemaker.Registry", registry)
         find = socket.getaddrinfo
 
         def found(host: Any, *more: Any, **named: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from crossaccount import audit, gather, records, revoke, sessions, usage
 from crossaccount.config import Sharing
 from crossaccount.errors import Door, Refused
-from sandbox import accounts
+from crossaccount_sandbox import accounts
 
 NUMBERS = {one.name: one.id for one in accounts.ACCOUNTS}
 ROLES = {"crossaccount-producer": "producer", "crossaccount-deployer": "staging"}

@@ -25,9 +25,9 @@ from crossaccount.config import Consumer, Latency, Sharing, parse
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
 from crossaccount.release import Release
 from crossaccount.rollout import Ending, Patience, Shift
-from sandbox import accounts
-from sandbox.control import Outcome
-from sandbox.server import Server
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.control import Outcome
+from crossaccount_sandbox.server import Server
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"

@@ -24,9 +24,9 @@ import joblib
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
-from sandbox import containers, model_server
-from sandbox.containers import Answer, Container, Containers, NoAnswer
-from sandbox.training import CONTENT_TYPES, tar_gz, train
+from crossaccount_sandbox import containers, model_server
+from crossaccount_sandbox.containers import Answer, Container, Containers, NoAnswer
+from crossaccount_sandbox.training import CONTENT_TYPES, tar_gz, train
 
 VERSIONS = (1, 2, 3)
 SETOSA = b"5.1,3.5,1.4,0.2"
@@ -562,7 +562,7 @@ def test_stopping_all_stops_those_that_are_just_starting() -> None:
 PROGRAM = """
 import base64, json, os, signal, socket, sys, time
 from multiprocessing import forkserver, resource_tracker
-from sandbox import containers
+from crossaccount_sandbox import containers
 
 archive = base64.b64decode(sys.argv[1])
 

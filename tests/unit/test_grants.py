@@ -16,7 +16,7 @@ from crossaccount.errors import PlanRefused
 from crossaccount.grants import Audience, Organization
 from crossaccount.names import group_arn, package_arn
 from crossaccount.plan import LIMITS, Kind, Resource
-from sandbox.judge import Policies, Request, Result, judge
+from crossaccount_sandbox.judge import Policies, Request, Result, judge
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"

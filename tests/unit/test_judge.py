@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.judge import (
+from crossaccount_sandbox.judge import (
     Decision,
     MalformedCase,
     Policies,
@@ -246,7 +246,7 @@ def test_the_decision_names_the_policy_and_statement_that_decided(
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sandbox.judge", *map(str, arguments)],
+        [sys.executable, "-m", "crossaccount_sandbox.judge", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

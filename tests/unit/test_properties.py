@@ -27,7 +27,7 @@ from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn
 from crossaccount.packages import Needs
 from crossaccount.plan import LIMITS, Kind, Plan, Resource
-from sandbox.judge import Policies, Request, Result, judge
+from crossaccount_sandbox.judge import Policies, Request, Result, judge
 
 settings.register_profile(
     "default",

@@ -13,7 +13,7 @@ import yaml
 
 from crossaccount import grants, policies
 from crossaccount.grants import Audience, Organization
-from sandbox.attached import is_public
+from crossaccount_sandbox.attached import is_public
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "iam"
 PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "222222222222"}

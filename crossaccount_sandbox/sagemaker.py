@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ecr.models import ecr_backends
 
-from sandbox import operations, registries
-from sandbox.attached import load, named_principals, statements
-from sandbox.callers import Caller
-from sandbox.control import Outcome
-from sandbox.deployments import Unhealthy, Wanted, alarm_names, faults, plan
-from sandbox.endpoint_rules import capture_summary, config_faults, kept_properties
-from sandbox.guard import Handler, authorize, decide
-from sandbox.judge import Result
-from sandbox.operations import (
+from crossaccount_sandbox import operations, registries
+from crossaccount_sandbox.attached import load, named_principals, statements
+from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.control import Outcome
+from crossaccount_sandbox.deployments import Unhealthy, Wanted, alarm_names, faults, plan
+from crossaccount_sandbox.endpoint_rules import capture_summary, config_faults, kept_properties
+from crossaccount_sandbox.guard import Handler, authorize, decide
+from crossaccount_sandbox.judge import Result
+from crossaccount_sandbox.operations import (
     Check,
     alarm_arn,
     find_key,
@@ -46,15 +46,15 @@ from sandbox.operations import (
     package_of,
     region_of_bucket,
 )
-from sandbox.principals import find_role
-from sandbox.registries import PULL_ACTIONS
-from sandbox.wire import AwsError, Call, Response, json_response
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.registries import PULL_ACTIONS
+from crossaccount_sandbox.wire import AwsError, Call, Response, json_response
 
 if TYPE_CHECKING:
-    from sandbox.autoscaling import Autoscaling
-    from sandbox.cloudwatch import CloudWatch
-    from sandbox.hosting import Hosting
-    from sandbox.world import World
+    from crossaccount_sandbox.autoscaling import Autoscaling
+    from crossaccount_sandbox.cloudwatch import CloudWatch
+    from crossaccount_sandbox.hosting import Hosting
+    from crossaccount_sandbox.world import World
 
 Place = tuple[str, str]  # account, region
 Record = dict[str, Any]

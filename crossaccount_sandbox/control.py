@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sandbox.faults import Faults
+    from crossaccount_sandbox.faults import Faults
 
 KINDS = ("healthy", "unhealthy", "crash-loop", "no-capacity", "over-limit")
 STATES = ("SystemUpdating", "OutOfService")

@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.iam.models import iam_backends
 
-from sandbox.wire import AwsError, Scope
+from crossaccount_sandbox.wire import AwsError, Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
 

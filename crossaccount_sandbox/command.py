@@ -17,12 +17,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, further, settle
-from sandbox.callers import Issued, Key
-from sandbox.faults import Rule, rules
-from sandbox.guard import Log
-from sandbox.principals import Account
-from sandbox.server import Server
+from crossaccount_sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, further, settle
+from crossaccount_sandbox.callers import Issued, Key
+from crossaccount_sandbox.faults import Rule, rules
+from crossaccount_sandbox.guard import Log
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.server import Server
 
 
 def main(arguments: list[str] | None = None) -> None:

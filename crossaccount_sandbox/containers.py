@@ -22,13 +22,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 
-from sandbox import model_server
+from crossaccount_sandbox import model_server
 
 START_SECONDS = 60.0  # for the first start on a busy machine; a warm one takes some 20 ms
 INVOKE_SECONDS = 60.0  # what SageMaker gives a container to answer
 
 _GRACE_SECONDS = 2.0
-_PRELOADED = ["joblib", "sklearn.tree", "sandbox.model_server"]
+_PRELOADED = ["joblib", "sklearn.tree", "crossaccount_sandbox.model_server"]
 _FORKS = multiprocessing.get_context("forkserver")
 _PROCESSES = threading.RLock()  # multiprocessing looks at all its children at each start, unguarded
 

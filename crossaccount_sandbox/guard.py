@@ -16,18 +16,18 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.test import run_wsgi_app
 
-from sandbox import operations, wire
-from sandbox.attached import named_principals, statements
-from sandbox.callers import Caller, authenticate
-from sandbox.faults import Dropped, drop
-from sandbox.judge import Decision, Policies, Request, Result, judge
-from sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
-from sandbox.wire import AwsError, Call, Response
+from crossaccount_sandbox import operations, wire
+from crossaccount_sandbox.attached import named_principals, statements
+from crossaccount_sandbox.callers import Caller, authenticate
+from crossaccount_sandbox.faults import Dropped, drop
+from crossaccount_sandbox.judge import Decision, Policies, Request, Result, judge
+from crossaccount_sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
+from crossaccount_sandbox.wire import AwsError, Call, Response
 
 if TYPE_CHECKING:
-    from sandbox.faults import Faults
-    from sandbox.operations import Check
-    from sandbox.world import World, Writer
+    from crossaccount_sandbox.faults import Faults
+    from crossaccount_sandbox.operations import Check
+    from crossaccount_sandbox.world import World, Writer
 
 Handler = Callable[["World", Call, Caller], Response]
 Log = Callable[[dict[str, Any]], None]

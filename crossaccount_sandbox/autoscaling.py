@@ -13,13 +13,13 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.callers import Caller
-from sandbox.guard import Handler
-from sandbox.wire import AwsError, Call, Response, json_response
+from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.guard import Handler
+from crossaccount_sandbox.wire import AwsError, Call, Response, json_response
 
 if TYPE_CHECKING:
-    from sandbox.hosting import Hosting
-    from sandbox.world import World
+    from crossaccount_sandbox.hosting import Hosting
+    from crossaccount_sandbox.world import World
 
 Place = tuple[str, str]  # account, region
 Record = dict[str, Any]

@@ -22,16 +22,16 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.callers import Key
-from sandbox.containers import Container, Containers, NotStarted
-from sandbox.control import Outcome, Pace
-from sandbox.deployments import Unhealthy, Wanted
-from sandbox.principals import find_role
-from sandbox.sagemaker import artifact_locations, execution_session, image_digest, parse_image
-from sandbox.training import tar_gz
+from crossaccount_sandbox.callers import Key
+from crossaccount_sandbox.containers import Container, Containers, NotStarted
+from crossaccount_sandbox.control import Outcome, Pace
+from crossaccount_sandbox.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.sagemaker import artifact_locations, execution_session, image_digest, parse_image
+from crossaccount_sandbox.training import tar_gz
 
 if TYPE_CHECKING:
-    from sandbox.world import World
+    from crossaccount_sandbox.world import World
 
 Record = dict[str, Any]
 Given = Mapping[str, Any]

@@ -15,9 +15,9 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from sandbox.control import HEALTHY, Outcome, Pace
-from sandbox.deployments import Step, Unhealthy, Wanted
-from sandbox.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.control import HEALTHY, Outcome, Pace
+from crossaccount_sandbox.deployments import Step, Unhealthy, Wanted
+from crossaccount_sandbox.fleets import Fleet, Fleets, Router
 
 Record = dict[str, Any]
 _GLANCE_SECONDS = 0.02  # between two looks at the alarms, real seconds

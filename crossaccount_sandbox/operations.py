@@ -18,9 +18,9 @@ from moto.ecr.models import ecr_backends
 from moto.kms.models import kms_backends
 from moto.s3.models import s3_backends
 
-from sandbox.attached import Key
-from sandbox.principals import find_role
-from sandbox.wire import AwsError, Call
+from crossaccount_sandbox.attached import Key
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.wire import AwsError, Call
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def unknown(call: Call) -> AwsError:
     """The refusal of an operation that no row describes."""
     text = (
         f"The sandbox does not know which permissions {call.service}:{call.operation} needs, so it refuses it. "
-        "Its table is sandbox/operations.py."
+        "Its table is crossaccount_sandbox/operations.py."
     )
     return AwsError("AccessDenied" if call.service in ("s3", "sts") else "AccessDeniedException", text, 403)
 

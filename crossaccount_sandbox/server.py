@@ -13,19 +13,19 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from sandbox import handlers, s3
-from sandbox.autoscaling import Autoscaling
-from sandbox.callers import Issued, Keys
-from sandbox.cloudwatch import CloudWatch
-from sandbox.containers import Containers, warm
-from sandbox.control import Control, Outcomes, Pace
-from sandbox.faults import Faults
-from sandbox.fleets import Fleets
-from sandbox.guard import Guard, Log
-from sandbox.hosting import Hosting
-from sandbox.principals import Account
-from sandbox.sagemaker import SageMaker
-from sandbox.world import World, utc_now
+from crossaccount_sandbox import handlers, s3
+from crossaccount_sandbox.autoscaling import Autoscaling
+from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.cloudwatch import CloudWatch
+from crossaccount_sandbox.containers import Containers, warm
+from crossaccount_sandbox.control import Control, Outcomes, Pace
+from crossaccount_sandbox.faults import Faults
+from crossaccount_sandbox.fleets import Fleets
+from crossaccount_sandbox.guard import Guard, Log
+from crossaccount_sandbox.hosting import Hosting
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.sagemaker import SageMaker
+from crossaccount_sandbox.world import World, utc_now
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here

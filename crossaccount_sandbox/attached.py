@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sandbox import principals
-from sandbox.principals import Document
-from sandbox.wire import AwsError
+from crossaccount_sandbox import principals
+from crossaccount_sandbox.principals import Document
+from crossaccount_sandbox.wire import AwsError
 
 Key = tuple[str, str]  # the kind ("bucket", "repository", "key", "group") and the resource's ARN
 

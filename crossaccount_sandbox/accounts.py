@@ -16,8 +16,8 @@ from typing import Any
 import boto3
 from moto.iam.models import iam_backends
 
-from sandbox.principals import Account
-from sandbox.training import train
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.training import train
 
 REGION = "us-east-1"
 ORGANIZATION = "o-sandbox0001"

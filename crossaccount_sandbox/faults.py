@@ -22,13 +22,13 @@ from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from sandbox.callers import expired
-from sandbox.control import Outcome, Outcomes
-from sandbox.wire import AwsError, Call, Response
+from crossaccount_sandbox.callers import expired
+from crossaccount_sandbox.control import Outcome, Outcomes
+from crossaccount_sandbox.wire import AwsError, Call, Response
 
 if TYPE_CHECKING:
-    from sandbox.callers import Caller
-    from sandbox.world import World
+    from crossaccount_sandbox.callers import Caller
+    from crossaccount_sandbox.world import World
 
 KINDS = (
     *("throttle", "error", "latency", "drop", "hold", "conflict"),

@@ -17,14 +17,14 @@ from xml.etree import ElementTree
 
 from moto.s3.models import PublicAccessBlock, s3_backends
 
-from sandbox.attached import is_public, load, statements
-from sandbox.callers import Caller
-from sandbox.guard import Handler, authorize
-from sandbox.handlers import check_usable, managed_key
-from sandbox.operations import Check, copy_source, find_key, object_key, owner_of_bucket
-from sandbox.principals import canonical_id
-from sandbox.wire import AwsError, Call, Response, unchunk
-from sandbox.world import ENFORCED, PREFERRED, WRITER, World, Writer
+from crossaccount_sandbox.attached import is_public, load, statements
+from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.guard import Handler, authorize
+from crossaccount_sandbox.handlers import check_usable, managed_key
+from crossaccount_sandbox.operations import Check, copy_source, find_key, object_key, owner_of_bucket
+from crossaccount_sandbox.principals import canonical_id
+from crossaccount_sandbox.wire import AwsError, Call, Response, unchunk
+from crossaccount_sandbox.world import ENFORCED, PREFERRED, WRITER, World, Writer
 
 _BUCKET_POLICY_LIMIT = 20 * 1024
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from moto.s3.models import s3_backends
 
-from sandbox import registries
-from sandbox.attached import Attached, Key, is_public
-from sandbox.callers import Caller, Keys
-from sandbox.operations import owner_of_bucket
-from sandbox.principals import Account, Document
+from crossaccount_sandbox import registries
+from crossaccount_sandbox.attached import Attached, Key, is_public
+from crossaccount_sandbox.callers import Caller, Keys
+from crossaccount_sandbox.operations import owner_of_bucket
+from crossaccount_sandbox.principals import Account, Document
 
 
 def utc_now() -> datetime:

@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from sandbox.containers import Answer, NoAnswer
-from sandbox.control import Outcome, Outcomes, Pace
-from sandbox.deployments import Unhealthy, Wanted
-from sandbox.fleets import Fleet, Fleets, Router
-from sandbox.rollouts import Rollout, become
-from sandbox.wire import AwsError, Response
+from crossaccount_sandbox.containers import Answer, NoAnswer
+from crossaccount_sandbox.control import Outcome, Outcomes, Pace
+from crossaccount_sandbox.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.rollouts import Rollout, become
+from crossaccount_sandbox.wire import AwsError, Response
 
 if TYPE_CHECKING:
-    from sandbox.world import World
+    from crossaccount_sandbox.world import World
 
 Place = tuple[str, str]
 Record = dict[str, Any]

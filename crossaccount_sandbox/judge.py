@@ -928,7 +928,7 @@ def main(arguments: Sequence[str]) -> int:
         0 when every answer is the expected one, 1 when one differs, 2 when a file or case cannot be read.
     """
     if not arguments:
-        sys.stderr.write("usage: python -m sandbox.judge CASES.json [MORE.json ...]\n")
+        sys.stderr.write("usage: python -m crossaccount_sandbox.judge CASES.json [MORE.json ...]\n")
         return 2
     try:
         cases = [case for path in arguments for case in _read_cases(path)]

@@ -17,15 +17,15 @@ from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.sts.models import sts_backends
 
-from sandbox import operations
-from sandbox.attached import load, statements
-from sandbox.callers import Caller, Key
-from sandbox.guard import Handler, decide
-from sandbox.judge import Policies, Request, Result, judge
-from sandbox.operations import Check, find_key, repository_arn
-from sandbox.principals import boundary_documents, find_role, identity_documents
-from sandbox.wire import AwsError, Call, Response, json_response
-from sandbox.world import World
+from crossaccount_sandbox import operations
+from crossaccount_sandbox.attached import load, statements
+from crossaccount_sandbox.callers import Caller, Key
+from crossaccount_sandbox.guard import Handler, decide
+from crossaccount_sandbox.judge import Policies, Request, Result, judge
+from crossaccount_sandbox.operations import Check, find_key, repository_arn
+from crossaccount_sandbox.principals import boundary_documents, find_role, identity_documents
+from crossaccount_sandbox.wire import AwsError, Call, Response, json_response
+from crossaccount_sandbox.world import World
 
 _CHAINED_SECONDS = 3600
 

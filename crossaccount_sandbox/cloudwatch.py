@@ -11,13 +11,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from sandbox.callers import Caller
-from sandbox.guard import Handler
-from sandbox.operations import alarm_arn
-from sandbox.wire import AwsError, Call, Response, json_response
+from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.guard import Handler
+from crossaccount_sandbox.operations import alarm_arn
+from crossaccount_sandbox.wire import AwsError, Call, Response, json_response
 
 if TYPE_CHECKING:
-    from sandbox.world import World
+    from crossaccount_sandbox.world import World
 
 Place = tuple[str, str]  # account, region
 Record = dict[str, Any]

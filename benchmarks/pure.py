@@ -18,7 +18,9 @@ from crossaccount.errors import PlanRefused
 from crossaccount.packages import Needs
 from crossaccount.plan import Kind, Resource
 from crossaccount.policies import Document, size
-from crossaccount_sandbox.judge import Policies, Request, judge, read_case
+from crossaccount_sandbox.judge import read_case
+from crossaccount_sandbox.judging.decision import judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CASES = _ROOT / "tests" / "unit" / "judge_cases"

@@ -19,7 +19,7 @@ from crossaccount_sandbox import principals
 from crossaccount_sandbox.principals import Document
 from crossaccount_sandbox.wire import AwsError
 
-Key = tuple[str, str]  # the kind ("bucket", "repository", "key", "group") and the resource's ARN
+PolicyKey = tuple[str, str]  # the kind ("bucket", "repository", "key", "group") and the resource's ARN
 
 
 class Attached:
@@ -28,12 +28,12 @@ class Attached:
     def __init__(self, accounts: dict[str, principals.Account]) -> None:
         """Policies may name principals of ``accounts`` (by their 12 digits) only."""
         self._accounts = accounts
-        self._stored: dict[Key, str] = {}
+        self._stored: dict[PolicyKey, str] = {}
         self._arns: dict[str, str] = {}
-        self._felt: dict[Key, tuple[float, str | None]] = {}
-        self._ids_until: dict[Key, float] = {}
+        self._felt: dict[PolicyKey, tuple[float, str | None]] = {}
+        self._ids_until: dict[PolicyKey, float] = {}
 
-    def put(self, key: Key, text: str, error: Callable[[str], AwsError]) -> None:
+    def put(self, key: PolicyKey, text: str, error: Callable[[str], AwsError]) -> None:
         """Attach a policy.
 
         Args:
@@ -51,22 +51,22 @@ class Attached:
                     statement[element] = self._to_ids(statement[element], error)
         self._stored[key] = json.dumps(document, separators=(",", ":"))
 
-    def get(self, key: Key) -> Document | None:
+    def get(self, key: PolicyKey) -> Document | None:
         """The attached policy as AWS would show it now; None without one."""
         stored = self._stored.get(key)
         as_ids = time.monotonic() < self._ids_until.get(key, 0.0)
         return self._shown(stored, (lambda name: name) if as_ids else self._shown_form)
 
-    def felt(self, key: Key) -> Document | None:
+    def felt(self, key: PolicyKey) -> Document | None:
         """The policy that requests are judged by now: the attached one, unless that has still to spread (see `lag`)."""
         until, before = self._felt.get(key, (0.0, None))
         return self._shown(before if time.monotonic() < until else self._stored.get(key), self._shown_form)
 
-    def snapshot(self) -> dict[Key, str]:
+    def snapshot(self) -> dict[PolicyKey, str]:
         """What is attached now, for `lag`."""
         return dict(self._stored)
 
-    def lag(self, before: dict[Key, str], seconds: float, *, show_ids: bool) -> None:
+    def lag(self, before: dict[PolicyKey, str], seconds: float, *, show_ids: bool) -> None:
         """Let what was attached since a snapshot spread slowly.
 
         Args:
@@ -99,7 +99,7 @@ class Attached:
             for element in ("Principal", "NotPrincipal"):
                 self._to_ids(statement.get(element), error)
 
-    def drop(self, key: Key) -> bool:
+    def drop(self, key: PolicyKey) -> bool:
         """Remove a policy; False when there was none."""
         return self._stored.pop(key, None) is not None
 

@@ -20,15 +20,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crossaccount_sandbox.callers import expired
-from crossaccount_sandbox.control import Outcome, Outcomes
-from crossaccount_sandbox.wire import AwsError, Call, Response
-
-if TYPE_CHECKING:
-    from crossaccount_sandbox.callers import Caller
-    from crossaccount_sandbox.world import World
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import World
 
 KINDS = (
     *("throttle", "error", "latency", "drop", "hold", "conflict"),
@@ -89,16 +87,16 @@ class Rule:
         if self.seconds < 0 or self.skip < 0 or (self.times is not None and self.times < 0):
             raise ValueError("seconds, skip and times are not negative")
 
-    def fits(self, call: Call, caller: Caller) -> bool:
+    def fits(self, call: Call) -> bool:
         """Whether the rule is about this call."""
         return (
             fnmatchcase(call.service, self.service)
             and fnmatchcase(call.operation, self.operation)
-            and self.account in (None, caller.account)
+            and self.account in (None, call.account)
             and (self.kind not in ("slow-policy", "show-ids") or call.operation in _POLICY_WRITES)
             and (self.kind != "no-capacity" or call.operation in ("CreateEndpoint", "UpdateEndpoint"))
             and (self.kind != "conflict" or call.service in _BUSY)
-            and (self.kind != "expire-session" or caller.chained)
+            and (self.kind != "expire-session" or call.caller.chained)
         )
 
 
@@ -193,12 +191,11 @@ class Faults:
             self._changed.wait_for(lambda: self._held, seconds)
             return dict(self._held[0]) if self._held else None
 
-    def around(self, call: Call, caller: Caller, serve: Callable[[], Response]) -> Response:
+    def around(self, call: Call, serve: Callable[[], Response]) -> Response:
         """Answer a call, with whatever befalls it.
 
         Args:
             call: the call.
-            caller: who makes it.
             serve: judges it and gives it its effect.
 
         Raises:
@@ -207,9 +204,9 @@ class Faults:
         """
         if not self._armed:
             return serve()
-        befalls = self._pick(call, caller)
+        befalls = self._pick(call)
         for rule in befalls:
-            self._before(rule, call, caller)
+            self._before(rule, call)
         changes = [rule for rule in befalls if rule.kind in ("slow-policy", "show-ids")]
         before = self._world.attached.snapshot() if changes else {}
         response = serve()
@@ -220,11 +217,11 @@ class Faults:
                 self._strike(rule, call)
         return response
 
-    def _pick(self, call: Call, caller: Caller) -> list[Rule]:
+    def _pick(self, call: Call) -> list[Rule]:
         with self._changed:
             found = []
             for one in self._armed:
-                if not one.rule.fits(call, caller):
+                if not one.rule.fits(call):
                     continue
                 one.seen += 1
                 left = one.rule.times is None or one.done < one.rule.times
@@ -233,16 +230,16 @@ class Faults:
                     found.append(one.rule)
             return found
 
-    def _before(self, rule: Rule, call: Call, caller: Caller) -> None:
+    def _before(self, rule: Rule, call: Call) -> None:
         match rule.kind:
             case "latency":
                 time.sleep(rule.seconds)
             case "expire-session":
-                self._world.keys.expire(caller, self._world.clock())
+                self._world.keys.expire(call.caller, self._world.clock())
                 raise expired(call.service)
             case "no-capacity":
                 name = call.params.get("EndpointName")
-                self._outcomes.next_endpoint(Outcome("no-capacity"), caller.account, name)
+                self._outcomes.next_endpoint(Outcome("no-capacity"), call.account, name)
             case _ if rule.when == "before":
                 self._strike(rule, call)
 

@@ -3,34 +3,32 @@
 A WSGI application in front of moto's. It lets nothing through by default: a request that is unsigned, of an unknown
 operation, or not allowed by the judge gets the error that AWS would send, and moto never sees it.
 
-Not here: the table of checks (``operations``), the decision (``judge``), what moto lacks (``handlers``, ``s3``, ``sagemaker``).
+Not here: what is checked and decided (``checks``), what moto lacks (``handlers``, ``sagemaker``).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.test import run_wsgi_app
 
-from crossaccount_sandbox import operations, wire
-from crossaccount_sandbox.attached import named_principals, statements
-from crossaccount_sandbox.callers import Caller, authenticate
-from crossaccount_sandbox.faults import Dropped, drop
-from crossaccount_sandbox.judge import Decision, Policies, Request, Result, judge
-from crossaccount_sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
-from crossaccount_sandbox.wire import AwsError, Call, Response
+from crossaccount_sandbox import wire
+from crossaccount_sandbox.callers import authenticate
+from crossaccount_sandbox.calls import Call, check_shape
+from crossaccount_sandbox.checks.decisions import authorize
+from crossaccount_sandbox.checks.operations import checks_of
+from crossaccount_sandbox.faults import Dropped, Faults, drop
+from crossaccount_sandbox.resources import owner_of_bucket, region_of_bucket
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Handler, World
 
-if TYPE_CHECKING:
-    from crossaccount_sandbox.faults import Faults
-    from crossaccount_sandbox.operations import Check
-    from crossaccount_sandbox.world import World, Writer
-
-Handler = Callable[["World", Call, Caller], Response]
 Log = Callable[[dict[str, Any]], None]
+
+
 logger = logging.getLogger("sandbox")
 
 
@@ -112,11 +110,10 @@ class Guard:
                 raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
             service = entry["service"] = known
             operation, params = wire.read_operation(service, environ, body)
-            call = Call(
-                service, operation, params, scope.region, environ, body, headers, self._forward(environ, body)
-            )
+            forward = self._forward(environ, body)
+            call = Call(caller, service, operation, params, scope.region, environ, body, headers, forward)
             entry["operation"] = operation
-            return self._faults.around(call, caller, lambda: self._serve(call, caller, entry))
+            return self._faults.around(call, lambda: self._serve(call, entry))
         except Dropped:
             raise
         except NotImplementedError as error:
@@ -133,35 +130,33 @@ class Guard:
             fault = AwsError("InternalFailure", "The sandbox failed; its log says why.", 500)
             return wire.error_response(service, fault, environ["REQUEST_METHOD"])
 
-    def _serve(self, call: Call, caller: Caller, entry: dict[str, Any]) -> Response:
+    def _serve(self, call: Call, entry: dict[str, Any]) -> Response:
         try:
-            return self._judged(call, caller, entry)
+            return self._judged(call, entry)
         except AwsError as error:
-            if call.operation == "HeadBucket" and (
-                region := operations.region_of_bucket(call.params["Bucket"])
-            ):
+            if call.operation == "HeadBucket" and (region := region_of_bucket(call.params["Bucket"])):
                 error.headers["x-amz-bucket-region"] = region  # S3 tells it even whom it refuses
             raise
 
-    def _judged(self, call: Call, caller: Caller, entry: dict[str, Any]) -> Response:
-        wire.check_shape(call)
+    def _judged(self, call: Call, entry: dict[str, Any]) -> Response:
+        check_shape(call)
         if call.service == "s3":
             _check_region(call)
         expected = call.headers.get("x-amz-expected-bucket-owner")
-        checks = operations.checks(call, caller.account)
+        checks = checks_of(call)
         entry["resource"] = checks[0].resource if checks else None
         if (
             expected
             and call.params.get("Bucket")
-            and operations.owner_of_bucket(call.params["Bucket"]) not in (None, expected)
+            and owner_of_bucket(call.params["Bucket"]) not in (None, expected)
         ):
             raise AwsError("AccessDenied", "Access Denied", 403)
         for check in checks:
-            authorize(self._world, caller, check, call)
+            authorize(self._world, check, call)
         handler = self._handlers.get((call.service, call.operation))
         if handler is not None:
-            return handler(self._world, call, caller)
-        return call.forward(checks[0].owner if checks else caller.account)
+            return handler(self._world, call)
+        return call.forward(checks[0].owner if checks else call.account)
 
     def _forward(self, environ: dict[str, Any], body: bytes) -> Callable[[str | None], Response]:
         def forward(account: str | None) -> Response:
@@ -186,7 +181,7 @@ def _check_region(call: Call) -> None:
         AwsError: ``PermanentRedirect`` (301), with the region in the header ``x-amz-bucket-region``.
     """
     bucket = call.params.get("Bucket", "")
-    region = operations.region_of_bucket(bucket)
+    region = region_of_bucket(bucket)
     everywhere = call.operation == "CreateBucket" or (
         call.operation == "GetBucketLocation" and call.region == "us-east-1"
     )
@@ -198,148 +193,3 @@ def _check_region(call: Call) -> None:
     )
     extra = {"Endpoint": f"{bucket}.s3.{region}.amazonaws.com", "Bucket": bucket}
     raise AwsError("PermanentRedirect", text, 301, extra, {"x-amz-bucket-region": str(region)})
-
-
-def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:
-    """The judge's answer to one check.
-
-    Args:
-        world: where policies are found.
-        caller: a caller, or the name of a service that acts for itself (``sagemaker.amazonaws.com``).
-        check: the question.
-        call: the request, for its region.
-    """
-    document = world.policy(check.policy) if check.policy else None
-    if check.role is not None:
-        role = find_role(check.role)
-        document = parse(role.assume_role_policy_document) if role is not None else None
-    context = {**world.context(call.region, check.owner), **check.context}
-    if check.action.startswith("kms:") and isinstance(caller, Caller):
-        context["kms:CallerAccount"] = caller.account
-    if isinstance(caller, str):
-        return judge(
-            Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document)
-        )
-    owner = check.owner
-    if (
-        check.policy
-        and check.policy[0] == "bucket"
-        and caller.account != check.owner
-        and world.cuts_cross_account(check.resource)
-    ):
-        document = None
-    elif (writer := _writer(world, check)) is not None:
-        # Only its owner's account and whom it gave access decide; what the bucket's policy denies stays denied.
-        owner, document = writer.account, _of_writer(document, writer, check)
-    holder = caller.role_arn or caller.arn
-    context |= world.caller_context(caller)
-    policies = Policies(
-        identity=identity_documents(holder),
-        resource=document,
-        boundaries=boundary_documents(holder),
-        session=caller.session_policy,
-    )
-    decision = judge(Request(caller.arn, check.action, check.resource, owner, context), policies)
-    for other in check.either:
-        if decision.result is Result.ALLOWED:
-            break
-        again = judge(Request(caller.arn, check.action, other, check.owner, context), policies)
-        decision = again if again.result is not Result.IMPLICITLY_DENIED else decision
-    return decision
-
-
-_ON_AN_OBJECT = frozenset(
-    f"s3:{name}"
-    for name in (
-        "GetObject",
-        "GetObjectVersion",
-        "GetObjectTagging",
-        "PutObjectTagging",
-        "DeleteObjectTagging",
-    )
-)
-
-
-def _writer(world: World, check: Check) -> Writer | None:
-    """The account that owns the object which a check is about, when it is not its bucket's owner.
-
-    A bucket's owner may still delete such an object, or write another in its place.
-    """
-    if check.action not in _ON_AN_OBJECT:
-        return None
-    return world.writer(check.resource, check.context.get("s3:VersionId"))
-
-
-def _of_writer(document: Document | None, writer: Writer, check: Check) -> Document:
-    """What stands for the policy of an object that another account owns.
-
-    Source: "How Amazon S3 authorizes a request for an object operation" in the S3 user guide.
-    """
-    kept = [one for one in statements(document or {}) if one.get("Effect") == "Deny"]
-    shared = {"Effect": "Allow", "Principal": {"AWS": check.owner}, "Action": check.action, "Resource": "*"}
-    return {"Version": "2012-10-17", "Statement": [*kept, *([shared] if writer.shared else [])]}
-
-
-def authorize(world: World, caller: Caller, check: Check, call: Call) -> None:
-    """Let the caller pass, or refuse it in AWS's words.
-
-    Raises:
-        AwsError: an access-denied error naming caller, action and resource, and where AWS says it, the kind of policy.
-    """
-    decision = decide(world, caller, check, call)
-    if decision.result is not Result.ALLOWED:
-        raise denied(world, call, caller, check, decision)
-
-
-_KINDS = {
-    "identity": "identity-based",
-    "resource": "resource-based",
-    "session": "session",
-    "boundary": "permissions boundary",
-    "scp": "service control",
-    "rcp": "resource control",
-}
-_XML = ("s3", "s3control", "sts", "iam", "cloudformation")
-
-
-def denied(world: World, call: Call, caller: Caller, check: Check, decision: Decision) -> AwsError:
-    """AWS's access-denied error for a decision, in the service's own words.
-
-    S3 gives its reason within an account or an organization only. Across accounts, a grant to a whole account is not
-    credited: the error then names the resource's policy, even when the identity's policy is what lacks.
-
-    Source: "Troubleshoot access denied error messages" in the IAM user guide, "Troubleshoot access denied (403
-    Forbidden) errors in Amazon S3" in the S3 user guide; the second rule from public measurements.
-    """
-    foreign = caller.account != check.owner
-    if call.service in ("s3", "s3control") and (
-        (foreign and not world.same_organization(caller.account, check.owner)) or _writer(world, check)
-    ):
-        return AwsError("AccessDenied", "Access Denied", 403)
-    kind = _KINDS.get(str(decision.policy_type), "identity-based")
-    if decision.result is Result.EXPLICITLY_DENIED:
-        because = f"with an explicit deny in a{'n' if kind.startswith('identity') else ''} {kind} policy"
-    else:
-        if foreign and kind == "identity-based" and not _named_directly(world, caller, check):
-            kind = "resource-based"
-        if check.role is not None and kind == "resource-based":
-            kind = "role trust"
-        because = f"because no {kind} policy allows the {check.action} action"
-        if check.action.startswith("kms:") and kind == "resource-based":
-            because = (
-                "because the resource does not exist in this Region, no resource-based policies allow access, or a "
-                "resource-based policy explicitly denies access"
-            )
-    text = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource} {because}"
-    code = "AccessDenied" if call.service in _XML else "AccessDeniedException"
-    return AwsError(code, text, 403 if call.service in _XML else 400)
-
-
-def _named_directly(world: World, caller: Caller, check: Check) -> bool:
-    """True when the resource's policy names the caller itself, rather than its whole account."""
-    document = world.policy(check.policy) if check.policy else None
-    if check.role is not None:
-        role = find_role(check.role)
-        document = parse(role.assume_role_policy_document) if role is not None else None
-    named = [name for statement in statements(document or {}) for name in named_principals(statement)]
-    return any(name in ("*", caller.arn, caller.role_arn) for name in named)

@@ -13,19 +13,59 @@ from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from crossaccount_sandbox import handlers, s3
-from crossaccount_sandbox.autoscaling import Autoscaling
 from crossaccount_sandbox.callers import Issued, Keys
-from crossaccount_sandbox.cloudwatch import CloudWatch
-from crossaccount_sandbox.containers import Containers, warm
-from crossaccount_sandbox.control import Control, Outcomes, Pace
+from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.faults import Faults
-from crossaccount_sandbox.fleets import Fleets
 from crossaccount_sandbox.guard import Guard, Log
-from crossaccount_sandbox.hosting import Hosting
+from crossaccount_sandbox.handlers import (
+    autoscaling,
+    cloudformation,
+    cloudwatch,
+    ecr,
+    iam,
+    kms,
+    s3,
+    s3control,
+    sts,
+)
 from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.sagemaker import SageMaker
-from crossaccount_sandbox.world import World, utc_now
+from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
+from crossaccount_sandbox.sagemaker.containers import Containers, warm
+from crossaccount_sandbox.sagemaker.endpoints import Endpoints
+from crossaccount_sandbox.sagemaker.fleets import Fleets
+from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
+from crossaccount_sandbox.world import Handler, World, locked, utc_now
+
+_HANDLERS = {
+    "cloudformation": cloudformation.HANDLERS,
+    "ecr": ecr.HANDLERS,
+    "iam": iam.HANDLERS,
+    "kms": kms.HANDLERS,
+    "s3": s3.HANDLERS,
+    "s3control": s3control.HANDLERS,
+    "sts": sts.HANDLERS,
+}
+_LOCKED = {
+    "application-autoscaling": autoscaling.HANDLERS,
+    "cloudwatch": cloudwatch.HANDLERS,
+    "sagemaker": {
+        **groups.HANDLERS,
+        **packages.HANDLERS,
+        **models.HANDLERS,
+        **endpoint_configs.HANDLERS,
+        **tags.HANDLERS,
+    },
+}
+
+
+def _table(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
+    """Every handler, by service and operation."""
+    table = {(service, name): handler for service, own in _HANDLERS.items() for name, handler in own.items()}
+    for service, own in _LOCKED.items():
+        table |= {(service, name): locked(handler) for name, handler in own.items()}
+    table |= {("sagemaker", name): handler for name, handler in endpoints.handlers().items()}
+    return table | {("sagemaker-runtime", "InvokeEndpoint"): endpoints.invoke_endpoint}
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
@@ -71,10 +111,8 @@ class Server:
         self.outcomes = Outcomes(pace)
         fleets = Fleets(self.world, self._containers, pace)
         self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
-        alarms, scaling = CloudWatch(), Autoscaling(self.hosting)
-        table = {**handlers.HANDLERS, **s3.HANDLERS, **SageMaker(self.hosting, alarms, scaling).handlers()}
         self.faults = Faults(self.world, self.outcomes)
-        guard = Guard(self.world, {**table, **alarms.handlers(), **scaling.handlers()}, self.faults, log)
+        guard = Guard(self.world, _table(Endpoints(self.hosting)), self.faults, log)
         application = Control(self.outcomes, self.faults, guard) if control else guard
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler

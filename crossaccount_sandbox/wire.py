@@ -1,4 +1,4 @@
-"""What an AWS request and an AWS answer look like on the wire: parsed calls, errors in each service's own form.
+"""What an AWS request and an AWS answer look like on the wire: operations and parameters, errors in each service's own form.
 
 Not here: who may do what (``guard``, ``operations``, ``judge``) and what a call does.
 """
@@ -9,24 +9,19 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import BackendRequest
 from werkzeug.exceptions import NotFound
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 SERVICES = (
     *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
@@ -76,29 +71,6 @@ class Response:
         """The body read as a JSON object (an empty body is an empty object)."""
         loaded: dict[str, Any] = json.loads(self.body or b"{}")
         return loaded
-
-
-@dataclass
-class Call:
-    """One AWS request, read: which operation of which service, with which parameters.
-
-    ``params`` has the operation's input members under AWS's own names.
-    """
-
-    service: str
-    operation: str
-    params: dict[str, Any]
-    region: str
-    environ: dict[str, Any]
-    body: bytes
-    headers: Mapping[str, str]
-    forward: Callable[[str | None], Response] = field(repr=False)
-
-    @property
-    def model(self) -> OperationModel:
-        """The operation's botocore model."""
-        model: OperationModel = get_service_model(self.service).operation_model(self.operation)
-        return model
 
 
 @dataclass(frozen=True)
@@ -283,115 +255,3 @@ def _error_response(service: str, error: AwsError, method: str) -> Response:
         return Response(error.status, body, (*ids, *kind))
     body = json.dumps({"__type": error.code, "message": error.message, **error.extra}).encode()
     return Response(error.status, body, (*ids, ("Content-Type", "application/x-amz-json-1.1")))
-
-
-def check_shape(call: Call) -> None:
-    """Refuse parameters outside the lengths, patterns, ranges and enumerations of the operation's model.
-
-    Raises:
-        AwsError: ``ValidationException`` (``ValidationError`` from the query services, ``InvalidParameterException``
-            from ECR) in AWS's wording, naming the value and the constraint.
-    """
-    shape = call.model.input_shape
-    if shape is None or call.service in ("s3", "sagemaker-runtime"):
-        return
-    fault = next(iter(_faults(shape, call.params, "")), None)
-    if fault is None:
-        return
-    text = f"1 validation error detected: {fault}"
-    if call.service == "ecr":
-        raise AwsError("InvalidParameterException", fault_of_ecr(fault))
-    raise AwsError(
-        "ValidationError" if call.model.service_model.protocol == "query" else "ValidationException", text
-    )
-
-
-def fault_of_ecr(fault: str) -> str:
-    """A fault in ECR's own wording."""
-    return re.sub(
-        r"Value '(.*)' at '(.*)' failed to satisfy constraint: (.*)",
-        r"Invalid parameter at '\2' failed to satisfy constraint: '\3'",
-        fault,
-        flags=re.DOTALL,
-    )
-
-
-def _faults(shape: Shape, value: Any, path: str) -> Iterable[str]:
-    if value is None:
-        return
-    if isinstance(shape, StructureShape):
-        for name in shape.required_members:
-            if not isinstance(value, Mapping) or value.get(name) is None:
-                yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
-        for name, member in shape.members.items():
-            if isinstance(value, Mapping) and name in value:
-                yield from _faults(member, value[name], _join(path, name))
-    elif isinstance(shape, ListShape) and isinstance(value, list):
-        yield from _length(shape, value, path)
-        for index, item in enumerate(value):
-            yield from _faults(shape.member, item, f"{path}.{index + 1}.member")
-    elif isinstance(shape, MapShape) and isinstance(value, Mapping):
-        yield from _length(shape, value, path)
-        for key, item in value.items():
-            yield from _faults(shape.value, item, f"{path}.{key}")
-    elif isinstance(value, str):
-        yield from _length(shape, value, path)
-        yield from _pattern(shape, value, path)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield from _range(shape, value, path)
-
-
-def _join(path: str, name: str) -> str:
-    member = name[:1].lower() + name[1:]
-    return f"{path}.{member}" if path else member
-
-
-def _says(value: Any, path: str, constraint: str) -> str:
-    return f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
-
-
-def _length(shape: Shape, value: Any, path: str) -> Iterable[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if high is not None and len(value) > high:
-        yield _says(value, path, f"have length less than or equal to {high}")
-    if low is not None and len(value) < low:
-        yield _says(value, path, f"have length greater than or equal to {low}")
-
-
-def _range(shape: Shape, value: float, path: str) -> Iterable[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if high is not None and value > high:
-        yield _says(value, path, f"have value less than or equal to {high}")
-    if low is not None and value < low:
-        yield _says(value, path, f"have value greater than or equal to {low}")
-
-
-def _pattern(shape: Shape, value: str, path: str) -> Iterable[str]:
-    choices = shape.metadata.get("enum")
-    if choices and value not in choices:
-        yield _says(value, path, f"satisfy enum value set: [{', '.join(choices)}]")
-    pattern = shape.metadata.get("pattern")
-    compiled = _compile(pattern) if pattern else None
-    if compiled is not None and not compiled.fullmatch(value):
-        yield _says(value, path, f"satisfy regular expression pattern: {pattern}")
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str] | None:
-    """The pattern as Python reads it; None for the few that use what only Java's dialect has."""
-    try:
-        return re.compile(_java(pattern))
-    except re.error:
-        return None
-
-
-def _java(pattern: str) -> str:
-    for java, python in {
-        r"\p{L}": r"\w",
-        r"\p{Z}": r"\s",
-        r"\p{N}": r"\d",
-        r"\p{Alnum}": "a-zA-Z0-9",
-        r"\p{ASCII}": r"\x00-\x7f",
-    }.items():
-        pattern = pattern.replace(java, python)
-    return pattern

@@ -1,10 +1,11 @@
-"""The sandbox's state beside moto's: accounts, keys, resource policies, the clock, what SageMaker holds.
+"""The sandbox's state beside moto's: accounts, keys, resource policies, the clock, what SageMaker and its neighbours hold.
 
 Not here: any behaviour of a service.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,16 @@ from typing import Any
 
 from moto.s3.models import s3_backends
 
-from crossaccount_sandbox import registries
-from crossaccount_sandbox.attached import Attached, Key, is_public
+from crossaccount_sandbox.attached import Attached, PolicyKey, is_public
 from crossaccount_sandbox.callers import Caller, Keys
-from crossaccount_sandbox.operations import owner_of_bucket
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.images import policy_of
 from crossaccount_sandbox.principals import Account, Document
+from crossaccount_sandbox.resources import owner_of_bucket
+from crossaccount_sandbox.wire import Response
+
+Place = tuple[str, str]  # account, region
+Record = dict[str, Any]
 
 
 def utc_now() -> datetime:
@@ -36,6 +42,17 @@ class Writer:
 
 
 @dataclass
+class Registry:
+    """What SageMaker holds: a table for each kind of resource, by account and region and name."""
+
+    groups: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    packages: dict[str, Record] = field(default_factory=dict)
+    models: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    configs: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass
 class World:
     """Everything that one sandbox knows.
 
@@ -46,6 +63,11 @@ class World:
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
+        registry: what SageMaker holds beside endpoints.
+        endpoints: SageMaker's endpoints, by account and region and name in lower case.
+        alarms: CloudWatch's alarms, by account and region and name.
+        targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
+        lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
 
     accounts: dict[str, Account]
@@ -54,6 +76,11 @@ class World:
     public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
     writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
     uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
+    registry: Registry = field(default_factory=Registry)
+    endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,10 +129,10 @@ class World:
         context = {"aws:SourceAccount": account, "aws:SourceArn": arn}
         return context | _organization("Source", self.accounts.get(account))
 
-    def policy(self, key: Key) -> Document | None:
+    def policy(self, key: PolicyKey) -> Document | None:
         """The policy that a resource is judged by, also of one that AWS itself owns; None without one."""
         own = self.attached.felt(key)
-        return registries.policy_of(key[1]) if own is None and key[0] == "repository" else own
+        return policy_of(key[1]) if own is None and key[0] == "repository" else own
 
     def same_organization(self, one: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""
@@ -187,3 +214,16 @@ def _organization(whose: str, account: Account | None) -> dict[str, Any]:
         return {}
     paths = {f"aws:{whose}OrgPaths": [account.path]} if account.path else {}
     return {f"aws:{whose}OrgID": account.organization, **paths}
+
+
+Handler = Callable[[World, Call], Response]
+
+
+def locked(handler: Handler) -> Handler:
+    """The handler, called by one thread at a time."""
+
+    def serialized(world: World, call: Call) -> Response:
+        with world.lock:
+            return handler(world, call)
+
+    return serialized

@@ -36,8 +36,8 @@ Document = dict[str, Any]
 class OfCommand(Rule):
     """A rule about the calls of a command alone: not about the containers' own, nor about those of who looks on."""
 
-    def fits(self, call: Any, caller: Any) -> bool:
-        return super().fits(call, caller) and is_of_command(caller.arn)
+    def fits(self, call: Any) -> bool:
+        return super().fits(call) and is_of_command(call.caller.arn)
 
 
 def is_of_command(caller: str | None) -> bool:

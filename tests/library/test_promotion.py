@@ -29,7 +29,7 @@ from crossaccount.records import Record
 from crossaccount.release import Release
 from crossaccount.rollout import Ending, Patience
 from crossaccount_sandbox import accounts
-from crossaccount_sandbox.control import Outcome
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import train
 

@@ -19,8 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from crossaccount_sandbox.accounts import GROUP, Credentials, _administrator, _image
-from crossaccount_sandbox.control import HEALTHY, Outcome
 from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import train
 

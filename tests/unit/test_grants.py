@@ -16,7 +16,8 @@ from crossaccount.errors import PlanRefused
 from crossaccount.grants import Audience, Organization
 from crossaccount.names import group_arn, package_arn
 from crossaccount.plan import LIMITS, Kind, Resource
-from crossaccount_sandbox.judge import Policies, Request, Result, judge
+from crossaccount_sandbox.judging.decision import Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 SHARING = load(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"

@@ -16,17 +16,9 @@ from typing import Any
 
 import pytest
 
-from crossaccount_sandbox.judge import (
-    Decision,
-    MalformedCase,
-    Policies,
-    PolicyType,
-    Request,
-    Result,
-    judge,
-    main,
-    read_case,
-)
+from crossaccount_sandbox.judge import MalformedCase, main, read_case
+from crossaccount_sandbox.judging.decision import Decision, PolicyType, Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((Path(__file__).parent / "judge_cases").glob("*.json"))

@@ -27,7 +27,8 @@ from crossaccount.errors import InputError, PlanRefused
 from crossaccount.names import group_arn
 from crossaccount.packages import Needs
 from crossaccount.plan import LIMITS, Kind, Plan, Resource
-from crossaccount_sandbox.judge import Policies, Request, Result, judge
+from crossaccount_sandbox.judging.decision import Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 settings.register_profile(
     "default",

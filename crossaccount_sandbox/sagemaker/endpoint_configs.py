@@ -1,6 +1,6 @@
-"""What SageMaker refuses about an endpoint configuration, beyond what the shapes of its API do.
+"""Endpoint configs, and what SageMaker refuses about them beyond what the shapes of its API do.
 
-Not here: the API (``sagemaker``) and deployment guardrails (``deployments``).
+Not here: endpoints (``endpoints``) and deployment guardrails (``deployments``).
 
 Source: CreateEndpointConfig and ProductionVariant in the SageMaker API reference; "Serverless Inference" in the
 developer guide ("Feature exclusions"). Where no public text of a refusal is known, it is the sandbox's own.
@@ -12,13 +12,99 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-Record = Mapping[str, Any]
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.sagemaker.fleets import Given
+from crossaccount_sandbox.sagemaker.records import (
+    arn_of,
+    existing,
+    find,
+    in_place,
+    invalid,
+    listed,
+    shown,
+    table_key,
+)
+from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.wire import Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
+
+
+def create_config(world: World, call: Call) -> Response:
+    """CreateEndpointConfig; its models must exist.
+
+    Raises:
+        AwsError: ``ValidationException`` also for what ``_faults`` finds, and for a key that is not there.
+    """
+    name = call.params["EndpointConfigName"]
+    arn = arn_of(call, "endpoint-config", name)
+    if table_key(call, name) in world.registry.configs:
+        raise existing("endpoint-config", arn)
+    if any(not variant.get("ModelName") for variant in call.params["ProductionVariants"]):
+        raise invalid("The sandbox hosts models only: no inference components.")
+    models = {model["ModelName"]: model for model in models_of(world, call, call.params).values()}
+    for fault in _faults(call.params, models, call.account, world.accounts):
+        raise invalid(fault)
+    storage_key(call, call.params)
+    world.registry.configs[table_key(call, name)] = {
+        **{key: value for key, value in call.params.items() if key != "Tags"},
+        "EndpointConfigArn": arn,
+        "CreationTime": world.clock(),
+    }
+    tag(world, arn, call)
+    return json_response({"EndpointConfigArn": arn})
+
+
+def describe_config(world: World, call: Call) -> Response:
+    """DescribeEndpointConfig."""
+    return shown(call, find_config(world, call))
+
+
+def list_configs(world: World, call: Call) -> Response:
+    """ListEndpointConfigs."""
+    return listed(call, "EndpointConfigs", in_place(world.registry.configs, call), "EndpointConfigName")
+
+
+def delete_config(world: World, call: Call) -> Response:
+    """DeleteEndpointConfig."""
+    config = find_config(world, call)
+    del world.registry.configs[table_key(call, config["EndpointConfigName"])]
+    world.registry.tags.pop(config["EndpointConfigArn"], None)
+    return json_response({})
+
+
+def find_config(world: World, call: Call) -> Record:
+    """The endpoint config that a call names."""
+    return find(world.registry.configs, call, "endpoint-config", call.params["EndpointConfigName"])
+
+
+def models_of(world: World, call: Call, config: Mapping[str, Any]) -> dict[str, Record]:
+    """The models of an endpoint config, by variant; all of them exist."""
+    return {
+        variant["VariantName"]: find(world.registry.models, call, "model", variant["ModelName"])
+        for variant in config["ProductionVariants"]
+    }
+
+
+def storage_key(call: Call, config: Record) -> str | None:
+    """The ARN of the key that the instances' storage is encrypted under; None when none is named."""
+    named = config.get("KmsKeyId")
+    if not named:
+        return None
+    arn = find_key(str(named), call.account, call.region)
+    if arn is None:
+        raise invalid(f"Could not find KMS key {named}.")
+    return arn
+
+
 _NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn")
+
+
 _LOCAL_STORAGE = re.compile(r"ml\.(?:[cmr]\d[a-z]*d|g4dn|g5|g6e?|p3dn|p4de?|p5e?n?|trn\d\w*|inf2)\.")
 
 
-def config_faults(
-    config: Record, models: Mapping[str, Record], account: str, accounts: Collection[str]
+def _faults(
+    config: Given, models: Mapping[str, Given], account: str, accounts: Collection[str]
 ) -> Iterator[str]:
     """Why AWS would refuse this endpoint configuration.
 
@@ -45,7 +131,7 @@ def config_faults(
 
 
 def _serverless_faults(
-    config: Record, variant: Record, model: Record, account: str, accounts: Collection[str]
+    config: Given, variant: Given, model: Given, account: str, accounts: Collection[str]
 ) -> Iterator[str]:
     given = variant["ServerlessConfig"]
     if variant.get("InstanceType") or variant.get("InitialInstanceCount"):
@@ -73,7 +159,7 @@ def _serverless_faults(
             )
 
 
-def capture_summary(config: Record) -> dict[str, Any] | None:
+def capture_summary(config: Given) -> dict[str, Any] | None:
     """The DataCaptureConfig that DescribeEndpoint shows for a configuration's; None when it has none."""
     given = config.get("DataCaptureConfig")
     if not given:
@@ -97,3 +183,11 @@ def kept_properties(current: list[dict[str, Any]], excluded: Collection[str]) ->
     """
     names = [name for name in ("DesiredInstanceCount", "DesiredWeight") if name not in excluded]
     return {one["VariantName"]: {name: one[name] for name in names if name in one} for one in current}
+
+
+HANDLERS: dict[str, Handler] = {
+    "CreateEndpointConfig": create_config,
+    "DescribeEndpointConfig": describe_config,
+    "ListEndpointConfigs": list_configs,
+    "DeleteEndpointConfig": delete_config,
+}

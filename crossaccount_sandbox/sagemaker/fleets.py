@@ -16,24 +16,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount_sandbox.callers import Key
-from crossaccount_sandbox.containers import Container, Containers, NotStarted
-from crossaccount_sandbox.control import Outcome, Pace
-from crossaccount_sandbox.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.images import image_digest, parse_image
 from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.sagemaker import artifact_locations, execution_session, image_digest, parse_image
+from crossaccount_sandbox.sagemaker.containers import Container, Containers, NotStarted
+from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.sagemaker.execution import artifact_locations, execution_session
+from crossaccount_sandbox.sagemaker.outcomes import Outcome, Pace
 from crossaccount_sandbox.training import tar_gz
+from crossaccount_sandbox.world import Record, World
 
-if TYPE_CHECKING:
-    from crossaccount_sandbox.world import World
-
-Record = dict[str, Any]
 Given = Mapping[str, Any]
 logger = logging.getLogger("sandbox")
 _RESTARTS = 3

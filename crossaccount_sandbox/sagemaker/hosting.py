@@ -11,20 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
 
-from crossaccount_sandbox.containers import Answer, NoAnswer
-from crossaccount_sandbox.control import Outcome, Outcomes, Pace
-from crossaccount_sandbox.deployments import Unhealthy, Wanted
-from crossaccount_sandbox.fleets import Fleet, Fleets, Router
-from crossaccount_sandbox.rollouts import Rollout, become
+from crossaccount_sandbox.sagemaker.containers import Answer, NoAnswer
+from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
+from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
 from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Place, Record, World
 
-if TYPE_CHECKING:
-    from crossaccount_sandbox.world import World
-
-Place = tuple[str, str]
-Record = dict[str, Any]
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 _SILENT = ("Creating", "Failed", "Deleting", "OutOfService")
 
@@ -44,19 +39,20 @@ class Hosting:
         self._fleets = fleets
         self._outcomes = outcomes
         self._pace = pace
-        self._endpoints: dict[tuple[Place, str], Record] = {}
         self._lock = threading.RLock()
 
     def find(self, place: Place, name: str) -> Record | None:
         """The endpoint's record as it is now; None when there is none. Names ignore case."""
         with self._lock:
-            record = self._endpoints.get((place, name.lower()))
+            record = self._world.endpoints.get((place, name.lower()))
             return None if record is None else self._seen(place, record)
 
     def all(self, place: Place) -> list[Record]:
         """The endpoints of an account and region."""
         with self._lock:
-            return [self._seen(place, record) for (of, _), record in self._endpoints.items() if of == place]
+            return [
+                self._seen(place, record) for (of, _), record in self._world.endpoints.items() if of == place
+            ]
 
     def _seen(self, place: Place, record: Record) -> Record:
         held = self._outcomes.held(place[0], record["EndpointName"])
@@ -82,7 +78,7 @@ class Hosting:
         rollout = self._rollout(record, wanted)
         rollout.begin("Creating")
         with self._lock:
-            self._endpoints[place, name.lower()] = record
+            self._world.endpoints[place, name.lower()] = record
         self._later(rollout.create)
 
     def update(self, place: Place, name: str, wanted: Wanted, deployment: Record | None) -> bool:
@@ -135,7 +131,7 @@ class Hosting:
 
     def _free(self, place: Place, name: str) -> Record | None:
         """The endpoint, if it is in no change and not held in one; what it was held in otherwise ends here."""
-        record = self._endpoints[place, name.lower()]
+        record = self._world.endpoints[place, name.lower()]
         if self._seen(place, record)["EndpointStatus"] in _IN_PROGRESS:
             return None
         self._outcomes.release(place[0], name)
@@ -200,7 +196,7 @@ class Hosting:
             self._fleets.stop(fleet)
         time.sleep(min(self._pace.endpoint_seconds, 0.3))
         with self._lock:
-            self._endpoints.pop((place, name.lower()), None)
+            self._world.endpoints.pop((place, name.lower()), None)
 
 
 def _scaled(variant: Record, desired: Record) -> Record:

@@ -15,11 +15,11 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from crossaccount_sandbox.control import HEALTHY, Outcome, Pace
-from crossaccount_sandbox.deployments import Step, Unhealthy, Wanted
-from crossaccount_sandbox.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.deployments import Step, Unhealthy, Wanted
+from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome, Pace
+from crossaccount_sandbox.world import Record
 
-Record = dict[str, Any]
 _GLANCE_SECONDS = 0.02  # between two looks at the alarms, real seconds
 
 

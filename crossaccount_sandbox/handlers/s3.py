@@ -1,7 +1,5 @@
 """S3 where moto lacks AWS's conditions: bucket policies, public access, who owns what, keys that are out of use.
 
-Each handler is called after the caller was authenticated and every permission was judged.
-
 Not modelled: access control lists beyond the canned ``bucket-owner-full-control`` of an upload, access points,
 presigned requests.
 """
@@ -18,18 +16,20 @@ from xml.etree import ElementTree
 from moto.s3.models import PublicAccessBlock, s3_backends
 
 from crossaccount_sandbox.attached import is_public, load, statements
-from crossaccount_sandbox.callers import Caller
-from crossaccount_sandbox.guard import Handler, authorize
-from crossaccount_sandbox.handlers import check_usable, managed_key
-from crossaccount_sandbox.operations import Check, copy_source, find_key, object_key, owner_of_bucket
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check
+from crossaccount_sandbox.checks.decisions import authorize
+from crossaccount_sandbox.checks.s3 import copy_source
+from crossaccount_sandbox.handlers.kms import check_usable, managed_key
 from crossaccount_sandbox.principals import canonical_id
-from crossaccount_sandbox.wire import AwsError, Call, Response, unchunk
-from crossaccount_sandbox.world import ENFORCED, PREFERRED, WRITER, World, Writer
+from crossaccount_sandbox.resources import find_key, object_key, owner_of_bucket
+from crossaccount_sandbox.wire import AwsError, Response, unchunk
+from crossaccount_sandbox.world import ENFORCED, PREFERRED, WRITER, Handler, World, Writer
 
 _BUCKET_POLICY_LIMIT = 20 * 1024
 
 
-def create_bucket(world: World, call: Call, caller: Caller) -> Response:
+def create_bucket(world: World, call: Call) -> Response:
     """CreateBucket: a new bucket blocks public access and owns all its objects, as AWS's do since April 2023.
 
     Raises:
@@ -42,17 +42,17 @@ def create_bucket(world: World, call: Call, caller: Caller) -> Response:
             raise AwsError("InvalidBucketAclWithObjectOwnership", text)
         raise AwsError("NotImplemented", "The sandbox has no access control lists on buckets.", 501)
     existed = owner_of_bucket(call.params["Bucket"]) is not None
-    response = call.forward(caller.account)
+    response = call.forward(call.account)
     if response.status < 300 and not existed:
-        bucket = s3_backends[caller.account]["aws"].buckets[call.params["Bucket"]]
+        bucket = s3_backends[call.account]["aws"].buckets[call.params["Bucket"]]
         bucket.public_access_block = PublicAccessBlock(True, True, True, True)
         bucket.ownership_rule = call.params.get("ObjectOwnership", ENFORCED)
     return response
 
 
-def delete_bucket(world: World, call: Call, caller: Caller) -> Response:
+def delete_bucket(world: World, call: Call) -> Response:
     """DeleteBucket: its policy goes with it, and who owned what in it."""
-    response = call.forward(owner_of_bucket(call.params["Bucket"]) or caller.account)
+    response = call.forward(owner_of_bucket(call.params["Bucket"]) or call.account)
     if response.status < 300:
         world.attached.drop(("bucket", _bucket_arn(call)))
         for place in [place for place in world.writers if place[0] == call.params["Bucket"]]:
@@ -60,54 +60,54 @@ def delete_bucket(world: World, call: Call, caller: Caller) -> Response:
     return response
 
 
-def put_object(world: World, call: Call, caller: Caller) -> Response:
+def put_object(world: World, call: Call) -> Response:
     """PutObject: the KMS key of an encrypted object is kept, and shown, as its full ARN; the uploader may come to own it.
 
     Raises:
         AwsError: as ``_encrypting_key`` and ``_uploader`` say.
     """
-    writer, owner = _uploader(call, caller), owner_of_bucket(call.params["Bucket"])
-    key = _encrypting_key(world, call, caller)
-    response = call.forward(owner or caller.account)
+    writer, owner = _uploader(call), owner_of_bucket(call.params["Bucket"])
+    key = _encrypting_key(world, call)
+    response = call.forward(owner or call.account)
     if response.status < 300:
         _made(world, call, writer, key)
     return response
 
 
-def copy_object(world: World, call: Call, caller: Caller) -> Response:
+def copy_object(world: World, call: Call) -> Response:
     """CopyObject: a read, and an upload like any other."""
-    writer, owner = _uploader(call, caller), owner_of_bucket(call.params["Bucket"])
+    writer, owner = _uploader(call), owner_of_bucket(call.params["Bucket"])
     if source := object_key(*copy_source(call)):
         check_usable(source, "KMS.")
-    key = _encrypting_key(world, call, caller)
-    response = call.forward(owner or caller.account)
+    key = _encrypting_key(world, call)
+    response = call.forward(owner or call.account)
     if response.status < 300:
         _made(world, call, writer, key)
     return response
 
 
-def create_upload(world: World, call: Call, caller: Caller) -> Response:
+def create_upload(world: World, call: Call) -> Response:
     """CreateMultipartUpload: who begins it will have uploaded the object, under the key that is named now."""
-    writer, owner = _uploader(call, caller), owner_of_bucket(call.params["Bucket"])
-    key = _encrypting_key(world, call, caller)
-    response = call.forward(owner or caller.account)
+    writer, owner = _uploader(call), owner_of_bucket(call.params["Bucket"])
+    key = _encrypting_key(world, call)
+    response = call.forward(owner or call.account)
     if match := re.search(rb"<UploadId>([^<]+)</UploadId>", response.body):
         world.uploads[match[1].decode()] = (writer, key)
     return response
 
 
-def upload_part(world: World, call: Call, caller: Caller) -> Response:
+def upload_part(world: World, call: Call) -> Response:
     """UploadPart, and CompleteMultipartUpload: from then on there is an object, and someone owns it."""
     upload, owner = world.uploads.get(call.params["UploadId"]), owner_of_bucket(call.params["Bucket"])
     if upload is not None and upload[1] is not None:
         check_usable(upload[1], "KMS.")
-    response = call.forward(owner or caller.account)
+    response = call.forward(owner or call.account)
     if response.status < 300 and upload is not None and call.operation == "CompleteMultipartUpload":
         _made(world, call, *world.uploads.pop(call.params["UploadId"]))
     return response
 
 
-def _encrypting_key(world: World, call: Call, caller: Caller) -> str | None:
+def _encrypting_key(world: World, call: Call) -> str | None:
     """The ARN of the KMS key that an upload is to be encrypted under; None for none.
 
     Raises:
@@ -115,9 +115,9 @@ def _encrypting_key(world: World, call: Call, caller: Caller) -> str | None:
     """
     if call.params.get("ServerSideEncryption") != "aws:kms":
         return None
-    owner = owner_of_bucket(call.params["Bucket"]) or caller.account
+    owner = owner_of_bucket(call.params["Bucket"]) or call.account
     named = call.params.get("SSEKMSKeyId") or managed_key(world, owner, call.region)
-    key = find_key(named, caller.account, call.region)
+    key = find_key(named, call.account, call.region)
     if key is None:
         raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
     check_usable(key, "KMS.")
@@ -136,7 +136,7 @@ _FULL_CONTROL = "bucket-owner-full-control"
 _GRANTS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
 
 
-def _uploader(call: Call, caller: Caller) -> Writer:
+def _uploader(call: Call) -> Writer:
     """Who uploads, and whether with full control for the bucket's owner.
 
     Source: "Controlling ownership of objects" in the S3 user guide.
@@ -154,10 +154,10 @@ def _uploader(call: Call, caller: Caller) -> Writer:
             raise AwsError(
                 "NotImplemented", f"The sandbox knows no access control list but {_FULL_CONTROL}.", 501
             )
-    return Writer(caller.account, acl == _FULL_CONTROL)
+    return Writer(call.account, acl == _FULL_CONTROL)
 
 
-def put_ownership(world: World, call: Call, caller: Caller) -> Response:
+def put_ownership(world: World, call: Call) -> Response:
     """PutBucketOwnershipControls; ``MalformedXML`` for a setting that is none."""
     rules = call.params["OwnershipControls"].get("Rules") or []
     if [rule.get("ObjectOwnership") in (ENFORCED, PREFERRED, WRITER) for rule in rules] != [True]:
@@ -166,7 +166,7 @@ def put_ownership(world: World, call: Call, caller: Caller) -> Response:
     return call.forward(owner_of_bucket(call.params["Bucket"]))
 
 
-def get_bucket_acl(world: World, call: Call, caller: Caller) -> Response:
+def get_bucket_acl(world: World, call: Call) -> Response:
     """GetBucketAcl: full control for the bucket's owner, which is all that a bucket here can have.
 
     Raises:
@@ -188,11 +188,11 @@ _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 ElementTree.register_namespace("", _NAMESPACE)
 
 
-def list_with_owners(world: World, call: Call, caller: Caller) -> Response:
+def list_with_owners(world: World, call: Call) -> Response:
     """ListObjects, ListObjectsV2, ListObjectVersions: with each object's true owner, where an owner is asked for."""
     bucket = call.params["Bucket"]
     bucket_owner = owner_of_bucket(bucket)
-    response = call.forward(bucket_owner or caller.account)
+    response = call.forward(bucket_owner or call.account)
     if response.status >= 300 or bucket_owner is None:
         return response
     root = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
@@ -215,7 +215,7 @@ def list_with_owners(world: World, call: Call, caller: Caller) -> Response:
     return replace(response, body=ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def get_object(world: World, call: Call, caller: Caller) -> Response:
+def get_object(world: World, call: Call) -> Response:
     """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
 
     Raises:
@@ -227,19 +227,19 @@ def get_object(world: World, call: Call, caller: Caller) -> Response:
     if owner is not None and key not in s3_backends[owner]["aws"].buckets[bucket].keys:
         arn = _bucket_arn(call)
         listing = Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key})
-        authorize(world, caller, listing, call)
+        authorize(world, listing, call)
     if encrypted_under := object_key(bucket, key, call.params.get("VersionId")):
         check_usable(encrypted_under, "KMS.")
-    return call.forward(owner or caller.account)
+    return call.forward(owner or call.account)
 
 
-def get_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+def get_bucket_policy(world: World, call: Call) -> Response:
     """GetBucketPolicy.
 
     Raises:
         AwsError: ``NoSuchBucket``, ``MethodNotAllowed`` for another account's, ``NoSuchBucketPolicy``.
     """
-    _own_bucket(call, caller)
+    _own_bucket(call)
     document = world.attached.get(("bucket", _bucket_arn(call)))
     if document is None:
         raise AwsError("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
@@ -248,14 +248,14 @@ def get_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
     )
 
 
-def delete_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+def delete_bucket_policy(world: World, call: Call) -> Response:
     """DeleteBucketPolicy; no policy is no fault."""
-    _own_bucket(call, caller)
+    _own_bucket(call)
     world.attached.drop(("bucket", _bucket_arn(call)))
     return Response(204, b"")
 
 
-def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
+def put_bucket_policy(world: World, call: Call) -> Response:
     """PutBucketPolicy.
 
     Raises:
@@ -263,7 +263,7 @@ def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
             large, names no living principal, another bucket or an action that fits no resource of its statement;
             ``AccessDenied`` for a public policy under Block Public Access.
     """
-    _own_bucket(call, caller)
+    _own_bucket(call)
     text = unchunk(call.body, call.headers).decode("utf-8", "replace")
     document = load(
         text, lambda why: _malformed(f"Policies must be valid JSON and the first byte must be '{{': {why}")
@@ -276,7 +276,7 @@ def put_bucket_policy(world: World, call: Call, caller: Caller) -> Response:
     for statement in statements(document):
         _check_bucket_statement(statement, bucket_arn)
     if is_public(document) and world.blocks_public(call.params["Bucket"], "BlockPublicPolicy"):
-        text = f'User: {caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "{bucket_arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.'
+        text = f'User: {call.caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "{bucket_arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.'
         raise AwsError("AccessDenied", text, 403)
     world.attached.put(
         ("bucket", bucket_arn), json.dumps(document), lambda name: _malformed("Invalid principal in policy")
@@ -323,11 +323,11 @@ def _bucket_arn(call: Call) -> str:
     return f"arn:aws:s3:::{call.params['Bucket']}"
 
 
-def _own_bucket(call: Call, caller: Caller) -> None:
+def _own_bucket(call: Call) -> None:
     owner = owner_of_bucket(call.params["Bucket"])
     if owner is None:
         raise _no_such_bucket()
-    if owner != caller.account:
+    if owner != call.account:
         raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
 
 
@@ -335,60 +335,22 @@ def _no_such_bucket() -> AwsError:
     return AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
 
 
-# Block Public Access of a whole account, which the S3 Control API has.
-
-_SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-
-
-def get_account_block(world: World, call: Call, caller: Caller) -> Response:
-    """GetPublicAccessBlock of an account; ``NoSuchPublicAccessBlockConfiguration`` (404) without one.
-
-    Source: "GetPublicAccessBlock" of the S3 Control API.
-    """
-    settings = world.public_access.get(call.params["AccountId"])
-    if settings is None:
-        text = "The public access block configuration was not found"
-        raise AwsError("NoSuchPublicAccessBlockConfiguration", text, 404)
-    inner = "".join(f"<{name}>{str(value).lower()}</{name}>" for name, value in settings.items())
-    text = f'<PublicAccessBlockConfiguration xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/">{inner}</PublicAccessBlockConfiguration>'
-    return Response(200, text.encode(), (("Content-Type", "application/xml"),))
-
-
-def put_account_block(world: World, call: Call, caller: Caller) -> Response:
-    """PutPublicAccessBlock of an account: it holds for every bucket of it, whatever the bucket's own settings say.
-
-    Source: "PutPublicAccessBlock" of the S3 Control API; a setting that is not named is off.
-    """
-    given = call.params["PublicAccessBlockConfiguration"]
-    world.public_access[call.params["AccountId"]] = {name: bool(given.get(name)) for name in _SETTINGS}
-    return Response(200, b"")
-
-
-def delete_account_block(world: World, call: Call, caller: Caller) -> Response:
-    """DeletePublicAccessBlock of an account; none is no fault."""
-    world.public_access.pop(call.params["AccountId"], None)
-    return Response(204, b"")
-
-
-HANDLERS: dict[tuple[str, str], Handler] = {
-    ("s3", "CreateBucket"): create_bucket,
-    ("s3", "DeleteBucket"): delete_bucket,
-    ("s3", "GetObject"): get_object,
-    ("s3", "HeadObject"): get_object,
-    ("s3", "PutObject"): put_object,
-    ("s3", "CopyObject"): copy_object,
-    ("s3", "CreateMultipartUpload"): create_upload,
-    ("s3", "UploadPart"): upload_part,
-    ("s3", "CompleteMultipartUpload"): upload_part,
-    ("s3", "PutBucketOwnershipControls"): put_ownership,
-    ("s3", "GetBucketAcl"): get_bucket_acl,
-    ("s3", "ListObjects"): list_with_owners,
-    ("s3", "ListObjectsV2"): list_with_owners,
-    ("s3", "ListObjectVersions"): list_with_owners,
-    ("s3", "GetBucketPolicy"): get_bucket_policy,
-    ("s3", "PutBucketPolicy"): put_bucket_policy,
-    ("s3", "DeleteBucketPolicy"): delete_bucket_policy,
-    ("s3control", "GetPublicAccessBlock"): get_account_block,
-    ("s3control", "PutPublicAccessBlock"): put_account_block,
-    ("s3control", "DeletePublicAccessBlock"): delete_account_block,
+HANDLERS: dict[str, Handler] = {
+    "CreateBucket": create_bucket,
+    "DeleteBucket": delete_bucket,
+    "GetObject": get_object,
+    "HeadObject": get_object,
+    "PutObject": put_object,
+    "CopyObject": copy_object,
+    "CreateMultipartUpload": create_upload,
+    "UploadPart": upload_part,
+    "CompleteMultipartUpload": upload_part,
+    "PutBucketOwnershipControls": put_ownership,
+    "GetBucketAcl": get_bucket_acl,
+    "ListObjects": list_with_owners,
+    "ListObjectsV2": list_with_owners,
+    "ListObjectVersions": list_with_owners,
+    "GetBucketPolicy": get_bucket_policy,
+    "PutBucketPolicy": put_bucket_policy,
+    "DeleteBucketPolicy": delete_bucket_policy,
 }

@@ -1,7 +1,7 @@
 """Inference containers as local processes: started from a model.tar.gz, asked over HTTP, stopped.
 
 Not an endpoint: who may start one, with whose permissions the archive was fetched, and what the endpoint's
-status is, is decided elsewhere. Not an isolation boundary either (see `sandbox.model_server`).
+status is, is decided elsewhere. Not an isolation boundary either (see `model_server`).
 
 Each new process runs the main script of its parent again, under another name than `__main__`: a program that
 starts containers is `python -m PACKAGE`, or keeps its work below `if __name__ == "__main__"`.
@@ -22,13 +22,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 
-from crossaccount_sandbox import model_server
+from crossaccount_sandbox.sagemaker import model_server
 
 START_SECONDS = 60.0  # for the first start on a busy machine; a warm one takes some 20 ms
 INVOKE_SECONDS = 60.0  # what SageMaker gives a container to answer
 
 _GRACE_SECONDS = 2.0
-_PRELOADED = ["joblib", "sklearn.tree", "crossaccount_sandbox.model_server"]
+_PRELOADED = ["joblib", "sklearn.tree", "crossaccount_sandbox.sagemaker.model_server"]
 _FORKS = multiprocessing.get_context("forkserver")
 _PROCESSES = threading.RLock()  # multiprocessing looks at all its children at each start, unguarded
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from crossaccount_sandbox.control import HEALTHY, Outcome
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
 
 Record = Mapping[str, Any]
 _NO_CAPACITY = (

@@ -1,0 +1,167 @@
+"""What AWS checks for the operations of SageMaker and its runtime.
+
+Source: the Service Authorization Reference; for CreateModel from another account's package also the
+SageMaker developer guide, "Deploy a Model Version from a Different Account".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check, Rule, own
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.resources import group_of, package_of
+from crossaccount_sandbox.wire import AwsError
+
+
+def _own_resource(kind: str, name: str, action: str | None = None) -> Rule:
+    """A resource of the caller's own account, named by the parameter ``name``."""
+
+    def rule(call: Call) -> Iterator[Check]:
+        named = str(call.params.get(name, "*"))
+        arn = f"arn:aws:sagemaker:{call.region}:{call.account}:{kind}/{named if kind == 'model-package-group' else named.lower()}"
+        yield Check(action or f"sagemaker:{call.operation}", arn, call.account)
+        yield from _tags(call, arn)
+
+    return rule
+
+
+def _tags(call: Call, arn: str) -> Iterator[Check]:
+    if tags := call.params.get("Tags"):
+        context = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}
+        yield Check(
+            "sagemaker:AddTags",
+            arn,
+            call.account,
+            context={**context, "aws:TagKeys": [tag["Key"] for tag in tags]},
+        )
+
+
+def _endpoint(call: Call) -> Iterator[Check]:
+    """CreateEndpoint and UpdateEndpoint are checked on the endpoint and on its configuration."""
+    yield from _own_resource("endpoint", "EndpointName")(call)
+    config = str(call.params.get("EndpointConfigName", "")).lower()
+    arn = f"arn:aws:sagemaker:{call.region}:{call.account}:endpoint-config/{config}"
+    yield Check(f"sagemaker:{call.operation}", arn, call.account)
+
+
+def _group(call: Call) -> Iterator[Check]:
+    arn, owner = group_of(str(call.params["ModelPackageGroupName"]), call.region, call.account)
+    yield Check(f"sagemaker:{call.operation}", arn, owner, ("group", arn))
+    yield from _tags(call, arn)
+
+
+def _list_packages(call: Call) -> Iterator[Check]:
+    if name := call.params.get("ModelPackageGroupName"):
+        arn, owner = group_of(str(name), call.region, call.account)
+        # AWS names a package as this action's resource, its own samples grant it on the group too: either will do,
+        # and a statement on the group's packages is what the developer guide's policy has.
+        yield Check("sagemaker:ListModelPackages", arn, owner, ("group", arn), either=(_versions(arn),))
+    else:
+        yield Check("sagemaker:ListModelPackages", "*", call.account)
+
+
+def _versions(group_arn: str) -> str:
+    return group_arn.replace(":model-package-group/", ":model-package/") + "/*"
+
+
+def _package(parameter: str) -> Rule:
+    def rule(call: Call) -> Iterator[Check]:
+        yield _package_check(call, str(call.params[parameter]))
+
+    return rule
+
+
+def _package_check(call: Call, named: str) -> Check:
+    arn, owner, policy = package_of(named, call.region, call.account)
+    context = {}
+    if call.operation == "UpdateModelPackage" and call.params.get("ModelApprovalStatus"):
+        context["sagemaker:ModelApprovalStatus"] = call.params["ModelApprovalStatus"]
+    return Check(f"sagemaker:{call.operation}", arn, owner, policy, context=context)
+
+
+def _batch_describe(call: Call) -> Iterator[Check]:
+    for arn in call.params.get("ModelPackageArnList", []):
+        found, owner, policy = package_of(str(arn), call.region, call.account)
+        yield Check("sagemaker:DescribeModelPackage", found, owner, policy)
+
+
+def _create_package(call: Call) -> Iterator[Check]:
+    if name := call.params.get("ModelPackageGroupName"):
+        group, owner = group_of(str(name), call.region, call.account)
+        arn = _versions(group)
+        yield Check("sagemaker:CreateModelPackage", arn, owner, ("group", group))
+    else:
+        arn = f"arn:aws:sagemaker:{call.region}:{call.account}:model-package/{call.params.get('ModelPackageName', '*')}"
+        yield Check("sagemaker:CreateModelPackage", arn, call.account)
+    yield from _tags(call, arn)
+
+
+def _model_packages(params: Mapping[str, Any]) -> list[str]:
+    """The model packages that a CreateModel request builds on, as it names them."""
+    containers = [params.get("PrimaryContainer") or {}, *(params.get("Containers") or [])]
+    return [container["ModelPackageName"] for container in containers if container.get("ModelPackageName")]
+
+
+def _create_model(call: Call) -> Iterator[Check]:
+    yield from _own_resource("model", "ModelName")(call)
+    for named in _model_packages(call.params):
+        yield _package_check(call, named)
+    if role := call.params.get("ExecutionRoleArn"):
+        yield from _pass_role(call, str(role))
+
+
+def _pass_role(call: Call, role: str) -> Iterator[Check]:
+    """The question whether the caller may hand a role to SageMaker.
+
+    Raises:
+        AwsError: when the role is another account's: PassRole cannot cross accounts.
+    """
+    if role.split(":")[4] != call.account:
+        raise AwsError("ValidationException", "Cross-account pass role is not allowed.")
+    found = find_role(role)
+    arn = found.arn if found is not None else role
+    yield Check("iam:PassRole", arn, call.account, context={"iam:PassedToService": "sagemaker.amazonaws.com"})
+
+
+def _by_arn(call: Call) -> Iterator[Check]:
+    """AddTags, DeleteTags and ListTags name their resource by ARN."""
+    arn = str(call.params["ResourceArn"])
+    yield Check(
+        f"sagemaker:{call.operation}", arn, arn.split(":")[4] if arn.count(":") >= 5 else call.account
+    )
+
+
+RULES: dict[str, Rule] = {
+    "CreateModelPackageGroup": _own_resource("model-package-group", "ModelPackageGroupName"),
+    **{f"{verb}Model": _own_resource("model", "ModelName") for verb in ("Describe", "Delete")},
+    **{
+        f"{verb}EndpointConfig": _own_resource("endpoint-config", "EndpointConfigName")
+        for verb in ("Create", "Describe", "Delete")
+    },
+    **{
+        name: _own_resource("endpoint", "EndpointName")
+        for name in ("DescribeEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities")
+    },
+    **{
+        name: own(f"sagemaker:{name}")
+        for name in ("ListModels", "ListEndpointConfigs", "ListEndpoints", "ListModelPackageGroups")
+    },
+    **{f"{verb}ModelPackageGroup": _group for verb in ("Delete", "Describe")},
+    **{f"{verb}ModelPackageGroupPolicy": _group for verb in ("Delete", "Get", "Put")},
+    "ListModelPackages": _list_packages,
+    "DescribeModelPackage": _package("ModelPackageName"),
+    "DeleteModelPackage": _package("ModelPackageName"),
+    "UpdateModelPackage": _package("ModelPackageArn"),
+    "BatchDescribeModelPackage": _batch_describe,
+    "CreateModelPackage": _create_package,
+    "CreateModel": _create_model,
+    "CreateEndpoint": _endpoint,
+    "UpdateEndpoint": _endpoint,
+    **dict.fromkeys(("AddTags", "DeleteTags", "ListTags"), _by_arn),
+}
+RUNTIME_RULES: dict[str, Rule] = {
+    "InvokeEndpoint": _own_resource("endpoint", "EndpointName", "sagemaker:InvokeEndpoint")
+}

@@ -1,0 +1,290 @@
+"""Endpoints as the API has them: what is asked before one is created, changed or deleted.
+
+Not here: what happens then (``hosting``) and endpoint configs (``endpoint_configs``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check, key_check
+from crossaccount_sandbox.checks.decisions import authorize, decide
+from crossaccount_sandbox.handlers.autoscaling import forget, registered
+from crossaccount_sandbox.handlers.cloudwatch import alarm_state
+from crossaccount_sandbox.judging.decision import Result
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.resources import alarm_arn
+from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted, alarm_names, faults, plan
+from crossaccount_sandbox.sagemaker.endpoint_configs import (
+    capture_summary,
+    find_config,
+    kept_properties,
+    models_of,
+    storage_key,
+)
+from crossaccount_sandbox.sagemaker.execution import execution_session
+from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.sagemaker.records import invalid, listed, place_of, shown, table_key
+from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.wire import AwsError, Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
+
+
+class Endpoints:
+    """The handlers of endpoints.
+
+    Args:
+        hosting: what runs behind them.
+    """
+
+    def __init__(self, hosting: Hosting):
+        self._hosting = hosting
+
+    def handlers(self) -> dict[str, Handler]:
+        """SageMaker's operations that are answered here, by name."""
+        return {
+            "CreateEndpoint": self.create_endpoint,
+            "UpdateEndpoint": self.update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": self.update_weights,
+            "DescribeEndpoint": self.describe_endpoint,
+            "ListEndpoints": self.list_endpoints,
+            "DeleteEndpoint": self.delete_endpoint,
+        }
+
+    def create_endpoint(self, world: World, call: Call) -> Response:
+        """CreateEndpoint: Creating now, InService or Failed later.
+
+        Raises:
+            AwsError: ``ValidationException`` for a configuration or model that is not there, or an endpoint that is;
+                ``ResourceLimitExceeded`` where that was arranged.
+        """
+        name, place = call.params["EndpointName"], place_of(call)
+        arn = f"arn:aws:sagemaker:{call.region}:{call.account}:endpoint/{name.lower()}"
+        with world.lock:
+            config = find_config(world, call)
+            if self._hosting.find(place, name) is not None:
+                raise invalid(f'Cannot create already existing endpoint "{arn}".')
+            models = models_of(world, call, config)
+            _grant_on_key(world, call, config)
+            outcome = _within_limits(self._hosting.outcome(place, name), config)
+            wanted = Wanted(config, models, outcome, capture=capture_summary(config))
+            self._hosting.create(place, name, arn, wanted)
+            tag(world, arn, call)
+        return json_response({"EndpointArn": arn})
+
+    def update_endpoint(self, world: World, call: Call) -> Response:
+        """UpdateEndpoint: the new configuration takes over as its DeploymentConfig says, or the old one stays.
+
+        Raises:
+            AwsError: ``ValidationException`` for an endpoint in progress or Failed, a configuration (old or new),
+                model or alarm that is not there, guardrails that AWS does not take, or another instance type for a
+                variant that is scaled; ``ResourceLimitExceeded`` where that was arranged.
+        """
+        with world.lock:
+            config = find_config(world, call)
+            models = models_of(world, call, config)
+            endpoint = self._changeable(call)
+            old = self._config_in_use(world, call, endpoint)
+            deployment = call.params.get("DeploymentConfig")
+            if call.params.get("RetainDeploymentConfig"):
+                deployment = endpoint.get("LastDeploymentConfig")
+            self._check_update(world, call, old, config, deployment)
+            _grant_on_key(world, call, config)
+            outcome = _within_limits(self._hosting.outcome(place_of(call), endpoint["EndpointName"]), config)
+            wanted = Wanted(
+                config,
+                models,
+                outcome,
+                plan(deployment, config["ProductionVariants"]),
+                _watch(world, call, deployment, models),
+                *_retained(call.params, endpoint, config),
+            )
+            if not self._hosting.update(place_of(call), call.params["EndpointName"], wanted, deployment):
+                raise _in_progress(endpoint)
+        return json_response({"EndpointArn": endpoint["EndpointArn"]})
+
+    def update_weights(self, world: World, call: Call) -> Response:
+        """UpdateEndpointWeightsAndCapacities: other weights and instance counts for the variants that it names.
+
+        Raises:
+            AwsError: ``ValidationException`` for an endpoint that is not InService, or a variant that it has not.
+        """
+        endpoint, place = self._changeable(call), place_of(call)
+        if endpoint["EndpointStatus"] != "InService":
+            raise invalid(
+                f'Cannot update weights and capacities of endpoint "{endpoint["EndpointArn"]}" in status '
+                f"{endpoint['EndpointStatus']}."
+            )
+        desired = {one["VariantName"]: one for one in call.params["DesiredWeightsAndCapacities"]}
+        known = {one["VariantName"] for one in endpoint["ProductionVariants"]}
+        if missing := sorted(set(desired) - known):
+            raise invalid(
+                f'The variant name(s) "{", ".join(missing)}" is/are not present within the endpoint.'
+            )
+        outcome = self._hosting.outcome(place, endpoint["EndpointName"])
+        if not self._hosting.rescale(place, endpoint["EndpointName"], desired, outcome):
+            raise _in_progress(endpoint)
+        return json_response({"EndpointArn": endpoint["EndpointArn"]})
+
+    def _changeable(self, call: Call) -> Record:
+        endpoint = self._endpoint(call)
+        status = endpoint["EndpointStatus"]
+        if status in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
+            raise _in_progress(endpoint)
+        if status == "Failed":
+            raise invalid(
+                f'Cannot update endpoint "{endpoint["EndpointArn"]}" in status Failed. Delete it instead.'
+            )
+        return endpoint
+
+    def _config_in_use(self, world: World, call: Call, endpoint: Record) -> Record:
+        old = world.registry.configs.get(table_key(call, endpoint["EndpointConfigName"]))
+        if old is None:
+            arn = endpoint["EndpointArn"].replace(":endpoint/", ":endpoint-config/").rpartition("/")[0]
+            raise invalid(
+                f'Could not find endpoint configuration "{arn}/{endpoint["EndpointConfigName"].lower()}".'
+            )
+        return old
+
+    def _check_update(
+        self, world: World, call: Call, old: Record, config: Record, deployment: Record | None
+    ) -> None:
+        place, name = place_of(call), call.params["EndpointName"]
+        if old is config and self._endpoint(call)["EndpointStatus"] == "InService":
+            raise invalid("Cannot update endpoint with the currently in use endpoint configuration.")
+        if deployment:
+            for fault in faults(deployment, old["ProductionVariants"], config["ProductionVariants"]):
+                raise invalid(fault)
+        missing = [one for one in alarm_names(deployment) if alarm_state(world, place, one) is None]
+        if missing:
+            raise invalid(f"Could not find CloudWatch alarm(s): {', '.join(missing)}.")
+        before = {one["VariantName"]: one.get("InstanceType") for one in old["ProductionVariants"]}
+        other = [
+            one["VariantName"]
+            for one in config["ProductionVariants"]
+            if one.get("InstanceType") != before.get(one["VariantName"], one.get("InstanceType"))
+        ]
+        if scaled := registered(world, place, name, other):
+            raise invalid(
+                f"Cannot change the instance type of variant(s) {', '.join(scaled)}, which are registered with "
+                "Application Auto Scaling. Deregister the variant as a scalable target first."
+            )
+
+    def describe_endpoint(self, world: World, call: Call) -> Response:
+        """DescribeEndpoint."""
+        return shown(call, self._endpoint(call))
+
+    def list_endpoints(self, world: World, call: Call) -> Response:
+        """ListEndpoints."""
+        return listed(call, "Endpoints", self._hosting.all(place_of(call)), "EndpointName")
+
+    def delete_endpoint(self, world: World, call: Call) -> Response:
+        """DeleteEndpoint; refused while it is being created or updated."""
+        endpoint = self._endpoint(call)
+        if not self._hosting.delete(place_of(call), call.params["EndpointName"]):
+            raise _in_progress(endpoint)
+        forget(world, place_of(call), call.params["EndpointName"])
+        world.registry.tags.pop(endpoint["EndpointArn"], None)
+        return json_response({})
+
+    def invoke_endpoint(self, world: World, call: Call) -> Response:
+        """InvokeEndpoint: the answer of the process behind it.
+
+        Raises:
+            AwsError: ``ValidationError`` for an endpoint that is not there or not in service, ``ModelError`` (424)
+                for an answer of the container that is an error.
+        """
+        name = call.params["EndpointName"]
+        endpoint = self._hosting.find(place_of(call), name)
+        if endpoint is None:
+            raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} not found.")
+        accept = call.headers.get("X-Amzn-SageMaker-Accept") or call.headers.get("Accept") or "*/*"
+        variant = call.headers.get("X-Amzn-SageMaker-Target-Variant")
+        return self._hosting.invoke(
+            endpoint, call.body, call.headers.get("Content-Type", ""), accept, variant
+        )
+
+    def _endpoint(self, call: Call) -> Record:
+        found = self._hosting.find(place_of(call), call.params["EndpointName"])
+        if found is None:
+            arn = f"arn:aws:sagemaker:{call.region}:{call.account}:endpoint/{call.params['EndpointName'].lower()}"
+            raise invalid(f'Could not find endpoint "{arn}".')
+        return found
+
+
+def _in_progress(endpoint: Record) -> AwsError:
+    return invalid(f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".')
+
+
+def _within_limits(outcome: Outcome, config: Record) -> Outcome:
+    """The outcome, unless it is that the account's quota does not reach; AWS says so at once."""
+    if outcome.kind != "over-limit":
+        return outcome
+    first = config["ProductionVariants"][0]
+    kind, count = first.get("InstanceType", "serverless"), first.get("InitialInstanceCount", 0)
+    text = (
+        f"The account-level service limit '{kind} for endpoint usage' is 0 Instances, with current utilization of 0 "
+        f"Instances and a request delta of {count} Instances. Please use AWS Service Quotas to request an increase for "
+        "this quota."
+    )
+    raise AwsError("ResourceLimitExceeded", text)
+
+
+def _retained(
+    params: Mapping[str, Any], endpoint: Record, config: Record
+) -> tuple[dict[str, Record], Record | None]:
+    """What an update keeps: properties by variant, and the data capture that the endpoint then shows."""
+    if not params.get("RetainAllVariantProperties"):
+        return {}, capture_summary(config)
+    excluded = [one["VariantPropertyType"] for one in params.get("ExcludeRetainedVariantProperties") or ()]
+    kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
+    capture = (
+        capture_summary(config) if "DataCaptureConfig" in excluded else endpoint.get("DataCaptureConfig")
+    )
+    return kept, capture
+
+
+def _watch(
+    world: World,
+    call: Call,
+    deployment: Record | None,
+    models: Mapping[str, Record],
+) -> Callable[[], None]:
+    """What says, while an update runs, that it must go back: an alarm, or alarms that the role may not read.
+
+    AWS asks for cloudwatch:DescribeAlarms of the execution role; what it does without is not documented: here the
+    update goes back.
+    """
+    names, place = alarm_names(deployment), place_of(call)
+    roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
+
+    def watch() -> None:
+        for role_arn in roles if names else ():
+            role = find_role(role_arn)
+            for name in names:
+                arn = alarm_arn(call.region, call.account, name)
+                check = Check("cloudwatch:DescribeAlarms", arn, call.account)
+                if (
+                    role is None
+                    or decide(world, execution_session(role), check, call).result is not Result.ALLOWED
+                ):
+                    raise Unhealthy(
+                        f"The role '{role_arn}' does not have cloudwatch:DescribeAlarms permission for the alarm: '{name}'."
+                    )
+        tripped = [name for name in names if alarm_state(world, place, name) == "ALARM"]
+        if tripped:
+            raise Unhealthy(
+                f"The deployment was rolled back because the alarm(s) {', '.join(tripped)} were in ALARM state."
+            )
+
+    return watch
+
+
+def _grant_on_key(world: World, call: Call, config: Record) -> None:
+    """SageMaker makes a grant on the key as the call.caller, who must be allowed to."""
+    if arn := storage_key(call, config):
+        via = {"kms:ViaService": f"sagemaker.{call.region}.amazonaws.com"}
+        authorize(world, key_check("kms:CreateGrant", arn, via), call)

@@ -1,0 +1,146 @@
+"""Model package groups and their policies.
+
+Not here: the packages in them (``packages``), and how a policy is kept (``attached``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from crossaccount_sandbox.attached import load, named_principals, statements
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.resources import group_of
+from crossaccount_sandbox.sagemaker.records import check_region, in_place, invalid, listed, shown, table_key
+from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.wire import AwsError, Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
+
+
+def find_group(world: World, call: Call, named: str, absent: str | None = None) -> Record:
+    arn, owner = group_of(named, call.region, call.account)
+    check_region(arn, call)
+    found = world.registry.groups.get(((owner, call.region), arn.rpartition("/")[2]))
+    if found is None:
+        raise invalid(absent.format(arn) if absent else f"ModelPackageGroup {arn} does not exist.")
+    return found
+
+
+def create_group(world: World, call: Call) -> Response:
+    """CreateModelPackageGroup."""
+    name = call.params["ModelPackageGroupName"]
+    arn, _ = group_of(name, call.region, call.account)
+    if table_key(call, name) in world.registry.groups:
+        raise invalid(f"Model Package Group already exists: {arn}")
+    world.registry.groups[table_key(call, name)] = {
+        "ModelPackageGroupName": name,
+        "ModelPackageGroupArn": arn,
+        "ModelPackageGroupDescription": call.params.get("ModelPackageGroupDescription"),
+        "CreationTime": world.clock(),
+        "CreatedBy": {},
+        "ModelPackageGroupStatus": "Completed",
+        "Last": 0,
+    }
+    tag(world, arn, call)
+    return json_response({"ModelPackageGroupArn": arn})
+
+
+def describe_group(world: World, call: Call) -> Response:
+    """DescribeModelPackageGroup, by name or ARN."""
+    return shown(call, find_group(world, call, call.params["ModelPackageGroupName"]))
+
+
+def list_groups(world: World, call: Call) -> Response:
+    """ListModelPackageGroups of the caller's account; discovery across accounts (AWS RAM) is not modelled."""
+    if call.params.get("CrossAccountFilterOption") == "CrossAccount":
+        return json_response({"ModelPackageGroupSummaryList": []})
+    return listed(call, "ModelPackageGroupSummaryList", in_place(world.registry.groups, call))
+
+
+def delete_group(world: World, call: Call) -> Response:
+    """DeleteModelPackageGroup; refused while it has versions."""
+    group = find_group(world, call, call.params["ModelPackageGroupName"])
+    arn = group["ModelPackageGroupArn"]
+    if any(
+        package["ModelPackageGroupName"] == group["ModelPackageGroupName"] for package in versions(world, arn)
+    ):
+        raise invalid(f"Model Package Group is not empty: {arn}", "ConflictException")
+    del world.registry.groups[(arn.split(":")[4], call.region), group["ModelPackageGroupName"]]
+    world.attached.drop(("group", arn))
+    return json_response({})
+
+
+def put_group_policy(world: World, call: Call) -> Response:
+    """PutModelPackageGroupPolicy.
+
+    Raises:
+        AwsError: ``ValidationException`` for a document that is none, that names a principal twice in a statement
+            or one that does not exist, or a resource that is not this group's.
+    """
+    group = find_group(
+        world, call, call.params["ModelPackageGroupName"], "Cannot find Model Package Group: {}"
+    )
+    arn = group["ModelPackageGroupArn"]
+    document = load(call.params["ResourcePolicy"], _invalid_policy)
+    for statement in statements(document):
+        named = [_principal(name) for name in named_principals(statement)]
+        if len(named) != len(set(named)):
+            raise _invalid_policy("Duplicate principal")
+        resources = statement.get("Resource", [])
+        for resource in [resources] if isinstance(resources, str) else resources:
+            if resource != arn and not resource.startswith(
+                arn.replace(":model-package-group/", ":model-package/") + "/"
+            ):
+                raise _invalid_policy(f"Resource {resource} is not {arn} or one of its model packages")
+    world.attached.put(
+        ("group", arn),
+        call.params["ResourcePolicy"],
+        lambda name: _invalid_policy(f"Invalid principal {name}"),
+    )
+    return json_response({"ModelPackageGroupArn": arn})
+
+
+def get_group_policy(world: World, call: Call) -> Response:
+    """GetModelPackageGroupPolicy."""
+    return json_response({"ResourcePolicy": json.dumps(_policy(world, call)[1], separators=(",", ":"))})
+
+
+def delete_group_policy(world: World, call: Call) -> Response:
+    """DeleteModelPackageGroupPolicy."""
+    world.attached.drop(("group", _policy(world, call)[0]))
+    return json_response({})
+
+
+def _policy(world: World, call: Call) -> tuple[str, dict[str, Any]]:
+    named = call.params["ModelPackageGroupName"]
+    arn = find_group(world, call, named, "Cannot find Model Package Group: {}")["ModelPackageGroupArn"]
+    document = world.attached.get(("group", arn))
+    if document is None:
+        raise invalid(f"Cannot find resource policy for: {arn}")
+    return arn, document
+
+
+def _invalid_policy(why: str) -> AwsError:
+    return invalid(f"Invalid policy provided: {why}")
+
+
+def _principal(name: str) -> str:
+    """A principal as policies compare it: an account's number stands for its root."""
+    return f"arn:aws:iam::{name}:root" if name.isdigit() else name
+
+
+def versions(world: World, group_arn: str) -> Iterator[Record]:
+    prefix = group_arn.replace(":model-package-group/", ":model-package/") + "/"
+    return (record for arn, record in world.registry.packages.items() if arn.startswith(prefix))
+
+
+HANDLERS: dict[str, Handler] = {
+    "CreateModelPackageGroup": create_group,
+    "DescribeModelPackageGroup": describe_group,
+    "ListModelPackageGroups": list_groups,
+    "DeleteModelPackageGroup": delete_group,
+    "PutModelPackageGroupPolicy": put_group_policy,
+    "GetModelPackageGroupPolicy": get_group_policy,
+    "DeleteModelPackageGroupPolicy": delete_group_policy,
+}

@@ -45,11 +45,8 @@ class Attached:
             AwsError: what ``error`` makes, naming the principal.
         """
         document = json.loads(text)
-        for statement in statements(document):
-            for element in ("Principal", "NotPrincipal"):
-                if element in statement:
-                    statement[element] = self._to_ids(statement[element], error)
-        self._stored[key] = json.dumps(document, separators=(",", ":"))
+        self.check_principals(document, error)
+        self._stored[key] = compact(document)
 
     def get(self, key: PolicyKey) -> Document | None:
         """The attached policy as AWS would show it now; None without one."""
@@ -87,26 +84,16 @@ class Attached:
         if stored is None:
             return None
         document: Document = json.loads(stored)
-        for statement in statements(document):
-            for element in ("Principal", "NotPrincipal"):
-                if element in statement:
-                    statement[element] = _to_arns(statement[element], form)
+        _rename_principals(document, form)
         return document
 
     def check_principals(self, document: Document, error: Callable[[str], AwsError]) -> None:
-        """Refuse a document that names a principal which does not exist, without keeping it."""
-        for statement in statements(document):
-            for element in ("Principal", "NotPrincipal"):
-                self._to_ids(statement.get(element), error)
+        """Refuse a document that names a principal which does not exist; the others are named by their ids from then on."""
+        _rename_principals(document, lambda name: self._stored_form(name, error))
 
     def drop(self, key: PolicyKey) -> bool:
         """Remove a policy; False when there was none."""
         return self._stored.pop(key, None) is not None
-
-    def _to_ids(self, principal: Any, error: Callable[[str], AwsError]) -> Any:
-        if not isinstance(principal, dict) or "AWS" not in principal:
-            return principal
-        return {**principal, "AWS": _each(principal["AWS"], lambda name: self._stored_form(name, error))}
 
     def _stored_form(self, name: str, error: Callable[[str], AwsError]) -> str:
         if name == "*":
@@ -129,6 +116,11 @@ class Attached:
         return arn if arn is not None and principals.unique_id(arn) == name else name
 
 
+def compact(document: Document) -> str:
+    """A document as JSON without white space."""
+    return json.dumps(document, separators=(",", ":"))
+
+
 def statements(document: Document) -> Iterator[dict[str, Any]]:
     """The statements of a document; a lone one may stand without its list."""
     found = document.get("Statement", [])
@@ -144,14 +136,15 @@ def named_principals(statement: dict[str, Any]) -> list[str]:
     return [named] if isinstance(named, str) else list(named)
 
 
-def _to_arns(principal: Any, form: Callable[[str], str]) -> Any:
-    if not isinstance(principal, dict) or "AWS" not in principal:
-        return principal
-    return {**principal, "AWS": _each(principal["AWS"], form)}
-
-
-def _each(value: Any, change: Callable[[str], str]) -> Any:
-    return change(value) if isinstance(value, str) else [change(item) for item in value]
+def _rename_principals(document: Document, form: Callable[[str], str]) -> None:
+    """Give every AWS principal that a document names another form, in place."""
+    for statement in statements(document):
+        for element in ("Principal", "NotPrincipal"):
+            block = statement.get(element)
+            if isinstance(block, dict) and "AWS" in block:
+                names = block["AWS"]
+                renamed = form(names) if isinstance(names, str) else [form(name) for name in names]
+                statement[element] = {**block, "AWS": renamed}
 
 
 def load(text: str, error: Callable[[str], AwsError]) -> Document:
@@ -183,22 +176,13 @@ def load(text: str, error: Callable[[str], AwsError]) -> Document:
 
 
 _FIXED_KEYS = frozenset(
-    key.lower()
-    for key in (
-        "aws:PrincipalArn",
-        "aws:PrincipalOrgID",
-        "aws:PrincipalOrgPaths",
-        "aws:PrincipalAccount",
-        "aws:SourceAccount",
-        "aws:SourceArn",
-        "aws:SourceOrgID",
-        "aws:SourceVpc",
-        "aws:SourceVpce",
-        "aws:userid",
-        "s3:DataAccessPointAccount",
-        "s3:DataAccessPointArn",
-    )
+    [
+        *("aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount"),
+        *("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourcevpc", "aws:sourcevpce"),
+        *("aws:userid", "s3:dataaccesspointaccount", "s3:dataaccesspointarn"),
+    ]
 )
+_FIXING_OPERATORS = ("stringequals", "stringlike", "arnequals", "arnlike")
 
 
 def is_public(document: Document) -> bool:
@@ -215,18 +199,10 @@ def _opens(statement: dict[str, Any]) -> bool:
     ):
         return False
     for operator, keys in statement.get("Condition", {}).items():
-        if operator.lower().removesuffix("ifexists") not in (
-            "stringequals",
-            "stringlike",
-            "arnequals",
-            "arnlike",
-        ):
+        if operator.lower().removesuffix("ifexists") not in _FIXING_OPERATORS:
             continue
         for key, values in keys.items():
-            fixed = all(
-                "*" not in value and "?" not in value
-                for value in ([values] if isinstance(values, str) else values)
-            )
-            if key.lower() in _FIXED_KEYS and fixed:
+            texts = [values] if isinstance(values, str) else values
+            if key.lower() in _FIXED_KEYS and not any("*" in text or "?" in text for text in texts):
                 return False
     return True

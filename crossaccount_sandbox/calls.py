@@ -41,6 +41,11 @@ class Call:
         return self.caller.account
 
     @property
+    def place(self) -> tuple[str, str]:
+        """The account and region in which the caller's own resources lie."""
+        return self.account, self.region
+
+    @property
     def model(self) -> OperationModel:
         """The operation's botocore model."""
         model: OperationModel = get_service_model(self.service).operation_model(self.operation)

@@ -27,8 +27,6 @@ from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
 Log = Callable[[dict[str, Any]], None]
-
-
 logger = logging.getLogger("sandbox")
 
 

@@ -20,8 +20,6 @@ from typing import Any
 from moto.ecr.models import ecr_backends
 
 PULL_ACTIONS = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
-
-
 _EVERYONE_PULLS = {
     "Version": "2012-10-17",
     "Statement": [

@@ -50,20 +50,18 @@ def parse(document: str) -> Document:
 
 def find_role(arn: str) -> Any | None:
     """The role with this ARN (path included); None when it does not exist."""
-    account = arn.split(":")[4] if arn.count(":") >= 5 else ""
-    for role in list(iam_backends[account]["aws"].roles.values()) if account in iam_backends else ():
-        if role.arn == arn:
-            return role
-    return None
+    return _find(arn, "roles")
 
 
 def find_user(arn: str) -> Any | None:
     """The user with this ARN (path included); None when it does not exist."""
+    return _find(arn, "users")
+
+
+def _find(arn: str, table: str) -> Any | None:
     account = arn.split(":")[4] if arn.count(":") >= 5 else ""
-    for user in list(iam_backends[account]["aws"].users.values()) if account in iam_backends else ():
-        if user.arn == arn:
-            return user
-    return None
+    held = list(getattr(iam_backends[account]["aws"], table).values()) if account in iam_backends else ()
+    return next((principal for principal in held if principal.arn == arn), None)
 
 
 def unique_id(arn: str) -> str | None:

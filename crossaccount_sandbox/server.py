@@ -37,35 +37,29 @@ from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
 from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
-_HANDLERS = {
-    "cloudformation": cloudformation.HANDLERS,
-    "ecr": ecr.HANDLERS,
-    "iam": iam.HANDLERS,
-    "kms": kms.HANDLERS,
-    "s3": s3.HANDLERS,
-    "s3control": s3control.HANDLERS,
-    "sts": sts.HANDLERS,
+_MODULES = {
+    "application-autoscaling": [autoscaling],
+    "cloudformation": [cloudformation],
+    "cloudwatch": [cloudwatch],
+    "ecr": [ecr],
+    "iam": [iam],
+    "kms": [kms],
+    "s3": [s3],
+    "s3control": [s3control],
+    "sagemaker": [groups, packages, models, endpoint_configs, tags],
+    "sts": [sts],
 }
-_LOCKED = {
-    "application-autoscaling": autoscaling.HANDLERS,
-    "cloudwatch": cloudwatch.HANDLERS,
-    "sagemaker": {
-        **groups.HANDLERS,
-        **packages.HANDLERS,
-        **models.HANDLERS,
-        **endpoint_configs.HANDLERS,
-        **tags.HANDLERS,
-    },
-}
+_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 
 
-def _table(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
-    """Every handler, by service and operation."""
-    table = {(service, name): handler for service, own in _HANDLERS.items() for name, handler in own.items()}
-    for service, own in _LOCKED.items():
-        table |= {(service, name): locked(handler) for name, handler in own.items()}
-    table |= {("sagemaker", name): handler for name, handler in endpoints.handlers().items()}
-    return table | {("sagemaker-runtime", "InvokeEndpoint"): endpoints.invoke_endpoint}
+def _handlers(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
+    """What the sandbox answers itself, by service and operation."""
+    return endpoints.handlers() | {
+        (service, name): locked(handler) if service in _LOCKED else handler
+        for service, modules in _MODULES.items()
+        for module in modules
+        for name, handler in module.HANDLERS.items()
+    }
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
@@ -112,7 +106,7 @@ class Server:
         fleets = Fleets(self.world, self._containers, pace)
         self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
-        guard = Guard(self.world, _table(Endpoints(self.hosting)), self.faults, log)
+        guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
         application = Control(self.outcomes, self.faults, guard) if control else guard
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler

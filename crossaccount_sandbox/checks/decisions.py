@@ -25,24 +25,16 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         check: the question.
         call: the request, for its region.
     """
-    document = world.policy(check.policy) if check.policy else None
-    if check.role is not None:
-        role = find_role(check.role)
-        document = parse(role.assume_role_policy_document) if role is not None else None
+    document = _document(world, check)
     context = {**world.context(call.region, check.owner), **check.context}
     if check.action.startswith("kms:") and isinstance(caller, Caller):
         context["kms:CallerAccount"] = caller.account
     if isinstance(caller, str):
-        return judge(
-            Request(caller, check.action, check.resource, check.owner, context), Policies(resource=document)
-        )
+        question = Request(caller, check.action, check.resource, check.owner, context)
+        return judge(question, Policies(resource=document))
     owner = check.owner
-    if (
-        check.policy
-        and check.policy[0] == "bucket"
-        and caller.account != check.owner
-        and world.cuts_cross_account(check.resource)
-    ):
+    on_bucket = check.policy is not None and check.policy[0] == "bucket"
+    if on_bucket and caller.account != owner and world.cuts_cross_account(check.resource):
         document = None
     elif (writer := _writer(world, check)) is not None:
         # Only its owner's account and whom it gave access decide; what the bucket's policy denies stays denied.
@@ -64,15 +56,20 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     return decision
 
 
-_ON_AN_OBJECT = frozenset(
-    f"s3:{name}"
-    for name in (
-        "GetObject",
-        "GetObjectVersion",
-        "GetObjectTagging",
-        "PutObjectTagging",
-        "DeleteObjectTagging",
-    )
+def _document(world: World, check: Check) -> Document | None:
+    """The policy of the resource, which for a role is whom it trusts; None without one."""
+    if check.role is None:
+        return world.policy(check.policy) if check.policy else None
+    role = find_role(check.role)
+    return None if role is None else parse(role.assume_role_policy_document)
+
+
+_ON_AN_OBJECT = (
+    "GetObject",
+    "GetObjectVersion",
+    "GetObjectTagging",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
 )
 
 
@@ -81,7 +78,7 @@ def _writer(world: World, check: Check) -> Writer | None:
 
     A bucket's owner may still delete such an object, or write another in its place.
     """
-    if check.action not in _ON_AN_OBJECT:
+    if check.action.removeprefix("s3:") not in _ON_AN_OBJECT:
         return None
     return world.writer(check.resource, check.context.get("s3:VersionId"))
 
@@ -115,8 +112,6 @@ _KINDS = {
     "scp": "service control",
     "rcp": "resource control",
 }
-
-
 _XML = ("s3", "s3control", "sts", "iam", "cloudformation")
 
 
@@ -156,9 +151,6 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
 
 def _named_directly(world: World, caller: Caller, check: Check) -> bool:
     """True when the resource's policy names the caller itself, rather than its whole account."""
-    document = world.policy(check.policy) if check.policy else None
-    if check.role is not None:
-        role = find_role(check.role)
-        document = parse(role.assume_role_policy_document) if role is not None else None
+    document = _document(world, check)
     named = [name for statement in statements(document or {}) for name in named_principals(statement)]
     return any(name in ("*", caller.arn, caller.role_arn) for name in named)

@@ -1,7 +1,4 @@
-"""What AWS checks for the operations of ECR.
-
-Source: the Service Authorization Reference.
-"""
+"""What AWS checks for the operations of ECR."""
 
 from __future__ import annotations
 

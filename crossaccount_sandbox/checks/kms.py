@@ -1,7 +1,4 @@
-"""What AWS checks for the operations of KMS.
-
-Source: the Service Authorization Reference.
-"""
+"""What AWS checks for the operations of KMS."""
 
 from __future__ import annotations
 

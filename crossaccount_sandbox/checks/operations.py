@@ -2,36 +2,28 @@
 
 An operation without a row in its service's file is refused. Not here: the checks that SageMaker makes with an execution
 role while it creates a model (``sagemaker.execution``), and the decision (``decisions``).
+
+Source: the Service Authorization Reference of each service.
 """
 
 from __future__ import annotations
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks import (
-    autoscaling,
-    cloudformation,
-    cloudwatch,
-    ecr,
-    iam,
-    kms,
-    s3,
-    sagemaker,
-    sts,
-)
+from crossaccount_sandbox.checks import ecr, identity, kms, s3, sagemaker
 from crossaccount_sandbox.checks.check import Check, Rule, unknown
 
 _RULES: dict[str, dict[str, Rule]] = {
-    "application-autoscaling": autoscaling.RULES,
-    "cloudformation": cloudformation.RULES,
-    "cloudwatch": cloudwatch.RULES,
+    "application-autoscaling": sagemaker.SCALING_RULES,
+    "cloudformation": identity.STACK_RULES,
+    "cloudwatch": sagemaker.ALARM_RULES,
     "ecr": ecr.RULES,
-    "iam": iam.RULES,
+    "iam": identity.IAM_RULES,
     "kms": kms.RULES,
     "s3": s3.RULES,
     "s3control": s3.CONTROL_RULES,
     "sagemaker": sagemaker.RULES,
     "sagemaker-runtime": sagemaker.RUNTIME_RULES,
-    "sts": sts.RULES,
+    "sts": identity.STS_RULES,
 }
 
 

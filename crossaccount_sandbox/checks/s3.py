@@ -1,11 +1,8 @@
-"""What AWS checks for the operations of S3 and S3 Control.
-
-Source: the Service Authorization Reference.
-"""
+"""What AWS checks for the operations of S3 and S3 Control."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 from crossaccount_sandbox.calls import Call
@@ -36,53 +33,38 @@ def _create_bucket(call: Call) -> Iterator[Check]:
         yield from _bucket("PutBucketOwnershipControls")(call)
 
 
-def _object(*actions: str) -> Rule:
+def _object(action: str) -> Rule:
+    """The object that a call names, and the KMS key under which it is, or is about to be, encrypted."""
+
     def rule(call: Call) -> Iterator[Check]:
-        yield from _on_object(
-            actions,
-            call,
-            call.params["Bucket"],
-            call.params["Key"],
-            call.params.get("VersionId"),
-            _acl(call),
-        )
-        yield from _on_object_key(call, actions)
+        place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
+        yield from _on_object(action, call, *place, acl=call.params.get("ACL"))
+        if action == "GetObject":
+            yield from _on_key("kms:Decrypt", object_key(*place), call)
+        elif action == "PutObject":
+            yield from _on_new_key(call)
 
     return rule
 
 
 def _on_object(
-    actions: Iterable[str],
-    call: Call,
-    bucket: str,
-    key: str,
-    version: str | None = None,
-    acl: Mapping[str, str] | None = None,
+    action: str, call: Call, bucket: str, key: str, version: str | None = None, acl: str | None = None
 ) -> Iterator[Check]:
-    owner = owner_of_bucket(bucket) or call.account
-    arn = f"arn:aws:s3:::{bucket}"
-    for action in actions:
-        versioned = {"GetObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}.get(
-            action, action
-        )
-        name = versioned if version else action
-        context = {**(acl or {}), **({"s3:VersionId": version} if version else {})}
+    """The checks on an object; ``acl`` is the canned access control list that an upload asks for."""
+    owner, arn = owner_of_bucket(bucket) or call.account, f"arn:aws:s3:::{bucket}"
+    versioned = version and action in ("GetObject", "DeleteObject")
+    context = {
+        condition: value for condition, value in (("s3:x-amz-acl", acl), ("s3:VersionId", version)) if value
+    }
+    names = [f"{action}Version" if versioned else action]
+    if acl and action == "PutObject":
+        names.append("PutObjectAcl")
+    for name in names:
         yield Check(f"s3:{name}", f"{arn}/{key}", owner, ("bucket", arn), context=context)
-        if acl and action == "PutObject":
-            yield Check("s3:PutObjectAcl", f"{arn}/{key}", owner, ("bucket", arn), context=context)
 
 
-def _acl(call: Call) -> dict[str, str]:
-    """The canned access control list that an upload asks for, as a condition key."""
-    return {"s3:x-amz-acl": call.params["ACL"]} if call.params.get("ACL") else {}
-
-
-def _on_object_key(call: Call, actions: tuple[str, ...]) -> Iterator[Check]:
-    """The checks on the KMS key under which an object is, or is about to be, encrypted."""
-    if actions[0] == "GetObject":
-        place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
-        yield from _on_key("kms:Decrypt", object_key(*place), call)
-    elif actions[0] == "PutObject" and call.params.get("ServerSideEncryption") == "aws:kms":
+def _on_new_key(call: Call) -> Iterator[Check]:
+    if call.params.get("ServerSideEncryption") == "aws:kms":
         yield from _on_key("kms:GenerateDataKey", call.params.get("SSEKMSKeyId"), call)
 
 
@@ -101,10 +83,11 @@ def copy_source(call: Call) -> tuple[str, str, str | None]:
 
 def _copy(call: Call) -> Iterator[Check]:
     bucket, key, version = copy_source(call)
-    yield from _on_object(("GetObject",), call, bucket, key, version)
+    yield from _on_object("GetObject", call, bucket, key, version)
     yield from _on_key("kms:Decrypt", object_key(bucket, key, version), call)
-    yield from _on_object(("PutObject",), call, call.params["Bucket"], call.params["Key"], acl=_acl(call))
-    yield from _on_object_key(call, ("PutObject",))
+    place = (call.params["Bucket"], call.params["Key"])
+    yield from _on_object("PutObject", call, *place, acl=call.params.get("ACL"))
+    yield from _on_new_key(call)
 
 
 def _delete_objects(call: Call) -> Iterator[Check]:
@@ -112,9 +95,8 @@ def _delete_objects(call: Call) -> Iterator[Check]:
     if not listed:
         raise unknown(call)
     for entry in listed:
-        yield from _on_object(
-            ("DeleteObject",), call, call.params["Bucket"], entry["Key"], entry.get("VersionId")
-        )
+        place = (call.params["Bucket"], entry["Key"], entry.get("VersionId"))
+        yield from _on_object("DeleteObject", call, *place)
 
 
 def _account_block(verb: str) -> Rule:
@@ -124,20 +106,23 @@ def _account_block(verb: str) -> Rule:
     return rule
 
 
+# Operations on a bucket that are permitted by actions of the same name, and those that are not.
+_SAME_BUCKET_ACTIONS = (
+    *(
+        "DeleteBucket",
+        "DeleteBucketPolicy",
+        "GetBucketAcl",
+        "GetBucketLocation",
+        "GetBucketOwnershipControls",
+    ),
+    *("GetBucketPolicy", "GetBucketPolicyStatus", "GetBucketTagging", "GetBucketVersioning"),
+    *("PutBucketOwnershipControls", "PutBucketPolicy", "PutBucketTagging", "PutBucketVersioning"),
+)
 _BUCKET_ACTIONS: dict[str, tuple[str, ...]] = {
-    "DeleteBucket": ("DeleteBucket",),
     "DeleteBucketEncryption": ("PutEncryptionConfiguration",),
     "DeleteBucketOwnershipControls": ("PutBucketOwnershipControls",),
-    "DeleteBucketPolicy": ("DeleteBucketPolicy",),
     "DeletePublicAccessBlock": ("PutBucketPublicAccessBlock",),
-    "GetBucketAcl": ("GetBucketAcl",),
     "GetBucketEncryption": ("GetEncryptionConfiguration",),
-    "GetBucketLocation": ("GetBucketLocation",),
-    "GetBucketOwnershipControls": ("GetBucketOwnershipControls",),
-    "GetBucketPolicy": ("GetBucketPolicy",),
-    "GetBucketPolicyStatus": ("GetBucketPolicyStatus",),
-    "GetBucketTagging": ("GetBucketTagging",),
-    "GetBucketVersioning": ("GetBucketVersioning",),
     "GetPublicAccessBlock": ("GetBucketPublicAccessBlock",),
     "HeadBucket": ("ListBucket", "Prefix"),
     "ListMultipartUploads": ("ListBucketMultipartUploads",),
@@ -145,33 +130,24 @@ _BUCKET_ACTIONS: dict[str, tuple[str, ...]] = {
     "ListObjects": ("ListBucket", "Prefix", "Delimiter", "MaxKeys"),
     "ListObjectsV2": ("ListBucket", "Prefix", "Delimiter", "MaxKeys"),
     "PutBucketEncryption": ("PutEncryptionConfiguration",),
-    "PutBucketOwnershipControls": ("PutBucketOwnershipControls",),
-    "PutBucketPolicy": ("PutBucketPolicy",),
-    "PutBucketTagging": ("PutBucketTagging",),
-    "PutBucketVersioning": ("PutBucketVersioning",),
     "PutPublicAccessBlock": ("PutBucketPublicAccessBlock",),
 }
-
-
+_SAME_OBJECT_ACTIONS = (
+    *("AbortMultipartUpload", "DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectTagging"),
+    *("PutObject", "PutObjectTagging"),
+)
 _OBJECT_ACTIONS = {
-    "AbortMultipartUpload": "AbortMultipartUpload",
     "CompleteMultipartUpload": "PutObject",
     "CreateMultipartUpload": "PutObject",
-    "DeleteObject": "DeleteObject",
-    "DeleteObjectTagging": "DeleteObjectTagging",
-    "GetObject": "GetObject",
     "GetObjectAttributes": "GetObject",
-    "GetObjectTagging": "GetObjectTagging",
     "HeadObject": "GetObject",
     "ListParts": "ListMultipartUploadParts",
-    "PutObject": "PutObject",
-    "PutObjectTagging": "PutObjectTagging",
     "UploadPart": "PutObject",
 }
-
-
 RULES: dict[str, Rule] = {
+    **{name: _bucket(name) for name in _SAME_BUCKET_ACTIONS},
     **{name: _bucket(*row) for name, row in _BUCKET_ACTIONS.items()},
+    **{name: _object(name) for name in _SAME_OBJECT_ACTIONS},
     **{name: _object(action) for name, action in _OBJECT_ACTIONS.items()},
     "CreateBucket": _create_bucket,
     "CopyObject": _copy,

@@ -1,4 +1,4 @@
-"""What AWS checks for the operations of SageMaker and its runtime.
+"""What AWS checks for the operations of SageMaker, its runtime, and CloudWatch and Application Auto Scaling around it.
 
 Source: the Service Authorization Reference; for CreateModel from another account's package also the
 SageMaker developer guide, "Deploy a Model Version from a Different Account".
@@ -6,13 +6,13 @@ SageMaker developer guide, "Deploy a Model Version from a Different Account".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule, own
 from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.resources import group_of, package_of
+from crossaccount_sandbox.resources import alarm_arn, group_of, package_of
 from crossaccount_sandbox.wire import AwsError
 
 
@@ -30,13 +30,9 @@ def _own_resource(kind: str, name: str, action: str | None = None) -> Rule:
 
 def _tags(call: Call, arn: str) -> Iterator[Check]:
     if tags := call.params.get("Tags"):
-        context = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}
-        yield Check(
-            "sagemaker:AddTags",
-            arn,
-            call.account,
-            context={**context, "aws:TagKeys": [tag["Key"] for tag in tags]},
-        )
+        context: dict[str, Any] = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}
+        context["aws:TagKeys"] = [tag["Key"] for tag in tags]
+        yield Check("sagemaker:AddTags", arn, call.account, context=context)
 
 
 def _endpoint(call: Call) -> Iterator[Check]:
@@ -99,16 +95,11 @@ def _create_package(call: Call) -> Iterator[Check]:
     yield from _tags(call, arn)
 
 
-def _model_packages(params: Mapping[str, Any]) -> list[str]:
-    """The model packages that a CreateModel request builds on, as it names them."""
-    containers = [params.get("PrimaryContainer") or {}, *(params.get("Containers") or [])]
-    return [container["ModelPackageName"] for container in containers if container.get("ModelPackageName")]
-
-
 def _create_model(call: Call) -> Iterator[Check]:
     yield from _own_resource("model", "ModelName")(call)
-    for named in _model_packages(call.params):
-        yield _package_check(call, named)
+    for container in (call.params.get("PrimaryContainer") or {}, *(call.params.get("Containers") or [])):
+        if container.get("ModelPackageName"):
+            yield _package_check(call, container["ModelPackageName"])
     if role := call.params.get("ExecutionRoleArn"):
         yield from _pass_role(call, str(role))
 
@@ -129,39 +120,55 @@ def _pass_role(call: Call, role: str) -> Iterator[Check]:
 def _by_arn(call: Call) -> Iterator[Check]:
     """AddTags, DeleteTags and ListTags name their resource by ARN."""
     arn = str(call.params["ResourceArn"])
-    yield Check(
-        f"sagemaker:{call.operation}", arn, arn.split(":")[4] if arn.count(":") >= 5 else call.account
-    )
+    owner = arn.split(":")[4] if arn.count(":") >= 5 else call.account
+    yield Check(f"sagemaker:{call.operation}", arn, owner)
 
 
+def _alarms(call: Call) -> Iterator[Check]:
+    """Alarm operations name one alarm, several, or with neither all of them."""
+    one = call.params.get("AlarmName")
+    for name in [one] if one else call.params.get("AlarmNames") or ["*"]:
+        yield Check(
+            f"cloudwatch:{call.operation}", alarm_arn(call.region, call.account, str(name)), call.account
+        )
+
+
+def _scalable_target(call: Call) -> Iterator[Check]:
+    arn = f"arn:aws:application-autoscaling:{call.region}:{call.account}:scalable-target/*"
+    yield Check(f"application-autoscaling:{call.operation}", arn, call.account)
+
+
+_LISTED = ("Models", "EndpointConfigs", "Endpoints", "ModelPackageGroups")
 RULES: dict[str, Rule] = {
     "CreateModelPackageGroup": _own_resource("model-package-group", "ModelPackageGroupName"),
-    **{f"{verb}Model": _own_resource("model", "ModelName") for verb in ("Describe", "Delete")},
-    **{
-        f"{verb}EndpointConfig": _own_resource("endpoint-config", "EndpointConfigName")
-        for verb in ("Create", "Describe", "Delete")
-    },
-    **{
-        name: _own_resource("endpoint", "EndpointName")
-        for name in ("DescribeEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities")
-    },
-    **{
-        name: own(f"sagemaker:{name}")
-        for name in ("ListModels", "ListEndpointConfigs", "ListEndpoints", "ListModelPackageGroups")
-    },
+    **dict.fromkeys(("DescribeModel", "DeleteModel"), _own_resource("model", "ModelName")),
+    **dict.fromkeys(
+        ("CreateEndpointConfig", "DescribeEndpointConfig", "DeleteEndpointConfig"),
+        _own_resource("endpoint-config", "EndpointConfigName"),
+    ),
+    **dict.fromkeys(
+        ("DescribeEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities"),
+        _own_resource("endpoint", "EndpointName"),
+    ),
+    **{f"List{kind}": own(f"sagemaker:List{kind}") for kind in _LISTED},
     **{f"{verb}ModelPackageGroup": _group for verb in ("Delete", "Describe")},
     **{f"{verb}ModelPackageGroupPolicy": _group for verb in ("Delete", "Get", "Put")},
     "ListModelPackages": _list_packages,
-    "DescribeModelPackage": _package("ModelPackageName"),
-    "DeleteModelPackage": _package("ModelPackageName"),
+    **dict.fromkeys(("DescribeModelPackage", "DeleteModelPackage"), _package("ModelPackageName")),
     "UpdateModelPackage": _package("ModelPackageArn"),
     "BatchDescribeModelPackage": _batch_describe,
     "CreateModelPackage": _create_package,
     "CreateModel": _create_model,
-    "CreateEndpoint": _endpoint,
-    "UpdateEndpoint": _endpoint,
+    **dict.fromkeys(("CreateEndpoint", "UpdateEndpoint"), _endpoint),
     **dict.fromkeys(("AddTags", "DeleteTags", "ListTags"), _by_arn),
 }
 RUNTIME_RULES: dict[str, Rule] = {
     "InvokeEndpoint": _own_resource("endpoint", "EndpointName", "sagemaker:InvokeEndpoint")
+}
+ALARM_RULES: dict[str, Rule] = dict.fromkeys(
+    ("PutMetricAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"), _alarms
+)
+SCALING_RULES: dict[str, Rule] = {
+    **dict.fromkeys(("RegisterScalableTarget", "DeregisterScalableTarget"), _scalable_target),
+    "DescribeScalableTargets": own("application-autoscaling:DescribeScalableTargets"),
 }

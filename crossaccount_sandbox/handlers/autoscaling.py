@@ -39,7 +39,7 @@ def register(world: World, call: Call) -> Response:
         AwsError: ``ValidationException`` for another dimension, an endpoint or variant that is not there, or
             capacities that are none.
     """
-    place, resource = (call.account, call.region), _named(call)
+    place, resource = call.place, _named(call)
     endpoint, variant = resource.split("/")[1::2]
     variants = world.endpoints.get((place, endpoint), {}).get("ProductionVariants", ())
     if variant not in [known["VariantName"] for known in variants]:
@@ -68,7 +68,7 @@ def register(world: World, call: Call) -> Response:
 
 def describe(world: World, call: Call) -> Response:
     """DescribeScalableTargets, all or those named."""
-    place, wanted = (call.account, call.region), call.params.get("ResourceIds")
+    place, wanted = call.place, call.params.get("ResourceIds")
     found = [
         target
         for (of, resource), target in world.targets.items()
@@ -79,13 +79,9 @@ def describe(world: World, call: Call) -> Response:
 
 
 def deregister(world: World, call: Call) -> Response:
-    """DeregisterScalableTarget.
-
-    Raises:
-        AwsError: ``ObjectNotFoundException`` for one that is not registered.
-    """
+    """DeregisterScalableTarget; ``ObjectNotFoundException`` for one that is not registered."""
     resource = _named(call)
-    if world.targets.pop(((call.account, call.region), resource), None) is None:
+    if world.targets.pop((call.place, resource), None) is None:
         text = (
             f"No scalable target found for service namespace: sagemaker, resource ID: {resource}, "
             f"scalable dimension: {_DIMENSION}"

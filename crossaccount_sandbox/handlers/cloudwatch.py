@@ -34,7 +34,7 @@ def put(world: World, call: Call) -> Response:
     for name in ("EvaluationPeriods", "ComparisonOperator"):
         if given.get(name) is None:
             raise AwsError("ValidationError", f"The parameter {name} must be specified.")
-    key, now = ((call.account, call.region), given["AlarmName"]), world.clock()
+    key, now = (call.place, given["AlarmName"]), world.clock()
     before = world.alarms.get(key, {})
     fresh = {
         "StateValue": "INSUFFICIENT_DATA",
@@ -54,7 +54,7 @@ def put(world: World, call: Call) -> Response:
 
 def describe(world: World, call: Call) -> Response:
     """DescribeAlarms: by names, by prefix or all, of one state or any; names that are no alarm's are left out."""
-    place, params = (call.account, call.region), call.params
+    place, params = call.place, call.params
     names, prefix, state = (params.get(name) for name in ("AlarmNames", "AlarmNamePrefix", "StateValue"))
     if names and prefix:
         raise AwsError("ValidationError", "AlarmNames and AlarmNamePrefix cannot both be specified.")
@@ -72,12 +72,8 @@ def describe(world: World, call: Call) -> Response:
 
 
 def set_state(world: World, call: Call) -> Response:
-    """SetAlarmState.
-
-    Raises:
-        AwsError: ``ResourceNotFound`` for an alarm that is not there.
-    """
-    alarm = world.alarms.get(((call.account, call.region), call.params["AlarmName"]))
+    """SetAlarmState; ``ResourceNotFound`` for an alarm that is not there."""
+    alarm = world.alarms.get((call.place, call.params["AlarmName"]))
     if alarm is None:
         raise AwsError("ResourceNotFound", f"Unknown alarm {call.params['AlarmName']}", 404)
     alarm.update(
@@ -89,12 +85,8 @@ def set_state(world: World, call: Call) -> Response:
 
 
 def delete(world: World, call: Call) -> Response:
-    """DeleteAlarms: all of them or, when one is not there, none.
-
-    Raises:
-        AwsError: ``ResourceNotFound``.
-    """
-    keys = [((call.account, call.region), name) for name in call.params["AlarmNames"]]
+    """DeleteAlarms: all of them or, when one is not there, none; ``ResourceNotFound``."""
+    keys = [(call.place, name) for name in call.params["AlarmNames"]]
     missing = [name for place, name in keys if (place, name) not in world.alarms]
     if missing:
         raise AwsError("ResourceNotFound", f"Unknown alarms {', '.join(missing)}", 404)

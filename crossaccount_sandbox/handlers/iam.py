@@ -14,11 +14,7 @@ from crossaccount_sandbox.world import Handler, World
 
 
 def check_trust(world: World, call: Call) -> Response:
-    """CreateRole and UpdateAssumeRolePolicy: every principal of a trust policy must exist.
-
-    Raises:
-        AwsError: ``MalformedPolicyDocument``.
-    """
+    """CreateRole and UpdateAssumeRolePolicy: every principal of a trust policy must exist; ``MalformedPolicyDocument``."""
     text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
     document = load(
         text, lambda why: AwsError("MalformedPolicyDocument", f"The trust policy cannot be used: {why}")

@@ -169,19 +169,11 @@ def _malformed_key_policy(why: str) -> AwsError:
     )
 
 
-_NEEDS_A_KEY_IN_USE = (
-    "Decrypt",
-    "Encrypt",
-    "GenerateDataKey",
-    "GenerateDataKeyWithoutPlaintext",
-    "EnableKeyRotation",
-)
-
-
+_USES = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "EnableKeyRotation")
 HANDLERS: dict[str, Handler] = {
     "CreateKey": create_key,
     "GetKeyPolicy": get_key_policy,
     "PutKeyPolicy": put_key_policy,
     **dict.fromkeys(_STATE_AFTER, set_key_state),
-    **dict.fromkeys(_NEEDS_A_KEY_IN_USE, use_key),
+    **dict.fromkeys(_USES, use_key),
 }

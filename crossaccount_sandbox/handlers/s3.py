@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from moto.s3.models import PublicAccessBlock, s3_backends
 
-from crossaccount_sandbox.attached import is_public, load, statements
+from crossaccount_sandbox.attached import compact, is_public, load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.decisions import authorize
@@ -76,14 +76,10 @@ def put_object(world: World, call: Call) -> Response:
 
 def copy_object(world: World, call: Call) -> Response:
     """CopyObject: a read, and an upload like any other."""
-    writer, owner = _uploader(call), owner_of_bucket(call.params["Bucket"])
+    _uploader(call)
     if source := object_key(*copy_source(call)):
         check_usable(source, "KMS.")
-    key = _encrypting_key(world, call)
-    response = call.forward(owner or call.account)
-    if response.status < 300:
-        _made(world, call, writer, key)
-    return response
+    return put_object(world, call)
 
 
 def create_upload(world: World, call: Call) -> Response:
@@ -151,9 +147,8 @@ def _uploader(call: Call) -> Writer:
         if s3_backends[owner]["aws"].buckets[call.params["Bucket"]].ownership_rule == ENFORCED:
             raise AwsError("AccessControlListNotSupported", "The bucket does not allow ACLs")
         if acl != "private" or any(map(call.params.get, _GRANTS)):
-            raise AwsError(
-                "NotImplemented", f"The sandbox knows no access control list but {_FULL_CONTROL}.", 501
-            )
+            text = f"The sandbox knows no access control list but {_FULL_CONTROL}."
+            raise AwsError("NotImplemented", text, 501)
     return Writer(call.account, acl == _FULL_CONTROL)
 
 
@@ -167,15 +162,8 @@ def put_ownership(world: World, call: Call) -> Response:
 
 
 def get_bucket_acl(world: World, call: Call) -> Response:
-    """GetBucketAcl: full control for the bucket's owner, which is all that a bucket here can have.
-
-    Raises:
-        AwsError: ``NoSuchBucket``.
-    """
-    owner = owner_of_bucket(call.params["Bucket"])
-    if owner is None:
-        raise _no_such_bucket()
-    name = f"<ID>{canonical_id(owner)}</ID>"
+    """GetBucketAcl: full control for the bucket's owner, which is all that a bucket here can have; ``NoSuchBucket``."""
+    name = f"<ID>{canonical_id(_owner(call))}</ID>"
     text = (
         f'<AccessControlPolicy xmlns="{_NAMESPACE}"><Owner>{name}</Owner><AccessControlList><Grant>'
         f'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">{name}</Grantee>'
@@ -234,18 +222,12 @@ def get_object(world: World, call: Call) -> Response:
 
 
 def get_bucket_policy(world: World, call: Call) -> Response:
-    """GetBucketPolicy.
-
-    Raises:
-        AwsError: ``NoSuchBucket``, ``MethodNotAllowed`` for another account's, ``NoSuchBucketPolicy``.
-    """
+    """GetBucketPolicy; ``NoSuchBucket``, ``MethodNotAllowed`` for another account's, ``NoSuchBucketPolicy``."""
     _own_bucket(call)
     document = world.attached.get(("bucket", _bucket_arn(call)))
     if document is None:
         raise AwsError("NoSuchBucketPolicy", "The bucket policy does not exist", 404)
-    return Response(
-        200, json.dumps(document, separators=(",", ":")).encode(), (("Content-Type", "application/json"),)
-    )
+    return Response(200, compact(document).encode(), (("Content-Type", "application/json"),))
 
 
 def delete_bucket_policy(world: World, call: Call) -> Response:
@@ -265,28 +247,26 @@ def put_bucket_policy(world: World, call: Call) -> Response:
     """
     _own_bucket(call)
     text = unchunk(call.body, call.headers).decode("utf-8", "replace")
-    document = load(
-        text, lambda why: _malformed(f"Policies must be valid JSON and the first byte must be '{{': {why}")
-    )
-    if len(json.dumps(document, separators=(",", ":")).encode()) > _BUCKET_POLICY_LIMIT:
-        raise _malformed(
+    no_json = "Policies must be valid JSON and the first byte must be '{'"
+    document = load(text, lambda why: _malformed(f"{no_json}: {why}"))
+    if len(compact(document).encode()) > _BUCKET_POLICY_LIMIT:
+        limit = (
             f"Normalized policy document exceeds the maximum allowed size of {_BUCKET_POLICY_LIMIT} bytes."
         )
+        raise _malformed(limit)
     bucket_arn = _bucket_arn(call)
     for statement in statements(document):
         _check_bucket_statement(statement, bucket_arn)
     if is_public(document) and world.blocks_public(call.params["Bucket"], "BlockPublicPolicy"):
         text = f'User: {call.caller.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "{bucket_arn}" because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access.'
         raise AwsError("AccessDenied", text, 403)
-    world.attached.put(
-        ("bucket", bucket_arn), json.dumps(document), lambda name: _malformed("Invalid principal in policy")
-    )
+    unknown = "Invalid principal in policy"
+    world.attached.put(("bucket", bucket_arn), json.dumps(document), lambda name: _malformed(unknown))
     return Response(204, b"")
 
 
 _BUCKET_ACTIONS = re.compile(
-    r"s3:(List(Bucket.*|\*)|(Get|Put|Delete)(Bucket.*|.*Configuration)|CreateBucket|DeleteBucket)",
-    re.IGNORECASE,
+    r"(?i)s3:(List(Bucket.*|\*)|(Get|Put|Delete)(Bucket.*|.*Configuration)|CreateBucket|DeleteBucket)"
 )
 
 
@@ -306,8 +286,7 @@ def _check_bucket_statement(statement: dict[str, Any], bucket_arn: str) -> None:
             raise _malformed("Policy has invalid action")
         if action.endswith(":*") or action == "*":
             continue
-        fits = on_bucket if _BUCKET_ACTIONS.fullmatch(action) else on_objects
-        if not fits:
+        if not (on_bucket if _BUCKET_ACTIONS.fullmatch(action) else on_objects):
             raise _malformed("Action does not apply to any resource(s) in statement")
 
 
@@ -323,33 +302,29 @@ def _bucket_arn(call: Call) -> str:
     return f"arn:aws:s3:::{call.params['Bucket']}"
 
 
-def _own_bucket(call: Call) -> None:
+def _owner(call: Call) -> str:
     owner = owner_of_bucket(call.params["Bucket"])
     if owner is None:
-        raise _no_such_bucket()
-    if owner != call.account:
+        raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+    return owner
+
+
+def _own_bucket(call: Call) -> None:
+    if _owner(call) != call.account:
         raise AwsError("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
-
-
-def _no_such_bucket() -> AwsError:
-    return AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
 
 
 HANDLERS: dict[str, Handler] = {
     "CreateBucket": create_bucket,
     "DeleteBucket": delete_bucket,
-    "GetObject": get_object,
-    "HeadObject": get_object,
+    **dict.fromkeys(("GetObject", "HeadObject"), get_object),
     "PutObject": put_object,
     "CopyObject": copy_object,
     "CreateMultipartUpload": create_upload,
-    "UploadPart": upload_part,
-    "CompleteMultipartUpload": upload_part,
+    **dict.fromkeys(("UploadPart", "CompleteMultipartUpload"), upload_part),
     "PutBucketOwnershipControls": put_ownership,
     "GetBucketAcl": get_bucket_acl,
-    "ListObjects": list_with_owners,
-    "ListObjectsV2": list_with_owners,
-    "ListObjectVersions": list_with_owners,
+    **dict.fromkeys(("ListObjects", "ListObjectsV2", "ListObjectVersions"), list_with_owners),
     "GetBucketPolicy": get_bucket_policy,
     "PutBucketPolicy": put_bucket_policy,
     "DeleteBucketPolicy": delete_bucket_policy,

@@ -212,11 +212,7 @@ _GLOBAL_NAMES = """
     tokenissuetime useragent userid username viaawsmcpservice viaawsservice vpceaccount vpceorgid vpceorgpaths
     vpcsourceip
 """
-
-
 _GLOBAL_KEYS = frozenset(f"aws:{name}" for name in _GLOBAL_NAMES.split())
-
-
 _TAG_KEYS = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/")
 
 

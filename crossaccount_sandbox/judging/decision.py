@@ -197,8 +197,6 @@ _NAMES = {
     PolicyType.SCP: "a service control policy",
     PolicyType.RCP: "a resource control policy",
 }
-
-
 _LACKS = {
     PolicyType.IDENTITY: "no identity-based policy allows it",
     PolicyType.RESOURCE: "no resource-based policy allows it",

@@ -66,8 +66,6 @@ def arn_like(pattern: str, value: str) -> bool | None:
 
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
-
-
 _WITH_DEFAULT = re.compile(r"\s*([^,'\s]+)\s*,\s*'([^']*)'\s*")
 
 

@@ -33,8 +33,6 @@ class Verdict(NamedTuple):
 
 
 SILENT = Verdict(False, Grant.NONE, None)
-
-
 _ELEMENTS = frozenset(
     [
         "Sid",

@@ -23,7 +23,6 @@ from crossaccount_sandbox.sagemaker.records import (
     invalid,
     listed,
     shown,
-    table_key,
 )
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import Response, json_response
@@ -38,7 +37,7 @@ def create_config(world: World, call: Call) -> Response:
     """
     name = call.params["EndpointConfigName"]
     arn = arn_of(call, "endpoint-config", name)
-    if table_key(call, name) in world.registry.configs:
+    if (call.place, name) in world.registry.configs:
         raise existing("endpoint-config", arn)
     if any(not variant.get("ModelName") for variant in call.params["ProductionVariants"]):
         raise invalid("The sandbox hosts models only: no inference components.")
@@ -46,7 +45,7 @@ def create_config(world: World, call: Call) -> Response:
     for fault in _faults(call.params, models, call.account, world.accounts):
         raise invalid(fault)
     storage_key(call, call.params)
-    world.registry.configs[table_key(call, name)] = {
+    world.registry.configs[(call.place, name)] = {
         **{key: value for key, value in call.params.items() if key != "Tags"},
         "EndpointConfigArn": arn,
         "CreationTime": world.clock(),
@@ -68,7 +67,7 @@ def list_configs(world: World, call: Call) -> Response:
 def delete_config(world: World, call: Call) -> Response:
     """DeleteEndpointConfig."""
     config = find_config(world, call)
-    del world.registry.configs[table_key(call, config["EndpointConfigName"])]
+    del world.registry.configs[(call.place, config["EndpointConfigName"])]
     world.registry.tags.pop(config["EndpointConfigArn"], None)
     return json_response({})
 
@@ -98,8 +97,6 @@ def storage_key(call: Call, config: Record) -> str | None:
 
 
 _NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn")
-
-
 _LOCAL_STORAGE = re.compile(r"ml\.(?:[cmr]\d[a-z]*d|g4dn|g5|g6e?|p3dn|p4de?|p5e?n?|trn\d\w*|inf2)\.")
 
 

@@ -27,7 +27,7 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
-from crossaccount_sandbox.sagemaker.records import invalid, listed, place_of, shown, table_key
+from crossaccount_sandbox.sagemaker.records import invalid, listed, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
@@ -43,15 +43,16 @@ class Endpoints:
     def __init__(self, hosting: Hosting):
         self._hosting = hosting
 
-    def handlers(self) -> dict[str, Handler]:
-        """SageMaker's operations that are answered here, by name."""
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """The operations answered here, by service and name."""
         return {
-            "CreateEndpoint": self.create_endpoint,
-            "UpdateEndpoint": self.update_endpoint,
-            "UpdateEndpointWeightsAndCapacities": self.update_weights,
-            "DescribeEndpoint": self.describe_endpoint,
-            "ListEndpoints": self.list_endpoints,
-            "DeleteEndpoint": self.delete_endpoint,
+            ("sagemaker", "CreateEndpoint"): self.create_endpoint,
+            ("sagemaker", "UpdateEndpoint"): self.update_endpoint,
+            ("sagemaker", "UpdateEndpointWeightsAndCapacities"): self.update_weights,
+            ("sagemaker", "DescribeEndpoint"): self.describe_endpoint,
+            ("sagemaker", "ListEndpoints"): self.list_endpoints,
+            ("sagemaker", "DeleteEndpoint"): self.delete_endpoint,
+            ("sagemaker-runtime", "InvokeEndpoint"): self.invoke_endpoint,
         }
 
     def create_endpoint(self, world: World, call: Call) -> Response:
@@ -61,7 +62,7 @@ class Endpoints:
             AwsError: ``ValidationException`` for a configuration or model that is not there, or an endpoint that is;
                 ``ResourceLimitExceeded`` where that was arranged.
         """
-        name, place = call.params["EndpointName"], place_of(call)
+        name, place = call.params["EndpointName"], call.place
         arn = f"arn:aws:sagemaker:{call.region}:{call.account}:endpoint/{name.lower()}"
         with world.lock:
             config = find_config(world, call)
@@ -93,7 +94,7 @@ class Endpoints:
                 deployment = endpoint.get("LastDeploymentConfig")
             self._check_update(world, call, old, config, deployment)
             _grant_on_key(world, call, config)
-            outcome = _within_limits(self._hosting.outcome(place_of(call), endpoint["EndpointName"]), config)
+            outcome = _within_limits(self._hosting.outcome(call.place, endpoint["EndpointName"]), config)
             wanted = Wanted(
                 config,
                 models,
@@ -102,7 +103,7 @@ class Endpoints:
                 _watch(world, call, deployment, models),
                 *_retained(call.params, endpoint, config),
             )
-            if not self._hosting.update(place_of(call), call.params["EndpointName"], wanted, deployment):
+            if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
                 raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
 
@@ -112,7 +113,7 @@ class Endpoints:
         Raises:
             AwsError: ``ValidationException`` for an endpoint that is not InService, or a variant that it has not.
         """
-        endpoint, place = self._changeable(call), place_of(call)
+        endpoint, place = self._changeable(call), call.place
         if endpoint["EndpointStatus"] != "InService":
             raise invalid(
                 f'Cannot update weights and capacities of endpoint "{endpoint["EndpointArn"]}" in status '
@@ -141,7 +142,7 @@ class Endpoints:
         return endpoint
 
     def _config_in_use(self, world: World, call: Call, endpoint: Record) -> Record:
-        old = world.registry.configs.get(table_key(call, endpoint["EndpointConfigName"]))
+        old = world.registry.configs.get((call.place, endpoint["EndpointConfigName"]))
         if old is None:
             arn = endpoint["EndpointArn"].replace(":endpoint/", ":endpoint-config/").rpartition("/")[0]
             raise invalid(
@@ -152,7 +153,7 @@ class Endpoints:
     def _check_update(
         self, world: World, call: Call, old: Record, config: Record, deployment: Record | None
     ) -> None:
-        place, name = place_of(call), call.params["EndpointName"]
+        place, name = call.place, call.params["EndpointName"]
         if old is config and self._endpoint(call)["EndpointStatus"] == "InService":
             raise invalid("Cannot update endpoint with the currently in use endpoint configuration.")
         if deployment:
@@ -179,14 +180,14 @@ class Endpoints:
 
     def list_endpoints(self, world: World, call: Call) -> Response:
         """ListEndpoints."""
-        return listed(call, "Endpoints", self._hosting.all(place_of(call)), "EndpointName")
+        return listed(call, "Endpoints", self._hosting.all(call.place), "EndpointName")
 
     def delete_endpoint(self, world: World, call: Call) -> Response:
         """DeleteEndpoint; refused while it is being created or updated."""
         endpoint = self._endpoint(call)
-        if not self._hosting.delete(place_of(call), call.params["EndpointName"]):
+        if not self._hosting.delete(call.place, call.params["EndpointName"]):
             raise _in_progress(endpoint)
-        forget(world, place_of(call), call.params["EndpointName"])
+        forget(world, call.place, call.params["EndpointName"])
         world.registry.tags.pop(endpoint["EndpointArn"], None)
         return json_response({})
 
@@ -198,7 +199,7 @@ class Endpoints:
                 for an answer of the container that is an error.
         """
         name = call.params["EndpointName"]
-        endpoint = self._hosting.find(place_of(call), name)
+        endpoint = self._hosting.find(call.place, name)
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} not found.")
         accept = call.headers.get("X-Amzn-SageMaker-Accept") or call.headers.get("Accept") or "*/*"
@@ -208,7 +209,7 @@ class Endpoints:
         )
 
     def _endpoint(self, call: Call) -> Record:
-        found = self._hosting.find(place_of(call), call.params["EndpointName"])
+        found = self._hosting.find(call.place, call.params["EndpointName"])
         if found is None:
             arn = f"arn:aws:sagemaker:{call.region}:{call.account}:endpoint/{call.params['EndpointName'].lower()}"
             raise invalid(f'Could not find endpoint "{arn}".')
@@ -258,7 +259,7 @@ def _watch(
     AWS asks for cloudwatch:DescribeAlarms of the execution role; what it does without is not documented: here the
     update goes back.
     """
-    names, place = alarm_names(deployment), place_of(call)
+    names, place = alarm_names(deployment), call.place
     roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
 
     def watch() -> None:

@@ -16,7 +16,6 @@ from crossaccount_sandbox.sagemaker.records import (
     invalid,
     listed,
     shown,
-    table_key,
 )
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import Response, json_response
@@ -30,7 +29,7 @@ def create_model(world: World, call: Call) -> Response:
         AwsError: ``ValidationException`` in AWS's own words for each of these.
     """
     params = call.params
-    key = table_key(call, params["ModelName"])
+    key = (call.place, params["ModelName"])
     arn = arn_of(call, "model", params["ModelName"])
     if key in world.registry.models:
         raise existing("model", arn)
@@ -105,7 +104,7 @@ def list_models(world: World, call: Call) -> Response:
 def delete_model(world: World, call: Call) -> Response:
     """DeleteModel."""
     model = _named(world, call)
-    del world.registry.models[table_key(call, model["ModelName"])]
+    del world.registry.models[(call.place, model["ModelName"])]
     world.registry.tags.pop(model["ModelArn"], None)
     return json_response({})
 

@@ -13,8 +13,6 @@ import time
 from dataclasses import dataclass
 
 KINDS = ("healthy", "unhealthy", "crash-loop", "no-capacity", "over-limit")
-
-
 STATES = ("SystemUpdating", "OutOfService")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import package_of
-from crossaccount_sandbox.sagemaker.groups import find_group, versions
+from crossaccount_sandbox.sagemaker.groups import find_group, versions, versions_prefix
 from crossaccount_sandbox.sagemaker.records import check_region, invalid, listed, members_of, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import Response, json_response
@@ -15,6 +15,7 @@ from crossaccount_sandbox.world import Handler, Record, World
 
 
 def find_package(world: World, call: Call, named: str) -> Record:
+    """The record of a model package that is named by its ARN, also of another account's."""
     arn, _, _ = package_of(named, call.region, call.account)
     check_region(arn, call)
     found = world.registry.packages.get(arn)
@@ -27,10 +28,10 @@ def create_package(world: World, call: Call) -> Response:
     """CreateModelPackage of a version in a group; unversioned packages are not modelled."""
     if not call.params.get("ModelPackageGroupName"):
         raise invalid("The sandbox holds versioned model packages only: name a ModelPackageGroupName.")
-    group = find_group(world, call, call.params["ModelPackageGroupName"])
+    group = find_group(world, call)
     group["Last"] += 1
     name, version = group["ModelPackageGroupName"], group["Last"]
-    arn = group["ModelPackageGroupArn"].replace(":model-package-group/", ":model-package/") + f"/{version}"
+    arn = f"{versions_prefix(group['ModelPackageGroupArn'])}{version}"
     scans = [{"Name": arn, "Status": "Completed"}]
     world.registry.packages[arn] = {
         **{key: value for key, value in call.params.items() if key not in ("ClientToken", "Tags")},
@@ -69,31 +70,28 @@ def list_packages(world: World, call: Call) -> Response:
     """ListModelPackages of a group (by name or ARN), newest first unless asked otherwise."""
     if not call.params.get("ModelPackageGroupName"):
         return json_response({"ModelPackageSummaryList": []})
-    group = find_group(world, call, call.params["ModelPackageGroupName"])
+    group = find_group(world, call)
     wanted = call.params.get("ModelApprovalStatus")
-    found = [
-        record
-        for record in versions(world, group["ModelPackageGroupArn"])
-        if wanted in (None, record["ModelApprovalStatus"])
-    ]
-    return listed(call, "ModelPackageSummaryList", found)
+    records = versions(world, group["ModelPackageGroupArn"])
+    fitting = [record for record in records if wanted in (None, record["ModelApprovalStatus"])]
+    return listed(call, "ModelPackageSummaryList", fitting)
+
+
+_UPDATABLE = (
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "InferenceSpecification",
+    "SourceUri",
+    "ModelLifeCycle",
+)
 
 
 def update_package(world: World, call: Call) -> Response:
     """UpdateModelPackage: approval, description, customer metadata, further inference specifications."""
     package = find_package(world, call, call.params["ModelPackageArn"])
-    for name in (
-        "ModelApprovalStatus",
-        "ApprovalDescription",
-        "InferenceSpecification",
-        "SourceUri",
-        "ModelLifeCycle",
-    ):
-        if name in call.params:
-            package[name] = call.params[name]
-    metadata = dict(package.get("CustomerMetadataProperties") or {}) | (
-        call.params.get("CustomerMetadataProperties") or {}
-    )
+    package |= {name: call.params[name] for name in _UPDATABLE if name in call.params}
+    metadata = {**(package.get("CustomerMetadataProperties") or {})}
+    metadata |= call.params.get("CustomerMetadataProperties") or {}
     for name in call.params.get("CustomerMetadataPropertiesToRemove") or ():
         metadata.pop(name, None)
     package["CustomerMetadataProperties"] = metadata or None

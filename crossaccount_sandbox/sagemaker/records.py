@@ -20,16 +20,6 @@ def invalid(text: str, code: str = "ValidationException") -> AwsError:
     return AwsError(code, text)
 
 
-def place_of(call: Call) -> Place:
-    """The account and region in which the caller's own resources lie."""
-    return call.account, call.region
-
-
-def table_key(call: Call, name: str) -> tuple[Place, str]:
-    """Where a table of the registry keeps the caller's own resource of this name."""
-    return place_of(call), name
-
-
 def arn_of(call: Call, kind: str, name: str) -> str:
     """The ARN of the caller's own model, endpoint-config or endpoint."""
     return f"arn:aws:sagemaker:{call.region}:{call.account}:{kind}/{name.lower()}"
@@ -50,12 +40,8 @@ def existing(kind: str, arn: str) -> AwsError:
 
 
 def find(table: Mapping[tuple[Place, str], Record], call: Call, kind: str, name: str) -> Record:
-    """The caller's own record of this name.
-
-    Raises:
-        AwsError: ``ValidationException`` when there is none.
-    """
-    record = table.get(table_key(call, name))
+    """The caller's own record of this name; ``ValidationException`` when there is none."""
+    record = table.get((call.place, name))
     if record is None:
         raise missing(call, kind, name)
     return record
@@ -69,7 +55,7 @@ def check_region(arn: str, call: Call) -> None:
 
 def in_place(table: Mapping[tuple[Place, str], Record], call: Call) -> list[Record]:
     """The caller's own records of a table."""
-    return [record for (place, _), record in table.items() if place == place_of(call)]
+    return [record for (place, _), record in table.items() if place == call.place]
 
 
 def members_of(call: Call, name: str, record: Record) -> Record:

@@ -6,8 +6,6 @@ ones that are enforced here. Everything but each account's first administrator i
 Not here: the server (``server``) and the trees that are trained (``training``).
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,9 +71,8 @@ def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Res
             config gives.
     """
     administrators = {account.name: _administrator(account) for account in accounts}
-    session: Any = boto3.session.Session(
-        region_name=REGION
-    )  # one: each would read AWS's service descriptions anew
+    # One session: each would read AWS's service descriptions anew.
+    session: Any = boto3.session.Session(region_name=REGION)
 
     def client(name: str, service: str) -> Any:
         key = administrators[name]
@@ -93,21 +90,13 @@ def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Res
 
     shared = {"ModelPackageGroupName": GROUP, "ArtifactBucket": BUCKET, "ReleasesBucket": BUCKET}
     shared |= {"ReleasesPrefix": RELEASES, "RepositoryName": REPOSITORY, "KeyArn": key}
-    _stack(
-        client("producer", "cloudformation"),
-        templates / "producer.yaml",
-        {**shared, "ExternalId": "sandbox-producer"},
-    )
     for account in accounts:
-        if account is PRODUCER:
-            continue
-        own = {
-            "ProducerAccount": PRODUCER.id,
-            "ArtifactPrefix": ARTIFACTS,
-            "EndpointName": f"decision-trees-{account.name}",
-        }
-        stack = client(account.name, "cloudformation")
-        _stack(stack, templates / "consumer.yaml", {**shared, **own, "ExternalId": f"sandbox-{account.name}"})
+        given, template = {**shared, "ExternalId": f"sandbox-{account.name}"}, "producer.yaml"
+        if account is not PRODUCER:
+            template = "consumer.yaml"
+            given |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS}
+            given |= {"EndpointName": f"decision-trees-{account.name}"}
+        _stack(client(account.name, "cloudformation"), templates / template, given)
     operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}
     return Residents(administrators, operators)
 
@@ -125,9 +114,8 @@ def _administrator(account: Account) -> Credentials:
 def _operator(iam: Any, account: Account) -> Credentials:
     side = "producer" if account is PRODUCER else "consumer"
     iam.create_user(UserName="operator")
-    iam.attach_user_policy(
-        UserName="operator", PolicyArn=f"arn:aws:iam::{account.id}:policy/crossaccount-{side}-operator"
-    )
+    arn = f"arn:aws:iam::{account.id}:policy/crossaccount-{side}-operator"
+    iam.attach_user_policy(UserName="operator", PolicyArn=arn)
     key = iam.create_access_key(UserName="operator")["AccessKey"]
     return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
@@ -153,30 +141,19 @@ def _bucket(s3: Any) -> None:
 def _image(ecr: Any) -> str:
     """Push an image manifest to the producer's repository; its URI, by tag."""
     ecr.create_repository(repositoryName=REPOSITORY)
-    layer = {
-        "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
-        "size": 32,
-        "digest": "sha256:" + "a1" * 32,
-    }
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {
-            "mediaType": "application/vnd.docker.container.image.v1+json",
-            "size": 16,
-            "digest": "sha256:" + "c0" * 32,
-        },
-        "layers": [layer],
-    }
+    docker = "application/vnd.docker"
+    layer = {"mediaType": f"{docker}.image.rootfs.diff.tar.gzip", "size": 32, "digest": "sha256:" + "a1" * 32}
+    config = {"mediaType": f"{docker}.container.image.v1+json", "size": 16, "digest": "sha256:" + "c0" * 32}
+    manifest = {"schemaVersion": 2, "mediaType": f"{docker}.distribution.manifest.v2+json"}
+    manifest |= {"config": config, "layers": [layer]}
     ecr.put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag="1")
     return f"{PRODUCER.id}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1"
 
 
 def _versions(s3: Any, sagemaker: Any, image: str, key: str) -> None:
     """Three versions: 1 and 2 approved, 3 waiting for it; the artifact of version 2 is encrypted under the key."""
-    sagemaker.create_model_package_group(
-        ModelPackageGroupName=GROUP, ModelPackageGroupDescription="Iris decision trees"
-    )
+    group = {"ModelPackageGroupName": GROUP, "ModelPackageGroupDescription": "Iris decision trees"}
+    sagemaker.create_model_package_group(**group)
     for version, approval in ((1, "Approved"), (2, "Approved"), (3, "PendingManualApproval")):
         model = train(version)
         folder = f"{ARTIFACTS}{version}/"

@@ -8,8 +8,6 @@ Not here: trust policies (they live with their roles) and the decision (``judge`
 Source: "AWS JSON policy elements: Principal" in the IAM user guide; each service's put operation.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator

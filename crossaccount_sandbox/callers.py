@@ -22,6 +22,7 @@ from moto.iam.models import iam_backends
 from crossaccount_sandbox.wire import AwsError, Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
+_QUERY = ("sts", "iam", "cloudformation")
 
 
 @dataclass(frozen=True)
@@ -160,10 +161,8 @@ def _check_payload(service: str, headers: Mapping[str, str], body: bytes) -> Non
     if declared is None or declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
         return
     if not hmac.compare_digest(declared, hashlib.sha256(body).hexdigest()):
-        raise AwsError(
-            "XAmzContentSHA256Mismatch" if service == "s3" else "InvalidSignatureException",
-            "The provided 'x-amz-content-sha256' header does not match what was computed.",
-        )
+        text = "The provided 'x-amz-content-sha256' header does not match what was computed."
+        raise AwsError("XAmzContentSHA256Mismatch" if service == "s3" else "InvalidSignatureException", text)
 
 
 def _check_clock(service: str, stamp: str, now: datetime) -> None:
@@ -175,9 +174,8 @@ def _check_clock(service: str, stamp: str, now: datetime) -> None:
         if service == "s3":
             text = "The difference between the request time and the current time is too large."
             raise AwsError("RequestTimeTooSkewed", text, 403)
-        raise AwsError(
-            "InvalidSignatureException", f"Signature expired: {stamp} is not within 15 minutes of {now}", 403
-        )
+        text = f"Signature expired: {stamp} is not within 15 minutes of {now}"
+        raise AwsError("InvalidSignatureException", text, 403)
 
 
 def _unsigned(service: str) -> AwsError:
@@ -189,14 +187,9 @@ def _unsigned(service: str) -> AwsError:
 
 def _unknown_key(service: str) -> AwsError:
     if service == "s3":
-        return AwsError(
-            "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403
-        )
-    code = (
-        "InvalidClientTokenId"
-        if service in ("sts", "iam", "cloudformation")
-        else "UnrecognizedClientException"
-    )
+        text = "The AWS Access Key Id you provided does not exist in our records."
+        return AwsError("InvalidAccessKeyId", text, 403)
+    code = "InvalidClientTokenId" if service in _QUERY else "UnrecognizedClientException"
     return AwsError(code, "The security token included in the request is invalid.", 403)
 
 
@@ -204,12 +197,11 @@ def expired(service: str) -> AwsError:
     """AWS's error for a session that has ended."""
     if service == "s3":
         return AwsError("ExpiredToken", "The provided token has expired.", 400)
-    code = "ExpiredToken" if service in ("sts", "iam", "cloudformation") else "ExpiredTokenException"
+    code = "ExpiredToken" if service in _QUERY else "ExpiredTokenException"
     return AwsError(code, "The security token included in the request is expired", 403)
 
 
 def _mismatch(service: str) -> AwsError:
     text = "The request signature we calculated does not match the signature you provided."
-    if service in ("s3", "sts", "iam", "cloudformation"):
-        return AwsError("SignatureDoesNotMatch", text, 403)
-    return AwsError("InvalidSignatureException", text, 403)
+    code = "SignatureDoesNotMatch" if service in ("s3", *_QUERY) else "InvalidSignatureException"
+    return AwsError(code, text, 403)

@@ -3,8 +3,6 @@
 Not here: how it is read off the wire (``wire``), and whether it is allowed (``checks``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Not here: what it serves (``server``) and who lives in it (``accounts``).
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json
@@ -14,6 +12,9 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -90,47 +91,40 @@ def _tell_residents(write: Log, residents: Residents) -> None:
         _tell(write, key.access_key_id, key.secret_access_key, None)
 
 
+def _number(kind: type[int] | type[float], low: float, high: float, noun: str) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            if low <= kind(text) <= high:
+                return kind(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {noun}: give {low} to {high}")
+
+    return read
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crossaccount sandbox", description="An emulated AWS that refuses.")
-    parser.add_argument("--json", action="store_true", help="print one line of JSON when ready")
-    parser.add_argument(
-        "--consumers",
-        type=int,
-        default=0,
-        metavar="N",
-        help="N further consumer accounts, consumer-01 and so on",
+    option = parser.add_argument
+    option("--json", action="store_true", help="print one line of JSON when ready")
+    consumers = "N further consumer accounts, consumer-01 and so on (default 0)"
+    option(
+        "--consumers", type=_number(int, 0, 99, "number of accounts"), default=0, metavar="N", help=consumers
     )
-    parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
-    parser.add_argument(
-        "--endpoint-seconds", type=float, default=1.0, help="how long endpoints stay Creating, at least"
+    option("--port", type=_number(int, 0, 65_535, "port"), default=0, help="0 picks a free one (default)")
+    seconds = "how long endpoints stay Creating, at least"
+    option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)
+    speed = "how many of AWS's seconds a bake or wait passes in one"
+    option("--speed", type=_number(float, 0.001, 1_000_000, "speed"), default=1.0, help=speed)
+    option("--control", action="store_true", help="let faults and outcomes be arranged at /_sandbox/")
+    faults = "JSON: a list of faults that befall calls, see crossaccount_sandbox/faults.py"
+    option("--faults", type=Path, metavar="FILE", help=faults)
+    option("--verbose", action="store_true", help="log every refusal to stderr")
+    option("--log", type=Path, metavar="FILE", help="append one line of JSON for each request")
+    keys = (
+        "append every access key that is handed out, secrets included: to search for them where none may be"
     )
-    parser.add_argument(
-        "--speed",
-        type=float,
-        default=1.0,
-        help="how many of AWS's seconds pass in one while a deployment bakes",
-    )
-    parser.add_argument(
-        "--control", action="store_true", help="let faults and outcomes of endpoints be arranged over HTTP"
-    )
-    parser.add_argument(
-        "--faults",
-        type=Path,
-        metavar="FILE",
-        help="JSON: a list of faults that befall calls once the accounts are settled",
-    )
-    parser.add_argument("--verbose", action="store_true", help="log every refusal to stderr")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="append one line of JSON for each request")
-    parser.add_argument(
-        "--credentials-log",
-        type=Path,
-        metavar="FILE",
-        help="append every access key that is handed out, secrets included: to search for them where none may be",
-    )
-    parser.add_argument(
-        "--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml"
-    )
-    parser.add_argument("--config", type=Path, required=True, help="the config that fits these accounts")
+    option("--credentials-log", type=Path, metavar="FILE", help=keys)
+    option("--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml")
+    option("--config", type=Path, required=True, help="the config that fits these accounts")
     return parser
 
 
@@ -187,20 +181,11 @@ def _announce(
     env = environment(url, residents, folder)
     if options.json:
         keys = {
-            account.name: {
-                "id": account.id,
-                "access_key_id": residents.administrators[account.name].access_key_id,
-                "secret_access_key": residents.administrators[account.name].secret_access_key,
-            }
+            account.name: {"id": account.id, **asdict(residents.administrators[account.name])}
             for account in accounts
         }
-        ready = {
-            "endpoint_url": url,
-            "region": REGION,
-            "accounts": keys,
-            "env": env,
-            "config": str(options.config),
-        }
+        ready = {"endpoint_url": url, "region": REGION, "accounts": keys, "env": env}
+        ready["config"] = str(options.config)
         print(json.dumps(ready), flush=True)  # noqa: T201 - this line is the command's result
         return
     lines = [f"export {name}={value}" for name, value in env.items()]

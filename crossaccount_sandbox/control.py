@@ -3,8 +3,6 @@
 Not here: what an outcome is (``sagemaker.outcomes``) and what a fault is (``faults``).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import fields

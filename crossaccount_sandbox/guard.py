@@ -6,8 +6,6 @@ operation, or not allowed by the judge gets the error that AWS would send, and m
 Not here: what is checked and decided (``checks``), what moto lacks (``handlers``, ``sagemaker``).
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -28,6 +26,7 @@ from crossaccount_sandbox.world import Handler, World
 
 Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
+_ENTRY = ("time", "account", "caller", "service", "operation", "resource")
 
 
 class Guard:
@@ -57,9 +56,7 @@ class Guard:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
-        entry: dict[str, Any] = dict.fromkeys(
-            ("time", "account", "caller", "service", "operation", "resource")
-        )
+        entry: dict[str, Any] = dict.fromkeys(_ENTRY)
         try:
             response = self.answer(environ, entry)
         except Dropped:
@@ -115,15 +112,12 @@ class Guard:
         except Dropped:
             raise
         except NotImplementedError as error:
-            return wire.error_response(
-                service, AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
-            )
+            lack = AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
+            return wire.error_response(service, lack)
         except AwsError as error:
             logger.info("%s %s: %s", service, environ.get("PATH_INFO"), error)
             return wire.error_response(service, error, environ["REQUEST_METHOD"])
-        except (
-            Exception
-        ):  # a fault of the sandbox's own is said as AWS says one of its own, and lets nothing pass
+        except Exception:  # a fault of the sandbox's own is said as AWS says one, and lets nothing pass
             logger.exception("%s %s", service, environ.get("PATH_INFO"))
             fault = AwsError("InternalFailure", "The sandbox failed; its log says why.", 500)
             return wire.error_response(service, fault, environ["REQUEST_METHOD"])
@@ -143,11 +137,8 @@ class Guard:
         expected = call.headers.get("x-amz-expected-bucket-owner")
         checks = checks_of(call)
         entry["resource"] = checks[0].resource if checks else None
-        if (
-            expected
-            and call.params.get("Bucket")
-            and owner_of_bucket(call.params["Bucket"]) not in (None, expected)
-        ):
+        bucket = call.params.get("Bucket")
+        if expected and bucket and owner_of_bucket(bucket) not in (None, expected):
             raise AwsError("AccessDenied", "Access Denied", 403)
         for check in checks:
             authorize(self._world, check, call)

@@ -7,8 +7,6 @@ Source: the data files of sagemaker-core for accounts, regions and names; that t
 allow it from public reports (aws/sagemaker-python-sdk#2002).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -3,8 +3,6 @@
 Not here: the decision (``judging``).
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 Not here: resource policies (``attached``) and the decision (``judge``).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 Not here: their policies (``attached``) and what is checked on them (``checks``).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from moto.kms.models import kms_backends

@@ -3,8 +3,6 @@
 Not here: which accounts there are and what they hold (``accounts``).
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from datetime import datetime

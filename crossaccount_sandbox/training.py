@@ -4,8 +4,6 @@ Not a training service: small trees of one public data set, each version one lev
 so that the versions can be told apart by their answers.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

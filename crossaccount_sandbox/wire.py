@@ -3,8 +3,6 @@
 Not here: who may do what (``guard``, ``operations``, ``judge``) and what a call does.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -3,8 +3,6 @@
 Not here: any behaviour of a service.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -137,9 +135,8 @@ class World:
     def same_organization(self, one: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""
         first, second = self.accounts.get(one), self.accounts.get(other)
-        return one == other or bool(
-            first and second and first.organization and first.organization == second.organization
-        )
+        shared = first and second and first.organization and first.organization == second.organization
+        return one == other or bool(shared)
 
     @staticmethod
     def object_names(bucket: str) -> list[str]:
@@ -177,8 +174,8 @@ class World:
         held = s3_backends[owner]["aws"].buckets[bucket] if owner else None
         if held is None or held.ownership_rule == ENFORCED:
             return None
-        found = held.keys.get(key)
-        return self.writers.get((bucket, key, version or (found.version_id if found is not None else "")))
+        current = held.keys.get(key)
+        return self.writers.get((bucket, key, version or (current.version_id if current is not None else "")))
 
     def blocks_public(self, bucket: str, setting: str) -> bool:
         """True when the bucket or its account turns on this setting of S3 Block Public Access: the stricter one wins.
@@ -192,9 +189,8 @@ class World:
             return False
         block = s3_backends[owner]["aws"].buckets[bucket].public_access_block
         own = {} if block is None else block.to_config_dict()
-        return bool(
-            own.get(setting[0].lower() + setting[1:]) or self.public_access.get(owner, {}).get(setting)
-        )
+        on_bucket = own.get(setting[0].lower() + setting[1:])
+        return bool(on_bucket or self.public_access.get(owner, {}).get(setting))
 
     def cuts_cross_account(self, resource: str) -> bool:
         """True when Block Public Access cuts off every other account, because the bucket's policy is public.

@@ -3,8 +3,6 @@
 Not here: which questions an operation raises (a file for each service) and their answer (``decisions``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any

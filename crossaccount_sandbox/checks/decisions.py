@@ -3,8 +3,6 @@
 Not here: which checks a call raises (``operations``) and the judge itself (``judging``).
 """
 
-from __future__ import annotations
-
 from crossaccount_sandbox.attached import named_principals, statements
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call

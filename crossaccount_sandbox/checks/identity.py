@@ -3,8 +3,6 @@
 IAM's and CloudFormation's are administrators' operations, in the caller's own account.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from crossaccount_sandbox.calls import Call

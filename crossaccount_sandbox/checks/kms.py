@@ -1,7 +1,5 @@
 """What AWS checks for the operations of KMS."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from crossaccount_sandbox.calls import Call

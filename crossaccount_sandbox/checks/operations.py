@@ -6,8 +6,6 @@ role while it creates a model (``sagemaker.execution``), and the decision (``dec
 Source: the Service Authorization Reference of each service.
 """
 
-from __future__ import annotations
-
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks import ecr, identity, kms, s3, sagemaker
 from crossaccount_sandbox.checks.check import Check, Rule, unknown

@@ -1,7 +1,5 @@
 """What AWS checks for the operations of S3 and S3 Control."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from urllib.parse import unquote
 

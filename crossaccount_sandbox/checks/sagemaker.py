@@ -4,8 +4,6 @@ Source: the Service Authorization Reference; for CreateModel from another accoun
 SageMaker developer guide, "Deploy a Model Version from a Different Account".
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

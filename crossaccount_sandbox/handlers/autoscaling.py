@@ -6,8 +6,6 @@ actions and other namespaces than SageMaker's are not modelled.
 Source: the Application Auto Scaling API reference; "Automatic scaling" in the SageMaker developer guide.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 
@@ -69,13 +67,14 @@ def register(world: World, call: Call) -> Response:
 def describe(world: World, call: Call) -> Response:
     """DescribeScalableTargets, all or those named."""
     place, wanted = call.place, call.params.get("ResourceIds")
-    found = [
+    targets = [
         target
         for (of, resource), target in world.targets.items()
         if of == place and (not wanted or resource in wanted)
     ]
-    mine = call.params["ServiceNamespace"] == "sagemaker"
-    return json_response({"ScalableTargets": found if mine else []})
+    return json_response(
+        {"ScalableTargets": targets if call.params["ServiceNamespace"] == "sagemaker" else []}
+    )
 
 
 def deregister(world: World, call: Call) -> Response:
@@ -92,11 +91,8 @@ def deregister(world: World, call: Call) -> Response:
 
 def _named(call: Call) -> str:
     resource = str(call.params["ResourceId"])
-    if (
-        call.params["ServiceNamespace"] != "sagemaker"
-        or call.params["ScalableDimension"] != _DIMENSION
-        or not re.fullmatch(r"endpoint/[^/]+/variant/[^/]+", resource)
-    ):
+    known = (call.params["ServiceNamespace"], call.params["ScalableDimension"]) == ("sagemaker", _DIMENSION)
+    if not known or not re.fullmatch(r"endpoint/[^/]+/variant/[^/]+", resource):
         raise _invalid(f"The sandbox knows {_DIMENSION} of endpoints' variants only.")
     _, endpoint, _, variant = resource.split("/")
     return _resource(endpoint, variant)

@@ -1,7 +1,5 @@
 """CloudFormation: stacks whose roles hold their inline policies as IAM does."""
 
-from __future__ import annotations
-
 import json
 
 from moto.iam.models import iam_backends

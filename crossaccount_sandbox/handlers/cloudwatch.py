@@ -6,8 +6,6 @@ and history are not modelled.
 Source: the CloudWatch API reference; its JSON protocol, which is the one that the pinned botocore speaks.
 """
 
-from __future__ import annotations
-
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import alarm_arn
 from crossaccount_sandbox.wire import AwsError, Response, json_response

@@ -1,7 +1,5 @@
 """ECR: the policies of repositories, and which layers their images have."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 
@@ -28,14 +26,8 @@ def set_repository_policy(world: World, call: Call) -> Response:
     for statement in statements(document):
         if "Resource" in statement or "NotResource" in statement:
             raise _invalid_repository_policy("a repository policy has no Resource")
-    world.attached.put(
-        ("repository", arn),
-        text,
-        lambda name: AwsError(
-            "InvalidParameterException",
-            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Principal not found'",
-        ),
-    )
+    absent = "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Principal not found'"
+    world.attached.put(("repository", arn), text, lambda name: AwsError("InvalidParameterException", absent))
     return _repository_policy(world, arn)
 
 
@@ -70,21 +62,14 @@ def check_layers(world: World, call: Call) -> Response:
         for image in ecr_backends[account][region].repositories[call.params["repositoryName"]].images
         for layer in _layers(image.image_manifest)
     }
-    asked = call.params["layerDigests"]
-    layers = [
-        {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": known[digest].get("size", 0)}
-        for digest in asked
-        if digest in known
-    ]
-    failures = [
-        {
-            "layerDigest": digest,
-            "failureCode": "MissingLayerDigest",
-            "failureReason": "The layer does not exist.",
-        }
-        for digest in asked
-        if digest not in known
-    ]
+    layers, failures = [], []
+    for digest in call.params["layerDigests"]:
+        if digest in known:
+            found = {"layerAvailability": "AVAILABLE", "layerSize": known[digest].get("size", 0)}
+            layers.append({"layerDigest": digest, **found})
+        else:
+            missing = {"failureCode": "MissingLayerDigest", "failureReason": "The layer does not exist."}
+            failures.append({"layerDigest": digest, **missing})
     return json_response({"layers": layers, "failures": failures})
 
 
@@ -109,9 +94,8 @@ def _repository_policy(world: World, arn: str) -> Response:
         text = f"Repository policy does not exist for the repository with name '{name}' in the registry with id '{registry}'"
         raise AwsError("RepositoryPolicyNotFoundException", text)
     # ECR hands the document back indented, unlike what was sent.
-    return json_response(
-        {"registryId": registry, "repositoryName": name, "policyText": json.dumps(document, indent=2)}
-    )
+    text = json.dumps(document, indent=2)
+    return json_response({"registryId": registry, "repositoryName": name, "policyText": text})
 
 
 def _invalid_repository_policy(why: str) -> AwsError:

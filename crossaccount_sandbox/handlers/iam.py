@@ -1,7 +1,5 @@
 """IAM: trust policies that name living principals only, and the simulation of a role's policies."""
 
-from __future__ import annotations
-
 from xml.sax.saxutils import escape
 
 from crossaccount_sandbox.attached import load
@@ -16,15 +14,14 @@ from crossaccount_sandbox.world import Handler, World
 def check_trust(world: World, call: Call) -> Response:
     """CreateRole and UpdateAssumeRolePolicy: every principal of a trust policy must exist; ``MalformedPolicyDocument``."""
     text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
-    document = load(
-        text, lambda why: AwsError("MalformedPolicyDocument", f"The trust policy cannot be used: {why}")
-    )
-    world.attached.check_principals(document, _unknown_in_trust)
+    document = load(text, lambda why: _malformed(f"The trust policy cannot be used: {why}"))
+    unknown = 'Invalid principal in policy: "AWS":"{}"'
+    world.attached.check_principals(document, lambda name: _malformed(unknown.format(name)))
     return call.forward(call.account)
 
 
-def _unknown_in_trust(name: str) -> AwsError:
-    return AwsError("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{name}"')
+def _malformed(text: str) -> AwsError:
+    return AwsError("MalformedPolicyDocument", text)
 
 
 def simulate_principal_policy(world: World, call: Call) -> Response:
@@ -50,9 +47,7 @@ def simulate_principal_policy(world: World, call: Call) -> Response:
     }
     session = f"arn:aws:sts::{account}:assumed-role/{arn.rpartition('/')[2]}/simulation"
     results = "".join(
-        _simulated(
-            action, resource, judge(Request(session, action, resource, account, context), policies).result
-        )
+        _simulated(Request(session, action, resource, account, context), policies)
         for action in call.params["ActionNames"]
         for resource in call.params.get("ResourceArns") or ["*"]
     )
@@ -71,10 +66,10 @@ _SIMULATED = {
 }
 
 
-def _simulated(action: str, resource: str, result: Result) -> str:
+def _simulated(request: Request, policies: Policies) -> str:
     return (
-        f"<member><EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>{escape(resource)}"
-        f"</EvalResourceName><EvalDecision>{_SIMULATED[result]}</EvalDecision></member>"
+        f"<member><EvalActionName>{escape(request.action)}</EvalActionName><EvalResourceName>{escape(request.resource)}"
+        f"</EvalResourceName><EvalDecision>{_SIMULATED[judge(request, policies).result]}</EvalDecision></member>"
     )
 
 

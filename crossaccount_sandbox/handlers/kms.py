@@ -1,7 +1,5 @@
 """KMS: the policies of keys, and keys that are out of use."""
 
-from __future__ import annotations
-
 import json
 from datetime import timedelta
 from typing import Any
@@ -10,7 +8,7 @@ from moto.kms.models import kms_backends
 
 from crossaccount_sandbox.attached import load
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check
+from crossaccount_sandbox.checks.check import key_check
 from crossaccount_sandbox.checks.decisions import decide
 from crossaccount_sandbox.checks.kms import key_of
 from crossaccount_sandbox.judging.decision import Result
@@ -65,16 +63,11 @@ def put_key_policy(world: World, call: Call) -> Response:
     load(text, _malformed_key_policy)
     before = world.attached.get(("key", arn))
     world.attached.put(("key", arn), text, _malformed_key_policy)
-    again = Check("kms:PutKeyPolicy", arn, call.account, ("key", arn))
-    if (
-        not call.params.get("BypassPolicyLockoutSafetyCheck")
-        and decide(world, call.caller, again, call).result is not Result.ALLOWED
-    ):
+    again = decide(world, call.caller, key_check("kms:PutKeyPolicy", arn), call)
+    if not call.params.get("BypassPolicyLockoutSafetyCheck") and again.result is not Result.ALLOWED:
         world.attached.put(("key", arn), json.dumps(before), _malformed_key_policy)
-        raise AwsError(
-            "MalformedPolicyDocumentException",
-            "The new key policy will not allow you to update the key policy in the future.",
-        )
+        text = "The new key policy will not allow you to update the key policy in the future."
+        raise AwsError("MalformedPolicyDocumentException", text)
     return json_response({})
 
 
@@ -163,10 +156,8 @@ def _default_key_policy(account: str) -> dict[str, Any]:
 
 
 def _malformed_key_policy(why: str) -> AwsError:
-    return AwsError(
-        "MalformedPolicyDocumentException",
-        f"Policy contains a statement with one or more invalid principals, or is none: {why}",
-    )
+    text = f"Policy contains a statement with one or more invalid principals, or is none: {why}"
+    return AwsError("MalformedPolicyDocumentException", text)
 
 
 _USES = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "EnableKeyRotation")

@@ -4,8 +4,6 @@ Not modelled: access control lists beyond the canned ``bucket-owner-full-control
 presigned requests.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """S3 Control: Block Public Access of a whole account."""
 
-from __future__ import annotations
-
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World

@@ -1,7 +1,5 @@
 """STS: sessions of roles, with AWS's limits on how long they last."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any
@@ -31,18 +29,13 @@ def assume_role(world: World, call: Call) -> Response:
         text = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
         raise AwsError("ValidationError", text)
     if seconds > int(role.max_session_duration or 3600):
-        raise AwsError(
-            "ValidationError",
-            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-        )
+        text = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        raise AwsError("ValidationError", text)
     policy = _session_policy(call.params.get("Policy"))
     response = call.forward(call.account)
     match = re.search(rb"<AccessKeyId>(\w+)</AccessKeyId>", response.body)
-    made = (
-        sts_backends[role.account_id]["aws"].get_assumed_role_from_access_key(match[1].decode())
-        if match
-        else None
-    )
+    sts = sts_backends[role.account_id]["aws"]
+    made = sts.get_assumed_role_from_access_key(match[1].decode()) if match else None
     if made is None:
         return response
     session = Caller(

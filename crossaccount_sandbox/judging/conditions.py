@@ -5,8 +5,6 @@ Not here: the other elements of a statement (``statements``).
 Source: "IAM JSON policy elements: Condition operators" and "Multivalued context keys" in the IAM user guide.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import ipaddress
@@ -85,27 +83,20 @@ def _address(wanted: str, given: str) -> bool | None:
 
 def _operators() -> dict[str, _Operator]:
     found = {"bool": _Operator(_truth, variables=True), "binaryequals": _Operator(_bytes)}
-    for name, negation, compare, pattern in (
-        ("stringequals", "stringnotequals", lambda wanted, given: wanted == given, False),
-        (
-            "stringequalsignorecase",
-            "stringnotequalsignorecase",
-            lambda wanted, given: wanted.casefold() == given.casefold(),
-            False,
-        ),
-        ("stringlike", "stringnotlike", lambda wanted, given: glob(wanted)(given), True),
-        ("arnequals", "arnnotequals", arn_like, True),
-        ("arnlike", "arnnotlike", arn_like, True),
+    for family, test, compare, pattern in (
+        ("string", "equals", lambda wanted, given: wanted == given, False),
+        ("string", "equalsignorecase", lambda wanted, given: wanted.casefold() == given.casefold(), False),
+        ("string", "like", lambda wanted, given: glob(wanted)(given), True),
+        ("arn", "equals", arn_like, True),
+        ("arn", "like", arn_like, True),
     ):
-        found[name] = _Operator(compare, False, pattern, True)
-        found[negation] = _Operator(compare, True, pattern, True)
+        found[f"{family}{test}"] = _Operator(compare, False, pattern, True)
+        found[f"{family}not{test}"] = _Operator(compare, True, pattern, True)
     found["ipaddress"], found["notipaddress"] = _Operator(_address), _Operator(_address, negated=True)
     for family, read in (("numeric", _number), ("date", _date)):
         equal = _numbers(lambda left, right: left == right, read)
-        found[f"{family}equals"], found[f"{family}notequals"] = (
-            _Operator(equal),
-            _Operator(equal, negated=True),
-        )
+        found[f"{family}equals"] = _Operator(equal)
+        found[f"{family}notequals"] = _Operator(equal, negated=True)
         found[f"{family}lessthan"] = _Operator(_numbers(lambda left, right: left < right, read))
         found[f"{family}lessthanequals"] = _Operator(_numbers(lambda left, right: left <= right, read))
         found[f"{family}greaterthan"] = _Operator(_numbers(lambda left, right: left > right, read))

@@ -11,8 +11,6 @@ Source: "Policy evaluation logic" and "IAM JSON policy elements" in the IAM user
 "RCP evaluation" in the Organizations user guide, "Key policies" in the KMS developer guide.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

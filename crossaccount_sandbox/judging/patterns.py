@@ -3,8 +3,6 @@
 Not here: which texts are compared (``statements``, ``conditions``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache

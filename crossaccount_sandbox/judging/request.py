@@ -3,8 +3,6 @@
 Not here: what the policies say of it (``statements``, ``decision``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

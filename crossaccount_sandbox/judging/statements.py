@@ -3,8 +3,6 @@
 Not here: conditions (``conditions``), and how the kinds of policy weigh against each other (``decision``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache

@@ -6,8 +6,6 @@ Source: CreateEndpointConfig and ProductionVariant in the SageMaker API referenc
 developer guide ("Feature exclusions"). Where no public text of a refusal is known, it is the sandbox's own.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -151,9 +149,8 @@ def _serverless_faults(
     for container in model["Resolved"]:
         registry = container["Image"].split(".")[0]
         if registry in accounts and registry != account:
-            yield (
-                f"Serverless endpoints do not support images of another account's registry: {container['Image']}."
-            )
+            image = container["Image"]
+            yield f"Serverless endpoints do not support images of another account's registry: {image}."
 
 
 def capture_summary(config: Given) -> dict[str, Any] | None:

@@ -3,8 +3,6 @@
 Not here: what happens then (``hosting``) and endpoint configs (``endpoint_configs``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,7 +25,7 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
-from crossaccount_sandbox.sagemaker.records import invalid, listed, shown
+from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
@@ -63,11 +61,11 @@ class Endpoints:
                 ``ResourceLimitExceeded`` where that was arranged.
         """
         name, place = call.params["EndpointName"], call.place
-        arn = f"arn:aws:sagemaker:{call.region}:{call.account}:endpoint/{name.lower()}"
+        arn = arn_of(call, "endpoint", name)
         with world.lock:
             config = find_config(world, call)
             if self._hosting.find(place, name) is not None:
-                raise invalid(f'Cannot create already existing endpoint "{arn}".')
+                raise existing("endpoint", arn)
             models = models_of(world, call, config)
             _grant_on_key(world, call, config)
             outcome = _within_limits(self._hosting.outcome(place, name), config)
@@ -88,21 +86,18 @@ class Endpoints:
             config = find_config(world, call)
             models = models_of(world, call, config)
             endpoint = self._changeable(call)
-            old = self._config_in_use(world, call, endpoint)
+            old = find(world.registry.configs, call, "endpoint-config", endpoint["EndpointConfigName"])
             deployment = call.params.get("DeploymentConfig")
             if call.params.get("RetainDeploymentConfig"):
                 deployment = endpoint.get("LastDeploymentConfig")
             self._check_update(world, call, old, config, deployment)
             _grant_on_key(world, call, config)
             outcome = _within_limits(self._hosting.outcome(call.place, endpoint["EndpointName"]), config)
-            wanted = Wanted(
-                config,
-                models,
-                outcome,
+            steps, watch = (
                 plan(deployment, config["ProductionVariants"]),
                 _watch(world, call, deployment, models),
-                *_retained(call.params, endpoint, config),
             )
+            wanted = Wanted(config, models, outcome, steps, watch, *_retained(call.params, endpoint, config))
             if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
                 raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
@@ -121,10 +116,8 @@ class Endpoints:
             )
         desired = {one["VariantName"]: one for one in call.params["DesiredWeightsAndCapacities"]}
         known = {one["VariantName"] for one in endpoint["ProductionVariants"]}
-        if missing := sorted(set(desired) - known):
-            raise invalid(
-                f'The variant name(s) "{", ".join(missing)}" is/are not present within the endpoint.'
-            )
+        if unknown := ", ".join(sorted(set(desired) - known)):
+            raise invalid(f'The variant name(s) "{unknown}" is/are not present within the endpoint.')
         outcome = self._hosting.outcome(place, endpoint["EndpointName"])
         if not self._hosting.rescale(place, endpoint["EndpointName"], desired, outcome):
             raise _in_progress(endpoint)
@@ -136,19 +129,9 @@ class Endpoints:
         if status in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
             raise _in_progress(endpoint)
         if status == "Failed":
-            raise invalid(
-                f'Cannot update endpoint "{endpoint["EndpointArn"]}" in status Failed. Delete it instead.'
-            )
+            arn = endpoint["EndpointArn"]
+            raise invalid(f'Cannot update endpoint "{arn}" in status Failed. Delete it instead.')
         return endpoint
-
-    def _config_in_use(self, world: World, call: Call, endpoint: Record) -> Record:
-        old = world.registry.configs.get((call.place, endpoint["EndpointConfigName"]))
-        if old is None:
-            arn = endpoint["EndpointArn"].replace(":endpoint/", ":endpoint-config/").rpartition("/")[0]
-            raise invalid(
-                f'Could not find endpoint configuration "{arn}/{endpoint["EndpointConfigName"].lower()}".'
-            )
-        return old
 
     def _check_update(
         self, world: World, call: Call, old: Record, config: Record, deployment: Record | None
@@ -159,9 +142,9 @@ class Endpoints:
         if deployment:
             for fault in faults(deployment, old["ProductionVariants"], config["ProductionVariants"]):
                 raise invalid(fault)
-        missing = [one for one in alarm_names(deployment) if alarm_state(world, place, one) is None]
-        if missing:
-            raise invalid(f"Could not find CloudWatch alarm(s): {', '.join(missing)}.")
+        absent = [alarm for alarm in alarm_names(deployment) if alarm_state(world, place, alarm) is None]
+        if absent:
+            raise invalid(f"Could not find CloudWatch alarm(s): {', '.join(absent)}.")
         before = {one["VariantName"]: one.get("InstanceType") for one in old["ProductionVariants"]}
         other = [
             one["VariantName"]
@@ -209,11 +192,11 @@ class Endpoints:
         )
 
     def _endpoint(self, call: Call) -> Record:
-        found = self._hosting.find(call.place, call.params["EndpointName"])
-        if found is None:
-            arn = f"arn:aws:sagemaker:{call.region}:{call.account}:endpoint/{call.params['EndpointName'].lower()}"
-            raise invalid(f'Could not find endpoint "{arn}".')
-        return found
+        name = call.params["EndpointName"]
+        endpoint = self._hosting.find(call.place, name)
+        if endpoint is None:
+            raise missing(call, "endpoint", name)
+        return endpoint
 
 
 def _in_progress(endpoint: Record) -> AwsError:
@@ -242,17 +225,12 @@ def _retained(
         return {}, capture_summary(config)
     excluded = [one["VariantPropertyType"] for one in params.get("ExcludeRetainedVariantProperties") or ()]
     kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
-    capture = (
-        capture_summary(config) if "DataCaptureConfig" in excluded else endpoint.get("DataCaptureConfig")
-    )
-    return kept, capture
+    renewed = "DataCaptureConfig" in excluded
+    return kept, capture_summary(config) if renewed else endpoint.get("DataCaptureConfig")
 
 
 def _watch(
-    world: World,
-    call: Call,
-    deployment: Record | None,
-    models: Mapping[str, Record],
+    world: World, call: Call, deployment: Record | None, models: Mapping[str, Record]
 ) -> Callable[[], None]:
     """What says, while an update runs, that it must go back: an alarm, or alarms that the role may not read.
 
@@ -268,17 +246,15 @@ def _watch(
             for name in names:
                 arn = alarm_arn(call.region, call.account, name)
                 check = Check("cloudwatch:DescribeAlarms", arn, call.account)
-                if (
-                    role is None
-                    or decide(world, execution_session(role), check, call).result is not Result.ALLOWED
-                ):
+                session = None if role is None else execution_session(role)
+                if session is None or decide(world, session, check, call).result is not Result.ALLOWED:
                     raise Unhealthy(
                         f"The role '{role_arn}' does not have cloudwatch:DescribeAlarms permission for the alarm: '{name}'."
                     )
-        tripped = [name for name in names if alarm_state(world, place, name) == "ALARM"]
+        tripped = ", ".join(name for name in names if alarm_state(world, place, name) == "ALARM")
         if tripped:
             raise Unhealthy(
-                f"The deployment was rolled back because the alarm(s) {', '.join(tripped)} were in ALARM state."
+                f"The deployment was rolled back because the alarm(s) {tripped} were in ALARM state."
             )
 
     return watch

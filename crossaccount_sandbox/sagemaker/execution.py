@@ -3,8 +3,6 @@
 Not here: the fetching (``fleets``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -62,14 +60,10 @@ class RoleProbe:
         may_list = self._allows(self._session, listing)
         if is_prefix and not may_list:
             raise self._no_access(uri)
-        keys = [
-            name
-            for name in self._world.object_names(bucket)
-            if name == key or (is_prefix and name.startswith(key))
-        ]
-        if not self._allows(
-            self._session, Check("s3:GetObject", f"{arn}/{keys[0] if keys else key}", owner, policy)
-        ):
+        names = self._world.object_names(bucket)
+        keys = [name for name in names if name == key or (is_prefix and name.startswith(key))]
+        reading = Check("s3:GetObject", f"{arn}/{keys[0] if keys else key}", owner, policy)
+        if not self._allows(self._session, reading):
             raise self._no_access(uri)
         if not keys:
             raise invalid(f"Could not find model data at {uri}.") if may_list else self._no_access(uri)

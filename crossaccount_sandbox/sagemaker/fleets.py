@@ -6,8 +6,6 @@ A variant of several instances is one process; its instances are numbers. Not he
 Source: failure reasons are quotes from public reports.
 """
 
-from __future__ import annotations
-
 import logging
 import secrets
 import threading
@@ -190,28 +188,18 @@ class Fleets:
             "DesiredWeight": weight,
         }
         if serverless := variant.get("ServerlessConfig"):
-            counts = {"CurrentInstanceCount": 0, "DesiredInstanceCount": 0}
-            return {
-                **shown,
-                **counts,
-                "CurrentServerlessConfig": serverless,
-                "DesiredServerlessConfig": serverless,
-            }
+            both = {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
+            return {**shown, "CurrentInstanceCount": 0, "DesiredInstanceCount": 0, **both}
         count = kept.get("DesiredInstanceCount", variant["InitialInstanceCount"])
         return {**shown, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
 
     def _image(self, role: str, image: str) -> Record:
         parsed, digest = parse_image(image), image_digest(image)
         if parsed is None or digest is None:
-            raise Unhealthy(
-                f"The role '{role}' does not have BatchGetImage permission for the image: '{image}'."
-            )
-        repository = f"{parsed[0]}.dkr.ecr.{parsed[1]}.amazonaws.com/{parsed[2]}"
-        return {
-            "SpecifiedImage": image,
-            "ResolvedImage": f"{repository}@{digest}",
-            "ResolutionTime": self._world.clock(),
-        }
+            text = f"The role '{role}' does not have BatchGetImage permission for the image: '{image}'."
+            raise Unhealthy(text)
+        resolved = f"{parsed[0]}.dkr.ecr.{parsed[1]}.amazonaws.com/{parsed[2]}@{digest}"
+        return {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._world.clock()}
 
     def _download(self, role_arn: str, container: Given) -> bytes:
         """The container's artifact as a model.tar.gz, fetched over S3 as the execution role."""
@@ -225,10 +213,8 @@ class Fleets:
                 return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
             names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-            files = {
-                name[len(key) :]: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names
-            }
-            return tar_gz({name: data for name, data in files.items() if name})
+            files = {name: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
+            return tar_gz({name[len(key) :]: data for name, data in files.items() if name != key})
         except (ClientError, BotoCoreError) as error:
             logger.info("model data: %s", error)
             raise Unhealthy(
@@ -245,7 +231,7 @@ class Fleets:
         session = execution_session(role)
         expires = self._world.clock() + timedelta(hours=1)
         key_id, secret, token = (
-            "ASIA" + secrets.token_hex(8).upper(),
+            f"ASIA{secrets.token_hex(8).upper()}",
             secrets.token_hex(20),
             secrets.token_hex(64),
         )

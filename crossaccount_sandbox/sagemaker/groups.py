@@ -3,8 +3,6 @@
 Not here: the packages in them (``packages``), and how a policy is kept (``attached``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

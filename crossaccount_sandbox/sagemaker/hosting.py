@@ -5,8 +5,6 @@ Not here: the API around them (``sagemaker``), how a change goes (``rollouts``) 
 Source: "EndpointStatus" in the SageMaker API reference; failure reasons are quotes from public reports.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -156,10 +154,9 @@ class Hosting:
         turn = None if silent else endpoint["router"].next(variant)
         if turn is None:
             account = endpoint["EndpointArn"].split(":")[4]
-            what = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
-            raise AwsError(
-                "ValidationError", f"{what} {endpoint['EndpointName']} of account {account} not found."
-            )
+            kind = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
+            text = f"{kind} {endpoint['EndpointName']} of account {account} not found."
+            raise AwsError("ValidationError", text)
         name, process = turn
         try:
             answer = process.invoke(body, content_type, accept, timeout=60)
@@ -200,21 +197,15 @@ class Hosting:
 
 
 def _scaled(variant: Record, desired: Record) -> Record:
-    names = {
-        "DesiredWeight": ("DesiredWeight", "CurrentWeight"),
-        "DesiredInstanceCount": ("DesiredInstanceCount", "CurrentInstanceCount"),
-    }
-    changed = {
-        name: desired[key] for key, both in names.items() if desired.get(key) is not None for name in both
-    }
-    return {**variant, **changed}
+    for name in ("Weight", "InstanceCount"):
+        if (value := desired.get(f"Desired{name}")) is not None:
+            variant = {**variant, f"Desired{name}": value, f"Current{name}": value}
+    return variant
 
 
 def _model_error(answer: Answer) -> AwsError:
     said = answer.body.decode("utf-8", "replace")
-    text = (
-        f"Received {'client' if answer.status < 500 else 'server'} error ({answer.status}) from primary with "
-        f'message "{said}".'
-    )
+    side = "client" if answer.status < 500 else "server"
+    text = f'Received {side} error ({answer.status}) from primary with message "{said}".'
     extra = {"OriginalStatusCode": answer.status, "OriginalMessage": said, "LogStreamArn": ""}
     return AwsError("ModelError", text, 424, extra)

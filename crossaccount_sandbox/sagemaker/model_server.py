@@ -6,8 +6,6 @@ the user who started the sandbox. It listens on the loopback interface only, and
 The contract is "Use Your Own Inference Code with Hosting Services" in the SageMaker developer guide.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

@@ -3,8 +3,6 @@
 Not here: what SageMaker asks with their execution role (``execution``).
 """
 
-from __future__ import annotations
-
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.sagemaker.execution import RoleProbe, artifact_locations
 from crossaccount_sandbox.sagemaker.packages import find_package
@@ -33,11 +31,8 @@ def create_model(world: World, call: Call) -> Response:
     arn = arn_of(call, "model", params["ModelName"])
     if key in world.registry.models:
         raise existing("model", arn)
-    given = (
-        [params["PrimaryContainer"]]
-        if params.get("PrimaryContainer")
-        else list(params.get("Containers") or [])
-    )
+    primary = params.get("PrimaryContainer")
+    given = [primary] if primary else list(params.get("Containers") or [])
     if not given:
         raise invalid("A model needs a PrimaryContainer or Containers.")
     containers = [inner for container in given for inner in _containers(world, call, container)]

@@ -6,8 +6,6 @@ name: an arranged outcome waits for the next endpoint that is created or changed
 Not here: what an outcome does to an endpoint (``fleets``, ``rollouts``, ``hosting``).
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass

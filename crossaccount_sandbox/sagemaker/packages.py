@@ -3,8 +3,6 @@
 Not here: the groups and their policies (``groups``), and what is made of a package (``models``).
 """
 
-from __future__ import annotations
-
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import package_of
 from crossaccount_sandbox.sagemaker.groups import find_group, versions, versions_prefix

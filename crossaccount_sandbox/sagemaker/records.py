@@ -3,8 +3,6 @@
 Not here: what makes and changes them.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Mapping
 from datetime import UTC

@@ -6,8 +6,6 @@ Source: EndpointStatus, VariantStatus and PendingDeploymentSummary in the SageMa
 guardrails" in the developer guide.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -189,11 +187,8 @@ class Rollout:
             "EndpointConfigName": config["EndpointConfigName"],
             "StartTime": self._begun,
             "ProductionVariants": [
-                {
-                    **self._pending(one, there.get(one["VariantName"]), share),
-                    "VariantStatus": stage,
-                }
-                for one in config["ProductionVariants"]
+                {**self._pending(given, there.get(given["VariantName"]), share), "VariantStatus": stage}
+                for given in config["ProductionVariants"]
             ],
         }
 

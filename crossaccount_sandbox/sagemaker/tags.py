@@ -1,7 +1,5 @@
 """Tags of SageMaker's resources."""
 
-from __future__ import annotations
-
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.wire import Response, json_response
 from crossaccount_sandbox.world import Handler, World

@@ -103,11 +103,11 @@ class Attached:
             return f"arn:aws:iam::{account}:root"
         if ":assumed-role/" in name and name.startswith(f"arn:aws:sts::{account}:"):
             return name
-        found = principals.unique_id(name)
-        if found is None:
+        unique_id = principals.unique_id(name)
+        if unique_id is None:
             raise error(name)
-        self._arns[found] = name
-        return found
+        self._arns[unique_id] = name
+        return unique_id
 
     def _shown_form(self, name: str) -> str:
         arn = self._arns.get(name)
@@ -121,8 +121,8 @@ def compact(document: Document) -> str:
 
 def statements(document: Document) -> Iterator[dict[str, Any]]:
     """The statements of a document; a lone one may stand without its list."""
-    found = document.get("Statement", [])
-    yield from [found] if isinstance(found, dict) else found
+    listed = document.get("Statement", [])
+    yield from [listed] if isinstance(listed, dict) else listed
 
 
 def named_principals(statement: dict[str, Any]) -> list[str]:

@@ -77,7 +77,7 @@ class Control:
         if "status" in given:
             self._outcomes.hold(given["status"], given["account"], given["endpoint"], float(given["seconds"]))
             return
-        known = {one.name for one in fields(Outcome)}
+        known = {member.name for member in fields(Outcome)}
         if unknown := set(given["outcome"]) - known:
             raise ValueError(f"an outcome has no {', '.join(sorted(unknown))}")
         outcome = Outcome(**given["outcome"])

@@ -120,7 +120,7 @@ def rules(given: Any) -> list[Rule]:
         ValueError: for anything else, naming it.
     """
     entries = given if isinstance(given, list) else [given]
-    known = {one.name for one in fields(Rule)}
+    known = {member.name for member in fields(Rule)}
     for entry in entries:
         if not isinstance(entry, dict) or "kind" not in entry:
             raise ValueError(f"a fault is an object with a kind, not {entry!r}")
@@ -180,8 +180,8 @@ class Faults:
     def state(self) -> dict[str, Any]:
         """The rules with how many calls they ``seen`` and ``done``, and the calls that are ``held`` now."""
         with self._changed:
-            armed = [{**asdict(one.rule), "seen": one.seen, "done": one.done} for one in self._armed]
-            return {"faults": armed, "held": [dict(one) for one in self._held]}
+            at_work = [{**asdict(each.rule), "seen": each.seen, "done": each.done} for each in self._armed]
+            return {"faults": at_work, "held": [dict(call) for call in self._held]}
 
     def wait_held(self, seconds: float) -> dict[str, Any] | None:
         """The first call that is held, waiting so long for one; None when there is none."""
@@ -217,16 +217,16 @@ class Faults:
 
     def _pick(self, call: Call) -> list[Rule]:
         with self._changed:
-            found = []
-            for one in self._armed:
-                if not one.rule.fits(call):
+            befalling = []
+            for armed in self._armed:
+                if not armed.rule.fits(call):
                     continue
-                one.seen += 1
-                left = one.rule.times is None or one.done < one.rule.times
-                if one.seen > one.rule.skip and left and self._dice.random() < one.rule.rate:
-                    one.done += 1
-                    found.append(one.rule)
-            return found
+                armed.seen += 1
+                left = armed.rule.times is None or armed.done < armed.rule.times
+                if armed.seen > armed.rule.skip and left and self._dice.random() < armed.rule.rate:
+                    armed.done += 1
+                    befalling.append(armed.rule)
+            return befalling
 
     def _before(self, rule: Rule, call: Call) -> None:
         match rule.kind:
@@ -260,7 +260,7 @@ class Faults:
         with self._changed:
             self._held.append(entry)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not any(one is entry for one in self._held))
+            self._changed.wait_for(lambda: not any(held is entry for held in self._held))
 
 
 _Error = tuple[str, str, int]

@@ -46,7 +46,7 @@ def policy_of(repository_arn: str) -> dict[str, Any] | None:
 def _repositories() -> frozenset[tuple[str, str, str]]:
     files = distribution("sagemaker-core").files or ()
     listed = [path for path in files if path.match("sagemaker/core/image_uri_config/*.json")]
-    return frozenset(found for path in listed for found in _found(json.loads(path.read_text())))
+    return frozenset(held for path in listed for held in _found(json.loads(path.read_text())))
 
 
 def _found(node: Any) -> Iterator[tuple[str, str, str]]:
@@ -81,13 +81,13 @@ def image_digest(image: str) -> str | None:
     """
     parsed = parse_image(image)
     if parsed is not None and holds(*parsed[:3]):
-        made = f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
-        return parsed[3] if parsed[3].startswith("sha256:") else made
+        digest = f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
+        return parsed[3] if parsed[3].startswith("sha256:") else digest
     if parsed is None or not image_repository(parsed[0], parsed[1], parsed[2]):
         return None
     registry, region, name, reference = parsed
-    for found in ecr_backends[registry][region].repositories[name].images:
-        digest = str(found.get_image_digest())
-        if reference in (digest, *found.image_tags):
+    for held in ecr_backends[registry][region].repositories[name].images:
+        digest = str(held.get_image_digest())
+        if reference in (digest, *held.image_tags):
             return digest
     return None

@@ -13,8 +13,8 @@ from crossaccount_sandbox.attached import PolicyKey
 
 def owner_of_bucket(bucket: str) -> str | None:
     """The account that owns a bucket; None when no one does."""
-    found = s3_backends.bucket_accounts.get(bucket)
-    return None if found is None else str(found[1])
+    owner = s3_backends.bucket_accounts.get(bucket)
+    return None if owner is None else str(owner[1])
 
 
 def region_of_bucket(bucket: str) -> str | None:
@@ -29,12 +29,12 @@ def object_key(bucket: str, key: str, version: str | None = None) -> str | None:
     if owner is None:
         return None
     held = s3_backends[owner]["aws"].buckets[bucket]
-    found: Any = held.keys.get(key)
+    stored: Any = held.keys.get(key)
     if version is not None:
-        found = next((one for one in held.keys.getlist(key, []) if one.version_id == version), None)
-    if getattr(found, "encryption", None) != "aws:kms" or not found.kms_key_id:
+        stored = next((kept for kept in held.keys.getlist(key, []) if kept.version_id == version), None)
+    if getattr(stored, "encryption", None) != "aws:kms" or not stored.kms_key_id:
         return None
-    return find_key(found.kms_key_id, owner, held.region_name)
+    return find_key(stored.kms_key_id, owner, held.region_name)
 
 
 def find_key(key_id: str, account: str, region: str) -> str | None:

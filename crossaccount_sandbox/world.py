@@ -21,14 +21,12 @@ from crossaccount_sandbox.wire import Response
 
 Place = tuple[str, str]  # account, region
 Record = dict[str, Any]
+ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
 
 
 def utc_now() -> datetime:
     """The time, aware of its zone."""
     return datetime.now(UTC)
-
-
-ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
 
 
 @dataclass(frozen=True)
@@ -132,11 +130,11 @@ class World:
         own = self.attached.felt(key)
         return policy_of(key[1]) if own is None and key[0] == "repository" else own
 
-    def same_organization(self, one: str, other: str) -> bool:
+    def same_organization(self, account: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""
-        first, second = self.accounts.get(one), self.accounts.get(other)
+        first, second = self.accounts.get(account), self.accounts.get(other)
         shared = first and second and first.organization and first.organization == second.organization
-        return one == other or bool(shared)
+        return account == other or bool(shared)
 
     @staticmethod
     def object_names(bucket: str) -> list[str]:

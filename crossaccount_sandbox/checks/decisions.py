@@ -86,7 +86,7 @@ def _of_writer(document: Document | None, writer: Writer, check: Check) -> Docum
 
     Source: "How Amazon S3 authorizes a request for an object operation" in the S3 user guide.
     """
-    kept = [one for one in statements(document or {}) if one.get("Effect") == "Deny"]
+    kept = [statement for statement in statements(document or {}) if statement.get("Effect") == "Deny"]
     shared = {"Effect": "Allow", "Principal": {"AWS": check.owner}, "Action": check.action, "Resource": "*"}
     return {"Version": "2012-10-17", "Statement": [*kept, *([shared] if writer.shared else [])]}
 

@@ -67,9 +67,9 @@ def _on_new_key(call: Call) -> Iterator[Check]:
 
 
 def _on_key(action: str, key_id: str | None, call: Call) -> Iterator[Check]:
-    found = find_key(key_id, call.account, call.region) if key_id else None
-    if found:
-        yield key_check(action, found, {"kms:ViaService": f"s3.{call.region}.amazonaws.com"})
+    key = find_key(key_id, call.account, call.region) if key_id else None
+    if key:
+        yield key_check(action, key, {"kms:ViaService": f"s3.{call.region}.amazonaws.com"})
 
 
 def copy_source(call: Call) -> tuple[str, str, str | None]:

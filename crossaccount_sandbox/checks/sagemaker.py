@@ -77,9 +77,9 @@ def _package_check(call: Call, named: str) -> Check:
 
 
 def _batch_describe(call: Call) -> Iterator[Check]:
-    for arn in call.params.get("ModelPackageArnList", []):
-        found, owner, policy = package_of(str(arn), call.region, call.account)
-        yield Check("sagemaker:DescribeModelPackage", found, owner, policy)
+    for named in call.params.get("ModelPackageArnList", []):
+        arn, owner, policy = package_of(str(named), call.region, call.account)
+        yield Check("sagemaker:DescribeModelPackage", arn, owner, policy)
 
 
 def _create_package(call: Call) -> Iterator[Check]:
@@ -110,8 +110,8 @@ def _pass_role(call: Call, role: str) -> Iterator[Check]:
     """
     if role.split(":")[4] != call.account:
         raise AwsError("ValidationException", "Cross-account pass role is not allowed.")
-    found = find_role(role)
-    arn = found.arn if found is not None else role
+    existing = find_role(role)
+    arn = existing.arn if existing is not None else role
     yield Check("iam:PassRole", arn, call.account, context={"iam:PassedToService": "sagemaker.amazonaws.com"})
 
 
@@ -124,8 +124,8 @@ def _by_arn(call: Call) -> Iterator[Check]:
 
 def _alarms(call: Call) -> Iterator[Check]:
     """Alarm operations name one alarm, several, or with neither all of them."""
-    one = call.params.get("AlarmName")
-    for name in [one] if one else call.params.get("AlarmNames") or ["*"]:
+    alarm = call.params.get("AlarmName")
+    for name in [alarm] if alarm else call.params.get("AlarmNames") or ["*"]:
         yield Check(
             f"cloudwatch:{call.operation}", alarm_arn(call.region, call.account, str(name)), call.account
         )

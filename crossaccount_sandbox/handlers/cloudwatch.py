@@ -56,7 +56,7 @@ def describe(world: World, call: Call) -> Response:
     names, prefix, state = (params.get(name) for name in ("AlarmNames", "AlarmNamePrefix", "StateValue"))
     if names and prefix:
         raise AwsError("ValidationError", "AlarmNames and AlarmNamePrefix cannot both be specified.")
-    found = [
+    alarms = [
         alarm
         for (of, name), alarm in sorted(world.alarms.items(), key=lambda item: item[0])
         if of == place
@@ -65,8 +65,8 @@ def describe(world: World, call: Call) -> Response:
         and state in (None, alarm["StateValue"])
     ]
     start, size = int(params.get("NextToken") or 0), int(params.get("MaxRecords") or _PAGE)
-    more = {"NextToken": str(start + size)} if start + size < len(found) else {}
-    return json_response({"MetricAlarms": found[start : start + size], "CompositeAlarms": [], **more})
+    more = {"NextToken": str(start + size)} if start + size < len(alarms) else {}
+    return json_response({"MetricAlarms": alarms[start : start + size], "CompositeAlarms": [], **more})
 
 
 def set_state(world: World, call: Call) -> Response:

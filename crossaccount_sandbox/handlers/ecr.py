@@ -65,8 +65,8 @@ def check_layers(world: World, call: Call) -> Response:
     layers, failures = [], []
     for digest in call.params["layerDigests"]:
         if digest in known:
-            found = {"layerAvailability": "AVAILABLE", "layerSize": known[digest].get("size", 0)}
-            layers.append({"layerDigest": digest, **found})
+            available = {"layerAvailability": "AVAILABLE", "layerSize": known[digest].get("size", 0)}
+            layers.append({"layerDigest": digest, **available})
         else:
             missing = {"failureCode": "MissingLayerDigest", "failureReason": "The layer does not exist."}
             failures.append({"layerDigest": digest, **missing})

@@ -35,18 +35,19 @@ def assume_role(world: World, call: Call) -> Response:
     response = call.forward(call.account)
     match = re.search(rb"<AccessKeyId>(\w+)</AccessKeyId>", response.body)
     sts = sts_backends[role.account_id]["aws"]
-    made = sts.get_assumed_role_from_access_key(match[1].decode()) if match else None
-    if made is None:
+    assumed = sts.get_assumed_role_from_access_key(match[1].decode()) if match else None
+    if assumed is None:
         return response
     session = Caller(
-        arn=made.arn,
+        arn=assumed.arn,
         account=role.account_id,
-        unique_id=f"{role.id}:{made.session_name}",
+        unique_id=f"{role.id}:{assumed.session_name}",
         role_arn=role.arn,
         session_policy=policy,
         session_expires=world.session_end(seconds),
     )
-    world.keys.add_session(made.access_key_id, Key(session, made.secret_access_key, made.session_token))
+    key = Key(session, assumed.secret_access_key, assumed.session_token)
+    world.keys.add_session(assumed.access_key_id, key)
     return response
 
 

@@ -82,7 +82,7 @@ def _address(wanted: str, given: str) -> bool | None:
 
 
 def _operators() -> dict[str, _Operator]:
-    found = {"bool": _Operator(_truth, variables=True), "binaryequals": _Operator(_bytes)}
+    operators = {"bool": _Operator(_truth, variables=True), "binaryequals": _Operator(_bytes)}
     for family, test, compare, pattern in (
         ("string", "equals", lambda wanted, given: wanted == given, False),
         ("string", "equalsignorecase", lambda wanted, given: wanted.casefold() == given.casefold(), False),
@@ -90,18 +90,18 @@ def _operators() -> dict[str, _Operator]:
         ("arn", "equals", arn_like, True),
         ("arn", "like", arn_like, True),
     ):
-        found[f"{family}{test}"] = _Operator(compare, False, pattern, True)
-        found[f"{family}not{test}"] = _Operator(compare, True, pattern, True)
-    found["ipaddress"], found["notipaddress"] = _Operator(_address), _Operator(_address, negated=True)
+        operators[f"{family}{test}"] = _Operator(compare, False, pattern, True)
+        operators[f"{family}not{test}"] = _Operator(compare, True, pattern, True)
+    operators["ipaddress"], operators["notipaddress"] = _Operator(_address), _Operator(_address, negated=True)
     for family, read in (("numeric", _number), ("date", _date)):
         equal = _numbers(lambda left, right: left == right, read)
-        found[f"{family}equals"] = _Operator(equal)
-        found[f"{family}notequals"] = _Operator(equal, negated=True)
-        found[f"{family}lessthan"] = _Operator(_numbers(lambda left, right: left < right, read))
-        found[f"{family}lessthanequals"] = _Operator(_numbers(lambda left, right: left <= right, read))
-        found[f"{family}greaterthan"] = _Operator(_numbers(lambda left, right: left > right, read))
-        found[f"{family}greaterthanequals"] = _Operator(_numbers(lambda left, right: left >= right, read))
-    return found
+        operators[f"{family}equals"] = _Operator(equal)
+        operators[f"{family}notequals"] = _Operator(equal, negated=True)
+        operators[f"{family}lessthan"] = _Operator(_numbers(lambda left, right: left < right, read))
+        operators[f"{family}lessthanequals"] = _Operator(_numbers(lambda left, right: left <= right, read))
+        operators[f"{family}greaterthan"] = _Operator(_numbers(lambda left, right: left > right, read))
+        operators[f"{family}greaterthanequals"] = _Operator(_numbers(lambda left, right: left >= right, read))
+    return operators
 
 
 _OPERATORS = _operators()

@@ -69,39 +69,39 @@ def judge(request: Request, policies: Policies) -> Decision:
     settled = _settled(question)
     if settled is not None:
         return settled
-    found = _scan_all(question, policies)
-    for kind, verdicts in found.items():
+    scanned = _scan_all(question, policies)
+    for kind, verdicts in scanned.items():
         for verdict in verdicts:
             if verdict.denied:
                 return _decide(question, Result.EXPLICITLY_DENIED, kind, verdict.statement)
-    if any(level.grant is Grant.NONE for level in found[PolicyType.SCP]):
+    if any(level.grant is Grant.NONE for level in scanned[PolicyType.SCP]):
         return _decide(question, Result.IMPLICITLY_DENIED, PolicyType.SCP, None)
     # RCPFullAWSAccess cannot be detached: a resource control policy denies, it never lacks an Allow.
-    attached = found[PolicyType.RESOURCE][0]
+    attached = scanned[PolicyType.RESOURCE][0]
     if question.subject.kind in (Kind.SERVICE, Kind.PROVIDER):
         return _by_resource(question, attached)
     owner = request.resource_account or account_in(request.resource) or question.subject.account
     if owner != question.subject.account:
-        lacking = _lacking(question, found)
+        lacking = _lacking(question, scanned)
         return _by_resource(question, attached) if lacking is None else _refuse(question, lacking)
-    return _within_account(question, found, attached)
+    return _within_account(question, scanned, attached)
 
 
 def _within_account(
-    question: Question, found: dict[PolicyType, list[Verdict]], attached: Verdict
+    question: Question, scanned: dict[PolicyType, list[Verdict]], attached: Verdict
 ) -> Decision:
     if attached.grant is Grant.DIRECT:
         return _by_resource(question, attached)
     if attached.grant is Grant.ROLE:
         # A grant to the role's ARN needs no identity policy, and is limited by boundary and session policy.
-        limit = _limit(question, found)
+        limit = _limit(question, scanned)
         return _by_resource(question, attached) if limit is None else _refuse(question, limit)
     if attached.grant is Grant.NONE and _must_be_named(question.action, question.resource):
         return _refuse(question, PolicyType.RESOURCE)
-    lacking = _lacking(question, found)
+    lacking = _lacking(question, scanned)
     if lacking is not None:
         return _refuse(question, lacking)
-    return _decide(question, Result.ALLOWED, PolicyType.IDENTITY, found[PolicyType.IDENTITY][0].statement)
+    return _decide(question, Result.ALLOWED, PolicyType.IDENTITY, scanned[PolicyType.IDENTITY][0].statement)
 
 
 def _by_resource(question: Question, attached: Verdict) -> Decision:
@@ -110,20 +110,20 @@ def _by_resource(question: Question, attached: Verdict) -> Decision:
     return _decide(question, Result.ALLOWED, PolicyType.RESOURCE, attached.statement)
 
 
-def _lacking(question: Question, found: dict[PolicyType, list[Verdict]]) -> PolicyType | None:
+def _lacking(question: Question, scanned: dict[PolicyType, list[Verdict]]) -> PolicyType | None:
     """The first kind of policy on the caller's side that does not allow."""
     if question.subject.kind is Kind.ROOT:  # the root user may do everything but what an SCP withholds
         return None
-    if found[PolicyType.IDENTITY][0].grant is Grant.NONE:
+    if scanned[PolicyType.IDENTITY][0].grant is Grant.NONE:
         return PolicyType.IDENTITY
-    return _limit(question, found)
+    return _limit(question, scanned)
 
 
-def _limit(question: Question, found: dict[PolicyType, list[Verdict]]) -> PolicyType | None:
-    boundaries = found[PolicyType.BOUNDARY]
+def _limit(question: Question, scanned: dict[PolicyType, list[Verdict]]) -> PolicyType | None:
+    boundaries = scanned[PolicyType.BOUNDARY]
     if question.bounded and (not boundaries or any(boundary.grant is Grant.NONE for boundary in boundaries)):
         return PolicyType.BOUNDARY
-    session = found[PolicyType.SESSION]
+    session = scanned[PolicyType.SESSION]
     if session:
         return PolicyType.SESSION if session[0].grant is Grant.NONE else None
     # GetFederationToken without a policy makes a session that may do only what resource policies grant it.

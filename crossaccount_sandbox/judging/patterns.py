@@ -76,14 +76,14 @@ def resolve(text: str, context: Mapping[str, tuple[str, ...]], *, escape: bool) 
         escape: the text is a pattern: what is filled in stands for itself.
     """
     pieces, position = [], 0
-    for found in _VARIABLE.finditer(text):
-        value = _variable(found[1], context)
+    for match in _VARIABLE.finditer(text):
+        value = _variable(match[1], context)
         if value is None:
             return None
         if escape:
             value = value.replace("*", _STAR).replace("?", _MARK)
-        pieces += [text[position : found.start()], value]
-        position = found.end()
+        pieces += [text[position : match.start()], value]
+        position = match.end()
     rest = text[position:]
     return None if "${" in rest else "".join(pieces) + rest
 

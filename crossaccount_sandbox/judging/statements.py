@@ -80,8 +80,8 @@ def scan(
 
 
 def _statements(document: Document) -> Iterator[Mapping[str, Any]]:
-    found = document.get("Statement")
-    for statement in found if isinstance(found, list) else (found,):
+    element = document.get("Statement")
+    for statement in element if isinstance(element, list) else (element,):
         # An unreadable statement has no effect that could be known; its place still counts.
         yield statement if isinstance(statement, Mapping) else {}
 

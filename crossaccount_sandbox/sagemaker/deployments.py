@@ -96,9 +96,9 @@ def plan(config: Record | None, variants: Sequence[Record]) -> Plan:
     Endpoints on Inf1 instances fall back to all at once without a bake, as AWS's exclusions page says.
     """
     config = config or {}
-    if any(str(one.get("InstanceType", "")).startswith("ml.inf1.") for one in variants):
+    if any(str(variant.get("InstanceType", "")).startswith("ml.inf1.") for variant in variants):
         return Plan()
-    count = min(int(one.get("InitialInstanceCount", 1)) for one in variants)
+    count = min(int(variant.get("InitialInstanceCount", 1)) for variant in variants)
     if rolling := config.get("RollingUpdatePolicy"):
         bake, batch = float(rolling["WaitIntervalInSeconds"]), _batch(rolling["MaximumBatchSize"], count)
         back = rolling.get("RollbackMaximumBatchSize")
@@ -146,7 +146,7 @@ def _batch(size: Record, count: int) -> Fraction:
 def alarm_names(config: Record | None) -> list[str]:
     """The alarms that roll an update back."""
     alarms = ((config or {}).get("AutoRollbackConfiguration") or {}).get("Alarms") or []
-    return [one["AlarmName"] for one in alarms if one.get("AlarmName")]
+    return [alarm["AlarmName"] for alarm in alarms if alarm.get("AlarmName")]
 
 
 def faults(config: Record, old: Sequence[Record], new: Sequence[Record]) -> Iterator[str]:
@@ -160,13 +160,13 @@ def faults(config: Record, old: Sequence[Record], new: Sequence[Record]) -> Iter
     green, rolling = config.get("BlueGreenUpdatePolicy"), config.get("RollingUpdatePolicy")
     if green and rolling:
         yield "Only one of BlueGreenUpdatePolicy and RollingUpdatePolicy can be specified in DeploymentConfig."
-    if {one["VariantName"] for one in old} != {one["VariantName"] for one in new}:
+    if {variant["VariantName"] for variant in old} != {variant["VariantName"] for variant in new}:
         yield "With a DeploymentConfig the new endpoint configuration must have the variant names of the old one."
-    count = min(int(one.get("InitialInstanceCount", 1)) for one in new)
+    count = min(int(variant.get("InitialInstanceCount", 1)) for variant in new)
     if green:
         yield from _routing_faults(green["TrafficRoutingConfiguration"], count)
     if rolling:
-        if len(new) > 1 or any(one.get("ServerlessConfig") for one in new):
+        if len(new) > 1 or any(variant.get("ServerlessConfig") for variant in new):
             yield "A RollingUpdatePolicy is not supported for serverless or multi-variant endpoints."
         yield from _size_faults("MaximumBatchSize", rolling["MaximumBatchSize"], count, 5, 50)
         if back := rolling.get("RollbackMaximumBatchSize"):

@@ -113,16 +113,16 @@ def _faults(
         if config.get(name):
             yield f"The sandbox does not model {name}."
     variants = config["ProductionVariants"]
-    names = [one["VariantName"] for one in variants]
+    names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
         yield "Duplicate variant names are not allowed in an endpoint configuration."
-    for one in variants:
-        if one.get("ServerlessConfig"):
-            yield from _serverless_faults(config, one, models[one["ModelName"]], account, accounts)
-        elif not one.get("InstanceType") or not one.get("InitialInstanceCount"):
-            yield f"Variant {one['VariantName']} needs an InstanceType and an InitialInstanceCount."
-        elif config.get("KmsKeyId") and _LOCAL_STORAGE.match(one["InstanceType"]):
-            yield f"KmsKeyId cannot be specified for instance type {one['InstanceType']}, which has local storage."
+    for variant in variants:
+        if variant.get("ServerlessConfig"):
+            yield from _serverless_faults(config, variant, models[variant["ModelName"]], account, accounts)
+        elif not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
+            yield f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount."
+        elif config.get("KmsKeyId") and _LOCAL_STORAGE.match(variant["InstanceType"]):
+            yield f"KmsKeyId cannot be specified for instance type {variant['InstanceType']}, which has local storage."
 
 
 def _serverless_faults(
@@ -176,7 +176,7 @@ def kept_properties(current: list[dict[str, Any]], excluded: Collection[str]) ->
         excluded: the properties of ExcludeRetainedVariantProperties.
     """
     names = [name for name in ("DesiredInstanceCount", "DesiredWeight") if name not in excluded]
-    return {one["VariantName"]: {name: one[name] for name in names if name in one} for one in current}
+    return {old["VariantName"]: {name: old[name] for name in names if name in old} for old in current}
 
 
 HANDLERS: dict[str, Handler] = {

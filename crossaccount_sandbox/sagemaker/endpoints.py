@@ -114,8 +114,8 @@ class Endpoints:
                 f'Cannot update weights and capacities of endpoint "{endpoint["EndpointArn"]}" in status '
                 f"{endpoint['EndpointStatus']}."
             )
-        desired = {one["VariantName"]: one for one in call.params["DesiredWeightsAndCapacities"]}
-        known = {one["VariantName"] for one in endpoint["ProductionVariants"]}
+        desired = {variant["VariantName"]: variant for variant in call.params["DesiredWeightsAndCapacities"]}
+        known = {variant["VariantName"] for variant in endpoint["ProductionVariants"]}
         if unknown := ", ".join(sorted(set(desired) - known)):
             raise invalid(f'The variant name(s) "{unknown}" is/are not present within the endpoint.')
         outcome = self._hosting.outcome(place, endpoint["EndpointName"])
@@ -145,12 +145,11 @@ class Endpoints:
         absent = [alarm for alarm in alarm_names(deployment) if alarm_state(world, place, alarm) is None]
         if absent:
             raise invalid(f"Could not find CloudWatch alarm(s): {', '.join(absent)}.")
-        before = {one["VariantName"]: one.get("InstanceType") for one in old["ProductionVariants"]}
-        other = [
-            one["VariantName"]
-            for one in config["ProductionVariants"]
-            if one.get("InstanceType") != before.get(one["VariantName"], one.get("InstanceType"))
-        ]
+        before, after = (
+            {variant["VariantName"]: variant.get("InstanceType") for variant in each["ProductionVariants"]}
+            for each in (old, config)
+        )
+        other = [variant for variant, kind in after.items() if kind != before.get(variant, kind)]
         if scaled := registered(world, place, name, other):
             raise invalid(
                 f"Cannot change the instance type of variant(s) {', '.join(scaled)}, which are registered with "
@@ -223,7 +222,7 @@ def _retained(
     """What an update keeps: properties by variant, and the data capture that the endpoint then shows."""
     if not params.get("RetainAllVariantProperties"):
         return {}, capture_summary(config)
-    excluded = [one["VariantPropertyType"] for one in params.get("ExcludeRetainedVariantProperties") or ()]
+    excluded = [kept["VariantPropertyType"] for kept in params.get("ExcludeRetainedVariantProperties") or ()]
     kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
     renewed = "DataCaptureConfig" in excluded
     return kept, capture_summary(config) if renewed else endpoint.get("DataCaptureConfig")

@@ -100,9 +100,9 @@ class Router:
             return name, fleet.processes[name]
 
     def _pick(self, fleet: Fleet) -> str:
-        names = [one["VariantName"] for one in fleet.variants]
+        names = [variant["VariantName"] for variant in fleet.variants]
         served = [self._variants_served.get((id(fleet), name), 0) for name in names]
-        return str(names[fair([one["CurrentWeight"] for one in fleet.variants], served)])
+        return str(names[fair([variant["CurrentWeight"] for variant in fleet.variants], served)])
 
 
 class Fleets:
@@ -136,14 +136,10 @@ class Fleets:
         if outcome.kind == "no-capacity":
             time.sleep(self._pace.real(outcome.seconds))
             raise Unhealthy.of(outcome.kind, given[0]["VariantName"])
-        variants = [
-            self._variant(one, wanted.models[one["VariantName"]], wanted.kept.get(one["VariantName"], {}))
-            for one in given
-        ]
-        fleet = Fleet(wanted.config, variants, {})
+        fleet = Fleet(wanted.config, [self._variant(variant, wanted) for variant in given], {})
         try:
-            for one in given:
-                name = one["VariantName"]
+            for variant in given:
+                name = variant["VariantName"]
                 fleet.processes[name] = self._process(name, wanted.models[name], outcome)
         except Unhealthy:
             self.stop(fleet)
@@ -177,9 +173,11 @@ class Fleets:
             logger.info("container: %s", error)
             raise Unhealthy.of("unhealthy", variant) from None
 
-    def _variant(self, variant: Given, model: Given, kept: Given) -> Record:
+    def _variant(self, variant: Given, wanted: Wanted) -> Record:
         """A variant as DescribeEndpoint shows it."""
-        images = [self._image(model["ExecutionRoleArn"], one["Image"]) for one in model["Resolved"]]
+        model, kept = wanted.models[variant["VariantName"]], wanted.kept.get(variant["VariantName"], {})
+        role = model["ExecutionRoleArn"]
+        images = [self._image(role, container["Image"]) for container in model["Resolved"]]
         weight = kept.get("DesiredWeight", variant.get("InitialVariantWeight", 1.0))
         shown = {
             "VariantName": variant["VariantName"],

@@ -182,7 +182,7 @@ class Hosting:
             become(record, "InService", self._world.clock())
             return
         fleet: Fleet = record["fleets"][0]
-        fleet.variants = [_scaled(one, desired.get(one["VariantName"], {})) for one in fleet.variants]
+        fleet.variants = [_scaled(variant, desired) for variant in fleet.variants]
         record["ProductionVariants"] = fleet.variants
         record["router"].point([(fleet, Fraction(1))])
         become(record, "InService", self._world.clock())
@@ -196,9 +196,10 @@ class Hosting:
             self._world.endpoints.pop((place, name.lower()), None)
 
 
-def _scaled(variant: Record, desired: Record) -> Record:
+def _scaled(variant: Record, desired: Mapping[str, Record]) -> Record:
+    wanted = desired.get(variant["VariantName"], {})
     for name in ("Weight", "InstanceCount"):
-        if (value := desired.get(f"Desired{name}")) is not None:
+        if (value := wanted.get(f"Desired{name}")) is not None:
             variant = {**variant, f"Desired{name}": value, f"Current{name}": value}
     return variant
 

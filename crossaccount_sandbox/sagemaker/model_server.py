@@ -132,19 +132,19 @@ class _Bounded(io.RawIOBase):
 
 
 def _model_member(archive: bytes, limit: int) -> bytes:
-    found: bytes | None = None
+    pickled: bytes | None = None
     try:
         with tarfile.open(fileobj=_Bounded(archive, limit), mode="r|") as tar:
             for count, member in enumerate(tar, start=1):
                 _refuse_unsafe(count, member)
                 if member.isfile() and PurePosixPath(member.name) == PurePosixPath(MODEL_MEMBER):
                     content = tar.extractfile(member)
-                    found = content.read() if content else None
+                    pickled = content.read() if content else None
     except (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeError) as error:
         raise BrokenArchive(f"not a readable .tar.gz: {error}") from error
-    if found is None:
+    if pickled is None:
         raise BrokenArchive(f"the archive has no member {MODEL_MEMBER}")
-    return found
+    return pickled
 
 
 def _refuse_unsafe(count: int, member: tarfile.TarInfo) -> None:
@@ -352,11 +352,11 @@ class _Handler(BaseHTTPRequestHandler):
         return answer(model, self.headers.get("Content-Type", ""), self.headers.get("Accept", ""), body)
 
     def _expect_path(self, path: str, other_method: str) -> None:
-        asked = self.path.partition("?")[0]
-        if asked == other_method:
-            raise Unanswerable(405, f"{self.command} is not the method of {asked}.")
-        if asked != path:
-            raise Unanswerable(404, f"There is no {asked} here; there are GET /ping and POST /invocations.")
+        target = self.path.partition("?")[0]
+        if target == other_method:
+            raise Unanswerable(405, f"{self.command} is not the method of {target}.")
+        if target != path:
+            raise Unanswerable(404, f"There is no {target} here; there are GET /ping and POST /invocations.")
 
     def _answer(self, respond: Callable[[bytes], tuple[str, bytes]]) -> None:
         try:

@@ -77,12 +77,13 @@ def _containers(world: World, call: Call, given: Record) -> list[Record]:
         specification = package.get("InferenceSpecification")
     else:
         extra = package.get("AdditionalInferenceSpecifications") or []
-        specification = next((one for one in extra if one["Name"] == wanted), None)
+        specification = next((known for known in extra if known["Name"] == wanted), None)
     if not specification:
         raise invalid(f"ModelPackage {arn} has no inference specification {wanted or ''}".strip() + ".")
+    environment = given.get("Environment") or {}
     return [
-        {**one, "Environment": {**(one.get("Environment") or {}), **(given.get("Environment") or {})}}
-        for one in specification["Containers"]
+        {**container, "Environment": {**(container.get("Environment") or {}), **environment}}
+        for container in specification["Containers"]
     ]
 
 

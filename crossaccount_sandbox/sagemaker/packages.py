@@ -16,10 +16,10 @@ def find_package(world: World, call: Call, named: str) -> Record:
     """The record of a model package that is named by its ARN, also of another account's."""
     arn, _, _ = package_of(named, call.region, call.account)
     check_region(arn, call)
-    found = world.registry.packages.get(arn)
-    if found is None:
+    package = world.registry.packages.get(arn)
+    if package is None:
         raise invalid(f"ModelPackage {arn} does not exist.")
-    return found
+    return package
 
 
 def create_package(world: World, call: Call) -> Response:
@@ -53,7 +53,7 @@ def describe_package(world: World, call: Call) -> Response:
 def batch_describe(world: World, call: Call) -> Response:
     """BatchDescribeModelPackage."""
     summaries = {arn: world.registry.packages.get(arn) for arn in call.params["ModelPackageArnList"]}
-    found = {
+    described = {
         arn: members_of(call, "ModelPackageSummaries", record) for arn, record in summaries.items() if record
     }
     errors = {
@@ -61,7 +61,7 @@ def batch_describe(world: World, call: Call) -> Response:
         for arn, record in summaries.items()
         if not record
     }
-    return json_response({"ModelPackageSummaries": found, "BatchDescribeModelPackageErrorMap": errors})
+    return json_response({"ModelPackageSummaries": described, "BatchDescribeModelPackageErrorMap": errors})
 
 
 def list_packages(world: World, call: Call) -> Response:

@@ -24,7 +24,7 @@ def arn_of(call: Call, kind: str, name: str) -> str:
 
 
 def _words(kind: str) -> str:
-    return {"endpoint-config": "endpoint configuration"}.get(kind, kind)
+    return kind.replace("-config", " configuration")
 
 
 def missing(call: Call, kind: str, name: str) -> AwsError:
@@ -90,9 +90,8 @@ def listed(call: Call, name: str, records: list[Record], contains: str | None = 
     Raises:
         AwsError: ``ValidationException`` for a NextToken that no page ended with.
     """
-    field_name = contains or next(
-        (key for key in ("ModelPackageGroupName",) if records and key in records[0]), ""
-    )
+    grouped = records and "ModelPackageGroupName" in records[0]
+    field_name = contains or ("ModelPackageGroupName" if grouped else "")
     needle, status = call.params.get("NameContains") or "", call.params.get("StatusEquals")
     records = [
         record

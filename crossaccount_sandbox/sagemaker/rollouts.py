@@ -115,8 +115,8 @@ class Rollout:
         self._router.point([*((old, of * (1 - share)) for old, of in before), (fleet, share)])
         if self._wanted.plan.rolling:
             self._record["ProductionVariants"] = [
-                {**one, "CurrentInstanceCount": round(one["CurrentInstanceCount"] * (1 - share))}
-                for one in shown
+                {**variant, "CurrentInstanceCount": round(variant["CurrentInstanceCount"] * (1 - share))}
+                for variant in shown
             ]
 
     def _wait(self, seconds: float, watch: bool) -> None:
@@ -167,8 +167,8 @@ class Rollout:
     def _arrive(self, fleet: Fleet) -> None:
         """Serve with the new fleet alone."""
         self._router.point([(fleet, Fraction(1))])
-        for one in self._record["fleets"]:
-            self._fleets.stop(one)
+        for old in self._record["fleets"]:
+            self._fleets.stop(old)
         self._record.pop("PendingDeploymentSummary", None)
         self._record.update(
             EndpointConfigName=fleet.config["EndpointConfigName"],
@@ -181,7 +181,7 @@ class Rollout:
     def _pend(self, status: str, fleet: Fleet | None = None, share: Fraction = Fraction(0)) -> None:
         """Show the pending deployment: what comes, how much of it is there, and in which stage it is."""
         config = self._wanted.config
-        there = {one["VariantName"]: one for one in fleet.variants} if fleet else {}
+        there = {variant["VariantName"]: variant for variant in fleet.variants} if fleet else {}
         stage = [{"Status": status, "StartTime": self._clock()}]
         self._record["PendingDeploymentSummary"] = {
             "EndpointConfigName": config["EndpointConfigName"],

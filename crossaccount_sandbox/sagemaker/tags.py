@@ -23,9 +23,8 @@ def add_tags(world: World, call: Call) -> Response:
 
 def list_tags(world: World, call: Call) -> Response:
     """ListTags."""
-    return json_response(
-        {"Tags": [{"Key": key, "Value": value} for key, value in _tags_of(world, call).items()]}
-    )
+    tags = [{"Key": key, "Value": value} for key, value in _tags_of(world, call).items()]
+    return json_response({"Tags": tags})
 
 
 def delete_tags(world: World, call: Call) -> Response:

@@ -19,7 +19,9 @@ from crossaccount.doors import Needs, door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.policy.documents import Document, size
-from sandbox.judge import Policies, Request, judge, read_case
+from crossaccount_sandbox.judge import read_case
+from crossaccount_sandbox.judging.decision import judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CASES = _ROOT / "tests" / "unit" / "judge_cases"

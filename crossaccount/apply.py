@@ -8,31 +8,26 @@ Not here: what the documents are (``plan``), and a lock that writers share (the 
 """
 
 from __future__ import annotations
+
 import random
 import time
-from botocore.exceptions import BotoCoreError
-from botocore.exceptions import ClientError
 from collections.abc import Callable
-from crossaccount import parallel
-from crossaccount.doors import door_of
-from crossaccount.doors import read_policy
-from crossaccount.doors import write_policy
-from crossaccount.errors import Conflict
-from crossaccount.errors import Failed
-from crossaccount.plan import Change
-from crossaccount.plan import Verb
-from crossaccount.policy import documents
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount import parallel
+from crossaccount.doors import door_of, read_policy, write_policy
+from crossaccount.errors import Conflict, Failed
+from crossaccount.plan import Change, Verb
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document, Statement
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.doors.base import Resource
-    from crossaccount.doors.base import Token
+    from crossaccount.doors.base import Resource, Token
     from crossaccount.plan import Plan
 
 

@@ -5,12 +5,11 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: wha
 """
 
 from __future__ import annotations
+
 import re
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from crossaccount.errors import Finding
     from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
-    from crossaccount.policy.documents import Document
-    from crossaccount.policy.documents import Statement
+    from crossaccount.policy.documents import Document, Statement
 
 
 # What a service gives with a document, for a put that holds only while it stands; None where it has no such put.

@@ -35,8 +35,8 @@ from crossaccount.config.model import Sharing
 from crossaccount.records import Record
 from crossaccount.rollout import Patience
 from crossaccount.sharing import publish
-from sandbox import accounts
-from sandbox.principals import identity_documents
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.principals import identity_documents
 
 QUICK = Patience(seconds=20, first=0.01, longest=0.03)
 SIDES = {"producer": ("producer", "crossaccount-producer"), "consumer": ("staging", "crossaccount-deployer")}

@@ -15,7 +15,7 @@ from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Door, Refused
-from sandbox import accounts
+from crossaccount_sandbox import accounts
 
 NUMBERS = {one.name: one.id for one in accounts.ACCOUNTS}
 ROLES = {"crossaccount-producer": "producer", "crossaccount-deployer": "staging"}

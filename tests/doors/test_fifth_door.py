@@ -1,36 +1,27 @@
 """A fifth door is one object: registered, it is planned, opened, read back, audited, explained and closed like the four."""
 
 from __future__ import annotations
+
 import json
-import pytest
 import re
-from botocore.exceptions import ClientError
 from collections.abc import Iterator
-from crossaccount import apply
-from crossaccount import audit
-from crossaccount import doors
-from crossaccount import gather
-from crossaccount import planfile
-from crossaccount import release
-from crossaccount import revoke
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from crossaccount import apply, audit, doors, gather, planfile, release, revoke
 from crossaccount.arns import group_arn
-from crossaccount.aws.access import Producer
-from crossaccount.aws.access import open_producer
-from crossaccount.aws.access import open_target
+from crossaccount.aws.access import Producer, open_producer, open_target
 from crossaccount.aws.refusals import classify
 from crossaccount.config.loading import load_config
-from crossaccount.doors.base import Door
-from crossaccount.doors.base import Resource
-from crossaccount.errors import Obstacle
-from crossaccount.errors import PlanRefused
-from crossaccount.errors import Refused
+from crossaccount.doors.base import Door, Resource
+from crossaccount.errors import Obstacle, PlanRefused, Refused
 from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from crossaccount.policy.audience import statement
 from crossaccount.sharing import publish
 from crossaccount.show import plans
-from typing import Any
-
 
 NAME = "models/decision-trees-sample"
 ARN = f"arn:aws:ssm:us-east-1:111111111111:parameter/{NAME}"

@@ -32,10 +32,10 @@ from crossaccount.records import Record
 from crossaccount.release import Release
 from crossaccount.rollout import Ending, Patience
 from crossaccount.sharing import publish
-from sandbox import accounts
-from sandbox.control import Outcome
-from sandbox.server import Server
-from sandbox.training import train
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.server import Server
+from crossaccount_sandbox.training import train
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"

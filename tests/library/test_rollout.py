@@ -30,9 +30,9 @@ from crossaccount.errors import Conflict, Failed, InputError, NotLive
 from crossaccount.release import Release
 from crossaccount.rollout import Ending, Patience, Shift
 from crossaccount.sharing import publish
-from sandbox import accounts
-from sandbox.control import Outcome
-from sandbox.server import Server
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.server import Server
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"

@@ -18,7 +18,8 @@ from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience, Organization
-from sandbox.judge import Policies, Request, Result, judge
+from crossaccount_sandbox.judging.decision import Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"

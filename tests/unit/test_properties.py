@@ -30,7 +30,8 @@ from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.plan import Plan
 from crossaccount.policy import documents
-from sandbox.judge import Policies, Request, Result, judge
+from crossaccount_sandbox.judging.decision import Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 settings.register_profile(
     "default",

@@ -9,14 +9,17 @@ Source: "Best practices for deploying models on SageMaker hosting services" in t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount.aws.access import Target, open_target
-from crossaccount.config import Sharing
+from crossaccount.aws.access import open_target
 from crossaccount.errors import CrossAccountError, Finding, Severity
 from crossaccount.names import package_arn
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.config import Sharing
 
 _GONE = ("Failed", "Deleting")
 

@@ -137,10 +137,6 @@ def test_a_deployer_lists_the_releases_also_where_they_lie_in_a_bucket_of_their_
 # The product itself. Each command's work on a side begins with that side's session, so these are all ways in.
 
 
-def producer(sharing: Sharing) -> Any:
-    return open_producer(sharing)
-
-
 def consumer(sharing: Sharing) -> Any:
     return sessions.consumer_session(sharing, "staging", sharing.consumers["staging"])
 
@@ -153,7 +149,7 @@ WAYS_IN: Mapping[str, tuple[str, Callable[[Sharing], Any]]] = {
     ),
     "history and the held": (
         "producer__external_id",
-        lambda sharing: records.read(producer(sharing), sharing, 5),
+        lambda sharing: records.read(open_producer(sharing), 5),
     ),
     "deploy, promote, rollback, reap, hand-off": ("external_id", consumer),
 }

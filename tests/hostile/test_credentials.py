@@ -27,7 +27,7 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
 from crossaccount import cli, config, doors, errors, gather, preflight, records, refusals, release, sessions
-from crossaccount.aws.access import open_producer, producing
+from crossaccount.aws.access import open_producer
 from crossaccount.doors.base import Resource
 from crossaccount.errors import CrossAccountError, Door, Failed
 from crossaccount.refusals import Attempt
@@ -297,7 +297,7 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
 
     def explained(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with producing(sharing):
+            with producer.explained():
                 return call()
 
         return run

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from crossaccount import names, preflight, rollout, serving, smoke
-from crossaccount.errors import CrossAccountError, Door, Failed, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Failed, Refused
 from crossaccount.rollout import Live, Patience, Shift
 from crossaccount.serving import Proof, Removal
 
@@ -318,7 +318,7 @@ class _Work:
     def explained(self, action: str, resource: str) -> Iterator[None]:
         asked = (action, resource)
         with preflight.explained(
-            self.session, self.sharing, self.name, self.consumer, Door.CALLER_POLICY, asked
+            self.session, self.sharing, self.name, self.consumer, DoorName.CALLER_POLICY, asked
         ):
             yield
 

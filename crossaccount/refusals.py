@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused, harmless
+from crossaccount.errors import CrossAccountError, DoorName, Failed, Refusal, Refused, harmless
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -82,7 +82,7 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     if code == "ValidationException" and (found := _from_create_model(code, text, attempt)):
         return found
     if code == "ValidationException" and "Cross-account pass role" in text:
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, attempt)
+        return _refused(DoorName.EXECUTION_ROLE, attempt.account, code, text, attempt)
     if code in _ENDED:
         return Failed(
             f"The credentials of {attempt.caller} have expired. Sign in again, then run this again. {code}: {text}"
@@ -111,16 +111,16 @@ def _denied(code: str, text: str, attempt: Attempt) -> Refused:
         owner = re.match(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):", attempt.resource)
         attempt = replace(attempt, owner=owner[1] if owner else attempt.owner)
     if attempt.action.startswith("kms:") or _HIDDEN_KEY.search(text):
-        attempt = replace(attempt, door=Door.KEY)
+        attempt = replace(attempt, door=DoorName.KEY)
     reason = _REASON.search(text)
     kind = reason["kind"] if reason else None
     if kind == "role trust":
-        return _refused(Door.ROLE_TRUST, attempt.owner, code, text, attempt)
+        return _refused(DoorName.ROLE_TRUST, attempt.owner, code, text, attempt)
     if kind is not None and kind not in ("resource-based", "resource control"):
-        return _refused(Door.CALLER_POLICY, attempt.account, code, text, attempt, kind)
-    if kind is None and attempt.owner == attempt.account and attempt.door is not Door.ROLE_TRUST:
+        return _refused(DoorName.CALLER_POLICY, attempt.account, code, text, attempt, kind)
+    if kind is None and attempt.owner == attempt.account and attempt.door is not DoorName.ROLE_TRUST:
         # Nobody shares with oneself: what is refused in the caller's own account is refused by its own policies.
-        return _refused(Door.CALLER_POLICY, attempt.account, code, text, attempt)
+        return _refused(DoorName.CALLER_POLICY, attempt.account, code, text, attempt)
     return _refused(attempt.door, attempt.owner, code, text, attempt, kind)
 
 
@@ -129,23 +129,23 @@ def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountEr
     if text.startswith("Could not access model data"):
         uri = _first(r"model data at (\S+?)\.? Please", text)
         asked = replace(attempt, action="s3:GetObject, s3:ListBucket or kms:Decrypt", resource=uri)
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+        return _refused(DoorName.EXECUTION_ROLE, attempt.account, code, text, asked)
     if text.startswith("The execution role ARN"):
         asked = replace(
             attempt,
             action="sts:AssumeRole by sagemaker.amazonaws.com",
             resource=_first(r'ARN "([^"]+)"', text),
         )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+        return _refused(DoorName.EXECUTION_ROLE, attempt.account, code, text, asked)
     if text.startswith("The repository of your image"):
         image = _first(r"your image (\S+)", text)
         asked = replace(attempt, action="ecr:BatchGetImage", resource=image)
-        return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked, "service principal")
+        return _refused(DoorName.REPOSITORY, image.split(".")[0], code, text, asked, "service principal")
     if re.match(r"Role \S+ cannot pull", text):
         asked = replace(
             attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text)
         )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+        return _refused(DoorName.EXECUTION_ROLE, attempt.account, code, text, asked)
     return None
 
 
@@ -178,20 +178,20 @@ def _next_step(door: str, account: str, attempt: Attempt, kind: str | None) -> s
             f"A resource control policy of the organization of account {account} denies it, and no share can change that. Whoever "
             f"keeps that organization's policies must let account {attempt.account} in."
         )
-    if door is Door.ROLE_TRUST:
+    if door is DoorName.ROLE_TRUST:
         return (
             f"The trust policy of {attempt.resource} must allow {attempt.caller}, with the external id that "
             f"{attempt.config_key}.external_id has. The templates in deployments/iam make such a role."
         )
-    if door is Door.CALLER_POLICY and kind == "resource-based":
+    if door is DoorName.CALLER_POLICY and kind == "resource-based":
         return f"In account {account}, the policy of the resource itself must let {attempt.caller} do {attempt.action} on {attempt.resource}."
-    if door is Door.CALLER_POLICY:
+    if door is DoorName.CALLER_POLICY:
         where = f"a {kind} policy" if kind not in (None, "identity-based") else "an identity policy"
         return (
             f"In account {account}, {where} of {attempt.caller} must allow {attempt.action} on {attempt.resource}. "
             "The templates in deployments/iam have every permission that is needed."
         )
-    if door is Door.EXECUTION_ROLE:
+    if door is DoorName.EXECUTION_ROLE:
         return (
             f"In account {account}, compare the execution role ({attempt.config_key}.execution_role) with ExecutionRole in "
             "deployments/iam/consumer.yaml: its trust in sagemaker.amazonaws.com, and what it may read, decrypt and pull."

@@ -39,7 +39,7 @@ from botocore.loaders import JSONFileLoader, Loader
 from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.session import Session as BotocoreSession
 
-from crossaccount.errors import CrossAccountError, Door, Failed, InputError, redacted
+from crossaccount.errors import CrossAccountError, DoorName, Failed, InputError, redacted
 from crossaccount.refusals import Attempt, NoAnswer, classify, unasked
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _made(
     except ClientError as error:
         caller = f"profile {profile}" if profile else "the ambient credentials"
         attempt = Attempt(
-            caller, account, account, Door.ROLE_TRUST, "sts:AssumeRole", role or "the credentials", key
+            caller, account, account, DoorName.ROLE_TRUST, "sts:AssumeRole", role or "the credentials", key
         )
         raise classify(error, attempt) from None
     except BotoCoreError as error:

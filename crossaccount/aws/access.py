@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import diagnosis, sessions
-from crossaccount.errors import CrossAccountError, Door, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Refused
 from crossaccount.refusals import Attempt, classify
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Producer(_Account):
             producer.role or profile,
             self.account,
             self.account,
-            Door.CALLER_POLICY,
+            DoorName.CALLER_POLICY,
             "an AWS call",
             self.config.model_package_group,
             "producer",
@@ -127,7 +127,7 @@ class Target(_Account):
         return Attempt(self.consumer.role, self.account, owner, door, action, resource, key)
 
     @contextmanager
-    def explained(self, action: str, resource: str, door: str = Door.CALLER_POLICY) -> Iterator[None]:
+    def explained(self, action: str, resource: str, door: str = DoorName.CALLER_POLICY) -> Iterator[None]:
         """AWS's errors within this, as the product says them, with the deployer role's own policies asked about.
 
         Args:

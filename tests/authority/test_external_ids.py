@@ -13,7 +13,7 @@ import pytest
 from crossaccount import audit, gather, records, revoke, sessions, usage
 from crossaccount.aws.access import open_producer
 from crossaccount.config import Sharing
-from crossaccount.errors import Door, Refused
+from crossaccount.errors import DoorName, Refused
 from sandbox import accounts
 
 NUMBERS = {one.name: one.id for one in accounts.ACCOUNTS}
@@ -165,7 +165,7 @@ def test_the_product_is_refused_at_the_role_s_trust_and_has_changed_nothing(
     before, start = scene.state(), len(scene.calls)
     with pytest.raises(Refused) as refused:
         begin(scene.variant(**{key: external_id}))
-    assert refused.value.refusal.door is Door.ROLE_TRUST
+    assert refused.value.refusal.door is DoorName.ROLE_TRUST
     assert (refused.value.exit_code, refused.value.refusal.aws_code) == (3, "AccessDenied")
     assert [one["operation"] for one in scene.calls[start:]] == ["AssumeRole"]
     assert scene.state() == before
@@ -177,7 +177,7 @@ def test_what_goes_on_past_a_shut_door_says_that_it_is_shut(scene: Any, external
     before, start = scene.state(), len(scene.calls)
     sharing = scene.variant(external_id=external_id)
     met = audit.of_consumer(sharing, "staging", (), probe=True)
-    assert [(one.door, one.verdict) for one in met.answers] == [(Door.ROLE_TRUST, audit.Verdict.NO)]
+    assert [(one.door, one.verdict) for one in met.answers] == [(DoorName.ROLE_TRUST, audit.Verdict.NO)]
     (found,) = usage.findings(sharing, None)
     assert "cannot be told" in found.text
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}

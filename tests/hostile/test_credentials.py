@@ -29,7 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from crossaccount import cli, config, doors, errors, gather, preflight, records, refusals, release, sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.doors.base import Resource
-from crossaccount.errors import CrossAccountError, Door, Failed
+from crossaccount.errors import CrossAccountError, DoorName, Failed
 from crossaccount.refusals import Attempt
 
 ROOT = Path(__file__).parents[2]
@@ -262,7 +262,7 @@ def commands(ambient: Path) -> list[Callable[[], Any]]:
     def found() -> Any:
         session = sessions.consumer_session(sharing, "staging", staging)
         asked = ("sagemaker:DescribeModelPackage", "x")
-        with preflight.explained(session, sharing, "staging", staging, Door.REGISTRY, asked):
+        with preflight.explained(session, sharing, "staging", staging, DoorName.REGISTRY, asked):
             return preflight.find_version(session, sharing, None)
 
     return [
@@ -304,7 +304,9 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
 
     def deployed(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with preflight.explained(theirs, sharing, "staging", staging, Door.BUCKET, ("s3:GetObject", "x")):
+            with preflight.explained(
+                theirs, sharing, "staging", staging, DoorName.BUCKET, ("s3:GetObject", "x")
+            ):
                 return call()
 
         return run
@@ -468,7 +470,7 @@ def test_an_error_of_a_client_made_elsewhere_is_hidden_by_its_session(mirror: Mi
 
 
 def test_a_refusal_as_data_has_no_credential() -> None:
-    attempt = Attempt("me", "222222222222", "111111111111", Door.BUCKET, "a", "r")
+    attempt = Attempt("me", "222222222222", "111111111111", DoorName.BUCKET, "a", "r")
     said = {"Error": {"Code": "AccessDenied", "Message": LABELLED[0] + " \x1b[2J"}}
     found: Any = refusals.classify(ClientError(said, "GetObject"), attempt)
     assert found.refusal.aws_message == "X-Amz-Security-Token=**** \\x1b[2J"

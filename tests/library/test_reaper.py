@@ -17,7 +17,7 @@ import pytest
 from crossaccount import apply, config, gather, reaper, rollout, serving, sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.config import Consumer, Sharing
-from crossaccount.errors import Door, InputError, Refused
+from crossaccount.errors import DoorName, InputError, Refused
 from crossaccount.reaper import Leftover
 from crossaccount.release import Release
 from crossaccount.rollout import Patience
@@ -369,7 +369,7 @@ def test_a_refusal_to_look_names_the_door(house: House, action: str) -> None:
     with house.denied(f"sagemaker:{action}"), pytest.raises(Refused) as error:
         house.find()
     refusal = error.value.refusal
-    assert (refusal.door, refusal.account) == (Door.CALLER_POLICY, "222222222222")
+    assert (refusal.door, refusal.account) == (DoorName.CALLER_POLICY, "222222222222")
     assert refusal.action == f"sagemaker:{action}"
 
 

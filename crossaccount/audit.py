@@ -24,7 +24,7 @@ from crossaccount.doors import DOORS, door_of
 from crossaccount.errors import (
     Conflict,
     CrossAccountError,
-    Door,
+    DoorName,
     Failed,
     Finding,
     PlanRefused,
@@ -221,7 +221,7 @@ def of_consumer(sharing: Sharing, name: str, known: Sequence[ModelVersion], prob
     except CrossAccountError as error:
         text = f"What its role meets cannot be told: {_first_line(error)}"
         return Seen(findings=(Finding(Severity.WARNING, f"consumers.{name}", text),))
-    answers = [_answer(name, consumer, Door.ROLE_TRUST, consumer.role, "assumed")]
+    answers = [_answer(name, consumer, DoorName.ROLE_TRUST, consumer.role, "assumed")]
     findings: list[Finding] = []
     version, published = _meets_registry(session, sharing, name, known, answers, findings)
     if version is not None:
@@ -245,7 +245,7 @@ def _meets_registry(
     consumer = sharing.consumers[name]
     asked = ("sagemaker:DescribeModelPackage", arns.package_arn(sharing, "*"))
     try:
-        with preflight.explained(session, sharing, name, consumer, Door.REGISTRY, asked):
+        with preflight.explained(session, sharing, name, consumer, DoorName.REGISTRY, asked):
             version = preflight.find_version(session, sharing, None)
     except Refused as refused:
         answers += shut(name, consumer, refused)
@@ -255,7 +255,11 @@ def _meets_registry(
         return None, None
     answers.append(
         _answer(
-            name, consumer, Door.REGISTRY, sharing.model_package_group, f"version {version.version} described"
+            name,
+            consumer,
+            DoorName.REGISTRY,
+            sharing.model_package_group,
+            f"version {version.version} described",
         )
     )
     return version, None
@@ -272,14 +276,14 @@ def _meets_bucket(
     consumer = sharing.consumers[name]
     try:
         asked = preflight.reading_release(sharing, version.version)
-        with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+        with preflight.explained(session, sharing, name, consumer, DoorName.BUCKET, asked):
             published = preflight.read_release(session, sharing, version)
         bucket = sharing.producer.releases_bucket
         answers.append(
-            _answer(name, consumer, Door.BUCKET, bucket, f"Release of version {version.version} read")
+            _answer(name, consumer, DoorName.BUCKET, bucket, f"Release of version {version.version} read")
         )
         asked = preflight.reading_artifacts(sharing, published)
-        with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+        with preflight.explained(session, sharing, name, consumer, DoorName.BUCKET, asked):
             preflight.check_artifacts(session, sharing, published)
     except Refused as refused:
         answers += shut(name, consumer, refused)
@@ -288,7 +292,7 @@ def _meets_bucket(
         findings.append(Finding(Severity.ERROR, f"consumers.{name}", _first_line(error)))
         return None
     for one in sorted({artifact.bucket for artifact in published.contents.artifacts}):
-        answers.append(_answer(name, consumer, Door.BUCKET, one, "artifacts looked at"))
+        answers.append(_answer(name, consumer, DoorName.BUCKET, one, "artifacts looked at"))
     return published
 
 
@@ -314,7 +318,7 @@ def _meets_everything(
         text = f"The model {removal.name} of this check could not be deleted: {removal.reason}"
         findings.append(Finding(Severity.WARNING, f"consumers.{name}", text, "Delete it, or check again."))
     made = "a model was made from the package, and deleted"
-    answers.append(_answer(name, consumer, Door.EXECUTION_ROLE, consumer.execution_role, made))
+    answers.append(_answer(name, consumer, DoorName.EXECUTION_ROLE, consumer.execution_role, made))
     for door in DOORS:
         if door.proved_by_model:
             passed = sorted(door.needed(sharing, published.contents))
@@ -381,8 +385,8 @@ def _untold(sharing: Sharing, name: str, answers: Sequence[Answer]) -> Iterator[
     needed = doors.resources(sharing, doors.needs(sharing, packages.Contents()))  # by whatever version
     for door, resource in (
         *((door_of(each.kind).name, each.name) for each in needed),
-        (Door.EXECUTION_ROLE, consumer.execution_role),
-        (Door.ROLE_TRUST, consumer.role),
+        (DoorName.EXECUTION_ROLE, consumer.execution_role),
+        (DoorName.ROLE_TRUST, consumer.role),
     ):
         if door not in told:
             yield Answer(

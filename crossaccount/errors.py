@@ -76,9 +76,6 @@ class DoorName(StrEnum):
     EXECUTION_ROLE = "execution-role"
 
 
-Door = DoorName
-
-
 @dataclass(frozen=True)
 class Refusal:
     """What AWS refused, whose door it is, and who opens it.

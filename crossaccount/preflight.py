@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount import diagnosis, doors, packages, release
 from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
 from crossaccount.aws.refusals import Attempt, classify, unreachable
-from crossaccount.errors import Door, Failed, InputError, Refused
+from crossaccount.errors import DoorName, Failed, InputError, Refused
 
 if TYPE_CHECKING:
     import boto3
@@ -153,7 +153,7 @@ def explained(
     sharing: Sharing,
     name: str,
     consumer: ConsumerConfig,
-    door: Door,
+    door: DoorName,
     asked: tuple[str, str],
 ) -> Iterator[None]:
     """AWS's errors within this, as the product says them, with the consumer's own policies asked about.
@@ -191,12 +191,12 @@ def explained_creation(
     By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
     """
     asked = ("sagemaker:CreateModel", found.model_package_arn)
-    with explained(session, sharing, name, consumer, Door.REGISTRY, asked):
+    with explained(session, sharing, name, consumer, DoorName.REGISTRY, asked):
         try:
             yield
         except ClientError as error:
             # SageMaker's own checks are made as the execution role; a refusal of the call itself is the deployer's.
-            attempt = _attempt(sharing, name, consumer, Door.REGISTRY, asked)
+            attempt = _attempt(sharing, name, consumer, DoorName.REGISTRY, asked)
             attempt = replace(attempt, caller=consumer.execution_role)
             refused = classify(error, attempt)
             if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
@@ -217,7 +217,7 @@ _READ_BEFORE = (
 
 
 def _attempt(
-    sharing: Sharing, name: str, consumer: ConsumerConfig, door: Door, asked: tuple[str, str]
+    sharing: Sharing, name: str, consumer: ConsumerConfig, door: DoorName, asked: tuple[str, str]
 ) -> Attempt:
     return Attempt(
         caller=consumer.role,

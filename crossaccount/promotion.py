@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from crossaccount import arns, preflight, rollout, serving, smoke
-from crossaccount.errors import CrossAccountError, Door, Failed, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Failed, Refused
 from crossaccount.rollout import Live, Patience, Shift
 from crossaccount.serving import Proof, Removal
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from crossaccount.config.model import ConsumerConfig, Sharing
     from crossaccount.records import Record
     from crossaccount.release import Release
+
 
 Tell = Callable[[str], None]
 _ANSWERING_NOTHING = ("Creating", "Failed", "Deleting", "OutOfService", "UpdateRollbackFailed")
@@ -318,7 +319,7 @@ class _Work:
     def explained(self, action: str, resource: str) -> Iterator[None]:
         asked = (action, resource)
         with preflight.explained(
-            self.session, self.sharing, self.name, self.consumer, Door.CALLER_POLICY, asked
+            self.session, self.sharing, self.name, self.consumer, DoorName.CALLER_POLICY, asked
         ):
             yield
 

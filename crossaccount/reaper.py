@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError
 
 from crossaccount import preflight, rollout, serving
-from crossaccount.errors import Conflict, Door, Failed, InputError
+from crossaccount.errors import Conflict, DoorName, Failed, InputError
 from crossaccount.serving import KEEP_TAG, OWNER, OWNER_TAG, PACKAGE_TAG, RUN_TAG, SINCE_TAG, Made, Removal
 from crossaccount.show.markdown import cell
 
@@ -151,7 +151,7 @@ def find(
         Failed: when it cannot be asked.
     """
     asked = ("sagemaker:ListEndpoints", "*")
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
         client = rollout._client(session, sharing)
         found = [one for listed in _LISTED for one in _tagged(client, consumer, listed)]
         return tuple(_unused(client, consumer, found))

@@ -12,7 +12,7 @@ from crossaccount import preflight, serving, smoke
 from crossaccount.arns import package_arn
 from crossaccount.aws import sessions
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.errors import Door, Failed
+from crossaccount.errors import DoorName, Failed
 from crossaccount.packages import ModelVersion
 from crossaccount.release import Release
 from crossaccount.serving import EndpointState, Made, Proof, Removal
@@ -36,7 +36,7 @@ def find_version(sharing: Sharing, name: str, consumer: ConsumerConfig, version:
     """Find the version in the producer's registry: the one asked for, or the newest approved one."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:DescribeModelPackage", package_arn(sharing, version or "*"))
-    with preflight.explained(session, sharing, name, consumer, Door.REGISTRY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.REGISTRY, asked):
         found = preflight.find_version(session, sharing, version)
     get_run_logger().info("%s is %s and %s", found.arn, found.status, found.approval)
     return found
@@ -47,7 +47,7 @@ def read_release(sharing: Sharing, name: str, consumer: ConsumerConfig, version:
     """Read the version's Release, hold it against the registry, and see that there is something to ask."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = preflight.reading_release(sharing, version.version)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.BUCKET, asked):
         found = preflight.read_release(session, sharing, version)
     smoke.check_questions(name, consumer, found)
     get_run_logger().info("the Release of version %d agrees with the registry", found.version)
@@ -59,7 +59,7 @@ def check_artifacts(sharing: Sharing, name: str, consumer: ConsumerConfig, relea
     """See that every artifact is the one that was shared."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = preflight.reading_artifacts(sharing, release)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.BUCKET, asked):
         count = preflight.check_artifacts(session, sharing, release)
     get_run_logger().info("%d artifacts are what the Release says", count)
     return count
@@ -81,7 +81,7 @@ def create_endpoint_config(
     """Create the endpoint config."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:CreateEndpointConfig", serving.deployment_name(consumer, release.version))
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
         made = serving.ensure_endpoint_config(session, consumer, release, keep, flow_run.get_id())
     return _logged(made)
 
@@ -93,7 +93,7 @@ def create_endpoint(
     """Create the endpoint."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:CreateEndpoint", serving.deployment_name(consumer, release.version))
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
         made = serving.ensure_endpoint(session, consumer, release, keep, ENDPOINT_SECONDS, flow_run.get_id())
     return _logged(made)
 
@@ -115,7 +115,7 @@ def wait_for_endpoint(sharing: Sharing, name: str, consumer: ConsumerConfig, end
             logger.info("%s is %s after %.0f s", endpoint, status, seconds)
 
     asked = ("sagemaker:DescribeEndpoint", endpoint)
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
         return serving.wait_in_service(session, sharing.region, endpoint, ENDPOINT_SECONDS, tell)
 
 
@@ -126,10 +126,10 @@ def ask_endpoint(
     """Put the smoke payloads to the endpoint and compare images and answers with the Release."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("s3:GetObject", "the objects of smoke.body_s3_uri")
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
         questions = smoke.questions(session, sharing, name, consumer, release)
     asked = ("sagemaker:InvokeEndpoint", endpoint)
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
         proof = serving.prove(session, sharing.region, name, consumer, release, endpoint, questions)
     right = sum(answer.ok for answer in proof.answers)
     get_run_logger().info(

@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from crossaccount import arns, preflight
 from crossaccount.aws import sessions
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.errors import Door
+from crossaccount.errors import DoorName
 from tasks import alone, runs
 
 _WAIT_SECONDS = 7200.0  # another run's whole deployment of the same version
@@ -28,7 +28,7 @@ def find_published(sharing: Sharing, name: str, consumer: ConsumerConfig) -> int
     """The newest approved version that has a Release, as the consumer sees both; None when there is none."""
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("s3:ListBucket", sharing.producer.releases_bucket)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.BUCKET, asked):
         found = preflight.newest_published(session, sharing)
     get_run_logger().info("the newest published version is %s", found or "none")
     return found

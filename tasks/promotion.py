@@ -25,7 +25,7 @@ from crossaccount import arns, packages, preflight, promotion, records, rollout,
 from crossaccount.aws import sessions
 from crossaccount.aws.access import producing
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError, Door, Failed
+from crossaccount.errors import CrossAccountError, DoorName, Failed
 from crossaccount.promotion import Move, Promoted, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
@@ -133,7 +133,7 @@ def has_work(sharing: Sharing, names: Sequence[str], releases: Sequence[Release]
         asked = ("sagemaker:DescribeEndpoint", consumer.endpoint.name)
         try:
             session = sessions.consumer_session(sharing, name, consumer)
-            with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+            with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
                 there = promotion.stands(rollout.look(session, sharing, consumer), consumer, release)
         except CrossAccountError as error:
             get_run_logger().warning(
@@ -182,13 +182,13 @@ def _release(session: Any, sharing: Sharing, name: str, version: int) -> Release
     """The Release, as the consumer sees it, held against the registry and against the artifacts."""
     consumer = sharing.consumers[name]
     asked = ("sagemaker:DescribeModelPackage", sharing.model_package_group)
-    with preflight.explained(session, sharing, name, consumer, Door.REGISTRY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.REGISTRY, asked):
         described = preflight.find_version(session, sharing, version)
     asked = preflight.reading_release(sharing, version)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.BUCKET, asked):
         release = preflight.read_release(session, sharing, described)
     asked = preflight.reading_artifacts(sharing, release)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.BUCKET, asked):
         preflight.check_artifacts(session, sharing, release)
     return release
 
@@ -225,7 +225,7 @@ def roll_back_consumer(
     consumer, logger = sharing.consumers[name], get_run_logger()
     session = sessions.consumer_session(sharing, name, consumer)
     asked = ("sagemaker:ListEndpointConfigs", "*")
-    with preflight.explained(session, sharing, name, consumer, Door.CALLER_POLICY, asked):
+    with preflight.explained(session, sharing, name, consumer, DoorName.CALLER_POLICY, asked):
         live = rollout.look(session, sharing, consumer)
         if last and live and promotion.is_back(live, last, version, reason):
             text = f"The endpoint {live.endpoint} was rolled back to version {last.live} for this reason already. To go further, name --version."

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount import diagnosis
 from crossaccount.aws import sessions
 from crossaccount.aws.refusals import Attempt, classify, unreachable
-from crossaccount.errors import CrossAccountError, Door, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Refused
 
 if TYPE_CHECKING:
     import boto3
@@ -95,7 +95,7 @@ class Producer(_Account):
             producer.role or profile,
             self.account,
             self.account,
-            Door.CALLER_POLICY,
+            DoorName.CALLER_POLICY,
             "an AWS call",
             self.config.model_package_group,
             "producer",
@@ -128,7 +128,7 @@ class Target(_Account):
         return Attempt(self.consumer.role, self.account, owner, door, action, resource, key)
 
     @contextmanager
-    def explained(self, action: str, resource: str, door: str = Door.CALLER_POLICY) -> Iterator[None]:
+    def explained(self, action: str, resource: str, door: str = DoorName.CALLER_POLICY) -> Iterator[None]:
         """AWS's errors within this, as the product says them, with the deployer role's own policies asked about.
 
         Args:

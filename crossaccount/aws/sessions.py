@@ -26,7 +26,7 @@ from botocore.session import Session as BotocoreSession
 from crossaccount.aws.hiding import hide_credentials
 from crossaccount.aws.loaders import shared_loader
 from crossaccount.aws.refusals import Attempt, classify, unreachable
-from crossaccount.errors import Door, InputError
+from crossaccount.errors import DoorName, InputError
 
 if TYPE_CHECKING:
     from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
@@ -91,7 +91,7 @@ def _open_session(key: str, side: ProducerConfig | ConsumerConfig, region: str) 
     except ClientError as error:
         caller = f"profile {side.profile}" if side.profile else "the ambient credentials"
         action, resource = "sts:AssumeRole", side.role or "the credentials"
-        attempt = Attempt(caller, side.account, side.account, Door.ROLE_TRUST, action, resource, key)
+        attempt = Attempt(caller, side.account, side.account, DoorName.ROLE_TRUST, action, resource, key)
         raise classify(error, attempt) from None
     except BotoCoreError as error:
         raise unreachable(error, key) from None

@@ -14,7 +14,7 @@ from crossaccount import audit, gather, records, revoke, usage
 from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Door, Refused
+from crossaccount.errors import DoorName, Refused
 from crossaccount_sandbox import accounts
 
 NUMBERS = {one.name: one.id for one in accounts.ACCOUNTS}
@@ -138,10 +138,6 @@ def test_a_deployer_lists_the_releases_also_where_they_lie_in_a_bucket_of_their_
 # The product itself. Each command's work on a side begins with that side's session, so these are all ways in.
 
 
-def producer(sharing: Sharing) -> Any:
-    return open_producer(sharing)
-
-
 def consumer(sharing: Sharing) -> Any:
     return sessions.consumer_session(sharing, "staging", sharing.consumers["staging"])
 
@@ -154,7 +150,7 @@ WAYS_IN: Mapping[str, tuple[str, Callable[[Sharing], Any]]] = {
     ),
     "history and the held": (
         "producer__external_id",
-        lambda sharing: records.read(producer(sharing), sharing, 5),
+        lambda sharing: records.read(open_producer(sharing), 5),
     ),
     "deploy, promote, rollback, reap, hand-off": ("external_id", consumer),
 }
@@ -170,7 +166,7 @@ def test_the_product_is_refused_at_the_role_s_trust_and_has_changed_nothing(
     before, start = scene.state(), len(scene.calls)
     with pytest.raises(Refused) as refused:
         begin(scene.variant(**{key: external_id}))
-    assert refused.value.refusal.door is Door.ROLE_TRUST
+    assert refused.value.refusal.door is DoorName.ROLE_TRUST
     assert (refused.value.exit_code, refused.value.refusal.aws_code) == (3, "AccessDenied")
     assert [one["operation"] for one in scene.calls[start:]] == ["AssumeRole"]
     assert scene.state() == before
@@ -182,7 +178,7 @@ def test_what_goes_on_past_a_shut_door_says_that_it_is_shut(scene: Any, external
     before, start = scene.state(), len(scene.calls)
     sharing = scene.variant(external_id=external_id)
     met = audit.of_consumer(sharing, "staging", (), probe=True)
-    assert [(one.door, one.verdict) for one in met.answers] == [(Door.ROLE_TRUST, audit.Verdict.NO)]
+    assert [(one.door, one.verdict) for one in met.answers] == [(DoorName.ROLE_TRUST, audit.Verdict.NO)]
     (found,) = usage.findings(sharing, None)
     assert "cannot be told" in found.text
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}

@@ -21,7 +21,7 @@ import pytest
 from crossaccount import gather
 from crossaccount.config.loading import load_config
 from crossaccount.doors.repository import PULL_ACTIONS
-from crossaccount.errors import Door, Failed, Refused
+from crossaccount.errors import DoorName, Failed, Refused
 from crossaccount.policy import documents
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
@@ -169,28 +169,36 @@ class Row:
     left_out: str
     break_: Break
     step: str
-    door: Door
+    door: DoorName
     account: str
     action: str
     next_step: str
 
 
 def registry(left_out: str, break_: Break, step: str, action: str) -> Row:
-    return Row(left_out, break_, step, Door.REGISTRY, PRODUCER, action, "crossaccount share")
+    return Row(left_out, break_, step, DoorName.REGISTRY, PRODUCER, action, "crossaccount share")
 
 
 def repository(left_out: str, break_: Break) -> Row:
     return Row(
-        left_out, break_, "create_model", Door.REPOSITORY, PRODUCER, "ecr:BatchGetImage", "crossaccount share"
+        left_out,
+        break_,
+        "create_model",
+        DoorName.REPOSITORY,
+        PRODUCER,
+        "ecr:BatchGetImage",
+        "crossaccount share",
     )
 
 
 def bucket(left_out: str, break_: Break, step: str) -> Row:
-    return Row(left_out, break_, step, Door.BUCKET, PRODUCER, "s3:GetObject", "crossaccount share")
+    return Row(left_out, break_, step, DoorName.BUCKET, PRODUCER, "s3:GetObject", "crossaccount share")
 
 
 def key(left_out: str, break_: Break) -> Row:
-    return Row(left_out, break_, "check_artifacts", Door.KEY, PRODUCER, "kms:Decrypt", "crossaccount share")
+    return Row(
+        left_out, break_, "check_artifacts", DoorName.KEY, PRODUCER, "kms:Decrypt", "crossaccount share"
+    )
 
 
 def identity(role: str, policy: str, sid: str, step: str, action: str, alone: bool = False) -> Row:
@@ -199,7 +207,7 @@ def identity(role: str, policy: str, sid: str, step: str, action: str, alone: bo
     name = f"{who} {sid} in {policy}" + (f": {action} alone" if alone else "")
     broken = without_identity(role, policy, sid, action if alone else None)
     owner = PRODUCER if role == SHARER else STAGING
-    return Row(name, broken, step, Door.CALLER_POLICY, owner, action, action)
+    return Row(name, broken, step, DoorName.CALLER_POLICY, owner, action, action)
 
 
 def deployer(policy: str, sid: str, step: str, action: str, alone: bool = False) -> Row:
@@ -214,7 +222,7 @@ def execution(policy: str, sid: str, lacks: str, action: str, alone: bool = Fals
     """The execution role without a statement, or one action of it; ``lacks`` is what the next step must name."""
     name = f"the execution role's {sid} in {policy}" + (f": {lacks} alone" if alone else "")
     broken = without_identity(EXECUTION, policy, sid, lacks if alone else None)
-    return Row(name, broken, "create_model", Door.EXECUTION_ROLE, STAGING, action, lacks)
+    return Row(name, broken, "create_model", DoorName.EXECUTION_ROLE, STAGING, action, lacks)
 
 
 def entrance(role: str, side: str, step: str) -> list[Row]:
@@ -228,7 +236,7 @@ def entrance(role: str, side: str, step: str) -> list[Row]:
             f"the {side}'s operator policy",
             no_operator(account, side),
             step,
-            Door.CALLER_POLICY,
+            DoorName.CALLER_POLICY,
             own,
             assume,
             assume,
@@ -237,7 +245,7 @@ def entrance(role: str, side: str, step: str) -> list[Row]:
             f"the trust of the {side}'s role in its account",
             trusting(role, {"AWS": other}),
             step,
-            Door.ROLE_TRUST,
+            DoorName.ROLE_TRUST,
             own,
             assume,
             "trust policy",
@@ -246,7 +254,7 @@ def entrance(role: str, side: str, step: str) -> list[Row]:
             f"the trust of the {side}'s role in this external id",
             trusting(role, {"AWS": own}, another_id),
             step,
-            Door.ROLE_TRUST,
+            DoorName.ROLE_TRUST,
             own,
             assume,
             "external id",
@@ -319,7 +327,7 @@ ROWS = [
         "PassRole to SageMaker",
         passing_to_another_service,
         "create_model",
-        Door.CALLER_POLICY,
+        DoorName.CALLER_POLICY,
         STAGING,
         "iam:PassRole",
         "iam:PassRole",
@@ -328,7 +336,7 @@ ROWS = [
         "the execution role's trust in SageMaker",
         trusting(EXECUTION, {"Service": "lambda.amazonaws.com"}),
         "create_model",
-        Door.EXECUTION_ROLE,
+        DoorName.EXECUTION_ROLE,
         STAGING,
         "sts:AssumeRole by sagemaker.amazonaws.com",
         "trust policy",
@@ -628,7 +636,11 @@ def test_outside_the_organization_s3_gives_no_reason_and_the_door_is_named_all_t
         with without_statement("bucket", "Read")(aws), pytest.raises(Refused) as error:
             deploy_model(path, "outsider")
     refusal = error.value.refusal
-    assert (refusal.door, refusal.account, refusal.aws_message) == (Door.BUCKET, PRODUCER, "Access Denied")
+    assert (refusal.door, refusal.account, refusal.aws_message) == (
+        DoorName.BUCKET,
+        PRODUCER,
+        "Access Denied",
+    )
     assert refusal.action == "s3:GetObject"
     assert refusal.resource.endswith(f"/releases/{GROUP}/2.json")
     assert any("they allow it" in cause for cause in refusal.ruled_out)

@@ -28,13 +28,13 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 
 from crossaccount import doors, gather, preflight, records, release
 from crossaccount.aws import refusals, sessions
-from crossaccount.aws.access import open_producer, producing
+from crossaccount.aws.access import open_producer
 from crossaccount.aws.refusals import Attempt
 from crossaccount.cli import main as cli
 from crossaccount.cli import output
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
-from crossaccount.errors import CrossAccountError, Door, Failed
+from crossaccount.errors import CrossAccountError, DoorName, Failed
 from crossaccount.text import harmless
 
 ROOT = Path(__file__).parents[2]
@@ -267,7 +267,7 @@ def commands(ambient: Path) -> list[Callable[[], Any]]:
     def found() -> Any:
         session = sessions.consumer_session(sharing, "staging", staging)
         asked = ("sagemaker:DescribeModelPackage", "x")
-        with preflight.explained(session, sharing, "staging", staging, Door.REGISTRY, asked):
+        with preflight.explained(session, sharing, "staging", staging, DoorName.REGISTRY, asked):
             return preflight.find_version(session, sharing, None)
 
     return [
@@ -302,14 +302,16 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
 
     def explained(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with producing(sharing):
+            with producer.explained():
                 return call()
 
         return run
 
     def deployed(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with preflight.explained(theirs, sharing, "staging", staging, Door.BUCKET, ("s3:GetObject", "x")):
+            with preflight.explained(
+                theirs, sharing, "staging", staging, DoorName.BUCKET, ("s3:GetObject", "x")
+            ):
                 return call()
 
         return run
@@ -475,7 +477,7 @@ def test_an_error_of_a_client_made_elsewhere_is_hidden_by_its_session(mirror: Mi
 
 
 def test_a_refusal_as_data_has_no_credential() -> None:
-    attempt = Attempt("me", "222222222222", "111111111111", Door.BUCKET, "a", "r")
+    attempt = Attempt("me", "222222222222", "111111111111", DoorName.BUCKET, "a", "r")
     said = {"Error": {"Code": "AccessDenied", "Message": LABELLED[0] + " \x1b[2J"}}
     found: Any = refusals.classify(ClientError(said, "GetObject"), attempt)
     assert found.refusal.aws_message == "X-Amz-Security-Token=**** \\x1b[2J"

@@ -14,7 +14,7 @@ from botocore.config import Config
 from crossaccount import doors, gather
 from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
+from crossaccount.errors import DoorName, Finding, PlanRefused, Refused, Severity
 from crossaccount.plan import Plan
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -532,4 +532,4 @@ def test_what_may_not_be_looked_at_is_a_refusal_of_the_sharing_role(
             iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="frozen")
             enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
             s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=enforced)
-    assert (refused.value.refusal.door, refused.value.refusal.action) == (Door.CALLER_POLICY, action)
+    assert (refused.value.refusal.door, refused.value.refusal.action) == (DoorName.CALLER_POLICY, action)

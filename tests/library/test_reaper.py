@@ -19,7 +19,7 @@ from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.errors import Door, InputError, Refused
+from crossaccount.errors import DoorName, InputError, Refused
 from crossaccount.reaper import Leftover
 from crossaccount.release import Release
 from crossaccount.rollout import Patience
@@ -371,7 +371,7 @@ def test_a_refusal_to_look_names_the_door(house: House, action: str) -> None:
     with house.denied(f"sagemaker:{action}"), pytest.raises(Refused) as error:
         house.find()
     refusal = error.value.refusal
-    assert (refusal.door, refusal.account) == (Door.CALLER_POLICY, "222222222222")
+    assert (refusal.door, refusal.account) == (DoorName.CALLER_POLICY, "222222222222")
     assert refusal.action == f"sagemaker:{action}"
 
 

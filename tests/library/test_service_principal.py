@@ -12,7 +12,7 @@ from crossaccount import apply, gather, preflight, serving
 from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Door, Refused
+from crossaccount.errors import DoorName, Refused
 from crossaccount.release import Release
 from crossaccount.sharing import publish
 
@@ -58,7 +58,7 @@ def test_sagemaker_itself_is_let_in_where_the_config_says_so(
         with pytest.raises(Refused) as refused:
             made(edited(versions=[number]))
         refusal = refused.value.refusal
-        assert (refusal.door, refusal.account) == (Door.REPOSITORY, "111111111111")
+        assert (refusal.door, refusal.account) == (DoorName.REPOSITORY, "111111111111")
         assert "sagemaker_service_principal: true" in refusal.next_step
         assert "sagemaker.amazonaws.com service principal" in refusal.aws_message
 

@@ -16,7 +16,7 @@ from crossaccount import doors, packages, plan, planfile
 from crossaccount.config.loading import load_config
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
-from crossaccount.errors import Door, Finding, Refusal, Severity
+from crossaccount.errors import DoorName, Finding, Refusal, Severity
 from crossaccount.plan import Change, Plan
 from crossaccount.policy import documents
 from crossaccount.show import markdown, plans
@@ -291,7 +291,7 @@ def test_different_plans_have_different_hashes() -> None:
 
 def test_a_refusal_says_what_next_first_and_stays_one_table() -> None:
     refusal = Refusal(
-        Door.BUCKET,
+        DoorName.BUCKET,
         OWNER,
         "s3:GetObject",
         "s3://models/a|b",

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks.handoff import consumers
 from benchmarks.stage import REGION, running, timed
-from crossaccount import processes, ui
+from crossaccount.stage import processes, ui
 
 _ROOT = Path(__file__).resolve().parents[1]
 _EMPTY = Path(__file__).with_name("empty.py")
@@ -141,9 +141,8 @@ _Asked = list[tuple[str, str, dict[str, Any]]]
 
 def _asked(config: str) -> _Asked:
     """Every call that the command makes: service, operation, parameters."""
-    from crossaccount.config.loading import load_config
-
     from crossaccount import gather
+    from crossaccount.config.loading import load_config
 
     with _noted() as asked:  # the command itself would end this process
         gather.share_plan(load_config(config), prune=False)

@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import yaml
 
-from crossaccount import processes
+from crossaccount.stage import processes
 
 LATENCY = 0.04  # seconds that a call to AWS takes longer than one to the sandbox
 GROUP, BUCKET, REGION = "decision-trees-sample", "producer-models-111111111111", "us-east-1"

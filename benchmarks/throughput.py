@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 
 from benchmarks.stage import REGION, running
-from crossaccount import processes
+from crossaccount.stage import processes
 
 _SECONDS = 3.0
 _SERVICES = ("s3", "ecr", "kms", "iam", "sts")

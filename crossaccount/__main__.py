@@ -1,6 +1,6 @@
 """``python -m crossaccount``: the command line."""
 
-from crossaccount.cli import main
+from crossaccount.cli.main import main
 
 if __name__ == "__main__":
     main()

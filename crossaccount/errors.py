@@ -1,56 +1,27 @@
 """The errors a person may meet, in one small tree; each says where, what, and what next.
 
-Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.refusals`.
+Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.aws.refusals`.
 Every error is rebuilt from its `args` alone, so it survives pickling on the way out of a Prefect worker.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-_LABELLED = re.compile(
-    r"""(?<![a-z])((?:x-amz-)?(?:security|session)[-_]?token|(?:x-amz-)?signature|(?:x-amz-)?credential|authorization"""
-    r"""|(?:aws)?[-_]?secret[-_]?(?:access)?[-_]?key|(?:aws)?[-_]?access[-_]?key(?:[-_]?id)?)"""
-    r"""(["']?\s*(?:[:=>]|%3A|%3D)\s*["']?)(?:[^\s"'&,;<>]{8,})""",
-    re.IGNORECASE,
-)
-_KEY_ID = re.compile(r"(?<![A-Z0-9])(AKIA|ASIA)[A-Z0-9]{12,}")
-_MOST_SHOWN = 20_000
+from crossaccount.text import harmless
 
-
-def redacted(text: str) -> str:
-    """Text without access key ids, and without what follows the name of a credential (X-Amz-Security-Token, Signature, ...).
-
-    AWS repeats a request's headers where a signature does not match. Credentials under no name are taken out where they
-    are known, in ``sessions``.
-    """
-    return _KEY_ID.sub(r"\1****", _LABELLED.sub(r"\1\2****", text))
-
-
-def harmless(text: str) -> str:
-    """Text of others as it may be shown to a person and kept in a log.
-
-    Credentials are taken out as `redacted` does, what would move a terminal is escaped, and the end of what is very long is
-    left out.
-    """
-    text = redacted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() or one in "\n\0" else one.encode("unicode_escape").decode() for one in text
-    )
+LAST_VERSION = 999_999_999  # of a model package group: whatever reads a version refuses a higher number
 
 
 class CrossAccountError(Exception):
-    """Base of every error raised on purpose. The command line ends with `exit_code` when it meets one."""
+    """Base of every error raised on purpose; `exit_code` is the one that the command ends with."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        """What a person is told, with nothing in it that is a secret or moves a terminal."""
+        """The message, with nothing in it that is a secret or moves a terminal."""
         return harmless(super().__str__())
 
 
@@ -93,8 +64,8 @@ class InputError(CrossAccountError):
     exit_code = 2
 
 
-class Door(StrEnum):
-    """The closed set of places where access can be shut."""
+class DoorName(StrEnum):
+    """The names of the places where access can be shut, as refusals say them; a further kind of resource brings its own."""
 
     REGISTRY = "registry"
     REPOSITORY = "repository"
@@ -113,7 +84,7 @@ class Refusal:
     AWS message that were checked and found not to apply; `next_step` is one sentence.
     """
 
-    door: Door
+    door: str
     account: str
     action: str
     resource: str
@@ -158,7 +129,6 @@ class AccessMissing(CrossAccountError):
         self.audit = audit
 
     def __str__(self) -> str:
-        """What is missing, in a line."""
         return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
 
 
@@ -172,7 +142,6 @@ class PromotionFailed(CrossAccountError):
         self.promotion = promotion
 
     def __str__(self) -> str:
-        """One line for each consumer that was not reached."""
         return harmless("\n".join(self.reasons))
 
 
@@ -186,7 +155,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was found: `subject` is the document or thing it concerns, `way_out` what to do about it."""
+    """A fault, a risk or a fact: `subject` is the document or thing it concerns, `way_out` the next step."""
 
     severity: Severity
     subject: str
@@ -212,7 +181,6 @@ class PlanRefused(CrossAccountError):
         return tuple(str(finding) for finding in self.findings if finding.severity is Severity.ERROR)
 
     def __str__(self) -> str:
-        """One line for each reason."""
         return "\n".join(self.reasons)
 
 
@@ -227,20 +195,19 @@ class Failed(CrossAccountError):
 class NotLive(Failed):
     """An endpoint did not come to serve what it was asked to.
 
-    `ending` is how it ended instead, one of `outcome.Ending`; `endpoint` names it; `live_version` is the version that
-    answers now, where one does; `told` says it all in a sentence or two.
+    `ending` is how it ended instead, one of `rollout.Ending`; `endpoint` names it; `live_version` is the version that
+    answers now, where one does; `text` says it all in a sentence or two.
     """
 
-    def __init__(self, ending: str, endpoint: str, live_version: int | None, told: str) -> None:
-        super().__init__(ending, endpoint, live_version, told)
+    def __init__(self, ending: str, endpoint: str, live_version: int | None, text: str) -> None:
+        super().__init__(ending, endpoint, live_version, text)
         self.ending = ending
         self.endpoint = endpoint
         self.live_version = live_version
-        self.told = told
+        self.text = text
 
     def __str__(self) -> str:
-        """What happened, what is live, and what next."""
-        return harmless(self.told)
+        return harmless(self.text)
 
 
 class Obstacle(Failed):
@@ -251,5 +218,4 @@ class Obstacle(Failed):
         self.finding = Finding(Severity.ERROR, subject, text, way_out)
 
     def __str__(self) -> str:
-        """The finding in a line."""
         return str(self.finding)

@@ -38,18 +38,14 @@ def parse_path(path: str) -> tuple[str | int, ...]:
     return tuple(steps)
 
 
-def follow_path(got: Any, steps: Sequence[str | int]) -> Iterator[Any]:
+def follow_path(data: Any, steps: Sequence[str | int]) -> Iterator[Any]:
     """The one value at the end of a path; nothing where the path leads nowhere."""
     for step in steps:
-        there = step in got if isinstance(got, dict) else isinstance(got, list) and _is_place(step, got)
-        if not there:
+        is_place = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if not (is_place or (isinstance(data, dict) and step in data)):
             return
-        got = got[step]
-    yield got
-
-
-def _is_place(step: str | int, items: list[Any]) -> bool:
-    return isinstance(step, int) and step < len(items)
+        data = data[step]
+    yield data
 
 
 def schema_fault(schema: Any) -> str | None:
@@ -79,22 +75,21 @@ def _references(schema: Any) -> Iterator[str]:
         yield from _references(part)
 
 
-def fits_schema(got: Any, schema: Any) -> bool:
-    """Whether data satisfies a JSON schema; False as well where that takes longer than JUDGE_SECONDS to see."""
+def fits_schema(data: Any, schema: Any, seconds: float = 20.0) -> bool:
+    """Whether data satisfies a JSON schema; False as well where that takes more than so many seconds to see."""
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     registry: Any = Registry()  # knows nothing, and fetches nothing
-    judge = _patient(time.monotonic() + JUDGE_SECONDS)(schema, registry=registry)
+    judge = _patient(time.monotonic() + seconds)(schema, registry=registry)
     try:
-        return bool(judge.is_valid(got))
+        return bool(judge.is_valid(data))
     except (Unresolvable, RecursionError):  # a $ref to nowhere, or around in a circle: nothing fits that
         return False
     except (_TooLong, OverflowError):  # a number that no float can hold is a multiple of nothing
         return False
 
 
-JUDGE_SECONDS = 20.0
 _LONGEST_MATCHED = 5_000
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from crossaccount import sessions
 from crossaccount.audit.answers import Audit
+from crossaccount.aws import sessions
 from crossaccount.errors import AccessMissing, Failed
 from flows import forms
 from flows.operations import operation
@@ -26,7 +26,7 @@ def check_access(
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
     name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
-    with sessions.kept():
+    with sessions.reuse():
         producer = steps.check_documents(sharing, wanted)
         consumers = {name: steps.check_consumer(sharing, name, producer.versions, probe) for name in wanted}
         audit = steps.report(sharing, wanted, producer, consumers, repair)

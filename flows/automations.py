@@ -1,4 +1,4 @@
-"""The automations that the Prefect server runs by itself, as ``deployments/automations.yaml`` declares them.
+"""The automations that the Prefect server runs by itself, as ``automations.yaml`` beside this declares them.
 
 A trigger of ``deployments/prefect.yaml`` can start a run and nothing else; setting a lost run to Crashed is another action.
 
@@ -21,22 +21,22 @@ from crossaccount.errors import Failed
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
-FILE = Path(__file__).resolve().parents[1] / "deployments" / "automations.yaml"
+FILE = Path(__file__).with_name("automations.yaml")
 
 
 def declared(silent_seconds: int | None = None, file: Path = FILE) -> list[AutomationCore]:
-    """What the file declares.
+    """The automations that the file declares.
 
     Args:
         silent_seconds: for how long a run may send no heartbeat; the file's own when it is left out.
         file: the declarations.
     """
-    found = [AutomationCore.model_validate(one) for one in yaml.safe_load(file.read_text())["automations"]]
-    for one in found:
-        trigger = one.trigger
+    entries = yaml.safe_load(file.read_text())["automations"]
+    automations = [AutomationCore.model_validate(entry) for entry in entries]
+    for trigger in (automation.trigger for automation in automations):
         if silent_seconds and isinstance(trigger, EventTrigger) and trigger.posture is Posture.Proactive:
             trigger.within = timedelta(seconds=silent_seconds)
-    return found
+    return automations
 
 
 def apply(silent_seconds: int | None = None) -> dict[str, str]:
@@ -46,27 +46,27 @@ def apply(silent_seconds: int | None = None) -> dict[str, str]:
         silent_seconds: as for ``declared``.
 
     Returns:
-        For each automation's name, what was done: made, or updated.
+        By automation's name: made, or updated.
 
     Raises:
         Failed: when the server does not take them.
     """
     try:
         with get_client(sync_client=True) as client:
-            return {one.name: _applied(client, one) for one in declared(silent_seconds)}
+            return {wanted.name: _apply(client, wanted) for wanted in declared(silent_seconds)}
     except httpx.HTTPStatusError as error:
         raise Failed(f"The Prefect server does not take the automations: {error.response.text}") from None
     except httpx.HTTPError as error:
         raise Failed(f"The Prefect server does not answer: {error}. Check PREFECT_API_URL.") from None
 
 
-def _applied(client: SyncPrefectClient, wanted: AutomationCore) -> str:
+def _apply(client: SyncPrefectClient, wanted: AutomationCore) -> str:
     known = client.read_automations_by_name(wanted.name)
     if not known:
         client.create_automation(wanted)
         return "made"
     newest, *doubles = known
     client.update_automation(newest.id, wanted.model_copy(update={"enabled": newest.enabled}))
-    for one in doubles:  # of two that applied this at once
-        client.delete_automation(one.id)
+    for double in doubles:  # of two that applied this at once
+        client.delete_automation(double.id)
     return "updated"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from crossaccount import arns
+from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-
-from crossaccount import arns, sessions
 from crossaccount.errors import Failed
 from crossaccount.hosting.resources import HostedResource, Removal
 from crossaccount.proof.proof import Proof
@@ -51,7 +51,7 @@ def deploy_model(
     """
     sharing = forms.loaded(config)
     sharing.consumer(consumer)
-    with sessions.kept():
+    with sessions.reuse():
         return deployed(sharing, consumer, version, keep)
 
 

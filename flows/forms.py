@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from crossaccount.config.loading import load_config
-from crossaccount.config.model import Sharing
 from prefect.runtime import deployment
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
+from crossaccount.errors import LAST_VERSION
 from tasks import reviewed
 
 
@@ -24,7 +25,8 @@ def _choice(options: list[str]) -> dict[str, Any]:
 
 _CONFIGS = reviewed.configs()
 _CONSUMERS = sorted({name for names in _CONFIGS.values() for name in names})
-_VERSION = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+_HASH = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+_VERSION = {"type": "integer", "minimum": 1, "maximum": LAST_VERSION}
 
 ConfigFile = Annotated[str, WithJsonSchema(_choice(list(_CONFIGS)))]
 ConfigFiles = Annotated[
@@ -34,13 +36,10 @@ ConfigFiles = Annotated[
 ConsumerName = Annotated[str, WithJsonSchema(_choice(_CONSUMERS))]
 # Optional ones are written as their plain type: the form then shows a field that may stay empty.
 OneConsumer = Annotated[str | None, WithJsonSchema(_choice(_CONSUMERS))]
-Version = Annotated[int | None, Field(ge=1, le=999_999_999), WithJsonSchema(_VERSION)]
+Version = Annotated[int | None, Field(ge=1, le=LAST_VERSION), WithJsonSchema(_VERSION)]
 AccountId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"})]
-PlanHash = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{16}$"})]
-PlanHashes = Annotated[
-    list[str] | None,
-    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}),
-]
+PlanHash = Annotated[str | None, WithJsonSchema(_HASH)]
+PlanHashes = Annotated[list[str] | None, WithJsonSchema({"type": "array", "items": _HASH})]
 Reason = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": 500})]
 Minutes = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 90, "maximum": 100_000})]
 Seconds = Annotated[int, Field(ge=1, le=604_800)]
@@ -66,6 +65,6 @@ def loaded(config: str) -> Sharing:
 
     Raises:
         InputError: for a deployment's run that names anything else.
-        ConfigError: for a file that says what cannot be.
+        ConfigError: for a file with a fault.
     """
-    return load_config(reviewed.located(config, bool(deployment.get_id())))
+    return load_config(reviewed.locate(config, bool(deployment.get_id())))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from crossaccount import arns
+from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-
-from crossaccount import arns, sessions
 from crossaccount.errors import CrossAccountError, Failed, InputError
 from flows import consumer as deploying
 from flows import forms
@@ -69,7 +69,7 @@ def deploy_published(
     version = arns.version_of(release.model_package_arn) if release is not None else None
     if version is not None:
         _check_shared(sharing, version)
-    with sessions.kept():
+    with sessions.reuse():
         parts = tuple(_hand(sharing, name, version, keep) for name in wanted)
     name_run(_name(sharing, parts))
     failed = [part for part in parts if part.failed]

@@ -1,7 +1,4 @@
-"""What all flows have in common: a failure is told in one line, and no result is kept.
-
-Not here: what each of them does.
-"""
+"""The decorator of every flow: a failure is one line of the run, and no result is kept. Not here: what a flow does."""
 
 from __future__ import annotations
 
@@ -36,16 +33,16 @@ def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
         more: as for `prefect.flow`.
     """
 
-    def made(function: Callable[P, R]) -> Flow[P, R]:
-        told = reasoned(function, lambda config: _key(str(config)))
+    def decorate(function: Callable[P, R]) -> Flow[P, R]:
+        explained = reasoned(function, lambda config: _key(str(config)))
         # Prefect looks up the names of types where the function it is given lies: they are resolved here.
         signature = inspect.signature(function, eval_str=True)
-        vars(told)["__signature__"] = signature
-        found: Flow[P, R] = flow(name=name, persist_result=False, **more)(told)
-        vars(found)["__signature__"] = _as_form(signature)
-        return found
+        vars(explained)["__signature__"] = signature
+        decorated: Flow[P, R] = flow(name=name, persist_result=False, **more)(explained)
+        vars(decorated)["__signature__"] = _as_form(signature)
+        return decorated
 
-    return made
+    return decorate
 
 
 def _as_form(signature: inspect.Signature) -> inspect.Signature:
@@ -54,14 +51,14 @@ def _as_form(signature: inspect.Signature) -> inspect.Signature:
     A form sends each default, and the server refuses the null of a field whose type is written as plain (see `flows.forms`).
     """
     fields = [
-        one.replace(default=MISSING)
-        if one.default is None and get_origin(one.annotation) is Annotated
-        else one
-        for one in signature.parameters.values()
+        field.replace(default=MISSING)
+        if field.default is None and get_origin(field.annotation) is Annotated
+        else field
+        for field in signature.parameters.values()
     ]
     return signature.replace(parameters=fields)
 
 
 def _key(config: str) -> str:
-    """What the artifacts of a config are called after."""
+    """The part of a config's name that the keys of its artifacts end in."""
     return re.sub(r"[^a-z0-9]+", "-", Path(config).stem.lower()).strip("-") or "config"

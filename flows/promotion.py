@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from crossaccount.config.model import Sharing
 from prefect.exceptions import FlowPauseTimeout, Pause
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
@@ -18,13 +17,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from crossaccount import gather as gathering
-from crossaccount import render, sessions
+from crossaccount.aws import sessions
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed, Refused
 from crossaccount.plan import Plan
 from crossaccount.promotion.moving import stages
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_moved
 from crossaccount.records import Record
-from crossaccount.show import proofs
+from crossaccount.show import plans, proofs
 from flows import forms
 from flows.operations import operation
 from flows.producer import refuse_other
@@ -100,7 +100,7 @@ def promote_model(
     outcomes: list[ConsumerOutcome] = []
     ending: Literal["succeeded", "failed", "stopped"] = "stopped"
     reason, waiting = "", False
-    with sessions.kept():
+    with sessions.reuse():
         pinned = steps.pin_version(sharing, version)
         _check_shared(sharing, pinned)
         name_run(f"promote {sharing.model_package_group} to version {pinned}")
@@ -202,7 +202,7 @@ def rollback_model(
     if not reason.strip():
         raise InputError("reason: say why the endpoint is rolled back. It goes into the record.")
     started = datetime.now(UTC)
-    with sessions.kept():
+    with sessions.reuse():
         if sharing.consumers[consumer].run_deployment:
             run = str(flow_run.get_id())
             future = delegation.move_elsewhere.submit(sharing, config, consumer, version, run, back=True)
@@ -246,7 +246,7 @@ def move_endpoint(
     where = f"version {version}" if version else "the version before"
     name_run(f"move {sharing.model_package_group} to {where} in {consumer} ({target.account})")
     outcomes: list[ConsumerOutcome] = []
-    with sessions.kept():
+    with sessions.reuse():
         try:
             if back:
                 outcomes.append(_rolled_back(sharing, consumer, version))
@@ -353,7 +353,7 @@ def _question(
             f"Without an answer within {seconds} s this run fails; stage {number} and later ones stay as they are.",
             "\n".join(done),
             *pages,
-            render.markdown(plan),
+            plans.markdown(plan),
         ]
     )
 

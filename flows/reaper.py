@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crossaccount import sessions
+from crossaccount.aws import sessions
 from crossaccount.errors import Failed
 from crossaccount.hosting import leftovers
 from crossaccount.hosting.leftovers import Swept
@@ -61,7 +61,7 @@ def reap_leftovers(
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
     name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
-    with sessions.kept():
+    with sessions.reuse():
         swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]
         steps.report(sharing, swept)
     return _accepted(Reaped(tuple(swept), dry_run))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from crossaccount.config.model import Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from crossaccount.audit.answers import Audit, Evidence, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
+from crossaccount.config.model import Sharing
 from crossaccount.packages import ModelVersion
 from tasks import steps
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crossaccount.config.model import Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
 from crossaccount.aws.access import open_target
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
 from crossaccount.hosting import creation, preflight, removal
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience

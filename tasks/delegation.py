@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from crossaccount.config.model import Sharing
-from crossaccount.strict_json import parse_json
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
@@ -23,9 +21,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
 
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed
 from crossaccount.hosting import guardrails
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_moved, read_outcome
+from crossaccount.strict_json import parse_json
 from tasks import steps
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from crossaccount.config.model import ConsumerConfig, Sharing
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
@@ -17,6 +16,7 @@ from prefect.runtime import flow_run
 
 from crossaccount import arns
 from crossaccount.aws.access import open_target
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.hosting import preflight
 from tasks import locks, steps
 

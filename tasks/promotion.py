@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from crossaccount.config.model import Sharing
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from crossaccount import arns, packages, records, sessions
-from crossaccount import gather as gathering
-from crossaccount.aws.access import Target, open_target
+from crossaccount import arns, packages, records
+from crossaccount.aws.access import Target, open_target, producing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed
-from crossaccount.gather import Clients
 from crossaccount.hosting import guardrails, preflight, state
 from crossaccount.promotion import history, moving
 from crossaccount.promotion.history import Move
@@ -50,9 +48,8 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 
 def _newest(sharing: Sharing) -> int:
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        return packages.read_versions(clients.sagemaker, sharing)[-1].version
+    with producing(sharing) as producer:
+        return packages.read_versions(producer.sagemaker, sharing)[-1].version
 
 
 @steps.step("look who is held")
@@ -60,9 +57,8 @@ def find_held(sharing: Sharing, version: int, named: bool) -> dict[str, str]:
     """The consumers that were rolled back from the version and stay so, and why; nobody when the version was asked for."""
     if named:
         return {}
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        reasons = history.rolled_back_from(records.read(clients, sharing, _REMEMBERED), version)
+    with producing(sharing) as producer:
+        reasons = history.rolled_back_from(records.read(producer, _REMEMBERED), version)
     for name, why in reasons.items():
         get_run_logger().warning("%s is held: %s", name, why)
     return reasons
@@ -134,17 +130,15 @@ def _release(target: Target, version: int) -> Release:
 @steps.step("read what the history says of {name}")
 def read_last_move(sharing: Sharing, name: str) -> Move | None:
     """How a consumer's endpoint came to where the history says that it is; None when that says nothing of it."""
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        return history.last_move(records.read(clients, sharing, _REMEMBERED), name)
+    with producing(sharing) as producer:
+        return history.last_move(records.read(producer, _REMEMBERED), name)
 
 
 @steps.step("look whether the history says where {names} are")
 def is_recorded(sharing: Sharing, names: Sequence[str], version: int) -> bool:
     """Whether the history says that all of these consumers' endpoints serve the version: a run may have died before it did."""
-    with gathering.explained(sharing):
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        known = records.read(clients, sharing, _REMEMBERED)
+    with producing(sharing) as producer:
+        known = records.read(producer, _REMEMBERED)
     moves = [history.last_move(known, name) for name in names]
     return all(move is not None and move.live == version for move in moves)
 
@@ -207,8 +201,8 @@ def _earlier_config(
 @steps.step("keep the record of version {record.version}")
 def keep_record(sharing: Sharing, record: Record) -> str:
     """Write the record beside the Releases, and into an artifact of the run; where it lies."""
-    with gathering.explained(sharing):
-        where = records.write(Clients.of(sessions.producer_session(sharing), sharing.region), sharing, record)
+    with producing(sharing) as producer:
+        where = records.write(producer, record)
     get_run_logger().info("record: %s", where)
     create_table_artifact(
         key=steps.key_of(record.kind, sharing.model_package_group),

@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from crossaccount.config.loading import load_config
-from crossaccount.config.model import Sharing
 from prefect import Flow, State, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
@@ -23,8 +21,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.logging.loggers import flow_run_logger
 
-from crossaccount import sessions
+from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_target
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError
 from crossaccount.hosting import leftovers
 from crossaccount.hosting.gateway import Patience
@@ -120,7 +120,7 @@ def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     logger, wanted = flow_run_logger(flow_run, flow), flow_run.parameters.get("consumer")
     try:
         given = str(flow_run.parameters.get("config", ""))
-        sharing = load_config(reviewed.located(given, flow_run.deployment_id is not None))
+        sharing = load_config(reviewed.locate(given, flow_run.deployment_id is not None))
         # A part that a promotion has done elsewhere is cleaned up there, by the hook of that run.
         here = [
             name
@@ -133,7 +133,7 @@ def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     except CrossAccountError as error:
         logger.error("What this run left cannot be looked for: %s", str(error).partition("\n")[0])
         return
-    with sessions.kept():
+    with sessions.reuse():
         swept = [_swept_of(sharing, name, str(flow_run.id)) for name in names]
     for account in swept:
         level = logger.error if account.left else logger.info

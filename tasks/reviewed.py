@@ -1,6 +1,6 @@
 """The reviewed configs: the files of one folder, which the runs of deployments are held to.
 
-The folder is ``configs/`` beside the project, or the one that the environment variable CROSSACCOUNT_CONFIGS names. Not here:
+The folder is the one that the environment variable CROSSACCOUNT_CONFIGS names, by default ``configs/`` of a checkout. Not here:
 what the files say (``crossaccount.config``).
 """
 
@@ -9,39 +9,52 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from crossaccount.config.loading import consumer_names
-from crossaccount.text import quote
-
+from crossaccount.config.loading import read_consumer_names
 from crossaccount.errors import InputError
+from crossaccount.text import quote
 
 FOLDER = Path(os.environ.get("CROSSACCOUNT_CONFIGS") or Path(__file__).resolve().parents[1] / "configs")
 _EXPLANATION = "example.yaml"  # explains every key and is nobody's
 
 
 def configs() -> dict[str, tuple[str, ...]]:
-    """The reviewed configs by file name, and the consumers that each names; a file that is none has no consumers."""
-    return {name: consumer_names(FOLDER / name) for name in _names()}
+    """The reviewed configs by file name, and the consumers that each names; none for a file that is no config."""
+    return {name: read_consumer_names(FOLDER / name) for name in _names()}
 
 
 def _names() -> list[str]:
     return sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != _EXPLANATION)
 
 
-def located(config: str, deployed: bool) -> Path:
+def require_folder() -> None:
+    """See that the folder is there: nothing can be deployed, and no deployment run, without it.
+
+    Raises:
+        InputError: when it is not.
+    """
+    if not FOLDER.is_dir():
+        raise InputError(
+            f"The folder of reviewed configs, {FOLDER}, does not exist. Set CROSSACCOUNT_CONFIGS to the folder of yours, both where "
+            "you deploy and where the workers run, and deploy again."
+        )
+
+
+def locate(config: str, deployed: bool) -> Path:
     """The file of a config.
 
     A run of a deployment is given a name of the reviewed folder, and nothing else is opened for it. A person on the
     command line names any file: what it may change is theirs by their own credentials.
 
     Args:
-        config: what the run was given.
+        config: the name or path that the run was given.
         deployed: whether it is a run of a deployment.
 
     Raises:
-        InputError: for a deployment's run that names anything else.
+        InputError: for a deployment's run that names anything else, or that has no such folder.
     """
     if not deployed:
         return Path(config)
+    require_folder()
     names = _names()
     if config not in names:
         raise InputError(

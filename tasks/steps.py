@@ -20,8 +20,9 @@ from prefect.runtime import flow_run
 from prefect.states import Failed as FailedState
 from prefect.states import Running
 
-from crossaccount import refusals, render
+from crossaccount.aws import refusals
 from crossaccount.errors import CrossAccountError, Refused
+from crossaccount.show import markdown
 
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
 
@@ -79,7 +80,7 @@ def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callab
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            told = refusals.told(error)
+            told = refusals.explain(error)
             if told is None:
                 raise
             show_error(told, shown_as(next(iter([*args, *kwargs.values()]))))
@@ -114,11 +115,11 @@ def show_error(error: CrossAccountError, of: str) -> None:
         of: what its artifact is called after.
     """
     text = "\n".join([str(error), *getattr(error, "__notes__", ())])
-    get_run_logger().error("%s", text, extra={"told": True})
+    get_run_logger().error("%s", text, extra={"explained": True})
     if isinstance(error, Refused):
         create_markdown_artifact(
             key=key_of("refusal", of),
-            markdown=render.refusal_markdown(error.refusal),
+            markdown=markdown.refusal(error.refusal),
             description=f"The {error.refusal.door} door of account {error.refusal.account} is shut",
         )
 

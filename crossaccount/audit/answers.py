@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import render
-from crossaccount.errors import Door, Finding, Severity
+from crossaccount import doors, packages, planfile
+from crossaccount.errors import DoorName, Finding, Severity
+from crossaccount.show import plans
 
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
@@ -34,7 +35,7 @@ class AccessAnswer:
 
     consumer: str
     account: str
-    door: Door
+    door: str
     resource: str
     verdict: Verdict
     reason: str
@@ -70,7 +71,7 @@ class Audit:
             "findings": [asdict(finding) for finding in self.findings],
             "missing": list(self.missing),
         }
-        return data if self.repair is None else {**data, "repair": render.to_json(self.repair)}
+        return data if self.repair is None else {**data, "repair": planfile.to_json(self.repair)}
 
     def text(self, colour: bool = False) -> str:
         """For a terminal: one line for each answer, the findings, and the plan that mends it."""
@@ -79,9 +80,9 @@ class Audit:
             f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.reason}".rstrip()
             for answer in self.answers
         ]
-        lines += render.lines(self.findings, colour)
+        lines += plans.finding_lines(self.findings, colour)
         if self.repair is not None:
-            lines += ["The plan that mends it (crossaccount share CONFIG):", render.text(self.repair, colour)]
+            lines += ["The plan that mends it (crossaccount share CONFIG):", plans.text(self.repair, colour)]
         return "\n".join(lines)
 
     def markdown(self) -> str:
@@ -91,8 +92,8 @@ class Audit:
             f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.reason} |"
             for answer in self.answers
         ]
-        notes = [f"\n> {line}" for line in render.lines(self.findings)]
-        mended = [f"\n## The plan that mends it\n\n{render.markdown(self.repair)}"] if self.repair else []
+        notes = [f"\n> {line}" for line in plans.finding_lines(self.findings)]
+        mended = [f"\n## The plan that mends it\n\n{plans.markdown(self.repair)}"] if self.repair else []
         return "\n".join([*rows, *notes, *mended])
 
 
@@ -131,7 +132,7 @@ def combine(
         said = {
             (answer.door, answer.resource): answer for answer in producer.answers if answer.consumer == name
         }
-        met: dict[tuple[Door, str], AccessAnswer] = {}
+        met: dict[tuple[str, str], AccessAnswer] = {}
         for answer in consumers[name].answers if name in consumers else ():
             key = (answer.door, answer.resource)
             met[key] = answer if key not in met or answer.verdict is Verdict.NO else met[key]
@@ -154,16 +155,16 @@ def combine(
 
 def _unanswered(sharing: Sharing, name: str, answers: Sequence[AccessAnswer]) -> Iterator[AccessAnswer]:
     consumer = sharing.consumers[name]
-    doors = {answer.door for answer in answers if answer.consumer == name}
+    answered = {answer.door for answer in answers if answer.consumer == name}
     if consumer.expires is not None and consumer.expires <= datetime.now(UTC):
         return
+    needed = doors.resources(sharing, doors.needs(sharing, packages.Contents()))  # by whatever version
     for door, resource in (
-        (Door.REGISTRY, sharing.model_package_group),
-        (Door.BUCKET, sharing.producer.releases_bucket),
-        (Door.EXECUTION_ROLE, consumer.execution_role),
-        (Door.ROLE_TRUST, consumer.role),
+        *((doors.door_of(each.kind).name, each.name) for each in needed),
+        (DoorName.EXECUTION_ROLE, consumer.execution_role),
+        (DoorName.ROLE_TRUST, consumer.role),
     ):
-        if door not in doors:
+        if door not in answered:
             yield AccessAnswer(
                 name, consumer.account, door, resource, Verdict.CANNOT_TELL, "nothing here could ask"
             )

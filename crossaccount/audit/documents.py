@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from crossaccount import gather, plan, release, sessions
+from crossaccount import gather, plan
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
+from crossaccount.aws.access import Producer, producing
+from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity
-from crossaccount.gather import Clients
-from crossaccount.release import DOORS
+from crossaccount.sharing import publish
 
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
@@ -30,11 +31,10 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         wanted: names of consumers.
     """
     try:
-        with gather.explained(sharing):
-            clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-            state = gather.gather(clients, sharing)
+        with producing(sharing) as producer:
+            state = gather.gather(producer)
             proposal = plan.propose_share(sharing, state.needs, state.existing, state.now)
-            replaced = list(_replaced(clients, sharing, state, proposal))
+            replaced = list(_replaced(producer, state, proposal))
     except PlanRefused as refused:
         return Evidence(findings=refused.findings)
     except CrossAccountError as error:
@@ -50,7 +50,7 @@ def _by_documents(sharing: Sharing, name: str, proposal: Plan, now: datetime) ->
         return  # nothing is promised any more; a finding says so
     who = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
-        door = DOORS[change.resource.kind]
+        door = door_of(change.resource.kind).name
         lacking = who in change.gained
         yield AccessAnswer(
             name,
@@ -84,10 +84,10 @@ def _milder(findings: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def _replaced(clients: Clients, sharing: Sharing, state: Gathered, proposal: Plan) -> Iterator[Finding]:
+def _replaced(producer: Producer, state: Gathered, proposal: Plan) -> Iterator[Finding]:
     for version in state.versions:
         try:
-            _, unpublished = release.prepare(clients, sharing, version, state, proposal)
+            _, unpublished = publish.prepare(producer, version, state, proposal)
         except (Conflict, Failed) as error:
             yield Finding(Severity.ERROR, version.arn, first_line(error))
             continue

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crossaccount import arns
+from crossaccount import doors
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
 from crossaccount.aws.access import Target, open_target
-from crossaccount.errors import CrossAccountError, Door, Finding, Refused, Severity
+from crossaccount.doors import DOORS
+from crossaccount.errors import CrossAccountError, DoorName, Finding, Refused, Severity
 from crossaccount.hosting import preflight, temporary
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe:
 
 
 def _doors(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
-    yield _open(target, Door.ROLE_TRUST, target.consumer.role, "assumed")
+    yield _open(target, DoorName.ROLE_TRUST, target.consumer.role, "assumed")
     version = known[-1] if known else None
     try:
         version = preflight.find_version(target, None)
         reason = f"version {version.version} described"
-        yield _open(target, Door.REGISTRY, target.config.model_package_group, reason)
+        yield _open(target, DoorName.REGISTRY, target.config.model_package_group, reason)
     except Refused as refused:
         yield _shut(target.name, target.account, refused)
     except CrossAccountError as error:
@@ -67,21 +68,16 @@ def _doors(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterat
     try:
         release = preflight.read_release(target, version)
         reason = f"Release of version {version.version} read"
-        yield _open(target, Door.BUCKET, target.config.producer.releases_bucket, reason)
+        yield _open(target, DoorName.BUCKET, target.config.producer.releases_bucket, reason)
         preflight.check_artifacts(target, release)
-        for bucket in sorted(_buckets(version)):
-            yield _open(target, Door.BUCKET, bucket, "artifacts looked at")
+        for bucket in sorted({artifact.bucket for artifact in release.contents.artifacts}):
+            yield _open(target, DoorName.BUCKET, bucket, "artifacts looked at")
         if probe:
             yield from _meets_everything(target, release)
     except Refused as refused:
         yield _shut(target.name, target.account, refused)
     except CrossAccountError as error:
         yield _fault(target, error)
-
-
-def _buckets(version: ModelVersion) -> set[str]:
-    containers = [container for container in version.containers if container.specification is None]
-    return {artifact.bucket for container in containers for artifact in container.artifacts}
 
 
 def _meets_everything(target: Target, published: Release) -> Iterator[_Step]:
@@ -91,39 +87,22 @@ def _meets_everything(target: Target, published: Release) -> Iterator[_Step]:
         text = f"The model {removal.name} of this check could not be deleted: {removal.reason}"
         yield Finding(Severity.WARNING, f"consumers.{target.name}", text, "Delete it, or check again.")
     reason = "a model was made from the package, and deleted"
-    yield _open(target, Door.EXECUTION_ROLE, target.consumer.execution_role, reason)
-    repositories = {
-        image.repository
-        for image in (arns.parse_image(container.image) for container in published.deployed_containers)
-        if image.registry == target.config.producer.account
-    }
-    for repository in sorted(repositories):
-        yield _open(target, Door.REPOSITORY, repository, reason)
-    for key in sorted({grant.resource for grant in published.grants if grant.door == Door.KEY}):
-        yield _open(target, Door.KEY, key, reason)
+    yield _open(target, DoorName.EXECUTION_ROLE, target.consumer.execution_role, reason)
+    for door in DOORS:
+        if door.proved_by_model:
+            for resource in sorted(door.needed(target.config, published.contents)):
+                yield _open(target, door.name, resource, reason)
 
 
-def _open(target: Target, door: Door, resource: str, reason: str) -> AccessAnswer:
+def _open(target: Target, door: str, resource: str, reason: str) -> AccessAnswer:
     return AccessAnswer(target.name, target.account, door, resource, Verdict.YES, reason)
 
 
 def _shut(name: str, account: str, refused: Refused) -> AccessAnswer:
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
-    return AccessAnswer(name, account, refusal.door, _behind(refusal.resource), Verdict.NO, reason)
+    return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
 
 
 def _fault(target: Target, error: Exception) -> Finding:
     return Finding(Severity.ERROR, f"consumers.{target.name}", first_line(error))
-
-
-def _behind(resource: str) -> str:
-    """The resource behind a door, from the ARN or the URI that was asked for."""
-    for prefix in ("arn:aws:s3:::", "s3://"):
-        if resource.startswith(prefix):
-            return resource.removeprefix(prefix).split("/")[0]
-    if ":repository/" in resource:
-        return resource.partition(":repository/")[2]
-    if ":model-package" in resource:
-        return resource.split("/")[1]
-    return resource

@@ -16,14 +16,14 @@ from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount.errors import Door, Refused
+from crossaccount.errors import DoorName, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import boto3
 
-_RESOURCE_DOORS = (Door.REGISTRY, Door.REPOSITORY, Door.BUCKET, Door.KEY)
+_ROLE_DOORS = (DoorName.ROLE_TRUST, DoorName.CALLER_POLICY, DoorName.EXECUTION_ROLE)
 
 
 def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
@@ -35,7 +35,7 @@ def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
         role: the role's ARN.
     """
     refusal = refused.refusal
-    if refusal.door not in _RESOURCE_DOORS or ":" not in refusal.action:
+    if refusal.door in _ROLE_DOORS or ":" not in refusal.action:
         return refused
     may = allows(session, role, refusal.action, refusal.resource)
     if may is None:
@@ -50,7 +50,7 @@ def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
         f"In account {account}, the policies of {role} must allow {refusal.action} on {refusal.resource}. The templates in "
         "deployments/iam have every permission that is needed."
     )
-    return Refused(replace(refusal, door=Door.CALLER_POLICY, account=account, next_step=step))
+    return Refused(replace(refusal, door=DoorName.CALLER_POLICY, account=account, next_step=step))
 
 
 def narrow_execution_role(
@@ -73,7 +73,7 @@ def narrow_execution_role(
             f"In account {refusal.account}, the trust policy of {role} must allow sts:AssumeRole for the service principal "
             "sagemaker.amazonaws.com, as ExecutionRole in deployments/iam/consumer.yaml does."
         )
-        return Refused(replace(refusal, door=Door.EXECUTION_ROLE, next_step=step, ruled_out=tuple(out)))
+        return Refused(replace(refusal, door=DoorName.EXECUTION_ROLE, next_step=step, ruled_out=tuple(out)))
     if trust:
         out.append("the trust policy of the execution role: it lets SageMaker in")
     answers = {action: allows(session, role, action, resource) for action, resource in needed.items()}
@@ -82,7 +82,9 @@ def narrow_execution_role(
         step = f"In account {refusal.account}, the policies of {role} must allow {', and '.join(lacking)}."
         account = role.split(":")[4]
         return Refused(
-            replace(refusal, door=Door.EXECUTION_ROLE, account=account, next_step=step, ruled_out=tuple(out))
+            replace(
+                refusal, door=DoorName.EXECUTION_ROLE, account=account, next_step=step, ruled_out=tuple(out)
+            )
         )
     if all(answers.values()):
         out.append("the policies of the execution role: they allow everything it needs")

@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from crossaccount import packages, release
-from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, version_of
+from crossaccount import doors, packages, release
+from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
 from crossaccount.aws import diagnosis
-from crossaccount.errors import Door, Failed, InputError, Refused
-from crossaccount.grants import PULL_ACTIONS
-from crossaccount.refusals import classify
+from crossaccount.aws.refusals import classify
+from crossaccount.errors import DoorName, Failed, InputError, Refused
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.config.model import Sharing
     from crossaccount.packages import ModelVersion
     from crossaccount.release import Release
 
@@ -44,7 +42,7 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
             f"The config does not share version {version}: versions has {shared}. Choose one of these."
         )
     resource = package_arn(config, version or "*")
-    with target.explained("sagemaker:DescribeModelPackage", resource, Door.REGISTRY):
+    with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
         target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
         arn = package_arn(config, version) if version else _newest(target)
         try:
@@ -65,7 +63,7 @@ def newest_published(target: Target) -> int | None:
     Raises:
         Refused: when AWS refuses.
     """
-    with target.explained("s3:ListBucket", target.config.producer.releases_bucket, Door.BUCKET):
+    with target.explained("s3:ListBucket", target.config.producer.releases_bucket, DoorName.BUCKET):
         has_release = release.published(target.s3, target.config)
         versions = (version_of(arn) for arn in _approved(target))
         return next((version for version in versions if version in has_release), None)
@@ -99,7 +97,7 @@ def read_release(target: Target, version: ModelVersion) -> Release:
     config = target.config
     key = release.release_key(config, version.version)
     resource = f"arn:{config.partition}:s3:::{config.producer.releases_bucket}/{key}"
-    with target.explained("s3:GetObject", resource, Door.BUCKET):
+    with target.explained("s3:GetObject", resource, DoorName.BUCKET):
         published = release.find(target.s3, config, version.version)
     if published is None:
         raise Failed(
@@ -138,7 +136,7 @@ def check_artifacts(target: Target, release: Release) -> int:
     artifacts = [artifact for container in release.deployed_containers for artifact in container.artifacts]
     where = "/".join(parse_s3(artifacts[0].uri)) if artifacts else ""
     resource = f"arn:{target.config.partition}:s3:::{where}"
-    with target.explained("s3:GetObject", resource, Door.BUCKET):
+    with target.explained("s3:GetObject", resource, DoorName.BUCKET):
         for artifact in artifacts:
             if artifact.etag is None:
                 continue
@@ -172,18 +170,18 @@ def explained_creation(target: Target, release: Release) -> Iterator[None]:
         release.model_package_arn,
         target.consumer.execution_role,
     )
-    with target.explained(action, resource, Door.REGISTRY):
+    with target.explained(action, resource, DoorName.REGISTRY):
         try:
             yield
         except ClientError as error:
             # SageMaker's own checks are made as the execution role; a refusal of the call itself is the deployer's.
-            attempt = replace(target.attempt(Door.REGISTRY, action, resource), caller=role)
+            attempt = replace(target.attempt(DoorName.REGISTRY, action, resource), caller=role)
             refused = classify(error, attempt)
             if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
                 raise
             could_not_read = refused.refusal.aws_message.startswith("Could not access model data")
             ruled_out = _READ_BEFORE if could_not_read else ()
-            needed = execution_needs(target.config, release)
+            needed = doors.execution_needs(target.config, release.contents)
             raise diagnosis.narrow_execution_role(refused, target.session, role, needed, ruled_out) from None
 
 
@@ -192,24 +190,3 @@ _READ_BEFORE = (
     "the bucket's policy and the key's policy: they let this account in",
     "another region: the bucket answered in this one",
 )
-
-
-def execution_needs(sharing: Sharing, found: Release) -> dict[str, str]:
-    """Each action that the execution role needs for this Release, with a resource that it needs it on."""
-    needed: dict[str, str] = {}
-    for container in found.deployed_containers:
-        for artifact in container.artifacts:
-            bucket, key = parse_s3(artifact.uri)
-            needed["s3:GetObject"] = f"arn:{sharing.partition}:s3:::{bucket}/{key}"
-            if artifact.etag is None:
-                needed["s3:ListBucket"] = f"arn:{sharing.partition}:s3:::{bucket}"
-        image = parse_image(container.image)
-        repository = (
-            f"arn:{sharing.partition}:ecr:{image.region}:{image.registry}:repository/{image.repository}"
-        )
-        needed |= dict.fromkeys(PULL_ACTIONS, repository)
-    needed["ecr:GetAuthorizationToken"] = "*"
-    keys = [grant.resource for grant in found.grants if grant.door == Door.KEY]
-    if keys:
-        needed["kms:Decrypt"] = keys[0]
-    return needed

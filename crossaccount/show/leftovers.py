@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crossaccount import render
 from crossaccount.hosting.leftovers import first_line
+from crossaccount.show.markdown import cell
 
 if TYPE_CHECKING:
     from crossaccount.hosting.leftovers import Swept
@@ -19,11 +19,11 @@ def markdown(swept: Sequence[Swept]) -> str:
         where = f"{account.consumer} ({account.account})"
         if account.error:
             rows.append(
-                f"| {where} | everything | **could not be looked through** | {render.cell(first_line(account.error))} |"
+                f"| {where} | everything | **could not be looked through** | {cell(first_line(account.error))} |"
             )
         for fate in account.fates:
             outcome = f"**{fate.outcome}**" if fate.outcome == "left" else fate.outcome
             rows.append(
-                f"| {where} | {fate.kind} `{fate.name}` | {outcome} | {render.cell(first_line(fate.reason))} |"
+                f"| {where} | {fate.kind} `{fate.name}` | {outcome} | {cell(first_line(fate.reason))} |"
             )
     return "\n".join(rows) if len(rows) > 2 else "Nothing was left."

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import charts, render
 from crossaccount.arns import console_url
+from crossaccount.show import charts
+from crossaccount.show.markdown import code
 from crossaccount.text import harmless
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def markdown(proof: Proof) -> str:
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
-        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {render.code(answer.content_type)} | {render.code(str(answer.expected))} | {render.code(str(answer.got))} |"
+        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(str(answer.got))} |"
         for answer in proof.answers
     ]
     images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."

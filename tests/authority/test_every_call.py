@@ -15,21 +15,14 @@ from threading import Lock
 from typing import Any
 
 import pytest
-from crossaccount.config.model import Sharing
 
-from crossaccount import (
-    apply,
-    gather,
-    records,
-    release,
-    revoke,
-    sessions,
-)
+from crossaccount import apply, gather, records, revoke
 from crossaccount.audit.answers import Verdict, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
-from crossaccount.aws.access import Target, open_target
-from crossaccount.gather import Clients
+from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer, open_target
+from crossaccount.config.model import Sharing
 from crossaccount.hosting import creation, leftovers, preflight, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import deployment_name
@@ -38,8 +31,9 @@ from crossaccount.promotion.outcome import Result
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
 from crossaccount.records import Record
-from sandbox import accounts
-from sandbox.principals import identity_documents
+from crossaccount.sharing import publish
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.principals import identity_documents
 
 QUICK = Patience(seconds=20, first=0.01, longest=0.03)
 SIDES = {"producer": ("producer", "crossaccount-producer"), "consumer": ("staging", "crossaccount-deployer")}
@@ -275,7 +269,7 @@ def of_outsider(params: dict[str, Any]) -> dict[str, Any]:
 def told(scene: Any) -> Watch:
     """The story, told once: shared, checked, deployed, reaped, promoted twice, rolled back, revoked."""
     watch = Watch(scene)
-    assume = sessions._assumed
+    assume = sessions._assume
 
     def assumed(source: Any, role: str, *more: Any) -> Any:
         made = assume(source, role, *more)
@@ -301,8 +295,8 @@ def told(scene: Any) -> Watch:
         "staging", "cloudwatch", "SetAlarmState", AlarmName="errors", StateValue="OK", StateReason="test"
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("crossaccount.sessions._assumed", assumed)
-        with sessions.kept():
+        patch.setattr("crossaccount.aws.sessions._assume", assumed)
+        with sessions.reuse():
             tell(scene, watch)
     return watch
 
@@ -337,18 +331,18 @@ def share(scene: Any, sharing: Sharing) -> Any:
     block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, False))
     admin("PutBucketPolicy", **bucket, Policy=text)
     admin("DeleteBucketOwnershipControls", **bucket)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    gather.gather(clients, sharing)
+    producer = open_producer(sharing)
+    gather.gather(producer)
     admin("DeleteBucketPolicy", **bucket)
     rules = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     admin("PutBucketOwnershipControls", **bucket, OwnershipControls=rules)
     block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, True))
-    found = gather.gather(clients, sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(clients, sharing, one, found, plan)[0] for one in found.versions]
-    apply.apply(clients, plan)
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
+    apply.apply(producer, plan)
     for one in prepared:
-        release.publish(clients, sharing, one)
+        publish.publish(producer, one)
     return found.versions
 
 
@@ -389,7 +383,7 @@ def deploy(target: Target, version: Any) -> None:
 
 def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
     """The record of it, and the whole grant, though an endpoint still runs on it."""
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    producer = open_producer(sharing)
     now = datetime.now(UTC)
     told = {
         "kind": "rollback",
@@ -398,11 +392,11 @@ def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
         "version": 1,
     }
     told |= {"outcome": "succeeded", "started_by": "test", "started": now, "ended": now}
-    records.write(clients, sharing, Record(**told, consumers=[rolled_back.to_json()]))
-    assert len(records.read(clients, sharing, 10)) == 1
+    records.write(producer, Record(**told, consumers=[rolled_back.to_json()]))
+    assert len(records.read(producer, 10)) == 1
     everyone = revoke.chosen(sharing, everything=True)
     plan = revoke.make_plan(sharing, everyone, force=True)
-    apply.apply(clients, plan)
+    apply.apply(producer, plan)
 
 
 def product_calls(scene: Any, start: int = 0) -> Iterator[dict[str, Any]]:
@@ -471,9 +465,9 @@ def test_a_role_is_granted_what_its_calls_need_and_nothing_else(told: Watch, sid
 def test_a_grant_to_an_account_is_one_to_everybody_in_it(scene: Any, told: Watch) -> None:
     """The default, ``principals: accounts``: the account's own policies decide, and the bystander's let it do everything."""
     sharing = scene.variant(principals="accounts")
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(clients, sharing)
-    apply.apply(clients, gather.planned(sharing, found))
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
+    apply.apply(producer, gather.planned(sharing, found))
     bystander = scene.assumed("staging", role_of("staging", "bystander"))
     reads = [row for row in ACROSS if row[0] == "consumer" and row[2] != "CreateModel"]
     for row in reads:

@@ -23,7 +23,7 @@ from typing import Any
 import prefect
 from world import ROOT, OfCommand, World, is_of_command
 
-from crossaccount import processes
+from crossaccount.stage import processes
 
 _LONGEST = 150.0  # seconds: a run that waits for a dead one's lease waits a minute or so
 _UNUSED = ("EVENT_PERSISTER", "TASK_RUN_RECORDER", "TRIGGERS", "SCHEDULER", "LATE_RUNS", "DB_VACUUM")

@@ -22,17 +22,17 @@ def imported() -> None:
     from sagemaker.core import resources, shapes
     from sagemaker.core.utils import utils
 
-    import crossaccount.cli
+    import crossaccount.cli.main
     import flows.consumer
     import flows.producer
     import flows.promotion
-    from crossaccount import sessions
+    from crossaccount.aws import loaders
     from crossaccount.hosting import gateway
 
-    assert all((resources, shapes, utils, crossaccount.cli, prefect.context))
+    assert all((resources, shapes, utils, crossaccount.cli.main, prefect.context))
     assert all((flows.consumer, flows.producer, flows.promotion))
     for service in ("sts", "s3", "ecr", "kms", "sagemaker", "sagemaker-runtime", "iam"):
-        sessions._loader().load_service_model(service, "service-2")
+        loaders.shared_loader().load_service_model(service, "service-2")
     vars(gateway)["FIRST_SECONDS"] = 0.05
 
 
@@ -40,7 +40,7 @@ def run(arguments: list[str], output: str) -> NoReturn:
     """Be the command, in a process group of its own, and end with its exit code."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from crossaccount import cli
+    from crossaccount.cli import main as cli
 
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 from prefect.settings import PREFECT_API_URL
 
-from crossaccount import cli, gather
+from crossaccount import gather
+from crossaccount.cli import main as cli
+from crossaccount.config.loading import load_config
 from crossaccount.errors import AccessMissing, Conflict, Failed
 from flows.audit import check_access
 from flows.producer import revoke_access, share_models

@@ -18,7 +18,6 @@ from uuid import UUID, uuid4
 
 import pytest
 import yaml
-from crossaccount.config.loading import load_config
 from prefect import flow as prefect_flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
@@ -33,9 +32,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
-from crossaccount import records, sessions
+from crossaccount import records
+from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
-from crossaccount.gather import Clients
 from crossaccount.promotion import moving
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_moved, read_outcome
 from flows.audit import check_access
@@ -172,7 +172,7 @@ def live(aws: Any, account: str) -> str | None:
 
 def remembered(path: str) -> list[records.Record]:
     sharing = load_config(path)
-    return list(records.read(Clients.of(sessions.producer_session(sharing), sharing.region), sharing, 50))
+    return list(records.read(open_producer(sharing), 50))
 
 
 def only(aws: Any, folder: Path, *profiles: str) -> str:

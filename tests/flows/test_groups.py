@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from crossaccount import cli
+from crossaccount.cli import main as cli
 from crossaccount.errors import Failed, InputError
 from flows.groups import share_groups
 from flows.producer import share_models

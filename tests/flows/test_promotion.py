@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from crossaccount.config.loading import load_config
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
-from crossaccount import arns, gather, records, sessions
+from crossaccount import arns, gather, records
+from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
-from crossaccount.gather import Clients
 from crossaccount.promotion.outcome import Result
 from flows import promotion as flows
 from flows.promotion import promote_model, rollback_model
@@ -83,8 +83,8 @@ def cleared(aws: Any, accounts: set[str]) -> None:
 
 def remembered(path: str) -> list[records.Record]:
     sharing = load_config(path)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    return list(records.read(clients, sharing, 50))
+    producer = open_producer(sharing)
+    return list(records.read(producer, 50))
 
 
 def live(aws: Any, account: str) -> str | None:

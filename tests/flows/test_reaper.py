@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling, Completed, Crashed, Paused, Running
 
-from crossaccount import cli
+from crossaccount.cli import main as cli
 from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.hosting.resources import KINDS
 from flows.consumer import deploy_model
@@ -292,7 +292,9 @@ def test_the_command(
     says: str,
 ) -> None:
     left(aws_shared, None, 2)
-    monkeypatch.setattr("crossaccount.cli._prepare_prefect", lambda: None)  # it is prepared by the fixtures
+    monkeypatch.setattr(
+        "crossaccount.cli.prefect_server.prepare", lambda: None
+    )  # it is prepared by the fixtures
     with pytest.raises(SystemExit) as ended:
         cli.main(["reap", str(aws_shared.config), *arguments])
     assert ended.value.code == code

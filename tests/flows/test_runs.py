@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun
@@ -15,6 +14,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import deployment
 
 from crossaccount import arns
+from crossaccount.config.loading import load_config
 from crossaccount.errors import ConfigError, Failed, InputError, Refused
 from flows.consumer import deploy_model
 from flows.handoff import deploy_published

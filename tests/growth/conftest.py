@@ -21,7 +21,7 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import processes, ui
+from crossaccount.stage import processes, ui
 
 ROOT = Path(__file__).parents[2]
 POOL = "crossaccount-consumer"

@@ -17,7 +17,7 @@ from prefect.settings.models.flows import FlowsSettings
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 import flows
-from crossaccount import cli
+from crossaccount.cli import main as cli
 from flows import automations
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
-from crossaccount.config.loading import consumer_names, load_config, parse_config
-from crossaccount.config.model import Sharing
 
+from crossaccount.config.loading import load_config, parse_config, read_consumer_names
+from crossaccount.config.model import Sharing
 from crossaccount.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -98,7 +98,7 @@ def checked(tally: Any, path: Path, content: bytes) -> Any:
     else:
         assert isinstance(found, Sharing)
         assert Sharing.model_validate_json(found.model_dump_json()) == found
-    consumer_names(path)
+    read_consumer_names(path)
     return found
 
 
@@ -231,6 +231,7 @@ def within(megabytes: int) -> None:
 
 _LOAD = """
 import sys
+from crossaccount.config.loading import load_config
 from crossaccount.errors import ConfigError
 for path in sys.argv[1:]:
     try:

@@ -25,14 +25,18 @@ import pytest
 import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
-from crossaccount.config.loading import load_config
 
-from crossaccount import cli, errors, gather, records, refusals, release, sessions
-from crossaccount.aws.access import open_target
-from crossaccount.errors import CrossAccountError, Door, Failed
+from crossaccount import doors, gather, records, release
+from crossaccount.aws import refusals, sessions
+from crossaccount.aws.access import open_producer, open_target
+from crossaccount.aws.refusals import Attempt
+from crossaccount.cli import main as cli
+from crossaccount.cli import output
+from crossaccount.config.loading import load_config
+from crossaccount.doors.base import Resource
+from crossaccount.errors import CrossAccountError, DoorName, Failed
 from crossaccount.hosting import preflight
-from crossaccount.plan import Kind, Resource
-from crossaccount.refusals import Attempt
+from crossaccount.text import harmless
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ("AKIAQWERTYUIOPASDFGH", "so/ur+ce" * 5, "FwoG/source+token==" * 12)
@@ -285,33 +289,33 @@ def assert_hidden(text: str, signatures: set[str]) -> None:
 def calls(ambient: Path) -> list[Callable[[], Any]]:
     """Calls of clients that are made once: making them takes longer than a hundred calls."""
     sharing = load_config(ambient)
-    clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
+    producer = open_producer(sharing)
     theirs = open_target(sharing, "staging")
     resources = [
         Resource(kind, name, OWNER)
-        for kind, name in ((Kind.GROUP, "g"), (Kind.REPOSITORY, "r"), (Kind.BUCKET, "b"), (Kind.KEY, "k"))
+        for kind, name in (("model-package-group", "g"), ("repository", "r"), ("bucket", "b"), ("key", "k"))
     ]
 
     def explained(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with gather.explained(sharing):
+            with producer.explained():
                 return call()
 
         return run
 
     def deployed(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with theirs.explained("s3:GetObject", "x", Door.BUCKET):
+            with theirs.explained("s3:GetObject", "x", DoorName.BUCKET):
                 return call()
 
         return run
 
-    reading = [lambda at=one: gather.read_policy(clients, at) for one in resources]
+    reading = [lambda at=one: doors.read_policy(producer, at) for one in resources]
     return [
         *map(explained, reading),
         *reading,  # as AWS's own error, which nobody explains
-        explained(lambda: records.read(clients, sharing, 3)),
-        explained(lambda: release.find(clients.s3, sharing, 1)),
+        explained(lambda: records.read(producer, 3)),
+        explained(lambda: release.find(producer.s3, sharing, 1)),
         deployed(lambda: preflight.newest_published(theirs)),
         deployed(lambda: release.find(theirs.s3, sharing, 1)),
         deployed(lambda: preflight.find_version(theirs, 1)),
@@ -330,9 +334,9 @@ def ended(run: Callable[[], Any], as_json: bool) -> BaseException | str:
     except (SystemExit, *PROGRAM) as end:
         return end
     except (CrossAccountError, ClientError, BotoCoreError) as error:
-        told: Any = refusals.told(error)
+        told: Any = refusals.explain(error)
         with pytest.raises(SystemExit):
-            cli._end(argparse.Namespace(json=as_json), told)
+            output.end(argparse.Namespace(json=as_json), told)
         return error
 
 
@@ -402,7 +406,7 @@ def test_what_bears_the_name_of_a_credential_is_not_told(text: str, error: str) 
         "client": ClientError({"Error": {"Code": "X", "Message": text}}, "Op"),
         "connection": EndpointConnectionError(endpoint_url=text),
     }[error]
-    told = refusals.told(raised)
+    told = refusals.explain(raised)
     assert told is not None
     assert "ZXIvYXdz" not in str(told)
     assert "****" in str(told)
@@ -419,11 +423,11 @@ def test_what_bears_the_name_of_a_credential_is_not_told(text: str, error: str) 
     ],
 )
 def test_what_is_no_credential_is_told(text: str) -> None:
-    assert errors.harmless(text) == text
+    assert harmless(text) == text
 
 
 def test_the_connection_s_own_words_are_not_told() -> None:
-    found = refusals.told(HTTPClientError(error=ConnectionError(f"BadStatusLine('{SOURCE[2]}')")))
+    found = refusals.explain(HTTPClientError(error=ConnectionError(f"BadStatusLine('{SOURCE[2]}')")))
     assert SOURCE[2] not in str(found)
     assert "no answer came" in str(found)
 
@@ -442,7 +446,9 @@ def test_an_answer_that_gave_half_of_the_credentials_is_not_told(
 
 def test_an_error_of_a_client_made_elsewhere_is_hidden_by_its_session(mirror: Mirror) -> None:
     """A ClientError that nobody explains is raised as it is: it has been cleaned before."""
-    session = sessions._Session(botocore_session=sessions._botocore_session(None), region_name="us-east-1")
+    session = sessions.CachingSession(
+        botocore_session=sessions._botocore_session(None), region_name="us-east-1"
+    )
     unhidden = mirror.script = lambda request: answer(
         json.dumps(
             {"__type": "Unheard", "message": f"{SOURCE[1]} {base64.b64encode(SOURCE[2].encode()).decode()}"}
@@ -465,7 +471,7 @@ def test_an_error_of_a_client_made_elsewhere_is_hidden_by_its_session(mirror: Mi
 
 
 def test_a_refusal_as_data_has_no_credential() -> None:
-    attempt = Attempt("me", "222222222222", "111111111111", Door.BUCKET, "a", "r")
+    attempt = Attempt("me", "222222222222", "111111111111", DoorName.BUCKET, "a", "r")
     said = {"Error": {"Code": "AccessDenied", "Message": LABELLED[0] + " \x1b[2J"}}
     found: Any = refusals.classify(ClientError(said, "GetObject"), attempt)
     assert found.refusal.aws_message == "X-Amz-Security-Token=**** \\x1b[2J"
@@ -484,7 +490,7 @@ def test_credentials_of_before_a_refresh_are_hidden_too(mirror: Mirror) -> None:
 
     inner = sessions._botocore_session(None)
     inner._credentials = DeferredRefreshableCredentials(fetched, "test")  # type: ignore[attr-defined]
-    client = sessions._Session(botocore_session=inner, region_name="us-east-1").client("sagemaker")
+    client = sessions.CachingSession(botocore_session=inner, region_name="us-east-1").client("sagemaker")
     seen = []
 
     def script(request: Request) -> bytes:

@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from crossaccount.config.endpoint import Endpoint
-from crossaccount.config.loading import parse_config
-from crossaccount.config.model import Sharing
 from prefect.logging import disable_run_logger
+from sandbox import accounts
+from sandbox.server import Server
 
 from crossaccount import apply, gather, release, sessions
 from crossaccount.aws.access import Target, open_target
+from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, Failed
 from crossaccount.gather import Clients
 from crossaccount.hosting import requests
 from crossaccount.hosting.gateway import Gateway, Patience
 from crossaccount.hosting.shift import settle, shift
 from crossaccount.release import Release
-from sandbox import accounts
-from sandbox.server import Server
 from tasks import consumer as steps
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
@@ -118,7 +118,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         patch.setenv("AWS_ENDPOINT_URL", server.url)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
         patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
-        with sessions.kept():
+        with sessions.reuse():
             yield _shared()
     server.stop()
 

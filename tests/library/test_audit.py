@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
-from crossaccount import policies
 from crossaccount.audit.answers import Audit, Verdict, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
+from crossaccount.config.loading import load_config
 from crossaccount.errors import Severity
+from crossaccount.policy import documents
+from crossaccount.sharing import publish
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 STAGING, PRODUCTION, OUTSIDER = "222222222222", "333333333333", "444444444444"
@@ -38,15 +39,15 @@ def shut(found: Audit) -> set[tuple[str, str]]:
 @pytest.fixture
 def standing(desk: Any) -> Any:
     """The sandbox, with everything shared and published."""
-    from crossaccount import gather, release
+    from crossaccount import gather
 
     found = desk.gather()
     plan = gather.planned(desk.sharing, found)
     desk.apply(plan)
     for version in found.versions:
-        made, new = release.prepare(desk.clients, desk.sharing, version, found, plan)
+        made, new = publish.prepare(desk.producer, version, found, plan)
         if new:
-            release.publish(desk.clients, desk.sharing, made)
+            publish.publish(desk.producer, made)
     return desk.aws
 
 
@@ -104,7 +105,7 @@ def test_one_consumer_out_is_a_no_for_that_one_alone(standing: Any) -> None:
     for kind, document in standing.documents().items():
         ours = [one for one in document["Statement"] if str(one.get("Sid", "")).startswith("CrossAccount")]
         rest = [one for one in document["Statement"] if one not in ours]
-        left = [one for statement in ours for one in policies.without(statement, {STAGING})]
+        left = [one for statement in ours for one in documents.without(statement, {STAGING})]
         standing.put(kind, {**document, "Statement": [*rest, *left]})
     found = audited(standing.config)
     assert {consumer for consumer, _ in shut(found)} == {"staging"}

@@ -20,13 +20,14 @@ import boto3
 import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
+
+from crossaccount import apply, gather, records, release
+from crossaccount.aws import sessions
+from crossaccount.aws.access import Producer, Target, open_producer
+from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-
-from crossaccount import apply, gather, records, release, sessions
-from crossaccount.aws.access import Target
-from crossaccount.aws.endpoint_status import IN_PROGRESS
-from crossaccount.errors import ConfigError
+from crossaccount.errors import ConfigError, Conflict
 from crossaccount.hosting import requests, shift, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.outcome import Ending
@@ -36,10 +37,11 @@ from crossaccount.promotion import history, moving
 from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
-from sandbox import accounts
-from sandbox.control import Outcome
-from sandbox.server import Server
-from sandbox.training import train
+from crossaccount.sharing import publish
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.server import Server
+from crossaccount_sandbox.training import train
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
@@ -112,7 +114,7 @@ class Stage:
     session: boto3.Session
     admin: Any
     clients: dict[str, Any]
-    producer: gather.Clients
+    producer: Producer
     sharing: Sharing
     consumer: ConsumerConfig
     releases: dict[int, Release] = field(default_factory=dict)
@@ -290,12 +292,12 @@ def _staged(server: Server, clock: Clock, log: Log, administrators: dict[str, ac
         ComparisonOperator="GreaterThanThreshold",
     )
     sharing = parse_config(document({}))
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(producer, sharing, one, found, plan)[0] for one in found.versions]
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
-    published = {one.version: release.publish(producer, sharing, one) for one in prepared}
+    published = {one.version: publish.publish(producer, one) for one in prepared}
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
     admin = client("staging", "sagemaker")
@@ -813,7 +815,7 @@ def remembered(whole: Stage) -> Iterator[Stage]:
 
 
 def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stage) -> None:
-    producer, sharing = remembered.producer, remembered.sharing
+    producer = remembered.producer
     east = timezone(timedelta(hours=2))
     later = (BEGUN + timedelta(seconds=3)).astimezone(east)
     made = [record("promotion", 1, 1), record("rollback", 2, 2, reason="it was slow ü")]
@@ -822,24 +824,24 @@ def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stag
     )
     made[2] = Record.model_validate({**made[2].model_dump(), "started": later, "run": "run-3"})
     for one in (made[1], made[2], made[0]):
-        where = records.write(producer, sharing, one)
+        where = records.write(producer, one)
         stamp = one.started.strftime("%Y%m%dT%H%M%SZ")
         assert where == f"s3://{accounts.BUCKET}/{FOLDER}{stamp}-{one.run}.json"
     assert where.endswith("20261124T120001Z-run-1.json")
-    assert list(records.read(producer, sharing, 10)) == made[::-1]
-    assert list(records.read(producer, sharing, 2)) == made[:0:-1]
-    assert list(records.read(producer, sharing, 0)) == []
+    assert list(records.read(producer, 10)) == made[::-1]
+    assert list(records.read(producer, 2)) == made[:0:-1]
+    assert list(records.read(producer, 0)) == []
     assert (
         made[2].line().startswith("2026-11-24 12:00:03Z  promotion of version 3 succeeded: staging promoted")
     )
 
 
 def test_a_record_is_written_once(remembered: Stage) -> None:
-    producer, sharing, one = remembered.producer, remembered.sharing, record("promotion", 1)
-    assert records.write(producer, sharing, one) == records.write(producer, sharing, one)
-    with pytest.raises(ClientError, match="PreconditionFailed"):
-        records.write(producer, sharing, record("promotion", 2))
-    assert list(records.read(producer, sharing, 10)) == [one]
+    producer, one = remembered.producer, record("promotion", 1)
+    assert records.write(producer, one) == records.write(producer, one)
+    with pytest.raises(Conflict, match="Another record lies at s3://"):
+        records.write(producer, record("promotion", 2))
+    assert list(records.read(producer, 10)) == [one]
 
 
 @pytest.mark.parametrize(
@@ -857,14 +859,14 @@ def test_a_record_is_written_once(remembered: Stage) -> None:
 )  # fmt: skip
 def test_what_is_no_record_is_passed_over(remembered: Stage, name: str, body: bytes) -> None:
     one = record("rollback", 7, 7)
-    records.write(remembered.producer, remembered.sharing, one)
+    records.write(remembered.producer, one)
     remembered.clients["producer"].put_object(Bucket=accounts.BUCKET, Key=f"{FOLDER}{name}", Body=body)
-    assert list(records.read(remembered.producer, remembered.sharing, 1)) == [one]
+    assert list(records.read(remembered.producer, 1)) == [one]
 
 
 def test_a_consumer_reads_no_records(remembered: Stage) -> None:
     """Neither its deployer nor its administrator: the producer's bucket lets nobody of that account so far in."""
-    where = records.write(remembered.producer, remembered.sharing, record("promotion", 1))
+    where = records.write(remembered.producer, record("promotion", 1))
     bucket, _, key = where.removeprefix("s3://").partition("/")
     for client in (remembered.session.client("s3"), remembered.clients["s3"]):
         released = release.release_key(remembered.sharing, 1)

@@ -13,17 +13,19 @@ from typing import Any
 
 import boto3
 import pytest
+
+from crossaccount import apply, gather
+from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-
-from crossaccount import apply, gather, release, sessions
-from crossaccount.aws.access import Target
-from crossaccount.errors import Door, InputError, Refused
+from crossaccount.errors import DoorName, InputError, Refused
 from crossaccount.hosting import creation, leftovers, temporary
 from crossaccount.hosting.gateway import Gateway, Patience
 from crossaccount.hosting.leftovers import Leftover
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name
 from crossaccount.release import Release
+from crossaccount.sharing import publish
 
 NAME = "decision-trees-staging"
 QUICK = Patience(seconds=10, first=0.01, longest=0.03)
@@ -161,11 +163,11 @@ def whole(sandbox: Any) -> Iterator[House]:
 def _moved_in(sandbox: Any) -> House:
     """Shared, but for the Releases, which nobody reads here."""
     sharing = load_config(sandbox.config)
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
     newest = found.versions[-1]
-    released, _ = release.prepare(producer, sharing, newest, found, plan)
+    released, _ = publish.prepare(producer, newest, found, plan)
     apply.apply(producer, plan, lambda line: None, settle_seconds=0.0)
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
@@ -378,7 +380,7 @@ def test_a_refusal_to_look_names_the_door(house: House, action: str) -> None:
     with house.denied(f"sagemaker:{action}"), pytest.raises(Refused) as error:
         house.find()
     refusal = error.value.refusal
-    assert (refusal.door, refusal.account) == (Door.CALLER_POLICY, "222222222222")
+    assert (refusal.door, refusal.account) == (DoorName.CALLER_POLICY, "222222222222")
     assert refusal.action == f"sagemaker:{action}"
 
 

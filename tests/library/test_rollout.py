@@ -19,13 +19,14 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+from crossaccount import apply, gather
+from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer
+from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Latency
-
-from crossaccount import apply, gather, release, sessions
-from crossaccount.aws.access import Target
-from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
 from crossaccount.hosting import creation, guardrails, removal, requests, shift, state, temporary
 from crossaccount.hosting.gateway import Patience, Progress
@@ -45,10 +46,11 @@ from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import BODY_LIMIT, Question, of_sample, questions, read_body
 from crossaccount.release import Release
+from crossaccount.sharing import publish
 from crossaccount.show import proofs
-from sandbox import accounts
-from sandbox.control import Outcome
-from sandbox.server import Server
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.server import Server
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
@@ -251,12 +253,12 @@ def _staged(server: Server, administrators: dict[str, accounts.Credentials]) -> 
         ComparisonOperator="GreaterThanThreshold",
     )
     sharing = parse_config(document({}))
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(producer, sharing, one, found, plan)[0] for one in found.versions]
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
-    published = {one.version: release.publish(producer, sharing, one) for one in prepared}
+    published = {one.version: publish.publish(producer, one) for one in prepared}
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
     return Stage(server, session, client("staging", "sagemaker"), clients, sharing, consumer, published)

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from crossaccount.config.loading import load_config
 
-from crossaccount import gather, release
-from crossaccount.aws.access import open_target
+from crossaccount import gather
+from crossaccount.aws.access import open_target, producing
+from crossaccount.config.loading import load_config
 from crossaccount.hosting import creation, preflight, removal
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import HostedResource, deployment_name
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
+from crossaccount.sharing import publish
 
 NAME = "decision-trees-staging"
 Arrange = Callable[..., None]
@@ -55,14 +56,14 @@ def _briefly() -> Callable[[float], None]:
 
 def share(desk: Any) -> None:
     """A share, as the flow makes it."""
-    with gather.explained(desk.sharing):
+    with producing(desk.sharing):
         found = desk.gather()
         plan = gather.planned(desk.sharing, found)
-        prepared = [release.prepare(desk.clients, desk.sharing, one, found, plan) for one in found.versions]
+        prepared = [publish.prepare(desk.producer, one, found, plan) for one in found.versions]
         desk.apply(plan)
         for made, new in prepared:
             if new:
-                release.publish(desk.clients, desk.sharing, made)
+                publish.publish(desk.producer, made)
 
 
 def deploy(desk: Any) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-
-from crossaccount import sessions
-from crossaccount.errors import Door, InputError, Refused
+from crossaccount.errors import DoorName, InputError, Refused
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_session_brings_new_credentials_before_the_old_ones_end(
 
 
 def test_within_a_run_a_role_is_assumed_once(sharing: Sharing) -> None:
-    with sessions.kept():
+    with sessions.reuse():
         one, other = (sessions.producer_session(sharing) for _ in range(2))
         assert one is other
     assert sessions.producer_session(sharing) is not one
@@ -45,7 +45,7 @@ def test_a_wrong_external_id_is_the_role_s_trust(sharing: Sharing, external_id: 
         sessions.consumer_session(sharing, "staging", consumer)
     refusal = error.value.refusal
     assert (refusal.door, refusal.account, refusal.action) == (
-        Door.ROLE_TRUST,
+        DoorName.ROLE_TRUST,
         "222222222222",
         "sts:AssumeRole",
     )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.command import call_log, main
+from crossaccount_sandbox.command import call_log, main
 
 PRODUCER, STAGING = "111111111111", "222222222222"
 ADMINISTRATOR = f"arn:aws:iam::{PRODUCER}:user/administrator"
@@ -166,7 +166,7 @@ def test_a_log_that_cannot_be_written_is_said_before_anything_starts(
 
 
 def test_the_project_s_command_hands_the_file_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    from crossaccount import cli
+    from crossaccount.cli import main as cli
 
     started: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda _, arguments: started.append(arguments))

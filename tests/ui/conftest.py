@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import processes, ui
+from crossaccount.stage import processes, ui
 
 BUSY = 503  # what Prefect's server answers while SQLite is written to: ask again
 SECONDS = 120  # for whatever a machine under load is waited for

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from crossaccount import charts
+from crossaccount.show import charts
 
 
 def drawn(markdown: str) -> ElementTree.Element:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crossaccount import cli
+from crossaccount.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 GOOD = yaml.safe_load((ROOT / "configs" / "sandbox.yaml").read_text())
@@ -158,8 +158,8 @@ def test_all_faults_are_said_at_once(
         (("share", "configs/sandbox.yaml"), "--yes"),
         (("revoke", "configs/sandbox.yaml", "--consumer", "staging"), "--yes"),
         (("plan", "configs/ghost.yaml"), "no such file"),
-        (("sandbox", "--port", "70000"), "not a port"),
-        (("sandbox", "--endpoint-seconds", "-1"), "not a number of seconds"),
+        (("ui", "--port", "70000"), "not a port"),
+        (("plan", "configs/sandbox.yaml", "--colour"), "unrecognized arguments: --colour"),
     ],
 )
 def test_bad_arguments_end_with_2_and_ask_nothing_of_aws(
@@ -190,11 +190,28 @@ def test_a_missing_profile_names_the_key_and_those_there_are(
     assert nowhere.knocks == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--help",), 0, "--endpoint-seconds"),
+        (("--port", "any"), 2, "usage: crossaccount sandbox"),
+        (("--colour", "blue"), 2, "unrecognized arguments: --colour blue"),
+    ],
+)
+def test_the_options_of_the_sandbox_are_read_by_the_sandbox(
+    arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    command = [sys.executable, "-m", "crossaccount", "sandbox", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ended.returncode == code
+    assert says in ended.stdout + ended.stderr
+
+
 def test_plan_imports_what_it_needs_when_it_needs_it() -> None:
     program = (
-        "import sys\nfrom crossaccount import cli\n"
+        "import sys\nfrom crossaccount.cli import main\n"
         "heavy = [name for name in ('pydantic', 'botocore', 'yaml') if name in sys.modules]\n"
-        "from crossaccount import gather, plan, planfile, render\n"
+        "from crossaccount import gather, plan, planfile\nfrom crossaccount.show import plans\n"
         "more = ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas', 'crossaccount.config', 'crossaccount.release')\n"
         "heavy += [name for name in more if name in sys.modules]\n"
         "sys.exit(str(heavy) if heavy else 0)"
@@ -218,7 +235,7 @@ def test_an_unknown_consumer_is_told_before_prefect_is_there(command: list[str])
     name, *options = command
     arguments = [name, "configs/sandbox.yaml", *options, "nobody"]
     program = (
-        f"import sys\nfrom crossaccount import cli\ntry: cli.main({arguments})\n"
+        f"import sys\nfrom crossaccount.cli.main import main\ntry: main({arguments})\n"
         "except SystemExit as end: print(end.code, 'prefect' in sys.modules)"
     )
     done = subprocess.run(

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from pydantic import ValidationError
+
 from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.loading import load_config, parse_config
 from crossaccount.config.model import ConsumerConfig, OrganizationScope, ProducerConfig, Sharing
 from crossaccount.config.smoke import Smoke
-from pydantic import ValidationError
-
 from crossaccount.errors import ConfigError, Fault, InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -830,7 +830,7 @@ def test_reading_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_reading_needs_neither_boto3_nor_prefect() -> None:
     code = (
-        "import sys, crossaccount.config as config; config.load(sys.argv[1]);"
+        "import sys; from crossaccount.config.loading import load_config; load_config(sys.argv[1]);"
         "print({'boto3', 'prefect'} & set(sys.modules))"
     )
     ran = subprocess.run(

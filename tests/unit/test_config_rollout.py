@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+
 from crossaccount.config.endpoint import Deployment, Serverless, Vpc
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
 from crossaccount.config.smoke import JsonPath, Latency, Tolerance, Within
-
 from crossaccount.errors import ConfigError, Fault
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example.yaml"

@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from crossaccount.config.loading import load_config
 from prefect import Flow
 from prefect.exceptions import ParameterTypeError, SignatureMismatchError
 from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Cron
 from prefect.utilities.schema_tools.validation import validate
 
+from crossaccount.config.loading import load_config
+from crossaccount.errors import InputError
 from tasks import reviewed
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +159,7 @@ class TestReviewed:
         assert reviewed.configs() == {"broken.yaml": (), "models.yaml": ("staging", "late")}
 
     def test_one_of_them_is_found(self) -> None:
-        assert reviewed.located("models.yaml", deployed=True) == reviewed.FOLDER / "models.yaml"
+        assert reviewed.locate("models.yaml", deployed=True) == reviewed.FOLDER / "models.yaml"
 
     @pytest.mark.parametrize(
         "named",
@@ -174,7 +176,19 @@ class TestReviewed:
     )
     def test_anything_else_is_refused(self, named: str) -> None:
         with pytest.raises(Exception, match=r"is not a reviewed config.*broken\.yaml, models\.yaml"):
-            reviewed.located(named, deployed=True)
+            reviewed.locate(named, deployed=True)
 
     def test_a_person_names_any_file(self, tmp_path: Path) -> None:
-        assert reviewed.located(str(tmp_path / "other.yaml"), deployed=False) == tmp_path / "other.yaml"
+        assert reviewed.locate(str(tmp_path / "other.yaml"), deployed=False) == tmp_path / "other.yaml"
+
+    def test_nothing_is_deployed_or_run_without_the_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ((step, arguments),) = DEPLOYED["build"][0].items()
+        pkgutil.resolve_name(step)(**arguments)
+        monkeypatch.setattr(reviewed, "FOLDER", tmp_path / "nowhere")
+        assert reviewed.configs() == {}, "a person's own command needs none"
+        with pytest.raises(InputError, match=r"nowhere, does not exist\. Set CROSSACCOUNT_CONFIGS"):
+            reviewed.locate("models.yaml", deployed=True)
+        with pytest.raises(InputError, match=r"Set CROSSACCOUNT_CONFIGS"):
+            pkgutil.resolve_name(step)(**arguments)

@@ -4,8 +4,9 @@ import socket
 
 import pytest
 
-from crossaccount import cli, processes
+from crossaccount.cli import main as cli
 from crossaccount.errors import InputError
+from crossaccount.stage import processes
 
 
 def test_a_port_that_somebody_listens_on_is_refused_before_anything_is_started(

@@ -11,18 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crossaccount.config.loading import load_config
 
-from crossaccount import packages, plan, policies, render
-from crossaccount.errors import Door, Finding, Refusal, Severity
-from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
+from crossaccount import doors, packages, plan, planfile
+from crossaccount.config.loading import load_config
+from crossaccount.doors import door_of
+from crossaccount.doors.base import Resource
+from crossaccount.errors import DoorName, Finding, Refusal, Severity
+from crossaccount.plan import Change, Plan
+from crossaccount.policy import documents
+from crossaccount.show import markdown, plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-NEEDS = packages.Needs({"models": ("churn/",)}, ("trees",), (KEY_ARN,))
-ALL = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+    "repository": {"trees": ()},
+    "bucket": {"models": ("churn/",)},
+}
+ALL = doors.resources(SHARING, NEEDS)
 REPOSITORY, BUCKET, KEY, REGISTRY = ALL
 
 
@@ -54,10 +61,10 @@ FOUND = (
 COLOURS = re.compile("\033\\[[0-9;]*m")
 
 READERS: dict[str, Callable[[Plan], str]] = {
-    "text": render.text,
-    "text in colour": lambda made: render.text(made, colour=True),
-    "markdown": render.markdown,
-    "json": lambda made: json.dumps(render.to_json(made)),
+    "text": plans.text,
+    "text in colour": lambda made: plans.text(made, colour=True),
+    "markdown": plans.markdown,
+    "json": lambda made: json.dumps(planfile.to_json(made)),
 }
 
 
@@ -84,7 +91,7 @@ def test_every_reader_tells_what_was_found(reader: str) -> None:
 
 def test_a_plan_for_a_terminal() -> None:
     made = shared({**FRESH, BUCKET: STRANGERS})
-    shown = render.text(made)
+    shown = plans.text(made)
     assert "update: policy of bucket models (account 111111111111)" in shown
     assert shown.endswith(f"4 of 4 policies would change. (plan {made.digest})")
     assert shown.count("gains access: 222222222222") == 4
@@ -94,7 +101,7 @@ def test_a_plan_for_a_terminal() -> None:
 
 def test_a_plan_that_changes_nothing_is_a_line_for_each_document() -> None:
     made = shared(GRANTED)
-    shown = render.text(made)
+    shown = plans.text(made)
     assert shown.splitlines() == [
         *(f"keep: policy of {resource}" for resource in ALL),
         f"Nothing to do: every policy is as it should be. (plan {made.digest})",
@@ -103,7 +110,7 @@ def test_a_plan_that_changes_nothing_is_a_line_for_each_document() -> None:
 
 def test_a_revocation_for_a_terminal() -> None:
     made = plan.revoke_plan(SHARING, NEEDS, GRANTED, {STAGING}, NOW)
-    shown = render.text(made)
+    shown = plans.text(made)
     assert shown.count("loses access: 222222222222") == 4
     assert "gains access" not in shown
     assert any(line.startswith("  -") and STAGING in line for line in shown.splitlines())
@@ -112,7 +119,7 @@ def test_a_revocation_for_a_terminal() -> None:
 def test_a_document_that_goes_is_shown_with_every_line() -> None:
     made = plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW)
     assert [change.verb for change in made.changes] == ["delete", "delete", "update", "delete"]
-    block = render.text(made).partition("delete: policy of bucket")[2].partition("update: ")[0]
+    block = plans.text(made).partition("delete: policy of bucket")[2].partition("update: ")[0]
     assert block.count("\n  -") == len(json.dumps(GRANTED[BUCKET], indent=2).splitlines())
     assert "\n  +" not in block
 
@@ -121,27 +128,31 @@ def test_a_document_that_goes_is_shown_with_every_line() -> None:
     "made", [shared({**FRESH, BUCKET: STRANGERS}), shared(GRANTED), NONE, Plan((), FOUND)]
 )
 def test_colour_paints_lines_and_changes_no_word(made: Plan) -> None:
-    plain = render.text(made)
+    plain = plans.text(made)
     assert "\033" not in plain
-    assert COLOURS.sub("", render.text(made, colour=True)) == plain
+    assert COLOURS.sub("", plans.text(made, colour=True)) == plain
 
 
 def test_colours_tell_what_is_added_removed_and_grave() -> None:
-    painted = render.text(shared(after(shared(FRESH)), versions=(1,)), colour=True).splitlines()
+    painted = plans.text(shared(after(shared(FRESH)), versions=(1,)), colour=True).splitlines()
     changed = [line for line in painted if COLOURS.sub("", line).startswith(("  +", "  -"))]
     assert {line[2:7] for line in changed if line[7] == "+"} == {"\033[32m"}
     assert {line[2:7] for line in changed if line[7] == "-"} == {"\033[31m"}
     assert all(line.endswith("\033[0m") for line in changed)
-    assert [line[:5] for line in render.lines(FOUND, colour=True)] == ["\033[31m", "\033[33m", "\033[36m"]
+    assert [line[:5] for line in plans.finding_lines(FOUND, colour=True)] == [
+        "\033[31m",
+        "\033[33m",
+        "\033[36m",
+    ]
 
 
 def test_findings_are_told_with_those_that_weigh_most_first() -> None:
-    assert render.lines(FOUND) == [
+    assert plans.finding_lines(FOUND) == [
         "error: bucket models: An error. A way out.",
         "warning: bucket models: A warning.",
         "note: bucket models: A note.",
     ]
-    assert render.lines(()) == []
+    assert plans.finding_lines(()) == []
 
 
 @pytest.mark.parametrize("sid", ["Tls\nerror: all is lost", "Tls\033[2J", "Tls\rkeep: "])
@@ -150,7 +161,7 @@ def test_a_stranger_s_sid_cannot_write_on_the_terminal(sid: str) -> None:
     as text."""
     found = shared({BUCKET: {"Version": "2012-10-17", "Statement": [{**DENY, "Sid": sid}]}}).findings
     assert found
-    assert all(line.isprintable() for line in render.lines(found))
+    assert all(line.isprintable() for line in plans.finding_lines(found))
 
 
 # For a Prefect artifact.
@@ -158,7 +169,7 @@ def test_a_stranger_s_sid_cannot_write_on_the_terminal(sid: str) -> None:
 
 def test_a_plan_for_a_page() -> None:
     made = shared({**FRESH, REPOSITORY: GRANTED[REPOSITORY]})
-    shown = render.markdown(made)
+    shown = plans.markdown(made)
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + len(ALL)
     assert {row.count("|") for row in rows} == {5}
@@ -169,13 +180,15 @@ def test_a_plan_for_a_page() -> None:
 
 
 def test_a_page_quotes_what_was_found() -> None:
-    shown = render.markdown(Plan((), FOUND)).splitlines()
-    assert [line for line in shown if line.startswith("> ")] == [f"> {line}" for line in render.lines(FOUND)]
+    shown = plans.markdown(Plan((), FOUND)).splitlines()
+    assert [line for line in shown if line.startswith("> ")] == [
+        f"> {line}" for line in plans.finding_lines(FOUND)
+    ]
 
 
 def test_a_stranger_s_text_does_not_end_a_page_s_diff() -> None:
     sid = "x\n```\n# Approved"
-    shown = render.markdown(
+    shown = plans.markdown(
         shared({BUCKET: {"Version": "2012-10-17", "Statement": [allow(OUTSIDER, Sid=sid, Action="s3:*")]}})
     )
     assert [line for line in shown.splitlines() if line.startswith("```")] == ["```diff", "```"]
@@ -187,7 +200,7 @@ def test_a_stranger_s_text_does_not_end_a_page_s_diff() -> None:
 
 def test_a_plan_for_a_machine() -> None:
     made = shared({**FRESH, BUCKET: STRANGERS})
-    told = render.to_json(made)
+    told = planfile.to_json(made)
     assert json.loads(json.dumps(told)) == told
     assert (told["writes"], told["hash"]) == (4, made.digest)
     assert [one["kind"] for one in told["changes"]] == [str(one.kind) for one in ALL]
@@ -198,22 +211,22 @@ def test_a_plan_for_a_machine() -> None:
         "account": OWNER,
         "verb": "update",
         "existing": STRANGERS,
-        "existing_hash": policies.digest(STRANGERS),
+        "existing_hash": documents.digest(STRANGERS),
         "desired": document,
-        "desired_hash": policies.digest(document),
+        "desired_hash": documents.digest(document),
         "added": document["Statement"][2:],
         "changed": [],
         "removed": [],
         "gained": [STAGING, PRODUCTION],
         "lost": [],
-        "bytes": policies.size(document),
-        "limit": LIMITS[Kind.BUCKET],
+        "bytes": documents.size(document),
+        "limit": door_of("bucket").limit,
         "room_for_consumers": plan.room(made.changes[1]),
     }
 
 
 def test_findings_for_a_machine() -> None:
-    told = render.to_json(Plan((), FOUND))
+    told = planfile.to_json(Plan((), FOUND))
     assert told["findings"][1] == {
         "severity": "error",
         "subject": "bucket models",
@@ -224,7 +237,7 @@ def test_findings_for_a_machine() -> None:
 
 
 def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
-    told = render.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
+    told = planfile.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
     assert (told["verb"], told["desired"], told["desired_hash"], told["bytes"]) == ("delete", None, "none", 0)
     assert told["room_for_consumers"] is None
 
@@ -232,7 +245,7 @@ def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
 def test_what_changed_in_a_statement_that_stays_is_told_by_its_sid() -> None:
     one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
     before = after(plan.share_plan(one, NEEDS, FRESH, NOW))
-    told = render.to_json(shared(before))["changes"][0]
+    told = planfile.to_json(shared(before))["changes"][0]
     sid = GRANTED[REPOSITORY]["Statement"][0]["Sid"]
     assert told["changed"] == [sid]
     assert [(each["Sid"], each["Principal"]) for each in told["added"]] == [
@@ -278,7 +291,7 @@ def test_different_plans_have_different_hashes() -> None:
 
 def test_a_refusal_says_what_next_first_and_stays_one_table() -> None:
     refusal = Refusal(
-        Door.BUCKET,
+        DoorName.BUCKET,
         OWNER,
         "s3:GetObject",
         "s3://models/a|b",
@@ -288,7 +301,7 @@ def test_a_refusal_says_what_next_first_and_stays_one_table() -> None:
         ("x",),
         "Do this.",
     )
-    lines = render.refusal_markdown(refusal).splitlines()
+    lines = markdown.refusal(refusal).splitlines()
     assert lines[0] == "**Do this.**"
     assert [line.count("|") - line.count("\\|") for line in lines[2:]] == [3] * 8
     assert f"bucket of account {OWNER}" in lines[4]

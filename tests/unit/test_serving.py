@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
-
 from crossaccount.hosting.resources import Removal, deployment_name
 from crossaccount.proof.asking import Answer, ask_one
 from crossaccount.proof.proof import Proof, images_match

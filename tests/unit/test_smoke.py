@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from crossaccount.config.smoke import Latency, Smoke
 
+from crossaccount.config.smoke import Latency, Smoke
 from crossaccount.json_match import parse_path, schema_fault
 from crossaccount.proof.asking import read_answer, speed
 from crossaccount.proof.expectations import expectation as expected

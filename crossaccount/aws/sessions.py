@@ -1,0 +1,196 @@
+"""Sessions of the accounts that a config names: the one place that assumes roles.
+
+A session opened here refreshes its own credentials, so a wait may outlast the hour that role chaining allows. Nothing else
+in the library sees a credential. Not here: which client calls what, and how credentials are hidden (``hiding``).
+
+Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (role chaining) in the IAM user guide.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.session import Session as BotocoreSession
+
+from crossaccount.aws.hiding import hide_credentials
+from crossaccount.aws.loaders import shared_loader
+from crossaccount.aws.refusals import Attempt, classify, unreachable
+from crossaccount.errors import DoorName, InputError
+
+if TYPE_CHECKING:
+    from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
+
+
+_Identity = tuple[str | None, str | None, str | None, str, str]
+_REUSED: ContextVar[dict[_Identity, boto3.Session] | None] = ContextVar("sessions used again", default=None)
+SESSION_NAME = "crossaccount-model-deployment"
+_SESSION_SECONDS = 3600  # role chaining allows no more, and credentials refresh themselves
+
+
+def producer_session(sharing: Sharing) -> boto3.Session:
+    """A session in the producer account: in its role, or without one in the profile or the ambient credentials.
+
+    Raises:
+        Refused: when the role may not be assumed.
+        InputError: for a profile that does not exist, or credentials of another account.
+        Failed: without credentials, or without a reachable AWS.
+    """
+    return _session("producer", sharing.producer, sharing.region)
+
+
+def consumer_session(sharing: Sharing, name: str, consumer: ConsumerConfig) -> boto3.Session:
+    """A session in a consumer's deployer role; raises as `producer_session` does.
+
+    Args:
+        sharing: for the region.
+        name: the consumer's name in the config, for messages.
+        consumer: whose role, external id and profile.
+    """
+    return _session(f"consumers.{name}", consumer, sharing.region)
+
+
+def _session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
+    reused = _REUSED.get()
+    opened = {} if reused is None else reused
+    identity = (side.profile, side.role, side.external_id, side.account, region)
+    if identity not in opened:
+        opened[identity] = _open_session(key, side, region)
+    return opened[identity]
+
+
+@contextmanager
+def reuse() -> Iterator[None]:
+    """Within this, a session that was opened once is used again: a run assumes each role once."""
+    token = _REUSED.set({})
+    try:
+        yield
+    finally:
+        _REUSED.reset(token)
+        # It keeps its clients, and with them the sessions, for as long as the process lives.
+        if (core := sys.modules.get("sagemaker.core.utils.utils")) is not None:
+            core.SageMakerClient.reset()
+
+
+def _open_session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
+    try:
+        source = _source_session(key, side.profile, region)
+        if side.role is None:
+            return _check_account(source, key, side.account)
+        return _assume(source, side.role, side.external_id, region)
+    except ClientError as error:
+        caller = f"profile {side.profile}" if side.profile else "the ambient credentials"
+        action, resource = "sts:AssumeRole", side.role or "the credentials"
+        attempt = Attempt(caller, side.account, side.account, DoorName.ROLE_TRUST, action, resource, key)
+        raise classify(error, attempt) from None
+    except BotoCoreError as error:
+        raise unreachable(error, key) from None
+
+
+def _source_session(key: str, profile: str | None, region: str) -> boto3.Session:
+    try:
+        source = CachingSession(botocore_session=_botocore_session(profile), region_name=region)
+        source.get_credentials()  # an AWS_PROFILE that does not exist is told apart here
+        return source
+    except ProfileNotFound:
+        profile = profile or os.environ.get("AWS_PROFILE", "")
+        known = ", ".join(BotocoreSession(profile="default").available_profiles) or "none"
+        raise InputError(
+            f"{key}.profile: this machine has no AWS profile {profile!r} (it has: {known}). Add it to the AWS config file, "
+            "or leave profile out to use the ambient credentials."
+        ) from None
+
+
+def _assume(source: boto3.Session, role: str, external_id: str | None, region: str) -> boto3.Session:
+    arguments = {"RoleSessionName": SESSION_NAME, "DurationSeconds": _SESSION_SECONDS}
+    if external_id is not None:
+        arguments["ExternalId"] = external_id
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=source._session.create_client,
+        source_credentials=_credentials(source),
+        role_arn=role,
+        extra_args=arguments,
+    )
+    credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    credentials.get_frozen_credentials()  # a role that may not be assumed is refused here, not at some later call
+    inner = _botocore_session(None)
+    inner._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way in for refreshing ones
+    return CachingSession(botocore_session=inner, region_name=region)
+
+
+# What AWS throttles is asked again; several groups may be shared at once, each asking several questions at once.
+_CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=64)
+# Those that few runs need, and two that sagemaker-core makes with every client, for resources that are not used here.
+_SELDOM = frozenset({"s3control", "kms", "sagemaker-featurestore-runtime", "sagemaker-metrics"})
+
+
+class CachingSession(boto3.Session):
+    """A session that makes one client of a service and region: each takes megabytes, and longer to make than most calls.
+
+    Whatever Config is asked for, it has the one above. Clients may be used from many threads.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._lock = Lock()
+
+    def client(  # type: ignore[override]
+        self, service_name: str, region_name: str | None = None, config: Config | None = None
+    ) -> Any:
+        """As boto3's, and the same one when asked for the same again."""
+        service = (service_name, region_name or self.region_name)
+        return (
+            LazyClient(partial(self._client, service)) if service_name in _SELDOM else self._client(service)
+        )
+
+    def _client(self, service: tuple[str, str | None]) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = super().client(*service, config=_CLIENTS)  # type: ignore[call-overload]
+            return self._clients[service]
+
+
+class LazyClient:
+    """A client that is made when it is first used."""
+
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client(), name)
+
+
+def _botocore_session(profile: str | None) -> BotocoreSession:
+    session = BotocoreSession(profile=profile)
+    session.register_component("data_loader", shared_loader())
+    hide_credentials(session)
+    return session
+
+
+def _credentials(source: boto3.Session) -> object:
+    credentials = source.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    return credentials
+
+
+def _check_account(source: boto3.Session, key: str, account: str) -> boto3.Session:
+    _credentials(source)
+    actual = source.client("sts").get_caller_identity()["Account"]
+    if actual != account:
+        raise InputError(
+            f"{key}.account is {account}, but the credentials belong to account {actual}. Name a profile or a role of "
+            f"{account}."
+        )
+    return source

@@ -1,0 +1,121 @@
+"""The command's arguments: what each command takes, within which bounds. Not here: what a command does (``commands``)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from crossaccount.errors import LAST_VERSION
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command and its options; those of ``sandbox`` are the sandbox's own, and stand unread in ``arguments``."""
+    parser = _parser()
+    options, unread = parser.parse_known_args(words)
+    if options.command != "sandbox" and unread:
+        parser.error(f"unrecognized arguments: {' '.join(unread)}")
+    return argparse.Namespace(**{"json": False, **vars(options)}, arguments=unread)
+
+
+def _whole(least: int, most: int, noun: str) -> Callable[[str], int]:
+    """A reader of whole numbers within bounds; ``noun`` ends the message for any other text."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {noun}")
+        return int(text)
+
+    return read
+
+
+_VERSION = _whole(1, LAST_VERSION, "a version: give its number, for example 2")
+_MINUTES = _whole(0, 999_999, "a number of minutes: give 90 or more")
+_PORT = _whole(0, 65_535, "a port: give 0 to 65535")
+_SILENCE = _whole(
+    31, 86_400, "a number of seconds: give 31 to 86400, and more than PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+)
+
+
+def _option(*names: str, **more: Any) -> argparse.ArgumentParser:
+    """An option that several commands have."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(*names, **more)
+    return parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "Share SageMaker model versions across AWS accounts."
+    parser = argparse.ArgumentParser(prog="crossaccount", description=about)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    json = _option("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
+    reviewed = "a reviewed YAML file, see configs/example.yaml"
+    config = _option("config", type=Path, metavar="CONFIG", help=reviewed)
+    consumer = _option("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    any_consumer = _option("--consumer", metavar="NAME", help="only this consumer; all by default")
+    newest = "a version; the newest approved one by default"
+    version = _option("--version", type=_VERSION, metavar="N", help=newest)
+    yes = _option("--yes", action="store_true", help="do not ask")
+
+    def command(name: str, text: str, *options: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[*options, json])
+
+    served = "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C."
+    commands.add_parser("sandbox", help=served, add_help=False)
+
+    plan = command("plan", "Show what share would change. Changes nothing.", config)
+    plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
+    plan.add_argument("--prune", action="store_true", help="as for share")
+
+    share = command("share", "Grant what the config says, and publish a Release of every version.", yes)
+    files = f"{reviewed}, or several, one for each group; with --plan, the plan's by default"
+    share.add_argument("config", type=Path, nargs="*", metavar="CONFIG", help=files)
+    exactly = "apply exactly this plan, written by plan --out; does not ask"
+    share.add_argument("--plan", type=Path, metavar="FILE", help=exactly)
+    pruned = "take out every account that the config does not name from the statements of this project"
+    share.add_argument("--prune", action="store_true", help=pruned)
+
+    check = command("check", "See whether the access that a config promises is there.", config, any_consumer)
+    check.add_argument("--no-probe", action="store_true", help="create no model in the consumers' accounts")
+    check.add_argument("--repair", action="store_true", help="show the plan that mends it")
+
+    proved = "Deploy a shared version in a consumer's account and prove it."
+    deploy = command("deploy", proved, config, consumer, version)
+    deploy.add_argument("--keep", action="store_true", help="leave the endpoint in service")
+
+    revoke = command("revoke", "Take access back. Changes what is ours alone.", config, yes)
+    scope = revoke.add_mutually_exclusive_group(required=True)
+    scope.add_argument("--consumer", metavar="NAME", help="a consumer of the config")
+    scope.add_argument("--account", metavar="ID", help="an account, whether the config names it or not")
+    scope.add_argument("--version", type=_VERSION, metavar="N", help="a version that the config lists")
+    whole = "whatever was granted for the group, to whomever"
+    scope.add_argument("--all", dest="everything", action="store_true", help=whole)
+    revoke.add_argument("--force", action="store_true", help="also when live endpoints still use it")
+
+    command("promote", "Bring every consumer's endpoint to a version, stage by stage.", config, version, yes)
+
+    rollback = command("rollback", "Move a consumer's endpoint back to the version before.", config, consumer)
+    rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
+    earlier = "an earlier version that is still kept"
+    rollback.add_argument("--version", type=_VERSION, metavar="N", help=earlier)
+
+    history = command("history", "List promotions and rollbacks, the newest first.", config)
+    history.add_argument("--newest", type=_VERSION, default=20, metavar="N", help="how many (default 20)")
+
+    ui = command("ui", "Serve the product in a browser, with a sandbox of its own, until SIGTERM or Ctrl-C.")
+    ui.add_argument("--port", type=_PORT, default=4200, help="of Prefect (default 4200); 0 picks a free one")
+
+    left = "Remove what runs that died left in the consumers' accounts."
+    reap = command("reap", left, config, any_consumer)
+    age = "90 or more (default 180)"
+    reap.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
+    reap.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+
+    noticed = "Have the Prefect server notice runs whose host was lost. Again changes nothing."
+    automations = command("automations", noticed)
+    silence = "after how long without a heartbeat (default 600, for a heartbeat of 180 s)"
+    automations.add_argument("--silent-seconds", type=_SILENCE, metavar="N", help=silence)
+
+    command("demo", "Tell the whole story against a sandbox of its own.")
+    return parser

@@ -1,0 +1,228 @@
+"""What each command does: reads the config, shows plans, asks before it changes anything, starts the flows.
+
+One function for each command, of its name: from its options to its result, which has everything that ``--json`` prints. Whatever
+it needs is imported once its turn comes. Not here: the arguments, the output, and how a flow is started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossaccount.cli import output
+from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed
+
+if TYPE_CHECKING:
+    from crossaccount.config.model import Sharing
+    from crossaccount.plan import Plan
+
+
+def sandbox(options: argparse.Namespace) -> None:
+    """Become the sandbox: inference processes look at their parent's main module, which must be a light one."""
+    from crossaccount.stage import processes
+
+    command = processes.sandbox_command(*options.arguments)
+    os.execv(command[0], command)  # noqa: S606 - no shell, our own module
+
+
+def plan(options: argparse.Namespace) -> dict[str, Any]:
+    """Show what a share would change."""
+    sharing = _load(options.config)
+    from crossaccount import gather, planfile
+    from crossaccount.show import plans
+
+    planned = gather.share_plan(sharing, options.prune)
+    output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
+    if options.out is not None:
+        planfile.write(options.out, options.config, planned, options.prune)
+    return planfile.to_json(planned)
+
+
+def share(options: argparse.Namespace) -> dict[str, Any]:
+    """Share one config, or several at once."""
+    from crossaccount import gather, planfile
+
+    if len(options.config) > 1:
+        return _share_groups(options)
+    path = options.config[0] if options.config else None
+    if options.plan is not None:
+        if options.prune:
+            raise InputError("--prune belongs to the plan: crossaccount plan CONFIG --prune --out FILE.")
+        planned = planfile.read(options.plan)
+        path, prune = path or planned.config, planned.prune
+        sharing = _load(path)
+        agreed: list[str] | None = [planfile.confirmed(planned, gather.share_plan(sharing, prune))]
+    elif path is not None:
+        prune, sharing = options.prune, _load(path)
+        agreed = _agree(options, lambda: [gather.share_plan(sharing, prune)])
+    else:
+        raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
+    more: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.producer:share_models", str(path), **more)
+
+
+def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
+    from crossaccount import gather
+
+    for given, name in ((options.plan, "--plan"), (options.prune, "--prune")):
+        if given:
+            raise InputError(f"{name} is for one config: share the others with another command.")
+    if len(set(options.config)) < len(options.config):
+        raise InputError("CONFIG: a file is named twice. Name each once.")
+    sharings = [_load(path) for path in options.config]
+    agreed = _agree(options, lambda: [gather.share_plan(sharing) for sharing in sharings])
+    return _run(options, "flows.groups:share_groups", [str(path) for path in options.config], agreed=agreed)
+
+
+def revoke(options: argparse.Namespace) -> dict[str, Any]:
+    """Take access back."""
+    from crossaccount import revoke as revoking
+
+    sharing = _load(options.config)
+    scope = {name: getattr(options, name) for name in ("consumer", "account", "version", "everything")}
+    revocation = revoking.chosen(sharing, **scope)
+    agreed = _agree(options, lambda: [revoking.make_plan(sharing, revocation, options.force)])
+    more = {**scope, "force": options.force, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.producer:revoke_access", str(options.config), **more)
+
+
+def check(options: argparse.Namespace) -> dict[str, Any]:
+    """See whether the access that a config promises is there."""
+    _load(options.config, options.consumer)
+    arguments = (str(options.config), options.consumer, not options.no_probe, options.repair)
+    coloured = {"text": lambda audit: audit.text(colour=sys.stdout.isatty())}
+    return _run(options, "flows.audit:check_access", *arguments, **coloured)
+
+
+def deploy(options: argparse.Namespace) -> dict[str, Any]:
+    """Deploy a version in a consumer's account and prove it."""
+    _load(options.config, options.consumer)
+    arguments = (str(options.config), options.consumer, options.version, options.keep)
+    return _run(options, "flows.consumer:deploy_model", *arguments)
+
+
+def promote(options: argparse.Namespace) -> dict[str, Any]:
+    """Bring every consumer's endpoint to a version."""
+    from crossaccount import gather
+
+    sharing = _load(options.config)
+    agreed = _agree(options, lambda: [gather.share_plan(sharing)], always=True)
+    more = {"version": options.version, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.promotion:promote_model", str(options.config), **more)
+
+
+def rollback(options: argparse.Namespace) -> dict[str, Any]:
+    """Move a consumer's endpoint back."""
+    _load(options.config, options.consumer)
+    arguments = (str(options.config), options.consumer, options.reason, options.version)
+    return _run(options, "flows.promotion:rollback_model", *arguments)
+
+
+def history(options: argparse.Namespace) -> dict[str, Any]:
+    """List promotions and rollbacks."""
+    from crossaccount import records
+    from crossaccount.aws.access import producing
+
+    sharing = _load(options.config)
+    with producing(sharing) as producer:
+        listed = records.read(producer, options.newest)
+    output.write(options, "\n".join(record.line() for record in listed) or "No promotion is on record.")
+    return {"records": [record.model_dump(mode="json") for record in listed]}
+
+
+def reap(options: argparse.Namespace) -> dict[str, Any]:
+    """Remove what dead runs left."""
+    from crossaccount.hosting import leftovers
+
+    leftovers.age(options.older_than)
+    _load(options.config, options.consumer)
+    arguments = (str(options.config), options.consumer, options.older_than)
+    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run)
+
+
+def automations(options: argparse.Namespace) -> dict[str, Any]:
+    """Have the Prefect server run the declared automations."""
+    from crossaccount.cli import prefect_server
+
+    prefect_server.require_server()
+    applied = prefect_server.run("flows.automations:apply", options.silent_seconds)
+    output.write(options, "\n".join(f"{verb}: {name}" for name, verb in applied.items()))
+    return {"automations": applied}
+
+
+def demo(options: argparse.Namespace) -> dict[str, Any]:
+    """Tell the whole story."""
+    from crossaccount.cli import prefect_server
+    from crossaccount.stage import demo as story
+
+    return story.tell(prefect_server.run, options.json)
+
+
+def ui(options: argparse.Namespace) -> None:
+    """Serve the product in a browser."""
+    from crossaccount.stage import ui as browser
+
+    browser.show(options.port, options.json)
+
+
+def _load(path: Path, consumer: str | None = None) -> Sharing:
+    """The config; it must name the consumer, if one is given."""
+    from crossaccount.config.loading import load_config
+
+    sharing = load_config(path)
+    if consumer is not None:
+        sharing.consumer(consumer)
+    return sharing
+
+
+def _run(
+    options: argparse.Namespace,
+    flow: str,
+    *arguments: Any,
+    text: Callable[[Any], str] = lambda outcome: str(outcome.table()),
+    **more: Any,
+) -> dict[str, Any]:
+    """Run a flow and write its outcome, which an error may have too; the outcome as plain data."""
+    from crossaccount.cli import prefect_server
+
+    try:
+        outcome = prefect_server.run(flow, *arguments, **more)
+    except (AccessMissing, PromotionFailed) as error:
+        output.write(options, error.table)
+        raise
+    output.write(options, text(outcome))
+    return dict(outcome.to_json())
+
+
+def _agree(
+    options: argparse.Namespace, make: Callable[[], list[Plan]], always: bool = False
+) -> list[str] | None:
+    """Show plans and ask; their hashes once agreed to, or None with --yes: then whatever the flow plans.
+
+    ``always`` asks also where no policy would change: more than policies is at stake.
+    """
+    from crossaccount.show import plans
+
+    if options.yes:
+        return None
+    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(
+            f"{options.command} changes what stands in AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
+        )
+    planned = make()
+    output.write(options, "\n\n".join(plans.text(plan, colour=True) for plan in planned))
+    changes = always or any(plan.writes for plan in planned)
+    if changes and _answer(f"{options.command}: make these changes? [y/N] ") not in ("y", "yes"):
+        raise Failed("Not agreed to: nothing was changed.")
+    return [plan.digest for plan in planned]
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        return ""

@@ -1,0 +1,62 @@
+"""The command's output: with ``--json`` stdout carries one object and nothing else; what is for a person goes to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+from crossaccount.errors import (
+    AccessMissing,
+    ConfigError,
+    CrossAccountError,
+    PlanRefused,
+    PromotionFailed,
+    Refused,
+)
+
+
+def say(text: str) -> None:
+    """Text for a person, beside the result."""
+    print(text, file=sys.stderr)  # noqa: T201 - for a person
+
+
+def write(options: argparse.Namespace, text: str) -> None:
+    """The result as text; nothing with ``--json``."""
+    if not options.json:
+        print(text)  # noqa: T201 - the command's result
+
+
+def write_json(options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """The result as one object; nothing without ``--json``."""
+    if options.json:
+        print(json.dumps({"ok": True, **result}))  # noqa: T201 - the command's result
+
+
+def end(options: argparse.Namespace, error: CrossAccountError) -> NoReturn:
+    """Write an error, and end the process with its exit code."""
+    if options.json:
+        print(json.dumps({"ok": False, "exit_code": error.exit_code, "error": _error_json(error)}))  # noqa: T201
+    else:
+        say("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]))
+    raise SystemExit(error.exit_code)
+
+
+def _error_json(error: CrossAccountError) -> dict[str, Any]:
+    described: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)}
+    if isinstance(error, Refused):
+        described["refusal"] = asdict(error.refusal)
+    if isinstance(error, ConfigError):
+        described["faults"] = [asdict(fault) for fault in error.faults]
+    if isinstance(error, PlanRefused):
+        described["reasons"] = list(error.reasons)
+        described["findings"] = [asdict(finding) for finding in error.findings]
+    if isinstance(error, AccessMissing):
+        described["audit"] = error.audit
+    if isinstance(error, PromotionFailed):
+        described["promotion"] = error.promotion
+    if notes := getattr(error, "__notes__", ()):
+        described["notes"] = list(notes)
+    return described

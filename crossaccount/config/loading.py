@@ -1,0 +1,143 @@
+"""The one edge where a config is read: a YAML file in, a frozen `Sharing` out, or every fault at once with its key, line and way out.
+
+Not a place that asks AWS anything: it checks what a file alone can be checked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from crossaccount.config.agreement import Complaint, disagreements
+from crossaccount.config.model import Sharing
+from crossaccount.config.values import KeyPath, describe, did_you_mean, dotted, kind_of, missing
+from crossaccount.config.yaml_file import Reading, Unreadable, compose, read_text
+from crossaccount.errors import ConfigError, Fault
+from crossaccount.text import MAX_QUOTED, quote
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def load_config(path: str | os.PathLike[str]) -> Sharing:
+    """Read the YAML file at `path`.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or says what cannot be; with every fault at once.
+    """
+    return _checked(partial(read_text, path), str(os.fspath(path)))
+
+
+def parse_config(text: str, source: str = "config") -> Sharing:
+    """Read YAML text; `source` names it in messages.
+
+    Raises:
+        ConfigError: as for `load_config`.
+    """
+    return _checked(lambda: text, source)
+
+
+def _checked(read: Callable[[], str], source: str) -> Sharing:
+    reading = Reading()
+    try:
+        data = reading.data(compose(read()))
+        if not isinstance(data, dict):
+            raise Unreadable(
+                f"is {kind_of(data)}, but a configuration is a mapping that begins with model_package_group, "
+                f"region, producer and consumers. Start from configs/example.yaml.",
+                reading.lines[()],
+            )
+    except Unreadable as unreadable:
+        raise ConfigError((Fault("", unreadable.line, "", unreadable.message),), source) from unreadable
+    sharing, complaints = _validated(data)
+    faults = reading.faults + [
+        Fault(dotted(path), _line(reading.lines, path), _cut(value), sentence)
+        for path, value, sentence in complaints
+    ]
+    if sharing is None or faults:
+        raise ConfigError(_at_most(sorted(faults, key=lambda each: each.line or 0)), source)
+    return sharing
+
+
+def read_consumer_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The names of the consumers in the YAML file at `path`, unchecked; none for a file that is not YAML."""
+    try:
+        data = Reading().data(compose(read_text(path)))
+    except Unreadable:
+        return ()
+    consumers = data.get("consumers") if isinstance(data, dict) else None
+    return tuple(str(name) for name in consumers) if isinstance(consumers, dict) else ()
+
+
+def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[Complaint]]:
+    sharing, complaints = None, []
+    try:
+        sharing = Sharing.model_validate(data)
+    except ValidationError as error:
+        errors = [each for each in error.errors(include_url=False) if each["type"] != "disagreement"]
+        # A word is compared with every key there is: that is too slow to be done for more than will be shown.
+        complaints = [_translated(each) for each in errors[: _MOST_FAULTS + 1]]
+    return sharing, [*complaints, *disagreements(data)]
+
+
+def _model_at(path: KeyPath) -> type[BaseModel]:
+    """The model of the mapping at a path of a config, or of the nearest mapping around it."""
+    model: type[BaseModel] = Sharing
+    for place, part in enumerate(path):
+        named_by_file = place == 1 and path[0] == "consumers"
+        if part in model.model_fields and not named_by_file:
+            model = _model_in(model.model_fields[str(part)].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def _translated(error: ErrorDetails) -> Complaint:
+    path, value = tuple(error["loc"]), error["input"]
+    match error["type"]:
+        case "fault":
+            # pydantic marks a fault of a mapping's key, not of its value, by one more step.
+            if path[-1:] == ("[key]",):
+                path = path[:-1]
+            return path, value, str(error["ctx"]["sentence"])
+        case "missing":
+            return path, "", missing(_model_at(path[:-1]), str(path[-1]))
+        case "extra_forbidden":
+            known = tuple(_model_at(path[:-1]).model_fields)
+            near = did_you_mean(path[-1], known)
+            # Its value is not shown: whatever it is, we do not know whether it may be read in a log.
+            return path, "", f"is not a key that is known here.{near} The keys here are: {', '.join(known)}."
+        case "tuple_type":
+            return path, value, f"{describe(value)}. Write a list, each item after a hyphen."
+        case _:
+            keys = ", ".join(_model_at(path).model_fields)
+            return path, value, f"{describe(value)}. Write a mapping of these keys: {keys}."
+
+
+_MOST_FAULTS = 100  # of a file that is something else altogether, nobody reads thousands
+
+
+def _at_most(faults: list[Fault]) -> tuple[Fault, ...]:
+    if len(faults) <= _MOST_FAULTS:
+        return tuple(faults)
+    more = Fault("", None, "", f"has further faults beside these {_MOST_FAULTS}. Correct these first.")
+    return (*faults[:_MOST_FAULTS], more)
+
+
+def _cut(value: object) -> str:
+    return value[:MAX_QUOTED] if isinstance(value, str) else quote(value)
+
+
+def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
+    """Find the line of the key, or of the nearest mapping around a key that is not there."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path)

@@ -1,0 +1,146 @@
+"""Values of single keys: the models' base, the path of a key, and checks of numbers, choices and lists.
+
+A check takes what YAML held and returns what the model keeps, or raises a sentence. Not here: the names that AWS gives (``identifiers``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
+
+from crossaccount.text import quote
+
+KeyPath = tuple[str | int, ...]
+
+
+class FrozenModel(BaseModel):
+    """A model that is not changed after it was read, and knows every key it may have."""
+
+    # `Sharing` alone is built: what it is made of needs no validator of its own.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+def dotted(path: KeyPath) -> str:
+    """Write the path as in `consumers.staging.smoke[0].body`, with a key that reads badly in quotes."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += "." + (part if re.fullmatch(r"[\w -]{1,80}", part) else quote(part))
+    return text.removeprefix(".")
+
+
+def fault(sentence: str) -> PydanticCustomError:
+    """The error of a check: one sentence that ends in the way out."""
+    return PydanticCustomError("fault", "{sentence}", {"sentence": sentence})
+
+
+_KINDS = {bool: "a true-or-false value", int: "a number", float: "a number", str: "text"}
+_KINDS |= {type(None): "empty", list: "a list", tuple: "a list"}
+
+
+def kind_of(value: object) -> str:
+    """The kind of a value, in the words of a message."""
+    return _KINDS.get(type(value), "a mapping")
+
+
+def describe(value: object) -> str:
+    """The beginning of a message about a value of the wrong kind."""
+    return f"{quote(value)} is {kind_of(value)}"
+
+
+def did_you_mean(value: object, known: tuple[str, ...]) -> str:
+    """The known word nearest to a value, as a question to append to a message; empty when none is near."""
+    near = difflib.get_close_matches(str(value)[:100], known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def missing(model: type[BaseModel], key: str, more: str = "") -> str:
+    """The sentence for a key that is not there, with its description and its example; `more` ends it."""
+    about = model.model_fields[key]
+    return f"is missing: {about.description}. Add it, for example {key}: {(about.examples or [''])[0]}{more}"
+
+
+def check_text(value: object, example: str) -> str:
+    """Return text that is not blank.
+
+    Raises:
+        PydanticCustomError: for anything else, with `example` as the way out.
+    """
+    if isinstance(value, str) and value.strip():
+        return value
+    if value is None or value == "":
+        raise fault(f"has no value. Write one, for example {example}.")
+    if isinstance(value, bool | int | float):
+        raise fault(f'{describe(value)}, but text is needed. Put it in quotes: "{quote(value)}".')
+    raise fault(f"{describe(value)}, but text is needed. Write for example {example}.")
+
+
+def whole(low: int, high: int, what: str) -> BeforeValidator:
+    """Make the check of a whole number of something within bounds."""
+
+    def check(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise fault(
+                f"{describe(value)}. Write a whole number of {what} from {low} to {high}, without quotes."
+            )
+        if not low <= value <= high:
+            raise fault(
+                f"{quote(value)} is out of bounds. Write a whole number of {what} from {low} to {high}."
+            )
+        return value
+
+    return BeforeValidator(check)
+
+
+def choice(what: str, literal: object) -> BeforeValidator:
+    """Make the check of one word out of those of a Literal."""
+    known: tuple[str, ...] = get_args(literal)
+
+    def check(value: object) -> object:
+        if value in known:
+            return value
+        near = did_you_mean(value, known)
+        raise fault(f"{quote(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
+
+    return BeforeValidator(check)
+
+
+def items(what: str, example: str, most: int, least: int = 1) -> BeforeValidator:
+    """Make the check of a list that is neither too short nor too long, and names nothing twice."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, list | tuple):
+            raise fault(f"{describe(value)}. Write a list of {what}, for example [{example}].")
+        if not least <= len(value) <= most:
+            raise fault(f"has {len(value)} {what}. Write {least} to {most} of them, for example [{example}].")
+        typed = [(isinstance(item, bool), item) for item in value]  # 1 is not true
+        twice = [item for place, (_, item) in enumerate(typed) if typed[place] in typed[:place]]
+        if twice:
+            raise fault(f"{quote(twice[0])} is listed twice. Name it once.")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _positive(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise fault(f"{describe(value)}. Write a number above 0, without quotes.")
+    if not 0 < value < 1e300:
+        raise fault(f"{quote(value)} is out of bounds. Write a number above 0.")
+    return float(value)
+
+
+def _flag(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    raise fault(f"{describe(value)}. Write true or false, without quotes.")
+
+
+Positive = Annotated[float, BeforeValidator(_positive)]
+Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -1,0 +1,32 @@
+"""Markdown for a Prefect artifact: a refusal, and text of others where it may stand. Not here: a plan (``plans``)."""
+
+from __future__ import annotations
+
+from crossaccount.errors import Refusal
+from crossaccount.text import harmless
+
+
+def refusal(refused: Refusal) -> str:
+    """A refusal for a Prefect artifact: whose door, who tried what, what was ruled out, and what next."""
+    rows = {
+        "door": f"{refused.door} of account {refused.account}",
+        "who": f"`{refused.caller}`",
+        "action": f"`{refused.action}`",
+        "resource": f"`{refused.resource}`",
+        "ruled out": "; ".join(refused.ruled_out) or "nothing",
+        "AWS said": code(f"{refused.aws_code}: {refused.aws_message}", 2000),
+    }
+    table = [f"| {name} | {cell(value)} |" for name, value in rows.items()]
+    return "\n".join([f"**{refused.next_step}**", "", "| refused | |", "|---|---|", *table])
+
+
+def cell(text: str, most: int = 2000) -> str:
+    """Text of others for a cell of a table: in one line, cut to so many characters, with nothing that ends the cell."""
+    line = " ".join(harmless(text).split())
+    return (line if len(line) <= most else f"{line[:most]}...").replace("|", "\\|")
+
+
+def code(text: str, most: int = 300) -> str:
+    """The same as code, where no link, picture or tag of others comes to life."""
+    quoted = cell(text, most).replace("`", "'")
+    return f"`{quoted}`"

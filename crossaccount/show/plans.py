@@ -1,0 +1,85 @@
+"""A plan as it is read: a diff for a terminal, Markdown for a Prefect artifact, JSON for a machine.
+
+A dry run is nothing but one of these. Not here: what a plan is (``plan``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from crossaccount.errors import Finding, Severity
+from crossaccount.plan import Change, Plan
+from crossaccount.show.markdown import cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+_Paint = Callable[[str], str]
+_COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
+_SEVERITIES = {Severity.ERROR: "\033[31m", Severity.WARNING: "\033[33m", Severity.NOTE: "\033[36m"}
+_PLAIN = "\033[0m"
+
+
+def text(plan: Plan, colour: bool = False) -> str:
+    """The plan for a terminal: a diff of every document that would change, and what was found."""
+    blocks = [_block(change, colour) for change in plan.changes]
+    total = (
+        f"{plan.writes} of {len(plan.changes)} policies would change."
+        if plan.writes
+        else "Nothing to do: every policy is as it should be."
+    )
+    return "\n".join([*blocks, *finding_lines(plan.findings, colour), f"{total} (plan {plan.digest})"])
+
+
+def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str]:
+    """Findings for a terminal, one in a line, those that weigh most first."""
+    order = list(Severity)
+    return [
+        f"{_SEVERITIES[finding.severity]}{finding.severity}{_PLAIN}: {finding}"
+        if colour
+        else f"{finding.severity}: {finding}"
+        for finding in sorted(findings, key=lambda finding: order.index(finding.severity))
+    ]
+
+
+def markdown(plan: Plan) -> str:
+    """The plan for a Prefect artifact."""
+    rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
+    rows += [
+        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(change.lost))} |"
+        for change in plan.changes
+    ]
+    diffs = [
+        f"\n**{change.resource}**\n\n```diff\n{chr(10).join(_diff(change))}\n```"
+        for change in plan.changes
+        if change.verb != "keep"
+    ]
+    findings = [f"\n> {line}" for line in finding_lines(plan.findings)]
+    return "\n".join([*rows, *diffs, *findings, f"\nPlan `{plan.digest}`"])
+
+
+def _block(change: Change, colour: bool) -> str:
+    paint = _paint if colour else str
+    block = [f"{change.verb}: policy of {change.resource}"]
+    if change.verb != "keep":
+        block += [f"  {paint(line)}" for line in _diff(change)]
+        block += [f"  gains access: {name}" for name in change.gained]
+        block += [f"  loses access: {name}" for name in change.lost]
+    return "\n".join(block)
+
+
+def _paint(line: str) -> str:
+    colour = _COLOURS.get(line[:1])
+    return f"{colour}{line}{_PLAIN}" if colour else line
+
+
+def _diff(change: Change) -> list[str]:
+    before, after = (
+        json.dumps(document, indent=2).splitlines() if document is not None else []
+        for document in (change.existing, change.desired)
+    )
+    return list(difflib.unified_diff(before, after, lineterm="", n=2))[2:]

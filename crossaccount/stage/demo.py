@@ -1,0 +1,176 @@
+"""The whole story against a sandbox of its own: refused, planned, shared, deployed and proved, shut again, revoked.
+
+It runs the product's own flows, on a Prefect server of its own, and stops at the first step that does not go exactly as
+it should. Not a test suite: it is what a person sees first. Not here: how a flow is started, which the command hands in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from crossaccount import gather
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
+from crossaccount.errors import DoorName, Failed, Refused
+from crossaccount.show import plans
+from crossaccount.stage import processes
+
+
+@dataclass
+class Story:
+    """The steps so far; ``quiet`` keeps stdout free."""
+
+    quiet: bool
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str = "") -> None:
+        """One line to whoever watches."""
+        print(text, file=sys.stderr if self.quiet else sys.stdout, flush=True)
+
+    def tell(self, title: str, outcome: str, detail: str = "") -> None:
+        """One step that went as it should."""
+        self.steps.append({"step": title, "outcome": outcome})
+        self.say(f"\n[{len(self.steps)}] {title}  ({time.monotonic() - self.started:.0f} s)")
+        if detail:
+            self.say("\n".join(f"    {line}" for line in detail.splitlines()))
+        self.say(f"    -> {outcome}")
+
+
+def tell(run: Callable[..., Any], quiet: bool = False) -> dict[str, Any]:
+    """Run the story.
+
+    Args:
+        run: runs a flow: called with its entrypoint and its arguments.
+        quiet: keep stdout free, for one JSON object.
+
+    Returns:
+        The steps, each with its outcome, and the seconds the story took.
+
+    Raises:
+        InputError: when the sandbox is not installed.
+        Failed: at the first step that does not go as it should.
+    """
+    processes.sandbox_command()  # refused before anything is started
+    story = Story(quiet)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossaccount-demo-")))
+        story.say("Starting an emulated AWS and a Prefect server ...")
+        port = processes.free_port()
+        os.environ.update(processes.prefect_settings(folder, port))
+        os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"  # the story tells the refusals itself
+        stack.enter_context(processes.prefect_server(folder, port, {"PREFECT_SERVER_UI_ENABLED": "false"}))
+        ready = stack.enter_context(processes.sandbox())
+        os.environ.update(ready["env"])
+        processes.wait_for(f"{os.environ['PREFECT_API_URL']}/health", "The Prefect server")
+        _chapters(story, ready, run)
+    seconds = round(time.monotonic() - story.started, 1)
+    story.say(f"\nThe story went as told: {len(story.steps)} steps in {seconds} s.")
+    return {"steps": story.steps, "seconds": seconds}
+
+
+def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> None:
+    path = ready["config"]
+    sharing = load_config(path)
+
+    def deploy() -> Any:
+        return run("flows.consumer:deploy_model", path, "staging", None, False)
+
+    _refused(story, "Before sharing, the consumer is refused", deploy, DoorName.REGISTRY)
+    plan = gather.share_plan(sharing)
+    story.tell("The plan", f"{plan.writes} documents would change", plans.text(plan))
+    shared = run("flows.producer:share_models", path)
+    story.tell("The share", "every policy was read back; the Releases are published", shared.table())
+    _expect(gather.share_plan(sharing).writes == 0, "A second plan has nothing left to do.")
+    deployment = deploy()
+    _expect(deployment.proof.verified, "The deployment is proved.")
+    removed = all(removal.outcome == "removed" for removal in deployment.removals)
+    _expect(removed, "Everything made was removed.")
+    story.tell(
+        "The deployment", "predictions equal those the producer recorded; torn down", deployment.table()
+    )
+    story.tell("The outsider, which no config names", _outsider(ready, sharing))
+    for name, door in (
+        ("registry", DoorName.REGISTRY),
+        ("repository", DoorName.REPOSITORY),
+        ("bucket", DoorName.BUCKET),
+    ):
+        _shut(ready, sharing, door)
+        _refused(story, f"With the {name} shut, the consumer is refused", deploy, door)
+        _expect(gather.share_plan(sharing).writes == 1, f"The plan opens the {name} alone.")
+        run("flows.producer:share_models", path)
+    run("flows.producer:revoke_access", path, "staging")
+    _refused(story, "Revoked, the consumer is refused again", deploy, DoorName.REGISTRY)
+
+
+def _refused(story: Story, title: str, deploy: Callable[[], Any], door: DoorName) -> None:
+    try:
+        deploy()
+    except Refused as error:
+        _expect(
+            error.refusal.door is door,
+            f"The {door} door is named, not the {error.refusal.door} door: {error}",
+        )
+        story.tell(title, f"refused at the {door} door of account {error.refusal.account}", str(error))
+        return
+    raise Failed(f"{title}: it was not refused.")
+
+
+def _expect(held: bool, sentence: str) -> None:
+    if not held:
+        raise Failed(f"The story did not go as told. This does not hold: {sentence}")
+
+
+def _outsider(ready: dict[str, Any], sharing: Sharing) -> str:
+    """Try every door with the outsider's administrator, who may do anything that is the outsider's to allow."""
+    group, region, owner = sharing.model_package_group, sharing.region, sharing.producer.account
+    package = f"arn:aws:sagemaker:{region}:{owner}:model-package/{group}/2"
+    admin = _admin(ready, "outsider")
+    attempts: dict[str, Callable[[], Any]] = {
+        "registry": lambda: admin("sagemaker").describe_model_package(ModelPackageName=package),
+        "repository": lambda: admin("ecr").batch_get_image(
+            registryId=owner, repositoryName=group, imageIds=[{"imageTag": "1"}]
+        ),
+        "bucket": lambda: admin("s3").list_objects_v2(Bucket=sharing.producer.releases_bucket),
+    }
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except ClientError as error:
+            _expect(
+                error.response["Error"]["Code"].startswith("AccessDenied"),
+                f"The {name} refuses the outsider.",
+            )
+        else:
+            raise Failed(f"The outsider was let in at the {name} door.")
+    return "refused at the registry, the repository and the bucket"
+
+
+def _admin(ready: dict[str, Any], account: str) -> Callable[[str], Any]:
+    key = ready["accounts"][account]
+    session: Any = boto3.Session(key["access_key_id"], key["secret_access_key"], region_name=ready["region"])
+    return lambda service: session.client(service, endpoint_url=ready["endpoint_url"])
+
+
+def _shut(ready: dict[str, Any], sharing: Sharing, door: DoorName) -> None:
+    """Close one door behind the product's back, as someone in the producer account might."""
+    admin = _admin(ready, "producer")
+    if door is DoorName.REGISTRY:
+        admin("sagemaker").delete_model_package_group_policy(
+            ModelPackageGroupName=sharing.model_package_group
+        )
+    elif door is DoorName.REPOSITORY:
+        admin("ecr").delete_repository_policy(repositoryName=sharing.model_package_group)
+    else:
+        admin("s3").delete_bucket_policy(Bucket=sharing.producer.releases_bucket)

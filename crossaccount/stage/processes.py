@@ -1,0 +1,155 @@
+"""Processes that end with whoever started them: the emulated AWS, a Prefect server, workers.
+
+Not here: what is done with them (``demo``, ``ui``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from crossaccount.errors import Failed, InputError
+
+# Ends with whoever started it, even when that is killed: then this program's standard input closes. Ctrl-C reaches it too, and so
+# does a SIGTERM to the whole group; both are for whoever started it to act on. The child gets Ctrl-C as usual: Prefect's worker
+# stops at nothing else.
+_TIED = """
+import os, signal, subprocess, sys
+usual = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=usual)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sys.stdin.read()
+for signum in (signal.SIGTERM, signal.SIGKILL):
+    try:
+        os.killpg(child.pid, signum)
+        child.wait(15)
+        break
+    except subprocess.TimeoutExpired:
+        pass
+    except ProcessLookupError:
+        break
+"""
+START_SECONDS = 120
+CHECKOUT = Path(__file__).resolve().parents[2]
+_SANDBOX = "crossaccount_sandbox"  # the package
+
+
+@contextmanager
+def tied(command: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that is stopped at the end, and when this process is killed; arguments as for `subprocess.Popen`."""
+    supervised = [sys.executable, "-c", _TIED, *command]
+    process = subprocess.Popen(supervised, stdin=subprocess.PIPE, text=True, **more)  # noqa: S603 - our own commands
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(60)
+
+
+def sandbox_command(*arguments: str) -> list[str]:
+    """The program that serves an emulated AWS, for the accounts of ``configs/sandbox.yaml``.
+
+    Args:
+        arguments: the sandbox's own options: see ``crossaccount sandbox --help``.
+
+    Raises:
+        InputError: when it is not installed.
+    """
+    templates, config = CHECKOUT / "deployments" / "iam", CHECKOUT / "configs" / "sandbox.yaml"
+    if not config.exists() or find_spec("moto") is None or find_spec("sklearn") is None:
+        raise InputError(
+            "The sandbox is not installed here. It runs from a checkout of the project: make install."
+        )
+    settled = ["--templates", str(templates), "--config", str(config)]
+    # -P: a file in the working folder is not run in the package's place.
+    return [sys.executable, "-P", "-m", _SANDBOX, *settled, *arguments]
+
+
+@contextmanager
+def sandbox(*arguments: str) -> Iterator[dict[str, Any]]:
+    """An emulated AWS; what it announces. Arguments and errors as of `sandbox_command`.
+
+    Raises:
+        Failed: when it does not start.
+    """
+    with tied([*sandbox_command("--json"), *arguments], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise Failed("The sandbox did not start; it said why above.")
+        yield json.loads(line)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def check_free(port: int) -> None:
+    """See that nobody listens on a port of this machine.
+
+    Raises:
+        InputError: when somebody does; a server on it would be taken for the one that could not start.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that has just ended is no obstacle
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(
+                f"--port: {port} cannot be used ({error.strerror}). Stop what listens there, or choose another: --port 0 picks a free one."
+            ) from None
+
+
+def prefect_settings(folder: Path, port: int) -> dict[str, str]:
+    """The environment of a Prefect server of its own on this machine, and of whoever talks to it."""
+    return {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+@contextmanager
+def prefect_server(folder: Path, port: int, settings: Mapping[str, str]) -> Iterator[None]:
+    """A Prefect server with a database of its own in the folder, unless the settings name another; it may not answer yet."""
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    with (
+        (folder / "prefect.log").open("w") as log,
+        tied(command, stdout=log, stderr=log, env={**os.environ, **settings}),
+    ):
+        yield
+
+
+def wait_for(url: str, what: str) -> None:
+    """Wait until an address answers.
+
+    Raises:
+        Failed: when it has not in two minutes.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.25)
+    raise Failed(f"{what} did not answer at {url} within {START_SECONDS} s.")

@@ -1,0 +1,174 @@
+"""The product in a browser, from nothing: an emulated AWS, a Prefect server, a worker for each side, and the deployments.
+
+Each worker has the AWS profiles of its own side alone. Everything stops together. Not here: the processes (``processes``) and
+what is deployed (``deployments/prefect.yaml``).
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from crossaccount.errors import Failed
+from crossaccount.stage import processes
+
+_DEPLOYMENTS = processes.CHECKOUT / "deployments" / "prefect.yaml"
+SIDES = {"crossaccount-producer": ("producer",), "crossaccount-consumer": ("staging", "production")}
+_SECONDS = {  # a person is watching
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1",
+}
+
+
+@contextmanager
+def running(
+    folder: Path,
+    port: int,
+    say: Any = print,
+    settings: Mapping[str, str] | None = None,
+    sandbox_arguments: Collection[str] = (),
+) -> Iterator[dict[str, Any]]:
+    """Everything, until the end of the context.
+
+    Args:
+        folder: for the database, the logs and each side's AWS profiles.
+        port: of the Prefect server.
+        say: prints a line on what is being started.
+        settings: further settings of Prefect, for the server and the workers: another database, for one.
+        sandbox_arguments: as for ``crossaccount sandbox``.
+
+    Yields:
+        ``ui`` and ``api`` (addresses), ``sandbox`` (what it announced), ``env`` (of each side's worker), ``logs`` (a folder).
+
+    Raises:
+        InputError: when the port is taken, or the sandbox is not installed.
+        Failed: when something does not start.
+    """
+    processes.sandbox_command()  # refused before anything is started
+    processes.check_free(port)
+    prefect = {**processes.prefect_settings(folder, port), **_SECONDS, **(settings or {})}
+    api = prefect["PREFECT_API_URL"]
+    with ExitStack() as stack:
+        say("Starting an emulated AWS and a Prefect server ...")
+        stack.enter_context(processes.prefect_server(folder, port, prefect))
+        ready = stack.enter_context(processes.sandbox(*sandbox_arguments))
+        processes.wait_for(f"{api}/health", "The Prefect server")
+        say("Starting a worker for each side ...")
+        env = {pool: {**prefect, **_one_side(ready["env"], folder / pool, SIDES[pool])} for pool in SIDES}
+        for pool in SIDES:
+            stack.enter_context(worker(folder, pool, pool, env[pool]))
+        for pool in SIDES:
+            processes.wait_for(f"{api}/work_pools/{pool}", f"The worker of {pool}")
+        say("Deploying deployments/prefect.yaml ...")
+        deploy(folder, prefect)
+        automate(folder, prefect)
+        address = api.removesuffix("/api")
+        yield {"ui": address, "api": api, "sandbox": ready, "env": env, "logs": str(folder)}
+
+
+@contextmanager
+def worker(folder: Path, name: str, pool: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process worker of a pool, which is made if there is none; its log goes into the folder."""
+    named = ["--type", "process", "--pool", pool, "--name", name]
+    command = [sys.executable, "-m", "prefect", "worker", "start", *named]
+    with (
+        (folder / f"{name}.log").open("w") as log,
+        processes.tied(command, stdout=log, stderr=log, env={**_bare(), **env}, cwd=folder) as process,
+    ):
+        yield process
+
+
+def deploy(folder: Path, env: Mapping[str, str]) -> None:
+    """Deploy what ``deployments/prefect.yaml`` declares; again changes nothing.
+
+    Raises:
+        Failed: with Prefect's words.
+    """
+    deploying = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS)]
+    _run(deploying, folder, env, "The deployments were not made")
+
+
+def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
+    """Apply the automations that ``flows/automations.yaml`` declares; arguments as for ``crossaccount automations``.
+
+    Raises:
+        Failed: when the server does not take them.
+    """
+    _run(["crossaccount", "automations", *arguments], folder, env, "The automations were not made")
+
+
+def _run(module: Collection[str], folder: Path, env: Mapping[str, str], otherwise: str) -> None:
+    command, variables = [sys.executable, "-m", *module], {**_bare(), **env}
+    ended = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    if ended.returncode:
+        raise Failed(f"{otherwise}:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}")
+
+
+def _bare() -> dict[str, str]:
+    """The environment of this process without AWS credentials: a worker has what its side has."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def _one_side(env: Mapping[str, str], folder: Path, profiles: Collection[str]) -> dict[str, str]:
+    """The sandbox's AWS environment with some of its profiles."""
+    folder.mkdir()
+    side = dict(env)
+    for variable, title in (("AWS_CONFIG_FILE", "profile {}"), ("AWS_SHARED_CREDENTIALS_FILE", "{}")):
+        whole, part = configparser.RawConfigParser(), configparser.RawConfigParser()
+        whole.read(env[variable])
+        sections = [title.format(profile) for profile in profiles]
+        part.read_dict({section: dict(whole[section]) for section in sections})
+        file = folder / Path(env[variable]).name
+        file.touch(mode=0o600)
+        with file.open("w") as opened:
+            part.write(opened)
+        side[variable] = str(file)
+    return side
+
+
+def show(port: int, as_json: bool) -> None:
+    """Run everything until Ctrl-C or SIGTERM.
+
+    Args:
+        port: of the Prefect server; 0 picks a free one.
+        as_json: announce it as one line of JSON on stdout, rather than to a person.
+    """
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - for a person
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    with tempfile.TemporaryDirectory(prefix="crossaccount-ui-") as folder:
+        try:
+            with running(Path(folder), port or processes.free_port(), say) as stage:
+                if as_json:
+                    print(json.dumps(stage), flush=True)  # noqa: T201 - the command's result
+                else:
+                    say(_WELCOME.format(**stage))
+                while True:
+                    signal.pause()
+        except KeyboardInterrupt:
+            say("Stopping ...")
+
+
+_WELCOME = """
+Prefect is at {ui}
+
+  Deployments, share-models/share, Run, Custom run: choose a config, look at the plan as an artifact of the run.
+  A share that publishes a Release starts deploy-published/hand-off by itself: see its proof.
+
+Logs are in {logs}. Ctrl-C stops everything."""
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt

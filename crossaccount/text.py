@@ -1,0 +1,49 @@
+"""Text as a person or a log may see it: quoted, cut to length, without credentials and without what moves a terminal.
+
+Not here: what a message says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+MAX_QUOTED = 80
+_LABELLED = re.compile(
+    r"""(?<![a-z])((?:x-amz-)?(?:security|session)[-_]?token|(?:x-amz-)?signature|(?:x-amz-)?credential|authorization"""
+    r"""|(?:aws)?[-_]?secret[-_]?(?:access)?[-_]?key|(?:aws)?[-_]?access[-_]?key(?:[-_]?id)?)"""
+    r"""(["']?\s*(?:[:=>]|%3A|%3D)\s*["']?)(?:[^\s"'&,;<>]{8,})""",
+    re.IGNORECASE,
+)
+_KEY_ID = re.compile(r"(?<![A-Z0-9])(AKIA|ASIA)[A-Z0-9]{12,}")
+_MOST_SHOWN = 20_000
+
+
+def redacted(text: str) -> str:
+    """Text without access key ids, and without what follows the name of a credential (X-Amz-Security-Token, Signature, ...).
+
+    AWS repeats a request's headers where a signature does not match. Credentials under no name are taken out where they
+    are known, where sessions are made.
+    """
+    return _KEY_ID.sub(r"\1****", _LABELLED.sub(r"\1\2****", text))
+
+
+def harmless(text: str) -> str:
+    """Text of others as it may be shown to a person and kept in a log.
+
+    Credentials are taken out as `redacted` does, what would move a terminal is escaped, and the end of what is very long is
+    left out.
+    """
+    text = redacted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\0" else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
+
+
+def quote(value: object) -> str:
+    """Quote and escape the value for a message, in at most 80 characters."""
+    text = repr(value[: MAX_QUOTED + 1]) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."

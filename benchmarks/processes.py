@@ -141,8 +141,8 @@ _Asked = list[tuple[str, str, dict[str, Any]]]
 
 def _asked(config: str) -> _Asked:
     """Every call that the command makes: service, operation, parameters."""
-    from crossaccount import gather
     from crossaccount.config.loading import load_config
+    from crossaccount.sharing import gather
 
     with _noted() as asked:  # the command itself would end this process
         gather.share_plan(load_config(config), prune=False)

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from crossaccount import plan
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
 from crossaccount.doors import Needs, door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.policy.documents import Document, size
+from crossaccount.sharing import plan
 from crossaccount_sandbox.judge import read_case
 from crossaccount_sandbox.judging.decision import judge
 from crossaccount_sandbox.judging.request import Policies, Request

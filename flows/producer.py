@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossaccount import gather as gathering
-from crossaccount import revoke as revoking
-from crossaccount.apply import Receipt
 from crossaccount.arns import group_arn
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, InputError
-from crossaccount.plan import Plan
-from crossaccount.release import Release
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import gather as gathering
+from crossaccount.sharing import revoke as revoking
+from crossaccount.sharing.apply import Receipt
+from crossaccount.sharing.changes import Plan
 from crossaccount.show import plans
 from flows import forms
 from flows.operations import operation

@@ -16,14 +16,14 @@ from prefect.runtime import deployment, flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from crossaccount import gather as gathering
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed, Refused
-from crossaccount.plan import Plan
 from crossaccount.promotion.moving import stages
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_moved
-from crossaccount.records import Record
+from crossaccount.promotion.records import Record
+from crossaccount.sharing import gather as gathering
+from crossaccount.sharing.changes import Plan
 from crossaccount.show import plans, proofs
 from flows import forms
 from flows.operations import operation

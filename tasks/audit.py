@@ -11,7 +11,7 @@ from crossaccount.audit.answers import Audit, Evidence, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
 from crossaccount.config.model import Sharing
-from crossaccount.packages import ModelVersion
+from crossaccount.registry.versions import ModelVersion
 from tasks import steps
 
 

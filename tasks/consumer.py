@@ -14,10 +14,10 @@ from crossaccount.errors import Failed
 from crossaccount.hosting import creation, preflight, removal
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 from crossaccount.hosting.resources import KINDS, HostedResource, Removal, deployment_name
-from crossaccount.packages import ModelVersion
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import check_questions, questions
-from crossaccount.release import Release
+from crossaccount.registry.versions import ModelVersion
+from crossaccount.release.manifest import Release
 from crossaccount.show import proofs
 from tasks import steps
 

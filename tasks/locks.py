@@ -16,8 +16,8 @@ from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
-from crossaccount.apply import SETTLE_SECONDS
 from crossaccount.errors import Failed
+from crossaccount.sharing.apply import SETTLE_SECONDS
 
 _WAIT_SECONDS = 300.0
 _LEASE_SECONDS = 60.0  # a writer that died gives its slots back after this; a living one renews them

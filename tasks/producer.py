@@ -8,19 +8,18 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
-from crossaccount import apply as applying
-from crossaccount import gather as gathering
-from crossaccount import release as releasing
-from crossaccount import revoke, usage
-from crossaccount.apply import Receipt
 from crossaccount.aws.access import producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import CrossAccountError, Finding
-from crossaccount.gather import Gathered
-from crossaccount.plan import Plan
-from crossaccount.release import Release
-from crossaccount.sharing import publish
+from crossaccount.release import store as releasing
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import apply as applying
+from crossaccount.sharing import gather as gathering
+from crossaccount.sharing import publish, revoke, usage
+from crossaccount.sharing.apply import Receipt
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
 from crossaccount.show import plans
 from tasks import locks, steps
 

@@ -11,16 +11,17 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from crossaccount import arns, packages, records
+from crossaccount import arns
 from crossaccount.aws.access import Target, open_target, producing
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed
 from crossaccount.hosting import guardrails, preflight, state
-from crossaccount.promotion import history, moving
+from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_moved
-from crossaccount.records import Record
-from crossaccount.release import Release
+from crossaccount.promotion.records import Record
+from crossaccount.registry.versions import read_versions
+from crossaccount.release.manifest import Release
 from crossaccount.show import proofs
 from tasks import locks, steps
 from tasks.delegation import log_outcome, stop_of
@@ -49,7 +50,7 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 def _newest(sharing: Sharing) -> int:
     with producing(sharing) as producer:
-        return packages.read_versions(producer.sagemaker, sharing)[-1].version
+        return read_versions(producer.sagemaker, sharing)[-1].version
 
 
 @steps.step("look who is held")

@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crossaccount import doors, packages, planfile
+from crossaccount import doors
 from crossaccount.errors import DoorName, Finding, Severity
+from crossaccount.registry.versions import Contents
+from crossaccount.sharing import plan_file
 from crossaccount.show import plans
 
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import ModelVersion
-    from crossaccount.plan import Plan
+    from crossaccount.registry.versions import ModelVersion
+    from crossaccount.sharing.changes import Plan
 
 
 class Verdict(StrEnum):
@@ -71,7 +73,7 @@ class Audit:
             "findings": [asdict(finding) for finding in self.findings],
             "missing": list(self.missing),
         }
-        return data if self.repair is None else {**data, "repair": planfile.to_json(self.repair)}
+        return data if self.repair is None else {**data, "repair": plan_file.to_json(self.repair)}
 
     def text(self, colour: bool = False) -> str:
         """For a terminal: one line for each answer, the findings, and the plan that mends it."""
@@ -158,7 +160,7 @@ def _unanswered(sharing: Sharing, name: str, answers: Sequence[AccessAnswer]) ->
     answered = {answer.door for answer in answers if answer.consumer == name}
     if consumer.expires is not None and consumer.expires <= datetime.now(UTC):
         return
-    needed = doors.resources(sharing, doors.needs(sharing, packages.Contents()))  # by whatever version
+    needed = doors.resources(sharing, doors.needs(sharing, Contents()))  # by whatever version
     for door, resource in (
         *((doors.door_of(each.kind).name, each.name) for each in needed),
         (DoorName.EXECUTION_ROLE, consumer.execution_role),

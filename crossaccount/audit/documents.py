@@ -10,17 +10,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from crossaccount import gather, plan
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
 from crossaccount.aws.access import Producer, producing
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity
-from crossaccount.sharing import publish
+from crossaccount.sharing import gather, plan, publish
 
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
-    from crossaccount.gather import Gathered
-    from crossaccount.plan import Plan
+    from crossaccount.sharing.changes import Plan
+    from crossaccount.sharing.gather import Gathered
 
 
 def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:

@@ -20,8 +20,8 @@ from crossaccount.hosting import preflight, temporary
 
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import ModelVersion
-    from crossaccount.release import Release
+    from crossaccount.registry.versions import ModelVersion
+    from crossaccount.release.manifest import Release
 
 _Step = AccessAnswer | Finding
 
@@ -41,7 +41,7 @@ def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe:
     try:
         target = open_target(sharing, name)
     except Refused as refused:
-        return Evidence((_shut(name, consumer.account, refused),))
+        return Evidence((shut(name, consumer.account, refused),))
     except CrossAccountError as error:
         return unknown(f"consumers.{name}", "What its role meets", error)
     steps = tuple(_doors(target, known, probe))
@@ -59,7 +59,7 @@ def _doors(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterat
         reason = f"version {version.version} described"
         yield _open(target, DoorName.REGISTRY, target.config.model_package_group, reason)
     except Refused as refused:
-        yield _shut(target.name, target.account, refused)
+        yield shut(target.name, target.account, refused)
     except CrossAccountError as error:
         yield _fault(target, error)
         return
@@ -75,7 +75,7 @@ def _doors(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterat
         if probe:
             yield from _meets_everything(target, release)
     except Refused as refused:
-        yield _shut(target.name, target.account, refused)
+        yield shut(target.name, target.account, refused)
     except CrossAccountError as error:
         yield _fault(target, error)
 
@@ -98,7 +98,8 @@ def _open(target: Target, door: str, resource: str, reason: str) -> AccessAnswer
     return AccessAnswer(target.name, target.account, door, resource, Verdict.YES, reason)
 
 
-def _shut(name: str, account: str, refused: Refused) -> AccessAnswer:
+def shut(name: str, account: str, refused: Refused) -> AccessAnswer:
+    """The answer that a refusal is, about the resource behind the door."""
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
     return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)

@@ -18,7 +18,7 @@ from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFail
 
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
-    from crossaccount.plan import Plan
+    from crossaccount.sharing.changes import Plan
 
 
 def sandbox(options: argparse.Namespace) -> None:
@@ -32,19 +32,19 @@ def sandbox(options: argparse.Namespace) -> None:
 def plan(options: argparse.Namespace) -> dict[str, Any]:
     """Show what a share would change."""
     sharing = _load(options.config)
-    from crossaccount import gather, planfile
+    from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
 
     planned = gather.share_plan(sharing, options.prune)
     output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
     if options.out is not None:
-        planfile.write(options.out, options.config, planned, options.prune)
-    return planfile.to_json(planned)
+        plan_file.write(options.out, options.config, planned, options.prune)
+    return plan_file.to_json(planned)
 
 
 def share(options: argparse.Namespace) -> dict[str, Any]:
     """Share one config, or several at once."""
-    from crossaccount import gather, planfile
+    from crossaccount.sharing import gather, plan_file
 
     if len(options.config) > 1:
         return _share_groups(options)
@@ -52,10 +52,10 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
     if options.plan is not None:
         if options.prune:
             raise InputError("--prune belongs to the plan: crossaccount plan CONFIG --prune --out FILE.")
-        planned = planfile.read(options.plan)
+        planned = plan_file.read(options.plan)
         path, prune = path or planned.config, planned.prune
         sharing = _load(path)
-        agreed: list[str] | None = [planfile.confirmed(planned, gather.share_plan(sharing, prune))]
+        agreed: list[str] | None = [plan_file.confirmed(planned, gather.share_plan(sharing, prune))]
     elif path is not None:
         prune, sharing = options.prune, _load(path)
         agreed = _agree(options, lambda: [gather.share_plan(sharing, prune)])
@@ -66,7 +66,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
-    from crossaccount import gather
+    from crossaccount.sharing import gather
 
     for given, name in ((options.plan, "--plan"), (options.prune, "--prune")):
         if given:
@@ -80,7 +80,7 @@ def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
 
 def revoke(options: argparse.Namespace) -> dict[str, Any]:
     """Take access back."""
-    from crossaccount import revoke as revoking
+    from crossaccount.sharing import revoke as revoking
 
     sharing = _load(options.config)
     scope = {name: getattr(options, name) for name in ("consumer", "account", "version", "everything")}
@@ -107,7 +107,7 @@ def deploy(options: argparse.Namespace) -> dict[str, Any]:
 
 def promote(options: argparse.Namespace) -> dict[str, Any]:
     """Bring every consumer's endpoint to a version."""
-    from crossaccount import gather
+    from crossaccount.sharing import gather
 
     sharing = _load(options.config)
     agreed = _agree(options, lambda: [gather.share_plan(sharing)], always=True)
@@ -124,8 +124,8 @@ def rollback(options: argparse.Namespace) -> dict[str, Any]:
 
 def history(options: argparse.Namespace) -> dict[str, Any]:
     """List promotions and rollbacks."""
-    from crossaccount import records
     from crossaccount.aws.access import producing
+    from crossaccount.promotion import records
 
     sharing = _load(options.config)
     with producing(sharing) as producer:

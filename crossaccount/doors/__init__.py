@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
     from crossaccount.policy.documents import Document, Statement
+    from crossaccount.registry.versions import Contents
 
 # The registry last: a consumer that sees the version can also reach what it needs.
 DOORS: list[Door] = [REPOSITORY, BUCKET, KEY, REGISTRY]

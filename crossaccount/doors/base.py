@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
     from crossaccount.errors import Finding
-    from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
     from crossaccount.policy.documents import Document, Statement
+    from crossaccount.registry.versions import Contents
 
 
 # What a service gives with a document, for a put that holds only while it stands; None where it has no such put.

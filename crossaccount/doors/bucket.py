@@ -26,8 +26,9 @@ from crossaccount.strict_json import parse_json
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import Artifact, Contents
     from crossaccount.policy.audience import Audience
+    from crossaccount.registry.artifacts import Artifact
+    from crossaccount.registry.versions import Contents
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
 

@@ -21,8 +21,8 @@ from crossaccount.strict_json import parse_json
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
+    from crossaccount.registry.versions import Contents
 
 
 class KeyDoor(Door):

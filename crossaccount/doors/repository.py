@@ -15,16 +15,16 @@ from botocore.exceptions import ClientError
 from crossaccount.arns import group_arn, parse_image
 from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
-from crossaccount.packages import check_registry
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.documents import Document, Statement, compact
+from crossaccount.registry.artifacts import check_registry
 from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import Contents
     from crossaccount.policy.audience import Audience
+    from crossaccount.registry.versions import Contents
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 

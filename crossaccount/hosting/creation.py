@@ -30,7 +30,7 @@ from crossaccount.hosting.resources import (
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.release import Release
+    from crossaccount.release.manifest import Release
 
 
 def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | None = None) -> HostedResource:

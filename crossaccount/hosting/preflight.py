@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from crossaccount import doors, packages, release
+from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
 from crossaccount.aws import diagnosis
 from crossaccount.aws.refusals import classify
 from crossaccount.errors import DoorName, Failed, InputError, Refused
+from crossaccount.registry.versions import check_deployable, describe_version, list_versions
+from crossaccount.release import store
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.packages import ModelVersion
-    from crossaccount.release import Release
+    from crossaccount.registry.versions import ModelVersion
+    from crossaccount.release.manifest import Release
 
 
 def find_version(target: Target, version: int | None) -> ModelVersion:
@@ -46,14 +48,14 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
         target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
         arn = package_arn(config, version) if version else _newest(target)
         try:
-            described = packages.describe_version(target.sagemaker, arn)
+            described = describe_version(target.sagemaker, arn)
         except ClientError as error:
             if error.response["Error"]["Message"].endswith("does not exist."):
                 raise Failed(
                     f"{config.model_package_group} has no version {version}. Choose one that its owner has registered."
                 ) from None
             raise
-    packages.check_deployable(described)
+    check_deployable(described)
     return described
 
 
@@ -64,14 +66,14 @@ def newest_published(target: Target) -> int | None:
         Refused: when AWS refuses.
     """
     with target.explained("s3:ListBucket", target.config.producer.releases_bucket, DoorName.BUCKET):
-        has_release = release.published(target.s3, target.config)
+        has_release = store.published(target.s3, target.config)
         versions = (version_of(arn) for arn in _approved(target))
         return next((version for version in versions if version in has_release), None)
 
 
 def _approved(target: Target) -> list[str]:
     """The ARNs of the versions that are shared and Approved, newest first."""
-    approved = packages.list_versions(target.sagemaker, group_arn(target.config), "Approved")
+    approved = list_versions(target.sagemaker, group_arn(target.config), "Approved")
     if target.config.versions == "approved":
         return approved
     shared = {package_arn(target.config, number) for number in target.config.versions}
@@ -95,10 +97,10 @@ def read_release(target: Target, version: ModelVersion) -> Release:
         Refused: when S3 refuses.
     """
     config = target.config
-    key = release.release_key(config, version.version)
+    key = store.release_key(config, version.version)
     resource = f"arn:{config.partition}:s3:::{config.producer.releases_bucket}/{key}"
     with target.explained("s3:GetObject", resource, DoorName.BUCKET):
-        published = release.find(target.s3, config, version.version)
+        published = store.find(target.s3, config, version.version)
     if published is None:
         raise Failed(
             f"Version {version.version} of {config.model_package_group} has no Release at {config.producer.releases}. Account "

@@ -38,7 +38,7 @@ from crossaccount.hosting.state import LiveEndpoint, VersionConfig, list_configs
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.release import Release
+    from crossaccount.release.manifest import Release
 
 
 def remove(target: Target, resources: Sequence[HostedResource], patience: Patience) -> tuple[Removal, ...]:

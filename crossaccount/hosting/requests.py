@@ -20,7 +20,7 @@ from crossaccount.hosting.resources import VARIANT, deployment_name
 if TYPE_CHECKING:
     from crossaccount.config.endpoint import Endpoint
     from crossaccount.config.model import ConsumerConfig
-    from crossaccount.release import Release
+    from crossaccount.release.manifest import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 

@@ -34,7 +34,7 @@ from crossaccount.hosting.state import LiveEndpoint, list_configs, read, withdra
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.release import Release
+    from crossaccount.release.manifest import Release
 
 _GLANCES = 3  # how often AWS must say what would end a wait before it is believed: its reads may lag behind its writes
 Action = Literal["created", "updated", "in progress", "nothing"]

@@ -25,7 +25,7 @@ from crossaccount.hosting.resources import (
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
-    from crossaccount.release import Release
+    from crossaccount.release.manifest import Release
 
 
 def begin_trial(

@@ -13,7 +13,7 @@ from crossaccount.promotion.outcome import Result
 
 if TYPE_CHECKING:
     from crossaccount.hosting.state import LiveEndpoint, VersionConfig
-    from crossaccount.records import Record
+    from crossaccount.promotion.records import Record
 
 
 def rolled_back_from(records: Iterable[Record], version: int) -> dict[str, str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crossaccount.hosting.gateway import Patience, Progress
     from crossaccount.hosting.state import LiveEndpoint, VersionConfig
     from crossaccount.proof.questions import Question
-    from crossaccount.release import Release
+    from crossaccount.release.manifest import Release
 
 Step = Proof | Removal
 

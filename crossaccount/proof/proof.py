@@ -17,7 +17,7 @@ from crossaccount.proof.asking import Answer, Speed, ask, measure
 if TYPE_CHECKING:
     from crossaccount.aws.access import Target
     from crossaccount.proof.questions import Question
-    from crossaccount.release import Release
+    from crossaccount.release.manifest import Release
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crossaccount.aws.access import Target
     from crossaccount.config.model import ConsumerConfig
     from crossaccount.config.smoke import Smoke
-    from crossaccount.release import Release, Sample
+    from crossaccount.release.manifest import Release, Sample
 
 BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
 

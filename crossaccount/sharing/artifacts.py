@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from crossaccount.aws.access import Producer
-    from crossaccount.packages import Artifact, ModelVersion
+    from crossaccount.registry.artifacts import Artifact
+    from crossaccount.registry.versions import ModelVersion
 
 
 @dataclass(frozen=True)

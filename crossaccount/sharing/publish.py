@@ -16,19 +16,29 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from crossaccount import release as releases
 from crossaccount.arns import group_arn, parse_s3
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, Failed
 from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed, statements
-from crossaccount.release import Grant, Release, ReleasedArtifact, ReleasedContainer, Sample
+from crossaccount.release import store as releases
+from crossaccount.release.manifest import (
+    MEMBER_LIMIT,
+    RELEASE_LIMIT,
+    SAMPLES_LIMIT,
+    Grant,
+    Release,
+    ReleasedArtifact,
+    ReleasedContainer,
+    Sample,
+    first_fault,
+)
 from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
-    from crossaccount.gather import Gathered
-    from crossaccount.packages import Container, ModelVersion
-    from crossaccount.plan import Plan
+    from crossaccount.registry.versions import Container, ModelVersion
+    from crossaccount.sharing.changes import Plan
+    from crossaccount.sharing.gather import Gathered
 
 _ARCHIVE_LIMIT = 5_000_000
 
@@ -66,9 +76,9 @@ def prepare(
         samples=read_samples(producer, version),
         grants=grants_of(plan, group_arn(config), docs=config.preset == "aws-docs"),
     )
-    if (length := len(release.to_bytes())) > releases.RELEASE_LIMIT:
+    if (length := len(release.to_bytes())) > RELEASE_LIMIT:
         raise Failed(
-            f"The Release of {version.arn} would have {length} bytes, and a consumer reads {releases.RELEASE_LIMIT} at most. Register the "
+            f"The Release of {version.arn} would have {length} bytes, and a consumer reads {RELEASE_LIMIT} at most. Register the "
             "version with fewer or smaller samples."
         )
     return release, True
@@ -168,14 +178,14 @@ def parse_samples(archive: bytes) -> list[Sample]:
             file = tar.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
             if file is None:
                 continue
-            if member.size > releases.MEMBER_LIMIT:
-                raise ValueError(f"{member.name} is larger than {releases.MEMBER_LIMIT} bytes")
+            if member.size > MEMBER_LIMIT:
+                raise ValueError(f"{member.name} is larger than {MEMBER_LIMIT} bytes")
             loaded: Any = parse_json(file.read())
             samples += [
                 _sample(given, member.name) for given in (loaded if isinstance(loaded, list) else [loaded])
             ]
-    if len(samples) > releases.SAMPLES_LIMIT:
-        raise ValueError(f"it has more than {releases.SAMPLES_LIMIT} samples")
+    if len(samples) > SAMPLES_LIMIT:
+        raise ValueError(f"it has more than {SAMPLES_LIMIT} samples")
     return samples
 
 
@@ -183,4 +193,4 @@ def _sample(given: Any, name: str) -> Sample:
     try:
         return Sample.model_validate(given)
     except ValidationError as error:
-        raise ValueError(f"{name}: {releases.first_fault(error)}") from None
+        raise ValueError(f"{name}: {first_fault(error)}") from None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from crossaccount.errors import Finding, Severity
-from crossaccount.plan import Change, Plan
+from crossaccount.sharing.changes import Change, Plan
 from crossaccount.show.markdown import cell
 
 if TYPE_CHECKING:

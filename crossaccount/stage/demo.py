@@ -19,10 +19,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from crossaccount import gather
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Failed, Refused
+from crossaccount.sharing import gather
 from crossaccount.show import plans
 from crossaccount.stage import processes
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather, records, revoke
 from crossaccount.audit.answers import Verdict, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
@@ -26,12 +25,12 @@ from crossaccount.config.model import Sharing
 from crossaccount.hosting import creation, leftovers, preflight, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import deployment_name
-from crossaccount.promotion import moving
+from crossaccount.promotion import moving, records
 from crossaccount.promotion.outcome import Result
+from crossaccount.promotion.records import Record
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
-from crossaccount.records import Record
-from crossaccount.sharing import publish
+from crossaccount.sharing import apply, gather, publish, revoke
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.principals import identity_documents
 

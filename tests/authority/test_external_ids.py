@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from crossaccount import gather, records, revoke, usage
 from crossaccount.audit.answers import Verdict
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
@@ -18,6 +17,8 @@ from crossaccount.aws import sessions
 from crossaccount.aws.access import open_producer
 from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Refused
+from crossaccount.promotion import records
+from crossaccount.sharing import gather, revoke, usage
 from crossaccount_sandbox import accounts
 
 NUMBERS = {one.name: one.id for one in accounts.ACCOUNTS}

@@ -15,7 +15,7 @@ from crossaccount.promotion.history import (
     rolled_back_from,
     unrecorded_rollback,
 )
-from crossaccount.records import Record
+from crossaccount.promotion.records import Record
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 WHY = "answers drifted"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from crossaccount import audit, doors
-from crossaccount.audit import Answer, Seen, Verdict
+from crossaccount import doors
+from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, combine
+from crossaccount.audit.probe import shut
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Refusal, Refused
 
@@ -64,7 +65,7 @@ def test_a_check_says_one_row_for_one_resource(
     """What the documents say of a bucket and what its consumer met there are one answer, in every partition."""
     sharing = SHARING.model_copy(update={"region": region})
     consumer = sharing.consumers["staging"]
-    said = Answer("staging", consumer.account, door, name, Verdict.NO, "its policy has no statement")
+    said = AccessAnswer("staging", consumer.account, door, name, Verdict.NO, "its policy has no statement")
     refused = Refused(
         Refusal(
             door,
@@ -78,8 +79,8 @@ def test_a_check_says_one_row_for_one_resource(
             "Share.",
         )
     )
-    met = Seen(tuple(audit.shut("staging", consumer, refused)))
-    whole = audit.together(sharing, ["staging"], Seen((said,)), {"staging": met}, repair=False)
+    met = Evidence((shut("staging", consumer.account, refused),))
+    whole = combine(sharing, ["staging"], Evidence((said,)), {"staging": met}, repair=False)
     assert [(each.resource, each.verdict) for each in whole.answers if each.door == door] == [
         (name, Verdict.NO)
     ]

@@ -10,17 +10,21 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, audit, doors, gather, planfile, release, revoke
+from crossaccount import doors
 from crossaccount.arns import group_arn
+from crossaccount.audit.answers import Audit, Verdict, combine
+from crossaccount.audit.documents import read_documents
+from crossaccount.audit.probe import shut, try_doors
 from crossaccount.aws.access import Producer, open_producer, open_target
 from crossaccount.aws.refusals import classify
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Door, Resource
 from crossaccount.errors import Obstacle, PlanRefused, Refused
-from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from crossaccount.policy.audience import statement
-from crossaccount.sharing import publish
+from crossaccount.release import store
+from crossaccount.sharing import apply, gather, plan_file, publish, revoke
+from crossaccount.sharing.changes import Plan
 from crossaccount.show import plans
 
 NAME = "models/decision-trees-sample"
@@ -121,11 +125,11 @@ class Desk:
         plan = revoke.make_plan(self.config, revoke.chosen(self.config, **which), force=True)
         apply.apply(self.producer, plan)
 
-    def audit(self) -> audit.Audit:
+    def audit(self) -> Audit:
         names = ("staging", "production")
-        producer = audit.of_producer(self.config, names)
-        consumers = {name: audit.of_consumer(self.config, name, producer.versions, True) for name in names}
-        return audit.together(self.config, names, producer, consumers, repair=True)
+        producer = read_documents(self.config, names)
+        consumers = {name: try_doors(self.config, name, producer.versions, True) for name in names}
+        return combine(self.config, names, producer, consumers, repair=True)
 
 
 @pytest.fixture
@@ -153,7 +157,7 @@ def test_it_is_planned_before_the_registry_and_shown(desk: Desk) -> None:
     ]
     (change,) = [change for change in plan.changes if change.resource.kind == "parameter"]
     assert (change.verb, change.gained) == ("create", (STAGING, PRODUCTION))
-    (shown,) = [each for each in planfile.to_json(plan)["changes"] if each["kind"] == "parameter"]
+    (shown,) = [each for each in plan_file.to_json(plan)["changes"] if each["kind"] == "parameter"]
     assert (shown["resource"], shown["limit"]) == (NAME, 4_096)
     assert f"create: policy of parameter {NAME} (account 111111111111)" in plans.text(plan)
 
@@ -162,7 +166,7 @@ def test_it_is_opened_read_back_and_published(desk: Desk, door: ParameterDoor) -
     desk.share()
     assert members(door) == {STAGING, PRODUCTION}
     assert desk.plan().writes == 0
-    published = release.read(open_target(desk.config, "staging").s3, desk.config, 1)
+    published = store.read(open_target(desk.config, "staging").s3, desk.config, 1)
     assert [(grant.resource, grant.actions) for grant in published.grants if grant.door == "parameter"] == [
         (NAME, ["ssm:GetParameter"])
     ]
@@ -202,7 +206,7 @@ def test_it_is_audited(desk: Desk, door: ParameterDoor) -> None:
     answers = {
         (each.consumer, each.resource): each.verdict for each in found.answers if each.door == "parameter"
     }
-    assert answers == {(name, NAME): audit.Verdict.YES for name in ("staging", "production")}
+    assert answers == {(name, NAME): Verdict.YES for name in ("staging", "production")}
     assert found.missing == ()
     door.text = None
     found = desk.audit()
@@ -221,7 +225,7 @@ def test_it_is_closed_for_one_and_then_for_all(desk: Desk, door: ParameterDoor) 
 
 def test_it_is_closed_for_a_version_that_only_its_release_remembers(desk: Desk, door: ParameterDoor) -> None:
     desk.share()
-    opened = release.opened(desk.producer, known=())
+    opened = store.opened(desk.producer, known=())
     assert Resource("parameter", NAME, "111111111111") in opened
 
 
@@ -233,7 +237,7 @@ def test_a_refusal_there_says_whose_door_it_is_and_who_opens_it(desk: Desk, door
         refused
     )
     assert "Account 111111111111 opens it: crossaccount share CONFIG" in str(refused)
-    (answer,) = audit.shut("staging", target.consumer, refused)
+    answer = shut("staging", target.account, refused)
     assert (answer.door, answer.resource) == ("parameter", NAME)
     # The deployer's own policies have no such action in the sandbox, and that is asked about at this door too.
     with (

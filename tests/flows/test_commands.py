@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from crossaccount import gather
 from crossaccount.cli import main as cli
 from crossaccount.config.loading import load_config
 from crossaccount.errors import AccessMissing, Conflict, Failed
+from crossaccount.sharing import gather
 from flows.audit import check_access
 from flows.producer import revoke_access, share_models
 from flows.promotion import promote_model, rollback_model

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import gather
 from crossaccount.config.loading import load_config
 from crossaccount.doors.repository import PULL_ACTIONS
 from crossaccount.errors import DoorName, Failed, Refused
 from crossaccount.policy import documents
+from crossaccount.sharing import gather
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 

@@ -32,11 +32,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
-from crossaccount import records
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
-from crossaccount.promotion import moving
+from crossaccount.promotion import moving, records
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_moved, read_outcome
 from flows.audit import check_access
 from flows.consumer import deploy_model

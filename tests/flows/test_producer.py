@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import gather, revoke
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, Failed, InputError, PlanRefused, Refused
 from crossaccount.policy import documents
+from crossaccount.sharing import gather, revoke
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 

@@ -15,11 +15,13 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
-from crossaccount import arns, gather, records
+from crossaccount import arns
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
+from crossaccount.promotion import records
 from crossaccount.promotion.outcome import Result
+from crossaccount.sharing import gather
 from flows import promotion as flows
 from flows.promotion import promote_model, rollback_model
 from tasks import locks

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from crossaccount import gather
 from crossaccount.config.loading import load_config
 from crossaccount.errors import DoorName, Refused
+from crossaccount.sharing import gather
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 

@@ -26,7 +26,7 @@ import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
-from crossaccount import doors, gather, records, release
+from crossaccount import doors
 from crossaccount.aws import refusals, sessions
 from crossaccount.aws.access import open_producer, open_target
 from crossaccount.aws.refusals import Attempt
@@ -36,6 +36,9 @@ from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import CrossAccountError, DoorName, Failed
 from crossaccount.hosting import preflight
+from crossaccount.promotion import records
+from crossaccount.release import store
+from crossaccount.sharing import gather
 from crossaccount.text import harmless
 
 ROOT = Path(__file__).parents[2]
@@ -315,9 +318,9 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
         *map(explained, reading),
         *reading,  # as AWS's own error, which nobody explains
         explained(lambda: records.read(producer, 3)),
-        explained(lambda: release.find(producer.s3, sharing, 1)),
+        explained(lambda: store.find(producer.s3, sharing, 1)),
         deployed(lambda: preflight.newest_published(theirs)),
-        deployed(lambda: release.find(theirs.s3, sharing, 1)),
+        deployed(lambda: store.find(theirs.s3, sharing, 1)),
         deployed(lambda: preflight.find_version(theirs, 1)),
     ]
 

@@ -14,15 +14,19 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, doors, plan, planfile, records, release
+from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, Obstacle, PlanRefused
-from crossaccount.packages import Contents
 from crossaccount.policy import documents
-from crossaccount.release import Release
+from crossaccount.promotion import records
+from crossaccount.registry.versions import Contents
+from crossaccount.release import store
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import apply, plan, plan_file
+from crossaccount.sharing.changes import Plan
 from crossaccount.show import plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -101,7 +105,7 @@ class Bucket:
 
 def read(content: bytes) -> Release:
     bucket: Any = Bucket(content)
-    return release.read(bucket, SHARING, 1)
+    return store.read(bucket, SHARING, 1)
 
 
 def assert_told(error: Exception) -> None:
@@ -186,7 +190,7 @@ def test_a_release_of_somebody_else_s_things_is_refused(name: str) -> None:
 def test_nothing_is_read_past_its_limit() -> None:
     bucket: Any = Bucket(b"", endless=True)
     with pytest.raises(Failed, match="larger than"):
-        release.read(bucket, SHARING, 1)
+        store.read(bucket, SHARING, 1)
     assert records.read(producer(bucket), 5) == []
     assert 0 < bucket.body.taken < 6_000_000
 
@@ -255,7 +259,7 @@ def test_records_that_are_spoilt(tally: Any, spoil: Any, scrambled: Callable[...
             json.dumps(document).encode()
 
 
-def planned(existing: Any = None) -> plan.Plan:
+def planned(existing: Any = None) -> Plan:
     needs = doors.needs(SHARING, Contents()) | {"repository": {"trees": ()}, "bucket": {"models": ("1/",)}}
     world = dict.fromkeys(doors.resources(SHARING, needs), existing)
     return plan.share_plan(SHARING, needs, world, datetime(2026, 1, 1, tzinfo=UTC))
@@ -265,14 +269,14 @@ def test_plan_files_that_are_spoilt(
     tally: Any, spoil: Any, scrambled: Callable[..., bytes], tmp_path: Path
 ) -> None:
     now, path = planned(), tmp_path / "plan.json"
-    planfile.write(path, tmp_path / "c.yaml", now, False)
+    plan_file.write(path, tmp_path / "c.yaml", now, False)
     good = path.read_bytes()
-    assert planfile.confirmed(planfile.read(path), now) == now.digest
+    assert plan_file.confirmed(plan_file.read(path), now) == now.digest
     for rng in tally.randoms(80):
         path.write_bytes(
             scrambled(rng, good) if rng.random() < 0.3 else written(spoil(rng, json.loads(good)))
         )
-        found = tally.judge(lambda: planfile.confirmed(planfile.read(path), now), InputError, Conflict)
+        found = tally.judge(lambda: plan_file.confirmed(plan_file.read(path), now), InputError, Conflict)
         if isinstance(found, CrossAccountError):
             assert_told(found)
         else:
@@ -326,7 +330,7 @@ def shared_and_revoked(service: Policied) -> str:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(2):
         made = plan.share_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, now)
-        plans.text(made), plans.markdown(made), json.dumps(planfile.to_json(made))
+        plans.text(made), plans.markdown(made), json.dumps(plan_file.to_json(made))
         apply.apply(account, made)
     made = plan.revoke_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, None, now)
     apply.apply(account, made)

@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from prefect.logging import disable_run_logger
-from sandbox import accounts
-from sandbox.server import Server
 
-from crossaccount import apply, gather, release, sessions
-from crossaccount.aws.access import Target, open_target
+from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, Failed
-from crossaccount.gather import Clients
 from crossaccount.hosting import requests
 from crossaccount.hosting.gateway import Gateway, Patience
 from crossaccount.hosting.shift import settle, shift
-from crossaccount.release import Release
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import apply, gather, publish
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.server import Server
 from tasks import consumer as steps
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
@@ -147,12 +147,12 @@ def _shared() -> Account:
         },
     }
     sharing = parse_config(json.dumps(document))
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(clients, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = release.prepare(clients, sharing, found.versions[0], found, plan)[0]
-    apply.apply(clients, plan, lambda line: None)
-    return Account(sharing, release.publish(clients, sharing, prepared), _prepared_account())
+    prepared = publish.prepare(producer, found.versions[0], found, plan)[0]
+    apply.apply(producer, plan, lambda line: None)
+    return Account(sharing, publish.publish(producer, prepared), _prepared_account())
 
 
 def _prepared_account() -> str:

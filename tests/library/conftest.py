@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.gather import Gathered
-from crossaccount.plan import Plan
+from crossaccount.sharing import apply, gather
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
 
 PUTS = {
     "repository": ("ecr", "SetRepositoryPolicy"),

@@ -17,9 +17,10 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from crossaccount import apply, doors
+from crossaccount import doors
 from crossaccount.aws.access import Producer
 from crossaccount.errors import Conflict
+from crossaccount.sharing import apply
 
 ROOT = Path(__file__).parents[2]
 OUTSIDER = "arn:aws:iam::444444444444:root"

@@ -39,7 +39,7 @@ def shut(found: Audit) -> set[tuple[str, str]]:
 @pytest.fixture
 def standing(desk: Any) -> Any:
     """The sandbox, with everything shared and published."""
-    from crossaccount import gather
+    from crossaccount.sharing import gather
 
     found = desk.gather()
     plan = gather.planned(desk.sharing, found)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from crossaccount import doors, gather
+from crossaccount import doors
 from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.errors import DoorName, Finding, PlanRefused, Refused, Severity
-from crossaccount.plan import Plan
+from crossaccount.sharing import gather
+from crossaccount.sharing.changes import Plan
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"

@@ -21,7 +21,6 @@ import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, records, release
 from crossaccount.aws import sessions
 from crossaccount.aws.access import Producer, Target, open_producer
 from crossaccount.aws.endpoint_status import IN_PROGRESS
@@ -33,11 +32,12 @@ from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.outcome import Ending
 from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG
 from crossaccount.hosting.state import LiveEndpoint, VersionConfig
-from crossaccount.promotion import history, moving
+from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.outcome import ConsumerOutcome, Result
-from crossaccount.records import Record
-from crossaccount.release import Release
-from crossaccount.sharing import publish
+from crossaccount.promotion.records import Record
+from crossaccount.release import store
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import apply, gather, publish
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
@@ -869,7 +869,7 @@ def test_a_consumer_reads_no_records(remembered: Stage) -> None:
     where = records.write(remembered.producer, record("promotion", 1))
     bucket, _, key = where.removeprefix("s3://").partition("/")
     for client in (remembered.session.client("s3"), remembered.clients["s3"]):
-        released = release.release_key(remembered.sharing, 1)
+        released = store.release_key(remembered.sharing, 1)
         assert client.get_object(Bucket=bucket, Key=released)["Body"].read()
         for operation, given in (
             ("get_object", {"Key": key}),

@@ -14,7 +14,6 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import apply, gather
 from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer
 from crossaccount.config.loading import load_config
@@ -24,8 +23,8 @@ from crossaccount.hosting import creation, leftovers, temporary
 from crossaccount.hosting.gateway import Gateway, Patience
 from crossaccount.hosting.leftovers import Leftover
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name
-from crossaccount.release import Release
-from crossaccount.sharing import publish
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import apply, gather, publish
 
 NAME = "decision-trees-staging"
 QUICK = Patience(seconds=10, first=0.01, longest=0.03)

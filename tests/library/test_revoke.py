@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather, revoke, usage
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import InputError, PlanRefused, Severity
-from crossaccount.plan import Plan
-from crossaccount.sharing import publish
+from crossaccount.sharing import apply, gather, publish, revoke, usage
+from crossaccount.sharing.changes import Plan
 
 GROUP = "decision-trees-sample"
 STAGING, PRODUCTION = "222222222222", "333333333333"

@@ -20,7 +20,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather
 from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer
 from crossaccount.aws.endpoint_status import IN_PROGRESS
@@ -45,8 +44,8 @@ from crossaccount.proof import expectations
 from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import BODY_LIMIT, Question, of_sample, questions, read_body
-from crossaccount.release import Release
-from crossaccount.sharing import publish
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import apply, gather, publish
 from crossaccount.show import proofs
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome

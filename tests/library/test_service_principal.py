@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather
 from crossaccount.aws.access import open_producer, open_target
 from crossaccount.config.loading import load_config
 from crossaccount.errors import DoorName, Refused
 from crossaccount.hosting import preflight, temporary
-from crossaccount.release import Release
-from crossaccount.sharing import publish
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import apply, gather, publish
 
 GROUP = "decision-trees-sample"
 OURS = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"

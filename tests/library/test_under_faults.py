@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import gather
 from crossaccount.aws.access import open_target, producing
 from crossaccount.config.loading import load_config
 from crossaccount.hosting import creation, preflight, removal
@@ -18,7 +17,7 @@ from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import HostedResource, deployment_name
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
-from crossaccount.sharing import publish
+from crossaccount.sharing import gather, publish
 
 NAME = "decision-trees-staging"
 Arrange = Callable[..., None]

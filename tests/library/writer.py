@@ -6,9 +6,9 @@ import multiprocessing
 import sys
 from multiprocessing.connection import Connection
 
-from crossaccount import apply, gather
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
+from crossaccount.sharing import apply, gather
 
 
 def write(told: Connection, path: str, settle_seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crossaccount import doors, packages, plan
+from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import OrganizationScope, Sharing
@@ -18,6 +18,8 @@ from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience, Organization
+from crossaccount.registry.versions import Contents, contents_of, parse_version
+from crossaccount.sharing import plan
 from crossaccount_sandbox.judging.decision import Result, judge
 from crossaccount_sandbox.judging.request import Policies, Request
 
@@ -26,7 +28,7 @@ OWNER, STAGING = "111111111111", "222222222222"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 GROUP = group_arn(SHARING)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+NEEDS = doors.needs(SHARING, Contents(keys=(KEY_ARN,))) | {
     "repository": {"decision-trees-sample": ()},
     "bucket": {"models": ("churn/", "releases/")},
 }
@@ -198,7 +200,7 @@ def needs_of(count: int, folder: str) -> doors.Needs:
     """What so many versions need, each with its artifact in a folder of its own."""
     image = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/decision-trees-sample:1"
     found = [
-        packages.parse_version(
+        parse_version(
             {
                 "ModelPackageArn": package_arn(SHARING, number),
                 "ModelPackageGroupName": SHARING.model_package_group,
@@ -213,7 +215,7 @@ def needs_of(count: int, folder: str) -> doors.Needs:
         )
         for number in range(1, count + 1)
     ]
-    return doors.needs(SHARING, packages.contents(found, [KEY_ARN]))
+    return doors.needs(SHARING, contents_of(found, [KEY_ARN]))
 
 
 def test_no_document_grows_with_approved_versions() -> None:

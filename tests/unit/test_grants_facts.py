@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, doors, gather, packages, plan, revoke
+from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
@@ -24,8 +24,10 @@ from crossaccount.doors import bucket
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity
 from crossaccount.policy.audience import Audience
-from crossaccount.sharing import publish
+from crossaccount.registry.versions import ModelVersion, contents_of, parse_version
+from crossaccount.sharing import apply, gather, plan, publish, revoke
 from crossaccount.sharing.artifacts import Observed, observe_all
+from crossaccount.sharing.changes import Change, Plan
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -46,26 +48,26 @@ def described(number: int, **container: Any) -> dict[str, Any]:
     }
 
 
-def version(number: int, **container: Any) -> packages.ModelVersion:
-    return packages.parse_version(described(number, **container))
+def version(number: int, **container: Any) -> ModelVersion:
+    return parse_version(described(number, **container))
 
 
 def prefix(uri: str) -> dict[str, Any]:
     return {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}}
 
 
-def needs(config: Sharing, versions: Iterable[packages.ModelVersion]) -> doors.Needs:
-    return doors.needs(config, packages.contents(versions))
+def needs(config: Sharing, versions: Iterable[ModelVersion]) -> doors.Needs:
+    return doors.needs(config, contents_of(versions))
 
 
 NEEDS = needs(SHARING, [version(1, ModelDataUrl="s3://models/churn/1/model.tar.gz")])
 
 
-def shared(sharing: Sharing, resource: Resource, document: Any = None) -> plan.Change:
+def shared(sharing: Sharing, resource: Resource, document: Any = None) -> Change:
     return plan.share_plan(sharing, NEEDS, {resource: document}, NOW).changes[0]
 
 
-def revoked(document: Any) -> plan.Change:
+def revoked(document: Any) -> Change:
     return plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, {"222222222222"}, NOW).changes[0]
 
 
@@ -354,5 +356,5 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
     observed = {"s3://models/m/1": Observed("abc", None)}
     found = gather.Gathered((one,), NEEDS, observed, {}, {}, (), NOW)
     with pytest.raises(Failed, match="smaller samples"):
-        publish.prepare(producer(Bucket()), one, found, plan.Plan(()))
+        publish.prepare(producer(Bucket()), one, found, Plan(()))
     assert put == []

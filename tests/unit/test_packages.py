@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from crossaccount import doors, packages
+from crossaccount import doors
 from crossaccount.arns import package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.packages import Artifact, ModelVersion
+from crossaccount.registry.artifacts import Artifact, aws_registries
+from crossaccount.registry.versions import ModelVersion, check_deployable, contents_of, parse_version
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 LISTED = SHARING.model_copy(update={"versions": (1, 2)})
@@ -29,8 +30,8 @@ RELEASES_ALONE = {
 }
 
 
-def needs(config: Sharing, versions: Iterable[packages.ModelVersion]) -> doors.Needs:
-    return doors.needs(config, packages.contents(versions))
+def needs(config: Sharing, versions: Iterable[ModelVersion]) -> doors.Needs:
+    return doors.needs(config, contents_of(versions))
 
 
 def described(number: int = 1, *containers: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def described(number: int = 1, *containers: dict[str, Any], **more: Any) -> dict
 
 
 def version(number: int = 1, *containers: dict[str, Any], **more: Any) -> ModelVersion:
-    return packages.parse_version(described(number, *containers, **more))
+    return parse_version(described(number, *containers, **more))
 
 
 def at(url: str) -> dict[str, Any]:
@@ -183,7 +184,7 @@ def test_every_container_of_every_specification_is_walked_in_order() -> None:
 
 
 def test_a_version_as_it_is_described() -> None:
-    one = packages.parse_version(
+    one = parse_version(
         {
             **described(7, at("s3://b/m/x"), SamplePayloadUrl="s3://b/samples.tar.gz"),
             "InferenceSpecification": {
@@ -206,7 +207,7 @@ def test_a_version_as_it_is_described() -> None:
 def test_a_version_without_an_inference_specification() -> None:
     bare = described(1)
     del bare["InferenceSpecification"]
-    one = packages.parse_version(bare)
+    one = parse_version(bare)
     assert one.containers == ()
     assert needs(SHARING, [one]) == RELEASES_ALONE
 
@@ -222,7 +223,7 @@ def test_a_container_without_an_image_is_refused(image: str | None, place: str) 
         else described(1, {}, AdditionalInferenceSpecifications=additional)
     )
     with pytest.raises(Failed, match=r"no image.*Register"):
-        packages.parse_version(given)
+        parse_version(given)
 
 
 @pytest.mark.parametrize(
@@ -251,16 +252,16 @@ def test_any_other_version_is_not_deployable(status: str, approval: str | None) 
     given = {**described(4), "ModelPackageStatus": status, "ModelApprovalStatus": approval}
     if approval is None:
         del given["ModelApprovalStatus"]
-    one = packages.parse_version(given)
+    one = parse_version(given)
     assert not one.deployable
     with pytest.raises(Failed, match=f"Version 4 of {GROUP} is ") as failed:
-        packages.check_deployable(one)
+        check_deployable(one)
     assert (status if status != "Completed" else approval or "PendingManualApproval") in str(failed.value)
 
 
 def test_a_completed_and_approved_version_is_deployable() -> None:
     assert version().deployable
-    packages.check_deployable(version())
+    check_deployable(version())
 
 
 # What is needed of the buckets.
@@ -415,7 +416,7 @@ def test_an_image_that_no_consumer_could_pull_is_refused(image: str, word: str, 
 
 
 def test_the_registries_that_aws_owns() -> None:
-    known = packages.aws_registries()
+    known = aws_registries()
     assert {"763104351884", "683313688378", "246618743249", "727897471807", "442386744353"} <= known
     assert not known & {"111111111111", "222222222222", "333333333333", "444444444444"}
     assert len(known) > 300

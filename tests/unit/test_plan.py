@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 
-from crossaccount import doors, packages, plan
+from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn, root_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import OrganizationScope
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
-from crossaccount.plan import Change, Plan
 from crossaccount.policy import documents
-from crossaccount.sharing import publish
+from crossaccount.registry.versions import Contents
+from crossaccount.sharing import plan, publish
+from crossaccount.sharing.capacity import room
+from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.revoke import accounts_of, without_version
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 DOCS = SHARING.model_copy(update={"preset": "aws-docs"})
@@ -27,7 +30,7 @@ KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
-NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+NEEDS = doors.needs(SHARING, Contents(keys=(KEY_ARN,))) | {
     "repository": {"trees": ()},
     "bucket": {"models": ("churn/",), SHARING.producer.releases_bucket: ("releases/",)},
 }
@@ -216,7 +219,7 @@ def test_an_account_that_another_consumer_shares_is_not_revoked() -> None:
     )
     twins = SHARING.model_copy(update={"consumers": {**SHARING.consumers, "twin": twin}})
     with pytest.raises(InputError, match=r"222222222222 of staging.*twin.*Take staging out"):
-        plan.accounts_of(twins, "staging")
+        accounts_of(twins, "staging")
 
 
 def test_every_sid_in_the_way_is_told_at_once() -> None:
@@ -442,7 +445,7 @@ def test_principals_of_other_kinds_are_not_let_in(changed: Any) -> None:
 def test_grants_read_a_statement_without_actions() -> None:
     d = copy.deepcopy(GRANTED[BUCKET])
     d["Statement"][0]["NotAction"] = d["Statement"][0].pop("Action")
-    assert publish.grants_of(plan.Plan((plan.Change(BUCKET, d, d),)), GROUP)
+    assert publish.grants_of(Plan((Change(BUCKET, d, d),)), GROUP)
 
 
 # Fewer versions, and who is meant.
@@ -454,7 +457,7 @@ EVERYONE = SHARING.model_copy(
 
 
 def narrowed(existing: dict[Resource, Any], sharing: Any = SHARING) -> Plan:
-    return plan.narrow_plan(plan.without_version(sharing, 2), NEEDS, existing, NOW)
+    return plan.narrow_plan(without_version(sharing, 2), NEEDS, existing, NOW)
 
 
 def test_those_who_have_access_keep_it_to_the_versions_that_stay() -> None:
@@ -485,12 +488,12 @@ def test_a_version_less_lets_in_no_organization_that_had_no_access() -> None:
 )
 def test_a_version_that_cannot_be_taken_out_of_the_config(sharing: Any, version: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        plan.without_version(sharing, version)
+        without_version(sharing, version)
 
 
 def test_a_consumer_of_an_organization_cannot_be_revoked_alone() -> None:
     with pytest.raises(InputError, match=r"whole organization o-a1b2c3d4e5, not to staging alone.*--all"):
-        plan.accounts_of(EVERYONE, "staging")
+        accounts_of(EVERYONE, "staging")
 
 
 # How much room is left.
@@ -523,9 +526,9 @@ ROOM_IN_ROLES = pytest.param(
 def test_as_many_more_consumers_fit_as_there_is_said_to_be_room_for(resource: Resource, mode: str) -> None:
     few = SHARING.model_copy(update={"consumers": consumers(2), "principals": mode})
     made = shared({resource: FRESH[resource]}, few).changes[0]
-    room = plan.room(made)
-    assert room
-    full = few.model_copy(update={"consumers": consumers(room, 2)})
+    more = room(made)
+    assert more
+    full = few.model_copy(update={"consumers": consumers(more, 2)})
     assert verbs(shared({resource: made.desired}, full)) == ["update"]
     with pytest.raises(PlanRefused, match="AWS takes"):
         shared({resource: made.desired}, few.model_copy(update={"consumers": consumers(room + 1, 2)}))

@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 
-from crossaccount import doors, packages, plan, planfile
+from crossaccount import doors
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, InputError
-from crossaccount.plan import Plan
 from crossaccount.policy import documents
+from crossaccount.registry.versions import Contents
+from crossaccount.sharing import plan, plan_file
+from crossaccount.sharing.changes import Plan
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-NEEDS = doors.needs(SHARING, packages.Contents()) | {
+NEEDS = doors.needs(SHARING, Contents()) | {
     "repository": {"trees": ()},
     "bucket": {"models": ("churn/",)},
 }
@@ -46,10 +48,10 @@ def one_more() -> dict[Resource, Any]:
     return after(planned(consumers={"other": other}))
 
 
-def written(folder: Path, made: Plan, prune: bool = False) -> planfile.PlanFile:
+def written(folder: Path, made: Plan, prune: bool = False) -> plan_file.PlanFile:
     path = folder / "plan.json"
-    planfile.write(path, CONFIG, made, prune)
-    return planfile.read(path)
+    plan_file.write(path, CONFIG, made, prune)
+    return plan_file.read(path)
 
 
 # Agreed to, and still so.
@@ -62,7 +64,7 @@ def test_a_file_comes_back_as_it_was_written(tmp_path: Path, prune: bool) -> Non
     assert agreed.source == tmp_path / "plan.json"
     assert (agreed.config, agreed.prune, agreed.hash) == (CONFIG, prune, made.digest)
     assert [one["resource"] for one in agreed.changes] == ["trees", "models", SHARING.model_package_group]
-    assert planfile.confirmed(agreed, planned(one_more(), prune)) == made.digest
+    assert plan_file.confirmed(agreed, planned(one_more(), prune)) == made.digest
 
 
 @pytest.mark.parametrize(
@@ -71,13 +73,13 @@ def test_a_file_comes_back_as_it_was_written(tmp_path: Path, prune: bool) -> Non
     ids=["a first share", "nothing to do", "one document", "no document"],
 )
 def test_a_plan_that_is_the_same_is_confirmed_with_its_hash(tmp_path: Path, made: Plan) -> None:
-    assert planfile.confirmed(written(tmp_path, made), copy.deepcopy(made)) == made.digest
+    assert plan_file.confirmed(written(tmp_path, made), copy.deepcopy(made)) == made.digest
 
 
 def test_a_document_that_is_only_written_in_another_way_is_the_same(tmp_path: Path) -> None:
     rewritten = {"Statement": {**DENY, "Principal": {"AWS": ["*"]}}, "Version": "2012-10-17"}
     agreed = written(tmp_path, planned())
-    assert planfile.confirmed(agreed, planned({**FRESH, BUCKET: rewritten})) == planned().digest
+    assert plan_file.confirmed(agreed, planned({**FRESH, BUCKET: rewritten})) == planned().digest
 
 
 # Stale: the words say what has changed.
@@ -135,7 +137,7 @@ STALE: dict[str, tuple[Plan, Plan, list[str]]] = {
 def test_a_stale_file_is_refused_and_says_what_has_changed(tmp_path: Path, name: str) -> None:
     then, now, words = STALE[name]
     with pytest.raises(Conflict) as refused:
-        planfile.confirmed(written(tmp_path, then), now)
+        plan_file.confirmed(written(tmp_path, then), now)
     said = str(refused.value)
     for word in [*words, "plan.json is stale", "Nothing was changed. Make a new plan."]:
         assert word in said
@@ -197,13 +199,13 @@ TAMPERED: list[Any] = [
 ]
 
 
-def altered(folder: Path, change: Callable[[Any], object]) -> planfile.PlanFile:
+def altered(folder: Path, change: Callable[[Any], object]) -> plan_file.PlanFile:
     path = folder / "plan.json"
-    planfile.write(path, CONFIG, planned(), False)
+    plan_file.write(path, CONFIG, planned(), False)
     found = json.loads(path.read_text())
     change(found)
     path.write_text(json.dumps(found))
-    return planfile.read(path)
+    return plan_file.read(path)
 
 
 @pytest.mark.parametrize("change", TAMPERED)
@@ -211,16 +213,16 @@ def test_a_file_that_was_changed_by_hand_is_refused(tmp_path: Path, change: Call
     now = planned()
     before = copy.deepcopy(now)
     with pytest.raises((Conflict, InputError)):
-        planfile.confirmed(altered(tmp_path, change), now)
+        plan_file.confirmed(altered(tmp_path, change), now)
     assert now == before
 
 
 def test_a_hash_that_was_changed_by_hand_confirms_no_other_plan(tmp_path: Path) -> None:
     other = planned(versions=(1,))
     agreed = altered(tmp_path, lambda found: found.update(hash=other.digest))
-    assert planfile.confirmed(agreed, planned()) == planned().digest
+    assert plan_file.confirmed(agreed, planned()) == planned().digest
     with pytest.raises(Conflict):
-        planfile.confirmed(agreed, other)
+        plan_file.confirmed(agreed, other)
 
 
 def document(place: int, key: str, value: Any) -> Callable[[Any], object]:
@@ -255,13 +257,13 @@ def nested(depth: int) -> Any:
 )
 def test_what_is_no_document_is_refused(tmp_path: Path, change: Callable[[Any], object]) -> None:
     with pytest.raises((InputError, Conflict)):
-        planfile.confirmed(altered(tmp_path, change), planned())
+        plan_file.confirmed(altered(tmp_path, change), planned())
 
 
 @pytest.mark.parametrize("depth", [100, 900])
 def test_a_document_without_bottom_is_refused(tmp_path: Path, depth: int) -> None:
     with pytest.raises((InputError, Conflict)):
-        planfile.confirmed(altered(tmp_path, document(0, "desired", nested(depth))), planned())
+        plan_file.confirmed(altered(tmp_path, document(0, "desired", nested(depth))), planned())
 
 
 # No plan at all.
@@ -308,7 +310,7 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "plan.json"
     path.write_bytes(content)
     with pytest.raises(InputError) as refused:
-        planfile.read(path)
+        plan_file.read(path)
     assert str(refused.value) == (
         f"--plan {path}: this is not a plan. Write one with crossaccount plan CONFIG --out FILE."
     )
@@ -319,7 +321,7 @@ def test_the_smallest_plan_is_read(tmp_path: Path) -> None:
     """What the table above takes away is what is missing."""
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(GOOD))
-    assert planfile.read(path) == planfile.PlanFile(path, Path("c"), False, "h", ())
+    assert plan_file.read(path) == plan_file.PlanFile(path, Path("c"), False, "h", ())
 
 
 @pytest.mark.parametrize("value", ["false", "no", 0, 1, None, []])
@@ -327,7 +329,7 @@ def test_prune_is_true_or_false(tmp_path: Path, value: Any) -> None:
     path = tmp_path / "plan.json"
     path.write_text(json.dumps({**GOOD, "prune": value}))
     with pytest.raises(InputError):
-        planfile.read(path)
+        plan_file.read(path)
 
 
 def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
@@ -335,12 +337,12 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     loop.symlink_to(loop)
     for path in (tmp_path, tmp_path / "missing.json", loop):
         with pytest.raises(InputError, match="cannot be read") as refused:
-            planfile.read(path)
+            plan_file.read(path)
         assert "crossaccount plan CONFIG --out FILE" in str(refused.value)
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing" / "plan.json"):
         with pytest.raises(InputError, match="cannot be written"):
-            planfile.write(path, CONFIG, planned(), False)
+            plan_file.write(path, CONFIG, planned(), False)
     assert list(tmp_path.iterdir()) == []

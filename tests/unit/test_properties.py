@@ -21,15 +21,16 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
-from crossaccount import plan
 from crossaccount.arns import group_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
 from crossaccount.doors import DOORS, Needs, door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
-from crossaccount.plan import Plan
 from crossaccount.policy import documents
+from crossaccount.sharing import plan
+from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.revoke import accounts_of
 from crossaccount_sandbox.judging.decision import Result, judge
 from crossaccount_sandbox.judging.request import Policies, Request
 
@@ -193,7 +194,7 @@ def leaving(config: Config, verb: str) -> set[str] | None:
     if verb == "revoke all":
         return None
     if verb == "revoke consumer":
-        return set(plan.accounts_of(config.sharing(), f"c{config.who[0][0]}"))
+        return set(accounts_of(config.sharing(), f"c{config.who[0][0]}"))
     return {ORGANIZATION} if config.mode == "organization" else {ACCOUNTS[config.who[0][0]]}
 
 
@@ -241,7 +242,7 @@ def assert_refused_rightly(world: World, step: Step, refused: InputError | PlanR
     assert any(past_limit(change) for change in full.changes)
 
 
-def past_limit(change: plan.Change) -> bool:
+def past_limit(change: Change) -> bool:
     return change.desired is not None and documents.size(change.desired) > door_of(change.resource.kind).limit
 
 

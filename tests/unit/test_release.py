@@ -17,15 +17,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import doors, gather, packages, plan, release
+from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed
-from crossaccount.release import Release
-from crossaccount.sharing import publish
+from crossaccount.registry.versions import ModelVersion, contents_of, parse_version
+from crossaccount.release import store
+from crossaccount.release.manifest import Grant, Release, Sample
+from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.artifacts import Observed
+from crossaccount.sharing.changes import Change, Plan
 from crossaccount.sharing.publish import parse_samples
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -92,7 +95,7 @@ class Bucket:
 
 def read(content: bytes | str) -> Release:
     bucket: Any = Bucket(**{KEY: content.encode() if isinstance(content, str) else content})
-    return release.read(bucket, SHARING, 1)
+    return store.read(bucket, SHARING, 1)
 
 
 def written(**changed: Any) -> str:
@@ -138,7 +141,7 @@ def test_equal_releases_are_equal_bytes() -> None:
 
 def test_a_release_names_no_consumer() -> None:
     assert not [name for name in ("222222222222", "333333333333", "consumer") if name in written()]
-    assert "principal" not in " ".join(release.Grant.model_fields)
+    assert "principal" not in " ".join(Grant.model_fields)
 
 
 HOSTILE: dict[str, bytes | str] = {
@@ -263,7 +266,7 @@ def test_a_release_is_never_read_past_its_limit() -> None:
 
     only: Any = Only()
     with pytest.raises(Failed, match="larger than 1000000 bytes"):
-        release.read(only, SHARING, 1)
+        store.read(only, SHARING, 1)
     room = 1_000_000 - len(written().encode())
     assert read(written() + " " * room).version == 1
     with pytest.raises(Failed, match="larger"):
@@ -281,17 +284,17 @@ def test_absence_is_told_from_refusal(code: str, absent: bool) -> None:
 
     only: Any = Only()
     if absent:
-        assert release.find(only, SHARING, 1) is None
+        assert store.find(only, SHARING, 1) is None
     else:
         with pytest.raises(ClientError):
-            release.find(only, SHARING, 1)
+            store.find(only, SHARING, 1)
 
 
 def test_where_a_release_lies() -> None:
-    assert release.release_key(SHARING, 1) == KEY
+    assert store.release_key(SHARING, 1) == KEY
     rooted = SHARING.producer.model_copy(update={"releases": "s3://b/a/b/"})
     elsewhere = SHARING.model_copy(update={"producer": rooted})
-    assert release.release_key(elsewhere, 12) == "a/b/decision-trees-sample/12.json"
+    assert store.release_key(elsewhere, 12) == "a/b/decision-trees-sample/12.json"
 
 
 # Samples: an archive of somebody else's making.
@@ -319,7 +322,7 @@ def packed(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
 
 
 ONE = '{"content_type": "text/csv", "body": "1", "expect": [0]}'
-SAMPLE = release.Sample(content_type="text/csv", body="1", expect=[0])
+SAMPLE = Sample(content_type="text/csv", body="1", expect=[0])
 
 
 @pytest.mark.parametrize(
@@ -445,7 +448,7 @@ def test_samples_that_are_missing_are_told_with_the_way_out() -> None:
 
 # Publishing.
 
-VERSION = packages.parse_version(
+VERSION = parse_version(
     {
         "ModelPackageArn": package_arn(SHARING, 1),
         "ModelPackageGroupName": SHARING.model_package_group,
@@ -464,7 +467,7 @@ VERSION = packages.parse_version(
 )
 IMAGE = VERSION.containers[0].image
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-NEEDS = doors.needs(SHARING, packages.contents([VERSION]))
+NEEDS = doors.needs(SHARING, contents_of([VERSION]))
 MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(doors.resources(SHARING, NEEDS)), NOW)
 
 
@@ -473,9 +476,7 @@ def found(etag: str = "abc") -> gather.Gathered:
     return gather.Gathered((VERSION,), NEEDS, observed, {IMAGE: DIGEST}, {}, (), NOW)
 
 
-def ensure(
-    bucket: Bucket, etag: str = "abc", version: packages.ModelVersion = VERSION
-) -> tuple[Release, bool]:
+def ensure(bucket: Bucket, etag: str = "abc", version: ModelVersion = VERSION) -> tuple[Release, bool]:
     """The Release, and whether it is new; a new one is published."""
     made, new = publish.prepare(producer(bucket), version, found(etag), MADE)
     return (publish.publish(producer(bucket), made) if new else made), new
@@ -539,8 +540,8 @@ def test_strangers_statements_are_no_grants_of_ours() -> None:
         "Statement": [{"Effect": "Deny", "Principal": "*", "NotAction": "s3:*"}],
     }
     models = Resource("bucket", "models", OWNER)
-    assert publish.grants_of(plan.Plan((plan.Change(models, stranger, stranger),)), group_arn(SHARING)) == []
-    assert publish.grants_of(plan.Plan((plan.Change(models, stranger, None),)), group_arn(SHARING)) == []
+    assert publish.grants_of(Plan((Change(models, stranger, stranger),)), group_arn(SHARING)) == []
+    assert publish.grants_of(Plan((Change(models, stranger, None),)), group_arn(SHARING)) == []
 
 
 @pytest.mark.parametrize("raw", ["1e999", '"\\ud800"', '{"\\ud800": 1}'])

@@ -12,20 +12,23 @@ from typing import Any
 
 import pytest
 
-from crossaccount import doors, packages, plan, planfile
+from crossaccount import doors
 from crossaccount.config.loading import load_config
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import DoorName, Finding, Refusal, Severity
-from crossaccount.plan import Change, Plan
 from crossaccount.policy import documents
+from crossaccount.registry.versions import Contents
+from crossaccount.sharing import plan, plan_file
+from crossaccount.sharing.capacity import room
+from crossaccount.sharing.changes import Change, Plan
 from crossaccount.show import markdown, plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+NEEDS = doors.needs(SHARING, Contents(keys=(KEY_ARN,))) | {
     "repository": {"trees": ()},
     "bucket": {"models": ("churn/",)},
 }
@@ -64,7 +67,7 @@ READERS: dict[str, Callable[[Plan], str]] = {
     "text": plans.text,
     "text in colour": lambda made: plans.text(made, colour=True),
     "markdown": plans.markdown,
-    "json": lambda made: json.dumps(planfile.to_json(made)),
+    "json": lambda made: json.dumps(plan_file.to_json(made)),
 }
 
 
@@ -200,7 +203,7 @@ def test_a_stranger_s_text_does_not_end_a_page_s_diff() -> None:
 
 def test_a_plan_for_a_machine() -> None:
     made = shared({**FRESH, BUCKET: STRANGERS})
-    told = planfile.to_json(made)
+    told = plan_file.to_json(made)
     assert json.loads(json.dumps(told)) == told
     assert (told["writes"], told["hash"]) == (4, made.digest)
     assert [one["kind"] for one in told["changes"]] == [str(one.kind) for one in ALL]
@@ -221,12 +224,12 @@ def test_a_plan_for_a_machine() -> None:
         "lost": [],
         "bytes": documents.size(document),
         "limit": door_of("bucket").limit,
-        "room_for_consumers": plan.room(made.changes[1]),
+        "room_for_consumers": room(made.changes[1]),
     }
 
 
 def test_findings_for_a_machine() -> None:
-    told = planfile.to_json(Plan((), FOUND))
+    told = plan_file.to_json(Plan((), FOUND))
     assert told["findings"][1] == {
         "severity": "error",
         "subject": "bucket models",
@@ -237,7 +240,7 @@ def test_findings_for_a_machine() -> None:
 
 
 def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
-    told = planfile.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
+    told = plan_file.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
     assert (told["verb"], told["desired"], told["desired_hash"], told["bytes"]) == ("delete", None, "none", 0)
     assert told["room_for_consumers"] is None
 
@@ -245,7 +248,7 @@ def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
 def test_what_changed_in_a_statement_that_stays_is_told_by_its_sid() -> None:
     one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
     before = after(plan.share_plan(one, NEEDS, FRESH, NOW))
-    told = planfile.to_json(shared(before))["changes"][0]
+    told = plan_file.to_json(shared(before))["changes"][0]
     sid = GRANTED[REPOSITORY]["Statement"][0]["Sid"]
     assert told["changed"] == [sid]
     assert [(each["Sid"], each["Principal"]) for each in told["added"]] == [

@@ -14,7 +14,7 @@ from crossaccount.hosting.resources import Removal, deployment_name
 from crossaccount.proof.asking import Answer, ask_one
 from crossaccount.proof.proof import Proof, images_match
 from crossaccount.proof.questions import of_sample
-from crossaccount.release import Release, ReleasedContainer, Sample
+from crossaccount.release.manifest import Release, ReleasedContainer, Sample
 from crossaccount.show import proofs
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")

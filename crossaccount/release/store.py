@@ -1,127 +1,31 @@
-"""The Release: an immutable manifest of one shared version, and the only thing that crosses between the accounts.
-
-The producer publishes it in S3 with a conditional put; the consumer reads it as the untrusted data of another account. It
-names no consumer, so it stays true as consumers come and go. Not here: how one is made (``sharing.publish``).
+"""Where Releases lie: published once in the releases bucket, read as the untrusted data of another account.
 
 Source: PutObject (If-None-Match) in the S3 API reference.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ValidationError
 
 from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.doors import door_named
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
-from crossaccount.doors.key import KEY
-from crossaccount.errors import LAST_VERSION, Failed
-from crossaccount.packages import Contents, artifact_at, check_registry
-from crossaccount.strict_json import check_whole_number, parse_json
+from crossaccount.errors import Failed
+from crossaccount.registry.artifacts import check_registry
+from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-
-
-RELEASE_LIMIT = 1_000_000
-MEMBER_LIMIT, SAMPLES_LIMIT = 1_000_000, 100
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("it holds a character that cannot be printed")
-    return text
-
-
-_Short = Annotated[str, Field(max_length=2048), AfterValidator(_printable)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Sample(_Model):
-    """One question to the endpoint, and the answer that the producer's own model gave."""
-
-    content_type: _Short
-    body: Annotated[str, Field(max_length=MEMBER_LIMIT)]
-    expect: JsonValue
-    accept: _Short = "application/json"
-
-
-class ReleasedArtifact(_Model):
-    """An artifact and its ETag when it was shared; a prefix has none."""
-
-    uri: _Short
-    etag: _Short | None
-
-
-class ReleasedContainer(_Model):
-    """A container: its image, pinned by digest, and its artifacts. ``specification`` is None for the main one."""
-
-    image: _Short
-    image_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None
-    artifacts: Annotated[list[ReleasedArtifact], Field(max_length=100)]
-    specification: _Short | None
-
-
-class Grant(_Model):
-    """What was opened for the version: a door, on which resource, for which actions."""
-
-    door: _Short
-    resource: _Short
-    actions: Annotated[list[_Short], Field(max_length=50)]
-
-
-class Release(_Model):
-    """One shared version."""
-
-    schema_version: Annotated[Literal[1], BeforeValidator(check_whole_number)]
-    model_package_arn: _Short
-    model_package_group: _Short
-    version: Annotated[int, Field(ge=1, le=LAST_VERSION)]
-    region: _Short
-    producer_account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    approval_status: _Short
-    package_status: _Short
-    containers: Annotated[list[ReleasedContainer], Field(max_length=240)]
-    content_types: Annotated[list[_Short], Field(max_length=100)]
-    response_types: Annotated[list[_Short], Field(max_length=100)]
-    instance_types: Annotated[list[_Short], Field(max_length=500)]
-    samples: Annotated[list[Sample], Field(max_length=SAMPLES_LIMIT)]
-    grants: Annotated[list[Grant], Field(max_length=100)]
-
-    @property
-    def deployed_containers(self) -> list[ReleasedContainer]:
-        """The containers that CreateModel deploys from the package: those of its main specification."""
-        return [container for container in self.containers if container.specification is None]
-
-    @property
-    def contents(self) -> Contents:
-        """The images and artifacts of the deployed containers, and the keys that were opened for them."""
-        containers = self.deployed_containers
-        return Contents(
-            tuple(container.image for container in containers),
-            tuple(
-                artifact_at(artifact.uri, is_prefix=artifact.etag is None)
-                for container in containers
-                for artifact in container.artifacts
-            ),
-            tuple(grant.resource for grant in self.grants if grant.door == KEY.name),
-        )
-
-    def to_bytes(self) -> bytes:
-        """The manifest as it is stored: equal Releases are equal bytes."""
-        return (json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n").encode()
+from crossaccount.release.manifest import RELEASE_LIMIT, Grant, Release, first_fault
 
 
 def release_key(sharing: Sharing, version: int) -> str:
@@ -230,13 +134,6 @@ def read(client: S3Client, sharing: Sharing, version: int) -> Release:
     _check_identity(sharing, version, release, where)
     _check_places(sharing, release, where)
     return release
-
-
-def first_fault(error: ValidationError) -> str:
-    """The first fault of a manifest or a sample, in a line."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, first["loc"])).encode("unicode_escape").decode()[:200] or "the document"
-    return f"{place}: {first['msg']}"
 
 
 def _check_identity(sharing: Sharing, version: int, release: Release, where: str) -> None:

@@ -21,14 +21,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount import parallel
 from crossaccount.doors import door_of, read_policy, write_policy
 from crossaccount.errors import Conflict, Failed
-from crossaccount.plan import Change, Verb
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document, Statement
+from crossaccount.sharing.changes import Change, Verb
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.doors.base import Resource, Token
-    from crossaccount.plan import Plan
+    from crossaccount.sharing.changes import Plan
 
 
 _BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)

@@ -7,42 +7,22 @@ Source: InferenceSpecification and ModelPackageContainerDefinition in the SageMa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import distribution
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from crossaccount import parallel
-from crossaccount.arns import Image, package_arn, parse_s3, version_of
+from crossaccount.arns import package_arn, version_of
 from crossaccount.errors import Failed, Obstacle
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
     from crossaccount.config.model import Sharing
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """One artifact location of a container: an object, or everything under a prefix (``is_prefix``).
-
-    ``etag`` is the one that the registry recorded, if it recorded one.
-    """
-
-    uri: str
-    bucket: str
-    key: str
-    is_prefix: bool
-    etag: str | None = None
-
-    @property
-    def folder(self) -> str:
-        """The key up to and with its last slash; empty at the bucket's root."""
-        return self.key[: self.key.rfind("/") + 1]
+from crossaccount.registry.artifacts import Artifact, artifact_at
 
 
 @dataclass(frozen=True)
@@ -85,7 +65,7 @@ class Contents:
     keys: tuple[str, ...] = ()
 
 
-def contents(versions: Iterable[ModelVersion], keys: Iterable[str | None] = ()) -> Contents:
+def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = ()) -> Contents:
     """The contents of the versions.
 
     Args:
@@ -217,56 +197,3 @@ def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
                 yield artifact_at(manifest, False, s3.get("ManifestEtag"))
     if s3 := container.get("AdditionalS3DataSource"):
         yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
-
-
-def artifact_at(uri: str, is_prefix: bool, etag: str | None = None) -> Artifact:
-    """An artifact by its S3 location.
-
-    Raises:
-        Failed: for a location that is not in S3.
-    """
-    bucket, key = parse_s3(uri)
-    return Artifact(uri, bucket, key, is_prefix, etag.strip('"') if etag and not is_prefix else None)
-
-
-def check_registry(sharing: Sharing, image: Image) -> bool:
-    """Whether an image lies in the producer's registry, and needs a grant there; False for one in a registry of AWS.
-
-    Raises:
-        Obstacle: for an image in a third account's registry, or in another region.
-    """
-    if image.region != sharing.region:
-        raise Obstacle(
-            f"repository {image.repository}",
-            f"It lies in {image.region}, and SageMaker in {sharing.region} cannot pull from there.",
-            "Replicate it, and register the version with the replica.",
-        )
-    if image.registry == sharing.producer.account:
-        return True
-    if image.registry in aws_registries():
-        return False
-    raise Obstacle(
-        f"repository {image.repository}",
-        f"It lies in account {image.registry}, which is neither the producer nor AWS.",
-        f"Its owner must share it, or copy the image into a repository of {sharing.producer.account}.",
-    )
-
-
-@cache
-def aws_registries() -> frozenset[str]:
-    """The accounts of AWS's own image registries, from the data files of sagemaker-core."""
-    files = [
-        path
-        for path in distribution("sagemaker-core").files or ()
-        if path.match("sagemaker/core/image_uri_config/*.json")
-    ]
-    accounts: set[str] = set()
-
-    def collect(node: dict[str, Any]) -> dict[str, Any]:
-        if isinstance(registries := node.get("registries"), dict):
-            accounts.update(map(str, registries.values()))
-        return node
-
-    for path in files:
-        json.loads(path.read_text(), object_hook=collect)
-    return frozenset(accounts)

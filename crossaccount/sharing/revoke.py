@@ -12,20 +12,23 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crossaccount import doors, packages, parallel, plan, release, usage
+from crossaccount import doors, parallel
 from crossaccount.aws.access import producing
 from crossaccount.doors import Needs
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Failed, Finding, InputError, Severity
-from crossaccount.gather import Gathered, existing_policies
+from crossaccount.registry.versions import contents_of, describe_version, list_versions
+from crossaccount.release import store
+from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import observe_all
+from crossaccount.sharing.gather import Gathered, existing_policies
 from crossaccount.sharing.obstacles import noting
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import ModelVersion
-    from crossaccount.plan import Plan
+    from crossaccount.registry.versions import ModelVersion
+    from crossaccount.sharing.changes import Plan
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,13 @@ def chosen(
         raise InputError("Say what to take back: one of --consumer NAME, --account ID, --version N, --all.")
     if consumer is not None:
         sharing.consumer(consumer)
-        return Revocation(f"consumer {consumer}", plan.accounts_of(sharing, consumer))
+        return Revocation(f"consumer {consumer}", accounts_of(sharing, consumer))
     if account is not None:
         if not re.fullmatch(r"\d{12}", account):
             raise InputError(f"{account!r} is not an AWS account id. Write its 12 digits.")
         return Revocation(f"account {account}", frozenset({account}))
     if version is not None:
-        plan.without_version(sharing, version)
+        without_version(sharing, version)
         return Revocation(f"version {version}", None, version)
     return Revocation("everything", None)
 
@@ -75,21 +78,21 @@ def gather(producer: Producer) -> Gathered:
     An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back.
     """
     config = producer.config
-    arns = packages.list_versions(producer.sagemaker, config.model_package_group)
+    arns = list_versions(producer.sagemaker, config.model_package_group)
     described = parallel.run_all([partial(_shareable, producer, arn) for arn in arns])
     versions = tuple(version for shareable in described for version in shareable)
     passed: list[Finding] = []
-    observed = observe_all(producer, packages.contents(versions).artifacts, passed)
+    observed = observe_all(producer, contents_of(versions).artifacts, passed)
     keys = [artifact.key for artifact in observed.values()]
-    needs = doors.needs(config, packages.contents(versions, keys))
+    needs = doors.needs(config, contents_of(versions, keys))
     known = [
         version.version
         for version in versions
-        if all(artifact.uri in observed for artifact in packages.contents([version]).artifacts)
+        if all(artifact.uri in observed for artifact in contents_of([version]).artifacts)
     ]
     unread: list[Finding] = []
     with noting(unread, f"Releases at {config.producer.releases}"):
-        needs = _with(needs, release.opened(producer, known))
+        needs = _with(needs, store.opened(producer, known))
     doubts = tuple(replace(finding, severity=Severity.WARNING) for finding in unread)
     existing = existing_policies(producer, doors.resources(config, needs), passed)
     return Gathered(versions, needs, observed, {}, existing, doubts, datetime.now(UTC))
@@ -106,8 +109,8 @@ def _with(needs: Needs, opened: Iterable[Resource]) -> Needs:
 def _shareable(producer: Producer, arn: str) -> tuple[ModelVersion, ...]:
     """The version, or nothing for one that a share would have refused: it opened nothing."""
     try:
-        version = packages.describe_version(producer.sagemaker, arn)
-        doors.needs(producer.config, packages.contents([version]))
+        version = describe_version(producer.sagemaker, arn)
+        doors.needs(producer.config, contents_of([version]))
     except Failed:
         return ()
     return (version,)
@@ -122,11 +125,11 @@ def planned(
         return plan.revoke_plan(
             sharing, gathered.needs, gathered.existing, revocation.leaving, gathered.now, findings
         )
-    left = plan.without_version(sharing, revocation.version)
+    left = without_version(sharing, revocation.version)
     staying = [version for version in gathered.versions if version.version in left.versions]
-    artifacts = packages.contents(staying).artifacts
+    artifacts = contents_of(staying).artifacts
     keys = [gathered.observed[each.uri].key for each in artifacts if each.uri in gathered.observed]
-    needs = doors.needs(left, packages.contents(staying, keys))
+    needs = doors.needs(left, contents_of(staying, keys))
     return plan.narrow_plan(left, needs, gathered.existing, gathered.now, findings)
 
 
@@ -136,3 +139,49 @@ def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> 
         gathered = gather(producer)
     used = usage.findings(sharing, revocation.leaving, revocation.version, force)
     return planned(sharing, gathered, revocation, used)
+
+
+def accounts_of(sharing: Sharing, consumer: str) -> frozenset[str]:
+    """Whose access ends when a consumer's is revoked.
+
+    Raises:
+        InputError: when the access is not its alone: another consumer has the account, or it is the whole organization's.
+    """
+    if sharing.organization is not None:
+        raise InputError(
+            f"Access is given to the whole organization {sharing.organization.id}, not to {consumer} alone. Take back everything (--all), or "
+            "change principals in the config, share, and revoke then."
+        )
+    account = sharing.consumers[consumer].account
+    others = [
+        name for name, other in sharing.consumers.items() if name != consumer and other.account == account
+    ]
+    if others:
+        raise InputError(
+            f"Account {account} of {consumer} is also that of {', '.join(others)}, and access is given to accounts. Take {consumer} out of "
+            "the config instead: the others keep their access."
+        )
+    return frozenset({account})
+
+
+def without_version(sharing: Sharing, version: int) -> Sharing:
+    """The config as it is once a version is no longer shared.
+
+    Raises:
+        InputError: when the config does not list its versions, does not list this one, or lists no other.
+    """
+    group = sharing.model_package_group
+    if sharing.versions == "approved" or sharing.preset == "aws-docs":
+        raise InputError(
+            f"The config shares every version of {group} with one statement, so version {version} cannot be taken out of it. Reject "
+            "the version in the registry (it can then not be deployed), or list the versions to share in the config."
+        )
+    if version not in sharing.versions:
+        listed = ", ".join(str(number) for number in sorted(sharing.versions))
+        raise InputError(f"The config does not share version {version}: versions has {listed}.")
+    left = tuple(number for number in sharing.versions if number != version)
+    if not left:
+        raise InputError(
+            f"Version {version} is the only one that the config shares. Take back everything with --all instead."
+        )
+    return sharing.model_copy(update={"versions": left})

@@ -14,8 +14,9 @@ from typing import Any
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, InputError
 from crossaccount.files import read_file
-from crossaccount.plan import Change, Plan, room
 from crossaccount.policy import documents
+from crossaccount.sharing.capacity import room
+from crossaccount.sharing.changes import Change, Plan
 from crossaccount.strict_json import parse_json
 
 _FORMAT = "crossaccount-plan/1"

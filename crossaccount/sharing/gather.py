@@ -12,22 +12,24 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crossaccount import doors, packages, parallel, plan
+from crossaccount import doors, parallel
 from crossaccount.aws.access import producing
 from crossaccount.doors import Needs, door_of, read_policy
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.errors import Finding, PlanRefused
-from crossaccount.plan import Plan
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
+from crossaccount.registry.versions import contents_of, read_versions
+from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
+from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.obstacles import answers, noting
 
 if TYPE_CHECKING:
     from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-    from crossaccount.packages import Contents, ModelVersion
+    from crossaccount.registry.versions import Contents, ModelVersion
 
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -60,11 +62,11 @@ def gather(producer: Producer) -> Gathered:
     """
     config, findings = producer.config, list[Finding]()
     with noting(findings, f"model-package-group {config.model_package_group}"):
-        versions = packages.read_versions(producer.sagemaker, config)
+        versions = read_versions(producer.sagemaker, config)
     if findings:  # without versions there is nothing more to look at
         raise PlanRefused(tuple(findings))
     sound = [version for version in versions if _is_sound(config, version, findings)]
-    contents = packages.contents(sound)
+    contents = contents_of(sound)
     first = doors.resources(config, doors.needs(config, contents))
     of_images, of_policies = list[Finding](), list[Finding]()
     reachable, digests = parallel.run_both(
@@ -79,7 +81,7 @@ def gather(producer: Producer) -> Gathered:
         lambda: existing_policies(producer, reachable, of_policies),
     )
     # The keys are known once the artifacts were looked at.
-    contents = packages.contents(sound, [artifact.key for artifact in observed.values()])
+    contents = contents_of(sound, [artifact.key for artifact in observed.values()])
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
     later = [resource for resource in resources if resource not in first]
@@ -95,7 +97,7 @@ def _is_sound(config: Sharing, version: ModelVersion, findings: list[Finding]) -
     """Whether everything that the version needs can be granted at all."""
     before = len(findings)
     with noting(findings, version.arn):
-        doors.needs(config, packages.contents([version]))
+        doors.needs(config, contents_of([version]))
     return len(findings) == before
 
 

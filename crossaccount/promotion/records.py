@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from crossaccount.errors import Conflict
-from crossaccount.release import list_keys, write_once
+from crossaccount.release.store import list_keys, write_once
 from crossaccount.strict_json import check_whole_number, parse_json
 from crossaccount.text import harmless
 

@@ -1,0 +1,121 @@
+"""A plan as data: one change for each policy document as it stands and as it should stand.
+
+Not here: how it is decided (``plan``), what a person should know beside it (``findings``), and how it is made (``apply``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from crossaccount.doors.base import Resource
+from crossaccount.errors import Finding
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document, Statement, statements
+
+if TYPE_CHECKING:
+    pass
+
+
+Verb = Literal["create", "update", "delete", "keep"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One document as it stands and as it should stand; None is no document. The rest follows from the two."""
+
+    resource: Resource
+    existing: Document | None
+    desired: Document | None
+
+    @cached_property
+    def verb(self) -> Verb:
+        """What has to be done; documents that mean the same are kept."""
+        if documents.same(self.existing, self.desired):
+            return "keep"
+        if self.existing is None:
+            return "create"
+        return "delete" if self.desired is None else "update"
+
+    @cached_property
+    def gained(self) -> tuple[str, ...]:
+        """The accounts and other principals that are allowed something more than before."""
+        return _difference(self.desired, self.existing)
+
+    @cached_property
+    def lost(self) -> tuple[str, ...]:
+        """The accounts and other principals that are allowed something less than before."""
+        return _difference(self.existing, self.desired)
+
+    @cached_property
+    def added(self) -> tuple[Statement, ...]:
+        """What the document gets: whole statements, or one with its new members alone."""
+        return tuple(documents.difference(self.existing, self.desired))
+
+    @cached_property
+    def removed(self) -> tuple[Statement, ...]:
+        """What the document loses, in the same way."""
+        return tuple(documents.difference(self.desired, self.existing))
+
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """The Sids of statements that stand before and after, and say something else or to someone else."""
+        before, after = (
+            {
+                each["Sid"]: documents.canonical_statement(each)
+                for each in statements(document)
+                if "Sid" in each
+            }
+            for document in (self.existing, self.desired)
+        )
+        return tuple(sid for sid, meaning in after.items() if before.get(sid, meaning) != meaning)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All changes of one run, in the order they are made, and what a person should know beside them."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def writes(self) -> int:
+        """How many documents would be written or removed."""
+        return sum(change.verb != "keep" for change in self.changes)
+
+    @property
+    def digest(self) -> str:
+        """A short hash of what the plan is made from and what it would make: equal plans have equal ones."""
+        meaning = [
+            (str(change.resource), documents.canonical(change.existing), documents.canonical(change.desired))
+            for change in self.changes
+        ]
+        return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
+
+
+Existing = Mapping[Resource, Document | None]
+
+
+def _difference(document: Document | None, other: Document | None) -> tuple[str, ...]:
+    """Who is allowed something in one document that the other does not allow them."""
+    # Most statements are strangers', which a plan leaves as they are: the very same objects.
+    shared = {id(statement) for statement in statements(other)}
+    more = _allowances(each for each in statements(document) if id(each) not in shared)
+    names = {name for name, _ in more}
+    same = (each for each in statements(other) if names and names & set(documents.beneficiaries(each)))
+    return tuple(sorted({name for name, _ in more - _allowances(same)}))
+
+
+def _allowances(statements: Iterable[Statement]) -> set[tuple[str, str]]:
+    """Each beneficiary with the terms of each statement that allows it."""
+    allowances = set()
+    for statement in statements:
+        if statement.get("Effect") == "Allow":
+            terms, roles = documents.terms(statement), documents.roles_of(statement)
+            for name in documents.beneficiaries(statement):
+                allowances.add((name, json.dumps([terms, roles.get(name, [])])))
+    return allowances

@@ -1,0 +1,163 @@
+"""What a person should know beside a plan: what is never right, who else gets in or is kept out, and what ends soon.
+
+Not here: what stands in the way of reading (``obstacles``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from crossaccount.arns import group_arn
+from crossaccount.doors import door_of
+from crossaccount.doors.base import Resource
+from crossaccount.errors import Finding, Severity
+from crossaccount.policy import documents
+from crossaccount.policy.audience import SERVICE
+from crossaccount.policy.documents import Document, Statement, statements
+from crossaccount.policy.strangers import kept_out
+
+if TYPE_CHECKING:
+    from crossaccount.config.model import Sharing
+from crossaccount.sharing.changes import Change, Plan
+
+_ENDS_SOON = timedelta(days=14)
+
+
+def named_members(sharing: Sharing) -> list[str]:
+    """Everyone whom the config names: accounts, or an organization."""
+    if sharing.organization is not None:
+        return [sharing.organization.id]
+    return sorted({consumer.account for consumer in sharing.consumers.values()})
+
+
+def find_collisions(plan: Plan, ours: Mapping[Resource, list[Statement]], group: str) -> Iterator[Finding]:
+    """Statements of others that have the Sid of one to be added."""
+    for change in plan.changes:
+        for sid in documents.collisions(change.existing, ours[change.resource], group):
+            text = f"It has a statement with the Sid {sid} that differs from the one to be added."
+            way_out = "Rename or remove it, or use the preset least-privilege."
+            yield Finding(Severity.ERROR, f"policy of {change.resource}", text, way_out)
+
+
+def find_objections(
+    plan: Plan, ours: Mapping[Resource, list[Statement]], sharing: Sharing
+) -> Iterator[Finding]:
+    """What is never right, whatever computed it."""
+    named = named_members(sharing)
+    allowed = {f"organization {member}" if member.startswith("o-") else member for member in named}
+    if sharing.sagemaker_service_principal:
+        allowed |= {f"{SERVICE} for {member}" for member in allowed}
+    for change in plan.changes:
+        for text, way_out in _wrong(change, ours[change.resource], group_arn(sharing), allowed):
+            yield Finding(Severity.ERROR, f"policy of {change.resource}", text, way_out)
+
+
+def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str]) -> Iterator[tuple[str, str]]:
+    yield from door_of(change.resource.kind).objections(change.resource, change.existing, change.desired)
+    by_hand = "Take that statement out by hand, then run this again."
+    for name in change.gained:
+        if name == "*":
+            yield "It would allow everyone (*).", ""
+        elif name not in allowed:
+            text = f"It would allow {name}, whom the config does not name: a statement of ours was changed by hand."
+            yield text, by_hand
+    if "*" not in change.gained and any(
+        "*" in documents.beneficiaries(statement)
+        for statement in statements(change.desired)
+        if documents.is_ours(statement, ours, group)
+    ):
+        yield "It allows everyone (*) in a statement of ours.", "Take the * out of it by hand."
+    if (
+        (change.existing or {}).get("Version", "2008-10-17") != "2012-10-17"
+        and change.existing
+        and "${" in json.dumps(ours)
+    ):
+        yield (
+            "Its Version is 2008-10-17, which has no way to write a key with one of the characters * ? $.",
+            "Set its Version to 2012-10-17, after looking at what that changes in the statements that are there.",
+        )
+    before, after = (_strangers(document, ours, group) for document in (change.existing, change.desired))
+    if before != after:
+        yield "It would lose or change a statement that is not ours.", ""
+
+
+def _strangers(document: Document | None, ours: list[Statement], group: str) -> list[Statement]:
+    return [each for each in statements(document) if not documents.is_ours(each, ours, group)]
+
+
+def find_ending(sharing: Sharing, now: datetime) -> Iterator[Finding]:
+    """Consumers whose access has ended, or ends soon."""
+    for name, consumer in sharing.consumers.items():
+        if consumer.expires is None:
+            continue
+        subject = f"consumers.{name}.expires"
+        if consumer.expires <= now:
+            text = f"The access of {name} ended at {consumer.until}."
+            way_out = "Write a later time and share again, or take the consumer out of the config."
+            yield Finding(Severity.WARNING, subject, text, way_out)
+        elif consumer.expires - now <= _ENDS_SOON:
+            text = f"The access of {name} ends at {consumer.until}, in {(consumer.expires - now).days} days."
+            way_out = "Write a later time and share again if it is still needed."
+            yield Finding(Severity.WARNING, subject, text, way_out)
+
+
+def find_dead_principals(plan: Plan) -> Iterator[Finding]:
+    """Documents that name a role or user that no longer exists."""
+    for change in plan.changes:
+        ids = documents.dead(change.existing)
+        if ids:
+            yield Finding(
+                Severity.WARNING if change.verb == "keep" else Severity.ERROR,
+                f"policy of {change.resource}",
+                f"It names {', '.join(ids)}: a role or user that no longer exists, and AWS refuses to take the whole document again while it does.",
+                "Remove it from the statement it stands in.",
+            )
+
+
+def find_strangers(
+    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Collection[str]
+) -> Iterator[Finding]:
+    """Statements that are not ours to change and that let the same accounts in, or keep them out."""
+    for change in plan.changes:
+        actions = [
+            action for statement in ours[change.resource] for action in documents.listed(statement["Action"])
+        ]
+        for stranger in _strangers(change.desired, ours[change.resource], group):
+            sid = stranger.get("Sid", "without a Sid")
+            subject = f"policy of {change.resource}"
+            if stranger.get("Effect") == "Allow":
+                who = sorted(set(named) & set(documents.beneficiaries(stranger)))
+                if who:
+                    hint = "The preset aws-docs manages it." if sid in documents.DOCS_SIDS else ""
+                    text = f"{', '.join(who)} also has access by a statement that is not ours: {sid}."
+                    yield Finding(Severity.NOTE, subject, text, hint)
+            elif out := kept_out(stranger, named, actions):
+                sure = "Condition" not in stranger and "NotPrincipal" not in stranger
+                verb = "keeps" if sure else "may keep"
+                severity = Severity.WARNING if sure else Severity.NOTE
+                text = f"The statement {sid} denies, and {verb} {out} out."
+                yield Finding(severity, subject, text, "See that it lets the consumers through.")
+
+
+def find_unnamed_members(
+    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, sharing: Sharing
+) -> Iterator[Finding]:
+    """Members of our statements whom this config does not name: another config's, or nobody's any more."""
+    named = set(named_members(sharing))
+    for change in plan.changes:
+        inside = {
+            member
+            for statement in statements(change.desired)
+            if documents.is_ours(statement, ours[change.resource], group)
+            for member in documents.members(statement)
+        }
+        if extra := sorted(inside - named):
+            yield Finding(
+                Severity.NOTE,
+                f"policy of {change.resource}",
+                f"{', '.join(extra)} has access by a statement of ours, and this config does not name it.",
+                "If no other config does: crossaccount revoke CONFIG --account ACCOUNT, or crossaccount share CONFIG --prune.",
+            )

@@ -3,16 +3,11 @@
 Pure text. Not here: whether the named resource exists, or who may use it.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import Failed
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import ConsumerConfig, Sharing
 
 
 @dataclass(frozen=True)

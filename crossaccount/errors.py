@@ -4,8 +4,6 @@ Not a classifier: turning an AWS error into a `Refusal` is the work of `crossacc
 Every error is rebuilt from its `args` alone, so it survives pickling on the way out of a Prefect worker.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any

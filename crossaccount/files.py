@@ -1,7 +1,5 @@
 """Plain files read within a bound, whatever stands at their path."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

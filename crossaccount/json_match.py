@@ -3,8 +3,6 @@
 Not here: expected values and tolerances. Source: JSON Schema, draft 2020-12.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """Regions and their partitions, from the data that botocore carries. Nothing is asked of AWS."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any

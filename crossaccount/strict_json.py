@@ -1,7 +1,5 @@
 """JSON of others as plain data within bounds: nothing in it is believed to be small, or to mean one thing only."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from typing import Any

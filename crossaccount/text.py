@@ -3,8 +3,6 @@
 Not here: what a message says.
 """
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """The audit: whether the access that a config promises is there, from both sides as far as this machine reaches them."""
 
-from __future__ import annotations
-
 from crossaccount.audit.answers import Audit
 from crossaccount.aws import sessions
 from crossaccount.errors import AccessMissing, Failed

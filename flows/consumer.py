@@ -1,7 +1,5 @@
 """The consumer's flow: deploy a shared version in the target account, prove that it answers, take it down again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any

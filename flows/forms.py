@@ -6,8 +6,6 @@ was deployed. A form can be told not to enforce them; a deployment's run is ther
 (``crossaccount.config``).
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from prefect.runtime import deployment

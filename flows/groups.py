@@ -1,7 +1,5 @@
 """The producer's flow for many groups: each is shared as `flows.producer.share_models` does it, several at once."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

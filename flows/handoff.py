@@ -4,8 +4,6 @@ Started by the event of a published Release, or by a schedule that looks for Rel
 deployed and proved (``flows.consumer``).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

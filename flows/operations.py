@@ -1,7 +1,5 @@
 """The decorator of every flow: a failure is one line of the run, and no result is kept. Not here: what a flow does."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The producer's flows: share a group's versions with the consumers of a config, and take a consumer's access back."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Promotion, stage by stage, into the consumers' own endpoints; and the way back."""
 
-from __future__ import annotations
-
 import getpass
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The reaper: removes what dead runs left in the consumers' accounts; made for a schedule."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

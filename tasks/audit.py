@@ -1,7 +1,5 @@
 """The audit's steps: each asks one side, logs what it says, returns plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger

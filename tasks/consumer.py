@@ -1,7 +1,5 @@
 """The consumer's steps: each opens the target account, calls the library, logs one line, returns plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from prefect import get_run_logger

@@ -3,8 +3,6 @@
 Not here: the deployment (``tasks.consumer``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID

@@ -6,8 +6,6 @@ writers apart; the writing itself then waits before it looks again (``crossaccou
 Source: "Global concurrency limits" in the Prefect documentation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 

@@ -1,7 +1,5 @@
 """The producer's steps: each opens the producer's account, calls the library, logs one line, returns plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from prefect import get_run_logger

@@ -1,7 +1,5 @@
 """The promotion's steps: each opens an account, calls the library, logs one line, returns plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID

@@ -6,8 +6,6 @@ loss of a host runs no hook: that is what the schedule is for.
 Source: "State change hooks" in the Prefect documentation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any

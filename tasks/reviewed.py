@@ -4,8 +4,6 @@ The folder is the one that the environment variable CROSSACCOUNT_CONFIGS names, 
 what the files say (``crossaccount.config``).
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Not here: what a step does.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from functools import wraps

@@ -3,24 +3,19 @@
 Source: "Troubleshoot access denied error messages" in the IAM user guide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crossaccount import doors
+from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Finding, Severity
-from crossaccount.registry.versions import Contents
+from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.sharing import plan_file
+from crossaccount.sharing.changes import Plan
 from crossaccount.show import plans
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import Sharing
-    from crossaccount.registry.versions import ModelVersion
-    from crossaccount.sharing.changes import Plan
 
 
 class Verdict(StrEnum):

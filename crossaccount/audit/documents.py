@@ -3,23 +3,18 @@
 Not here: mending it. The plan of that is the plan of a share.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
 from crossaccount.aws.access import Producer, producing
+from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity
 from crossaccount.sharing import gather, plan, publish
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import Sharing
-    from crossaccount.sharing.changes import Plan
-    from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
 
 
 def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:

@@ -5,23 +5,18 @@ The version is described, its Release and artifacts are read, and a model is mad
 Source: CreateModel in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from crossaccount import doors
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
 from crossaccount.aws.access import Target, open_target
+from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
 from crossaccount.errors import CrossAccountError, DoorName, Finding, Refused, Severity
 from crossaccount.hosting import preflight, temporary
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import Sharing
-    from crossaccount.registry.versions import ModelVersion
-    from crossaccount.release.manifest import Release
+from crossaccount.registry.versions import ModelVersion
+from crossaccount.release.manifest import Release
 
 _Step = AccessAnswer | Finding
 

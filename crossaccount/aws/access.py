@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws import diagnosis, sessions
 from crossaccount.aws.refusals import Attempt, classify, unreachable
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, DoorName, Refused
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3control import S3ControlClient
     from mypy_boto3_sagemaker import SageMakerClient
-
-    from crossaccount.config.model import ConsumerConfig, Sharing
 
 
 class _Account:

@@ -10,6 +10,7 @@ not the policies of resources).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -19,8 +20,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount.errors import DoorName, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import boto3
 
 _ROLE_DOORS = (DoorName.ROLE_TRUST, DoorName.CALLER_POLICY, DoorName.EXECUTION_ROLE)

@@ -3,22 +3,18 @@
 Not here: where a session's credentials come from (``sessions``).
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from botocore.exceptions import HTTPClientError
 from botocore.parsers import ResponseParserError, ResponseParserFactory
+from botocore.session import Session
 
 from crossaccount.aws.refusals import NoAnswer
 from crossaccount.text import redacted
-
-if TYPE_CHECKING:
-    from botocore.session import Session
 
 
 def hide_credentials(session: Session) -> None:

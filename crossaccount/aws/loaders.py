@@ -1,7 +1,5 @@
 """botocore's descriptions of the services, read once for a process and in half the time. Not here: who asks (``sessions``)."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

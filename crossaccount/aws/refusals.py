@@ -6,8 +6,6 @@ ones it has ruled out.
 Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 

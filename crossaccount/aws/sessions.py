@@ -6,8 +6,6 @@ in the library sees a credential. Not here: which client calls what, and how cre
 Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (role chaining) in the IAM user guide.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -26,11 +24,8 @@ from botocore.session import Session as BotocoreSession
 from crossaccount.aws.hiding import hide_credentials
 from crossaccount.aws.loaders import shared_loader
 from crossaccount.aws.refusals import Attempt, classify, unreachable
+from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
 from crossaccount.errors import DoorName, InputError
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
-
 
 _Identity = tuple[str | None, str | None, str | None, str, str]
 _REUSED: ContextVar[dict[_Identity, boto3.Session] | None] = ContextVar("sessions used again", default=None)

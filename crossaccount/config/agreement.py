@@ -1,7 +1,5 @@
 """Keys of a config against each other. On plain data, so that it speaks even where the models already found other faults."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

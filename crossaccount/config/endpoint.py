@@ -1,7 +1,5 @@
 """Endpoints of the config: capacity, network, encryption, capture, and how they move to another version."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field

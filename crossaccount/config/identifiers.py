@@ -3,8 +3,6 @@
 Not here: whether two of them agree (``agreement``), or exist.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Callable

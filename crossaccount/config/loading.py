@@ -3,14 +3,13 @@
 Not a place that asks AWS anything: it checks what a file alone can be checked for.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from crossaccount.config.agreement import Complaint, disagreements
 from crossaccount.config.model import Sharing
@@ -18,9 +17,6 @@ from crossaccount.config.values import KeyPath, describe, did_you_mean, dotted, 
 from crossaccount.config.yaml_file import Reading, Unreadable, compose, read_text
 from crossaccount.errors import ConfigError, Fault
 from crossaccount.text import MAX_QUOTED, quote
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 def load_config(path: str | os.PathLike[str]) -> Sharing:

@@ -3,8 +3,6 @@
 Not here: how it is read from a file (``loading``), endpoints (``endpoint``) and questions (``smoke``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime

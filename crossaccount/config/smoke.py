@@ -3,8 +3,6 @@
 Not here: asking, and judging an answer (``crossaccount.smoke``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -3,8 +3,6 @@
 A check takes what YAML held and returns what the model keeps, or raises a sentence. Not here: the names that AWS gives (``identifiers``).
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from typing import Annotated, get_args

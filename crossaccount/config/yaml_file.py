@@ -4,8 +4,6 @@ A reviewed file holds no surprises. Read as JSON and YAML 1.2 do: account ids st
 no key twice, no alias bomb. Not here: the values that a key may have (``model``).
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

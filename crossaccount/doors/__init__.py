@@ -3,11 +3,12 @@
 Whoever enumerates doors asks here. Not here: what is particular to one (its own module).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.key import KEY
@@ -15,15 +16,9 @@ from crossaccount.doors.registry import REGISTRY
 from crossaccount.doors.repository import REPOSITORY
 from crossaccount.errors import Obstacle
 from crossaccount.policy import documents
-
-if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
-
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.policy.audience import Audience
-    from crossaccount.policy.documents import Document, Statement
-    from crossaccount.registry.versions import Contents
+from crossaccount.policy.audience import Audience
+from crossaccount.policy.documents import Document, Statement
+from crossaccount.registry.versions import Contents
 
 # The registry last: a consumer that sees the version can also reach what it needs.
 DOORS: list[Door] = [REPOSITORY, BUCKET, KEY, REGISTRY]

@@ -4,21 +4,17 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: wha
 ``apply``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.errors import Finding
-    from crossaccount.policy.audience import Audience
-    from crossaccount.policy.documents import Document, Statement
-    from crossaccount.registry.versions import Contents
-
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
+from crossaccount.errors import Finding
+from crossaccount.policy.audience import Audience
+from crossaccount.policy.documents import Document, Statement
+from crossaccount.registry.versions import Contents
 
 # What a service gives with a document, for a put that holds only while it stands; None where it has no such put.
 Token = str | None

@@ -5,30 +5,26 @@ GetPublicAccessBlock in the Amazon S3 API reference; the policy's size in the S3
 Different Account" in the SageMaker developer guide.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import parallel
 from crossaccount.arns import group_arn
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.errors import DoorName, Finding, Obstacle, Severity
 from crossaccount.policy import audience as audiences
+from crossaccount.policy.audience import Audience
 from crossaccount.policy.documents import Document, Statement, compact, scalar, statements
 from crossaccount.policy.strangers import is_public
+from crossaccount.registry.artifacts import Artifact
+from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.policy.audience import Audience
-    from crossaccount.registry.artifacts import Artifact
-    from crossaccount.registry.versions import Contents
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
 

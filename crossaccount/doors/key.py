@@ -4,25 +4,20 @@ Source: GetKeyPolicy and PutKeyPolicy in the AWS KMS API reference; "Allowing us
 policy's size in the KMS developer guide.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from crossaccount.arns import group_arn
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.errors import Conflict, DoorName
 from crossaccount.policy import audience as audiences
+from crossaccount.policy.audience import Audience
 from crossaccount.policy.documents import Document, Statement, compact
 from crossaccount.policy.strangers import administered
+from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.policy.audience import Audience
-    from crossaccount.registry.versions import Contents
 
 
 class KeyDoor(Door):

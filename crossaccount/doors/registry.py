@@ -5,26 +5,21 @@ policy's size in botocore's model of SageMaker; "Deploy a Model Version from a D
 error is modelled for a group without a policy; its text is from public reports.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from crossaccount.arns import group_arn, package_arn
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
+from crossaccount.policy.audience import Audience
 from crossaccount.policy.documents import Document, Statement, compact, scalar
+from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.policy.audience import Audience
-    from crossaccount.registry.versions import Contents
 
 
 class RegistryDoor(Door):

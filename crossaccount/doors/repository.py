@@ -4,27 +4,22 @@ Source: GetRepositoryPolicy, SetRepositoryPolicy and DeleteRepositoryPolicy in t
 botocore's model of ECR; "Deploy a Model Version from a Different Account" in the SageMaker developer guide.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from crossaccount.arns import group_arn, parse_image
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
+from crossaccount.policy.audience import Audience
 from crossaccount.policy.documents import Document, Statement, compact
 from crossaccount.registry.artifacts import check_registry
+from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.policy.audience import Audience
-    from crossaccount.registry.versions import Contents
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 

@@ -6,11 +6,9 @@ endpoint that stays and changes (``shift``).
 Source: CreateModel, CreateEndpointConfig, CreateEndpoint and DescribeEndpoint in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import COMING_UP, GONE
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import requests
@@ -27,10 +25,7 @@ from crossaccount.hosting.resources import (
     deployment_name,
     tag_values,
 )
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.release.manifest import Release
+from crossaccount.release.manifest import Release
 
 
 def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | None = None) -> HostedResource:

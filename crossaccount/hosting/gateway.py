@@ -8,8 +8,6 @@ Source: the Create, Describe, List and Delete calls of Model, EndpointConfig and
 and DeleteTags in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping

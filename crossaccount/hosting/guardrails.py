@@ -3,17 +3,12 @@
 Source: DescribeAlarms in the CloudWatch API reference; "Deployment guardrails" in the SageMaker developer guide.
 """
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
+from crossaccount.aws.access import Target
+from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.config.model import ConsumerConfig
 
 
 def check_alarms(target: Target) -> None:

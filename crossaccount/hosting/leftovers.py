@@ -11,16 +11,15 @@ Source: ListEndpoints, ListEndpointConfigs, ListModels, ListTags, DeleteEndpoint
 reference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
+from crossaccount.aws.access import Target
 from crossaccount.errors import Conflict, Failed, InputError
 from crossaccount.hosting.gateway import (
     VERSION,
@@ -41,9 +40,6 @@ from crossaccount.hosting.resources import (
     deployment_name,
     is_temporary,
 )
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
 
 YOUNGEST_MINUTES = 90  # an endpoint may take an hour to come up, and its run asks it afterwards
 _IN_ORDER_OF_REMOVAL = tuple(reversed(KINDS))

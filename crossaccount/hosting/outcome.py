@@ -1,7 +1,5 @@
 """The outcome of a shift: the closed set of its endings, and the sentence that each stands for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

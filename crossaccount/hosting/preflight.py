@@ -6,27 +6,21 @@ Every check is a read in the consumer's deployer role. Not here: what is made (`
 Source: DescribeModelPackage in the SageMaker API reference; GetObject and HeadObject in the S3 API reference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
 from crossaccount.aws import diagnosis
+from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
 from crossaccount.errors import DoorName, Failed, InputError, Refused
-from crossaccount.registry.versions import check_deployable, describe_version, list_versions
+from crossaccount.registry.versions import ModelVersion, check_deployable, describe_version, list_versions
 from crossaccount.release import store
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.registry.versions import ModelVersion
-    from crossaccount.release.manifest import Release
+from crossaccount.release.manifest import Release
 
 
 def find_version(target: Target, version: int | None) -> ModelVersion:

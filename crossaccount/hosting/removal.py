@@ -6,13 +6,11 @@ The live endpoint config is never removed: the endpoint is looked at before each
 Source: DeleteEndpoint, DeleteEndpointConfig and DeleteModel in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from crossaccount.aws.access import Target
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import creation
 from crossaccount.hosting.gateway import (
@@ -35,10 +33,7 @@ from crossaccount.hosting.resources import (
 )
 from crossaccount.hosting.shift import claimed, when_calm
 from crossaccount.hosting.state import LiveEndpoint, VersionConfig, list_configs, look, previous_of
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.release.manifest import Release
+from crossaccount.release.manifest import Release
 
 
 def remove(target: Target, resources: Sequence[HostedResource], patience: Patience) -> tuple[Removal, ...]:

@@ -6,21 +6,17 @@ Source: CreateModel, CreateEndpointConfig, UpdateEndpoint and DeploymentConfig i
 guardrails" and "Serverless Inference" in the developer guide.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crossaccount.arns import parse_image
+from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
 from crossaccount.hosting.resources import VARIANT, deployment_name
-
-if TYPE_CHECKING:
-    from crossaccount.config.endpoint import Endpoint
-    from crossaccount.config.model import ConsumerConfig
-    from crossaccount.release.manifest import Release
+from crossaccount.release.manifest import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 

@@ -4,14 +4,11 @@ Everything made carries one name, derived from the consumer's endpoint and the v
 rerun finds its own work and nothing else is ever removed. Not here: any call to AWS (``gateway``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from crossaccount.config.model import ConsumerConfig
+from crossaccount.config.model import ConsumerConfig
 
 HostingKind = Literal["model", "endpoint-config", "endpoint"]
 KINDS: tuple[HostingKind, ...] = ("model", "endpoint-config", "endpoint")  # in the order they are made

@@ -7,15 +7,14 @@ are not.
 Source: UpdateEndpoint and DescribeEndpoint (EndpointStatus) in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
+from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import creation, guardrails, requests
@@ -31,10 +30,7 @@ from crossaccount.hosting.gateway import (
 from crossaccount.hosting.outcome import Ending, ShiftOutcome
 from crossaccount.hosting.resources import HostedResource, deployment_name, tag_values
 from crossaccount.hosting.state import LiveEndpoint, list_configs, read, withdraw_proof
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.release.manifest import Release
+from crossaccount.release.manifest import Release
 
 _GLANCES = 3  # how often AWS must say what would end a wait before it is believed: its reads may lag behind its writes
 Action = Literal["created", "updated", "in progress", "nothing"]

@@ -5,21 +5,16 @@ The state is read from AWS each time; nothing is remembered. Not here: changing 
 Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from crossaccount.arns import version_of
+from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import ANSWERING_NOTHING
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import VERSION_AND_HASH, Description, Gateway, pending_config, stages
 from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG, PROVEN_TAG, is_of_version
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ Their removal: `removal.end_trials`, `removal.discard` for a trial's model, and 
 Source: CreateModel in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from crossaccount.aws.access import Target
 from crossaccount.errors import Conflict
 from crossaccount.hosting import creation, requests
 from crossaccount.hosting.gateway import Gateway, Patience
@@ -22,10 +20,7 @@ from crossaccount.hosting.resources import (
     deployment_name,
     tag_values,
 )
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.release.manifest import Release
+from crossaccount.release.manifest import Release
 
 
 def begin_trial(

@@ -6,8 +6,6 @@ Source: "Troubleshoot inference pipelines" in the SageMaker developer guide (the
 aws:PrincipalOrgPaths, aws:PrincipalArn and aws:CurrentTime in "AWS global condition context keys".
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -14,8 +14,6 @@ organization by its id.
 Source: the IAM JSON policy reference; "Amazon ECR repository policies"; "Key policies" in the KMS developer guide.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -5,8 +5,6 @@ Pure functions over statements that this project does not write and never change
 Source: the IAM JSON policy reference; "Blocking public access to your Amazon S3 storage" in the S3 user guide.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any

@@ -3,17 +3,13 @@
 Not here: reading and writing the records (``records``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crossaccount.hosting.state import LiveEndpoint, VersionConfig
 from crossaccount.promotion.outcome import Result
-
-if TYPE_CHECKING:
-    from crossaccount.hosting.state import LiveEndpoint, VersionConfig
-    from crossaccount.promotion.records import Record
+from crossaccount.promotion.records import Record
 
 
 def rolled_back_from(records: Iterable[Record], version: int) -> dict[str, str]:

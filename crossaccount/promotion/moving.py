@@ -4,29 +4,23 @@ Not here: the endpoint's own steps (``hosting``), the questions that are asked o
 and what is remembered of it (``history``, ``records``).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from crossaccount.aws.access import Target
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, Failed, Refused
 from crossaccount.hosting import creation, removal, requests, shift, state, temporary
+from crossaccount.hosting.gateway import Patience, Progress
 from crossaccount.hosting.outcome import Ending, accepted
 from crossaccount.hosting.preflight import explained_creation
 from crossaccount.hosting.resources import Removal, deployment_name
+from crossaccount.hosting.state import LiveEndpoint, VersionConfig
 from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.proof.proof import Proof, prove
-from crossaccount.proof.questions import questions
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.config.model import ConsumerConfig, Sharing
-    from crossaccount.hosting.gateway import Patience, Progress
-    from crossaccount.hosting.state import LiveEndpoint, VersionConfig
-    from crossaccount.proof.questions import Question
-    from crossaccount.release.manifest import Release
+from crossaccount.proof.questions import Question, questions
+from crossaccount.release.manifest import Release
 
 Step = Proof | Removal
 

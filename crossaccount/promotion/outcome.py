@@ -1,20 +1,16 @@
 """The outcome of a promotion or a rollback for one consumer, as plain data, and whether one that others wrote is believable."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from crossaccount.arns import package_arn
+from crossaccount.config.model import Sharing
 from crossaccount.hosting.resources import Removal
 from crossaccount.proof.proof import Proof
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import Sharing
 
 
 class Result(StrEnum):

@@ -6,25 +6,20 @@ written once and never changed. Not here: the Prefect artifact of the same (``ta
 Source: PutObject (If-None-Match) and ListObjectsV2 in the S3 API reference.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict
 from crossaccount.release.store import list_keys, write_once
 from crossaccount.strict_json import check_whole_number, parse_json
 from crossaccount.text import harmless
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-
 
 _LIMIT = 4_000_000
 # The names and the texts of records say Z, whatever zone a caller's clock is in.

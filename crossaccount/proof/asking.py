@@ -5,8 +5,6 @@ Not here: what is asked (``questions``), and which answer is right (``expectatio
 Source: InvokeEndpoint in the SageMaker Runtime API reference.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -18,19 +16,17 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from crossaccount.aws.access import Target
+from crossaccount.config.smoke import Latency
 from crossaccount.proof.questions import BODY_LIMIT, Question
 from crossaccount.strict_json import parse_json
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.config.smoke import Latency
 
 # SageMaker gives a container 60 s to answer; whatever comes later, or never ends, is no answer.
 ASK_SECONDS = 75.0

@@ -3,16 +3,12 @@
 Pure functions. Not here: putting a question to an endpoint (``asking``).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crossaccount.config.smoke import JsonPath, Smoke, Tolerance
 from crossaccount.json_match import fits_schema, follow_path, parse_path
-
-if TYPE_CHECKING:
-    from crossaccount.config.smoke import JsonPath, Smoke, Tolerance
 
 Judge = Callable[[Any], bool]
 

@@ -3,21 +3,17 @@
 Not here: how a proof is shown to a person.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crossaccount.aws.access import Target
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import Gateway
 from crossaccount.hosting.state import running_images
 from crossaccount.proof.asking import Answer, Speed, ask, measure
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.proof.questions import Question
-    from crossaccount.release.manifest import Release
+from crossaccount.proof.questions import Question
+from crossaccount.release.manifest import Release
 
 
 @dataclass(frozen=True)

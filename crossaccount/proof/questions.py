@@ -3,23 +3,19 @@
 Not here: which answer is right (``expectations``), and putting a question to an endpoint (``asking``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from crossaccount.arns import parse_s3
+from crossaccount.aws.access import Target
+from crossaccount.config.model import ConsumerConfig
+from crossaccount.config.smoke import Smoke
 from crossaccount.errors import Failed
 from crossaccount.proof.expectations import Judge, exactly, expectation
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-    from crossaccount.config.model import ConsumerConfig
-    from crossaccount.config.smoke import Smoke
-    from crossaccount.release.manifest import Release, Sample
+from crossaccount.release.manifest import Release, Sample
 
 BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
 

@@ -3,19 +3,15 @@
 Source: ModelDataSource in the SageMaker API reference; AWS's own image registries from the data files of sagemaker-core.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crossaccount.arns import Image, parse_s3
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Obstacle
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import Sharing
 
 
 @dataclass(frozen=True)

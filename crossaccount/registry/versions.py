@@ -16,12 +16,11 @@ from botocore.exceptions import ClientError
 
 from crossaccount import parallel
 from crossaccount.arns import package_arn, version_of
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Obstacle
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
-
-    from crossaccount.config.model import Sharing
 from crossaccount.registry.artifacts import Artifact, artifact_at
 
 

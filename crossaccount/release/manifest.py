@@ -3,10 +3,8 @@
 It names no consumer, so it stays true as consumers come and go. Not here: where it lies (``store``), and the grants it lists (``doors``).
 """
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
@@ -15,10 +13,6 @@ from crossaccount.errors import LAST_VERSION
 from crossaccount.registry.artifacts import artifact_at
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import check_whole_number
-
-if TYPE_CHECKING:
-    pass
-
 
 RELEASE_LIMIT = 1_000_000
 MEMBER_LIMIT, SAMPLES_LIMIT = 1_000_000, 100

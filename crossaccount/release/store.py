@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.aws.access import Producer
+from crossaccount.config.model import Sharing
 from crossaccount.doors import door_named
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
@@ -22,9 +24,6 @@ from crossaccount.strict_json import parse_json
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
 from crossaccount.release.manifest import RELEASE_LIMIT, Grant, Release, first_fault
 
 

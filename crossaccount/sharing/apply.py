@@ -7,29 +7,23 @@ what stands then. What we change is merged in; what others have changed meanwhil
 Not here: what the documents are (``plan``), and a lock that writers share (the flows have one where they share a server).
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import parallel
+from crossaccount.aws.access import Producer
 from crossaccount.doors import door_of, read_policy, write_policy
+from crossaccount.doors.base import Resource, Token
 from crossaccount.errors import Conflict, Failed
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document, Statement
-from crossaccount.sharing.changes import Change, Verb
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.doors.base import Resource, Token
-    from crossaccount.sharing.changes import Plan
-
+from crossaccount.sharing.changes import Change, Plan, Verb
 
 _BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
 # A policy may be written and not yet be shown ("eventual consistency" in the S3 user guide).

@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from crossaccount.arns import parse_image
+from crossaccount.aws.access import Producer
 from crossaccount.errors import Finding, Obstacle
+from crossaccount.registry.artifacts import Artifact
+from crossaccount.registry.versions import ModelVersion
 from crossaccount.sharing.obstacles import answers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-    from crossaccount.aws.access import Producer
-    from crossaccount.registry.artifacts import Artifact
-    from crossaccount.registry.versions import ModelVersion
 
 
 @dataclass(frozen=True)

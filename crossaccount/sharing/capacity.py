@@ -3,20 +3,14 @@
 Source: each door's limit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from crossaccount.doors import door_of
 from crossaccount.errors import Finding, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience
 from crossaccount.policy.documents import Document, Statement, statements
-
-if TYPE_CHECKING:
-    pass
 from crossaccount.sharing.changes import Change
 
 

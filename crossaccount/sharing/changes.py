@@ -3,23 +3,17 @@
 Not here: how it is decided (``plan``), what a person should know beside it (``findings``), and how it is made (``apply``).
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Finding
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document, Statement, statements
-
-if TYPE_CHECKING:
-    pass
-
 
 Verb = Literal["create", "update", "delete", "keep"]
 

@@ -3,14 +3,12 @@
 Not here: what stands in the way of reading (``obstacles``).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from crossaccount.arns import group_arn
+from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Finding, Severity
@@ -18,9 +16,6 @@ from crossaccount.policy import documents
 from crossaccount.policy.audience import SERVICE
 from crossaccount.policy.documents import Document, Statement, statements
 from crossaccount.policy.strangers import kept_out
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import Sharing
 from crossaccount.sharing.changes import Change, Plan
 
 _ENDS_SOON = timedelta(days=14)

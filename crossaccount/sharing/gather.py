@@ -3,34 +3,26 @@
 It only reads, and goes on past obstacles, so that all are said at once. Not here: the plan that follows (``plan``).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from crossaccount import doors, parallel
-from crossaccount.aws.access import producing
+from crossaccount.aws.access import Producer, producing
+from crossaccount.config.model import Sharing
 from crossaccount.doors import Needs, door_of, read_policy
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.errors import Finding, PlanRefused
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
-from crossaccount.registry.versions import contents_of, read_versions
+from crossaccount.registry.versions import Contents, ModelVersion, contents_of, read_versions
 from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.obstacles import answers, noting
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.registry.versions import Contents, ModelVersion
-
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0

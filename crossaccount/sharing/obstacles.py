@@ -3,8 +3,6 @@
 Not here: the questions themselves.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial

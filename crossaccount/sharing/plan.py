@@ -3,25 +3,20 @@
 A plan refuses what is never right. Not here: reading AWS (``gather``), changing it (``apply``), showing a plan (``show.plans``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from crossaccount import doors
 from crossaccount.arns import group_arn, root_arn
+from crossaccount.config.model import ConsumerConfig, Sharing
+from crossaccount.doors import Needs
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Finding, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience, Organization
 from crossaccount.policy.documents import Document, statements
-
-if TYPE_CHECKING:
-    from crossaccount.config.model import ConsumerConfig, Sharing
-    from crossaccount.doors import Needs
 from crossaccount.sharing.capacity import is_oversize, too_large
 from crossaccount.sharing.changes import Change, Existing, Plan
 from crossaccount.sharing.findings import (

@@ -4,8 +4,6 @@ The file is compared and never obeyed: what is applied is made anew from the con
 same. So a file changed by hand can refuse a share, and cannot grant anything.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -5,21 +5,21 @@ Not here: the manifest itself, and reading one (``release``).
 Source: SamplePayloadUrl in the SageMaker API reference.
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import tarfile
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
 from crossaccount.arns import group_arn, parse_s3
+from crossaccount.aws.access import Producer
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, Failed
 from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed, statements
+from crossaccount.registry.versions import Container, ModelVersion
 from crossaccount.release import store as releases
 from crossaccount.release.manifest import (
     MEMBER_LIMIT,
@@ -32,13 +32,9 @@ from crossaccount.release.manifest import (
     Sample,
     first_fault,
 )
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
 from crossaccount.strict_json import parse_json
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.registry.versions import Container, ModelVersion
-    from crossaccount.sharing.changes import Plan
-    from crossaccount.sharing.gather import Gathered
 
 _ARCHIVE_LIMIT = 5_000_000
 

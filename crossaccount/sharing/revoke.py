@@ -3,32 +3,25 @@
 Not here: the documents without it (``plan``, ``policies``), and who still uses it (``usage``).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from crossaccount import doors, parallel
-from crossaccount.aws.access import producing
+from crossaccount.aws.access import Producer, producing
+from crossaccount.config.model import Sharing
 from crossaccount.doors import Needs
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Failed, Finding, InputError, Severity
-from crossaccount.registry.versions import contents_of, describe_version, list_versions
+from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
 from crossaccount.release import store
 from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import observe_all
+from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered, existing_policies
 from crossaccount.sharing.obstacles import noting
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Producer
-    from crossaccount.config.model import Sharing
-    from crossaccount.registry.versions import ModelVersion
-    from crossaccount.sharing.changes import Plan
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.arns import package_arn
-from crossaccount.aws.access import open_target
+from crossaccount.aws.access import Target, open_target
 from crossaccount.aws.endpoint_status import GONE
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding, Severity
-
-if TYPE_CHECKING:
-    from crossaccount.aws.access import Target
-
 
 if TYPE_CHECKING:
     pass

@@ -3,8 +3,6 @@
 An SVG in a data address, so that nothing has to be fetched. Not here: what was measured (``smoke``).
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 

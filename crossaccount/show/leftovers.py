@@ -1,15 +1,9 @@
 """Leftovers and what became of them, for a Prefect artifact."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from crossaccount.hosting.leftovers import first_line
+from crossaccount.hosting.leftovers import Swept, first_line
 from crossaccount.show.markdown import cell
-
-if TYPE_CHECKING:
-    from crossaccount.hosting.leftovers import Swept
 
 
 def markdown(swept: Sequence[Swept]) -> str:

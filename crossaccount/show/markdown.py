@@ -1,7 +1,5 @@
 """Markdown for a Prefect artifact: a refusal, and text of others where it may stand. Not here: a plan (``plans``)."""
 
-from __future__ import annotations
-
 from crossaccount.errors import Refusal
 from crossaccount.text import harmless
 

@@ -3,20 +3,13 @@
 A dry run is nothing but one of these. Not here: what a plan is (``plan``).
 """
 
-from __future__ import annotations
-
 import difflib
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from crossaccount.errors import Finding, Severity
 from crossaccount.sharing.changes import Change, Plan
 from crossaccount.show.markdown import cell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 _Paint = Callable[[str], str]
 _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}

@@ -1,20 +1,16 @@
 """A proof, for a terminal and for a Prefect artifact."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crossaccount.arns import console_url
+from crossaccount.hosting.resources import Removal
+from crossaccount.proof.asking import Speed
+from crossaccount.proof.proof import Proof
 from crossaccount.show import charts
 from crossaccount.show.markdown import code
 from crossaccount.text import harmless
-
-if TYPE_CHECKING:
-    from crossaccount.hosting.resources import Removal
-    from crossaccount.proof.asking import Speed
-    from crossaccount.proof.proof import Proof
 
 _MOST_SHOWN = 300  # characters of an answer, in a line
 _ENOUGH = 5  # latencies for a picture

@@ -4,8 +4,6 @@ It runs the product's own flows, on a Prefect server of its own, and stops at th
 it should. Not a test suite: it is what a person sees first. Not here: how a flow is started, which the command hands in.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

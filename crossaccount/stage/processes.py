@@ -3,8 +3,6 @@
 Not here: what is done with them (``demo``, ``ui``).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket

@@ -4,8 +4,6 @@ Each worker has the AWS profiles of its own side alone. Everything stops togethe
 what is deployed (``deployments/prefect.yaml``).
 """
 
-from __future__ import annotations
-
 import configparser
 import json
 import os

@@ -211,8 +211,8 @@ def test_plan_imports_what_it_needs_when_it_needs_it() -> None:
     program = (
         "import sys\nfrom crossaccount.cli import main\n"
         "heavy = [name for name in ('pydantic', 'botocore', 'yaml') if name in sys.modules]\n"
-        "from crossaccount import gather, plan, planfile\nfrom crossaccount.show import plans\n"
-        "more = ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas', 'crossaccount.config', 'crossaccount.release')\n"
+        "from crossaccount.sharing import gather, plan, plan_file\nfrom crossaccount.show import plans\n"
+        "more = ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas', 'crossaccount.release')\n"
         "heavy += [name for name in more if name in sys.modules]\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )

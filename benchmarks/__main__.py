@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.pairs < 1:
         parser.error(f"--pairs: at least 1, not {options.pairs}")
     # As `make install` leaves it: where no bytecode may be written, every start would compile the project anew.
-    for folder in ("benchmarks", "crossaccount", "flows", "sandbox", "tasks"):
+    for folder in ("benchmarks", "crossaccount", "crossaccount_sandbox", "flows", "tasks"):
         compileall.compile_dir(_ROOT / folder, quiet=1)
     names = list(dict.fromkeys(row.measurement for row in wanted))
     found = {name: _measured(name, options.pairs) for name in names}

@@ -24,6 +24,8 @@ def main(what: str, config: str = "") -> None:
             from flows.promotion import promote_model
 
             promote_model(config, 1)
+        case _:
+            raise SystemExit(f"{what} is none of empty, deploy, promote")
     print(f"{peak():.1f}")  # noqa: T201 - the command's result
 
 

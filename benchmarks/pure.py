@@ -15,11 +15,13 @@ from typing import Any
 from crossaccount import plan
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
+from crossaccount.doors import Needs, door_of
+from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
-from crossaccount.packages import Needs
-from crossaccount.plan import Kind, Resource
-from crossaccount.policies import Document, size
-from sandbox.judge import Policies, Request, judge, read_case
+from crossaccount.policy.documents import Document, size
+from crossaccount_sandbox.judge import read_case
+from crossaccount_sandbox.judging.decision import judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 _ROOT = Path(__file__).resolve().parents[1]
 _CASES = _ROOT / "tests" / "unit" / "judge_cases"
@@ -108,23 +110,23 @@ def _consumer(like: ConsumerConfig, number: int) -> ConsumerConfig:
 def _group(number: int) -> tuple[str, Needs, dict[Resource, Document]]:
     """A group's name, what its versions need, and the documents as they stand."""
     name, owner = f"group-{number:02}", "111111111111"
-    needs = Needs({f"bucket-{number:02}": (f"{name}/",)}, (f"repository-{number:02}",), ())
-    resources = [
-        *(Resource(Kind.REPOSITORY, one, owner) for one in needs.repositories),
-        *(Resource(Kind.BUCKET, one, owner) for one in needs.buckets),
-        Resource(Kind.GROUP, name, owner),
-    ]
+    needs: Needs = {
+        "repository": {f"repository-{number:02}": ()},
+        "bucket": {f"bucket-{number:02}": (f"{name}/",)},
+        "model-package-group": {name: ()},
+    }
+    resources = [Resource(kind, each, owner) for kind, names in needs.items() for each in names]
     return name, needs, {one: _foreign(one) for one in resources}
 
 
 def _foreign(resource: Resource) -> Document:
     """A document of strangers' statements, as large as said above."""
-    wanted = min(_FOREIGN, plan.LIMITS[resource.kind] * _FOREIGN // 20_480)
+    wanted = min(_FOREIGN, door_of(resource.kind).limit * _FOREIGN // 20_480)
     statements: list[dict[str, Any]] = []
     document = {"Version": "2012-10-17", "Statement": statements}
     while size(document) < wanted:
         account = 700_000_000_000 + len(statements)
-        where = {} if resource.kind is Kind.REPOSITORY else {"Resource": f"arn:aws:x:::{resource.name}/*"}
+        where = {} if resource.kind == "repository" else {"Resource": f"arn:aws:x:::{resource.name}/*"}
         statements.append(
             {
                 "Sid": f"Theirs{len(statements)}",

@@ -82,20 +82,6 @@ def package_arn(sharing: Sharing, version: int | str) -> str:
     return group_arn(sharing).replace(":model-package-group/", ":model-package/") + f"/{version}"
 
 
-def resource_arn(sharing: Sharing, kind: str, name: str) -> str:
-    """The ARN of a resource of the producer that carries a policy; a key is named by its ARN already."""
-    where = f"arn:{sharing.partition}"
-    match kind:
-        case "bucket":
-            return f"{where}:s3:::{name}"
-        case "repository":
-            return f"{where}:ecr:{sharing.region}:{sharing.producer.account}:repository/{name}"
-        case "model-package-group":
-            return group_arn(sharing)
-        case _:
-            return name
-
-
 def endpoint_arn(sharing: Sharing, consumer: ConsumerConfig) -> str:
     """The ARN of a consumer's endpoint."""
     return f"arn:{sharing.partition}:sagemaker:{sharing.region}:{consumer.account}:endpoint/{consumer.endpoint.name.lower()}"

@@ -16,7 +16,7 @@ LAST_VERSION = 999_999_999  # of a model package group: whatever reads a version
 
 
 class CrossAccountError(Exception):
-    """Base of every error raised on purpose. The command line ends with `exit_code` when it meets one."""
+    """Base of every error raised on purpose; `exit_code` is the one that the command ends with."""
 
     exit_code = 1
 
@@ -64,8 +64,8 @@ class InputError(CrossAccountError):
     exit_code = 2
 
 
-class Door(StrEnum):
-    """The closed set of places where access can be shut."""
+class DoorName(StrEnum):
+    """The names of the places where access can be shut, as refusals say them; a further kind of resource brings its own."""
 
     REGISTRY = "registry"
     REPOSITORY = "repository"
@@ -84,7 +84,7 @@ class Refusal:
     AWS message that were checked and found not to apply; `next_step` is one sentence.
     """
 
-    door: Door
+    door: str
     account: str
     action: str
     resource: str
@@ -129,7 +129,6 @@ class AccessMissing(CrossAccountError):
         self.audit = audit
 
     def __str__(self) -> str:
-        """What is missing, in a line."""
         return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
 
 
@@ -143,7 +142,6 @@ class PromotionFailed(CrossAccountError):
         self.promotion = promotion
 
     def __str__(self) -> str:
-        """One line for each consumer that was not reached."""
         return harmless("\n".join(self.reasons))
 
 
@@ -157,7 +155,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was found: `subject` is the document or thing it concerns, `way_out` what to do about it."""
+    """A fault, a risk or a fact: `subject` is the document or thing it concerns, `way_out` the next step."""
 
     severity: Severity
     subject: str
@@ -183,7 +181,6 @@ class PlanRefused(CrossAccountError):
         return tuple(str(finding) for finding in self.findings if finding.severity is Severity.ERROR)
 
     def __str__(self) -> str:
-        """One line for each reason."""
         return "\n".join(self.reasons)
 
 
@@ -210,7 +207,6 @@ class NotLive(Failed):
         self.text = text
 
     def __str__(self) -> str:
-        """What happened, what is live, and what next."""
         return harmless(self.text)
 
 
@@ -222,5 +218,4 @@ class Obstacle(Failed):
         self.finding = Finding(Severity.ERROR, subject, text, way_out)
 
     def __str__(self) -> str:
-        """The finding in a line."""
         return str(self.finding)

@@ -1,6 +1,6 @@
-"""The registry as data: versions of a model package group, and what a consumer needs to deploy them.
+"""The registry as data: versions of a model package group, and their containers, images and artifacts.
 
-Reading is here (DescribeModelPackage, ListModelPackages), and the pure walk over what was read. Not here: any policy.
+Reading is here (DescribeModelPackage, ListModelPackages), and the pure walk over an answer. Not here: any policy.
 
 Source: InferenceSpecification and ModelPackageContainerDefinition in the SageMaker API reference.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from crossaccount import parallel
-from crossaccount.arns import Image, package_arn, parse_image, parse_s3, version_of
+from crossaccount.arns import Image, package_arn, parse_s3, version_of
 from crossaccount.errors import Failed, Obstacle
 
 if TYPE_CHECKING:
@@ -77,16 +77,27 @@ class ModelVersion:
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a consumer must reach to deploy the versions, apart from the registry itself.
+class Contents:
+    """The images and artifacts of versions, each once, and the ARNs of the KMS keys that the artifacts are encrypted under."""
 
-    ``buckets`` has for each bucket the key prefixes (or whole keys) to read; ``repositories`` the names of ECR
-    repositories in the producer's registry; ``keys`` the ARNs of the KMS keys that the artifacts are encrypted under.
-    """
-
-    buckets: Mapping[str, tuple[str, ...]]
-    repositories: tuple[str, ...]
+    images: tuple[str, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
     keys: tuple[str, ...] = ()
+
+
+def contents(versions: Iterable[ModelVersion], keys: Iterable[str | None] = ()) -> Contents:
+    """The contents of the versions.
+
+    Args:
+        versions: with the containers of every specification.
+        keys: of the artifacts, as far as they were looked at; None is no key.
+    """
+    containers = [container for version in versions for container in version.containers]
+    return Contents(
+        tuple(dict.fromkeys(container.image for container in containers)),
+        tuple(dict.fromkeys(artifact for container in containers for artifact in container.artifacts)),
+        tuple(sorted({key for key in keys if key})),
+    )
 
 
 def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
@@ -102,10 +113,12 @@ def list_versions(sagemaker: SageMakerClient, group: str, approval: str | None =
         group: the group's name, or its ARN when it is another account's.
         approval: only those with this ModelApprovalStatus.
     """
-    asked: Any = {"ModelPackageGroupName": group, **({"ModelApprovalStatus": approval} if approval else {})}
-    pages = sagemaker.get_paginator("list_model_packages").paginate(**asked)
-    found = [summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"]]
-    return sorted(found, key=version_of, reverse=True)
+    of_group: Any = {"ModelPackageGroupName": group}
+    if approval:
+        of_group["ModelApprovalStatus"] = approval
+    pages = sagemaker.get_paginator("list_model_packages").paginate(**of_group)
+    arns = [summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"]]
+    return sorted(arns, key=version_of, reverse=True)
 
 
 def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVersion, ...]:
@@ -116,17 +129,19 @@ def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVe
     """
     if sharing.versions == "approved":
         arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
-        found = parallel.run_all([partial(describe_version, sagemaker, arn) for arn in reversed(arns)])
-        found = [version for version in found if version.deployable]
-        if not found:
+        approved = parallel.run_all([partial(describe_version, sagemaker, arn) for arn in reversed(arns)])
+        deployable = tuple(version for version in approved if version.deployable)
+        if not deployable:
             raise Failed(
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
-        return tuple(found)
-    found = parallel.run_all([partial(_listed, sagemaker, sharing, one) for one in sorted(sharing.versions)])
-    for version in found:
+        return deployable
+    listed = parallel.run_all(
+        [partial(_listed, sagemaker, sharing, number) for number in sorted(sharing.versions)]
+    )
+    for version in listed:
         check_deployable(version)
-    return tuple(found)
+    return tuple(listed)
 
 
 def _listed(sagemaker: SageMakerClient, sharing: Sharing, number: int) -> ModelVersion:
@@ -164,8 +179,8 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     main = described.get("InferenceSpecification") or {}
     extra = described.get("AdditionalInferenceSpecifications") or []
     containers = list(_containers(main, None))
-    for one in extra:
-        containers += _containers(one, one["Name"])
+    for specification in extra:
+        containers += _containers(specification, specification["Name"])
     arn = described["ModelPackageArn"]
     return ModelVersion(
         arn=arn,
@@ -193,67 +208,25 @@ def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[
 
 def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
     if url := container.get("ModelDataUrl"):
-        yield _artifact(url, False, container.get("ModelDataETag"))
+        yield artifact_at(url, False, container.get("ModelDataETag"))
     sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
     for source in sources:
         if source and (s3 := source.get("S3DataSource")):
-            yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
+            yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
             if manifest := s3.get("ManifestS3Uri"):
-                yield _artifact(manifest, False, s3.get("ManifestEtag"))
+                yield artifact_at(manifest, False, s3.get("ManifestEtag"))
     if s3 := container.get("AdditionalS3DataSource"):
-        yield _artifact(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
+        yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
 
 
-def _artifact(uri: str, is_prefix: bool, etag: str | None) -> Artifact:
-    bucket, key = parse_s3(uri)
-    return Artifact(uri, bucket, key, is_prefix, etag.strip('"') if etag and not is_prefix else None)
-
-
-def needs(sharing: Sharing, versions: Iterable[ModelVersion]) -> Needs:
-    """What the versions need, derived from their own inference specifications.
-
-    Images in registries that AWS owns need no grant and get none. When all approved versions are shared and
-    their folders lie in one folder with the group's name, that folder is granted: the document does not grow with them.
+def artifact_at(uri: str, is_prefix: bool, etag: str | None = None) -> Artifact:
+    """An artifact by its S3 location.
 
     Raises:
-        Failed: for an image in a third account's registry, or in another region; for an artifact that is a whole
-            bucket, or a prefix that other folders begin with too.
+        Failed: for a location that is not in S3.
     """
-    versions = tuple(versions)
-    artifacts = [a for version in versions for container in version.containers for a in container.artifacts]
-    prefixes: dict[str, set[str]] = {}
-    for artifact in artifacts:
-        if not artifact.key or (artifact.is_prefix and not artifact.key.endswith("/")):
-            raise Obstacle(
-                artifact.uri,
-                "The artifact is no object and no folder: a grant for it would open more than the artifact.",
-                "Register the version with an object's key, or with a prefix that ends in a slash.",
-            )
-        prefixes.setdefault(artifact.bucket, set()).add(artifact.folder or artifact.key)
-    if sharing.versions == "approved":
-        group = sharing.model_package_group
-        prefixes = {bucket: _widened(found, group) for bucket, found in prefixes.items()}
-    producer = sharing.producer
-    releases = f"{producer.releases_prefix}{sharing.model_package_group}/"
-    prefixes.setdefault(producer.releases_bucket, set()).add(releases)
-    images = {parse_image(container.image) for version in versions for container in version.containers}
-    repositories = {image.repository for image in images if check_registry(sharing, image)}
-    return Needs(
-        {bucket: tuple(sorted(found)) for bucket, found in sorted(prefixes.items())},
-        tuple(sorted(repositories)),
-    )
-
-
-def _widened(folders: set[str], group: str) -> set[str]:
-    """The one folder that holds all these version folders, where it is the group's by name; else the folders themselves.
-
-    A folder of another name stays unopened: what else lies in it may be anybody's.
-    """
-    if len(folders) < 2 or not all(folder.endswith("/") for folder in folders):
-        return folders
-    parents = {folder.rstrip("/").rpartition("/")[0] for folder in folders}
-    parent = parents.pop()
-    return {f"{parent}/"} if not parents and group in parent.split("/") else folders
+    bucket, key = parse_s3(uri)
+    return Artifact(uri, bucket, key, is_prefix, etag.strip('"') if etag and not is_prefix else None)
 
 
 def check_registry(sharing: Sharing, image: Image) -> bool:
@@ -288,18 +261,12 @@ def aws_registries() -> frozenset[str]:
         if path.match("sagemaker/core/image_uri_config/*.json")
     ]
     accounts: set[str] = set()
+
+    def collect(node: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(registries := node.get("registries"), dict):
+            accounts.update(map(str, registries.values()))
+        return node
+
     for path in files:
-        _collect_registries(json.loads(path.read_text()), accounts)
+        json.loads(path.read_text(), object_hook=collect)
     return frozenset(accounts)
-
-
-def _collect_registries(node: Any, accounts: set[str]) -> None:
-    if isinstance(node, dict):
-        registries = node.get("registries")
-        if isinstance(registries, dict):
-            accounts.update(str(account) for account in registries.values())
-        for value in node.values():
-            _collect_registries(value, accounts)
-    elif isinstance(node, list):
-        for value in node:
-            _collect_registries(value, accounts)

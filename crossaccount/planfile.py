@@ -1,4 +1,4 @@
-"""A plan as a file that people agree on: written by ``plan --out``, applied by ``share --plan``, refused once it is stale.
+"""A plan as plain data, and as a file that people agree on: written by ``plan --out``, applied by ``share --plan``, refused once it is stale.
 
 The file is compared and never obeyed: what is applied is made anew from the config and from what stands, and must be the
 same. So a file changed by hand can refuse a share, and cannot grant anything.
@@ -7,19 +7,16 @@ same. So a file changed by hand can refuse a share, and cannot grant anything.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from crossaccount import policies
+from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, InputError
 from crossaccount.files import read_file
-from crossaccount.show import plans
+from crossaccount.plan import Change, Plan, room
+from crossaccount.policy import documents
 from crossaccount.strict_json import parse_json
-
-if TYPE_CHECKING:
-    from crossaccount.plan import Plan
-
 
 _FORMAT = "crossaccount-plan/1"
 _MAX_BYTES = 20_000_000
@@ -27,7 +24,7 @@ _MAX_BYTES = 20_000_000
 
 @dataclass(frozen=True)
 class PlanFile:
-    """What a file says: which config, and the changes as they were planned."""
+    """A plan as its file has it: of which config, and the changes as they were planned."""
 
     source: Path
     config: Path
@@ -36,13 +33,44 @@ class PlanFile:
     changes: tuple[dict[str, Any], ...]
 
 
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data; plans of equal meaning have an equal ``hash``."""
+    return {
+        "changes": [_change_json(change) for change in plan.changes],
+        "writes": plan.writes,
+        "findings": [asdict(finding) for finding in plan.findings],
+        "hash": plan.digest,
+    }
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "kind": change.resource.kind,
+        "resource": change.resource.name,
+        "account": change.resource.account,
+        "verb": change.verb,
+        "existing": change.existing,
+        "existing_hash": documents.digest(change.existing),
+        "desired": change.desired,
+        "desired_hash": documents.digest(change.desired),
+        "added": list(change.added),
+        "changed": list(change.changed),
+        "removed": list(change.removed),
+        "gained": list(change.gained),
+        "lost": list(change.lost),
+        "bytes": documents.size(change.desired) if change.desired is not None else 0,
+        "limit": door_of(change.resource.kind).limit,
+        "room_for_consumers": room(change),
+    }
+
+
 def write(path: Path, config: Path, plan: Plan, prune: bool) -> None:
     """Write a plan.
 
     Raises:
         InputError: when the file cannot be written.
     """
-    document = {"format": _FORMAT, "config": str(config), "prune": prune, **plans.to_json(plan)}
+    document = {"format": _FORMAT, "config": str(config), "prune": prune, **to_json(plan)}
     try:
         path.write_text(json.dumps(document, indent=2) + "\n")
     except OSError as error:
@@ -73,9 +101,9 @@ def read(path: Path) -> PlanFile:
 
 def _planfile(path: Path, loaded: Any) -> PlanFile:
     keys = ("kind", "resource", "account", "existing", "desired")
-    changes = tuple({key: one[key] for key in keys} for one in loaded["changes"])
-    texts = [loaded["config"], loaded["hash"], *(one[key] for one in changes for key in keys[:3])]
-    named = {tuple(one[key] for key in keys[:3]) for one in changes}
+    changes = tuple({key: change[key] for key in keys} for change in loaded["changes"])
+    texts = [loaded["config"], loaded["hash"], *(change[key] for change in changes for key in keys[:3])]
+    named = {tuple(change[key] for key in keys[:3]) for change in changes}
     sound = all(isinstance(text, str) for text in texts) and isinstance(loaded["prune"], bool)
     # A document that is in it twice would show a reader one change and be compared with the other.
     if loaded["format"] != _FORMAT or not sound or len(named) != len(changes):
@@ -88,28 +116,28 @@ def confirmed(agreed: PlanFile, now: Plan) -> str:
 
     Raises:
         Conflict: naming every document that has changed since, with its hashes, or that would be changed in another way.
-        InputError: for a file whose documents are none.
+        InputError: for a file whose documents are no policies.
     """
-    planned = {(one["kind"], one["resource"], one["account"]): one for one in agreed.changes}
+    planned = {(each["kind"], each["resource"], each["account"]): each for each in agreed.changes}
     differences = []
     try:
         for change in now.changes:
-            key = (str(change.resource.kind), change.resource.name, change.resource.account)
+            key = (change.resource.kind, change.resource.name, change.resource.account)
             was = planned.pop(key, None)
             if was is None:
                 differences.append(f"The policy of {change.resource} is not in it.")
-            elif not policies.same(was["existing"], change.existing):
+            elif not documents.same(was["existing"], change.existing):
                 differences.append(
-                    f"The policy of {change.resource} has changed since: {policies.digest(was['existing'])} then, "
-                    f"{policies.digest(change.existing)} now."
+                    f"The policy of {change.resource} has changed since: {documents.digest(was['existing'])} then, "
+                    f"{documents.digest(change.existing)} now."
                 )
-            elif not policies.same(was["desired"], change.desired):
+            elif not documents.same(was["desired"], change.desired):
                 differences.append(
-                    f"The policy of {change.resource} would now become another ({policies.digest(change.desired)}, planned was "
-                    f"{policies.digest(was['desired'])}): the config or the registry has changed."
+                    f"The policy of {change.resource} would now become another ({documents.digest(change.desired)}, planned was "
+                    f"{documents.digest(was['desired'])}): the config or the registry has changed."
                 )
     except (TypeError, AttributeError, KeyError, ValueError):
-        raise InputError(f"--plan {agreed.source}: its documents are none. Make a new plan.") from None
+        raise InputError(f"--plan {agreed.source}: its documents are no policies. Make a new plan.") from None
     differences += [
         f"The policy of {kind} {name} is in it, and no longer needed." for kind, name, _ in planned
     ]

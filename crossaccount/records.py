@@ -1,4 +1,4 @@
-"""What is remembered of a promotion or a rollback: an object in the producer's bucket, beside the Releases.
+"""The record of a promotion or a rollback: an object in the producer's bucket, beside the Releases.
 
 Records lie under ``_promotions/``, which no group can be called, so no consumer's grant of Releases reaches them. They are
 written once and never changed. Not here: the Prefect artifact of the same (``tasks``).
@@ -14,15 +14,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from botocore.exceptions import ClientError
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from crossaccount.errors import Conflict
+from crossaccount.release import list_keys, write_once
 from crossaccount.strict_json import check_whole_number, parse_json
 from crossaccount.text import harmless
 
 if TYPE_CHECKING:
+    from crossaccount.aws.access import Producer
     from crossaccount.config.model import Sharing
-    from crossaccount.gather import Clients
+
 
 _LIMIT = 4_000_000
 # The names and the texts of records say Z, whatever zone a caller's clock is in.
@@ -58,7 +60,7 @@ class Record(BaseModel):
 
     def line(self) -> str:
         """For a terminal."""
-        of = ", ".join(f"{one.get('consumer')} {one.get('result')}" for one in self.consumers)
+        of = ", ".join(f"{each.get('consumer')} {each.get('result')}" for each in self.consumers)
         why = f" because {self.reason}" if self.reason else ""
         when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
         line = f"{when}  {self.kind} of version {self.version} {self.outcome}: {of}{why}  ({self.started_by})"
@@ -69,55 +71,42 @@ def _folder(sharing: Sharing) -> str:
     return f"{sharing.producer.releases_prefix}_promotions/{sharing.model_package_group}/"
 
 
-def write(clients: Clients, sharing: Sharing, record: Record) -> str:
+def write(producer: Producer, record: Record) -> str:
     """Write a record; where it lies.
 
     Raises:
-        ClientError: when S3 refuses, also where another record of that run and second is there already.
+        Conflict: where another record of that run and second is there already.
+        ClientError: when S3 refuses.
     """
-    key = f"{_folder(sharing)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
-    bucket, owner = sharing.producer.releases_bucket, sharing.producer.account
+    key = f"{_folder(producer.config)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
+    bucket = producer.config.producer.releases_bucket
     body = json.dumps(record.model_dump(mode="json"), indent=1).encode()
-    try:
-        clients.s3.put_object(
-            Bucket=bucket,
-            Key=key,
-            Body=body,
-            ContentType="application/json",
-            IfNoneMatch="*",
-            ExpectedBucketOwner=owner,
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
-            raise
+    if not write_once(producer, key, body):
         # botocore asks again when an answer got lost: then what lies there is this very record.
-        found = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
-        if found["Body"].read(_LIMIT) != body:
-            raise
+        answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=producer.account)
+        if answer["Body"].read(_LIMIT) != body:
+            raise Conflict(f"Another record lies at s3://{bucket}/{key}. It was left as it is.")
     return f"s3://{bucket}/{key}"
 
 
-def read(clients: Clients, sharing: Sharing, newest: int) -> Sequence[Record]:
+def read(producer: Producer, newest: int) -> Sequence[Record]:
     """The newest records, the newest first; an object that is none is passed over.
 
     Raises:
         ClientError: when S3 refuses.
     """
-    bucket, owner = sharing.producer.releases_bucket, sharing.producer.account
-    pages = clients.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=_folder(sharing), ExpectedBucketOwner=owner
-    )
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    bucket, owner = producer.config.producer.releases_bucket, producer.account
+    keys = list_keys(producer.s3, producer.config, _folder(producer.config))
     named = [
         key for key in keys if re.fullmatch(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,64}\.json", key.rpartition("/")[2])
     ]
-    found: list[Record] = []
+    records: list[Record] = []
     for key in sorted(named, reverse=True):
-        if len(found) == newest:
+        if len(records) == newest:
             break
-        raw = clients.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read(_LIMIT)
+        raw = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read(_LIMIT)
         try:
-            found.append(Record.model_validate(parse_json(raw)))
+            records.append(Record.model_validate(parse_json(raw)))
         except ValueError:  # pydantic's is one too
             continue
-    return found
+    return records

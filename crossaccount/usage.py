@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.arns import package_arn
-from crossaccount.aws import sessions
+from crossaccount.aws.access import open_target
+from crossaccount.aws.endpoint_status import GONE
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding, Severity
 
 if TYPE_CHECKING:
-    import boto3
+    from crossaccount.aws.access import Target
 
-    from crossaccount.config.model import ConsumerConfig, Sharing
+
+if TYPE_CHECKING:
+    pass
 
 
 _GONE = ("Failed", "Deleting")
@@ -29,34 +33,29 @@ _GONE = ("Failed", "Deleting")
 def findings(
     sharing: Sharing, leaving: Collection[str] | None, version: int | None = None, force: bool = False
 ) -> tuple[Finding, ...]:
-    """What a revoke should know about live endpoints.
+    """Findings about live endpoints for a revoke.
 
     Args:
         sharing: the config.
         leaving: the accounts that lose access; None is everyone.
         version: the version that they lose; None is all.
-        force: what is found does not stand in the way.
+        force: a live endpoint does not stand in the way.
     """
-    found: list[Finding] = []
+    used: list[Finding] = []
     for name, consumer in sharing.consumers.items():
         if leaving is None or consumer.account in leaving:
-            found += _of_consumer(sharing, name, consumer, version, force)
+            used += _of_consumer(sharing, name, version, force)
     named = {consumer.account for consumer in sharing.consumers.values()}
     for account in sorted(set(leaving or ()) - named):
-        found.append(
-            _unknown(f"account {account}", "the config does not name it, so there is no role to look with")
-        )
-    return tuple(found)
+        reason = "the config does not name it, so there is no role to look with"
+        used.append(_unknown(f"account {account}", reason))
+    return tuple(used)
 
 
-def _of_consumer(
-    sharing: Sharing, name: str, consumer: ConsumerConfig, version: int | None, force: bool
-) -> Iterator[Finding]:
-    subject = f"consumers.{name} (account {consumer.account})"
-    unseen: list[str] = []
+def _of_consumer(sharing: Sharing, name: str, version: int | None, force: bool) -> Iterator[Finding]:
+    subject = f"consumers.{name} (account {sharing.consumers[name].account})"
     try:
-        session = sessions.consumer_session(sharing, name, consumer)
-        using = endpoints_using(session, sharing, version, unseen)
+        using, unseen = endpoints_using(open_target(sharing, name), version)
     except (CrossAccountError, ClientError, BotoCoreError) as error:
         yield _unknown(subject, str(error).partition("\n")[0])
         return
@@ -71,41 +70,40 @@ def _of_consumer(
         yield _unknown(subject, f"these endpoints may not be looked at: {', '.join(unseen)}")
 
 
-def _unknown(subject: str, why: str) -> Finding:
-    return Finding(Severity.WARNING, subject, f"Whether live endpoints there use it cannot be told: {why}.")
+def _unknown(subject: str, reason: str) -> Finding:
+    return Finding(
+        Severity.WARNING, subject, f"Whether live endpoints there use it cannot be told: {reason}."
+    )
 
 
-def endpoints_using(
-    session: boto3.Session, sharing: Sharing, version: int | None, unseen: list[str]
-) -> list[str]:
-    """The names of an account's endpoints that run on the group's versions, or on one of them.
+def endpoints_using(target: Target, version: int | None) -> tuple[list[str], list[str]]:
+    """The names of an account's endpoints that run on the group's versions, or on one; and of those that may not be looked at.
 
     Args:
-        session: in the account.
-        sharing: the config.
+        target: the account.
         version: None is any version.
-        unseen: gets the names of those that may not be looked at.
 
     Raises:
         ClientError: when the endpoints may not be listed.
     """
-    client = session.client("sagemaker")
-    wanted = package_arn(sharing, version) if version else package_arn(sharing, "")
-    using = []
+    client = target.sagemaker
+    wanted = package_arn(target.config, version or "")
+    using, unseen = [], []
     for page in client.get_paginator("list_endpoints").paginate():
         for summary in page["Endpoints"]:
-            if summary["EndpointStatus"] in _GONE:
+            if summary["EndpointStatus"] in GONE:
                 continue
+            name = summary["EndpointName"]
             try:
-                packages = _packages(client, summary["EndpointName"])
+                packages = _packages(client, name)
             except ClientError as error:
                 if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException"):
                     raise
-                unseen.append(summary["EndpointName"])
+                unseen.append(name)
                 continue
             if any(arn == wanted or (version is None and arn.startswith(wanted)) for arn in packages):
-                using.append(summary["EndpointName"])
-    return using
+                using.append(name)
+    return using, unseen
 
 
 def _packages(client: Any, endpoint: str) -> set[str]:
@@ -113,7 +111,9 @@ def _packages(client: Any, endpoint: str) -> set[str]:
     try:
         config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
         variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-        models = [client.describe_model(ModelName=one["ModelName"]) for one in variants if "ModelName" in one]
+        models = [
+            client.describe_model(ModelName=each["ModelName"]) for each in variants if "ModelName" in each
+        ]
     except ClientError as error:
         if error.response["Error"]["Message"].startswith("Could not find"):
             return set()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from crossaccount.audit import Audit
+from crossaccount.audit.answers import Audit
 from crossaccount.aws import sessions
 from crossaccount.errors import AccessMissing, Failed
 from flows import forms
 from flows.operations import operation
 from tasks import audit as steps
-from tasks import runs
+from tasks.steps import name_run
 
 
 @operation("check-access")
@@ -25,13 +25,13 @@ def check_access(
     """
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
-    runs.name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
+    name_run(f"check {sharing.model_package_group} for {', '.join(wanted)}")
     with sessions.reuse():
         producer = steps.check_documents(sharing, wanted)
         consumers = {name: steps.check_consumer(sharing, name, producer.versions, probe) for name in wanted}
         audit = steps.report(sharing, wanted, producer, consumers, repair)
     if audit.missing:
         raise AccessMissing(audit.missing, audit.text(), audit.to_json())
-    if not audit.told:
+    if not audit.is_conclusive:
         raise Failed(f"Nothing could be told from here.\n{audit.text()}")
     return audit

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossaccount import arns, serving
+from crossaccount import arns
 from crossaccount.aws import sessions
-from crossaccount.config.model import ConsumerConfig, Sharing
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.serving import Made, Proof, Removal
+from crossaccount.hosting.resources import HostedResource, Removal
+from crossaccount.proof.proof import Proof
+from crossaccount.show import proofs
 from flows import forms
 from flows.operations import operation
-from tasks import alone, runs
 from tasks import consumer as steps
+from tasks.locks import writing
 from tasks.reaper import clean_up_run
+from tasks.steps import name_run
 
 
 @dataclass(frozen=True)
-class Deployment:
+class DeploymentResult:
     """What a deployment proved, and what became of everything it made."""
 
     proof: Proof
@@ -27,7 +30,7 @@ class Deployment:
 
     def table(self) -> str:
         """For a terminal."""
-        return serving.proof_text(self.proof, self.removals)
+        return proofs.text(self.proof, self.removals)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -37,7 +40,7 @@ class Deployment:
 @operation("deploy-model", on_crashed=[clean_up_run], on_cancellation=[clean_up_run])
 def deploy_model(
     config: forms.ConfigFile, consumer: forms.ConsumerName, version: forms.Version = None, keep: bool = False
-) -> Deployment:
+) -> DeploymentResult:
     """Deploy a shared version in a consumer's account and verify it end to end with real requests.
 
     Args:
@@ -47,45 +50,43 @@ def deploy_model(
         keep: Leave the endpoint in service.
     """
     sharing = forms.loaded(config)
-    target = sharing.consumer(consumer)
+    sharing.consumer(consumer)
     with sessions.reuse():
-        return deployed(sharing, consumer, target, version, keep)
+        return deployed(sharing, consumer, version, keep)
 
 
-def deployed(
-    sharing: Sharing, consumer: str, target: ConsumerConfig, version: int | None, keep: bool
-) -> Deployment:
+def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> DeploymentResult:
     """Deploy a version, prove it, and take it down; one run after the other for a version in an account.
 
     Raises:
         Failed: when it does not answer as it should, or something was left behind.
         Refused: when access is missing.
     """
-    where = f"{consumer} ({target.account})"
-    runs.name_run(f"deploy {sharing.model_package_group} to {where}")
-    steps.assume_deployer(sharing, consumer, target)
-    found = steps.find_version(sharing, consumer, target, version)
-    runs.name_run(f"deploy {sharing.model_package_group} version {found.version} to {where}")
-    endpoint_arn = f"{arns.endpoint_arn(sharing, target)}-v{found.version}"
-    with alone.writing([endpoint_arn], steps.ENDPOINT_SECONDS):
-        release = steps.read_release(sharing, consumer, target, found)
-        steps.check_artifacts(sharing, consumer, target, release)
-        made: list[Made] = []
+    consumer = sharing.consumers[name]
+    where = f"{name} ({consumer.account})"
+    name_run(f"deploy {sharing.model_package_group} to {where}")
+    steps.assume_deployer(sharing, name)
+    described = steps.find_version(sharing, name, version)
+    name_run(f"deploy {sharing.model_package_group} version {described.version} to {where}")
+    endpoint_arn = f"{arns.endpoint_arn(sharing, consumer)}-v{described.version}"
+    with writing([endpoint_arn], steps.ENDPOINT_SECONDS):
+        release = steps.read_release(sharing, name, described)
+        steps.check_artifacts(sharing, name, release)
+        resources: list[HostedResource] = []
         removals: Sequence[Removal] = ()
         try:
-            made.append(steps.create_model(sharing, consumer, target, release, keep))
-            made.append(steps.create_endpoint_config(sharing, consumer, target, release, keep))
-            made.append(steps.create_endpoint(sharing, consumer, target, release, keep))
-            endpoint = made[-1].name
-            steps.wait_for_endpoint(sharing, consumer, target, endpoint)
-            proof = steps.ask_endpoint(sharing, consumer, target, release, endpoint)
+            for create in (steps.create_model, steps.create_endpoint_config, steps.create_endpoint):
+                resources.append(create(sharing, name, release, keep))
+            endpoint = resources[-1].name
+            steps.wait_for_endpoint(sharing, name, endpoint)
+            proof = steps.ask_endpoint(sharing, name, release, endpoint)
         finally:
-            removals = steps.tear_down(sharing, consumer, target, release, made)
+            removals = steps.tear_down(sharing, name, release, resources)
         steps.publish_proof(proof)
-    return _accepted(Deployment(proof, tuple(removals)))
+    return _accepted(DeploymentResult(proof, tuple(removals)))
 
 
-def _accepted(deployment: Deployment) -> Deployment:
+def _accepted(deployment: DeploymentResult) -> DeploymentResult:
     """The deployment, unless it proved something else than it should or left something behind.
 
     Raises:

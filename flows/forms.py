@@ -25,6 +25,7 @@ def _choice(options: list[str]) -> dict[str, Any]:
 
 _CONFIGS = reviewed.configs()
 _CONSUMERS = sorted({name for names in _CONFIGS.values() for name in names})
+_HASH = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 _VERSION = {"type": "integer", "minimum": 1, "maximum": LAST_VERSION}
 
 ConfigFile = Annotated[str, WithJsonSchema(_choice(list(_CONFIGS)))]
@@ -37,11 +38,8 @@ ConsumerName = Annotated[str, WithJsonSchema(_choice(_CONSUMERS))]
 OneConsumer = Annotated[str | None, WithJsonSchema(_choice(_CONSUMERS))]
 Version = Annotated[int | None, Field(ge=1, le=LAST_VERSION), WithJsonSchema(_VERSION)]
 AccountId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"})]
-PlanHash = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{16}$"})]
-PlanHashes = Annotated[
-    list[str] | None,
-    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}),
-]
+PlanHash = Annotated[str | None, WithJsonSchema(_HASH)]
+PlanHashes = Annotated[list[str] | None, WithJsonSchema({"type": "array", "items": _HASH})]
 Reason = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": 500})]
 Minutes = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 90, "maximum": 100_000})]
 Seconds = Annotated[int, Field(ge=1, le=604_800)]

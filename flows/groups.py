@@ -14,7 +14,7 @@ from crossaccount.errors import Failed, InputError
 from flows import forms
 from flows.operations import operation
 from flows.producer import Shared, shared
-from tasks import runs
+from tasks.steps import name_run, step
 
 _AT_ONCE = 8
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=_AT_ONCE)
@@ -28,12 +28,12 @@ class SharedGroups:
 
     def table(self) -> str:
         """For each group its ARN and its versions'."""
-        return "\n\n".join(one.table() for one in self.groups.values())
+        return "\n\n".join(group.table() for group in self.groups.values())
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        groups = {config: one.to_json() for config, one in self.groups.items()}
-        return {"writes": sum(one.plan.writes for one in self.groups.values()), "groups": groups}
+        groups = {config: group.to_json() for config, group in self.groups.items()}
+        return {"writes": sum(group.plan.writes for group in self.groups.values()), "groups": groups}
 
 
 @operation("share-groups", task_runner=_RUNNER)
@@ -55,24 +55,24 @@ def share_groups(
         raise InputError(
             f"agreed: {len(agreed)} hashes for {len(configs)} files. Give one for each, or none."
         )
-    found = {config: forms.loaded(config) for config in configs}
-    runs.name_run(f"share {len(found)} groups")
+    sharings = {config: forms.loaded(config) for config in configs}
+    name_run(f"share {len(sharings)} groups")
     hashes = dict(zip(configs, agreed, strict=True)) if agreed else {}
     with sessions.reuse():
-        for sharing in found.values():
+        for sharing in sharings.values():
             sessions.producer_session(sharing)  # assumed once, not by each group for itself
         futures = [
             share_group.submit(
                 sharing.model_package_group,
                 partial(shared, sharing, dry_run=dry_run, agreed=hashes.get(config)),
             )
-            for config, sharing in found.items()
+            for config, sharing in sharings.items()
         ]
         ended = [future.result(raise_on_failure=False) for future in futures]
     return SharedGroups(_all_shared(configs, ended))
 
 
-@runs.step("share {group}")
+@step("share {group}")
 def share_group(group: str, share: Callable[[], Shared]) -> Shared:
     """Share one group, as the flow for one does.
 
@@ -91,9 +91,9 @@ def _all_shared(configs: Sequence[str], ended: Sequence[object]) -> dict[str, Sh
     Raises:
         Failed: when one or more did not come about; the others stand.
     """
-    done = {config: one for config, one in zip(configs, ended, strict=True) if isinstance(one, Shared)}
+    done = {config: end for config, end in zip(configs, ended, strict=True) if isinstance(end, Shared)}
     lines = [
-        f"{config}: {_why(one)}" for config, one in zip(configs, ended, strict=True) if config not in done
+        f"{config}: {_why(end)}" for config, end in zip(configs, ended, strict=True) if config not in done
     ]
     if lines:
         head = f"{len(lines)} of {len(ended)} groups were not shared; the others were."
@@ -102,5 +102,5 @@ def _all_shared(configs: Sequence[str], ended: Sequence[object]) -> dict[str, Sh
 
 
 def _why(ended: object) -> str:
-    told = refusals.explain(ended) if isinstance(ended, Exception) else None
-    return str(told) if told is not None else repr(ended)
+    explained = refusals.explain(ended) if isinstance(ended, Exception) else None
+    return str(explained) if explained is not None else repr(ended)

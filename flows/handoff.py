@@ -17,19 +17,19 @@ from flows import consumer as deploying
 from flows import forms
 from flows.operations import operation
 from tasks import handoff as steps
-from tasks import runs
 from tasks.reaper import clean_up_run
+from tasks.steps import name_run, show_error
 
 
 @dataclass(frozen=True)
-class Handed:
+class HandOff:
     """What became of a Release at one consumer: its deployment, or why there was none."""
 
     consumer: str
     account: str
     version: int | None
     text: str
-    deployment: deploying.Deployment | None = None
+    deployment: deploying.DeploymentResult | None = None
     failed: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def deploy_published(
     consumer: forms.OneConsumer = None,
     release: forms.Published | None = None,
     keep: bool = False,
-) -> tuple[Handed, ...]:
+) -> tuple[HandOff, ...]:
     """Deploy and prove what was published and is not deployed yet, once for each consumer.
 
     A version that a run on this Prefect server has deployed and proved for the consumer's account is not deployed again.
@@ -65,23 +65,26 @@ def deploy_published(
     wanted = sharing.select(consumer)
     if release is not None and not release.model_package_arn.startswith(arns.package_arn(sharing, "")):
         text = f"{release.model_package_arn} is not of {arns.group_arn(sharing)}: nothing to do."
-        return tuple(Handed(name, sharing.consumers[name].account, None, text) for name in wanted)
+        return tuple(HandOff(name, sharing.consumers[name].account, None, text) for name in wanted)
     version = arns.version_of(release.model_package_arn) if release is not None else None
     if version is not None:
         _check_shared(sharing, version)
     with sessions.reuse():
-        found = tuple(_hand(sharing, name, version, keep) for name in wanted)
-    runs.name_run(_name(sharing, found))
-    if bad := [f"{one.consumer} ({one.account}): {one.text.splitlines()[0]}" for one in found if one.failed]:
-        raise Failed("\n".join(bad))
-    return found
+        parts = tuple(_hand(sharing, name, version, keep) for name in wanted)
+    name_run(_name(sharing, parts))
+    failed = [part for part in parts if part.failed]
+    if failed:
+        raise Failed(
+            "\n".join(f"{part.consumer} ({part.account}): {part.text.splitlines()[0]}" for part in failed)
+        )
+    return parts
 
 
-def _name(sharing: Sharing, found: tuple[Handed, ...]) -> str:
-    version = next((one.version for one in found if one.version is not None), None)
-    what = "has no Release" if version is None else f"version {version}"
-    done = [f"{one.consumer} ({one.account})" for one in found if one.deployment or one.failed]
-    return f"hand off {sharing.model_package_group} {what} to {', '.join(done) or 'nobody new'}"
+def _name(sharing: Sharing, parts: tuple[HandOff, ...]) -> str:
+    version = next((part.version for part in parts if part.version is not None), None)
+    subject = "has no Release" if version is None else f"version {version}"
+    done = [f"{part.consumer} ({part.account})" for part in parts if part.deployment or part.failed]
+    return f"hand off {sharing.model_package_group} {subject} to {', '.join(done) or 'nobody new'}"
 
 
 def _check_shared(sharing: Sharing, version: int) -> None:
@@ -90,21 +93,23 @@ def _check_shared(sharing: Sharing, version: int) -> None:
         raise InputError(f"release: the config does not share version {version}: versions has {listed}.")
 
 
-def _hand(sharing: Sharing, name: str, version: int | None, keep: bool) -> Handed:
+def _hand(sharing: Sharing, name: str, version: int | None, keep: bool) -> HandOff:
     """One consumer's part; what goes wrong there does not keep the others from theirs."""
-    target = sharing.consumers[name]
+    consumer = sharing.consumers[name]
     try:
-        wanted = version if version is not None else steps.find_published(sharing, name, target)
+        wanted = version if version is not None else steps.find_published(sharing, name)
         if wanted is None:
-            return Handed(name, target.account, None, "No approved version has a Release.")
-        with steps.claimed(sharing, target, wanted) as done_by:
+            return HandOff(name, consumer.account, None, "No approved version has a Release.")
+        with steps.claimed(sharing, consumer, wanted) as done_by:
             if done_by is not None:
-                return Handed(
-                    name, target.account, wanted, f"Version {wanted} was deployed by flow run {done_by}."
+                return HandOff(
+                    name, consumer.account, wanted, f"Version {wanted} was deployed by flow run {done_by}."
                 )
-            deployment = deploying.deployed(sharing, name, target, wanted, keep)
-            steps.remember(sharing, target, wanted)
-        return Handed(name, target.account, wanted, f"Version {wanted} is deployed and proved.", deployment)
+            deployment = deploying.deployed(sharing, name, wanted, keep)
+            steps.remember(sharing, consumer, wanted)
+        return HandOff(
+            name, consumer.account, wanted, f"Version {wanted} is deployed and proved.", deployment
+        )
     except CrossAccountError as error:
-        runs.show_error(error, name)
-        return Handed(name, target.account, version, str(error), failed=True)
+        show_error(error, name)
+        return HandOff(name, consumer.account, version, str(error), failed=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar, get_origin
 from prefect import Flow, flow, flow_engine
 from pydantic_core import MISSING
 
-from tasks import runs
+from tasks.steps import reasoned
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,11 +34,11 @@ def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        reasoned = runs.reasoned(function, lambda config: _key(str(config)))
+        explained = reasoned(function, lambda config: _key(str(config)))
         # Prefect looks up the names of types where the function it is given lies: they are resolved here.
         signature = inspect.signature(function, eval_str=True)
-        vars(reasoned)["__signature__"] = signature
-        decorated: Flow[P, R] = flow(name=name, persist_result=False, **more)(reasoned)
+        vars(explained)["__signature__"] = signature
+        decorated: Flow[P, R] = flow(name=name, persist_result=False, **more)(explained)
         vars(decorated)["__signature__"] = _as_form(signature)
         return decorated
 

@@ -18,7 +18,7 @@ from crossaccount.show import plans
 from flows import forms
 from flows.operations import operation
 from tasks import producer as steps
-from tasks import runs
+from tasks.steps import name_run
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Shared:
         """The group's ARN and every version's, one on a line."""
         rows = [("ModelPackageGroupArn", self.group)]
         rows += [
-            (f"ModelPackageArn of version {one.version}", one.model_package_arn) for one in self.releases
+            (f"ModelPackageArn of version {release.version}", release.model_package_arn)
+            for release in self.releases
         ]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {arn}" for name, arn in rows)
@@ -93,7 +94,7 @@ def share_models(
     """
     sharing = forms.loaded(config)
     _check_only(sharing, consumer, prune)
-    runs.name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
+    name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.reuse():
         return shared(sharing, consumer, dry_run, prune, agreed)
 
@@ -112,13 +113,13 @@ def shared(
         Conflict: for another plan than the one agreed to, or a version that was published as something else.
         Refused: when AWS refuses the producer.
     """
-    found = steps.read_registry(sharing)
-    plan = gathering.planned(sharing, found, prune, consumer)
+    gathered = steps.read_registry(sharing)
+    plan = gathering.planned(sharing, gathered, prune, consumer)
     steps.show_plan(sharing, plan)
     refuse_other(plan, agreed)
     if dry_run:
         return Shared(group_arn(sharing), plan, (), ())
-    prepared = steps.prepare_releases(sharing, found, plan)
+    prepared = steps.prepare_releases(sharing, gathered, plan)
     receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
     releases = steps.publish_releases(sharing, prepared)
     return Shared(group_arn(sharing), plan, receipts, releases)
@@ -146,7 +147,7 @@ def _check_only(sharing: Sharing, consumer: str | None, prune: bool) -> None:
 def _whom(sharing: Sharing, consumer: str | None) -> str:
     if consumer is not None:
         return f"{consumer} ({sharing.consumers[consumer].account})"
-    return ", ".join(sorted({one.account for one in sharing.consumers.values()})[:3]) + (
+    return ", ".join(sorted({each.account for each in sharing.consumers.values()})[:3]) + (
         " and others" if len(sharing.consumers) > 3 else ""
     )
 
@@ -176,11 +177,11 @@ def revoke_access(
     """
     sharing = forms.loaded(config)
     revocation = revoking.chosen(sharing, consumer, account, version, everything)
-    runs.name_run(f"revoke {revocation} from {sharing.model_package_group}")
+    name_run(f"revoke {revocation} from {sharing.model_package_group}")
     with sessions.reuse():
-        found = steps.read_registry_for_revoke(sharing)
+        gathered = steps.read_registry_for_revoke(sharing)
         used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
-        plan = revoking.planned(sharing, found, revocation, used)
+        plan = revoking.planned(sharing, gathered, revocation, used)
         steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         if dry_run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,21 +17,22 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from crossaccount import gather as gathering
-from crossaccount import promotion, serving
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed, Refused
 from crossaccount.plan import Plan
-from crossaccount.promotion import Promoted, Result
+from crossaccount.promotion.moving import stages
+from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_moved
 from crossaccount.records import Record
-from crossaccount.show import plans
+from crossaccount.show import plans, proofs
 from flows import forms
 from flows.operations import operation
 from flows.producer import refuse_other
+from tasks import delegation
 from tasks import producer as sharing_steps
 from tasks import promotion as steps
-from tasks import runs
 from tasks.reaper import clean_up_run
+from tasks.steps import go_on, name_run
 
 AT_ONCE = 32  # consumers of a stage
 _LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its answer
@@ -42,7 +43,7 @@ class Promotion:
     """What a promotion, or a rollback, came to."""
 
     version: int
-    consumers: tuple[Promoted, ...]
+    consumers: tuple[ConsumerOutcome, ...]
     record: str
 
     def table(self) -> str:
@@ -53,14 +54,14 @@ class Promotion:
         """As plain data."""
         return {
             "version": self.version,
-            "consumers": [one.to_json() for one in self.consumers],
+            "consumers": [outcome.to_json() for outcome in self.consumers],
             "record": self.record,
         }
 
 
-def _line(one: Promoted) -> str:
-    left = f" LEFT BEHIND: {', '.join(one.left)}" if one.left else ""
-    return f"stage {one.stage}  {one.result:<9}  {one.consumer} ({one.account})  {one.text}{left}"
+def _line(outcome: ConsumerOutcome) -> str:
+    left = f" LEFT BEHIND: {', '.join(outcome.left)}" if outcome.left else ""
+    return f"stage {outcome.stage}  {outcome.result:<9}  {outcome.consumer} ({outcome.account})  {outcome.text}{left}"
 
 
 class Approval(RunInput):
@@ -96,15 +97,15 @@ def promote_model(
     """
     sharing = forms.loaded(config)
     started, run = datetime.now(UTC), str(flow_run.get_id())
-    outcomes: list[Promoted] = []
+    outcomes: list[ConsumerOutcome] = []
     ending: Literal["succeeded", "failed", "stopped"] = "stopped"
     reason, waiting = "", False
     with sessions.reuse():
         pinned = steps.pin_version(sharing, version)
         _check_shared(sharing, pinned)
-        runs.name_run(f"promote {sharing.model_package_group} to version {pinned}")
+        name_run(f"promote {sharing.model_package_group} to version {pinned}")
         found = sharing_steps.read_registry(sharing)
-        if pinned not in {one.version for one in found.versions}:
+        if pinned not in {described.version for described in found.versions}:
             raise Failed(
                 f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
             )
@@ -118,25 +119,24 @@ def promote_model(
         releases = sharing_steps.publish_releases(sharing, prepared)
         held = steps.find_held(sharing, pinned, version is not None)
         try:
-            for number, of_stage in promotion.stages(sharing):
+            for number, of_stage in stages(sharing):
                 names = [name for name in of_stage if name not in held]
                 reason = _stopped_before(outcomes) or _not_approved(
                     sharing, number, names, releases, pinned, outcomes, plan, approve, approval_seconds
                 )
                 outcomes += [
-                    promotion.untouched(sharing, name, pinned, Result.HELD, held[name])
+                    not_moved(sharing, name, pinned, Result.HELD, held[name])
                     for name in of_stage
                     if name in held
                 ]
                 if reason:
-                    outcomes += [
-                        promotion.untouched(sharing, name, pinned, Result.SKIPPED, reason) for name in names
-                    ]
+                    outcomes += [not_moved(sharing, name, pinned, Result.SKIPPED, reason) for name in names]
                     continue
-                _stage(sharing, config, names, pinned, run, outcomes)
+                for outcome in _stage(sharing, config, names, pinned, run):
+                    outcomes.append(outcome)  # those of a stage that is cancelled stay
             ending = (
                 "succeeded"
-                if all(map(_went_well, outcomes))
+                if all(outcome.went_well for outcome in outcomes)
                 else "stopped"
                 if _refused(outcomes)
                 else "failed"
@@ -149,7 +149,7 @@ def promote_model(
         finally:
             nothing = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
             if nothing:
-                there = [one.consumer for one in outcomes if one.result is Result.UNCHANGED]
+                there = [outcome.consumer for outcome in outcomes if outcome.result is Result.UNCHANGED]
                 nothing = steps.is_recorded(sharing, there, pinned)
             record = Record(
                 kind="promotion",
@@ -162,7 +162,7 @@ def promote_model(
                 started=started,
                 ended=datetime.now(UTC),
                 plan=plan.digest,
-                consumers=[_remembered(one) for one in outcomes],
+                consumers=[_remembered(outcome) for outcome in outcomes],
             )
             where = "" if nothing or waiting else steps.keep_record(sharing, record)
     return _accepted(Promotion(pinned, tuple(outcomes), where))
@@ -173,8 +173,8 @@ def _foreseen(sharing: Sharing, version: int) -> Promotion:
     return Promotion(
         version,
         tuple(
-            promotion.untouched(sharing, name, version, Result.SKIPPED, "A dry run changes nothing.")
-            for _, of_stage in promotion.stages(sharing)
+            not_moved(sharing, name, version, Result.SKIPPED, "A dry run changes nothing.")
+            for _, of_stage in stages(sharing)
             for name in of_stage
         ),
         "",
@@ -198,16 +198,15 @@ def rollback_model(
     """
     sharing = forms.loaded(config)
     target = sharing.consumer(consumer)
-    runs.name_run(f"roll back {sharing.model_package_group} in {consumer} ({target.account})")
+    name_run(f"roll back {sharing.model_package_group} in {consumer} ({target.account})")
     if not reason.strip():
         raise InputError("reason: say why the endpoint is rolled back. It goes into the record.")
     started = datetime.now(UTC)
     with sessions.reuse():
         if sharing.consumers[consumer].run_deployment:
-            run, outcomes = str(flow_run.get_id()), list[Promoted]()
-            asked = steps.move_elsewhere.submit(sharing, config, consumer, version, run, back=True)
-            _gather([asked], run, outcomes)
-            (outcome,) = outcomes
+            run = str(flow_run.get_id())
+            future = delegation.move_elsewhere.submit(sharing, config, consumer, version, run, back=True)
+            (outcome,) = _outcomes([future], run)
         else:
             last = steps.read_last_move(sharing, consumer)
             outcome = steps.roll_back_consumer(sharing, consumer, version, last, reason)
@@ -216,7 +215,7 @@ def rollback_model(
             run=str(flow_run.get_id()),
             model_package_group=sharing.model_package_group,
             version=outcome.version,
-            outcome="succeeded" if _went_well(outcome) else "failed",
+            outcome="succeeded" if outcome.went_well else "failed",
             started_by=_started_by(),
             reason=reason,
             started=started,
@@ -245,8 +244,8 @@ def move_endpoint(
     sharing = forms.loaded(config)
     target = sharing.consumer(consumer)
     where = f"version {version}" if version else "the version before"
-    runs.name_run(f"move {sharing.model_package_group} to {where} in {consumer} ({target.account})")
-    outcomes: list[Promoted] = []
+    name_run(f"move {sharing.model_package_group} to {where} in {consumer} ({target.account})")
+    outcomes: list[ConsumerOutcome] = []
     with sessions.reuse():
         try:
             if back:
@@ -256,19 +255,21 @@ def move_endpoint(
             else:
                 _check_shared(sharing, version)
                 run = str(flow_run.get_id())
-                _gather([steps.promote_consumer.submit(sharing, consumer, version, run)], run, outcomes)
+                future = steps.promote_consumer.submit(sharing, consumer, version, run)
+                for outcome in _outcomes([future], run):
+                    outcomes.append(outcome)
         finally:
-            for one in outcomes:
-                steps.leave_outcome(one)
+            for outcome in outcomes:
+                delegation.leave_outcome(outcome)
     return _accepted(Promotion(outcomes[0].version, tuple(outcomes), ""))
 
 
-def _rolled_back(sharing: Sharing, consumer: str, version: int | None) -> Promoted:
+def _rolled_back(sharing: Sharing, consumer: str, version: int | None) -> ConsumerOutcome:
     """A rollback's outcome, also where it ended before it began; version 0 where none was found to go back to."""
     try:
         return steps.roll_back_consumer(sharing, consumer, version)
     except CrossAccountError as error:
-        failed = promotion.untouched(sharing, consumer, version or 0, Result.FAILED, str(error))
+        failed = not_moved(sharing, consumer, version or 0, Result.FAILED, str(error))
         return replace(failed, refused=isinstance(error, Refused))
 
 
@@ -281,33 +282,34 @@ def _check_shared(sharing: Sharing, version: int) -> None:
 
 
 def _stage(
-    sharing: Sharing, config: str, names: list[str], version: int, run: str, outcomes: list[Promoted]
-) -> None:
+    sharing: Sharing, config: str, names: list[str], version: int, run: str
+) -> Iterator[ConsumerOutcome]:
     """All consumers of a stage at once, each here or, where the config says so, by a run of its deployment."""
     futures = [
-        steps.move_elsewhere.submit(sharing, config, name, version, run)
+        delegation.move_elsewhere.submit(sharing, config, name, version, run)
         if sharing.consumers[name].run_deployment
         else steps.promote_consumer.submit(sharing, name, version, run)
         for name in names
     ]
-    _gather(futures, run, outcomes)
+    return _outcomes(futures, run)
 
 
-def _gather(futures: Sequence[Any], run: str, outcomes: list[Promoted]) -> None:
-    """What comes of each; when this run is cancelled, they end and clean up first, and are told of too."""
+def _outcomes(futures: Sequence[Any], run: str) -> Iterator[ConsumerOutcome]:
+    """The outcome of each; when this run is cancelled, they end and clean up first, and their outcomes come before its end."""
     try:
-        outcomes += [future.result() for future in futures]
+        outcomes = [future.result() for future in futures]
     except BaseException:
-        steps.stop_of(run).set()
+        delegation.stop_of(run).set()
         for future in futures:
             future.wait()
-        found = [future.result(raise_on_failure=False) for future in futures]
-        outcomes += [one for one in found if isinstance(one, Promoted)]
+        results = [future.result(raise_on_failure=False) for future in futures]
+        yield from (result for result in results if isinstance(result, ConsumerOutcome))
         raise
+    yield from outcomes
 
 
-def _stopped_before(outcomes: list[Promoted]) -> str:
-    bad = [one for one in outcomes if not _went_well(one)]
+def _stopped_before(outcomes: list[ConsumerOutcome]) -> str:
+    bad = [outcome for outcome in outcomes if not outcome.went_well]
     return f"Stage {bad[0].stage} did not succeed." if bad else ""
 
 
@@ -317,7 +319,7 @@ def _not_approved(
     names: list[str],
     releases: Any,
     version: int,
-    outcomes: list[Promoted],
+    outcomes: list[ConsumerOutcome],
     plan: Plan,
     approve: bool,
     seconds: int,
@@ -325,15 +327,15 @@ def _not_approved(
     """Ask a person before a stage, if that is wanted and there is something to do; empty when it may go on."""
     if not (approve and outcomes and names) or not steps.has_work(sharing, names, releases, version):
         return ""
-    described = _question(number, names, version, outcomes, plan, seconds)
-    asked = Approval.with_initial_data(description=described)
+    question = _question(number, names, version, outcomes, plan, seconds)
+    form = Approval.with_initial_data(description=question)
     wait: Any = (
         suspend_flow_run if deployment.get_id() else partial(pause_flow_run, poll_interval=_LOOK_SECONDS)
     )
     try:
-        answer: Any = wait(wait_for_input=asked, timeout=seconds, key=f"stage-{number}")
+        answer: Any = wait(wait_for_input=form, timeout=seconds, key=f"stage-{number}")
     except FlowPauseTimeout:
-        runs.go_on()
+        go_on()
         return f"Nobody approved stage {number} within {seconds} s."
     if answer.decision == "approve":
         return ""
@@ -341,32 +343,28 @@ def _not_approved(
 
 
 def _question(
-    number: int, names: list[str], version: int, outcomes: list[Promoted], plan: Plan, seconds: int
+    number: int, names: list[str], version: int, outcomes: list[ConsumerOutcome], plan: Plan, seconds: int
 ) -> str:
-    proofs = [serving.proof_markdown(proof) for one in outcomes for proof in one.proofs]
-    done = [f"- {_line(one)}" for one in outcomes]
+    pages = [proofs.markdown(proof) for outcome in outcomes for proof in outcome.proofs]
+    done = [f"- {_line(outcome)}" for outcome in outcomes]
     return "\n\n".join(
         [
             f"Promote version {version} to stage {number}: {', '.join(names)}?",
             f"Without an answer within {seconds} s this run fails; stage {number} and later ones stay as they are.",
             "\n".join(done),
-            *proofs,
+            *pages,
             plans.markdown(plan),
         ]
     )
 
 
-def _went_well(one: Promoted) -> bool:
-    return one.result in (Result.PROMOTED, Result.UNCHANGED, Result.HELD) and not one.left
+def _did_something(outcome: ConsumerOutcome) -> bool:
+    return outcome.result not in (Result.UNCHANGED, Result.HELD)
 
 
-def _did_something(one: Promoted) -> bool:
-    return one.result not in (Result.UNCHANGED, Result.HELD)
-
-
-def _refused(outcomes: list[Promoted]) -> bool:
+def _refused(outcomes: list[ConsumerOutcome]) -> bool:
     """True when nothing failed, and a person stopped it."""
-    return not any(one.result is Result.FAILED or one.left for one in outcomes)
+    return not any(outcome.result is Result.FAILED or outcome.left for outcome in outcomes)
 
 
 def _started_by() -> str:
@@ -374,11 +372,11 @@ def _started_by() -> str:
     return f"{who}, flow run {flow_run.get_name()}"
 
 
-def _remembered(one: Promoted) -> dict[str, Any]:
-    found = one.to_json()
-    for proof in found["proofs"]:
+def _remembered(outcome: ConsumerOutcome) -> dict[str, Any]:
+    part = outcome.to_json()
+    for proof in part["proofs"]:
         proof["answers"] = proof["answers"][:20]
-    return found
+    return part
 
 
 def _accepted(promotion: Promotion) -> Promotion:
@@ -387,8 +385,8 @@ def _accepted(promotion: Promotion) -> Promotion:
     Raises:
         PromotionFailed: with every consumer's outcome.
     """
-    bad = [one for one in promotion.consumers if not _went_well(one)]
+    bad = [outcome for outcome in promotion.consumers if not outcome.went_well]
     if bad:
-        reasons = tuple(f"{one.consumer}: {one.result}. {one.text}" for one in bad)
+        reasons = tuple(f"{outcome.consumer}: {outcome.result}. {outcome.text}" for outcome in bad)
         raise PromotionFailed(reasons, promotion.table(), promotion.to_json())
     return promotion

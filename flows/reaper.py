@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crossaccount import reaper
 from crossaccount.aws import sessions
 from crossaccount.errors import Failed
-from crossaccount.reaper import Swept
+from crossaccount.hosting import leftovers
+from crossaccount.hosting.leftovers import Swept
 from flows import forms
 from flows.operations import operation
 from tasks import reaper as steps
-from tasks import runs
+from tasks.steps import name_run
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,19 @@ class Reaped:
     @property
     def left(self) -> tuple[str, ...]:
         """What could not be removed or looked at, and why, each in a line."""
-        return tuple(line for one in self.consumers for line in one.left)
+        return tuple(line for swept in self.consumers for line in swept.left)
 
     def table(self) -> str:
         """For a terminal."""
-        return "\n".join(line for one in self.consumers for line in one.lines)
+        return "\n".join(line for swept in self.consumers for line in swept.lines)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        found = [one.to_json() for one in self.consumers]
-        return {"consumers": found, "left": list(self.left), "dry_run": self.dry_run}
+        return {
+            "consumers": [swept.to_json() for swept in self.consumers],
+            "left": list(self.left),
+            "dry_run": self.dry_run,
+        }
 
 
 @operation("reap-leftovers")
@@ -54,10 +57,10 @@ def reap_leftovers(
         older_than_minutes: How old it must be: 90 or more.
         dry_run: Only say what would be removed.
     """
-    older_than = reaper.age(older_than_minutes)
+    older_than = leftovers.age(older_than_minutes)
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
-    runs.name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
+    name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
     with sessions.reuse():
         swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]
         steps.report(sharing, swept)
@@ -71,6 +74,6 @@ def _accepted(reaped: Reaped) -> Reaped:
         Failed: with what is left, and why.
     """
     if reaped.left:
-        told = "\n".join(reaped.left)
-        raise Failed(f"Not everything that dead runs left could be removed. Remove what is left.\n{told}")
+        lines = "\n".join(reaped.left)
+        raise Failed(f"Not everything that dead runs left could be removed. Remove what is left.\n{lines}")
     return reaped

@@ -14,24 +14,21 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.runtime import flow_run
 
-from crossaccount import arns, preflight
-from crossaccount.aws import sessions
+from crossaccount import arns
+from crossaccount.aws.access import open_target
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.errors import Door
-from tasks import alone, runs
+from crossaccount.hosting import preflight
+from tasks import locks, steps
 
 _WAIT_SECONDS = 7200.0  # another run's whole deployment of the same version
 
 
-@runs.step("look for a published version of {sharing.model_package_group}")
-def find_published(sharing: Sharing, name: str, consumer: ConsumerConfig) -> int | None:
+@steps.step("look for a published version of {sharing.model_package_group}")
+def find_published(sharing: Sharing, name: str) -> int | None:
     """The newest approved version that has a Release, as the consumer sees both; None when there is none."""
-    session = sessions.consumer_session(sharing, name, consumer)
-    asked = ("s3:ListBucket", sharing.producer.releases_bucket)
-    with preflight.explained(session, sharing, name, consumer, Door.BUCKET, asked):
-        found = preflight.newest_published(session, sharing)
-    get_run_logger().info("the newest published version is %s", found or "none")
-    return found
+    version = preflight.newest_published(open_target(sharing, name))
+    get_run_logger().info("the newest published version is %s", version or "none")
+    return version
 
 
 @contextmanager
@@ -42,12 +39,12 @@ def claimed(sharing: Sharing, consumer: ConsumerConfig, version: int) -> Iterato
         Failed: when another run does not end in two hours.
     """
     tag = _tag(sharing, consumer, version)
-    with alone.writing([f"hand-off {tag}"], _WAIT_SECONDS), get_client(sync_client=True) as client:
+    with locks.writing([f"hand-off {tag}"], _WAIT_SECONDS), get_client(sync_client=True) as client:
         wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]))
-        found = client.read_flow_runs(flow_run_filter=wanted, limit=1)
-        if found:
-            get_run_logger().info("%s was deployed by flow run %s", tag, found[0].name)
-        yield found[0].name if found else None
+        flow_runs = client.read_flow_runs(flow_run_filter=wanted, limit=1)
+        if flow_runs:
+            get_run_logger().info("%s was deployed by flow run %s", tag, flow_runs[0].name)
+        yield flow_runs[0].name if flow_runs else None
 
 
 def remember(sharing: Sharing, consumer: ConsumerConfig, version: int) -> None:

@@ -1,4 +1,4 @@
-"""The producer's steps: each opens the producer's session, calls the library, logs one line, returns plain data."""
+"""The producer's steps: each opens the producer's account, calls the library, logs one line, returns plain data."""
 
 from __future__ import annotations
 
@@ -9,98 +9,93 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from crossaccount import apply as applying
-from crossaccount import arns, usage
 from crossaccount import gather as gathering
 from crossaccount import release as releasing
+from crossaccount import revoke, usage
 from crossaccount.apply import Receipt
-from crossaccount.aws import sessions
+from crossaccount.aws.access import producing
 from crossaccount.config.model import Sharing
+from crossaccount.doors import door_of
 from crossaccount.errors import CrossAccountError, Finding
-from crossaccount.gather import Clients, Gathered
+from crossaccount.gather import Gathered
 from crossaccount.plan import Plan
 from crossaccount.release import Release
+from crossaccount.sharing import publish
 from crossaccount.show import plans
-from tasks import alone, runs
+from tasks import locks, steps
 
 
-def _clients(sharing: Sharing) -> Clients:
-    return Clients.of(sessions.producer_session(sharing), sharing.region)
-
-
-@runs.step("read the registry of {sharing.model_package_group}")
+@steps.step("read the registry of {sharing.model_package_group}")
 def read_registry(sharing: Sharing) -> Gathered:
     """Read the versions to share, what each needs, what stands in the way, and the policies as they stand."""
-    with gathering.explained(sharing):
-        found = gathering.gather(_clients(sharing), sharing)
-    versions = ", ".join(str(version.version) for version in found.versions)
+    with producing(sharing) as producer:
+        gathered = gathering.gather(producer)
+    versions = ", ".join(str(version.version) for version in gathered.versions)
     get_run_logger().info("%s: sharing version %s", sharing.model_package_group, versions)
-    return found
+    return gathered
 
 
-@runs.step("read the registry of {sharing.model_package_group}")
+@steps.step("read the registry of {sharing.model_package_group}")
 def read_registry_for_revoke(sharing: Sharing) -> Gathered:
     """Read every version of the group, and the policies that may have been opened for them."""
-    with gathering.explained(sharing):
-        found = gathering.gather_for_revoke(_clients(sharing), sharing)
-    get_run_logger().info("%s: %d policies to look at", sharing.model_package_group, len(found.existing))
-    return found
+    with producing(sharing) as producer:
+        gathered = revoke.gather(producer)
+    get_run_logger().info("%s: %d policies to look at", sharing.model_package_group, len(gathered.existing))
+    return gathered
 
 
-@runs.step("look for live endpoints")
+@steps.step("look for live endpoints")
 def look_for_users(
     sharing: Sharing, leaving: Collection[str] | None, version: int | None, force: bool
 ) -> tuple[Finding, ...]:
     """Look for endpoints that still run on what is about to be taken back."""
-    found = usage.findings(sharing, leaving, version, force)
-    for finding in found:
+    findings = usage.findings(sharing, leaving, version, force)
+    for finding in findings:
         get_run_logger().warning("%s", finding)
-    return found
+    return findings
 
 
-@runs.step("plan for {sharing.model_package_group}")
+@steps.step("plan for {sharing.model_package_group}")
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
     get_run_logger().info("%s", plans.text(plan))
     create_markdown_artifact(
-        key=runs.key_of("plan", sharing.model_package_group),
+        key=steps.key_of("plan", sharing.model_package_group),
         markdown=plans.markdown(plan),
         description=f"What changes for {sharing.model_package_group}",
     )
 
 
-@runs.step("prepare Releases of {sharing.model_package_group}")
-def prepare_releases(sharing: Sharing, found: Gathered, plan: Plan) -> tuple[tuple[Release, bool], ...]:
+@steps.step("prepare Releases of {sharing.model_package_group}")
+def prepare_releases(sharing: Sharing, gathered: Gathered, plan: Plan) -> tuple[tuple[Release, bool], ...]:
     """Make the Release of every version that has none, and hold the others against what was published."""
-    with gathering.explained(sharing):
-        clients = _clients(sharing)
-        return tuple(releasing.prepare(clients, sharing, version, found, plan) for version in found.versions)
+    with producing(sharing) as producer:
+        return tuple(publish.prepare(producer, version, gathered, plan) for version in gathered.versions)
 
 
-@runs.step("apply the plan in account {sharing.producer.account}")
+@steps.step("apply the plan in account {sharing.producer.account}")
 def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ...]:
     """Make the plan's changes, all or none, and read every document back."""
     logger = get_run_logger()
-    resource_arns = [
-        arns.resource_arn(sharing, str(c.resource.kind), c.resource.name)
-        for c in plan.changes
-        if c.verb != "keep"
+    arns = [
+        door_of(change.resource.kind).arn(sharing, change.resource.name)
+        for change in plan.changes
+        if change.verb != "keep"
     ]
-    with gathering.explained(sharing), alone.writing(resource_arns) as settle_seconds:
-        receipts = applying.apply(_clients(sharing), plan, logger.info, exactly, settle_seconds)
+    with producing(sharing) as producer, locks.writing(arns) as settle_seconds:
+        receipts = applying.apply(producer, plan, logger.info, exactly, settle_seconds)
     written = sum(receipt.verb != "keep" for receipt in receipts)
     logger.info("%d of %d policies changed, each read back", written, len(receipts))
     return receipts
 
 
-@runs.step("publish Releases of {sharing.model_package_group}")
+@steps.step("publish Releases of {sharing.model_package_group}")
 def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]]) -> tuple[Release, ...]:
     """Publish the Release of every version that has none yet."""
     try:
-        with gathering.explained(sharing):
-            clients = _clients(sharing)
+        with producing(sharing) as producer:
             published = [
-                releasing.publish(clients, sharing, release) if is_new else release
-                for release, is_new in prepared
+                publish.publish(producer, release) if is_new else release for release, is_new in prepared
             ]
     except CrossAccountError as error:
         error.add_note(
@@ -113,8 +108,8 @@ def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]])
     new = sum(is_new for _, is_new in prepared)
     get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
     create_table_artifact(
-        key=runs.key_of("shared", sharing.model_package_group),
-        table=[{"version": one.version, "model package": one.model_package_arn} for one in published],
+        key=steps.key_of("shared", sharing.model_package_group),
+        table=[{"version": each.version, "model package": each.model_package_arn} for each in published],
         description=f"Shared versions of {published[0].model_package_group}",
     )
     return tuple(published)

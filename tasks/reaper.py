@@ -21,64 +21,65 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.logging.loggers import flow_run_logger
 
-from crossaccount import reaper
 from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_target
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError
-from crossaccount.reaper import Fate, Leftover, Swept
-from tasks import reviewed, runs
+from crossaccount.hosting import leftovers
+from crossaccount.hosting.gateway import Patience
+from crossaccount.hosting.leftovers import Fate, Leftover, Swept
+from crossaccount.show import leftovers as pages
+from tasks import reviewed, steps
 
-_ENDPOINT_SECONDS = (
-    900.0  # a hook keeps its worker from ending; what is still Creating then, the schedule removes
-)
+_PATIENCE_SECONDS = 900.0  # a hook keeps its worker from ending; what is Creating then, the schedule removes
 
 
-@runs.step("look through {name}")
+@steps.step("look through {name}")
 def sweep(sharing: Sharing, name: str, older_than: timedelta, dry_run: bool) -> Swept:
     """Remove what dead runs left in one consumer's account; what goes wrong is part of what it returns."""
-    consumer = sharing.consumers[name]
+    account = sharing.consumers[name].account
     try:
-        session = sessions.consumer_session(sharing, name, consumer)
-        found = reaper.find(session, sharing, name, consumer)
-        old = reaper.expired(found, datetime.now(UTC), older_than)
-        going = _going_on(one.flow_run for one in old)
-        used = {one.name: going[one.flow_run] for one in old if one.flow_run in going}
-        dead = [one for one in old if one.name not in used]
+        target = open_target(sharing, name)
+        every = leftovers.find(target)
+        old = leftovers.expired(every, datetime.now(UTC), older_than)
+        going = _going_on(leftover.flow_run for leftover in old)
+        used = {leftover.name: going[leftover.flow_run] for leftover in old if leftover.flow_run in going}
+        dead = [leftover for leftover in old if leftover.name not in used]
         fates = [
-            _fate(one, "young", f"since {one.created:%Y-%m-%d %H:%MZ}") for one in found if one not in old
+            _fate(leftover, "young", f"since {leftover.created:%Y-%m-%d %H:%MZ}")
+            for leftover in every
+            if leftover not in old
         ]
-        fates += [_fate(one, "in use", used[one.name]) for one in old if one.name in used]
+        fates += [_fate(leftover, "in use", used[leftover.name]) for leftover in old if leftover.name in used]
         if dry_run:
-            fates += [_fate(one, "would be removed", _of(one)) for one in dead]
+            fates += [_fate(leftover, "would be removed", _of(leftover)) for leftover in dead]
         else:
-            fates += _removed(sharing, name, dead)
-        swept = Swept(name, consumer.account, tuple(fates))
+            fates += _removed(target, dead)
+        swept = Swept(name, account, tuple(fates))
     except CrossAccountError as error:
-        swept = Swept(name, consumer.account, (), str(error))
+        swept = Swept(name, account, (), str(error))
     bad = swept.error or swept.left
     (get_run_logger().error if bad else get_run_logger().info)("%s", "\n".join(swept.lines))
     return swept
 
 
-def _fate(one: Leftover, outcome: str, reason: str) -> Fate:
-    return Fate(one.kind, one.name, outcome, reason)
+def _fate(leftover: Leftover, outcome: str, reason: str) -> Fate:
+    return Fate(leftover.kind, leftover.name, outcome, reason)
 
 
-def _of(one: Leftover) -> str:
-    return f"flow run {one.flow_run}" if one.flow_run else "of no flow run"
+def _of(leftover: Leftover) -> str:
+    return f"flow run {leftover.flow_run}" if leftover.flow_run else "of no flow run"
 
 
-def _removed(sharing: Sharing, name: str, dead: Sequence[Leftover]) -> list[Fate]:
-    consumer = sharing.consumers[name]
-    session = sessions.consumer_session(sharing, name, consumer)
-    removals = reaper.reap(session, sharing, consumer, dead, _ENDPOINT_SECONDS)
-    return [Fate(one.kind, one.name, one.outcome, one.reason) for one in removals]
+def _removed(target: Target, dead: Sequence[Leftover]) -> list[Fate]:
+    removals = leftovers.reap(target, dead, Patience(_PATIENCE_SECONDS))
+    return [Fate(removal.kind, removal.name, removal.outcome, removal.reason) for removal in removals]
 
 
 def _going_on(wanted: Iterable[str | None]) -> dict[str | None, str]:
     """Those of these flow runs that this server knows and that have not ended, and what it says of each."""
-    found: dict[str | None, str] = {}
+    going: dict[str | None, str] = {}
     with get_client(sync_client=True) as client:
         for run in {run for run in wanted if run is not None}:
             try:
@@ -87,22 +88,22 @@ def _going_on(wanted: Iterable[str | None]) -> dict[str | None, str]:
                 continue
             if known.state is None or not known.state.is_final():
                 state = known.state.name if known.state else "about to begin"
-                found[run] = f"flow run {known.name} ({run}) is {state}"
-    return found
+                going[run] = f"flow run {known.name} ({run}) is {state}"
+    return going
 
 
-@runs.step("list what was left")
+@steps.step("list what was left")
 def report(sharing: Sharing, swept: Sequence[Swept]) -> None:
     """Put what was removed, what was too young or in use, and what could not be removed, into an artifact of the run."""
     create_markdown_artifact(
         key=_key(sharing),
-        markdown=reaper.markdown(swept),
+        markdown=pages.markdown(swept),
         description=f"What runs left of {sharing.model_package_group}",
     )
 
 
 def _key(sharing: Sharing) -> str:
-    return runs.key_of("leftovers", sharing.model_package_group)
+    return steps.key_of("leftovers", sharing.model_package_group)
 
 
 def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -123,8 +124,8 @@ def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
         # A part that a promotion has done elsewhere is cleaned up there, by the hook of that run.
         here = [
             name
-            for name, one in sharing.consumers.items()
-            if not (flow.name == "promote-model" and one.run_deployment)
+            for name, consumer in sharing.consumers.items()
+            if not (flow.name == "promote-model" and consumer.run_deployment)
         ]
         names = [str(wanted)] if wanted is not None else here
         for name in names:
@@ -134,31 +135,29 @@ def clean_up_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
         return
     with sessions.reuse():
         swept = [_swept_of(sharing, name, str(flow_run.id)) for name in names]
-    for one in swept:
-        level = logger.error if one.left else logger.info
-        for line in one.lines:
+    for account in swept:
+        level = logger.error if account.left else logger.info
+        for line in account.lines:
             level("%s", line)
-    left = [one for one in swept if one.left]
-    if left:
-        _list_left(sharing, flow_run, left)
+    if incomplete := [account for account in swept if account.left]:
+        _list_left(sharing, flow_run, incomplete)
 
 
 def _swept_of(sharing: Sharing, name: str, run: str) -> Swept:
-    consumer = sharing.consumers[name]
+    account = sharing.consumers[name].account
     try:
-        session = sessions.consumer_session(sharing, name, consumer)
-        found = reaper.find(session, sharing, name, consumer)
-        fates = _removed(sharing, name, [one for one in found if one.flow_run == run])
-        return Swept(name, consumer.account, tuple(fates))
+        target = open_target(sharing, name)
+        of_run = [leftover for leftover in leftovers.find(target) if leftover.flow_run == run]
+        return Swept(name, account, tuple(_removed(target, of_run)))
     except CrossAccountError as error:
-        return Swept(name, consumer.account, (), str(error))
+        return Swept(name, account, (), str(error))
 
 
-def _list_left(sharing: Sharing, flow_run: FlowRun, left: Sequence[Swept]) -> None:
+def _list_left(sharing: Sharing, flow_run: FlowRun, swept: Sequence[Swept]) -> None:
     artifact = ArtifactCreate(
         key=_key(sharing),
         type="markdown",
-        data=reaper.markdown(left),
+        data=pages.markdown(swept),
         description=f"What {flow_run.name} left and could not be removed",
         flow_run_id=flow_run.id,
     )

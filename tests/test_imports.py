@@ -11,7 +11,7 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SANDBOX = "sandbox"
+SANDBOX = "crossaccount_sandbox"
 PACKAGES = ("crossaccount", "flows", "tasks", SANDBOX)
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 LONGEST = 400

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import diagnosis
-from crossaccount.aws import sessions
+from crossaccount.aws import diagnosis, sessions
 from crossaccount.aws.refusals import Attempt, classify, unreachable
-from crossaccount.errors import CrossAccountError, Door, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Refused
 
 if TYPE_CHECKING:
     import boto3
@@ -95,7 +94,7 @@ class Producer(_Account):
             producer.role or profile,
             self.account,
             self.account,
-            Door.CALLER_POLICY,
+            DoorName.CALLER_POLICY,
             "an AWS call",
             self.config.model_package_group,
             "producer",
@@ -122,13 +121,13 @@ class Target(_Account):
         """The consumer's account id."""
         return self.consumer.account
 
-    def attempt(self, door: Door, action: str, resource: str) -> Attempt:
+    def attempt(self, door: str, action: str, resource: str) -> Attempt:
         """An attempt of the deployer role at one of the producer's doors."""
         owner, key = self.config.producer.account, f"consumers.{self.name}"
         return Attempt(self.consumer.role, self.account, owner, door, action, resource, key)
 
     @contextmanager
-    def explained(self, action: str, resource: str, door: Door = Door.CALLER_POLICY) -> Iterator[None]:
+    def explained(self, action: str, resource: str, door: str = DoorName.CALLER_POLICY) -> Iterator[None]:
         """AWS's errors within this, as the product says them, with the deployer role's own policies asked about.
 
         Args:

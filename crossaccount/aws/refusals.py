@@ -1,7 +1,7 @@
-"""Turns an error that AWS gave into the door that is shut, the account that owns it, and what to run next.
+"""Errors of AWS and of botocore as a person reads them: the door that is shut, the account that owns it, the next step.
 
-A pure reading of codes and texts: it asks AWS nothing. Where one text has several causes, the caller says which ones it
-has ruled out.
+A pure reading of codes and texts: it asks AWS nothing (``diagnosis`` does). Where one text has several causes, the caller says which
+ones it has ruled out.
 
 Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
 """
@@ -20,7 +20,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from crossaccount.errors import CrossAccountError, Door, Failed, Refusal, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Failed, Refusal, Refused
 from crossaccount.text import harmless
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
@@ -48,7 +48,7 @@ class Attempt:
     caller: str
     account: str
     owner: str
-    door: Door
+    door: str
     action: str
     resource: str
     config_key: str = ""
@@ -103,7 +103,7 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     if code == "ValidationException" and (refused := _from_create_model(code, text, attempt)):
         return refused
     if code == "ValidationException" and "Cross-account pass role" in text:
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, attempt)
+        return _refused(DoorName.EXECUTION_ROLE, attempt.account, code, text, attempt)
     if code in _ENDED:
         return Failed(
             f"The credentials of {attempt.caller} have expired. Sign in again, then run this again. {code}: {text}"
@@ -115,6 +115,8 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     return Failed(f"{attempt.action} on {attempt.resource} by {attempt.caller} failed. {code}: {text}")
 
 
+_READ = "s3:GetObject, s3:ListBucket or kms:Decrypt"
+_ASSUME, _PULL = "sts:AssumeRole by sagemaker.amazonaws.com", "ecr:BatchGetImage"
 _REASON = re.compile(
     r"(?:because no|with an explicit deny in (?:an?|the)) (?P<kind>identity-based|resource-based|session|"
     r"permissions boundary|VPC endpoint|service control|resource control|role trust)\b"
@@ -132,87 +134,69 @@ def _denied(code: str, text: str, attempt: Attempt) -> Refused:
         owner = re.match(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):", attempt.resource)
         attempt = replace(attempt, owner=owner[1] if owner else attempt.owner)
     if attempt.action.startswith("kms:") or _HIDDEN_KEY.search(text):
-        attempt = replace(attempt, door=Door.KEY)
+        attempt = replace(attempt, door=DoorName.KEY)
     reason = _REASON.search(text)
     kind = reason["kind"] if reason else None
     if kind == "role trust":
-        return _refused(Door.ROLE_TRUST, attempt.owner, code, text, attempt)
+        return _refused(DoorName.ROLE_TRUST, attempt.owner, code, text, attempt)
     if kind is not None and kind not in ("resource-based", "resource control"):
-        return _refused(Door.CALLER_POLICY, attempt.account, code, text, attempt, kind)
-    if kind is None and attempt.owner == attempt.account and attempt.door is not Door.ROLE_TRUST:
+        return _refused(DoorName.CALLER_POLICY, attempt.account, code, text, attempt, kind)
+    if kind is None and attempt.owner == attempt.account and attempt.door is not DoorName.ROLE_TRUST:
         # Nobody shares with oneself: what is refused in the caller's own account is refused by its own policies.
-        return _refused(Door.CALLER_POLICY, attempt.account, code, text, attempt)
+        return _refused(DoorName.CALLER_POLICY, attempt.account, code, text, attempt)
     return _refused(attempt.door, attempt.owner, code, text, attempt, kind)
 
 
+# SageMaker checks artifacts and images with the execution role, and says so in a ValidationException: how its text begins, where
+# the resource stands in it, and what was not allowed at which door.
+_CREATE_MODEL = (
+    ("Could not access model data", r"model data at (\S+?)\.? Please", DoorName.EXECUTION_ROLE, _READ),
+    ("The execution role ARN", r'ARN "([^"]+)"', DoorName.EXECUTION_ROLE, _ASSUME),
+    ("The repository of your image", r"your image (\S+)", DoorName.REPOSITORY, _PULL),
+    (r"Role \S+ cannot pull", r"cannot pull (\S+?)\.? Ensure", DoorName.EXECUTION_ROLE, _PULL),
+)
+
+
 def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountError | None:
-    """SageMaker checks artifacts and images with the execution role, and says so in a ValidationException."""
-    if text.startswith("Could not access model data"):
-        uri = _first(r"model data at (\S+?)\.? Please", text)
-        asked = replace(attempt, action="s3:GetObject, s3:ListBucket or kms:Decrypt", resource=uri)
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
-    if text.startswith("The execution role ARN"):
-        asked = replace(
-            attempt,
-            action="sts:AssumeRole by sagemaker.amazonaws.com",
-            resource=_first(r'ARN "([^"]+)"', text),
-        )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
-    if text.startswith("The repository of your image"):
-        image = _first(r"your image (\S+)", text)
-        asked = replace(attempt, action="ecr:BatchGetImage", resource=image)
-        return _refused(Door.REPOSITORY, image.split(".")[0], code, text, asked, "service principal")
-    if re.match(r"Role \S+ cannot pull", text):
-        asked = replace(
-            attempt, action="ecr:BatchGetImage", resource=_first(r"cannot pull (\S+?)\.? Ensure", text)
-        )
-        return _refused(Door.EXECUTION_ROLE, attempt.account, code, text, asked)
+    for beginning, resource, door, action in _CREATE_MODEL:
+        if re.match(beginning, text):
+            match = re.search(resource, text)
+            asked = replace(attempt, action=action, resource=match[1] if match else text)
+            if door is DoorName.REPOSITORY:
+                owner = asked.resource.split(".")[0]
+                return _refused(door, owner, code, text, asked, "service principal")
+            return _refused(door, attempt.account, code, text, asked)
     return None
 
 
-def _first(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    return match[1] if match else text
-
-
 def _refused(
-    door: Door, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
+    door: str, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
 ) -> Refused:
-    return Refused(
-        Refusal(
-            door=door,
-            account=account,
-            action=attempt.action,
-            resource=attempt.resource,
-            caller=attempt.caller,
-            aws_code=code,
-            aws_message=text,
-            ruled_out=attempt.ruled_out,
-            next_step=_next_step(door, account, attempt, kind),
-        )
-    )
+    needed = (attempt.action, attempt.resource, attempt.caller)
+    next_step = _next_step(door, account, attempt, kind)
+    return Refused(Refusal(door, account, *needed, code, text, attempt.ruled_out, next_step))
 
 
-def _next_step(door: Door, account: str, attempt: Attempt, kind: str | None) -> str:
+def _next_step(door: str, account: str, attempt: Attempt, kind: str | None) -> str:
     if kind == "resource control":
         return (
             f"A resource control policy of the organization of account {account} denies it, and no share can change that. Whoever "
             f"keeps that organization's policies must let account {attempt.account} in."
         )
-    if door is Door.ROLE_TRUST:
+    if door is DoorName.ROLE_TRUST:
         return (
             f"The trust policy of {attempt.resource} must allow {attempt.caller}, with the external id that "
             f"{attempt.config_key}.external_id has. The templates in deployments/iam make such a role."
         )
-    if door is Door.CALLER_POLICY and kind == "resource-based":
+    if door is DoorName.CALLER_POLICY and kind == "resource-based":
         return f"In account {account}, the policy of the resource itself must let {attempt.caller} do {attempt.action} on {attempt.resource}."
-    if door is Door.CALLER_POLICY:
+    if door is DoorName.CALLER_POLICY:
         where = f"a {kind} policy" if kind not in (None, "identity-based") else "an identity policy"
         return (
             f"In account {account}, {where} of {attempt.caller} must allow {attempt.action} on {attempt.resource}. "
             "The templates in deployments/iam have every permission that is needed."
         )
-    if door is Door.EXECUTION_ROLE:
+    if door is DoorName.EXECUTION_ROLE:
         return (
             f"In account {account}, compare the execution role ({attempt.config_key}.execution_role) with ExecutionRole in "
             "deployments/iam/consumer.yaml: its trust in sagemaker.amazonaws.com, and what it may read, decrypt and pull."

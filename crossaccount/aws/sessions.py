@@ -26,10 +26,11 @@ from botocore.session import Session as BotocoreSession
 from crossaccount.aws.hiding import hide_credentials
 from crossaccount.aws.loaders import shared_loader
 from crossaccount.aws.refusals import Attempt, classify, unreachable
-from crossaccount.errors import Door, InputError
+from crossaccount.errors import DoorName, InputError
 
 if TYPE_CHECKING:
-    from crossaccount.config.model import ConsumerConfig, Sharing
+    from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
+
 
 _Identity = tuple[str | None, str | None, str | None, str, str]
 _REUSED: ContextVar[dict[_Identity, boto3.Session] | None] = ContextVar("sessions used again", default=None)
@@ -45,10 +46,7 @@ def producer_session(sharing: Sharing) -> boto3.Session:
         InputError: for a profile that does not exist, or credentials of another account.
         Failed: without credentials, or without a reachable AWS.
     """
-    producer = sharing.producer
-    return _session(
-        "producer", producer.profile, producer.role, producer.external_id, producer.account, sharing.region
-    )
+    return _session("producer", sharing.producer, sharing.region)
 
 
 def consumer_session(sharing: Sharing, name: str, consumer: ConsumerConfig) -> boto3.Session:
@@ -59,21 +57,15 @@ def consumer_session(sharing: Sharing, name: str, consumer: ConsumerConfig) -> b
         name: the consumer's name in the config, for messages.
         consumer: whose role, external id and profile.
     """
-    key = f"consumers.{name}"
-    return _session(
-        key, consumer.profile, consumer.role, consumer.external_id, consumer.account, sharing.region
-    )
+    return _session(f"consumers.{name}", consumer, sharing.region)
 
 
-def _session(
-    key: str, profile: str | None, role: str | None, external_id: str | None, account: str, region: str
-) -> boto3.Session:
-    opened = _REUSED.get()
-    identity = (profile, role, external_id, account, region)
-    if opened is None:
-        return _open_session(key, *identity)
+def _session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
+    reused = _REUSED.get()
+    opened = {} if reused is None else reused
+    identity = (side.profile, side.role, side.external_id, side.account, region)
     if identity not in opened:
-        opened[identity] = _open_session(key, *identity)
+        opened[identity] = _open_session(key, side, region)
     return opened[identity]
 
 
@@ -90,19 +82,16 @@ def reuse() -> Iterator[None]:
             core.SageMakerClient.reset()
 
 
-def _open_session(
-    key: str, profile: str | None, role: str | None, external_id: str | None, account: str, region: str
-) -> boto3.Session:
+def _open_session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
     try:
-        source = _source_session(key, profile, region)
-        if role is None:
-            return _check_account(source, key, account)
-        return _assume(source, role, external_id, region)
+        source = _source_session(key, side.profile, region)
+        if side.role is None:
+            return _check_account(source, key, side.account)
+        return _assume(source, side.role, side.external_id, region)
     except ClientError as error:
-        caller = f"profile {profile}" if profile else "the ambient credentials"
-        attempt = Attempt(
-            caller, account, account, Door.ROLE_TRUST, "sts:AssumeRole", role or "the credentials", key
-        )
+        caller = f"profile {side.profile}" if side.profile else "the ambient credentials"
+        action, resource = "sts:AssumeRole", side.role or "the credentials"
+        attempt = Attempt(caller, side.account, side.account, DoorName.ROLE_TRUST, action, resource, key)
         raise classify(error, attempt) from None
     except BotoCoreError as error:
         raise unreachable(error, key) from None

@@ -1,23 +1,17 @@
-"""The command's arguments: what each command takes, and what bad ones are told. Not here: what a command does (``commands``)."""
+"""The command's arguments: what each command takes, within which bounds. Not here: what a command does (``commands``)."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from crossaccount.errors import LAST_VERSION
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command and its options; those of ``sandbox`` are the sandbox's own, and stand unread in ``arguments``.
-
-    Args:
-        words: of the command line, after the program's name; the process's own by default.
-
-    Raises:
-        SystemExit: for bad ones (2), and after ``--help`` (0).
-    """
+    """The command and its options; those of ``sandbox`` are the sandbox's own, and stand unread in ``arguments``."""
     parser = _parser()
     options, unread = parser.parse_known_args(words)
     if options.command != "sandbox" and unread:
@@ -25,12 +19,12 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     return argparse.Namespace(**{"json": False, **vars(options)}, arguments=unread)
 
 
-def _whole(least: int, most: int, what: str) -> Callable[[str], int]:
-    """The reader of a whole number within bounds; ``what`` ends the message that any other text is answered with."""
+def _whole(least: int, most: int, noun: str) -> Callable[[str], int]:
+    """A reader of whole numbers within bounds; ``noun`` ends the message for any other text."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {noun}")
         return int(text)
 
     return read
@@ -44,111 +38,84 @@ _SILENCE = _whole(
 )
 
 
+def _option(*names: str, **more: Any) -> argparse.ArgumentParser:
+    """An option that several commands have."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(*names, **more)
+    return parser
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="crossaccount", description="Share SageMaker model versions across AWS accounts."
-    )
+    about = "Share SageMaker model versions across AWS accounts."
+    parser = argparse.ArgumentParser(prog="crossaccount", description=about)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    json = _option("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
+    reviewed = "a reviewed YAML file, see configs/example.yaml"
+    config = _option("config", type=Path, metavar="CONFIG", help=reviewed)
+    consumer = _option("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    any_consumer = _option("--consumer", metavar="NAME", help="only this consumer; all by default")
+    newest = "a version; the newest approved one by default"
+    version = _option("--version", type=_VERSION, metavar="N", help=newest)
+    yes = _option("--yes", action="store_true", help="do not ask")
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
-        added.add_argument("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
-        return added
+    def command(name: str, text: str, *options: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[*options, json])
 
-    def with_config(name: str, text: str) -> argparse.ArgumentParser:
-        added = command(name, text)
-        added.add_argument(
-            "config", type=Path, metavar="CONFIG", help="a reviewed YAML file, see configs/example.yaml"
-        )
-        return added
+    served = "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C."
+    commands.add_parser("sandbox", help=served, add_help=False)
 
-    commands.add_parser(
-        "sandbox", help="Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C.", add_help=False
-    )
-
-    plan = with_config("plan", "Show what share would change. Changes nothing.")
+    plan = command("plan", "Show what share would change. Changes nothing.", config)
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
     plan.add_argument("--prune", action="store_true", help="as for share")
 
-    share = command("share", "Grant what the config says, and publish a Release of every version.")
-    share.add_argument(
-        "config",
-        type=Path,
-        nargs="*",
-        metavar="CONFIG",
-        help="a reviewed YAML file, or several, one for each group; with --plan, the plan's by default",
-    )
-    share.add_argument("--yes", action="store_true", help="do not ask")
-    share.add_argument(
-        "--plan",
-        type=Path,
-        metavar="FILE",
-        help="apply exactly this plan, written by plan --out; does not ask",
-    )
-    share.add_argument(
-        "--prune",
-        action="store_true",
-        help="take out every account that the config does not name from the statements of this project",
-    )
+    share = command("share", "Grant what the config says, and publish a Release of every version.", yes)
+    files = f"{reviewed}, or several, one for each group; with --plan, the plan's by default"
+    share.add_argument("config", type=Path, nargs="*", metavar="CONFIG", help=files)
+    exactly = "apply exactly this plan, written by plan --out; does not ask"
+    share.add_argument("--plan", type=Path, metavar="FILE", help=exactly)
+    pruned = "take out every account that the config does not name from the statements of this project"
+    share.add_argument("--prune", action="store_true", help=pruned)
 
-    check = with_config("check", "See whether the access that a config promises is there.")
-    check.add_argument("--consumer", metavar="NAME", help="only this consumer; all by default")
+    check = command("check", "See whether the access that a config promises is there.", config, any_consumer)
     check.add_argument("--no-probe", action="store_true", help="create no model in the consumers' accounts")
     check.add_argument("--repair", action="store_true", help="show the plan that mends it")
 
-    deploy = with_config("deploy", "Deploy a shared version in a consumer's account and prove it.")
-    deploy.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
-    deploy.add_argument(
-        "--version", type=_VERSION, metavar="N", help="a version; the newest approved one by default"
-    )
+    proved = "Deploy a shared version in a consumer's account and prove it."
+    deploy = command("deploy", proved, config, consumer, version)
     deploy.add_argument("--keep", action="store_true", help="leave the endpoint in service")
 
-    revoke = with_config("revoke", "Take access back. Changes what is ours alone.")
+    revoke = command("revoke", "Take access back. Changes what is ours alone.", config, yes)
     scope = revoke.add_mutually_exclusive_group(required=True)
     scope.add_argument("--consumer", metavar="NAME", help="a consumer of the config")
     scope.add_argument("--account", metavar="ID", help="an account, whether the config names it or not")
     scope.add_argument("--version", type=_VERSION, metavar="N", help="a version that the config lists")
-    scope.add_argument("--all", action="store_true", help="whatever was granted for the group, to whomever")
+    whole = "whatever was granted for the group, to whomever"
+    scope.add_argument("--all", dest="everything", action="store_true", help=whole)
     revoke.add_argument("--force", action="store_true", help="also when live endpoints still use it")
-    revoke.add_argument("--yes", action="store_true", help="do not ask")
 
-    promote = with_config("promote", "Bring every consumer's endpoint to a version, stage by stage.")
-    promote.add_argument(
-        "--version", type=_VERSION, metavar="N", help="a version; the newest approved one by default"
-    )
-    promote.add_argument("--yes", action="store_true", help="do not ask")
+    command("promote", "Bring every consumer's endpoint to a version, stage by stage.", config, version, yes)
 
-    rollback = with_config("rollback", "Move a consumer's endpoint back to the version before.")
-    rollback.add_argument("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    rollback = command("rollback", "Move a consumer's endpoint back to the version before.", config, consumer)
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
-    rollback.add_argument(
-        "--version", type=_VERSION, metavar="N", help="an earlier version that is still kept"
-    )
+    earlier = "an earlier version that is still kept"
+    rollback.add_argument("--version", type=_VERSION, metavar="N", help=earlier)
 
-    history = with_config("history", "List promotions and rollbacks, the newest first.")
+    history = command("history", "List promotions and rollbacks, the newest first.", config)
     history.add_argument("--newest", type=_VERSION, default=20, metavar="N", help="how many (default 20)")
 
     ui = command("ui", "Serve the product in a browser, with a sandbox of its own, until SIGTERM or Ctrl-C.")
-    ui.add_argument(
-        "--port", type=_PORT, default=4200, help="of the Prefect server (default 4200); 0 picks a free one"
-    )
-    reap = with_config("reap", "Remove what runs that died left in the consumers' accounts.")
-    reap.add_argument("--consumer", metavar="NAME", help="only this consumer; all by default")
-    reap.add_argument(
-        "--older-than", type=_MINUTES, default=180, metavar="MINUTES", help="90 or more (default 180)"
-    )
+    ui.add_argument("--port", type=_PORT, default=4200, help="of Prefect (default 4200); 0 picks a free one")
+
+    left = "Remove what runs that died left in the consumers' accounts."
+    reap = command("reap", left, config, any_consumer)
+    age = "90 or more (default 180)"
+    reap.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
     reap.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
-    automations = command(
-        "automations",
-        "Have the Prefect server notice runs whose host was lost. Again changes nothing.",
-    )
-    automations.add_argument(
-        "--silent-seconds",
-        type=_SILENCE,
-        metavar="N",
-        help="after how long without a heartbeat (default 600, for a heartbeat of 180 s)",
-    )
+    noticed = "Have the Prefect server notice runs whose host was lost. Again changes nothing."
+    automations = command("automations", noticed)
+    silence = "after how long without a heartbeat (default 600, for a heartbeat of 180 s)"
+    automations.add_argument("--silent-seconds", type=_SILENCE, metavar="N", help=silence)
 
     command("demo", "Tell the whole story against a sandbox of its own.")
     return parser

@@ -17,7 +17,6 @@ from crossaccount.cli import output
 from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed
 
 if TYPE_CHECKING:
-    from crossaccount.audit import Audit
     from crossaccount.config.model import Sharing
     from crossaccount.plan import Plan
 
@@ -40,7 +39,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
     if options.out is not None:
         planfile.write(options.out, options.config, planned, options.prune)
-    return plans.to_json(planned)
+    return planfile.to_json(planned)
 
 
 def share(options: argparse.Namespace) -> dict[str, Any]:
@@ -56,13 +55,14 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         planned = planfile.read(options.plan)
         path, prune = path or planned.config, planned.prune
         sharing = _load(path)
-        agreed: str | None = planfile.confirmed(planned, gather.share_plan(sharing, prune))
+        agreed: list[str] | None = [planfile.confirmed(planned, gather.share_plan(sharing, prune))]
     elif path is not None:
         prune, sharing = options.prune, _load(path)
-        agreed = _agree(options, lambda: gather.share_plan(sharing, prune))
+        agreed = _agree(options, lambda: [gather.share_plan(sharing, prune)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
-    return _run(options, "flows.producer:share_models", str(path), prune=prune, agreed=agreed)
+    more: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.producer:share_models", str(path), **more)
 
 
 def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
     if len(set(options.config)) < len(options.config):
         raise InputError("CONFIG: a file is named twice. Name each once.")
     sharings = [_load(path) for path in options.config]
-    agreed = _agree_all(options, lambda: [gather.share_plan(sharing) for sharing in sharings])
+    agreed = _agree(options, lambda: [gather.share_plan(sharing) for sharing in sharings])
     return _run(options, "flows.groups:share_groups", [str(path) for path in options.config], agreed=agreed)
 
 
@@ -83,25 +83,19 @@ def revoke(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import revoke as revoking
 
     sharing = _load(options.config)
-    scope = {
-        "consumer": options.consumer,
-        "account": options.account,
-        "version": options.version,
-        "everything": options.all,
-    }
+    scope = {name: getattr(options, name) for name in ("consumer", "account", "version", "everything")}
     revocation = revoking.chosen(sharing, **scope)
-    agreed = _agree(options, lambda: revoking.make_plan(sharing, revocation, options.force))
-    path = str(options.config)
-    return _run(options, "flows.producer:revoke_access", path, **scope, force=options.force, agreed=agreed)
+    agreed = _agree(options, lambda: [revoking.make_plan(sharing, revocation, options.force)])
+    more = {**scope, "force": options.force, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.producer:revoke_access", str(options.config), **more)
 
 
 def check(options: argparse.Namespace) -> dict[str, Any]:
     """See whether the access that a config promises is there."""
     _load(options.config, options.consumer)
     arguments = (str(options.config), options.consumer, not options.no_probe, options.repair)
-    audit: Audit = _outcome(options, "flows.audit:check_access", *arguments)
-    output.write(options, audit.text(colour=sys.stdout.isatty()))
-    return audit.to_json()
+    coloured = {"text": lambda audit: audit.text(colour=sys.stdout.isatty())}
+    return _run(options, "flows.audit:check_access", *arguments, **coloured)
 
 
 def deploy(options: argparse.Namespace) -> dict[str, Any]:
@@ -116,9 +110,9 @@ def promote(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount import gather
 
     sharing = _load(options.config)
-    agreed = _agree(options, lambda: gather.share_plan(sharing), always=True)
-    arguments = {"version": options.version, "agreed": agreed}
-    return _run(options, "flows.promotion:promote_model", str(options.config), **arguments)
+    agreed = _agree(options, lambda: [gather.share_plan(sharing)], always=True)
+    more = {"version": options.version, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.promotion:promote_model", str(options.config), **more)
 
 
 def rollback(options: argparse.Namespace) -> dict[str, Any]:
@@ -130,22 +124,21 @@ def rollback(options: argparse.Namespace) -> dict[str, Any]:
 
 def history(options: argparse.Namespace) -> dict[str, Any]:
     """List promotions and rollbacks."""
-    from crossaccount import gather, records
-    from crossaccount.aws import sessions
+    from crossaccount import records
+    from crossaccount.aws.access import producing
 
     sharing = _load(options.config)
-    with gather.explained(sharing):
-        clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-        listed = records.read(clients, sharing, options.newest)
+    with producing(sharing) as producer:
+        listed = records.read(producer, options.newest)
     output.write(options, "\n".join(record.line() for record in listed) or "No promotion is on record.")
     return {"records": [record.model_dump(mode="json") for record in listed]}
 
 
 def reap(options: argparse.Namespace) -> dict[str, Any]:
     """Remove what dead runs left."""
-    from crossaccount import reaper
+    from crossaccount.hosting import leftovers
 
-    reaper.age(options.older_than)
+    leftovers.age(options.older_than)
     _load(options.config, options.consumer)
     arguments = (str(options.config), options.consumer, options.older_than)
     return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run)
@@ -186,34 +179,29 @@ def _load(path: Path, consumer: str | None = None) -> Sharing:
     return sharing
 
 
-def _run(options: argparse.Namespace, flow: str, *arguments: Any, **more: Any) -> dict[str, Any]:
-    """Run a flow and write its outcome; the outcome as plain data."""
-    outcome = _outcome(options, flow, *arguments, **more)
-    output.write(options, outcome.table())
-    result: dict[str, Any] = outcome.to_json()
-    return result
-
-
-def _outcome(options: argparse.Namespace, flow: str, *arguments: Any, **more: Any) -> Any:
+def _run(
+    options: argparse.Namespace,
+    flow: str,
+    *arguments: Any,
+    text: Callable[[Any], str] = lambda outcome: str(outcome.table()),
+    **more: Any,
+) -> dict[str, Any]:
+    """Run a flow and write its outcome, which an error may have too; the outcome as plain data."""
     from crossaccount.cli import prefect_server
 
     try:
-        return prefect_server.run(flow, *arguments, **more)
+        outcome = prefect_server.run(flow, *arguments, **more)
     except (AccessMissing, PromotionFailed) as error:
         output.write(options, error.table)
         raise
+    output.write(options, text(outcome))
+    return dict(outcome.to_json())
 
 
-def _agree(options: argparse.Namespace, make: Callable[[], Plan], always: bool = False) -> str | None:
-    """As `_agree_all`, for one plan."""
-    agreed = _agree_all(options, lambda: [make()], always)
-    return agreed[0] if agreed else None
-
-
-def _agree_all(
+def _agree(
     options: argparse.Namespace, make: Callable[[], list[Plan]], always: bool = False
 ) -> list[str] | None:
-    """Show the plans and ask; their hashes once agreed to, or None with --yes: then whatever the flow plans.
+    """Show plans and ask; their hashes once agreed to, or None with --yes: then whatever the flow plans.
 
     ``always`` asks also where no policy would change: more than policies is at stake.
     """
@@ -226,7 +214,7 @@ def _agree_all(
             f"{options.command} changes what stands in AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
         )
     planned = make()
-    print("\n\n".join(plans.text(plan, colour=True) for plan in planned))  # noqa: T201 - a person is asked about it
+    output.write(options, "\n\n".join(plans.text(plan, colour=True) for plan in planned))
     changes = always or any(plan.writes for plan in planned)
     if changes and _answer(f"{options.command}: make these changes? [y/N] ") not in ("y", "yes"):
         raise Failed("Not agreed to: nothing was changed.")

@@ -17,11 +17,7 @@ _GARBAGE = 50_000
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
-    """Run one command and end the process with its exit code.
-
-    Args:
-        words: of the command line, after the program's name; the process's own by default.
-    """
+    """Run one command, by default that of the process, and end the process with its exit code."""
     gc.set_threshold(_GARBAGE)
     options = arguments.parse(words)
     try:

@@ -25,12 +25,12 @@ _START_SECONDS = "120"  # Prefect's own 20 s are too short for a first start, wh
 
 
 def run(entrypoint: str, *arguments: Any, **more: Any) -> Any:
-    """The result of a flow, or of another function of the flows.
+    """Run a flow, or another function of the flows, on the Prefect server; its result.
 
     Args:
         entrypoint: for example ``flows.producer:share_models``.
-        arguments: of the flow.
-        more: of its arguments, by name.
+        *arguments: of the flow.
+        **more: of its arguments, by name.
 
     Raises:
         InputError: when another distribution or folder stands in the place of the project's flows.
@@ -38,9 +38,8 @@ def run(entrypoint: str, *arguments: Any, **more: Any) -> Any:
     """
     check_flows()
     prepare()
-    flow = resolve_name(entrypoint)
     try:
-        return flow(*arguments, **more)
+        return resolve_name(entrypoint)(*arguments, **more)
     except RuntimeError as error:
         if not str(error).startswith("Failed to reach API"):
             raise
@@ -87,17 +86,15 @@ def check_flows() -> None:
     """
     files = re.compile(r"^(flows|tasks)(/|\.py,)", re.MULTILINE)
     others = {other.name for other in distributions() if files.search(other.read_text("RECORD") or "")}
-    faults = [
-        f"The distribution {name} too has a package flows or tasks."
-        for name in sorted(others - {_DISTRIBUTION})
-    ]
+    others -= {_DISTRIBUTION}
+    faults = [f"The distribution {name} too has a package flows or tasks." for name in sorted(others)]
     for package in ("flows", "tasks"):
         origin = getattr(find_spec(package), "origin", None)
         if origin is None or Path(origin).resolve().parent != _ROOT / package:
             faults.append(f"{origin or 'Nothing'} is imported in place of the package {package}.")
     if faults:
         raise InputError(
-            f"{' '.join(faults)} Install {_DISTRIBUTION} in a virtual environment of its own, and run it with PYTHONPATH unset."
+            f"{' '.join(faults)} Install {_DISTRIBUTION} in a virtual environment of its own, and run its command with PYTHONPATH unset."
         )
 
 

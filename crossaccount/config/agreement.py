@@ -12,6 +12,7 @@ from crossaccount.config import identifiers
 from crossaccount.config.endpoint import DEPLOYMENT_TYPES, Deployment, Endpoint
 from crossaccount.config.smoke import Smoke
 from crossaccount.config.values import KeyPath, missing
+from crossaccount.regions import partitions
 from crossaccount.text import quote
 
 # The key's path, the value that stands there, and a sentence that ends in the way out.
@@ -92,8 +93,8 @@ def _role_disagreements(
     if account is not None and owner != account:
         way_out = f"Name a role of {account}."
         yield path, arn, f"{quote(arn)} is a role of account {owner}, but {duty} {account}. {way_out}"
-    if region is not None and partition != identifiers.partition_of(region):
-        wanted = identifiers.partition_of(region)
+    if region is not None and partition != partitions()[region]:
+        wanted = partitions()[region]
         sentence = (
             f"{quote(arn)} is in partition {partition}, but region {region} is in {wanted}, and no access crosses "
             f"partitions. Name a role whose ARN begins with arn:{wanted}:, or correct the region."

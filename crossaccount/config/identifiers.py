@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
 from crossaccount.config.values import check_text, did_you_mean, fault
+from crossaccount.regions import partitions
 from crossaccount.text import quote
 
 
@@ -79,35 +79,16 @@ def check_endpoint_name(value: object) -> str:
     return _entity_name(value, "endpoint", 50, "decision-trees-staging")
 
 
-@lru_cache(maxsize=1)
-def _regions() -> Mapping[str, str]:
-    """Region name -> partition, from the data that botocore carries. Nothing is asked of AWS."""
-    from botocore.loaders import Loader
-
-    partitions: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
-    return {
-        region: partition["id"]
-        for partition in partitions
-        for region in partition["regions"]
-        if not region.endswith("-global")
-    }
-
-
 def check_region(value: object) -> str:
     """Return the name of a region that botocore knows; raises a sentence for anything else."""
     text = check_text(value, "us-east-1")
-    if text in _regions():
+    if text in partitions():
         return text
-    near = did_you_mean(text, tuple(_regions()))
+    near = did_you_mean(text, tuple(partitions()))
     raise fault(
         f"{quote(text)} is not a region that the installed botocore knows.{near} "
         f"Write the region of the model package group, as in us-east-1. For a newer region, upgrade botocore."
     )
-
-
-def partition_of(region: str) -> str:
-    """The partition of a region that is known: aws, aws-cn, aws-us-gov, ..."""
-    return _regions()[region]
 
 
 _ROLE = re.compile(r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[!-~]{0,510}/)?[A-Za-z0-9_+=,.@-]{1,64}")

@@ -26,7 +26,6 @@ from crossaccount.config.identifiers import (
     ReleasesUri,
     RoleArn,
     RoleName,
-    partition_of,
 )
 from crossaccount.config.smoke import Latency, Smoke
 from crossaccount.config.values import (
@@ -41,6 +40,7 @@ from crossaccount.config.values import (
     whole,
 )
 from crossaccount.errors import InputError
+from crossaccount.regions import partitions
 from crossaccount.text import quote
 
 _V = TypeVar("_V")
@@ -282,7 +282,7 @@ class Sharing(FrozenModel):
     @property
     def partition(self) -> str:
         """Partition of the region: aws, aws-cn, aws-us-gov, ..."""
-        return partition_of(self.region)
+        return partitions()[self.region]
 
     def consumer(self, name: str) -> ConsumerConfig:
         """The consumer called `name`.

@@ -24,8 +24,8 @@ def latencies(measured_ms: Sequence[float], limits: dict[str, float | None]) -> 
     top = max([*drawn, *lines.values()]) * 1.1 or 1.0
     scale, width = (_HEIGHT - _FOOT) / top, _WIDTH / len(drawn)
     columns = "".join(
-        f'<rect x="{place * width:.1f}" y="{_HEIGHT - _FOOT - one * scale:.1f}" width="{max(width - 1, 1):.1f}" height="{one * scale:.1f}"/>'
-        for place, one in enumerate(drawn)
+        f'<rect x="{place * width:.1f}" y="{_HEIGHT - _FOOT - latency * scale:.1f}" width="{max(width - 1, 1):.1f}" height="{latency * scale:.1f}"/>'
+        for place, latency in enumerate(drawn)
     )
     marks = "".join(
         f'<path d="M0 {at:.1f}H{_WIDTH}" stroke="#d33"/><text x="{_WIDTH}" y="{at - 2:.1f}" text-anchor="end" fill="#d33">{name} {limit:g} ms</text>'

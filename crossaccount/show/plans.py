@@ -8,12 +8,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from crossaccount import policies
 from crossaccount.errors import Finding, Severity
-from crossaccount.plan import LIMITS, Change, Plan, room
+from crossaccount.plan import Change, Plan
 from crossaccount.show.markdown import cell
 
 if TYPE_CHECKING:
@@ -62,37 +60,6 @@ def markdown(plan: Plan) -> str:
     ]
     findings = [f"\n> {line}" for line in finding_lines(plan.findings)]
     return "\n".join([*rows, *diffs, *findings, f"\nPlan `{plan.digest}`"])
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan for a machine; ``hash`` is of what is meant, so equal plans have equal ones."""
-    return {
-        "changes": [_change_json(change) for change in plan.changes],
-        "writes": plan.writes,
-        "findings": [asdict(finding) for finding in plan.findings],
-        "hash": plan.digest,
-    }
-
-
-def _change_json(change: Change) -> dict[str, Any]:
-    return {
-        "kind": str(change.resource.kind),
-        "resource": change.resource.name,
-        "account": change.resource.account,
-        "verb": change.verb,
-        "existing": change.existing,
-        "existing_hash": policies.digest(change.existing),
-        "desired": change.desired,
-        "desired_hash": policies.digest(change.desired),
-        "added": list(change.added),
-        "changed": list(change.changed),
-        "removed": list(change.removed),
-        "gained": list(change.gained),
-        "lost": list(change.lost),
-        "bytes": policies.size(change.desired) if change.desired is not None else 0,
-        "limit": LIMITS[change.resource.kind],
-        "room_for_consumers": room(change),
-    }
 
 
 def _block(change: Change, colour: bool) -> str:

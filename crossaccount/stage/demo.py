@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from crossaccount import gather
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Door, Failed, Refused
+from crossaccount.errors import DoorName, Failed, Refused
 from crossaccount.show import plans
 from crossaccount.stage import processes
 
@@ -87,7 +87,7 @@ def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> N
     def deploy() -> Any:
         return run("flows.consumer:deploy_model", path, "staging", None, False)
 
-    _refused(story, "Before sharing, the consumer is refused", deploy, Door.REGISTRY)
+    _refused(story, "Before sharing, the consumer is refused", deploy, DoorName.REGISTRY)
     plan = gather.share_plan(sharing)
     story.tell("The plan", f"{plan.writes} documents would change", plans.text(plan))
     shared = run("flows.producer:share_models", path)
@@ -101,16 +101,20 @@ def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> N
         "The deployment", "predictions equal those the producer recorded; torn down", deployment.table()
     )
     story.tell("The outsider, which no config names", _outsider(ready, sharing))
-    for name, door in (("registry", Door.REGISTRY), ("repository", Door.REPOSITORY), ("bucket", Door.BUCKET)):
+    for name, door in (
+        ("registry", DoorName.REGISTRY),
+        ("repository", DoorName.REPOSITORY),
+        ("bucket", DoorName.BUCKET),
+    ):
         _shut(ready, sharing, door)
         _refused(story, f"With the {name} shut, the consumer is refused", deploy, door)
         _expect(gather.share_plan(sharing).writes == 1, f"The plan opens the {name} alone.")
         run("flows.producer:share_models", path)
     run("flows.producer:revoke_access", path, "staging")
-    _refused(story, "Revoked, the consumer is refused again", deploy, Door.REGISTRY)
+    _refused(story, "Revoked, the consumer is refused again", deploy, DoorName.REGISTRY)
 
 
-def _refused(story: Story, title: str, deploy: Callable[[], Any], door: Door) -> None:
+def _refused(story: Story, title: str, deploy: Callable[[], Any], door: DoorName) -> None:
     try:
         deploy()
     except Refused as error:
@@ -159,14 +163,14 @@ def _admin(ready: dict[str, Any], account: str) -> Callable[[str], Any]:
     return lambda service: session.client(service, endpoint_url=ready["endpoint_url"])
 
 
-def _shut(ready: dict[str, Any], sharing: Sharing, door: Door) -> None:
+def _shut(ready: dict[str, Any], sharing: Sharing, door: DoorName) -> None:
     """Close one door behind the product's back, as someone in the producer account might."""
     admin = _admin(ready, "producer")
-    if door is Door.REGISTRY:
+    if door is DoorName.REGISTRY:
         admin("sagemaker").delete_model_package_group_policy(
             ModelPackageGroupName=sharing.model_package_group
         )
-    elif door is Door.REPOSITORY:
+    elif door is DoorName.REPOSITORY:
         admin("ecr").delete_repository_policy(repositoryName=sharing.model_package_group)
     else:
         admin("s3").delete_bucket_policy(Bucket=sharing.producer.releases_bucket)

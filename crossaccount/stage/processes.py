@@ -43,7 +43,7 @@ for signum in (signal.SIGTERM, signal.SIGKILL):
 """
 START_SECONDS = 120
 CHECKOUT = Path(__file__).resolve().parents[2]
-_SANDBOX = "sandbox"  # the package
+_SANDBOX = "crossaccount_sandbox"  # the package
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def running(
     Args:
         folder: for the database, the logs and each side's AWS profiles.
         port: of the Prefect server.
-        say: is told what is happening.
+        say: prints a line on what is being started.
         settings: further settings of Prefect, for the server and the workers: another database, for one.
         sandbox_arguments: as for ``crossaccount sandbox``.
 
@@ -79,12 +79,11 @@ def running(
 @contextmanager
 def worker(folder: Path, name: str, pool: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process worker of a pool, which is made if there is none; its log goes into the folder."""
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool]
+    named = ["--type", "process", "--pool", pool, "--name", name]
+    command = [sys.executable, "-m", "prefect", "worker", "start", *named]
     with (
         (folder / f"{name}.log").open("w") as log,
-        processes.tied(
-            [*command, "--name", name], stdout=log, stderr=log, env={**_bare(), **env}, cwd=folder
-        ) as process,
+        processes.tied(command, stdout=log, stderr=log, env={**_bare(), **env}, cwd=folder) as process,
     ):
         yield process
 
@@ -100,12 +99,7 @@ def deploy(folder: Path, env: Mapping[str, str]) -> None:
 
 
 def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
-    """Apply the automations that ``flows/automations.yaml`` declares; again changes nothing.
-
-    Args:
-        folder: to run in.
-        env: that names the Prefect server.
-        arguments: as for ``crossaccount automations``.
+    """Apply the automations that ``flows/automations.yaml`` declares; arguments as for ``crossaccount automations``.
 
     Raises:
         Failed: when the server does not take them.
@@ -114,14 +108,8 @@ def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
 
 
 def _run(module: Collection[str], folder: Path, env: Mapping[str, str], otherwise: str) -> None:
-    ended = subprocess.run(  # noqa: S603 - our own commands
-        [sys.executable, "-m", *module],
-        env={**_bare(), **env},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command, variables = [sys.executable, "-m", *module], {**_bare(), **env}
+    ended = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     if ended.returncode:
         raise Failed(f"{otherwise}:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}")
 
@@ -135,15 +123,12 @@ def _one_side(env: Mapping[str, str], folder: Path, profiles: Collection[str]) -
     """The sandbox's AWS environment with some of its profiles."""
     folder.mkdir()
     side = dict(env)
-    for name, variable, title in (
-        ("config", "AWS_CONFIG_FILE", "profile {}"),
-        ("credentials", "AWS_SHARED_CREDENTIALS_FILE", "{}"),
-    ):
+    for variable, title in (("AWS_CONFIG_FILE", "profile {}"), ("AWS_SHARED_CREDENTIALS_FILE", "{}")):
         whole, part = configparser.RawConfigParser(), configparser.RawConfigParser()
         whole.read(env[variable])
         sections = [title.format(profile) for profile in profiles]
         part.read_dict({section: dict(whole[section]) for section in sections})
-        file = folder / name
+        file = folder / Path(env[variable]).name
         file.touch(mode=0o600)
         with file.open("w") as opened:
             part.write(opened)

@@ -24,9 +24,8 @@ from botocore.exceptions import ClientError
 from crossaccount.aws import loaders
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
-from sandbox import accounts
-from sandbox.sagemaker import Registry
-from sandbox.server import Server
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.server import Server
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
@@ -119,7 +118,6 @@ class Scene:
 
     server: Server
     clock: Clock
-    registry: Registry
     calls: list[dict[str, Any]]
     hand: Hand
     residents: accounts.Residents
@@ -155,7 +153,8 @@ class Scene:
 
     def state(self) -> dict[str, str]:
         """What stands in every account: policies, objects, what SageMaker holds, endpoints and what they serve."""
-        world, registry = self.server.world, self.registry
+        world = self.server.world
+        registry = world.registry
         places = [(account.id, accounts.REGION) for account in accounts.ACCOUNTS]
         endpoints = [one for place in places for one in self.server.hosting.all(place)]
         return {
@@ -171,16 +170,11 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    clock, calls, registries = Clock(), list[dict[str, Any]](), list[Registry]()
-
-    def registry() -> Registry:
-        registries.append(Registry())
-        return registries[-1]
+    clock, calls = Clock(), list[dict[str, Any]]()
 
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
-        patch.setattr("sandbox.sagemaker.Registry", registry)
         find = socket.getaddrinfo
 
         def found(host: Any, *more: Any, **named: Any) -> Any:
@@ -188,8 +182,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             return find("127.0.0.1" if str(host).endswith(".127.0.0.1") else host, *more, **named)
 
         patch.setattr(socket, "getaddrinfo", found)
-        patch.setattr("crossaccount.serving._FIRST_POLL", 0.02)
-        patch.setattr("crossaccount.rollout._FIRST_LOOK", 0.02)
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
         three = [accounts.PRODUCER, accounts.STAGING, accounts.OUTSIDER]
         server = Server(three, endpoint_seconds=0.02, speed=5000, clock=clock, log=calls.append)
         server.start()
@@ -204,5 +197,5 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         patch.setenv("AWS_ENDPOINT_URL", server.url)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
         hand = Hand(server.url)
-        yield Scene(server, clock, registries[-1], calls, hand, residents, parse_config(document()))
+        yield Scene(server, clock, calls, hand, residents, parse_config(document()))
         server.stop()

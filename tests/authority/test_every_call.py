@@ -16,27 +16,24 @@ from typing import Any
 
 import pytest
 
-from crossaccount import (
-    apply,
-    audit,
-    gather,
-    preflight,
-    promotion,
-    reaper,
-    records,
-    release,
-    revoke,
-    rollout,
-    serving,
-    smoke,
-)
+from crossaccount import apply, gather, records, revoke
+from crossaccount.audit.answers import Verdict, combine
+from crossaccount.audit.documents import read_documents
+from crossaccount.audit.probe import try_doors
 from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.model import Sharing
-from crossaccount.gather import Clients
+from crossaccount.hosting import creation, leftovers, preflight, state
+from crossaccount.hosting.gateway import Patience
+from crossaccount.hosting.resources import deployment_name
+from crossaccount.promotion import moving
+from crossaccount.promotion.outcome import Result
+from crossaccount.proof.proof import prove
+from crossaccount.proof.questions import questions
 from crossaccount.records import Record
-from crossaccount.rollout import Patience
-from sandbox import accounts
-from sandbox.principals import identity_documents
+from crossaccount.sharing import publish
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.principals import identity_documents
 
 QUICK = Patience(seconds=20, first=0.01, longest=0.03)
 SIDES = {"producer": ("producer", "crossaccount-producer"), "consumer": ("staging", "crossaccount-deployer")}
@@ -306,21 +303,20 @@ def told(scene: Any) -> Watch:
 
 def tell(scene: Any, watch: Watch) -> None:
     sharing: Sharing = scene.sharing
-    consumer = sharing.consumers["staging"]
-    session = sessions.consumer_session(sharing, "staging", consumer)
+    target = open_target(sharing, "staging")
     versions = share(scene, sharing)
     checked(scene, watch, versions)
-    releases = {version: seen(session, sharing, version) for version in (1, 2)}
-    deploy(session, sharing, releases[1])
-    deploy(session, sharing, releases[2])
-    assert preflight.newest_published(session, sharing) == 2
+    releases = {version: seen(target, version) for version in (1, 2)}
+    deploy(target, releases[1])
+    deploy(target, releases[2])
+    assert preflight.newest_published(target) == 2
     for version in (1, 2):
-        found = promotion.promote(session, sharing, "staging", releases[version], QUICK, flow_run="run-2")
-        assert found.result is promotion.Result.PROMOTED, found.text
-    to = rollout.previous(session, sharing, consumer)
+        found = moving.promote(target, releases[version], QUICK, moving.Run(flow_run="run-2"))
+        assert found.result is Result.PROMOTED, found.text
+    to = state.previous_config(target)
     assert to is not None
-    found = promotion.go_back(session, sharing, "staging", to, releases[1], QUICK)
-    assert found.result is promotion.Result.PROMOTED, found.text
+    found = moving.go_back(target, to, releases[1], QUICK)
+    assert found.result is Result.PROMOTED, found.text
     take_back(scene, sharing, found)
 
 
@@ -335,63 +331,59 @@ def share(scene: Any, sharing: Sharing) -> Any:
     block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, False))
     admin("PutBucketPolicy", **bucket, Policy=text)
     admin("DeleteBucketOwnershipControls", **bucket)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    gather.gather(clients, sharing)
+    producer = open_producer(sharing)
+    gather.gather(producer)
     admin("DeleteBucketPolicy", **bucket)
     rules = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     admin("PutBucketOwnershipControls", **bucket, OwnershipControls=rules)
     block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, True))
-    found = gather.gather(clients, sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(clients, sharing, one, found, plan)[0] for one in found.versions]
-    apply.apply(clients, plan)
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
+    apply.apply(producer, plan)
     for one in prepared:
-        release.publish(clients, sharing, one)
+        publish.publish(producer, one)
     return found.versions
 
 
 def checked(scene: Any, watch: Watch, versions: Any) -> None:
     """All is well; then not with an execution role that lacks an action, and the product asks IAM about it."""
     sharing = scene.sharing
-    producer = audit.of_producer(sharing, ["staging"])
-    met = audit.of_consumer(sharing, "staging", versions, probe=True)
-    found = audit.together(sharing, ["staging"], producer, {"staging": met}, False)
-    assert {one.verdict for one in found.answers} == {audit.Verdict.YES}, found.text()
+    producer = read_documents(sharing, ["staging"])
+    met = try_doors(sharing, "staging", versions, probe=True)
+    found = combine(sharing, ["staging"], producer, {"staging": met}, False)
+    assert {one.verdict for one in found.answers} == {Verdict.YES}, found.text()
     for action in EXECUTION:
         before = scene.state()
         with bounded(scene, "staging", "crossaccount-execution", action):
-            met = audit.of_consumer(sharing, "staging", versions, probe=True)
-        watch.execution[action] = [str(one.door) for one in met.answers if one.verdict is audit.Verdict.NO]
+            met = try_doors(sharing, "staging", versions, probe=True)
+        watch.execution[action] = [str(one.door) for one in met.answers if one.verdict is Verdict.NO]
         watch.execution[action] += [kind for kind, value in scene.state().items() if value != before[kind]]
 
 
-def seen(session: Any, sharing: Sharing, version: int) -> Any:
-    described = preflight.find_version(session, sharing, version)
-    found = preflight.read_release(session, sharing, described)
-    preflight.check_artifacts(session, sharing, found)
+def seen(target: Target, version: int) -> Any:
+    described = preflight.find_version(target, version)
+    found = preflight.read_release(target, described)
+    preflight.check_artifacts(target, found)
     return found
 
 
-def deploy(session: Any, sharing: Sharing, version: Any) -> None:
+def deploy(target: Target, version: Any) -> None:
     """A version on its temporary endpoint, which the reaper removes, as if the run had died."""
-    consumer = sharing.consumers["staging"]
-    given = (session, consumer, version, False)
-    serving.ensure_model(*given, "run-1")
-    serving.ensure_endpoint_config(*given, "run-1")
-    serving.ensure_endpoint(*given, 20.0, "run-1")
-    endpoint = serving.deployment_name(consumer, version.version)
-    serving.wait_in_service(session, sharing.region, endpoint, 20.0, lambda *_: None)
-    asked = smoke.questions(session, sharing, "staging", consumer, version)
-    proof = serving.prove(session, sharing.region, "staging", consumer, version, endpoint, asked)
+    endpoint = deployment_name(target.consumer, version.version)
+    creation.ensure_model(target, version, False, "run-1")
+    creation.ensure_endpoint_config(target, version, endpoint, False, "run-1")
+    creation.ensure_endpoint(target, version, False, QUICK, "run-1")
+    creation.wait_in_service(target, endpoint, QUICK)
+    proof = prove(target, version, endpoint, questions(target, version))
     assert proof.verified
-    left = reaper.find(session, sharing, "staging", consumer)
-    removed = reaper.reap(session, sharing, consumer, left, 20.0)
+    removed = leftovers.reap(target, leftovers.find(target), QUICK)
     assert [one.outcome for one in removed] == ["removed"] * 3
 
 
 def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
     """The record of it, and the whole grant, though an endpoint still runs on it."""
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    producer = open_producer(sharing)
     now = datetime.now(UTC)
     told = {
         "kind": "rollback",
@@ -400,11 +392,11 @@ def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
         "version": 1,
     }
     told |= {"outcome": "succeeded", "started_by": "test", "started": now, "ended": now}
-    records.write(clients, sharing, Record(**told, consumers=[rolled_back.to_json()]))
-    assert len(records.read(clients, sharing, 10)) == 1
+    records.write(producer, Record(**told, consumers=[rolled_back.to_json()]))
+    assert len(records.read(producer, 10)) == 1
     everyone = revoke.chosen(sharing, everything=True)
     plan = revoke.make_plan(sharing, everyone, force=True)
-    apply.apply(clients, plan)
+    apply.apply(producer, plan)
 
 
 def product_calls(scene: Any, start: int = 0) -> Iterator[dict[str, Any]]:
@@ -473,9 +465,9 @@ def test_a_role_is_granted_what_its_calls_need_and_nothing_else(told: Watch, sid
 def test_a_grant_to_an_account_is_one_to_everybody_in_it(scene: Any, told: Watch) -> None:
     """The default, ``principals: accounts``: the account's own policies decide, and the bystander's let it do everything."""
     sharing = scene.variant(principals="accounts")
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(clients, sharing)
-    apply.apply(clients, gather.planned(sharing, found))
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
+    apply.apply(producer, gather.planned(sharing, found))
     bystander = scene.assumed("staging", role_of("staging", "bystander"))
     reads = [row for row in ACROSS if row[0] == "consumer" and row[2] != "CreateModel"]
     for row in reads:

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from crossaccount import audit, gather, records, revoke, usage
+from crossaccount import gather, records, revoke, usage
+from crossaccount.audit.answers import Verdict
+from crossaccount.audit.documents import read_documents
+from crossaccount.audit.probe import try_doors
 from crossaccount.aws import sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Door, Refused
-from sandbox import accounts
+from crossaccount.errors import DoorName, Refused
+from crossaccount_sandbox import accounts
 
 NUMBERS = {one.name: one.id for one in accounts.ACCOUNTS}
 ROLES = {"crossaccount-producer": "producer", "crossaccount-deployer": "staging"}
@@ -137,10 +141,6 @@ def test_a_deployer_lists_the_releases_also_where_they_lie_in_a_bucket_of_their_
 # The product itself. Each command's work on a side begins with that side's session, so these are all ways in.
 
 
-def producer(sharing: Sharing) -> Any:
-    return gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-
-
 def consumer(sharing: Sharing) -> Any:
     return sessions.consumer_session(sharing, "staging", sharing.consumers["staging"])
 
@@ -153,7 +153,7 @@ WAYS_IN: Mapping[str, tuple[str, Callable[[Sharing], Any]]] = {
     ),
     "history and the held": (
         "producer__external_id",
-        lambda sharing: records.read(producer(sharing), sharing, 5),
+        lambda sharing: records.read(open_producer(sharing), 5),
     ),
     "deploy, promote, rollback, reap, hand-off": ("external_id", consumer),
 }
@@ -169,7 +169,7 @@ def test_the_product_is_refused_at_the_role_s_trust_and_has_changed_nothing(
     before, start = scene.state(), len(scene.calls)
     with pytest.raises(Refused) as refused:
         begin(scene.variant(**{key: external_id}))
-    assert refused.value.refusal.door is Door.ROLE_TRUST
+    assert refused.value.refusal.door is DoorName.ROLE_TRUST
     assert (refused.value.exit_code, refused.value.refusal.aws_code) == (3, "AccessDenied")
     assert [one["operation"] for one in scene.calls[start:]] == ["AssumeRole"]
     assert scene.state() == before
@@ -180,13 +180,13 @@ def test_what_goes_on_past_a_shut_door_says_that_it_is_shut(scene: Any, external
     """A check tells every door, and a revoke cannot tell who still runs on it: neither changes anything."""
     before, start = scene.state(), len(scene.calls)
     sharing = scene.variant(external_id=external_id)
-    met = audit.of_consumer(sharing, "staging", (), probe=True)
-    assert [(one.door, one.verdict) for one in met.answers] == [(Door.ROLE_TRUST, audit.Verdict.NO)]
+    met = try_doors(sharing, "staging", (), probe=True)
+    assert [(one.door, one.verdict) for one in met.answers] == [(DoorName.ROLE_TRUST, Verdict.NO)]
     (found,) = usage.findings(sharing, None)
     assert "cannot be told" in found.text
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}
     assert scene.state() == before
-    answers = audit.of_producer(scene.variant(producer__external_id=external_id), ["staging"])
+    answers = read_documents(scene.variant(producer__external_id=external_id), ["staging"])
     assert "crossaccount-producer" in str(answers.findings)
     assert not answers.versions
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}

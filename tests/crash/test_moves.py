@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
-from crossaccount.promotion import Move, held, is_back, last_move, left
+from crossaccount.hosting.state import LiveEndpoint, VersionConfig
+from crossaccount.promotion.history import (
+    Move,
+    is_rolled_back,
+    last_move,
+    rolled_back_from,
+    unrecorded_rollback,
+)
 from crossaccount.records import Record
-from crossaccount.rollout import Earlier, Live
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 WHY = "answers drifted"
@@ -70,16 +76,16 @@ def test_the_last_move_is_the_newest_one_that_came_to_something(newest_first: An
 def test_who_was_rolled_back_is_held_until_the_version_is_there_again(
     newest_first: Any, is_held: bool
 ) -> None:
-    assert ("staging" in held(newest_first, 2)) is is_held
+    assert ("staging" in rolled_back_from(newest_first, 2)) is is_held
 
 
-def live(version: int | None, proven: str | None = "t", status: str = "InService") -> Live:
+def live(version: int | None, proven: str | None = "t", status: str = "InService") -> LiveEndpoint:
     config = f"n-v{version}-0000" if version else "theirs"
-    return Live("n", "arn", status, config, version, "p", proven, (), 1, None, None, (), (), True)
+    return LiveEndpoint("n", "arn", status, config, version, "p", proven, (), 1, None, None, (), (), True)
 
 
-def earlier(version: int, proven: str | None) -> Earlier:
-    return Earlier(f"n-v{version}-0000", version, "p", NOW, proven)
+def earlier(version: int, proven: str | None) -> VersionConfig:
+    return VersionConfig(f"n-v{version}-0000", version, "p", NOW, proven)
 
 
 ROLLED_BACK, PROMOTED = Move("rollback", WHY, 2, 1), Move("promotion", "", 1, 2)
@@ -103,7 +109,7 @@ ROLLED_BACK, PROMOTED = Move("rollback", WHY, 2, 1), Move("promotion", "", 1, 2)
 def test_a_rollback_that_is_on_record_is_made_once(
     now: Any, last: Any, version: Any, reason: Any, is_done: bool
 ) -> None:
-    assert is_back(now, last, version, reason) is is_done
+    assert is_rolled_back(now, last, version, reason) is is_done
 
 
 @pytest.mark.parametrize(
@@ -123,4 +129,4 @@ def test_a_rollback_that_is_on_record_is_made_once(
 def test_what_a_dead_rollback_has_left_is_what_the_history_says_and_has_lost_its_proof(
     now: Any, known: Any, last: Any, version: Any
 ) -> None:
-    assert left(now, known, last) == version
+    assert unrecorded_rollback(now, known, last) == version

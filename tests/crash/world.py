@@ -20,10 +20,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.s3.models import s3_backends
 
-from sandbox.accounts import ACCOUNTS, BUCKET, GROUP, REGION, settle
-from sandbox.command import environment
-from sandbox.faults import Rule
-from sandbox.server import Server
+from crossaccount_sandbox.accounts import ACCOUNTS, BUCKET, GROUP, REGION, settle
+from crossaccount_sandbox.command import environment
+from crossaccount_sandbox.faults import Rule
+from crossaccount_sandbox.server import Server
 
 ROOT = Path(__file__).parents[2]
 PRODUCER, STAGING, PRODUCTION, OUTSIDER = (account.id for account in ACCOUNTS)
@@ -36,8 +36,8 @@ Document = dict[str, Any]
 class OfCommand(Rule):
     """A rule about the calls of a command alone: not about the containers' own, nor about those of who looks on."""
 
-    def fits(self, call: Any, caller: Any) -> bool:
-        return super().fits(call, caller) and is_of_command(caller.arn)
+    def fits(self, call: Any) -> bool:
+        return super().fits(call) and is_of_command(call.caller.arn)
 
 
 def is_of_command(caller: str | None) -> bool:

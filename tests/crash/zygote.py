@@ -26,14 +26,14 @@ def imported() -> None:
     import flows.consumer
     import flows.producer
     import flows.promotion
-    from crossaccount import rollout, serving
     from crossaccount.aws import loaders
+    from crossaccount.hosting import gateway
 
     assert all((resources, shapes, utils, crossaccount.cli.main, prefect.context))
     assert all((flows.consumer, flows.producer, flows.promotion))
     for service in ("sts", "s3", "ecr", "kms", "sagemaker", "sagemaker-runtime", "iam"):
         loaders.shared_loader().load_service_model(service, "service-2")
-    vars(serving)["_FIRST_POLL"] = vars(rollout)["_FIRST_LOOK"] = 0.05
+    vars(gateway)["FIRST_SECONDS"] = 0.05
 
 
 def run(arguments: list[str], output: str) -> NoReturn:

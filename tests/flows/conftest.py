@@ -1,13 +1,12 @@
 """Flows run in this process, on one Prefect server for the whole run."""
 
 from __future__ import annotations
-
+import pytest
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 
 # What the server does with the events of every task run. No test here looks at that, and it takes half the time.
 UNUSED_SERVICES = ("EVENT_PERSISTER", "TASK_RUN_RECORDER", "TRIGGERS", "SCHEDULER", "LATE_RUNS", "DB_VACUUM")
@@ -28,8 +27,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) ->
         patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         for service in UNUSED_SERVICES:
             patch.setenv(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
-        patch.setattr("crossaccount.serving._FIRST_POLL", 0.05)
-        patch.setattr("crossaccount.rollout._FIRST_LOOK", 0.05)
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.05)
         database = home / "harness"
         database.mkdir()
         shutil.copy(prefect_database, database / "prefect-test.db")

@@ -18,7 +18,7 @@ from crossaccount.errors import AccessMissing, Conflict, Failed
 from flows.audit import check_access
 from flows.producer import revoke_access, share_models
 from flows.promotion import promote_model, rollback_model
-from tasks import alone
+from tasks import locks
 
 
 @pytest.fixture
@@ -151,10 +151,10 @@ def test_runs_on_one_server_write_one_after_the_other(aws: Any) -> None:
 def test_a_share_waits_for_another_run_that_writes_and_then_changes_nothing(
     aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone, "_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(locks, "_WAIT_SECONDS", 1.0)
     with aws.restored():
         before = aws.documents()
-        held = alone.writing(["arn:aws:s3:::producer-models-111111111111"])
+        held = locks.writing(["arn:aws:s3:::producer-models-111111111111"])
         with held, pytest.raises(Failed, match="Other runs have been writing to "):
             share_models(str(aws.config))
         assert aws.documents() == before

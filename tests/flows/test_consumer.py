@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from crossaccount.errors import Conflict, Door, Failed, InputError, Refused
+from crossaccount.errors import Conflict, DoorName, Failed, InputError, Refused
 from flows.consumer import deploy_model
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -169,7 +169,7 @@ def test_without_list_tags_nobody_s_leftovers_are_touched(shared: Any) -> None:
             with pytest.raises(Refused) as error:
                 deploy_model(str(shared.config), "staging")
             refusal = error.value.refusal
-            assert (refusal.door, refusal.account) == (Door.CALLER_POLICY, "222222222222")
+            assert (refusal.door, refusal.account) == (DoorName.CALLER_POLICY, "222222222222")
             assert refusal.action == "sagemaker:ListTags"
             assert shared.hosted("staging") == {"endpoints": [], "configs": [], "models": [NAME]}
     finally:

@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import gather, grants, policies
+from crossaccount import gather
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Door, Failed, Refused
+from crossaccount.doors.repository import PULL_ACTIONS
+from crossaccount.errors import DoorName, Failed, Refused
+from crossaccount.policy import documents
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 
@@ -167,28 +169,36 @@ class Row:
     left_out: str
     break_: Break
     step: str
-    door: Door
+    door: DoorName
     account: str
     action: str
     next_step: str
 
 
 def registry(left_out: str, break_: Break, step: str, action: str) -> Row:
-    return Row(left_out, break_, step, Door.REGISTRY, PRODUCER, action, "crossaccount share")
+    return Row(left_out, break_, step, DoorName.REGISTRY, PRODUCER, action, "crossaccount share")
 
 
 def repository(left_out: str, break_: Break) -> Row:
     return Row(
-        left_out, break_, "create_model", Door.REPOSITORY, PRODUCER, "ecr:BatchGetImage", "crossaccount share"
+        left_out,
+        break_,
+        "create_model",
+        DoorName.REPOSITORY,
+        PRODUCER,
+        "ecr:BatchGetImage",
+        "crossaccount share",
     )
 
 
 def bucket(left_out: str, break_: Break, step: str) -> Row:
-    return Row(left_out, break_, step, Door.BUCKET, PRODUCER, "s3:GetObject", "crossaccount share")
+    return Row(left_out, break_, step, DoorName.BUCKET, PRODUCER, "s3:GetObject", "crossaccount share")
 
 
 def key(left_out: str, break_: Break) -> Row:
-    return Row(left_out, break_, "check_artifacts", Door.KEY, PRODUCER, "kms:Decrypt", "crossaccount share")
+    return Row(
+        left_out, break_, "check_artifacts", DoorName.KEY, PRODUCER, "kms:Decrypt", "crossaccount share"
+    )
 
 
 def identity(role: str, policy: str, sid: str, step: str, action: str, alone: bool = False) -> Row:
@@ -197,7 +207,7 @@ def identity(role: str, policy: str, sid: str, step: str, action: str, alone: bo
     name = f"{who} {sid} in {policy}" + (f": {action} alone" if alone else "")
     broken = without_identity(role, policy, sid, action if alone else None)
     owner = PRODUCER if role == SHARER else STAGING
-    return Row(name, broken, step, Door.CALLER_POLICY, owner, action, action)
+    return Row(name, broken, step, DoorName.CALLER_POLICY, owner, action, action)
 
 
 def deployer(policy: str, sid: str, step: str, action: str, alone: bool = False) -> Row:
@@ -212,7 +222,7 @@ def execution(policy: str, sid: str, lacks: str, action: str, alone: bool = Fals
     """The execution role without a statement, or one action of it; ``lacks`` is what the next step must name."""
     name = f"the execution role's {sid} in {policy}" + (f": {lacks} alone" if alone else "")
     broken = without_identity(EXECUTION, policy, sid, lacks if alone else None)
-    return Row(name, broken, "create_model", Door.EXECUTION_ROLE, STAGING, action, lacks)
+    return Row(name, broken, "create_model", DoorName.EXECUTION_ROLE, STAGING, action, lacks)
 
 
 def entrance(role: str, side: str, step: str) -> list[Row]:
@@ -226,7 +236,7 @@ def entrance(role: str, side: str, step: str) -> list[Row]:
             f"the {side}'s operator policy",
             no_operator(account, side),
             step,
-            Door.CALLER_POLICY,
+            DoorName.CALLER_POLICY,
             own,
             assume,
             assume,
@@ -235,7 +245,7 @@ def entrance(role: str, side: str, step: str) -> list[Row]:
             f"the trust of the {side}'s role in its account",
             trusting(role, {"AWS": other}),
             step,
-            Door.ROLE_TRUST,
+            DoorName.ROLE_TRUST,
             own,
             assume,
             "trust policy",
@@ -244,7 +254,7 @@ def entrance(role: str, side: str, step: str) -> list[Row]:
             f"the trust of the {side}'s role in this external id",
             trusting(role, {"AWS": own}, another_id),
             step,
-            Door.ROLE_TRUST,
+            DoorName.ROLE_TRUST,
             own,
             assume,
             "external id",
@@ -279,7 +289,7 @@ ROWS = [
     repository("the repository's statement", without_statement("repository", "Pull")),
     *(
         repository(f"{action} on the repository", without_granted("repository", action))
-        for action in grants.PULL_ACTIONS
+        for action in PULL_ACTIONS
     ),
     bucket("the bucket's statement", without_statement("bucket", "Read"), "read_release"),
     bucket(
@@ -317,7 +327,7 @@ ROWS = [
         "PassRole to SageMaker",
         passing_to_another_service,
         "create_model",
-        Door.CALLER_POLICY,
+        DoorName.CALLER_POLICY,
         STAGING,
         "iam:PassRole",
         "iam:PassRole",
@@ -326,7 +336,7 @@ ROWS = [
         "the execution role's trust in SageMaker",
         trusting(EXECUTION, {"Service": "lambda.amazonaws.com"}),
         "create_model",
-        Door.EXECUTION_ROLE,
+        DoorName.EXECUTION_ROLE,
         STAGING,
         "sts:AssumeRole by sagemaker.amazonaws.com",
         "trust policy",
@@ -334,7 +344,7 @@ ROWS = [
     execution("model", "ReadArtifacts", "s3:GetObject", READ),
     execution("key", "DecryptArtifacts", "kms:Decrypt", READ),
     execution("model", "PullImage", "ecr:BatchGetImage", PULL),
-    *(execution("model", "PullImage", action, PULL, alone=True) for action in grants.PULL_ACTIONS),
+    *(execution("model", "PullImage", action, PULL, alone=True) for action in PULL_ACTIONS),
     execution("model", "LogInToRegistry", "ecr:GetAuthorizationToken", PULL),
 ]
 
@@ -343,7 +353,7 @@ def step_of(error: pytest.ExceptionInfo[BaseException]) -> str:
     """The task that an error comes from."""
     frames = traceback.extract_tb(error.tb)
     steps = [frame for frame in frames if Path(frame.filename).parent.name == "tasks"]
-    return next(frame.name for frame in steps if Path(frame.filename).name != "runs.py")
+    return next(frame.name for frame in steps if Path(frame.filename).name != "steps.py")
 
 
 def check(row: Row, error: pytest.ExceptionInfo[Refused]) -> None:
@@ -395,16 +405,16 @@ PRODUCER_ROWS = [
 @pytest.fixture
 def unshared(aws: Any) -> Iterator[Any]:
     """The sandbox before any share, whatever this module has shared; that is put back afterwards."""
-    s3, documents = aws.admin("producer", "s3"), aws.documents()
+    s3, standing = aws.admin("producer", "s3"), aws.documents()
     releases = {key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in aws.releases()}
-    for kind, document in documents.items():
-        theirs = [one for one in policies.statements(document) if word_of(one) not in WORDS]
+    for kind, document in standing.items():
+        theirs = [one for one in documents.statements(document) if word_of(one) not in WORDS]
         aws.put(kind, {**document, "Statement": theirs} if theirs else None)
     for key in releases:
         s3.delete_object(Bucket=BUCKET, Key=key)
     with aws.restored():
         yield aws
-    for kind, document in documents.items():
+    for kind, document in standing.items():
         aws.put(kind, document)
     for key, body in releases.items():
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
@@ -416,12 +426,12 @@ def unshared(aws: Any) -> Iterator[Any]:
     ids=[row.left_out for row in PRODUCER_ROWS],
 )
 def test_without_one_thing_the_producer_is_told_which(unshared: Any, row: Row) -> None:
-    documents = unshared.documents()
+    before = unshared.documents()
     with row.break_(unshared), pytest.raises(Refused) as error:
         share_models(str(unshared.config))
     check(row, error)
     if row.step == "read_registry":
-        assert unshared.documents() == documents
+        assert unshared.documents() == before
         assert not unshared.releases()
 
 
@@ -546,7 +556,7 @@ def missing(pattern: str, template: str, rows: str) -> set[str]:
 
 def test_every_granted_statement_has_something_that_fails_without_it(shared: Any) -> None:
     plan = gather.share_plan(load_config(shared.config))
-    ours = [one for change in plan.changes for one in policies.statements(change.desired)]
+    ours = [one for change in plan.changes for one in documents.statements(change.desired)]
     granted = {word_of(one) for one in ours if str(one.get("Sid", "")).startswith("CrossAccount")}
     words = {
         "Group": "group's",
@@ -626,7 +636,11 @@ def test_outside_the_organization_s3_gives_no_reason_and_the_door_is_named_all_t
         with without_statement("bucket", "Read")(aws), pytest.raises(Refused) as error:
             deploy_model(path, "outsider")
     refusal = error.value.refusal
-    assert (refusal.door, refusal.account, refusal.aws_message) == (Door.BUCKET, PRODUCER, "Access Denied")
+    assert (refusal.door, refusal.account, refusal.aws_message) == (
+        DoorName.BUCKET,
+        PRODUCER,
+        "Access Denied",
+    )
     assert refusal.action == "s3:GetObject"
     assert refusal.resource.endswith(f"/releases/{GROUP}/2.json")
     assert any("they allow it" in cause for cause in refusal.ruled_out)

@@ -32,18 +32,18 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
-from crossaccount import promotion, records
-from crossaccount.aws import sessions
+from crossaccount import records
+from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
-from crossaccount.gather import Clients
-from crossaccount.promotion import Result
+from crossaccount.promotion import moving
+from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_moved, read_outcome
 from flows.audit import check_access
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 from flows.promotion import move_endpoint, promote_model, rollback_model
+from tasks import delegation, reviewed
 from tasks import promotion as steps
-from tasks import reviewed
 
 ALL = ("staging", "production")
 Job = Callable[[FlowRun], None]
@@ -126,8 +126,8 @@ def deployment(prefect: None) -> UUID:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "_FIRST_ASK", 0.05)
-    monkeypatch.setattr(steps, "_LONGEST_ASK", 0.1)
+    monkeypatch.setattr(delegation, "_FIRST_ASK", 0.05)
+    monkeypatch.setattr(delegation, "_LONGEST_ASK", 0.1)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def live(aws: Any, account: str) -> str | None:
 
 def remembered(path: str) -> list[records.Record]:
     sharing = load_config(path)
-    return list(records.read(Clients.of(sessions.producer_session(sharing), sharing.region), sharing, 50))
+    return list(records.read(open_producer(sharing), 50))
 
 
 def only(aws: Any, folder: Path, *profiles: str) -> str:
@@ -211,13 +211,13 @@ def test_each_side_has_its_own_credentials_alone(
     consumers = only(aws, tmp_path, *ALL)
     monkeypatch.setenv("AWS_CONFIG_FILE", only(aws, tmp_path, "producer"))
     with Worker(deployment, profiles=consumers) as worker:
-        believed = steps._believed
+        believed = delegation._outcome_of
 
         def once_the_environment_is_this_sides_again(*given: Any) -> Any:
             with worker.busy:
                 return believed(*given)
 
-        monkeypatch.setattr(steps, "_believed", once_the_environment_is_this_sides_again)
+        monkeypatch.setattr(delegation, "_outcome_of", once_the_environment_is_this_sides_again)
         promote_model(path, version=1)
         done = promote_model(path)
         back = rollback_model(path, "production", "answers drifted")
@@ -294,7 +294,7 @@ def crash(run: FlowRun) -> None:
 
 def claimed(sharing: Any, name: str, number: int, **changes: Any) -> dict[str, Any]:
     """An outcome that says that the consumer served the version already, but for what is changed."""
-    honest = promotion.untouched(sharing, name, number, Result.UNCHANGED, "It is there.").to_json()
+    honest = not_moved(sharing, name, number, Result.UNCHANGED, "It is there.").to_json()
     return {**honest, "live": number, "proofs": [], "removals": [], **changes}
 
 
@@ -370,8 +370,8 @@ def test_an_outcome_is_of_what_was_asked_or_is_not_believed(
     aws: Any, changes: dict[str, Any], version: int | None, back: bool, says: str
 ) -> None:
     sharing = load_config(aws.config)
-    found = promotion.from_json(json.loads(json.dumps(claimed(sharing, "staging", 2, **changes))))
-    told = promotion.unlike(found, sharing, "staging", version, back)
+    found = read_outcome(json.loads(json.dumps(claimed(sharing, "staging", 2, **changes))))
+    told = mismatch(found, sharing, "staging", version, back)
     assert (says in told, bool(told)) == (True, bool(says))
 
 
@@ -390,18 +390,18 @@ def test_an_outcome_is_of_what_was_asked_or_is_not_believed(
 def test_what_is_no_outcome_is_not_made_one(aws: Any, changes: dict[str, Any]) -> None:
     sharing = load_config(aws.config)
     whole = claimed(sharing, "staging", 2)
-    assert promotion.from_json(json.loads(json.dumps(whole))).to_json()["live"] == 2
+    assert read_outcome(json.loads(json.dumps(whole))).to_json()["live"] == 2
     for bad in ({**whole, **changes}, [whole], None, {key: whole[key] for key in list(whole)[1:]}):
         with pytest.raises(ValueError, match=r".+"):
-            promotion.from_json(bad)
+            read_outcome(bad)
 
 
-def moved(sharing: Any, path: str, deployment: UUID, job: Job, run: str | None = None) -> promotion.Promoted:
+def moved(sharing: Any, path: str, deployment: UUID, job: Job, run: str | None = None) -> ConsumerOutcome:
     """One consumer's part, asked for by itself: no share before, no record after."""
 
     @prefect_flow(name="asks")
-    def ask() -> promotion.Promoted:
-        return steps.move_elsewhere(sharing, path, "staging", 2, run or str(uuid4()))
+    def ask() -> ConsumerOutcome:
+        return delegation.move_elsewhere(sharing, path, "staging", 2, run or str(uuid4()))
 
     with Worker(deployment, job):
         return ask()
@@ -437,7 +437,7 @@ def test_a_deployment_that_is_not_there_or_is_of_another_flow(
 def test_a_run_that_nobody_takes_is_cancelled(
     aws: Any, written: Any, deployment: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "_PICKUP_SECONDS", 0.3)
+    monkeypatch.setattr(delegation, "_PICKUP_SECONDS", 0.3)
     path = written(staging=ELSEWHERE)
     told = failure(lambda: promote_model(path))
     assert "no worker took it" in told["text"]
@@ -461,27 +461,25 @@ def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(
         """A worker: the part begins, the promotion is cancelled, the worker is told and ends the part."""
         part = threading.Thread(target=work, args=[run])
         aws_calls = threading.Event()
-        original = promotion.promote
+        original = moving.promote
 
-        def slow(
-            session: Any, sharing: Any, name: str, release: Any, patience: Any, tell: Any, flow_run: str
-        ) -> Any:
+        def slow(target: Any, release: Any, patience: Any, run: Any) -> Any:
             aws_calls.set()
-            while True:  # as long as an endpoint takes: told to stop by what it tells
+            while True:  # as long as an endpoint takes: a run that is stopped says so at a look
                 try:
-                    tell("")
-                except steps.Stopped:
-                    return original(session, sharing, name, release, patience, tell, flow_run)
+                    run.check()
+                except delegation.Stopped:
+                    return original(target, release, patience, run)
                 time.sleep(0.02)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(promotion, "promote", slow)
+            patch.setattr(moving, "promote", slow)
             part.start()
             assert aws_calls.wait(20)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             while not any(one.id == run.id for one in runs_of(deployment, "Cancelling")):
                 time.sleep(0.05)
-            steps.stop_of(str(run.id)).set()
+            delegation.stop_of(str(run.id)).set()
             part.join(30)
         set_state(run, Cancelled())
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import gather, policies, revoke
+from crossaccount import gather, revoke
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Conflict, Failed, InputError, PlanRefused, Refused
+from crossaccount.policy import documents
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 
@@ -95,7 +96,7 @@ def strangers(aws: Any) -> dict[str, list[dict[str, Any]]]:
     return {
         kind: [
             one
-            for one in policies.statements(document)
+            for one in documents.statements(document)
             if not str(one.get("Sid", "")).startswith("CrossAccount")
         ]
         for kind, document in aws.documents().items()
@@ -125,7 +126,7 @@ def test_a_lone_statement_is_somebody_s_too(aws: Any) -> None:
         for consumer in ("staging", "production"):
             revoke_access(str(aws.config), consumer)
         document = aws.documents()["bucket"]
-        assert (document["Id"], list(policies.statements(document))) == ("theirs", [STRANGERS["bucket"][2]])
+        assert (document["Id"], list(documents.statements(document))) == ("theirs", [STRANGERS["bucket"][2]])
 
 
 @contextlib.contextmanager

@@ -16,14 +16,13 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
 from crossaccount import arns, gather, records
-from crossaccount.aws import sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed, InputError, PromotionFailed
-from crossaccount.gather import Clients
-from crossaccount.promotion import Result
+from crossaccount.promotion.outcome import Result
 from flows import promotion as flows
 from flows.promotion import promote_model, rollback_model
-from tasks import alone
+from tasks import locks
 
 FURTHER = [f"consumer-{number:02}" for number in range(1, 11)]
 
@@ -84,8 +83,8 @@ def cleared(aws: Any, accounts: set[str]) -> None:
 
 def remembered(path: str) -> list[records.Record]:
     sharing = load_config(path)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    return list(records.read(clients, sharing, 50))
+    producer = open_producer(sharing)
+    return list(records.read(producer, 50))
 
 
 def live(aws: Any, account: str) -> str | None:
@@ -307,11 +306,11 @@ def test_a_plan_that_was_not_agreed_to_promotes_nothing(aws: Any, written: Any) 
 def test_another_run_that_holds_the_endpoint_is_waited_for_and_then_named(
     aws: Any, written: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alone, "_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(locks, "_WAIT_SECONDS", 1.0)
     path = written(staging={})
     arn = arns.endpoint_arn(load_config(path), load_config(path).consumers["staging"])
     with (
-        alone.writing([arn]),
+        locks.writing([arn]),
         pytest.raises(PromotionFailed, match=r"Other runs have been writing to .*endpoint/"),
     ):
         promote_model(path)

@@ -14,9 +14,9 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling, Completed, Crashed, Paused, Running
 
-from crossaccount import serving
 from crossaccount.cli import main as cli
 from crossaccount.errors import Failed, InputError, PromotionFailed
+from crossaccount.hosting.resources import KINDS
 from flows.consumer import deploy_model
 from flows.promotion import promote_model
 from flows.reaper import Reaped, reap_leftovers
@@ -43,7 +43,7 @@ def aws_shared(shared: Any, aws: Any) -> Iterator[Any]:
 @pytest.fixture
 def any_age(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in a test is as old as what the reaper takes."""
-    monkeypatch.setattr("crossaccount.reaper.YOUNGEST_MINUTES", 0)
+    monkeypatch.setattr("crossaccount.hosting.leftovers.YOUNGEST_MINUTES", 0)
 
 
 def left(shared: Any, run: str | None, version: int, account: str = "staging") -> str:
@@ -132,7 +132,7 @@ def test_what_is_young_stays_and_so_does_everything_on_a_dry_run(
     name = left(aws_shared, None, 2)
     assert outcomes(reap_leftovers(str(aws_shared.config), "staging")) == {name: "young"}
     assert outcomes(reap_leftovers(str(aws_shared.config), "staging", 90)) == {name: "young"}
-    monkeypatch.setattr("crossaccount.reaper.YOUNGEST_MINUTES", 0)
+    monkeypatch.setattr("crossaccount.hosting.leftovers.YOUNGEST_MINUTES", 0)
     tried = reap_leftovers(str(aws_shared.config), "staging", 0, dry_run=True)
     assert outcomes(tried) == {name: "would be removed"}
     assert tried.to_json()["dry_run"]
@@ -234,7 +234,7 @@ def test_a_deployment_that_crashes_before_it_takes_down_is_taken_down_by_its_hoo
     whole = {"endpoints": [f"{NAME}-v2"], "configs": [f"{NAME}-v2"], "models": [f"{NAME}-v2"]}
     assert seen == [whole]
     assert not any(aws_shared.hosted("staging").values())
-    assert [f"{kind} {NAME}-v2: removed" in caplog.text for kind in serving.KINDS] == [True] * 3
+    assert [f"{kind} {NAME}-v2: removed" in caplog.text for kind in KINDS] == [True] * 3
 
 
 def test_the_trials_of_a_promotion_are_taken_down_by_its_hook_in_every_account(
@@ -243,8 +243,8 @@ def test_the_trials_of_a_promotion_are_taken_down_by_its_hook_in_every_account(
     def fail(*_: Any) -> None:
         raise Failed("The endpoint did not come up.")
 
-    monkeypatch.setattr("crossaccount.serving.wait_in_service", fail)
-    monkeypatch.setattr("crossaccount.rollout.end_trial", lambda *_: ())
+    monkeypatch.setattr("crossaccount.hosting.creation.wait_in_service", fail)
+    monkeypatch.setattr("crossaccount.hosting.removal.end_trials", lambda *_, **__: ())
     config = edited(consumers__staging__stage=1, consumers__production__stage=1)
     with pytest.raises(PromotionFailed):
         promote_model(config)

@@ -20,7 +20,7 @@ from flows.consumer import deploy_model
 from flows.handoff import deploy_published
 from flows.producer import revoke_access, share_models
 from flows.promotion import promote_model
-from tasks import alone, handoff
+from tasks import handoff, locks
 
 GROUP = "decision-trees-sample"
 PACKAGE = f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/"
@@ -167,7 +167,7 @@ def test_one_deployment_of_a_version_in_an_account_at_a_time(
     sharing = load_config(opened.config)
     arn = f"{arns.endpoint_arn(sharing, sharing.consumers['staging'])}-v2"
     other = pytest.raises(Failed, match=r"Other runs have been writing to .*-v2")
-    with alone.writing([arn]), opened.calls() as calls, other:
+    with locks.writing([arn]), opened.calls() as calls, other:
         deploy_model(str(opened.config), "staging", 2)
     assert [one["operation"] for one in calls if one["operation"].startswith("Create")] == []
 

@@ -13,7 +13,7 @@ import pytest
 
 from crossaccount import gather
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Door, Refused
+from crossaccount.errors import DoorName, Refused
 from flows.consumer import deploy_model
 from flows.producer import revoke_access, share_models
 
@@ -34,7 +34,7 @@ def test_the_story(story: str) -> None:
     revoke_access(story, consumer)
     with pytest.raises(Refused) as refused:
         deploy_model(story, consumer)
-    assert refused.value.refusal.door is Door.REGISTRY
+    assert refused.value.refusal.door is DoorName.REGISTRY
     assert refused.value.refusal.account == sharing.producer.account
 
     assert gather.share_plan(sharing).writes > 0
@@ -51,4 +51,4 @@ def test_the_story(story: str) -> None:
         revoke_access(story, name)
     with pytest.raises(Refused) as again:
         deploy_model(story, consumer)
-    assert again.value.refusal.door is Door.REGISTRY
+    assert again.value.refusal.door is DoorName.REGISTRY

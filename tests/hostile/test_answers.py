@@ -17,13 +17,19 @@ import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import serving, smoke
+from crossaccount.aws.access import Target
+from crossaccount.config.loading import load_config
 from crossaccount.config.smoke import JsonPath, Tolerance
+from crossaccount.hosting.resources import Removal
 from crossaccount.json_match import fits_schema
-from crossaccount.serving import Proof, Removal
-from crossaccount.smoke import Answer, Question
+from crossaccount.proof import expectations
+from crossaccount.proof.asking import Answer, ask, read_answer
+from crossaccount.proof.proof import Proof
+from crossaccount.proof.questions import BODY_LIMIT, Question
+from crossaccount.show import proofs
 
 ROOT = Path(__file__).parents[2]
+SHARING = load_config(ROOT / "configs" / "sandbox.yaml")
 Script = Callable[[socket.socket], None]
 DESCRIBED = json.dumps(
     {
@@ -119,7 +125,8 @@ QUESTION = Question("text/csv", b"1", "application/json", "1", [0], lambda got: 
 
 def asked(session: boto3.Session, runtime: Runtime, script: Script, question: Question = QUESTION) -> Answer:
     runtime.script = script
-    (answer,) = serving.ask(session, "us-east-1", "e", [question])
+    target = Target(SHARING, "staging", SHARING.consumers["staging"], session)
+    (answer,) = ask(target, "e", [question])
     return answer
 
 
@@ -137,7 +144,7 @@ def shown(answer: Answer) -> tuple[str, str]:
         False,
     )
     json.dumps(proof.to_json(), indent=1).encode()
-    return serving.proof_text(proof, [Removal("model", "m", "removed")]), serving.proof_markdown(proof)
+    return proofs.text(proof, [Removal("model", "m", "removed")]), proofs.markdown(proof)
 
 
 def assert_harmless(answer: Answer) -> None:
@@ -205,7 +212,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "a terminal's commands": (whole(json.dumps([ANSI]).encode()), "["),
     "a terminal's commands as they are": (whole(ANSI.encode(), "text/plain"), "\x1b"),
     "a table's and a page's marks": (whole(MARKS.encode(), "text/plain"), "`|"),
-    "six megabytes of text": (whole(b"x" * smoke.BODY_LIMIT, "text/plain"), "x"),
+    "six megabytes of text": (whole(b"x" * BODY_LIMIT, "text/plain"), "x"),
     "credentials": (
         whole(b"AKIAABCDEFGHIJKLMNOP aws_secret_access_key=abcdabcdabcdabcd", "text/plain"),
         "AKIA",
@@ -245,7 +252,7 @@ ENDLESS: dict[str, tuple[Script, str]] = {
 def test_an_answer_that_never_ends_is_given_up(
     session: boto3.Session, runtime: Runtime, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr("crossaccount.proof.asking.ASK_SECONDS", 0.2)
     script, words = ENDLESS[name]
     started = time.monotonic()
     answer = asked(session, runtime, script)
@@ -287,14 +294,14 @@ def test_answers_of_random_bytes(
             assert_harmless(found)
 
 
-def expectations(rng: random.Random) -> tuple[Any, Any]:
+def expectation_of(rng: random.Random) -> tuple[Any, Any]:
     return rng.choice(
         (
-            smoke.exactly([{"a": [1, "x", None]}]),
-            smoke.within([1.0, {"p": 2}], Tolerance(relative=0.1)),
-            smoke.at_path(JsonPath(path="a[0].b[1]", value=1)),
-            smoke.labelled(["a", 1, True]),
-            smoke.fitting(
+            expectations.exactly([{"a": [1, "x", None]}]),
+            expectations.within([1.0, {"p": 2}], Tolerance(relative=0.1)),
+            expectations.at_path(JsonPath(path="a[0].b[1]", value=1)),
+            expectations.labelled(["a", 1, True]),
+            expectations.fitting(
                 {
                     "type": ["array", "object"],
                     "items": {"type": "number", "multipleOf": 0.1, "maximum": 1e308},
@@ -310,9 +317,9 @@ def expectations(rng: random.Random) -> tuple[Any, Any]:
 def test_judging_of_odd_answers(tally: Any, odd: Any) -> None:
     for rng in tally.randoms(300):
         got = odd(rng)
-        _, right = expectations(rng)
+        _, right = expectation_of(rng)
         try:
-            read = smoke.read_answer(json.dumps(got).encode(), "application/json")
+            read = read_answer(json.dumps(got).encode(), "application/json")
         except ValueError:
             read = None
         assert tally.judge(lambda at=read, judge=right: judge(at)) in (True, False)

@@ -26,14 +26,16 @@ import yaml
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
-from crossaccount import gather, preflight, records, release
+from crossaccount import doors, gather, records, release
 from crossaccount.aws import refusals, sessions
+from crossaccount.aws.access import open_producer, open_target
 from crossaccount.aws.refusals import Attempt
 from crossaccount.cli import main as cli
 from crossaccount.cli import output
 from crossaccount.config.loading import load_config
-from crossaccount.errors import CrossAccountError, Door, Failed
-from crossaccount.plan import Kind, Resource
+from crossaccount.doors.base import Resource
+from crossaccount.errors import CrossAccountError, DoorName, Failed
+from crossaccount.hosting import preflight
 from crossaccount.text import harmless
 
 ROOT = Path(__file__).parents[2]
@@ -258,16 +260,12 @@ def ambient(tmp_path: Path) -> Path:
 
 def commands(ambient: Path) -> list[Callable[[], Any]]:
     sharing = load_config(ambient)
-    staging = sharing.consumers["staging"]
     direct = sharing.model_copy(
         update={"producer": sharing.producer.model_copy(update={"role": None, "external_id": None})}
     )
 
     def found() -> Any:
-        session = sessions.consumer_session(sharing, "staging", staging)
-        asked = ("sagemaker:DescribeModelPackage", "x")
-        with preflight.explained(session, sharing, "staging", staging, Door.REGISTRY, asked):
-            return preflight.find_version(session, sharing, None)
+        return preflight.find_version(open_target(sharing, "staging"), None)
 
     return [
         lambda: cli.main(["plan", str(ambient)]),
@@ -291,37 +289,36 @@ def assert_hidden(text: str, signatures: set[str]) -> None:
 def calls(ambient: Path) -> list[Callable[[], Any]]:
     """Calls of clients that are made once: making them takes longer than a hundred calls."""
     sharing = load_config(ambient)
-    staging = sharing.consumers["staging"]
-    clients = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    theirs = sessions.consumer_session(sharing, "staging", staging)
+    producer = open_producer(sharing)
+    theirs = open_target(sharing, "staging")
     resources = [
         Resource(kind, name, OWNER)
-        for kind, name in ((Kind.GROUP, "g"), (Kind.REPOSITORY, "r"), (Kind.BUCKET, "b"), (Kind.KEY, "k"))
+        for kind, name in (("model-package-group", "g"), ("repository", "r"), ("bucket", "b"), ("key", "k"))
     ]
 
     def explained(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with gather.explained(sharing):
+            with producer.explained():
                 return call()
 
         return run
 
     def deployed(call: Callable[[], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with preflight.explained(theirs, sharing, "staging", staging, Door.BUCKET, ("s3:GetObject", "x")):
+            with theirs.explained("s3:GetObject", "x", DoorName.BUCKET):
                 return call()
 
         return run
 
-    reading = [lambda at=one: gather.read_policy(clients, at) for one in resources]
+    reading = [lambda at=one: doors.read_policy(producer, at) for one in resources]
     return [
         *map(explained, reading),
         *reading,  # as AWS's own error, which nobody explains
-        explained(lambda: records.read(clients, sharing, 3)),
-        explained(lambda: release.find(clients.s3, sharing, 1)),
-        deployed(lambda: preflight.newest_published(theirs, sharing)),
-        deployed(lambda: release.find(theirs.client("s3"), sharing, 1)),
-        deployed(lambda: preflight.find_version(theirs, sharing, 1)),
+        explained(lambda: records.read(producer, 3)),
+        explained(lambda: release.find(producer.s3, sharing, 1)),
+        deployed(lambda: preflight.newest_published(theirs)),
+        deployed(lambda: release.find(theirs.s3, sharing, 1)),
+        deployed(lambda: preflight.find_version(theirs, 1)),
     ]
 
 
@@ -474,7 +471,7 @@ def test_an_error_of_a_client_made_elsewhere_is_hidden_by_its_session(mirror: Mi
 
 
 def test_a_refusal_as_data_has_no_credential() -> None:
-    attempt = Attempt("me", "222222222222", "111111111111", Door.BUCKET, "a", "r")
+    attempt = Attempt("me", "222222222222", "111111111111", DoorName.BUCKET, "a", "r")
     said = {"Error": {"Code": "AccessDenied", "Message": LABELLED[0] + " \x1b[2J"}}
     found: Any = refusals.classify(ClientError(said, "GetObject"), attempt)
     assert found.refusal.aws_message == "X-Amz-Security-Token=**** \\x1b[2J"

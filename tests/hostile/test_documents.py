@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, plan, planfile, policies, records, release
+from crossaccount import apply, doors, plan, planfile, records, release
 from crossaccount.arns import group_arn, package_arn
+from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
+from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, Obstacle, PlanRefused
-from crossaccount.packages import Needs
-from crossaccount.plan import Kind, Resource
+from crossaccount.packages import Contents
+from crossaccount.policy import documents
 from crossaccount.release import Release
 from crossaccount.show import plans
 
@@ -61,6 +63,11 @@ RELEASE: dict[str, Any] = {
         },
     ],
 }
+
+
+def producer(service: Any) -> Producer:
+    """The producer's account, every client of which is this one."""
+    return Producer(SHARING, SimpleNamespace(client=lambda *_: service))  # type: ignore[arg-type]
 
 
 class Body(io.RawIOBase):
@@ -180,7 +187,7 @@ def test_nothing_is_read_past_its_limit() -> None:
     bucket: Any = Bucket(b"", endless=True)
     with pytest.raises(Failed, match="larger than"):
         release.read(bucket, SHARING, 1)
-    assert records.read(SimpleNamespace(s3=bucket), SHARING, 5) == []  # type: ignore[arg-type]
+    assert records.read(producer(bucket), 5) == []
     assert 0 < bucket.body.taken < 6_000_000
 
 
@@ -223,10 +230,7 @@ RECORD = {
 
 def recorded(content: bytes) -> Any:
     bucket: Any = Bucket(content)
-    return [
-        (one.line(), one.model_dump(mode="json"))
-        for one in records.read(SimpleNamespace(s3=bucket), SHARING, 5)
-    ]  # type: ignore[arg-type]
+    return [(one.line(), one.model_dump(mode="json")) for one in records.read(producer(bucket), 5)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -252,8 +256,8 @@ def test_records_that_are_spoilt(tally: Any, spoil: Any, scrambled: Callable[...
 
 
 def planned(existing: Any = None) -> plan.Plan:
-    needs = Needs({"models": ("1/",)}, ("trees",), ())
-    world = dict.fromkeys(plan.resources(SHARING, needs), existing)
+    needs = doors.needs(SHARING, Contents()) | {"repository": {"trees": ()}, "bucket": {"models": ("1/",)}}
+    world = dict.fromkeys(doors.resources(SHARING, needs), existing)
     return plan.share_plan(SHARING, needs, world, datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -277,7 +281,7 @@ def test_plan_files_that_are_spoilt(
 
 # Policies as they may stand.
 
-BUCKET = Resource(Kind.BUCKET, "models", OWNER)
+BUCKET = Resource("bucket", "models", OWNER)
 STRANGER = {
     "Sid": "Theirs",
     "Effect": "Allow",
@@ -317,15 +321,15 @@ class Policied:
 
 def shared_and_revoked(service: Policied) -> str:
     """A share and a revoke of everything over a bucket's policy that stands; what is left of it."""
-    clients: Any = SimpleNamespace(s3=service)
-    needs = Needs({"models": ("1/",)}, (), ())
+    account = producer(service)
+    needs = {"bucket": {"models": ("1/",)}}
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(2):
-        made = plan.share_plan(SHARING, needs, {BUCKET: gather.read_policy(clients, BUCKET)}, now)
-        plans.text(made), plans.markdown(made), json.dumps(plans.to_json(made))
-        apply.apply(clients, made)
-    made = plan.revoke_plan(SHARING, needs, {BUCKET: gather.read_policy(clients, BUCKET)}, None, now)
-    apply.apply(clients, made)
+        made = plan.share_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, now)
+        plans.text(made), plans.markdown(made), json.dumps(planfile.to_json(made))
+        apply.apply(account, made)
+    made = plan.revoke_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, None, now)
+    apply.apply(account, made)
     return service.text
 
 
@@ -365,7 +369,7 @@ NO_POLICIES = {
 def test_a_policy_that_is_not_understood_is_left_alone(name: str) -> None:
     service: Any = Policied(NO_POLICIES[name])
     with pytest.raises(Obstacle) as caught:
-        gather.read_policy(SimpleNamespace(s3=service), BUCKET)  # type: ignore[arg-type]
+        doors.read_policy(producer(service), BUCKET)
     assert_told(caught.value)
     assert "policy of bucket models" in str(caught.value)
     assert (service.text, service.writes) == (NO_POLICIES[name], 0)
@@ -405,12 +409,12 @@ def test_a_bucket_s_refusal_is_no_policy() -> None:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetBucketPolicy")
 
     with pytest.raises(ClientError):
-        gather.read_policy(SimpleNamespace(s3=Shut("")), BUCKET)  # type: ignore[arg-type]
+        doors.read_policy(producer(Shut("")), BUCKET)
 
 
 def test_statements_are_compared_whatever_is_in_them(tally: Any, odd: Any) -> None:
     for rng in tally.randoms(300):
         value = odd(rng)
-        if tally.judge(lambda at=value: policies.sound(at), ValueError, RecursionError) is value:
-            assert policies.same(value, value)
-            policies.dead(value)
+        if tally.judge(lambda at=value: documents.sound(at), ValueError, RecursionError) is value:
+            assert documents.same(value, value)
+            documents.dead(value)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from crossaccount import apply, gather
-from crossaccount.aws import sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.gather import Clients, Gathered
+from crossaccount.gather import Gathered
 from crossaccount.plan import Plan
 
 PUTS = {
@@ -30,22 +30,22 @@ class Desk:
     def __init__(self, aws: Any, path: str | Path) -> None:
         self.aws = aws
         self.sharing: Sharing = load_config(path)
-        self.clients = Clients.of(sessions.producer_session(self.sharing), self.sharing.region)
+        self.producer = open_producer(self.sharing)
         self.told: list[str] = []
 
     def gather(self) -> Gathered:
-        return gather.gather(self.clients, self.sharing)
+        return gather.gather(self.producer)
 
     def plan(self) -> Plan:
         return gather.planned(self.sharing, self.gather())
 
     def apply(self, plan: Plan, **more: Any) -> Any:
-        return apply.apply(self.clients, plan, self.told.append, **more)
+        return apply.apply(self.producer, plan, self.told.append, **more)
 
     def at_call(self, kind: str, act: Callable[[], None], when: str = "before-call") -> None:
         """Do something at each put of a policy, just before it is sent or after it was answered."""
         service, operation = PUTS[kind]
-        client = getattr(self.clients, service)
+        client = getattr(self.producer, service)
         client.meta.events.register(
             f"{when}.{client.meta.service_model.service_id.hyphenize()}.{operation}", lambda **_: act()
         )

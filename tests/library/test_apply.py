@@ -17,10 +17,9 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from crossaccount import apply, gather
+from crossaccount import apply, doors
+from crossaccount.aws.access import Producer
 from crossaccount.errors import Conflict
-from crossaccount.gather import Clients
-from crossaccount.plan import Kind
 
 ROOT = Path(__file__).parents[2]
 OUTSIDER = "arn:aws:iam::444444444444:root"
@@ -159,7 +158,7 @@ def test_taking_back_looks_again_when_the_resource_was_busy(desk: Any) -> None:
 
 def test_what_cannot_be_taken_back_is_said(desk: Any) -> None:
     def frozen() -> None:
-        events = desk.clients.ecr.meta.events  # from now on the repository's policy cannot be removed
+        events = desk.producer.ecr.meta.events  # from now on the repository's policy cannot be removed
         events.register("before-call.ecr.DeleteRepositoryPolicy", lambda **_: refuse())
         refuse()
 
@@ -275,13 +274,13 @@ def test_a_policy_that_is_not_shown_at_once_is_waited_for(
 ) -> None:
     """A read may answer with what stood before, for a while ("eventual consistency" in the S3 user guide)."""
     plan, stale = desk.plan(), [delay]
-    read = gather.read_policy
+    read = doors.read_policy
 
-    def late(clients: Clients, resource: Any) -> Any:
-        if resource.kind is Kind.BUCKET and desk.told and stale[0] > 0:
+    def late(producer: Producer, resource: Any) -> Any:
+        if resource.kind == "bucket" and desk.told and stale[0] > 0:
             stale[0] -= 1
-            return None
-        return read(clients, resource)
+            return None, None
+        return read(producer, resource)
 
     monkeypatch.setattr(apply, "read_policy", late)
     monkeypatch.setattr(apply, "_SHOWN_PAUSES", (0.01,) * 5)

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from crossaccount import audit, policies
-from crossaccount.audit import Audit, Verdict
+from crossaccount.audit.answers import Audit, Verdict, combine
+from crossaccount.audit.documents import read_documents
+from crossaccount.audit.probe import try_doors
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Severity
+from crossaccount.policy import documents
+from crossaccount.sharing import publish
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 STAGING, PRODUCTION, OUTSIDER = "222222222222", "333333333333", "444444444444"
@@ -23,9 +26,9 @@ IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 def audited(path: Any, *names: str, probe: bool = True, repair: bool = False) -> Audit:
     sharing = load_config(path)
     wanted = names or tuple(sharing.consumers)
-    producer = audit.of_producer(sharing, wanted)
-    consumers = {name: audit.of_consumer(sharing, name, producer.versions, probe) for name in wanted}
-    return audit.together(sharing, wanted, producer, consumers, repair)
+    producer = read_documents(sharing, wanted)
+    consumers = {name: try_doors(sharing, name, producer.versions, probe) for name in wanted}
+    return combine(sharing, wanted, producer, consumers, repair)
 
 
 def shut(found: Audit) -> set[tuple[str, str]]:
@@ -36,15 +39,15 @@ def shut(found: Audit) -> set[tuple[str, str]]:
 @pytest.fixture
 def standing(desk: Any) -> Any:
     """The sandbox, with everything shared and published."""
-    from crossaccount import gather, release
+    from crossaccount import gather
 
     found = desk.gather()
     plan = gather.planned(desk.sharing, found)
     desk.apply(plan)
     for version in found.versions:
-        made, new = release.prepare(desk.clients, desk.sharing, version, found, plan)
+        made, new = publish.prepare(desk.producer, version, found, plan)
         if new:
-            release.publish(desk.clients, desk.sharing, made)
+            publish.publish(desk.producer, made)
     return desk.aws
 
 
@@ -102,7 +105,7 @@ def test_one_consumer_out_is_a_no_for_that_one_alone(standing: Any) -> None:
     for kind, document in standing.documents().items():
         ours = [one for one in document["Statement"] if str(one.get("Sid", "")).startswith("CrossAccount")]
         rest = [one for one in document["Statement"] if one not in ours]
-        left = [one for statement in ours for one in policies.without(statement, {STAGING})]
+        left = [one for statement in ours for one in documents.without(statement, {STAGING})]
         standing.put(kind, {**document, "Statement": [*rest, *left]})
     found = audited(standing.config)
     assert {consumer for consumer, _ in shut(found)} == {"staging"}
@@ -153,7 +156,7 @@ def test_a_side_that_is_out_of_reach_cannot_be_told_and_is_not_missing(standing:
     verdicts = {str(one.door): one.verdict for one in found.answers}
     assert verdicts["registry"] is Verdict.YES, "the documents say so"
     assert verdicts["execution-role"] is Verdict.CANNOT_TELL
-    assert (found.missing, found.told) == ((), True)
+    assert (found.missing, found.is_conclusive) == ((), True)
 
     found = audited(edited(producer__profile="ghost"), "staging")
     assert {one.verdict for one in found.answers} == {Verdict.YES}, "the probe says so"
@@ -161,7 +164,7 @@ def test_a_side_that_is_out_of_reach_cannot_be_told_and_is_not_missing(standing:
 
     found = audited(edited(producer__profile="ghost", consumers__staging__profile="ghost"), "staging")
     assert {one.verdict for one in found.answers} == {Verdict.CANNOT_TELL}
-    assert (found.missing, found.told) == ((), False)
+    assert (found.missing, found.is_conclusive) == ((), False)
 
 
 def test_a_statement_of_others_that_lets_the_consumer_in_counts_and_is_said(standing: Any) -> None:

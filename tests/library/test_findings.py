@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from crossaccount import gather
+from crossaccount import doors, gather
 from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Door, Finding, PlanRefused, Refused, Severity
+from crossaccount.errors import DoorName, Finding, PlanRefused, Refused, Severity
 from crossaccount.plan import Plan
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -448,7 +448,7 @@ def test_a_role_that_is_gone_in_a_statement_of_others_is_found_before_the_put(
 def test_a_role_shown_by_its_id_for_a_moment_is_no_finding(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 may show a role by its id right after a put; the next look shows its ARN."""
     monkeypatch.setattr(gather, "_SHOWN_AGAIN_SECONDS", 0.01)
-    read, left = gather.read_policy, [1]
+    read, left = doors.read_policy, [1]
     named = {
         "Sid": "Named",
         "Effect": "Allow",
@@ -456,12 +456,12 @@ def test_a_role_shown_by_its_id_for_a_moment_is_no_finding(aws: Any, monkeypatch
         **STATEMENTS["bucket"],
     }
 
-    def momentary(clients: Any, resource: Any) -> Any:
-        found = read(clients, resource)
+    def momentary(producer: Any, resource: Any) -> Any:
+        document, token = read(producer, resource)
         if str(resource.kind) == "bucket" and left:
             left.pop()
-            return {**found, "Statement": [{**named, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE"}}]}
-        return found
+            return {**document, "Statement": [{**named, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE"}}]}, token
+        return document, token
 
     monkeypatch.setattr(gather, "read_policy", momentary)
     with aws.restored():
@@ -532,4 +532,4 @@ def test_what_may_not_be_looked_at_is_a_refusal_of_the_sharing_role(
             iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="frozen")
             enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
             s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=enforced)
-    assert (refused.value.refusal.door, refused.value.refusal.action) == (Door.CALLER_POLICY, action)
+    assert (refused.value.refusal.door, refused.value.refusal.action) == (DoorName.CALLER_POLICY, action)

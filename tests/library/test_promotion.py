@@ -21,19 +21,27 @@ import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, promotion, records, release, rollout, serving
+from crossaccount import apply, gather, records, release
 from crossaccount.aws import sessions
+from crossaccount.aws.access import Producer, Target, open_producer
+from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.errors import ConfigError
-from crossaccount.promotion import Promoted, Result
+from crossaccount.errors import ConfigError, Conflict
+from crossaccount.hosting import requests, shift, state
+from crossaccount.hosting.gateway import Patience
+from crossaccount.hosting.outcome import Ending
+from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG
+from crossaccount.hosting.state import LiveEndpoint, VersionConfig
+from crossaccount.promotion import history, moving
+from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.records import Record
 from crossaccount.release import Release
-from crossaccount.rollout import Ending, Patience
-from sandbox import accounts
-from sandbox.control import Outcome
-from sandbox.server import Server
-from sandbox.training import train
+from crossaccount.sharing import publish
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.server import Server
+from crossaccount_sandbox.training import train
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
@@ -106,7 +114,7 @@ class Stage:
     session: boto3.Session
     admin: Any
     clients: dict[str, Any]
-    producer: gather.Clients
+    producer: Producer
     sharing: Sharing
     consumer: ConsumerConfig
     releases: dict[int, Release] = field(default_factory=dict)
@@ -116,45 +124,52 @@ class Stage:
         sharing = parse_config(document(endpoint, smoke_mode=mode))
         return replace(self, sharing=sharing, consumer=sharing.consumers["staging"])
 
-    def promote(self, version: int, **more: Any) -> Promoted:
-        given = {"patience": QUICK, "session": self.session, **more}
-        return promotion.promote(
-            sharing=self.sharing, name="staging", release=self.releases[version], **given
-        )
+    def promote(
+        self,
+        version: int,
+        report: Callable[[str], None] = lambda line: None,
+        patience: Patience = QUICK,
+        session: Any = None,
+    ) -> ConsumerOutcome:
+        target = replace(self.target, session=session or self.session)
+        return moving.promote(target, self.releases[version], patience, moving.Run(report))
 
-    def go_back(self, to: rollout.Earlier | None) -> Promoted:
+    def go_back(self, to: VersionConfig | None) -> ConsumerOutcome:
         assert to is not None
-        given = (self.session, self.sharing, "staging", to, self.releases[to.version], QUICK)
-        return promotion.go_back(*given)
+        return moving.go_back(self.target, to, self.releases[to.version], QUICK)
 
     def expect(self, name: str = NAME, **outcome: Any) -> None:
         self.server.outcomes.next_endpoint(Outcome(**outcome), accounts.STAGING.id, name)
 
-    def look(self) -> rollout.Live | None:
-        return rollout.look(self.session, self.sharing, self.consumer)
+    @property
+    def target(self) -> Target:
+        return Target(self.sharing, "staging", self.consumer, self.session)
+
+    def look(self) -> LiveEndpoint | None:
+        return state.look(self.target)
 
     def shift(self, version: int) -> str:
         """Begin to move to a version, and die."""
-        return rollout.shift(self.session, self.sharing, self.consumer, self.releases[version], QUICK).config
+        return shift.shift(self.target, self.releases[version], QUICK).config
 
     def arrive(self, version: int) -> str:
         """Move to a version, and die before it is asked anything."""
         config = self.shift(version)
-        outcome = rollout.settle(self.session, self.sharing, self.consumer, config, QUICK)
+        outcome = shift.settle(self.target, config, QUICK)
         assert outcome.ending is Ending.LIVE, outcome.text
         return config
 
     def prove(self, version: int) -> str:
         """Move to a version that is said to have proved itself; its endpoint config."""
         config = self.arrive(version)
-        rollout.mark_proven(self.session, self.sharing, self.consumer, config)
+        state.mark_proven(self.target, config)
         return config
 
-    def previous(self) -> rollout.Earlier | None:
-        return rollout.previous(self.session, self.sharing, self.consumer)
+    def previous(self) -> VersionConfig | None:
+        return state.previous_config(self.target)
 
     def config(self, version: int) -> str:
-        return rollout.config_name(self.consumer, self.releases[version])
+        return requests.config_name(self.consumer, self.releases[version])
 
     def answers(self) -> set[int]:
         """What the endpoint takes a flower for: 1 with versions 1 and 4, 2 with the others."""
@@ -180,8 +195,8 @@ class Stage:
         found = {}
         for name, arn in self.arns().items():
             tags = {one["Key"]: one["Value"] for one in self.admin.list_tags(ResourceArn=arn)["Tags"]}
-            assert tags[serving.OWNER_TAG] == serving.OWNER
-            found[name] = tags[serving.PACKAGE_TAG].rpartition("/")[2]
+            assert tags[OWNER_TAG] == OWNER
+            found[name] = tags[PACKAGE_TAG].rpartition("/")[2]
         return found
 
     def until(self, holds: Callable[[str], bool], name: str = NAME) -> str:
@@ -203,7 +218,7 @@ class Stage:
         self.alarm("OK")
         for one in self.server.hosting.all(PLACE):
             name = one["EndpointName"]
-            self.until(lambda status: status not in rollout.IN_PROGRESS, name)
+            self.until(lambda status: status not in IN_PROGRESS, name)
             self.admin.delete_endpoint(EndpointName=name)
             self.until(lambda status: status == "gone", name)
         for name in self.arns():
@@ -236,7 +251,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         )
         patch.setenv("AWS_ENDPOINT_URL", server.url)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
-        patch.setattr("crossaccount.serving._FIRST_POLL", 0.02)
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
         yield _staged(server, clock, log, residents.administrators)
     server.stop()
 
@@ -277,12 +292,12 @@ def _staged(server: Server, clock: Clock, log: Log, administrators: dict[str, ac
         ComparisonOperator="GreaterThanThreshold",
     )
     sharing = parse_config(document({}))
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(producer, sharing, one, found, plan)[0] for one in found.versions]
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
-    published = {one.version: release.publish(producer, sharing, one) for one in prepared}
+    published = {one.version: publish.publish(producer, one) for one in prepared}
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
     admin = client("staging", "sagemaker")
@@ -410,7 +425,7 @@ def test_a_trial_that_cannot_be_removed_is_reported(stage: Stage) -> None:
         assert found.left == (f"endpoint {NAME}-v{WRONG}",)
         assert "sagemaker:ListEndpointConfigs" in found.removals[0].reason
         with pytest.raises(Stopped):
-            stage.like("before").promote(WRONG, tell=Stopping(1))
+            stage.like("before").promote(WRONG, report=Stopping(1))
     finally:
         iam.delete_role_policy(**name)
 
@@ -537,7 +552,7 @@ def test_what_does_not_come_about_is_told_and_cleared_away(stage: Stage, row: Ro
         if "Baking" in text:
             stage.alarm(row.on_baking)
 
-    found = changed.promote(2, patience=replace(QUICK, seconds=row.seconds), tell=tell)
+    found = changed.promote(2, patience=replace(QUICK, seconds=row.seconds), report=tell)
     assert (found.result, found.live, found.refused) == (Result.FAILED, row.live, False), found.text
     for word in row.words:
         assert word in found.text
@@ -578,7 +593,7 @@ def test_a_run_that_is_stopped_anywhere_is_gone_on_from(stage: Stage) -> None:
         turn = next(taken)
         earlier, version = turns[(turn - 1) % 3], turns[turn % 3]
         try:
-            done = both.promote(version, patience=slow, tell=tell)
+            done = both.promote(version, patience=slow, report=tell)
         except (Stopped, KeyboardInterrupt):
             ends.add(said[-1])
             left = stage.versions()
@@ -620,7 +635,7 @@ def test_a_run_that_is_stopped_over_wrong_answers_goes_back_all_the_same(stage: 
             raise Stopped
 
     with pytest.raises(Stopped):
-        stage.like("after").promote(WRONG, tell=tell)
+        stage.like("after").promote(WRONG, report=tell)
     stage.until(lambda status: status == "InService")
     live = stage.look()
     assert live is not None
@@ -652,7 +667,7 @@ def test_a_promotion_outlives_three_lifetimes_of_its_credentials(stage: Stage) -
     stage.log.calls.clear()
     session = sessions.consumer_session(stage.sharing, "staging", stage.consumer)
     slowly = Slowly(stage.clock)
-    found = stage.like().promote(2, session=session, tell=slowly)
+    found = stage.like().promote(2, session=session, report=slowly)
     assert (found.result, found.live, found.left) == (Result.PROMOTED, 2, ()), found.text
     assert slowly.times >= 4
     assumed = stage.log.of("AssumeRole")
@@ -668,7 +683,7 @@ def test_a_session_that_does_not_renew_itself_does_not_last(stage: Stage) -> Non
     ).get_credentials().get_frozen_credentials()  # fmt: skip
     plain: Any = boto3.session.Session(key.access_key, key.secret_key, key.token, region_name=accounts.REGION)
     stage.log.calls.clear()
-    found = stage.like().promote(2, session=plain, tell=Slowly(stage.clock))
+    found = stage.like().promote(2, session=plain, report=Slowly(stage.clock))
     assert (found.result, found.live) == (Result.FAILED, None)
     assert "ExpiredToken" in found.text
     assert found.left == (f"endpoint {NAME}-v2",)
@@ -686,10 +701,7 @@ def test_going_back_to_the_version_before(stage: Stage) -> None:
     assert f"Rolled back: The endpoint {NAME} serves version 1 ({one})" in found.text
     assert [(proof.endpoint, proof.version, proof.verified) for proof in found.proofs] == [(NAME, 1, True)]
     assert stage.answers() == {1}
-    known = {
-        known.config: bool(known.proven)
-        for known in rollout.earlier(stage.session, stage.sharing, stage.consumer)
-    }
+    known = {known.config: bool(known.proven) for known in state.list_configs(stage.target)}
     assert known == {one: True, two: False}
     assert stage.previous() is None
 
@@ -784,7 +796,7 @@ BACK_FROM_3 = moved("rollback", 3, 2)
     ],
 )
 def test_who_is_held(newest_first: list[Record], held: set[str]) -> None:
-    found = promotion.held(newest_first, 3)
+    found = history.rolled_back_from(newest_first, 3)
     assert set(found) == held
     for why in found.values():
         assert "rolled back from version 3 at 2026-11-24 12:00Z: it was slow." in why
@@ -803,7 +815,7 @@ def remembered(whole: Stage) -> Iterator[Stage]:
 
 
 def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stage) -> None:
-    producer, sharing = remembered.producer, remembered.sharing
+    producer = remembered.producer
     east = timezone(timedelta(hours=2))
     later = (BEGUN + timedelta(seconds=3)).astimezone(east)
     made = [record("promotion", 1, 1), record("rollback", 2, 2, reason="it was slow ü")]
@@ -812,24 +824,24 @@ def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stag
     )
     made[2] = Record.model_validate({**made[2].model_dump(), "started": later, "run": "run-3"})
     for one in (made[1], made[2], made[0]):
-        where = records.write(producer, sharing, one)
+        where = records.write(producer, one)
         stamp = one.started.strftime("%Y%m%dT%H%M%SZ")
         assert where == f"s3://{accounts.BUCKET}/{FOLDER}{stamp}-{one.run}.json"
     assert where.endswith("20261124T120001Z-run-1.json")
-    assert list(records.read(producer, sharing, 10)) == made[::-1]
-    assert list(records.read(producer, sharing, 2)) == made[:0:-1]
-    assert list(records.read(producer, sharing, 0)) == []
+    assert list(records.read(producer, 10)) == made[::-1]
+    assert list(records.read(producer, 2)) == made[:0:-1]
+    assert list(records.read(producer, 0)) == []
     assert (
         made[2].line().startswith("2026-11-24 12:00:03Z  promotion of version 3 succeeded: staging promoted")
     )
 
 
 def test_a_record_is_written_once(remembered: Stage) -> None:
-    producer, sharing, one = remembered.producer, remembered.sharing, record("promotion", 1)
-    assert records.write(producer, sharing, one) == records.write(producer, sharing, one)
-    with pytest.raises(ClientError, match="PreconditionFailed"):
-        records.write(producer, sharing, record("promotion", 2))
-    assert list(records.read(producer, sharing, 10)) == [one]
+    producer, one = remembered.producer, record("promotion", 1)
+    assert records.write(producer, one) == records.write(producer, one)
+    with pytest.raises(Conflict, match="Another record lies at s3://"):
+        records.write(producer, record("promotion", 2))
+    assert list(records.read(producer, 10)) == [one]
 
 
 @pytest.mark.parametrize(
@@ -847,14 +859,14 @@ def test_a_record_is_written_once(remembered: Stage) -> None:
 )  # fmt: skip
 def test_what_is_no_record_is_passed_over(remembered: Stage, name: str, body: bytes) -> None:
     one = record("rollback", 7, 7)
-    records.write(remembered.producer, remembered.sharing, one)
+    records.write(remembered.producer, one)
     remembered.clients["producer"].put_object(Bucket=accounts.BUCKET, Key=f"{FOLDER}{name}", Body=body)
-    assert list(records.read(remembered.producer, remembered.sharing, 1)) == [one]
+    assert list(records.read(remembered.producer, 1)) == [one]
 
 
 def test_a_consumer_reads_no_records(remembered: Stage) -> None:
     """Neither its deployer nor its administrator: the producer's bucket lets nobody of that account so far in."""
-    where = records.write(remembered.producer, remembered.sharing, record("promotion", 1))
+    where = records.write(remembered.producer, record("promotion", 1))
     bucket, _, key = where.removeprefix("s3://").partition("/")
     for client in (remembered.session.client("s3"), remembered.clients["s3"]):
         released = release.release_key(remembered.sharing, 1)

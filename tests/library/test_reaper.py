@@ -14,14 +14,18 @@ from typing import Any
 import boto3
 import pytest
 
-from crossaccount import apply, gather, reaper, release, rollout, serving
+from crossaccount import apply, gather
 from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.errors import Door, InputError, Refused
-from crossaccount.reaper import Leftover
+from crossaccount.errors import DoorName, InputError, Refused
+from crossaccount.hosting import creation, leftovers, temporary
+from crossaccount.hosting.gateway import Gateway, Patience
+from crossaccount.hosting.leftovers import Leftover
+from crossaccount.hosting.resources import HostedResource, Removal, deployment_name
 from crossaccount.release import Release
-from crossaccount.rollout import Patience
+from crossaccount.sharing import publish
 
 NAME = "decision-trees-staging"
 QUICK = Patience(seconds=10, first=0.01, longest=0.03)
@@ -66,25 +70,32 @@ class House:
     def endpoint(self, name: str, config: str, tags: dict[str, str]) -> None:
         self.sm.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=listed(tags))
 
-    def deployed(self, run: str | None, keep: bool = False, endpoint: bool = True) -> list[serving.Made]:
+    def deployed(self, run: str | None, keep: bool = False, endpoint: bool = True) -> list[HostedResource]:
         """What a deployment makes, or finds of an earlier one."""
-        given = (self.session, self.consumer, self.release, keep)
-        made = [serving.ensure_model(*given, run), serving.ensure_endpoint_config(*given, run)]
-        return [*made, serving.ensure_endpoint(*given, 10.0, run)] if endpoint else made
+        target, name = self.target, deployment_name(self.consumer, self.release.version)
+        made = [
+            creation.ensure_model(target, self.release, keep, run),
+            creation.ensure_endpoint_config(target, self.release, name, keep, run),
+        ]
+        return [*made, creation.ensure_endpoint(target, self.release, keep, QUICK, run)] if endpoint else made
+
+    @property
+    def target(self) -> Target:
+        return Target(self.sharing, "staging", self.consumer, self.session)
 
     def find(self) -> tuple[Leftover, ...]:
-        return reaper.find(self.session, self.sharing, "staging", self.consumer)
+        return leftovers.find(self.target)
 
     def found(self) -> list[tuple[str, str]]:
         return [(one.kind, one.name) for one in self.find()]
 
-    def reap(self, leftovers: Any = None, timeout: float = 10.0) -> list[tuple[str, str]]:
+    def reap(self, given: Any = None, timeout: float = 10.0) -> list[tuple[str, str]]:
         """The kinds and outcomes of a removal, each with the reason where there is one."""
-        return [(one.kind, one.outcome) for one in self.removals(leftovers, timeout)]
+        return [(one.kind, one.outcome) for one in self.removals(given, timeout)]
 
-    def removals(self, leftovers: Any = None, timeout: float = 10.0) -> tuple[serving.Removal, ...]:
-        wanted = self.find() if leftovers is None else leftovers
-        return reaper.reap(self.session, self.sharing, self.consumer, wanted, timeout)
+    def removals(self, given: Any = None, timeout: float = 10.0) -> tuple[Removal, ...]:
+        wanted = self.find() if given is None else given
+        return leftovers.reap(self.target, wanted, replace(QUICK, seconds=timeout))
 
     def hosted(self) -> list[str]:
         """Everything in the account, as kind and name."""
@@ -101,7 +112,7 @@ class House:
         return {one["Key"]: one["Value"] for one in self.sm.list_tags(ResourceArn=arn)["Tags"]}
 
     def in_service(self, name: str) -> None:
-        serving.wait_in_service(self.session, self.sharing.region, name, 10.0)
+        creation.wait_in_service(self.target, name, QUICK)
 
     @contextmanager
     def denied(self, action: str) -> Iterator[None]:
@@ -127,7 +138,7 @@ class House:
             kind, name = one.split()
             match kind:
                 case "endpoint":
-                    serving.delete_endpoint(self.session, self.sharing.region, name, 10.0)
+                    Gateway(self.target.sagemaker).delete_endpoint(name, QUICK)
                 case "config":
                     self.sm.delete_endpoint_config(EndpointConfigName=name)
                 case "model":
@@ -145,18 +156,18 @@ def whole(sandbox: Any) -> Iterator[House]:
             patch.delenv(name)
         for name, value in sandbox.ready["env"].items():
             patch.setenv(name, value)
-        patch.setattr("crossaccount.serving._FIRST_POLL", 0.02)
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
         yield _moved_in(sandbox)
 
 
 def _moved_in(sandbox: Any) -> House:
     """Shared, but for the Releases, which nobody reads here."""
     sharing = load_config(sandbox.config)
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
     newest = found.versions[-1]
-    released, _ = release.prepare(producer, sharing, newest, found, plan)
+    released, _ = publish.prepare(producer, newest, found, plan)
     apply.apply(producer, plan, lambda line: None, settle_seconds=0.0)
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
@@ -222,7 +233,7 @@ def test_a_dead_deployment_is_found_with_all_that_is_known_and_removed_in_order(
 
 
 def test_a_dead_trial_goes_and_the_model_that_the_endpoint_may_need_stays(house: House) -> None:
-    rollout.begin_trial(house.session, house.sharing, house.consumer, house.release, QUICK, "run-1")
+    temporary.begin_trial(house.target, house.release, QUICK, "run-1")
     assert {(one.kind, one.flow_run) for one in house.find()} == {
         ("endpoint", "run-1"),
         ("endpoint-config", "run-1"),
@@ -257,7 +268,7 @@ def test_the_endpoint_that_stays_is_no_leftover_even_if_its_tags_say_so(house: H
 def test_more_than_a_page_is_found(house: House) -> None:
     event, client = (
         "before-parameter-build.sagemaker.ListModels",
-        rollout._client(house.session, house.sharing),
+        house.target.sagemaker,
     )
     client.meta.events.register(event, _two_at_a_time)
     for number in range(5):
@@ -304,7 +315,7 @@ def test_the_age_of_what_was_taken_over_counts_from_then(house: House) -> None:
     years = {one.name[-1]: one.created.year for one in house.find()}
     now = datetime.now(UTC).year
     assert years == {"1": now, "2": 2999, "3": now}
-    made = serving.ensure_model(house.session, house.consumer, house.release, False, "run-2")
+    made = creation.ensure_model(house.target, house.release, False, "run-2")
     taken = datetime.fromisoformat(house.tags(made.arn)["crossaccount:taken-over"])
     assert abs(datetime.now(UTC) - taken) < timedelta(minutes=1)
 
@@ -369,7 +380,7 @@ def test_a_refusal_to_look_names_the_door(house: House, action: str) -> None:
     with house.denied(f"sagemaker:{action}"), pytest.raises(Refused) as error:
         house.find()
     refusal = error.value.refusal
-    assert (refusal.door, refusal.account) == (Door.CALLER_POLICY, "222222222222")
+    assert (refusal.door, refusal.account) == (DoorName.CALLER_POLICY, "222222222222")
     assert refusal.action == f"sagemaker:{action}"
 
 
@@ -395,7 +406,7 @@ def test_what_has_one_name_is_as_old_as_its_youngest(ages: dict[Any, int], old: 
         replace(ONE, kind=kind, created=NOW - timedelta(minutes=minutes)) for kind, minutes in ages.items()
     ]
     other = replace(ONE, name="a-v2", created=NOW)
-    found = reaper.expired([*left, other], NOW, timedelta(minutes=180))
+    found = leftovers.expired([*left, other], NOW, timedelta(minutes=180))
     assert [one.kind for one in found] == old
     assert other not in found
 
@@ -403,5 +414,5 @@ def test_what_has_one_name_is_as_old_as_its_youngest(ages: dict[Any, int], old: 
 @pytest.mark.parametrize("minutes", [-1, 0, 89])
 def test_what_may_be_a_living_run_s_is_never_asked_for(minutes: int) -> None:
     with pytest.raises(InputError, match="90 or more"):
-        reaper.age(minutes)
-    assert reaper.age(90) == timedelta(minutes=90)
+        leftovers.age(minutes)
+    assert leftovers.age(90) == timedelta(minutes=90)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather, release, revoke, usage
-from crossaccount.aws import sessions
+from crossaccount import apply, gather, revoke, usage
+from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import InputError, PlanRefused, Severity
-from crossaccount.gather import Clients
 from crossaccount.plan import Plan
+from crossaccount.sharing import publish
 
 GROUP = "decision-trees-sample"
 STAGING, PRODUCTION = "222222222222", "333333333333"
@@ -23,21 +23,21 @@ OFTEN = {"Delay": 0.05, "MaxAttempts": 1200}
 
 def share(path: Any) -> Plan:
     sharing = load_config(path)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(clients, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    apply.apply(clients, plan)
+    apply.apply(producer, plan)
     for version in found.versions:
-        made, new = release.prepare(clients, sharing, version, found, plan)
+        made, new = publish.prepare(producer, version, found, plan)
         if new:
-            release.publish(clients, sharing, made)
+            publish.publish(producer, made)
     return plan
 
 
 def take_back(path: Any, force: bool = False, **what: Any) -> Plan:
     sharing = load_config(path)
     plan = revoke.make_plan(sharing, revoke.chosen(sharing, **what), force)
-    apply.apply(Clients.of(sessions.producer_session(sharing), sharing.region), plan)
+    apply.apply(open_producer(sharing), plan)
     return plan
 
 
@@ -81,7 +81,7 @@ def test_pruning_takes_out_whom_the_config_does_not_name(aws: Any, edited: Any) 
         sharing = load_config(edited(consumers__staging=None))
         plan = gather.share_plan(sharing, prune=True)
         assert {name for change in plan.changes for name in change.lost} == {STAGING}
-        apply.apply(Clients.of(sessions.producer_session(sharing), sharing.region), plan)
+        apply.apply(open_producer(sharing), plan)
         assert named(aws) == {PRODUCTION}
 
 

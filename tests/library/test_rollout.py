@@ -20,17 +20,37 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, release, rollout, serving, smoke
+from crossaccount import apply, gather
 from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer
+from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Latency
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
+from crossaccount.hosting import creation, guardrails, removal, requests, shift, state, temporary
+from crossaccount.hosting.gateway import Patience, Progress
+from crossaccount.hosting.outcome import Ending, ShiftOutcome, accepted
+from crossaccount.hosting.resources import (
+    OWNER_TAG,
+    PACKAGE_TAG,
+    HostedResource,
+    Removal,
+    deployment_name,
+    tag_values,
+)
+from crossaccount.hosting.shift import Shift
+from crossaccount.hosting.state import LiveEndpoint, VersionConfig
+from crossaccount.proof import expectations
+from crossaccount.proof.asking import ask
+from crossaccount.proof.proof import prove
+from crossaccount.proof.questions import BODY_LIMIT, Question, of_sample, questions, read_body
 from crossaccount.release import Release
-from crossaccount.rollout import Ending, Patience, Shift
-from sandbox import accounts
-from sandbox.control import Outcome
-from sandbox.server import Server
+from crossaccount.sharing import publish
+from crossaccount.show import proofs
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.server import Server
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
@@ -86,41 +106,46 @@ class Stage:
     def expect(self, **outcome: Any) -> None:
         self.server.outcomes.next_endpoint(Outcome(**outcome), accounts.STAGING.id, NAME)
 
-    def look(self) -> rollout.Live | None:
-        return rollout.look(self.session, self.sharing, self.consumer)
+    @property
+    def target(self) -> Target:
+        return Target(self.sharing, "staging", self.consumer, self.session)
+
+    def ensure_config(self, version: int) -> HostedResource:
+        """The endpoint config of a version on an endpoint of its own, which stays."""
+        name = deployment_name(self.consumer, version)
+        return creation.ensure_endpoint_config(self.target, self.releases[version], name, keep=True)
+
+    def look(self) -> LiveEndpoint | None:
+        return state.look(self.target)
 
     def shift(self, version: int, **more: Any) -> Shift:
-        return rollout.shift(
-            self.session, self.sharing, self.consumer, self.releases[version], **{"patience": QUICK, **more}
-        )
+        return shift.shift(self.target, self.releases[version], **{"patience": QUICK, **more})
 
-    def settle(self, config: str, **more: Any) -> rollout.Outcome:
-        return rollout.settle(
-            self.session, self.sharing, self.consumer, config, **{"patience": QUICK, **more}
-        )
+    def settle(self, config: str, **more: Any) -> ShiftOutcome:
+        return shift.settle(self.target, config, **{"patience": QUICK, **more})
 
-    def move(self, version: int) -> rollout.Outcome:
+    def move(self, version: int) -> ShiftOutcome:
         return self.settle(self.shift(version).config)
 
     def prove(self, version: int) -> str:
         """Move to a version that then proves itself; its endpoint config."""
         outcome = self.move(version)
         assert outcome.ending is Ending.LIVE, outcome.text
-        rollout.mark_proven(self.session, self.sharing, self.consumer, outcome.config)
+        state.mark_proven(self.target, outcome.config)
         return outcome.config
 
-    def back(self, to: str) -> rollout.Outcome:
-        rollout.roll_back(self.session, self.sharing, self.consumer, to, QUICK)
+    def back(self, to: str) -> ShiftOutcome:
+        shift.roll_back(self.target, to, QUICK)
         return self.settle(to)
 
-    def discard(self, version: int) -> tuple[serving.Removal, ...]:
-        return rollout.discard(self.session, self.sharing, self.consumer, self.releases[version], QUICK)
+    def discard(self, version: int) -> tuple[Removal, ...]:
+        return removal.discard(self.target, self.releases[version], QUICK)
 
-    def retire(self) -> tuple[serving.Removal, ...]:
-        return rollout.retire(self.session, self.sharing, self.consumer, QUICK)
+    def retire(self) -> tuple[Removal, ...]:
+        return removal.retire(self.target, QUICK)
 
     def config(self, version: int) -> str:
-        return rollout.config_name(self.consumer, self.releases[version])
+        return requests.config_name(self.consumer, self.releases[version])
 
     def answers(self) -> set[int]:
         """The versions whose answers the endpoint gives: version 1 takes this flower for 1, the others for 2."""
@@ -145,7 +170,7 @@ class Stage:
         arns += [one["EndpointConfigArn"] for one in sm.list_endpoint_configs()["EndpointConfigs"]]
         arns += [one["ModelArn"] for one in sm.list_models()["Models"]]
         tags = {arn: {one["Key"] for one in sm.list_tags(ResourceArn=arn)["Tags"]} for arn in arns}
-        return [arn for arn in arns if not tags[arn] >= {serving.OWNER_TAG, serving.PACKAGE_TAG}]
+        return [arn for arn in arns if not tags[arn] >= {OWNER_TAG, PACKAGE_TAG}]
 
     def until(self, holds: Callable[[str], bool], name: str = NAME) -> str:
         deadline = time.monotonic() + 20
@@ -166,7 +191,7 @@ class Stage:
         self.alarm("OK")
         for one in self.server.hosting.all(PLACE):
             name = one["EndpointName"]
-            self.until(lambda status: status not in rollout.IN_PROGRESS, name)
+            self.until(lambda status: status not in IN_PROGRESS, name)
             self.admin.delete_endpoint(EndpointName=name)
             self.until(lambda status: status == "gone", name)
         hosted = self.hosted()
@@ -193,7 +218,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             patch.delenv(name)
         patch.setenv("AWS_ENDPOINT_URL", server.url)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
-        patch.setattr("crossaccount.serving._FIRST_POLL", 0.02)
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
         yield _staged(server, residents.administrators)
     server.stop()
 
@@ -228,12 +253,12 @@ def _staged(server: Server, administrators: dict[str, accounts.Credentials]) -> 
         ComparisonOperator="GreaterThanThreshold",
     )
     sharing = parse_config(document({}))
-    producer = gather.Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(producer, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    prepared = [release.prepare(producer, sharing, one, found, plan)[0] for one in found.versions]
+    prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
-    published = {one.version: release.publish(producer, sharing, one) for one in prepared}
+    published = {one.version: publish.publish(producer, one) for one in prepared}
     consumer = sharing.consumers["staging"]
     session = sessions.consumer_session(sharing, "staging", consumer)
     return Stage(server, session, client("staging", "sagemaker"), clients, sharing, consumer, published)
@@ -275,16 +300,16 @@ def stuck(stage: Stage) -> None:
     stage.prove(1)
     stage.expect(**LATE, rollback_fails=True)
     stage.shift(3)
-    assert stage.until(lambda status: status not in rollout.IN_PROGRESS) == "UpdateRollbackFailed"
+    assert stage.until(lambda status: status not in IN_PROGRESS) == "UpdateRollbackFailed"
 
 
 def killed_after_model(stage: Stage) -> None:
-    serving.ensure_model(stage.session, stage.consumer, stage.releases[2], keep=True)
+    creation.ensure_model(stage.target, stage.releases[2], keep=True)
 
 
 def killed_after_config(stage: Stage) -> None:
     killed_after_model(stage)
-    rollout.ensure_config(stage.session, stage.sharing, stage.consumer, stage.releases[2])
+    creation.ensure_endpoint_config(stage.target, stage.releases[2], stage.config(2), keep=True)
 
 
 def one_live_and_killed_after_config(stage: Stage) -> None:
@@ -309,8 +334,8 @@ def another_update(stage: Stage) -> None:
 
 def deployed_to_keep(stage: Stage) -> None:
     """Somebody runs version 2 on an endpoint of its own, with the same model."""
-    for step in (serving.ensure_model, serving.ensure_endpoint_config):
-        step(stage.session, stage.consumer, stage.releases[2], True)
+    creation.ensure_model(stage.target, stage.releases[2], keep=True)
+    stage.ensure_config(2)
 
 
 def healthy(stage: Stage) -> None:
@@ -438,10 +463,10 @@ def test_how_a_shift_ends(stage: Stage, row: Row) -> None:
     if row.answers:
         assert stage.answers() == row.answers
     if row.ending is Ending.LIVE:
-        assert rollout.accepted(outcome).config == changed.config(2)
+        assert accepted(outcome).config == changed.config(2)
     else:
         with pytest.raises(NotLive) as error:
-            rollout.accepted(outcome)
+            accepted(outcome)
         assert (error.value.ending, error.value.live_version) == (row.ending, row.live)
         removed = changed.discard(2)
         assert not [one for one in removed if one.outcome == "left"]
@@ -457,7 +482,7 @@ def test_how_a_shift_ends(stage: Stage, row: Row) -> None:
 # A run that is cancelled while it waits, and what the caller does then with the pieces that there are.
 
 
-def cancel(at: str) -> rollout.Progress:
+def cancel(at: str) -> Progress:
     def progress(status: str, stages: tuple[str, ...], seconds: float) -> None:
         if status == at or any(stage.endswith(at) for stage in stages):
             raise Cancelled
@@ -482,9 +507,9 @@ def test_a_cancelled_run_leaves_what_was_there_before(
     shifted = changed.shift(2)
     with pytest.raises(Cancelled):
         changed.settle(shifted.config, progress=cancel(at))
-    given = (changed.session, changed.sharing, changed.consumer)
+    given = (changed.target,)
     if shifted.before is None:
-        assert rollout.take_down(*given, QUICK).outcome == "removed"
+        assert removal.take_down(*given, QUICK).outcome == "removed"
     else:
         assert changed.back(shifted.before.config or "").ending is Ending.LIVE
     assert [one.outcome for one in changed.discard(2)][:1] == ["removed"]
@@ -502,10 +527,9 @@ def test_a_wrong_version_never_stays(stage: Stage) -> None:
     shifted = stage.shift(2)
     assert stage.settle(shifted.config).ending is Ending.LIVE
     wrong = [
-        smoke.Question("text/csv", b"6.3,3.3,6.0,2.5", "application/json", "a flower", *smoke.exactly([1]))
+        Question("text/csv", b"6.3,3.3,6.0,2.5", "application/json", "a flower", *expectations.exactly([1]))
     ]
-    given = (stage.session, stage.sharing.region, "staging", stage.consumer, stage.releases[2], NAME)
-    assert serving.prove(*given, wrong).verified is False
+    assert prove(stage.target, stage.releases[2], NAME, wrong).verified is False
     assert shifted.before is not None
     assert shifted.before.version == 1
     assert stage.back(shifted.before.config or "").version == 1
@@ -518,22 +542,25 @@ def test_a_wrong_version_never_stays(stage: Stage) -> None:
 
 
 def test_going_back_withdraws_the_proof_of_what_is_left(stage: Stage) -> None:
-    given = (stage.session, stage.sharing, stage.consumer)
+    given = (stage.target,)
     one, two = stage.prove(1), stage.prove(2)
-    found = rollout.previous(*given)
+    found = state.previous_config(*given)
     assert found is not None
     assert (found.config, found.version) == (one, 1)
     assert stage.back(one).version == 1
-    rollout.mark_proven(*given, one)
-    assert {known.config: bool(known.proven) for known in rollout.earlier(*given)} == {one: True, two: False}
-    assert rollout.previous(*given) is None
+    state.mark_proven(*given, one)
+    assert {known.config: bool(known.proven) for known in state.list_configs(*given)} == {
+        one: True,
+        two: False,
+    }
+    assert state.previous_config(*given) is None
     with pytest.raises(Failed, match="proved nothing"):
-        rollout.mark_proven(*given, two)
+        state.mark_proven(*given, two)
     with pytest.raises(Failed, match=r"no such endpoint config\. There are"):
-        rollout.roll_back(*given, f"{NAME}-v9-0000", QUICK)
+        shift.roll_back(*given, f"{NAME}-v9-0000", QUICK)
     stage.admin.delete_model(ModelName=f"{NAME}-v2")
     with pytest.raises(Failed, match=r"its model .* is gone"):
-        rollout.roll_back(*given, two, QUICK)
+        shift.roll_back(*given, two, QUICK)
     assert stage.answers() == {1}
 
 
@@ -576,7 +603,7 @@ def test_retention_keeps_the_last_versions_and_nothing_that_is_live_goes(stage: 
     larger = few.like(keep_versions=1, instance_count=2)
     four = larger.prove(3)
     assert four != three
-    serving.ensure_endpoint_config(stage.session, stage.consumer, stage.releases[1], True)  # somebody's own
+    stage.ensure_config(1)  # somebody's own
     outcomes = {found.name: found.outcome for found in larger.retire()}
     assert outcomes == {
         one: "removed",
@@ -633,7 +660,7 @@ def test_what_is_live_is_never_discarded_though_it_never_proved_itself(stage: St
     }
     assert stage.answers() == {2}
     assert stage.hosted()["configs"] == [config]
-    rollout.mark_proven(stage.session, stage.sharing, stage.consumer, config)
+    state.mark_proven(stage.target, config)
     assert stage.move(1).ending is Ending.LIVE
     assert [one.outcome for one in stage.discard(2)] == ["kept", "kept"]  # it proved itself once
 
@@ -643,7 +670,7 @@ def test_a_run_goes_on_with_the_change_that_another_began(stage: Stage) -> None:
     stage.expect(kind="unhealthy", seconds=2500)
     begun = stage.shift(2)
     found = stage.shift(2)
-    assert (begun.action, found.action, found.made) == ("updated", "in progress", ())
+    assert (begun.action, found.action, found.resources) == ("updated", "in progress", ())
     assert (found.config, found.before and found.before.config) == (begun.config, stage.config(1))
     assert stage.settle(found.config).ending is Ending.ROLLED_BACK
     assert stage.shift(1).action == "nothing"
@@ -655,39 +682,31 @@ def test_a_run_goes_on_with_the_change_that_another_began(stage: Stage) -> None:
 def test_a_trial_comes_and_goes_even_if_its_run_died(stage: Stage) -> None:
     changed = stage.like(instance_count=4)
     changed.prove(1)
-    given = (changed.session, changed.sharing, changed.consumer)
-    made = rollout.begin_trial(*given, changed.releases[2], QUICK)
-    assert rollout.begin_trial(*given, changed.releases[2], QUICK).reused
-    serving.wait_in_service(changed.session, changed.sharing.region, made.name, 10)
+    given = (changed.target,)
+    made = temporary.begin_trial(*given, changed.releases[2], QUICK)
+    assert temporary.begin_trial(*given, changed.releases[2], QUICK).reused
+    creation.wait_in_service(changed.target, made.name, QUICK)
     described = stage.admin.describe_endpoint(EndpointName=made.name)["ProductionVariants"][0]
     assert (made.name, described["CurrentInstanceCount"]) == (f"{NAME}-v2", 1)
-    asked = smoke.questions(
-        changed.session, changed.sharing, "staging", changed.consumer, changed.releases[2]
-    )
-    proof = serving.prove(
-        changed.session,
-        changed.sharing.region,
-        "staging",
-        changed.consumer,
-        changed.releases[2],
-        made.name,
-        asked,
+    proof = prove(
+        changed.target, changed.releases[2], made.name, questions(changed.target, changed.releases[2])
     )
     assert proof.verified
     assert changed.answers() == {1}
     # The run dies here. The next one, of another version, finds what is left.
     removed = {(one.kind, one.name) for one in changed.retire() if one.outcome == "removed"}
     assert removed == {(kind, f"{NAME}-v2") for kind in ("endpoint", "endpoint-config", "model")}
-    assert rollout.end_trial(*given, changed.releases[2], QUICK) == ()
+    assert removal.end_trials(*given, QUICK, only=2) == ()
 
 
 def test_a_trial_that_somebody_keeps_stays(stage: Stage) -> None:
     release_ = stage.releases[2]
-    for step in (serving.ensure_model, serving.ensure_endpoint_config):
-        step(stage.session, stage.consumer, release_, True)
-    given = (stage.session, stage.sharing, stage.consumer, release_, QUICK)
-    rollout.begin_trial(*given)
-    assert [one.outcome for one in rollout.end_trial(*given)] == ["removed"]  # its endpoint, not the config
+    creation.ensure_model(stage.target, release_, keep=True)
+    stage.ensure_config(2)
+    temporary.begin_trial(stage.target, release_, QUICK)
+    assert [one.outcome for one in removal.end_trials(stage.target, QUICK, only=2)] == [
+        "removed"
+    ]  # its endpoint, not the config
     assert stage.hosted()["configs"] == [f"{NAME}-v2"]
 
 
@@ -757,27 +776,29 @@ def test_an_endpoint_does_not_change_to_serverless(stage: Stage) -> None:
 
 
 def test_what_is_somebody_else_s_is_not_touched(stage: Stage) -> None:
-    serving.ensure_model(stage.session, stage.consumer, stage.releases[1], keep=True)
+    creation.ensure_model(stage.target, stage.releases[1], keep=True)
     variant = {"VariantName": "AllTraffic", "ModelName": f"{NAME}-v1"}
     variant |= {"InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
     name = stage.config(1)
     stage.admin.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    with pytest.raises(Conflict, match=f"The endpoint config {name} exists"):
+    with pytest.raises(Conflict, match=f"The endpoint config {name} exists and was not made"):
         stage.shift(1)
-    tags = [{"Key": key, "Value": value} for key, value in serving.tag_values(
+    tags = [{"Key": key, "Value": value} for key, value in tag_values(
         stage.releases[1].model_package_arn, keep=True).items()]  # fmt: skip
     arn = stage.admin.describe_endpoint_config(EndpointConfigName=name)["EndpointConfigArn"]
     stage.admin.add_tags(ResourceArn=arn, Tags=tags)
-    with pytest.raises(Conflict, match="as the config has it"):  # ours by its tags, and of another capacity
+    with pytest.raises(
+        Conflict, match=r"InstanceType ml\.t2\.medium, not ml\.m5\.large"
+    ):  # ours by its tags, and of another capacity
         stage.shift(1)
     stage.admin.create_endpoint(EndpointName=NAME, EndpointConfigName=name)
-    given = (stage.session, stage.sharing, stage.consumer)
+    given = (stage.target,)
     for call in (
         lambda: stage.shift(1),
         lambda: stage.discard(1),
         stage.retire,
-        lambda: rollout.take_down(*given, QUICK),
-        lambda: rollout.roll_back(*given, name, QUICK),
+        lambda: removal.take_down(*given, QUICK),
+        lambda: shift.roll_back(*given, name, QUICK),
     ):
         with pytest.raises(Conflict, match="was not made by this tool"):
             call()
@@ -786,11 +807,11 @@ def test_what_is_somebody_else_s_is_not_touched(stage: Stage) -> None:
 
 
 def test_a_model_with_other_settings_is_a_conflict(stage: Stage) -> None:
-    serving.ensure_model(stage.session, stage.consumer, stage.releases[1], keep=True)
+    creation.ensure_model(stage.target, stage.releases[1], keep=True)
     vpc = {"security_group_ids": ["sg-1"], "subnet_ids": ["subnet-1"]}
     for changed, words in (
-        (stage.like(network_isolation=True), "network isolation none, not with True"),
-        (stage.like(vpc=vpc), r"security groups none, not with \['sg-1'\]"),
+        (stage.like(network_isolation=True), "EnableNetworkIsolation .*, not True"),
+        (stage.like(vpc=vpc), r"VpcConfig.SecurityGroupIds none, not \['sg-1'\]"),
     ):
         with pytest.raises(Conflict, match=words):
             changed.shift(1)
@@ -809,7 +830,7 @@ def test_an_endpoint_that_lost_its_config_cannot_be_updated(stage: Stage) -> Non
 
 
 def test_what_aws_does_while_it_is_waited_for(stage: Stage) -> None:
-    given = (stage.session, stage.sharing, stage.consumer)
+    given = (stage.target,)
     config = stage.prove(1)
     short = replace(QUICK, seconds=0.05)
     for status, ending, words in (
@@ -823,13 +844,13 @@ def test_what_aws_does_while_it_is_waited_for(stage: Stage) -> None:
     stage.server.outcomes.hold("SystemUpdating", accounts.STAGING.id, NAME, 500_000)
     with pytest.raises(Failed, match="is still SystemUpdating after 0 s"):
         stage.shift(2, patience=short)
-    assert [one.outcome for one in (rollout.take_down(*given, short),)] == ["left"]
+    assert [one.outcome for one in (removal.take_down(*given, short),)] == ["left"]
     stage.server.outcomes.release(accounts.STAGING.id, NAME)
     stage.admin.delete_endpoint(EndpointName=NAME)
     outcome = stage.settle(config)
     assert (outcome.ending, outcome.live, outcome.version) == (Ending.GONE, None, None)
     with pytest.raises(NotLive, match="someone deleted it"):
-        rollout.accepted(outcome)
+        accepted(outcome)
 
 
 # Permissions: every call is one that the template grants, and no wider.
@@ -851,7 +872,7 @@ def denied(
 
 
 def test_each_action_is_needed(stage: Stage) -> None:
-    given = (stage.session, stage.sharing, stage.consumer)
+    given = (stage.target,)
     needs: list[tuple[str, Callable[[], Any]]] = [
         ("sagemaker:DescribeEndpoint", stage.look),
         ("sagemaker:DescribeModel", lambda: stage.shift(1)),
@@ -867,11 +888,11 @@ def test_each_action_is_needed(stage: Stage) -> None:
     later: list[tuple[str, Callable[[], Any]]] = [
         ("sagemaker:UpdateEndpoint", lambda: stage.shift(2)),
         ("sagemaker:ListTags", stage.look),
-        ("sagemaker:AddTags", lambda: rollout.mark_proven(*given, stage.config(1))),
-        ("sagemaker:DeleteTags", lambda: rollout.roll_back(*given, stage.config(2), QUICK)),
+        ("sagemaker:AddTags", lambda: state.mark_proven(*given, stage.config(1))),
+        ("sagemaker:DeleteTags", lambda: shift.roll_back(*given, stage.config(2), QUICK)),
         (
             "sagemaker:InvokeEndpoint",
-            lambda: serving.ask(stage.session, "us-east-1", NAME, stage.releases[1].samples),
+            lambda: ask(stage.target, NAME, [*map(of_sample, stage.releases[1].samples)]),
         ),
     ]
     for action, call in needs:
@@ -945,10 +966,10 @@ def test_what_aws_throttles_is_asked_again(stage: Stage) -> None:
 def test_every_status_of_aws_has_a_meaning(whole: Stage) -> None:
     known = whole.admin.meta.service_model.shape_for("EndpointStatus").enum
     endings = {
-        status: rollout._ending({"EndpointStatus": status, "EndpointConfigName": "asked"}, "asked")
+        status: shift.ending_of({"EndpointStatus": status, "EndpointConfigName": "asked"}, "asked")
         for status in [*known, "Hibernating"]
     }
-    waiting = dict.fromkeys((*rollout.IN_PROGRESS, "Hibernating"))
+    waiting = dict.fromkeys((*IN_PROGRESS, "Hibernating"))
     assert endings == {
         **waiting,
         "InService": Ending.LIVE,
@@ -956,7 +977,7 @@ def test_every_status_of_aws_has_a_meaning(whole: Stage) -> None:
         "OutOfService": Ending.OUT_OF_SERVICE,
         "UpdateRollbackFailed": Ending.ROLLBACK_FAILED,
     }
-    assert rollout._ending(None, "asked") is Ending.GONE
+    assert shift.ending_of(None, "asked") is Ending.GONE
 
 
 @pytest.mark.parametrize(
@@ -978,7 +999,7 @@ def test_every_status_of_aws_has_a_meaning(whole: Stage) -> None:
     ],
 )
 def test_what_lags_behind_is_not_believed_at_once(seen: list[Ending | None], sure: bool) -> None:
-    assert rollout._is_sure(seen) is sure
+    assert shift.is_sure(seen) is sure
 
 
 def green(kind: str, wait: int = 0, termination: int = 0, **more: Any) -> dict[str, Any]:
@@ -1008,7 +1029,7 @@ def green(kind: str, wait: int = 0, termination: int = 0, **more: Any) -> dict[s
 )  # fmt: skip
 def test_guardrails_as_aws_writes_them(endpoint: dict[str, Any], expected: Any) -> None:
     consumer = parse_config(document(endpoint)).consumers["staging"]
-    assert rollout.deployment_config(consumer.endpoint) == expected
+    assert requests.deployment_config(consumer.endpoint) == expected
 
 
 @pytest.mark.parametrize(
@@ -1022,7 +1043,7 @@ def test_guardrails_as_aws_writes_them(endpoint: dict[str, Any], expected: Any) 
     ],
 )
 def test_a_shift_is_waited_for_as_long_as_it_may_take(endpoint: dict[str, Any], seconds: float) -> None:
-    assert rollout.patience(parse_config(document(endpoint)).consumers["staging"]).seconds == seconds
+    assert guardrails.patience(parse_config(document(endpoint)).consumers["staging"]).seconds == seconds
 
 
 def test_another_capacity_is_another_config(whole: Stage) -> None:
@@ -1041,17 +1062,17 @@ def test_another_capacity_is_another_config(whole: Stage) -> None:
     assert all(re.fullmatch(rf"{NAME}-v2-[0-9a-f]{{4}}", name) for name in names)
 
 
-def proven(*given: tuple[str, int, str | None]) -> list[rollout.Earlier]:
+def proven(*given: tuple[str, int, str | None]) -> list[VersionConfig]:
     known = [
-        rollout.Earlier(config, version, f"p/{version}", datetime(2026, 1, 1, tzinfo=UTC), when)
+        VersionConfig(config, version, f"p/{version}", datetime(2026, 1, 1, tzinfo=UTC), when)
         for config, version, when in given
     ]
     return sorted(known, key=lambda one: one.proven or "", reverse=True)
 
 
-def live_on(config: str, version: int, when: str | None, pending: str | None = None) -> rollout.Live:
+def live_on(config: str, version: int, when: str | None, pending: str | None = None) -> LiveEndpoint:
     none: tuple[str, ...] = ()
-    return rollout.Live(
+    return LiveEndpoint(
         NAME,
         "arn",
         "InService",
@@ -1087,12 +1108,12 @@ FOUR = (("a", 1, "t1"), ("b", 2, "t2"), ("b2", 2, "t3"), ("c", 3, "t4"), ("d", 4
     ],
 )
 def test_what_retention_keeps(
-    live: rollout.Live | None, versions: int, before: str | None, kept: set[str]
+    live: LiveEndpoint | None, versions: int, before: str | None, kept: set[str]
 ) -> None:
     known = proven(*FOUR)
-    found = rollout._previous(live, known)
+    found = state.previous_of(live, known)
     assert (found and found.config) == before
-    assert set(rollout._kept(live, known, versions)) == kept
+    assert set(removal.reasons_to_keep(live, known, versions)) == kept
 
 
 # What a config may ask for beside: the template grants it when it is told to.
@@ -1143,7 +1164,7 @@ def second(whole: Stage) -> Stage:
     iam.attach_user_policy(UserName="operator", PolicyArn=policy)
     s3.create_bucket(Bucket="staging-calls")
     s3.put_object(Bucket="staging-calls", Key="smoke/flower.csv", Body=b"6.3,3.3,6.0,2.5")
-    s3.put_object(Bucket="staging-calls", Key="smoke/large.csv", Body=b"1" * (smoke.BODY_LIMIT + 1))
+    s3.put_object(Bucket="staging-calls", Key="smoke/large.csv", Body=b"1" * (BODY_LIMIT + 1))
     whole.clients["producer"].create_bucket(Bucket="producer-calls")
     roles = {name: f"arn:aws:iam::{accounts.STAGING.id}:role/second-{role}" for name, role in
              (("role", "deployer"), ("execution_role", "execution"))}  # fmt: skip
@@ -1169,16 +1190,15 @@ def test_an_endpoint_with_everything_a_config_may_ask_for(stage: Stage, second: 
     config = stage.admin.describe_endpoint_config(EndpointConfigName=outcome.config)
     assert config["KmsKeyId"] == second.consumer.endpoint.kms_key
     assert config["DataCaptureConfig"]["DestinationS3Uri"] == "s3://staging-calls/captured/"
-    given = (second.session, "us-east-1", "staging")
-    asked = smoke.questions(second.session, second.sharing, "staging", second.consumer, second.releases[1])
+    asked = questions(second.target, second.releases[1])
     assert [one.shown for one in asked] == ["s3://staging-calls/smoke/flower.csv"]
     for limits, ok in (({"p50_ms": 60_000}, True), ({"p95_ms": 0.001}, False)):
         timed = second.consumer.model_copy(update={"latency": Latency(calls=3, **limits)})
-        proof = serving.prove(*given, timed, second.releases[1], "second", asked)
+        proof = prove(replace(second.target, consumer=timed), second.releases[1], "second", asked)
         assert (proof.verified, proof.speed is not None and proof.speed.calls) == (ok, 3)
-        assert ("SLOW" in serving.proof_text(proof, ())) is not ok
-        assert ("Too slow" in serving.proof_markdown(proof)) is not ok
-    assert rollout.take_down(second.session, second.sharing, second.consumer, QUICK).outcome == "removed"
+        assert ("SLOW" in proofs.text(proof, ())) is not ok
+        assert ("Too slow" in proofs.markdown(proof)) is not ok
+    assert removal.take_down(second.target, QUICK).outcome == "removed"
     assert {one.outcome for one in second.discard(1)} == {"removed"}
 
 
@@ -1194,18 +1214,15 @@ def test_an_endpoint_with_everything_a_config_may_ask_for(stage: Stage, second: 
 )
 def test_a_question_that_cannot_be_read(second: Stage, uri: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        smoke.read_body(second.session, uri, (accounts.STAGING.id, accounts.PRODUCER.id))
+        read_body(second.target, uri, (accounts.STAGING.id, accounts.PRODUCER.id))
 
 
 def test_a_question_of_nobody_known_is_not_asked(second: Stage) -> None:
     uri = "s3://staging-calls/smoke/flower.csv"
-    assert (
-        smoke.read_body(second.session, uri, (accounts.PRODUCER.id, accounts.STAGING.id))
-        == b"6.3,3.3,6.0,2.5"
-    )
+    assert read_body(second.target, uri, (accounts.PRODUCER.id, accounts.STAGING.id)) == b"6.3,3.3,6.0,2.5"
     for owners in ((accounts.PRODUCER.id,), ("999999999999", accounts.PRODUCER.id)):
         with pytest.raises(ClientError, match="AccessDenied"):
-            smoke.read_body(second.session, uri, owners)
+            read_body(second.target, uri, owners)
 
 
 @pytest.mark.parametrize(

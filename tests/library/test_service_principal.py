@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from crossaccount import apply, gather, preflight, release, serving
-from crossaccount.aws import sessions
+from crossaccount import apply, gather
+from crossaccount.aws.access import open_producer, open_target
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Door, Refused
-from crossaccount.gather import Clients
+from crossaccount.errors import DoorName, Refused
+from crossaccount.hosting import preflight, temporary
 from crossaccount.release import Release
+from crossaccount.sharing import publish
 
 GROUP = "decision-trees-sample"
 OURS = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
@@ -38,15 +39,14 @@ def pulling(aws: Any) -> Iterator[Any]:
 def made(path: str) -> str:
     """Share, then make a model in staging's account and delete it."""
     sharing = load_config(path)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-    found = gather.gather(clients, sharing)
+    producer = open_producer(sharing)
+    found = gather.gather(producer)
     plan = gather.planned(sharing, found)
-    apply.apply(clients, plan)
-    published: Release = release.prepare(clients, sharing, found.versions[0], found, plan)[0]
-    target = sharing.consumers["staging"]
-    session = sessions.consumer_session(sharing, "staging", target)
-    with preflight.explained_creation(session, sharing, "staging", target, published):
-        return str(serving.try_model(session, target, published).outcome)
+    apply.apply(producer, plan)
+    published: Release = publish.prepare(producer, found.versions[0], found, plan)[0]
+    target = open_target(sharing, "staging")
+    with preflight.explained_creation(target, published):
+        return str(temporary.try_model(target, published).outcome)
 
 
 def test_sagemaker_itself_is_let_in_where_the_config_says_so(
@@ -57,7 +57,7 @@ def test_sagemaker_itself_is_let_in_where_the_config_says_so(
         with pytest.raises(Refused) as refused:
             made(edited(versions=[number]))
         refusal = refused.value.refusal
-        assert (refusal.door, refusal.account) == (Door.REPOSITORY, "111111111111")
+        assert (refusal.door, refusal.account) == (DoorName.REPOSITORY, "111111111111")
         assert "sagemaker_service_principal: true" in refusal.next_step
         assert "sagemaker.amazonaws.com service principal" in refusal.aws_message
 
@@ -77,7 +77,7 @@ def test_sagemaker_itself_is_let_in_where_the_config_says_so(
             {"Version": "2012-10-17", "Statement": [one for one in statements if one != service]},
         )
         sharing = load_config(others)
-        clients = Clients.of(sessions.producer_session(sharing), sharing.region)
-        apply.apply(clients, gather.share_plan(sharing))
+        producer = open_producer(sharing)
+        apply.apply(producer, gather.share_plan(sharing))
         with pytest.raises(Refused, match="service principal"):
             made(edited(versions=[number]))

@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount import gather, preflight, release, serving, smoke
-from crossaccount.aws import sessions
+from crossaccount import gather
+from crossaccount.aws.access import open_target, producing
 from crossaccount.config.loading import load_config
-from crossaccount.serving import Made
+from crossaccount.hosting import creation, preflight, removal
+from crossaccount.hosting.gateway import Patience
+from crossaccount.hosting.resources import HostedResource, deployment_name
+from crossaccount.proof.proof import prove
+from crossaccount.proof.questions import questions
+from crossaccount.sharing import publish
 
 NAME = "decision-trees-staging"
 Arrange = Callable[..., None]
@@ -24,7 +29,7 @@ def befall(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arrange]:
     """Arranges what befalls calls until the end of the test."""
     monkeypatch.setattr("crossaccount.apply._BUSY_PAUSES", (0.05,) * 4)
     monkeypatch.setattr("crossaccount.apply._SHOWN_PAUSES", (0.05,) * 5)
-    monkeypatch.setattr("crossaccount.serving._FIRST_POLL", 0.05)
+    monkeypatch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.05)
     monkeypatch.setattr("time.sleep", _briefly())
 
     def ask(method: str, body: bytes | None = None) -> Any:
@@ -51,35 +56,31 @@ def _briefly() -> Callable[[float], None]:
 
 def share(desk: Any) -> None:
     """A share, as the flow makes it."""
-    with gather.explained(desk.sharing):
+    with producing(desk.sharing):
         found = desk.gather()
         plan = gather.planned(desk.sharing, found)
-        prepared = [release.prepare(desk.clients, desk.sharing, one, found, plan) for one in found.versions]
+        prepared = [publish.prepare(desk.producer, one, found, plan) for one in found.versions]
         desk.apply(plan)
         for made, new in prepared:
             if new:
-                release.publish(desk.clients, desk.sharing, made)
+                publish.publish(desk.producer, made)
 
 
 def deploy(desk: Any) -> bool:
     """A deployment of version 1, as the flow makes it, taken down again; whether it was proved."""
-    sharing = load_config(desk.aws.config)
-    consumer = sharing.consumers["staging"]
-    session = sessions.consumer_session(sharing, "staging", consumer)
-    version = preflight.find_version(session, sharing, 1)
-    found = preflight.read_release(session, sharing, version)
-    preflight.check_artifacts(session, sharing, found)
-    made: list[Made] = []
+    target, patience = open_target(load_config(desk.aws.config), "staging"), Patience(10)
+    version = preflight.find_version(target, 1)
+    found = preflight.read_release(target, version)
+    preflight.check_artifacts(target, found)
+    name, made = deployment_name(target.consumer, 1), list[HostedResource]()
     try:
-        made.append(serving.ensure_model(session, consumer, found, False))
-        made.append(serving.ensure_endpoint_config(session, consumer, found, False))
-        made.append(serving.ensure_endpoint(session, consumer, found, False, 10.0))
-        serving.wait_in_service(session, sharing.region, made[-1].name, 10.0)
-        asked = smoke.questions(session, sharing, "staging", consumer, found)
-        proof = serving.prove(session, sharing.region, "staging", consumer, found, made[-1].name, asked)
-        return proof.verified
+        made.append(creation.ensure_model(target, found, False))
+        made.append(creation.ensure_endpoint_config(target, found, name, False))
+        made.append(creation.ensure_endpoint(target, found, False, patience))
+        creation.wait_in_service(target, name, patience)
+        return prove(target, found, name, questions(target, found)).verified
     finally:
-        removals = serving.remove(session, sharing.region, made, 10.0)
+        removals = removal.remove(target, made, patience)
         assert {one.outcome for one in removals} <= {"removed", "gone"}, removals
 
 

@@ -7,20 +7,19 @@ import sys
 from multiprocessing.connection import Connection
 
 from crossaccount import apply, gather
-from crossaccount.aws import sessions
+from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
-from crossaccount.gather import Clients
 
 
 def write(told: Connection, path: str, settle_seconds: float) -> None:
     """A writer: says that it is ready, then at each word shares, and says how often it was overwritten."""
     sharing = load_config(path)
-    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    producer = open_producer(sharing)
     told.send("ready")
     while told.recv():
-        found = gather.gather(clients, sharing)
+        found = gather.gather(producer)
         lines: list[str] = []
-        apply.apply(clients, gather.planned(sharing, found), lines.append, settle_seconds=settle_seconds)
+        apply.apply(producer, gather.planned(sharing, found), lines.append, settle_seconds=settle_seconds)
         told.send(sum("overwritten" in line for line in lines))
 
 

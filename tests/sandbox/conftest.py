@@ -11,8 +11,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from sandbox.accounts import ACCOUNTS, REGION, _administrator
-from sandbox.server import Server
+from crossaccount_sandbox.accounts import ACCOUNTS, REGION, _administrator
+from crossaccount_sandbox.server import Server
 
 _EVERYTHING = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}

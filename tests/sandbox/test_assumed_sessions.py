@@ -9,7 +9,7 @@ import pytest
 from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Door, InputError, Refused
+from crossaccount.errors import DoorName, InputError, Refused
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_wrong_external_id_is_the_role_s_trust(sharing: Sharing, external_id: 
         sessions.consumer_session(sharing, "staging", consumer)
     refusal = error.value.refusal
     assert (refusal.door, refusal.account, refusal.action) == (
-        Door.ROLE_TRUST,
+        DoorName.ROLE_TRUST,
         "222222222222",
         "sts:AssumeRole",
     )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.command import call_log, main
+from crossaccount_sandbox.command import call_log, main
 
 PRODUCER, STAGING = "111111111111", "222222222222"
 ADMINISTRATOR = f"arn:aws:iam::{PRODUCER}:user/administrator"

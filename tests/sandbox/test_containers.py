@@ -24,15 +24,15 @@ import joblib
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
-from sandbox import containers, model_server
-from sandbox.containers import Answer, Container, Containers, NoAnswer
-from sandbox.training import CONTENT_TYPES, tar_gz, train
+from crossaccount_sandbox.sagemaker import containers, model_server
+from crossaccount_sandbox.sagemaker.containers import Answer, Container, Containers, NoAnswer
+from crossaccount_sandbox.training import CONTENT_TYPES, tar_gz, train
 
 VERSIONS = (1, 2, 3)
 SETOSA = b"5.1,3.5,1.4,0.2"
 READY_SECONDS = 60.0
 GONE_SECONDS = 5.0
-ROOT = Path(containers.__file__).parents[1]
+ROOT = Path(containers.__file__).parents[2]
 
 
 class Calls:
@@ -130,7 +130,7 @@ def started() -> Iterator[Callable[[bytes], Container]]:
 
 def test_training_a_version_again_gives_the_same_bytes_in_another_process() -> None:
     program = (
-        "from hashlib import sha256; from sandbox.training import train; m = train(2); "
+        "from hashlib import sha256; from crossaccount_sandbox.training import train; m = train(2); "
         "print(sha256(m.archive + m.samples).hexdigest())"
     )
     there = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True).stdout
@@ -562,7 +562,7 @@ def test_stopping_all_stops_those_that_are_just_starting() -> None:
 PROGRAM = """
 import base64, json, os, signal, socket, sys, time
 from multiprocessing import forkserver, resource_tracker
-from sandbox import containers
+from crossaccount_sandbox.sagemaker import containers
 
 archive = base64.b64decode(sys.argv[1])
 

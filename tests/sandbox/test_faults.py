@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.command import main
-from sandbox.control import Control
-from sandbox.faults import Rule, rules
+from crossaccount_sandbox.command import main
+from crossaccount_sandbox.control import Control
+from crossaccount_sandbox.faults import Rule, rules
 
 BUCKET, ROLE = "befallen", "reader"
 PRODUCER, STAGING = "111111111111", "222222222222"

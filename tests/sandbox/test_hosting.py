@@ -18,11 +18,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sandbox.accounts import GROUP, Credentials, _administrator, _image
-from sandbox.control import HEALTHY, Outcome
-from sandbox.principals import Account
-from sandbox.server import Server
-from sandbox.training import train
+from crossaccount_sandbox.accounts import GROUP, Credentials, _administrator, _image
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
+from crossaccount_sandbox.server import Server
+from crossaccount_sandbox.training import train
 
 HOST, OTHER = Account("host", "555555555555", None), Account("other", "666666666666", None)
 PLACE = (HOST.id, "us-east-1")

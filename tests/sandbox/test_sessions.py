@@ -11,8 +11,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.accounts import ACCOUNTS, _administrator
-from sandbox.server import Server
+from crossaccount_sandbox.accounts import ACCOUNTS, _administrator
+from crossaccount_sandbox.server import Server
 
 TRUST = {
     "Version": "2012-10-17",

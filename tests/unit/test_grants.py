@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crossaccount import grants, packages, plan, policies
+from crossaccount import doors, packages, plan
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import OrganizationScope, Sharing
+from crossaccount.doors import door_of, key, repository
+from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
-from crossaccount.grants import Audience, Organization
-from crossaccount.plan import LIMITS, Kind, Resource
-from sandbox.judge import Policies, Request, Result, judge
+from crossaccount.policy import documents
+from crossaccount.policy.audience import Audience, Organization
+from crossaccount_sandbox.judging.decision import Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 GROUP = group_arn(SHARING)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-NEEDS = packages.Needs({"models": ("churn/", "releases/")}, ("decision-trees-sample",), (KEY_ARN,))
-REPOSITORY, BUCKET, KEY, REGISTRY = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+    "repository": {"decision-trees-sample": ()},
+    "bucket": {"models": ("churn/", "releases/")},
+}
+REPOSITORY, BUCKET, KEY, REGISTRY = doors.resources(SHARING, NEEDS)
 ADMIN = {
     "Sid": "Admin",
     "Effect": "Allow",
@@ -55,7 +60,7 @@ def with_consumers(count: int, first: int = 0, **update: Any) -> Sharing:
 
 
 def shared(
-    sharing: Sharing, existing: dict[Resource, Any], needs: packages.Needs = NEEDS
+    sharing: Sharing, existing: dict[Resource, Any], needs: doors.Needs = NEEDS
 ) -> dict[Resource, Any]:
     return {one.resource: one.desired for one in plan.share_plan(sharing, needs, existing, NOW).changes}
 
@@ -96,7 +101,7 @@ def test_the_preset_writes_the_page_s_document_key_for_key(resource: Resource) -
     )
     found = shared(one, {resource: None})[resource]
     expected = {"Version": "2012-10-17", "Statement": PAGE[resource]}
-    assert policies.compact(found) == policies.compact(expected), "to the byte, and in the page's order"
+    assert documents.compact(found) == documents.compact(expected), "to the byte, and in the page's order"
 
 
 # How many fit.
@@ -108,7 +113,7 @@ def foreign(resource: Resource, length: int) -> dict[str, Any]:
     """A document of others of so many bytes."""
     own = [ADMIN] if resource is KEY else []
     document = {"Version": "2012-10-17", "Statement": [*own, dict(FILLER)]}
-    document["Statement"][-1]["Sid"] += "x" * (length - policies.size(document))
+    document["Statement"][-1]["Sid"] += "x" * (length - documents.size(document))
     return document
 
 
@@ -144,7 +149,7 @@ def test_the_number_that_fits_is_exact(resource: Resource, mode: str, many: int,
     count = said_to_fit(with_consumers(many, principals=mode), existing)
     assert 0 < count < many
     full = shared(with_consumers(count, principals=mode), existing)[resource]
-    assert policies.size(full) <= LIMITS[resource.kind]
+    assert documents.size(full) <= door_of(resource.kind).limit
     with pytest.raises(PlanRefused):
         shared(with_consumers(count + 1, principals=mode), existing)
 
@@ -152,8 +157,8 @@ def test_the_number_that_fits_is_exact(resource: Resource, mode: str, many: int,
 @pytest.mark.parametrize("resource", FRESH, ids=lambda one: str(one.kind))
 def test_three_hundred_accounts_fit(resource: Resource) -> None:
     document = shared(with_consumers(300), {resource: FRESH[resource]})[resource]
-    assert policies.size(document) <= LIMITS[resource.kind]
-    assert all(len(policies.members(one)) == 300 for one in document["Statement"] if one != ADMIN)
+    assert documents.size(document) <= door_of(resource.kind).limit
+    assert all(len(documents.members(one)) == 300 for one in document["Statement"] if one != ADMIN)
 
 
 def test_the_number_that_fits_counts_those_who_have_access_already() -> None:
@@ -161,7 +166,7 @@ def test_the_number_that_fits_counts_those_who_have_access_already() -> None:
     before = shared(with_consumers(100, first=300), {REPOSITORY: None})
     count = said_to_fit(with_consumers(400), before)
     full = shared(with_consumers(count), before)[REPOSITORY]
-    assert policies.size(full) <= LIMITS[Kind.REPOSITORY]
+    assert documents.size(full) <= door_of("repository").limit
 
 
 @pytest.mark.parametrize("length", [20_400, 20_480])
@@ -183,13 +188,13 @@ def test_an_organization_s_document_does_not_grow_with_its_consumers(resource: R
         for count in (2_000, 1)
     )
     assert many == one
-    assert policies.size(many[resource]) < 2_000
+    assert documents.size(many[resource]) < 2_000
 
 
 # With the versions.
 
 
-def needs_of(count: int, folder: str) -> packages.Needs:
+def needs_of(count: int, folder: str) -> doors.Needs:
     """What so many versions need, each with its artifact in a folder of its own."""
     image = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/decision-trees-sample:1"
     found = [
@@ -208,7 +213,7 @@ def needs_of(count: int, folder: str) -> packages.Needs:
         )
         for number in range(1, count + 1)
     ]
-    return replace(packages.needs(SHARING, found), keys=(KEY_ARN,))
+    return doors.needs(SHARING, packages.contents(found, [KEY_ARN]))
 
 
 def test_no_document_grows_with_approved_versions() -> None:
@@ -219,12 +224,12 @@ def test_no_document_grows_with_approved_versions() -> None:
         kept: many[kept] for kept in many if kept is not BUCKET
     }
     # A lone version's own folder is all that is opened, and its name is longer than its parent's.
-    assert policies.size(one[BUCKET]) - policies.size(many[BUCKET]) == 2 * len("1/")
+    assert documents.size(one[BUCKET]) - documents.size(many[BUCKET]) == 2 * len("1/")
 
 
 def test_a_bucket_s_document_grows_with_versions_whose_folder_is_not_the_group_s() -> None:
     two, three = (shared(SHARING, FRESH, needs_of(count, "churn")) for count in (2, 3))
-    assert policies.size(three[BUCKET]) > policies.size(two[BUCKET])
+    assert documents.size(three[BUCKET]) > documents.size(two[BUCKET])
 
 
 # Audiences.
@@ -273,7 +278,7 @@ def pull(document: dict[str, Any], role: str, context: dict[str, Any]) -> bool:
 def test_whom_an_audience_lets_in(
     audience: Audience, role: str, context: dict[str, Any], allowed: bool
 ) -> None:
-    document = policies.granted(None, grants.repository_statements(GROUP, audience), GROUP)
+    document = documents.granted(None, repository.least_privilege(GROUP, audience), GROUP)
     assert document is not None
     assert pull(document, role, context) is allowed
 
@@ -290,11 +295,11 @@ def test_whom_an_audience_lets_in(
 def test_the_members_of_an_audience(audience: Audience, members: tuple[str, ...]) -> None:
     assert audience.members == members
     for one in [
-        *grants.repository_statements(GROUP, audience),
-        *grants.service_statements(GROUP, audience),
-        *grants.key_statements(GROUP, audience),
+        *repository.least_privilege(GROUP, audience),
+        *repository.service_principal(GROUP, audience),
+        *key.least_privilege(GROUP, audience),
     ]:
-        assert tuple(policies.members(one)) == members
+        assert tuple(documents.members(one)) == members
 
 
 def test_consumers_with_the_same_end_stand_together_and_those_that_have_ended_nowhere() -> None:
@@ -335,7 +340,7 @@ OPENED = [
 
 def opened(version: str, prefix: str, keys: tuple[str, str]) -> tuple[bool, bool]:
     stranger = {"Version": version, "Statement": [{**FILLER, "Resource": "*"}]}
-    document = shared(SHARING, {BUCKET: stranger}, packages.Needs({"models": (prefix,)}, ()))[BUCKET]
+    document = shared(SHARING, {BUCKET: stranger}, {"bucket": {"models": (prefix,)}})[BUCKET]
     return reads(document, keys[0]), reads(document, keys[1])
 
 

@@ -5,29 +5,35 @@ import gzip
 import io
 import json
 import tarfile
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import apply, gather, grants, packages, plan, release
+from crossaccount import apply, doors, gather, packages, plan, revoke
 from crossaccount.arns import group_arn, package_arn
+from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
+from crossaccount.doors import bucket
+from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity
-from crossaccount.grants import Audience
-from crossaccount.plan import Kind, Resource
+from crossaccount.policy.audience import Audience
+from crossaccount.sharing import publish
+from crossaccount.sharing.artifacts import Observed, observe_all
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
 GROUP = group_arn(SHARING)
 IMAGE = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/decision-trees-sample:1"
-REGISTRY = Resource(Kind.GROUP, SHARING.model_package_group, OWNER)
-BUCKET = Resource(Kind.BUCKET, "models", OWNER)
+REGISTRY = Resource("model-package-group", SHARING.model_package_group, OWNER)
+BUCKET = Resource("bucket", "models", OWNER)
 
 
 def described(number: int, **container: Any) -> dict[str, Any]:
@@ -48,7 +54,11 @@ def prefix(uri: str) -> dict[str, Any]:
     return {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}}
 
 
-NEEDS = packages.needs(SHARING, [version(1, ModelDataUrl="s3://models/churn/1/model.tar.gz")])
+def needs(config: Sharing, versions: Iterable[packages.ModelVersion]) -> doors.Needs:
+    return doors.needs(config, packages.contents(versions))
+
+
+NEEDS = needs(SHARING, [version(1, ModelDataUrl="s3://models/churn/1/model.tar.gz")])
 
 
 def shared(sharing: Sharing, resource: Resource, document: Any = None) -> plan.Change:
@@ -89,13 +99,13 @@ def desired() -> dict[str, Any]:
 )
 def test_what_is_granted_in_a_bucket(keys: list[str], granted: tuple[str, ...]) -> None:
     found = [version(n, ModelDataUrl=f"s3://models/{key}") for n, key in enumerate(keys, 1)]
-    assert packages.needs(SHARING, found).buckets["models"] == granted
+    assert needs(SHARING, found)["bucket"]["models"] == granted
 
 
 @pytest.mark.parametrize("uri", ["s3://models", "s3://models/", "s3://models/churn", "s3://models/a/b"])
 def test_a_prefix_that_is_no_folder_is_refused(uri: str) -> None:
     with pytest.raises(Failed, match="slash"):
-        packages.needs(SHARING, [version(1, ModelDataSource=prefix(uri))])
+        needs(SHARING, [version(1, ModelDataSource=prefix(uri))])
 
 
 def test_a_container_without_an_image_is_refused_by_name() -> None:
@@ -108,7 +118,7 @@ def test_a_container_without_an_image_is_refused_by_name() -> None:
     [("a*/", "a${*}/*"), ("a?b/", "a${?}b/*"), ("${aws:userid}/", "${$}{aws:userid}/*"), ("plain", "plain")],
 )
 def test_a_key_s_own_wildcards_stand_for_themselves(key: str, resource: str) -> None:
-    read, listed = grants.bucket_statements(
+    read, listed = bucket.least_privilege(
         GROUP, "arn:aws:s3:::models", [key], Audience(("arn:aws:iam::222222222222:root",))
     )
     assert read["Resource"] == f"arn:aws:s3:::models/{resource}"
@@ -152,7 +162,7 @@ def test_grants_do_not_count_a_stranger_s_page_sid() -> None:
     stranger = {"Sid": "AddPerm", "Effect": "Deny", "Principal": "*", "NotAction": "s3:*", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [stranger]}
     found = plan.share_plan(SHARING, NEEDS, {REGISTRY: document}, NOW)
-    assert [grant.actions for grant in release.grants_of(found, GROUP)] == [
+    assert [grant.actions for grant in publish.grants_of(found, GROUP)] == [
         [
             "sagemaker:CreateModel",
             "sagemaker:DescribeModelPackage",
@@ -194,8 +204,9 @@ class Stored:
         return {"Body": io.BytesIO(self.content)}
 
 
-def clients(one: Any) -> Any:
-    return gather.Clients(one, one, one, one, one)
+def producer(service: Any) -> Producer:
+    """The producer's account, every client of which is this one."""
+    return Producer(SHARING, SimpleNamespace(client=lambda *_: service))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +227,7 @@ def test_hostile_samples_end_in_one_failed(content: bytes) -> None:
         version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz"
     )
     with pytest.raises(Failed, match=r"samples\.tar\.gz"):
-        release.read_samples(clients(Stored(content)), SHARING, asked)
+        publish.read_samples(producer(Stored(content)), asked)
 
 
 class Head:
@@ -232,7 +243,7 @@ class Head:
 def test_an_artifact_that_is_not_the_registered_one_is_refused(recorded: str | None, refused: bool) -> None:
     asked = version(1, ModelDataUrl="s3://models/m/1", ModelDataETag=recorded).containers[0].artifacts
     findings: list[Finding] = []
-    gather._observe(clients(Head()), SHARING, list(asked), findings)
+    observe_all(producer(Head()), asked, findings)
     assert [(one.severity, one.subject) for one in findings] == (
         [(Severity.ERROR, "s3://models/m/1")] if refused else []
     )
@@ -272,10 +283,10 @@ def test_what_a_busy_writer_wrote_is_not_overwritten() -> None:
     bucket = Busy()
     made = plan.share_plan(SHARING, NEEDS, {BUCKET: None}, NOW)
     with pytest.raises(Conflict):
-        apply.apply(clients(bucket), made, exactly=True)
+        apply.apply(producer(bucket), made, exactly=True)
     assert json.loads(bucket.policy or "")["Statement"] == [THEIRS]
     bucket = Busy()
-    apply.apply(clients(bucket), made)
+    apply.apply(producer(bucket), made)
     assert json.loads(bucket.policy or "")["Statement"] == [THEIRS, *made.changes[0].added]
 
 
@@ -312,9 +323,9 @@ class Registry:
 
 
 def test_a_revoke_passes_over_what_cannot_be_shared_or_is_gone() -> None:
-    found = gather.gather_for_revoke(clients(Registry()), SHARING)
+    found = revoke.gather(producer(Registry()))
     assert [one.version for one in found.versions] == [1]
-    assert {resource.kind for resource in found.existing} == {Kind.BUCKET, Kind.GROUP}
+    assert {resource.kind for resource in found.existing} == {"bucket", "model-package-group"}
 
 
 def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
@@ -340,8 +351,8 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
             return {"images": [{"imageId": {"imageDigest": "sha256:" + "0" * 64}}]}
 
     one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
-    observed = {"s3://models/m/1": gather.Observed("abc", None)}
+    observed = {"s3://models/m/1": Observed("abc", None)}
     found = gather.Gathered((one,), NEEDS, observed, {}, {}, (), NOW)
     with pytest.raises(Failed, match="smaller samples"):
-        release.prepare(clients(Bucket()), SHARING, one, found, plan.Plan(()))
+        publish.prepare(producer(Bucket()), one, found, plan.Plan(()))
     assert put == []

@@ -16,17 +16,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.judge import (
-    Decision,
-    MalformedCase,
-    Policies,
-    PolicyType,
-    Request,
-    Result,
-    judge,
-    main,
-    read_case,
-)
+from crossaccount_sandbox.judge import MalformedCase, main, read_case
+from crossaccount_sandbox.judging.decision import Decision, PolicyType, Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((Path(__file__).parent / "judge_cases").glob("*.json"))
@@ -246,7 +238,7 @@ def test_the_decision_names_the_policy_and_statement_that_decided(
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sandbox.judge", *map(str, arguments)],
+        [sys.executable, "-m", "crossaccount_sandbox.judge", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crossaccount import packages
+from crossaccount import doors, packages
 from crossaccount.arns import package_arn
 from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
 from crossaccount.packages import Artifact, ModelVersion
 
@@ -19,6 +21,16 @@ GROUP = SHARING.model_package_group
 RELEASES = SHARING.producer.releases_bucket
 IMAGE = f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/trees:1"
 DIGEST = "sha256:" + "0" * 64
+RELEASES_ALONE = {
+    "repository": {},
+    "bucket": {RELEASES: (f"releases/{GROUP}/",)},
+    "key": {},
+    "model-package-group": {GROUP: ()},
+}
+
+
+def needs(config: Sharing, versions: Iterable[packages.ModelVersion]) -> doors.Needs:
+    return doors.needs(config, packages.contents(versions))
 
 
 def described(number: int = 1, *containers: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -144,7 +156,7 @@ def test_every_place_of_an_artifact_is_walked(
     )
     assert list(one.containers[-1].artifacts) == found
     buckets = {artifact.bucket for artifact in found}
-    assert set(packages.needs(SHARING, [one]).buckets) == buckets | {RELEASES}
+    assert set(needs(SHARING, [one])["bucket"]) == buckets | {RELEASES}
 
 
 def test_every_container_of_every_specification_is_walked_in_order() -> None:
@@ -165,9 +177,9 @@ def test_every_container_of_every_specification_is_walked_in_order() -> None:
         ("edge", "fourth", None),
         ("edge", "first:2", None),
     ]
-    found = packages.needs(LISTED, [one])
-    assert found.repositories == ("first", "fourth", "second", "third")
-    assert set(found.buckets) == {"b", "c", "d", RELEASES}
+    found = needs(LISTED, [one])
+    assert set(found["repository"]) == {"first", "fourth", "second", "third"}
+    assert set(found["bucket"]) == {"b", "c", "d", RELEASES}
 
 
 def test_a_version_as_it_is_described() -> None:
@@ -196,7 +208,7 @@ def test_a_version_without_an_inference_specification() -> None:
     del bare["InferenceSpecification"]
     one = packages.parse_version(bare)
     assert one.containers == ()
-    assert packages.needs(SHARING, [one]) == packages.Needs({RELEASES: (f"releases/{GROUP}/",)}, ())
+    assert needs(SHARING, [one]) == RELEASES_ALONE
 
 
 @pytest.mark.parametrize("image", [None, ""])
@@ -320,16 +332,16 @@ def test_the_prefixes_of_a_bucket(
 ) -> None:
     found = [version(number, at(url)) for number, url in enumerate(urls, 1)]
     expected = {"approved": tuple(sorted(approved)), "listed": tuple(sorted(listed))}
-    assert packages.needs(SHARING, found).buckets["b"] == expected["approved"]
-    assert packages.needs(LISTED, found).buckets["b"] == expected["listed"]
-    assert packages.needs(SHARING, found[::-1]) == packages.needs(SHARING, found)
+    assert needs(SHARING, found)["bucket"]["b"] == expected["approved"]
+    assert needs(LISTED, found)["bucket"]["b"] == expected["listed"]
+    assert needs(SHARING, found[::-1]) == needs(SHARING, found)
 
 
 def test_the_releases_never_take_part_in_widening() -> None:
     lone = version(1, at(f"s3://{RELEASES}/releases/one/m"))
-    assert packages.needs(SHARING, [lone]).buckets == {RELEASES: (f"releases/{GROUP}/", "releases/one/")}
-    none = packages.needs(SHARING, [])
-    assert none == packages.Needs({RELEASES: (f"releases/{GROUP}/",)}, ())
+    assert needs(SHARING, [lone])["bucket"] == {RELEASES: (f"releases/{GROUP}/", "releases/one/")}
+    none = needs(SHARING, [])
+    assert none == RELEASES_ALONE
 
 
 def test_each_bucket_is_widened_by_itself() -> None:
@@ -337,7 +349,7 @@ def test_each_bucket_is_widened_by_itself() -> None:
         version(1, at(f"s3://b/{GROUP}/1/m"), at(f"s3://c/{GROUP}/1/m")),
         version(2, at(f"s3://b/{GROUP}/2/m")),
     ]
-    buckets = packages.needs(SHARING, found).buckets
+    buckets = needs(SHARING, found)["bucket"]
     assert (buckets["b"], buckets["c"]) == ((f"{GROUP}/",), (f"{GROUP}/1/",))
 
 
@@ -357,7 +369,7 @@ def test_each_bucket_is_widened_by_itself() -> None:
 )
 def test_what_would_open_more_than_an_artifact_is_refused(container: dict[str, Any]) -> None:
     with pytest.raises(Failed, match=r"s3.*Register"):
-        packages.needs(SHARING, [version(1, container)])
+        needs(SHARING, [version(1, container)])
 
 
 # What is needed of the repositories.
@@ -374,7 +386,7 @@ def test_what_would_open_more_than_an_artifact_is_refused(container: dict[str, A
     ],
 )
 def test_only_the_producer_s_own_repositories_are_granted(image: str, repositories: tuple[str, ...]) -> None:
-    assert packages.needs(SHARING, [version(1, {"Image": image})]).repositories == repositories
+    assert needs(SHARING, [version(1, {"Image": image})])["repository"] == dict.fromkeys(repositories, ())
 
 
 @pytest.mark.parametrize(
@@ -399,7 +411,7 @@ def test_an_image_that_no_consumer_could_pull_is_refused(image: str, word: str, 
         ),
     }[place]()
     with pytest.raises(Failed, match=word):
-        packages.needs(SHARING, [version(2, {}), one])
+        needs(SHARING, [version(2, {}), one])
 
 
 def test_the_registries_that_aws_owns() -> None:

@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, planfile, policies
+from crossaccount import doors, packages, plan, planfile
 from crossaccount.config.loading import load_config
+from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, InputError
-from crossaccount.plan import Plan, Resource
+from crossaccount.plan import Plan
+from crossaccount.policy import documents
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-NEEDS = packages.Needs({"models": ("churn/",)}, ("trees",))
-REPOSITORY, BUCKET, REGISTRY = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents()) | {
+    "repository": {"trees": ()},
+    "bucket": {"models": ("churn/",)},
+}
+REPOSITORY, BUCKET, REGISTRY = doors.resources(SHARING, NEEDS)
 DENY = {"Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}
 STRANGERS = {"Version": "2012-10-17", "Statement": [DENY]}
 FRESH: dict[Resource, Any] = {REPOSITORY: None, BUCKET: STRANGERS, REGISTRY: None}
@@ -86,7 +91,7 @@ STALE: dict[str, tuple[Plan, Plan, list[str]]] = {
     "a document that somebody removed": (
         planned(),
         planned({**FRESH, BUCKET: None}),
-        ["bucket models", f"has changed since: {policies.digest(STRANGERS)} then, none now"],
+        ["bucket models", f"has changed since: {documents.digest(STRANGERS)} then, none now"],
     ),
     "other versions in the config": (
         planned(),

@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 
-from crossaccount import grants, policies
-from crossaccount.grants import Audience
-from crossaccount.policies import canonical, collisions, compact, granted, is_owned, revoked, same, size
+from crossaccount.doors import bucket, registry, repository
+from crossaccount.doors import key as keys
+from crossaccount.policy import documents, strangers
+from crossaccount.policy.audience import Audience, Organization
+from crossaccount.policy.documents import (
+    canonical,
+    collisions,
+    compact,
+    granted,
+    is_owned,
+    revoked,
+    same,
+    size,
+)
 
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 GROUP = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package-group/decision-trees-sample"
@@ -31,19 +42,19 @@ def ours_of(door: str, names: list[str], group: str = GROUP) -> list[dict[str, A
     match door:
         case "group":
             versions = group.replace("package-group", "package") + "/*"
-            return grants.group_statements(group, [versions], let_in)
+            return registry.least_privilege(group, [versions], let_in)
         case "repository":
-            return grants.repository_statements(group, let_in)
+            return repository.least_privilege(group, let_in)
         case "bucket":
-            return grants.bucket_statements(group, BUCKET, ["churn/", "releases/churn/"], let_in)
+            return bucket.least_privilege(group, BUCKET, ["churn/", "releases/churn/"], let_in)
         case "key":
-            return grants.key_statements(group, let_in)
+            return keys.least_privilege(group, let_in)
         case "docs group":
-            return grants.docs_group_statements(group, let_in)
+            return registry.page(group, let_in)
         case "docs repository":
-            return grants.docs_repository_statements(let_in)
+            return repository.page(let_in)
         case _:
-            return grants.docs_bucket_statements(BUCKET, let_in)
+            return bucket.page(BUCKET, let_in)
 
 
 MARKED = ["group", "repository", "bucket", "key"]
@@ -259,7 +270,7 @@ def test_another_consumer_of_the_same_terms_survives_in_both_directions(door: st
 
 
 def of_versions(numbers: list[str], names: list[str]) -> list[dict[str, Any]]:
-    return grants.group_statements(
+    return registry.least_privilege(
         GROUP, [VERSIONS[:-1] + number for number in numbers], Audience(tuple(names))
     )
 
@@ -477,7 +488,7 @@ def test_what_least_privilege_opens(door: str, opened: list[tuple[Any, Any]]) ->
 
 def test_listing_is_bounded_by_the_prefixes() -> None:
     prefixes = ["a/", "b/c/", "object.tar.gz"]
-    listed = grants.bucket_statements(GROUP, BUCKET, prefixes, Audience(tuple(CONSUMERS)))[1]
+    listed = bucket.least_privilege(GROUP, BUCKET, prefixes, Audience(tuple(CONSUMERS)))[1]
     assert listed["Condition"] == {"StringLike": {"s3:prefix": ["a/*", "b/c/*", "object.tar.gz"]}}
 
 
@@ -493,7 +504,7 @@ def test_listing_is_bounded_by_the_prefixes() -> None:
 )
 def test_a_principal_is_named_once(given: list[str], written: Any) -> None:
     """SageMaker refuses a statement that names one twice."""
-    assert grants.key_statements(GROUP, Audience(tuple(given)))[0]["Principal"] == {"AWS": written}
+    assert keys.least_privilege(GROUP, Audience(tuple(given)))[0]["Principal"] == {"AWS": written}
 
 
 # Equal in meaning.
@@ -649,7 +660,7 @@ def test_what_is_sent_is_one_line_and_is_measured_in_bytes() -> None:
     ],
 )
 def test_the_accounts_that_a_statement_names(statement: dict[str, Any], named: list[str]) -> None:
-    assert policies.principals(statement) == named
+    assert documents.principals(statement) == named
 
 
 @pytest.mark.parametrize(
@@ -667,19 +678,19 @@ def test_the_accounts_that_a_statement_names(statement: dict[str, Any], named: l
     ],
 )
 def test_an_account_and_its_root_are_one(name: str, key: str) -> None:
-    assert policies.principal_key(name) == key
+    assert documents.principal_key(name) == key
 
 
 def test_conditions_compare_by_their_texts() -> None:
     def c(v):
         return one(Condition={"StringEquals": {"aws:PrincipalArn": v}})
 
-    assert not policies.same(c(root(STAGING)), c(STAGING))
+    assert not documents.same(c(root(STAGING)), c(STAGING))
 
     def b(v):
         return one(Condition={"Bool": {"aws:SecureTransport": v}})
 
-    assert policies.same(b(False), b("false"))
+    assert documents.same(b(False), b("false"))
 
 
 # Roles and users by the id that AWS shows once they are gone, or for a moment after a put.
@@ -737,7 +748,7 @@ def test_a_role_is_the_same_by_its_id(left: Any, right: Any, equal: bool) -> Non
     ],
 )
 def test_ids_of_what_is_gone_are_found(document: Any, ids: list[str]) -> None:
-    assert policies.dead(document) == ids
+    assert documents.dead(document) == ids
 
 
 # What S3 Block Public Access calls public.
@@ -779,22 +790,20 @@ def when(operator: str, key: str, value: Any) -> dict[str, Any]:
 )
 def test_what_is_public(statement: dict[str, Any], is_public: bool) -> None:
     """Source: 'The meaning of "public"' in the S3 user guide."""
-    assert policies.is_public(statement) is is_public
+    assert strangers.is_public(statement) is is_public
 
 
 @pytest.mark.parametrize("door", MARKED)
 def test_what_is_granted_to_an_organization_is_not_public(door: str) -> None:
-    organization = Audience(
-        organization=grants.Organization("o-a1b2c3d4e5", roles=("arn:aws:iam::*:role/r",))
-    )
+    organization = Audience(organization=Organization("o-a1b2c3d4e5", roles=("arn:aws:iam::*:role/r",)))
     found = {
-        "group": grants.group_statements(GROUP, [VERSIONS], organization),
-        "repository": grants.repository_statements(GROUP, organization),
-        "bucket": grants.bucket_statements(GROUP, BUCKET, ["a/"], organization),
-        "key": grants.key_statements(GROUP, organization),
+        "group": registry.least_privilege(GROUP, [VERSIONS], organization),
+        "repository": repository.least_privilege(GROUP, organization),
+        "bucket": bucket.least_privilege(GROUP, BUCKET, ["a/"], organization),
+        "key": keys.least_privilege(GROUP, organization),
     }[door]
-    assert [policies.is_public(statement) for statement in found] == [False] * len(found)
-    assert {name for statement in found for name in policies.beneficiaries(statement)} == {
+    assert [strangers.is_public(statement) for statement in found] == [False] * len(found)
+    assert {name for statement in found for name in documents.beneficiaries(statement)} == {
         "organization o-a1b2c3d4e5"
     }
 
@@ -813,7 +822,7 @@ def test_what_is_granted_to_an_organization_is_not_public(door: str) -> None:
     ],
 )
 def test_when_a_statement_ends(condition: dict[str, Any], ends: str | None) -> None:
-    found = policies.expires(public(Condition=condition))
+    found = documents.expires(public(Condition=condition))
     assert (found.isoformat() if found else None) == ends
 
 
@@ -831,8 +840,8 @@ def test_when_a_statement_ends(condition: dict[str, Any], ends: str | None) -> N
     ],
 )
 def test_who_administers_a_key(statement: dict[str, Any], administered: bool) -> None:
-    assert policies.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
-    assert not policies.administered(None, OWNER)
+    assert strangers.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
+    assert not strangers.administered(None, OWNER)
 
 
 @pytest.mark.parametrize(
@@ -851,4 +860,4 @@ def test_who_administers_a_key(statement: dict[str, Any], administered: bool) ->
     ],
 )
 def test_what_is_only_about_transport(condition: dict[str, Any], about: bool) -> None:
-    assert policies.about_transport({**public(Effect="Deny"), "Condition": condition}) is about
+    assert strangers.about_transport({**public(Effect="Deny"), "Condition": condition}) is about

@@ -21,14 +21,17 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
-from crossaccount import plan, policies
+from crossaccount import plan
 from crossaccount.arns import group_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import ConsumerConfig, OrganizationScope, Sharing
+from crossaccount.doors import DOORS, Needs, door_of
+from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
-from crossaccount.packages import Needs
-from crossaccount.plan import LIMITS, Kind, Plan, Resource
-from sandbox.judge import Policies, Request, Result, judge
+from crossaccount.plan import Plan
+from crossaccount.policy import documents
+from crossaccount_sandbox.judging.decision import Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
 
 settings.register_profile(
     "default",
@@ -68,11 +71,11 @@ SCOPES = (
     OrganizationScope(id=ORGANIZATION, paths=(UNIT,), role_names=("team/deployer", "runner-0")),
 )
 Documents = dict[Resource, Any]
-REGISTRIES = [Resource(Kind.GROUP, name, OWNER) for name in GROUPS]
+REGISTRIES = [Resource("model-package-group", name, OWNER) for name in GROUPS]
 SHARED = [
-    Resource(Kind.REPOSITORY, REPOSITORY, OWNER),
-    Resource(Kind.BUCKET, BUCKET, OWNER),
-    Resource(Kind.KEY, KEY, OWNER),
+    Resource("repository", REPOSITORY, OWNER),
+    Resource("bucket", BUCKET, OWNER),
+    Resource("key", KEY, OWNER),
 ]
 
 
@@ -130,7 +133,12 @@ class Config(NamedTuple):
         return (*sorted(artifacts), f"releases/{name}/", f"{name}.tar.gz")
 
     def needs(self) -> Needs:
-        return Needs({BUCKET: self.prefixes()}, (REPOSITORY,), (KEY,))
+        return {
+            "repository": {REPOSITORY: ()},
+            "bucket": {BUCKET: self.prefixes()},
+            "key": {KEY: ()},
+            "model-package-group": {GROUPS[self.group]: ()},
+        }
 
 
 class Promise(NamedTuple):
@@ -234,31 +242,31 @@ def assert_refused_rightly(world: World, step: Step, refused: InputError | PlanR
 
 
 def past_limit(change: plan.Change) -> bool:
-    return change.desired is not None and policies.size(change.desired) > LIMITS[change.resource.kind]
+    return change.desired is not None and documents.size(change.desired) > door_of(change.resource.kind).limit
 
 
 # What others have written. Legal for the kind: an ECR statement has no Resource, and only ECR takes a Sid twice.
 
 ACTIONS = {
-    Kind.GROUP: [
+    "model-package-group": [
         "sagemaker:DescribeModelPackage",
         "sagemaker:*",
         ["sagemaker:UpdateModelPackage", "sagemaker:CreateModel"],
     ],
-    Kind.REPOSITORY: ["ecr:BatchGetImage", "ecr:*", ["ecr:PutImage", "ecr:GetDownloadUrlForLayer"]],
-    Kind.BUCKET: ["s3:GetObject", "s3:*", ["s3:PutObject", "s3:GetObject"]],
-    Kind.KEY: ["kms:Decrypt", "kms:*", ["kms:Encrypt", "kms:DescribeKey"]],
+    "repository": ["ecr:BatchGetImage", "ecr:*", ["ecr:PutImage", "ecr:GetDownloadUrlForLayer"]],
+    "bucket": ["s3:GetObject", "s3:*", ["s3:PutObject", "s3:GetObject"]],
+    "key": ["kms:Decrypt", "kms:*", ["kms:Encrypt", "kms:DescribeKey"]],
 }
-PLACES: dict[Kind, list[Any]] = {
-    Kind.GROUP: [
+PLACES: dict[str, list[Any]] = {
+    "model-package-group": [
         f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package/{GROUPS[0]}/*",
         f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package-group/{GROUPS[0]}",
     ],
-    Kind.BUCKET: [
+    "bucket": [
         f"arn:aws:s3:::{BUCKET}/*",
         [f"arn:aws:s3:::{BUCKET}/{GROUPS[0]}/1/*", f"arn:aws:s3:::{BUCKET}/open/*"],
     ],
-    Kind.KEY: ["*"],
+    "key": ["*"],
 }
 
 
@@ -294,7 +302,7 @@ ROOMS = (None, None, None, None, None, None, 40, 400, 900, 1500)
 CHOICES = (len(SIDS), 2, len(PRINCIPALS), 3, 2, len(CONDITIONS))
 
 
-def statement_of(kind: Kind, drawn: int) -> dict[str, Any]:
+def statement_of(kind: str, drawn: int) -> dict[str, Any]:
     """One of all statements of others; a single number is drawn faster than six."""
     chosen = []
     for many in CHOICES:
@@ -307,7 +315,7 @@ def statement_of(kind: Kind, drawn: int) -> dict[str, Any]:
         **PRINCIPALS[principal],
         "Action": ACTIONS[kind][action],
     }
-    if kind is not Kind.REPOSITORY:
+    if kind != "repository":
         made["Resource"] = PLACES[kind][place % len(PLACES[kind])]
     return {**made, **CONDITIONS[condition]}
 
@@ -315,15 +323,15 @@ def statement_of(kind: Kind, drawn: int) -> dict[str, Any]:
 STATEMENT = st.integers(0, math.prod(CHOICES) - 1)
 
 
-def document_of(kind: Kind, drawn: Sequence[Any], shape: int, room: int | None) -> Any:
+def document_of(kind: str, drawn: Sequence[Any], shape: int, room: int | None) -> Any:
     found = [statement_of(kind, one) for one in drawn]
-    if kind is not Kind.REPOSITORY:
+    if kind != "repository":
         found = list({one.get("Sid", number): one for number, one in enumerate(found)}.values())
-    if kind is Kind.KEY:
+    if kind == "key":
         found.insert(shape % (len(found) + 1), {**ADMIN, "Resource": "*"})
     if room is not None:
         found.append({"Sid": "Filler", "Effect": "Deny", "Principal": {"AWS": OUTSIDER}, "Action": "x:Y"})
-        if kind is not Kind.REPOSITORY:
+        if kind != "repository":
             found[-1]["Resource"] = "*"
     if not found:
         return None
@@ -333,12 +341,12 @@ def document_of(kind: Kind, drawn: Sequence[Any], shape: int, room: int | None) 
     }
     whole |= {"Id": "theirs"} if shape % 2 else {}
     if room is not None:
-        filler = next(one for one in policies.statements(whole) if one.get("Sid") == "Filler")
-        filler["Sid"] += "x" * max(0, LIMITS[kind] - room - policies.size(whole))
+        filler = next(one for one in documents.statements(whole) if one.get("Sid") == "Filler")
+        filler["Sid"] += "x" * max(0, door_of(kind).limit - room - documents.size(whole))
     return whole
 
 
-def documents() -> st.SearchStrategy[Documents]:
+def standing() -> st.SearchStrategy[Documents]:
     def made(drawn: Any, filled: int, room: int | None) -> Documents:
         return {
             resource: document_of(resource.kind, found, shape, room if filled == place else None)
@@ -402,15 +410,17 @@ def arn_of(group: int) -> str:
 def strangers(document: Any) -> list[str]:
     return [
         json.dumps(one)
-        for one in policies.statements(document)
-        if not any(policies.is_owned(one, arn_of(group)) for group in range(len(GROUPS)))
+        for one in documents.statements(document)
+        if not any(documents.is_owned(one, arn_of(group)) for group in range(len(GROUPS)))
     ]
 
 
 def ended(document: Any, step: Step, now: datetime) -> bool:
     """Whether a statement of the step's group is left that lets nobody in any more."""
-    ours = [one for one in policies.statements(document) if policies.is_owned(one, arn_of(step.config.group))]
-    return any(ends <= now for one in ours if (ends := policies.expires(one)))
+    ours = [
+        one for one in documents.statements(document) if documents.is_owned(one, arn_of(step.config.group))
+    ]
+    return any(ends <= now for one in ours if (ends := documents.expires(one)))
 
 
 def assert_kept(before: Any, after: Any) -> None:
@@ -424,7 +434,7 @@ def assert_kept(before: Any, after: Any) -> None:
 
 
 @settings(max_examples=350 * TIMES)
-@given(documents(), STEPS)
+@given(standing(), STEPS)
 def test_any_story_leaves_strangers_alone_repeats_for_nothing_and_can_be_undone(
     first: Documents, steps: list[Step]
 ) -> None:
@@ -448,7 +458,7 @@ def test_any_story_leaves_strangers_alone_repeats_for_nothing_and_can_be_undone(
         made = taken(world, Step(0, "revoke all", last._replace(group=group)))
         assert made is not None
     for resource, document in first.items():
-        assert policies.same(world.documents[resource], document), resource
+        assert documents.same(world.documents[resource], document), resource
         assert (world.documents[resource] is None) == (document is None)
 
 
@@ -494,11 +504,11 @@ PULLS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayer
 OBJECTS = f"arn:aws:s3:::{BUCKET}"
 
 
-def asks(kind: Kind) -> list[Ask]:
+def asks(kind: str) -> list[Ask]:
     versions = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package/{GROUPS[0]}"
     other = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package/{GROUPS[1]}/1"
     match kind:
-        case Kind.GROUP:
+        case "model-package-group":
             return [
                 Ask("sagemaker:DescribeModelPackageGroup", arn_of(0)),
                 Ask("sagemaker:ListModelPackages", arn_of(0)),
@@ -511,10 +521,10 @@ def asks(kind: Kind) -> list[Ask]:
                 Ask("sagemaker:UpdateModelPackage", f"{versions}/1"),
                 Ask("sagemaker:CreateModel", other),
             ]
-        case Kind.REPOSITORY:
+        case "repository":
             arn = f"arn:aws:ecr:us-east-1:{OWNER}:repository/{REPOSITORY}"
             return [*(Ask(action, arn) for action in PULLS), Ask("ecr:PutImage", arn)]
-        case Kind.BUCKET:
+        case "bucket":
             keys = [
                 f"{GROUPS[0]}/1/m",
                 f"{GROUPS[0]}/2/m",
@@ -532,12 +542,12 @@ def asks(kind: Kind) -> list[Ask]:
                 *(Ask("s3:ListBucket", OBJECTS, prefix) for prefix in listed),
                 Ask("s3:ListBucket", OBJECTS),
             ]
-        case Kind.KEY:
+        case "key":
             actions = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:CreateGrant", "kms:PutKeyPolicy")
             return [Ask(action, KEY) for action in actions]
 
 
-GRID = {kind: asks(kind) for kind in Kind}
+GRID = {kind: asks(kind) for kind in (door.kind for door in DOORS)}
 
 
 def covers(promise: Promise, principal: Principal, now: datetime) -> bool:
@@ -605,9 +615,9 @@ def asked(document: Any, principal: Principal, ask: Ask, now: datetime) -> Resul
     return judge(request, Policies(identity=ANYTHING, resource=document)).result
 
 
-def held(world: World, kind: Kind) -> list[Promise]:
+def held(world: World, kind: str) -> list[Promise]:
     """The promises that a document of this kind keeps: a group's policy only its own, the others those of all groups."""
-    if kind is Kind.GROUP:
+    if kind == "model-package-group":
         return world.promised.get(0, [])
     return [one for found in world.promised.values() for one in found]
 
@@ -636,7 +646,7 @@ def expected_of(theirs: Any, principal: Principal, ask: Ask, now: datetime, prom
 def assert_service(world: World, first: Documents) -> None:
     """SageMaker itself may pull on behalf of those whose config says so, and of nobody else."""
     resource, ask = SHARED[0], Ask(PULLS[0], f"arn:aws:ecr:us-east-1:{OWNER}:repository/{REPOSITORY}")
-    found = [one for one in held(world, Kind.REPOSITORY) if one.config.service]
+    found = [one for one in held(world, "repository") if one.config.service]
     for source, organization in [*((account, None) for account in ACCOUNTS), (MEMBER, ORGANIZATION)]:
         service = Principal(SERVICE, source, organization)
         promised = any(
@@ -650,7 +660,7 @@ def assert_service(world: World, first: Documents) -> None:
 
 @settings(max_examples=225 * TIMES)
 @given(
-    documents(), STEPS, st.integers(0, 5), st.sampled_from(STRANGE_PRINCIPALS), st.sampled_from([0, 12, 24])
+    standing(), STEPS, st.integers(0, 5), st.sampled_from(STRANGE_PRINCIPALS), st.sampled_from([0, 12, 24])
 )
 def test_who_has_access_is_who_was_promised_it(
     first: Documents, steps: list[Step], number: int, stranger: Principal, later: int
@@ -693,7 +703,7 @@ def test_a_role_that_its_account_s_config_names_no_more_keeps_nothing() -> None:
 # A change apart from the document that it was planned on.
 
 A, B = (0, 1, 2), (3, 4, 5)
-Difference = tuple[list[policies.Statement], list[policies.Statement]]
+Difference = tuple[list[documents.Statement], list[documents.Statement]]
 
 
 def shared(found: Documents, config: Config) -> Documents:
@@ -707,14 +717,14 @@ def shared(found: Documents, config: Config) -> Documents:
 
 
 def difference(before: Any, after: Any) -> Difference:
-    return policies.difference(before, after), policies.difference(after, before)
+    return documents.difference(before, after), documents.difference(after, before)
 
 
 OTHERS = configs(B, ["accounts", "roles"])
 
 
 @settings(max_examples=250 * TIMES)
-@given(documents(), st.lists(configs(A), max_size=1), configs(A), documents(), OTHERS)
+@given(standing(), st.lists(configs(A), max_size=1), configs(A), standing(), OTHERS)
 def test_a_change_is_made_and_undone_on_any_other_document(
     first: Documents, earlier: list[Config], config: Config, others: Documents, their: Config
 ) -> None:
@@ -724,16 +734,16 @@ def test_a_change_is_made_and_undone_on_any_other_document(
     after, elsewhere = shared(before, config), shared(elsewhere, their)
     for resource in [*SHARED, REGISTRIES[config.group]]:
         added, removed = difference(before[resource], after[resource])
-        assert policies.same(policies.merged(before[resource], added, removed), after[resource])
-        made = policies.merged(elsewhere[resource], added, removed)
+        assert documents.same(documents.merged(before[resource], added, removed), after[resource])
+        made = documents.merged(elsewhere[resource], added, removed)
         assert_kept(elsewhere[resource], made)
-        assert policies.same(policies.merged(made, added, removed), made)
-        assert policies.same(policies.merged(made, removed, added), elsewhere[resource])
-        assert policies.same(made, elsewhere[resource]) == (not added and not removed)
+        assert documents.same(documents.merged(made, added, removed), made)
+        assert documents.same(documents.merged(made, removed, added), elsewhere[resource])
+        assert documents.same(made, elsewhere[resource]) == (not added and not removed)
 
 
 @settings(max_examples=175 * TIMES)
-@given(documents(), st.lists(configs(), max_size=1), configs(A), OTHERS)
+@given(standing(), st.lists(configs(), max_size=1), configs(A), OTHERS)
 def test_two_writers_changes_are_both_there_whoever_writes_first(
     first: Documents, earlier: list[Config], config: Config, their: Config
 ) -> None:
@@ -745,7 +755,7 @@ def test_two_writers_changes_are_both_there_whoever_writes_first(
         (added, removed), (theirs, gone) = (
             difference(before[resource], one[resource]) for one in (mine, yours)
         )
-        both = policies.merged(mine[resource], theirs, gone)
-        assert policies.same(policies.merged(yours[resource], added, removed), both)
-        assert policies.same(policies.merged(both, removed, added), yours[resource])
-        assert policies.same(policies.merged(both, gone, theirs), mine[resource])
+        both = documents.merged(mine[resource], theirs, gone)
+        assert documents.same(documents.merged(yours[resource], added, removed), both)
+        assert documents.same(documents.merged(both, removed, added), yours[resource])
+        assert documents.same(documents.merged(both, gone, theirs), mine[resource])

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from crossaccount import errors
 from crossaccount.aws import refusals
 from crossaccount.aws.refusals import Attempt, classify
-from crossaccount.errors import CrossAccountError, Door, Failed, Fault, Refusal, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Failed, Fault, Refusal, Refused
 
 OWNER, CONSUMER = "111111111111", "222222222222"
 DEPLOYER = f"arn:aws:iam::{CONSUMER}:role/crossaccount-deployer"
@@ -29,7 +29,7 @@ TRUST = (
 )
 
 
-def attempt(door: Door = Door.REGISTRY, **changed: Any) -> Attempt:
+def attempt(door: DoorName = DoorName.REGISTRY, **changed: Any) -> Attempt:
     made = Attempt(DEPLOYER, CONSUMER, OWNER, door, "an:Action", "a resource", "consumers.staging")
     return replace(made, **changed)
 
@@ -60,8 +60,8 @@ DENIALS = [
         denied(
             "sagemaker:DescribeModelPackage", PACKAGE, no("identity-based", "sagemaker:DescribeModelPackage")
         ),
-        Door.REGISTRY,
-        (Door.CALLER_POLICY, CONSUMER, "sagemaker:DescribeModelPackage", PACKAGE),
+        DoorName.REGISTRY,
+        (DoorName.CALLER_POLICY, CONSUMER, "sagemaker:DescribeModelPackage", PACKAGE),
         id="SageMaker, the caller's side",
     ),
     pytest.param(
@@ -69,161 +69,169 @@ DENIALS = [
         denied(
             "sagemaker:DescribeModelPackage", PACKAGE, no("resource-based", "sagemaker:DescribeModelPackage")
         ),
-        Door.REGISTRY,
-        (Door.REGISTRY, OWNER, "sagemaker:DescribeModelPackage", PACKAGE),
+        DoorName.REGISTRY,
+        (DoorName.REGISTRY, OWNER, "sagemaker:DescribeModelPackage", PACKAGE),
         id="SageMaker, the registry's side",
     ),
     pytest.param(
         "AccessDeniedException",
         denied("sagemaker:CreateModel", PACKAGE, no("resource-based", "sagemaker:CreateModel")),
-        Door.REGISTRY,
-        (Door.REGISTRY, OWNER, "sagemaker:CreateModel", PACKAGE),
+        DoorName.REGISTRY,
+        (DoorName.REGISTRY, OWNER, "sagemaker:CreateModel", PACKAGE),
         id="CreateModel on the package",
     ),
     pytest.param(
         "AccessDeniedException",
         denied("sagemaker:CreateModel", MODEL, no("identity-based", "sagemaker:CreateModel")),
-        Door.REGISTRY,
-        (Door.CALLER_POLICY, CONSUMER, "sagemaker:CreateModel", MODEL),
+        DoorName.REGISTRY,
+        (DoorName.CALLER_POLICY, CONSUMER, "sagemaker:CreateModel", MODEL),
         id="CreateModel on the consumer's own model",
     ),
     pytest.param(
         "AccessDeniedException",
         denied("iam:PassRole", EXECUTION, no("identity-based", "iam:PassRole")),
-        Door.REGISTRY,
-        (Door.CALLER_POLICY, CONSUMER, "iam:PassRole", EXECUTION),
+        DoorName.REGISTRY,
+        (DoorName.CALLER_POLICY, CONSUMER, "iam:PassRole", EXECUTION),
         id="PassRole",
     ),
     pytest.param(
         "AccessDeniedException",
         denied("sagemaker:CreateEndpointConfig", MODEL, "with an explicit deny in a service control policy"),
-        Door.REGISTRY,
-        (Door.CALLER_POLICY, CONSUMER, "sagemaker:CreateEndpointConfig", MODEL),
+        DoorName.REGISTRY,
+        (DoorName.CALLER_POLICY, CONSUMER, "sagemaker:CreateEndpointConfig", MODEL),
         id="a service control policy denies",
     ),
     pytest.param(
         "AccessDeniedException",
         denied("ecr:BatchGetImage", REPOSITORY, no("resource-based", "ecr:BatchGetImage")),
-        Door.REPOSITORY,
-        (Door.REPOSITORY, OWNER, "ecr:BatchGetImage", REPOSITORY),
+        DoorName.REPOSITORY,
+        (DoorName.REPOSITORY, OWNER, "ecr:BatchGetImage", REPOSITORY),
         id="ECR, the repository's side",
     ),
     pytest.param(
         "AccessDeniedException",
         denied("ecr:GetAuthorizationToken", "*", no("identity-based", "ecr:GetAuthorizationToken")),
-        Door.REPOSITORY,
-        (Door.CALLER_POLICY, CONSUMER, "ecr:GetAuthorizationToken", "*"),
+        DoorName.REPOSITORY,
+        (DoorName.CALLER_POLICY, CONSUMER, "ecr:GetAuthorizationToken", "*"),
         id="ECR, a resource of a star",
     ),
     pytest.param(
         "AccessDenied",
         denied("s3:GetObject", OBJECT, no("resource-based", "s3:GetObject"), quoted=True),
-        Door.BUCKET,
-        (Door.BUCKET, OWNER, "s3:GetObject", OBJECT),
+        DoorName.BUCKET,
+        (DoorName.BUCKET, OWNER, "s3:GetObject", OBJECT),
         id="S3, the bucket's side, quoted",
     ),
     pytest.param(
         "AccessDenied",
         denied("s3:ListBucket", "arn:aws:s3:::models", no("identity-based", "s3:ListBucket"), quoted=True),
-        Door.BUCKET,
-        (Door.CALLER_POLICY, CONSUMER, "s3:ListBucket", "arn:aws:s3:::models"),
+        DoorName.BUCKET,
+        (DoorName.CALLER_POLICY, CONSUMER, "s3:ListBucket", "arn:aws:s3:::models"),
         id="S3, the caller's side",
     ),
     pytest.param(
         "AccessDenied",
         denied("s3:GetObject", OBJECT, "with an explicit deny in a resource-based policy", quoted=True),
-        Door.BUCKET,
-        (Door.BUCKET, OWNER, "s3:GetObject", OBJECT),
+        DoorName.BUCKET,
+        (DoorName.BUCKET, OWNER, "s3:GetObject", OBJECT),
         id="S3, the bucket denies",
     ),
     pytest.param(
         "AccessDenied",
         denied("s3:GetObject", OBJECT, "with an explicit deny in an identity-based policy", quoted=True),
-        Door.BUCKET,
-        (Door.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
+        DoorName.BUCKET,
+        (DoorName.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
         id="S3, the caller's own policy denies",
     ),
     pytest.param(
         "AccessDenied",
         denied("s3:GetObject", OBJECT, no("session", "s3:GetObject"), quoted=True),
-        Door.BUCKET,
-        (Door.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
+        DoorName.BUCKET,
+        (DoorName.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
         id="S3, a session policy",
     ),
     pytest.param(
         "AccessDenied",
         denied("s3:GetObject", OBJECT, no("permissions boundary", "s3:GetObject"), quoted=True),
-        Door.BUCKET,
-        (Door.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
+        DoorName.BUCKET,
+        (DoorName.CALLER_POLICY, CONSUMER, "s3:GetObject", OBJECT),
         id="S3, a permissions boundary",
     ),
     pytest.param(
         "AccessDenied",
         "Access Denied",
-        Door.BUCKET,
-        (Door.BUCKET, OWNER, "an:Action", "a resource"),
+        DoorName.BUCKET,
+        (DoorName.BUCKET, OWNER, "an:Action", "a resource"),
         id="S3, terse",
     ),
     pytest.param(
-        "403", "Forbidden", Door.BUCKET, (Door.BUCKET, OWNER, "an:Action", "a resource"), id="S3, HeadObject"
+        "403",
+        "Forbidden",
+        DoorName.BUCKET,
+        (DoorName.BUCKET, OWNER, "an:Action", "a resource"),
+        id="S3, HeadObject",
     ),
     pytest.param(
-        "AccessDenied", "", Door.BUCKET, (Door.BUCKET, OWNER, "an:Action", "a resource"), id="no words"
+        "AccessDenied",
+        "",
+        DoorName.BUCKET,
+        (DoorName.BUCKET, OWNER, "an:Action", "a resource"),
+        id="no words",
     ),
     pytest.param(
         "AccessDenied",
         denied("kms:Decrypt", KEY, no("resource-based", "kms:Decrypt")),
-        Door.BUCKET,
-        (Door.KEY, OWNER, "kms:Decrypt", KEY),
+        DoorName.BUCKET,
+        (DoorName.KEY, OWNER, "kms:Decrypt", KEY),
         id="KMS behind S3",
     ),
     pytest.param(
         "AccessDenied",
         denied("kms:Decrypt", KEY.replace(OWNER, "444444444444"), no("resource-based", "kms:Decrypt")),
-        Door.BUCKET,
-        (Door.KEY, "444444444444", "kms:Decrypt", KEY.replace(OWNER, "444444444444")),
+        DoorName.BUCKET,
+        (DoorName.KEY, "444444444444", "kms:Decrypt", KEY.replace(OWNER, "444444444444")),
         id="KMS behind S3, a key of a third account",
     ),
     pytest.param(
         "AccessDenied",
         denied("kms:Decrypt", KEY, no("identity-based", "kms:Decrypt")),
-        Door.BUCKET,
-        (Door.CALLER_POLICY, CONSUMER, "kms:Decrypt", KEY),
+        DoorName.BUCKET,
+        (DoorName.CALLER_POLICY, CONSUMER, "kms:Decrypt", KEY),
         id="KMS behind S3, the caller's side",
     ),
     pytest.param(
         "AccessDeniedException",
         denied("kms:Decrypt", None, no("resource-based", "kms:Decrypt")),
-        Door.BUCKET,
-        (Door.KEY, OWNER, "kms:Decrypt", "a resource"),
+        DoorName.BUCKET,
+        (DoorName.KEY, OWNER, "kms:Decrypt", "a resource"),
         id="KMS without the key's name",
     ),
     pytest.param(
         "AccessDenied",
         denied("sts:AssumeRole", DEPLOYER),
-        Door.ROLE_TRUST,
-        (Door.ROLE_TRUST, CONSUMER, "sts:AssumeRole", DEPLOYER),
+        DoorName.ROLE_TRUST,
+        (DoorName.ROLE_TRUST, CONSUMER, "sts:AssumeRole", DEPLOYER),
         id="STS, which does not say why",
     ),
     pytest.param(
         "AccessDenied",
         denied("sts:AssumeRole", None, "because no role trust policy allows the sts:AssumeRole action"),
-        Door.REGISTRY,
-        (Door.ROLE_TRUST, OWNER, "sts:AssumeRole", "a resource"),
+        DoorName.REGISTRY,
+        (DoorName.ROLE_TRUST, OWNER, "sts:AssumeRole", "a resource"),
         id="STS, the trust policy",
     ),
     pytest.param(
         "AccessDenied",
         denied("sts:AssumeRole", DEPLOYER, no("identity-based", "sts:AssumeRole")),
-        Door.ROLE_TRUST,
-        (Door.CALLER_POLICY, CONSUMER, "sts:AssumeRole", DEPLOYER),
+        DoorName.ROLE_TRUST,
+        (DoorName.CALLER_POLICY, CONSUMER, "sts:AssumeRole", DEPLOYER),
         id="STS, the caller's side",
     ),
     pytest.param(
         "UnauthorizedOperation",
         "You are not authorized to perform this operation.",
-        Door.REGISTRY,
-        (Door.REGISTRY, OWNER, "an:Action", "a resource"),
+        DoorName.REGISTRY,
+        (DoorName.REGISTRY, OWNER, "an:Action", "a resource"),
         id="EC2's way",
     ),
 ]
@@ -231,13 +239,15 @@ DENIALS = [
 
 @pytest.mark.parametrize(("code", "message", "door", "expected"), DENIALS)
 def test_a_denial_names_the_door_that_is_shut(
-    code: str, message: str, door: Door, expected: tuple[Door, str, str, str]
+    code: str, message: str, door: DoorName, expected: tuple[DoorName, str, str, str]
 ) -> None:
-    found = refused(said(code, message), attempt(door, owner=CONSUMER if door is Door.ROLE_TRUST else OWNER))
+    found = refused(
+        said(code, message), attempt(door, owner=CONSUMER if door is DoorName.ROLE_TRUST else OWNER)
+    )
     assert (found.door, found.account, found.action, found.resource) == expected
     assert (found.caller, found.aws_code, found.aws_message) == (DEPLOYER, code, message)
     assert found.next_step.endswith(".")
-    assert found.account in found.next_step or found.door is Door.ROLE_TRUST
+    assert found.account in found.next_step or found.door is DoorName.ROLE_TRUST
 
 
 # CreateModel: SageMaker looks with the execution role's eyes, and says so in a ValidationException.
@@ -249,7 +259,7 @@ CHECKS = [
         "models, please ensure that "
         'the role has "s3:ListBucket" permission.',
         (
-            Door.EXECUTION_ROLE,
+            DoorName.EXECUTION_ROLE,
             CONSUMER,
             "s3:GetObject, s3:ListBucket or kms:Decrypt",
             "s3://models/output/model/",
@@ -260,7 +270,7 @@ CHECKS = [
         "Could not access model data at s3://models/1/model.tar.gz. Please ensure that the role "
         f'"{EXECUTION}" exists',
         (
-            Door.EXECUTION_ROLE,
+            DoorName.EXECUTION_ROLE,
             CONSUMER,
             "s3:GetObject, s3:ListBucket or kms:Decrypt",
             "s3://models/1/model.tar.gz",
@@ -270,13 +280,13 @@ CHECKS = [
     pytest.param(
         f'The execution role ARN "{EXECUTION}" is invalid. Please ensure that the role exists and that '
         f"{TRUST}.",
-        (Door.EXECUTION_ROLE, CONSUMER, "sts:AssumeRole by sagemaker.amazonaws.com", EXECUTION),
+        (DoorName.EXECUTION_ROLE, CONSUMER, "sts:AssumeRole by sagemaker.amazonaws.com", EXECUTION),
         id="the execution role's trust",
     ),
     pytest.param(
         f"The repository of your image {IMAGE} does not grant ecr:GetDownloadUrlForLayer, ecr:BatchGetImage, "
         "ecr:BatchCheckLayerAvailability permission to sagemaker.amazonaws.com service principal.",
-        (Door.REPOSITORY, OWNER, "ecr:BatchGetImage", IMAGE),
+        (DoorName.REPOSITORY, OWNER, "ecr:BatchGetImage", IMAGE),
         id="the repository",
     ),
     pytest.param(
@@ -284,7 +294,7 @@ CHECKS = [
         "007439368137.dkr.ecr.eu-west-2.amazonaws.com/sagemaker-tritonserver:25.09 "
         "does not grant ecr:BatchGetImage permission to sagemaker.amazonaws.com service principal.",
         (
-            Door.REPOSITORY,
+            DoorName.REPOSITORY,
             "007439368137",
             "ecr:BatchGetImage",
             "007439368137.dkr.ecr.eu-west-2.amazonaws.com/sagemaker-tritonserver:25.09",
@@ -294,23 +304,23 @@ CHECKS = [
     pytest.param(
         f"Role {EXECUTION} cannot pull {IMAGE}. Ensure that the role exists and the image was granted pull "
         "permission.",
-        (Door.EXECUTION_ROLE, CONSUMER, "ecr:BatchGetImage", IMAGE),
+        (DoorName.EXECUTION_ROLE, CONSUMER, "ecr:BatchGetImage", IMAGE),
         id="pulling",
     ),
     pytest.param(
         "Cross-account pass role is not allowed.",
-        (Door.EXECUTION_ROLE, CONSUMER, "an:Action", "a resource"),
+        (DoorName.EXECUTION_ROLE, CONSUMER, "an:Action", "a resource"),
         id="a role of another account",
     ),
 ]
 
 
 @pytest.mark.parametrize(("message", "expected"), CHECKS)
-def test_what_sagemaker_checks_names_the_door(message: str, expected: tuple[Door, str, str, str]) -> None:
+def test_what_sagemaker_checks_names_the_door(message: str, expected: tuple[DoorName, str, str, str]) -> None:
     found = refused(said("ValidationException", message), attempt(caller=EXECUTION, ruled_out=("one",)))
     assert (found.door, found.account, found.action, found.resource) == expected
     assert (found.caller, found.ruled_out) == (EXECUTION, ("one",))
-    if found.door is Door.EXECUTION_ROLE:
+    if found.door is DoorName.EXECUTION_ROLE:
         assert "consumers.staging.execution_role" in found.next_step
         assert "deployments/iam/consumer.yaml" in found.next_step
 
@@ -407,8 +417,8 @@ def test_a_text_in_pieces_is_still_told(message: str, code: str) -> None:
     assert str(classify(said(code, message), attempt()))
 
 
-@pytest.mark.parametrize("door", [Door.REGISTRY, Door.REPOSITORY, Door.BUCKET, Door.KEY])
-def test_the_owner_s_doors_are_opened_by_a_share(door: Door) -> None:
+@pytest.mark.parametrize("door", [DoorName.REGISTRY, DoorName.REPOSITORY, DoorName.BUCKET, DoorName.KEY])
+def test_the_owner_s_doors_are_opened_by_a_share(door: DoorName) -> None:
     step = refused(said("AccessDenied", "Access Denied"), attempt(door)).next_step
     assert (
         step == f"Account {OWNER} opens it: crossaccount share CONFIG, with a config that names account "
@@ -417,7 +427,7 @@ def test_the_owner_s_doors_are_opened_by_a_share(door: Door) -> None:
 
 
 def test_a_role_s_trust_is_opened_by_its_external_id() -> None:
-    given = attempt(Door.ROLE_TRUST, caller="profile staging", owner=CONSUMER)
+    given = attempt(DoorName.ROLE_TRUST, caller="profile staging", owner=CONSUMER)
     step = refused(said("AccessDenied", denied("sts:AssumeRole", DEPLOYER)), given).next_step
     for word in (DEPLOYER, "profile staging", "consumers.staging.external_id", "deployments/iam"):
         assert word in step
@@ -426,7 +436,7 @@ def test_a_role_s_trust_is_opened_by_its_external_id() -> None:
 def test_a_refusal_is_told_with_where_what_and_what_next() -> None:
     found = classify(
         said("AccessDenied", denied("s3:GetObject", OBJECT, no("resource-based", "s3:GetObject"))),
-        attempt(Door.BUCKET, ruled_out=("the region: it is the same",)),
+        attempt(DoorName.BUCKET, ruled_out=("the region: it is the same",)),
     )
     first, second, third = str(found).split("\n")
     assert first.startswith(
@@ -441,7 +451,7 @@ def test_a_refusal_is_told_with_where_what_and_what_next() -> None:
 # Every error crosses between processes whole.
 
 REFUSAL = Refusal(
-    Door.KEY, OWNER, "kms:Decrypt", KEY, DEPLOYER, "AccessDenied", "no", ("this", "that"), "Share."
+    DoorName.KEY, OWNER, "kms:Decrypt", KEY, DEPLOYER, "AccessDenied", "no", ("this", "that"), "Share."
 )
 FAULT = Fault("consumers.staging.account", 12, "1", "Twelve digits are needed.")
 EXAMPLES: dict[type[CrossAccountError], CrossAccountError] = {
@@ -479,7 +489,9 @@ def test_an_error_survives_pickling(kind: type[CrossAccountError], protocol: int
 
 
 @pytest.mark.parametrize(("code", "message", "door", "expected"), DENIALS[:3])
-def test_a_classified_refusal_survives_pickling(code: str, message: str, door: Door, expected: Any) -> None:
+def test_a_classified_refusal_survives_pickling(
+    code: str, message: str, door: DoorName, expected: Any
+) -> None:
     found = classify(said(code, message), attempt(door))
     back = pickle.loads(pickle.dumps(found))  # noqa: S301 - our own bytes
     assert isinstance(back, Refused)
@@ -503,7 +515,7 @@ def test_exit_codes() -> None:
 
 
 def test_the_doors_are_a_closed_set() -> None:
-    assert {str(door) for door in Door} == {
+    assert {str(door) for door in DoorName} == {
         "registry",
         "repository",
         "bucket",
@@ -517,23 +529,27 @@ def test_the_doors_are_a_closed_set() -> None:
 @pytest.mark.parametrize(
     ("why", "door", "account"),
     [
-        ("because no permissions boundary allows the s3:GetObject action", Door.CALLER_POLICY, CONSUMER),
-        ("with an explicit deny in a permissions boundary", Door.CALLER_POLICY, CONSUMER),
-        ("because no VPC endpoint policy allows the s3:GetObject action", Door.CALLER_POLICY, CONSUMER),
-        ("with an explicit deny in a VPC endpoint policy", Door.CALLER_POLICY, CONSUMER),
-        ("because no service control policy allows the s3:GetObject action", Door.CALLER_POLICY, CONSUMER),
-        ("with an explicit deny in a resource control policy", Door.BUCKET, OWNER),
+        ("because no permissions boundary allows the s3:GetObject action", DoorName.CALLER_POLICY, CONSUMER),
+        ("with an explicit deny in a permissions boundary", DoorName.CALLER_POLICY, CONSUMER),
+        ("because no VPC endpoint policy allows the s3:GetObject action", DoorName.CALLER_POLICY, CONSUMER),
+        ("with an explicit deny in a VPC endpoint policy", DoorName.CALLER_POLICY, CONSUMER),
+        (
+            "because no service control policy allows the s3:GetObject action",
+            DoorName.CALLER_POLICY,
+            CONSUMER,
+        ),
+        ("with an explicit deny in a resource control policy", DoorName.BUCKET, OWNER),
         (
             "with an explicit deny in a resource control policy: arn:aws:organizations::9:policy/o-1/rcp/p-1",
-            Door.BUCKET,
+            DoorName.BUCKET,
             OWNER,
         ),
-        ("with an explicit deny in the role trust policy", Door.ROLE_TRUST, OWNER),
+        ("with an explicit deny in the role trust policy", DoorName.ROLE_TRUST, OWNER),
     ],
 )
 def test_each_kind_of_policy_is_somebody_s(why: Any, door: Any, account: Any) -> None:
     found = refused(
-        said("AccessDenied", denied("s3:GetObject", OBJECT, why, quoted=True)), attempt(Door.BUCKET)
+        said("AccessDenied", denied("s3:GetObject", OBJECT, why, quoted=True)), attempt(DoorName.BUCKET)
     )
     assert (found.door, found.account) == (door, account)
     if "resource control" in why:
@@ -543,16 +559,16 @@ def test_each_kind_of_policy_is_somebody_s(why: Any, door: Any, account: Any) ->
 @pytest.mark.parametrize(
     ("message", "door", "account"),
     [
-        (denied("iam:PassRole", EXECUTION), Door.CALLER_POLICY, CONSUMER),
-        (denied("sagemaker:CreateModel", MODEL), Door.CALLER_POLICY, CONSUMER),
+        (denied("iam:PassRole", EXECUTION), DoorName.CALLER_POLICY, CONSUMER),
+        (denied("sagemaker:CreateModel", MODEL), DoorName.CALLER_POLICY, CONSUMER),
         (
             denied("ecr:BatchGetImage", REPOSITORY.replace(OWNER, "763104351884")),
-            Door.REGISTRY,
+            DoorName.REGISTRY,
             "763104351884",
         ),
         (
             "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",
-            Door.KEY,
+            DoorName.KEY,
             OWNER,
         ),
     ],

@@ -11,17 +11,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import gather, packages, plan, release
+from crossaccount import doors, gather, packages, plan, release
 from crossaccount.arns import group_arn, package_arn
+from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
+from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed
-from crossaccount.plan import Kind, Resource
-from crossaccount.release import Release, parse_samples
+from crossaccount.release import Release
+from crossaccount.sharing import publish
+from crossaccount.sharing.artifacts import Observed
+from crossaccount.sharing.publish import parse_samples
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
@@ -400,7 +405,7 @@ def test_a_hostile_archive_ends_in_one_failed_that_names_it(name: str) -> None:
     asked = replace(VERSION, sample_payload_url="s3://models/samples.tar.gz")
     bucket = Bucket(**{"samples.tar.gz": BAD[name]})
     with pytest.raises(Failed, match=r"s3://models/samples\.tar\.gz"):
-        release.read_samples(clients(bucket), SHARING, asked)
+        publish.read_samples(producer(bucket), asked)
 
 
 @pytest.mark.parametrize("at", range(0, 512, 3))
@@ -410,11 +415,12 @@ def test_a_tar_with_any_byte_of_its_header_broken_is_refused_or_read(at: int) ->
     asked = replace(VERSION, sample_payload_url="s3://models/samples.tar.gz")
     bucket = Bucket(**{"samples.tar.gz": gzip.compress(bytes(broken))})
     with contextlib.suppress(Failed):
-        assert len(release.read_samples(clients(bucket), SHARING, asked)) <= 2
+        assert len(publish.read_samples(producer(bucket), asked)) <= 2
 
 
-def clients(one: Any) -> Any:
-    return gather.Clients(one, one, one, one, one)
+def producer(service: Any) -> Producer:
+    """The producer's account, every client of which is this one."""
+    return Producer(SHARING, SimpleNamespace(client=lambda *_: service))  # type: ignore[arg-type]
 
 
 def test_a_bomb_is_not_unpacked_to_its_end() -> None:
@@ -428,13 +434,13 @@ def test_a_bomb_is_not_unpacked_to_its_end() -> None:
 
 
 def test_a_version_without_samples_has_none_and_asks_nothing() -> None:
-    assert release.read_samples(clients(object()), SHARING, VERSION) == []
+    assert publish.read_samples(producer(object()), VERSION) == []
 
 
 def test_samples_that_are_missing_are_told_with_the_way_out() -> None:
     asked = replace(VERSION, sample_payload_url="s3://models/samples.tar.gz")
     with pytest.raises(Failed, match=r"samples\.tar\.gz are missing.*clear SamplePayloadUrl"):
-        release.read_samples(clients(Bucket()), SHARING, asked)
+        publish.read_samples(producer(Bucket()), asked)
 
 
 # Publishing.
@@ -458,12 +464,12 @@ VERSION = packages.parse_version(
 )
 IMAGE = VERSION.containers[0].image
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-NEEDS = packages.needs(SHARING, [VERSION])
-MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(plan.resources(SHARING, NEEDS)), NOW)
+NEEDS = doors.needs(SHARING, packages.contents([VERSION]))
+MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(doors.resources(SHARING, NEEDS)), NOW)
 
 
 def found(etag: str = "abc") -> gather.Gathered:
-    observed = {"s3://models/churn/1/m": gather.Observed(etag, None)}
+    observed = {"s3://models/churn/1/m": Observed(etag, None)}
     return gather.Gathered((VERSION,), NEEDS, observed, {IMAGE: DIGEST}, {}, (), NOW)
 
 
@@ -471,8 +477,8 @@ def ensure(
     bucket: Bucket, etag: str = "abc", version: packages.ModelVersion = VERSION
 ) -> tuple[Release, bool]:
     """The Release, and whether it is new; a new one is published."""
-    made, new = release.prepare(clients(bucket), SHARING, version, found(etag), MADE)
-    return (release.publish(clients(bucket), SHARING, made) if new else made), new
+    made, new = publish.prepare(producer(bucket), version, found(etag), MADE)
+    return (publish.publish(producer(bucket), made) if new else made), new
 
 
 def test_a_release_is_published_once() -> None:
@@ -515,7 +521,7 @@ def test_what_may_change_after_publishing_is_no_conflict() -> None:
 
 
 def test_the_grants_of_a_plan_are_by_door_and_name_nobody() -> None:
-    grants = release.grants_of(MADE, group_arn(SHARING))
+    grants = publish.grants_of(MADE, group_arn(SHARING))
     assert [(one.door, one.resource) for one in grants] == [
         ("repository", "trees"),
         ("bucket", "models"),
@@ -525,7 +531,6 @@ def test_the_grants_of_a_plan_are_by_door_and_name_nobody() -> None:
     assert all(one.actions == sorted(set(one.actions)) for one in grants)
     assert grants[1].actions == ["s3:GetObject", "s3:ListBucket"]
     assert not [one for one in grants if "222222222222" in one.model_dump_json()]
-    assert set(release.DOORS) == set(Kind)
 
 
 def test_strangers_statements_are_no_grants_of_ours() -> None:
@@ -533,9 +538,9 @@ def test_strangers_statements_are_no_grants_of_ours() -> None:
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Deny", "Principal": "*", "NotAction": "s3:*"}],
     }
-    models = Resource(Kind.BUCKET, "models", OWNER)
-    assert release.grants_of(plan.Plan((plan.Change(models, stranger, stranger),)), group_arn(SHARING)) == []
-    assert release.grants_of(plan.Plan((plan.Change(models, stranger, None),)), group_arn(SHARING)) == []
+    models = Resource("bucket", "models", OWNER)
+    assert publish.grants_of(plan.Plan((plan.Change(models, stranger, stranger),)), group_arn(SHARING)) == []
+    assert publish.grants_of(plan.Plan((plan.Change(models, stranger, None),)), group_arn(SHARING)) == []
 
 
 @pytest.mark.parametrize("raw", ["1e999", '"\\ud800"', '{"\\ud800": 1}'])
@@ -547,12 +552,12 @@ def test_a_number_or_character_that_cannot_be_carried_is_refused(raw: Any) -> No
 @pytest.mark.parametrize("raw", ["1e999", '"\\ud800"'])
 def test_a_sample_that_cannot_be_carried_is_refused(raw: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
-        release.parse_samples(packed(member("a.json", ONE.replace("[0]", raw))))
+        publish.parse_samples(packed(member("a.json", ONE.replace("[0]", raw))))
 
 
 def test_an_archive_that_is_packed_twice_is_refused() -> None:
-    with pytest.raises((ValueError, release.tarfile.TarError)):
-        release.parse_samples(gzip.compress(bz2.compress(tar(member("a.json", ONE)))))
+    with pytest.raises((ValueError, tarfile.TarError)):
+        publish.parse_samples(gzip.compress(bz2.compress(tar(member("a.json", ONE)))))
 
 
 def test_a_message_carries_nothing_of_a_terminal_s() -> None:

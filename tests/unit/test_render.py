@@ -12,18 +12,24 @@ from typing import Any
 
 import pytest
 
-from crossaccount import packages, plan, policies
+from crossaccount import doors, packages, plan, planfile
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Door, Finding, Refusal, Severity
-from crossaccount.plan import LIMITS, Change, Kind, Plan, Resource
+from crossaccount.doors import door_of
+from crossaccount.doors.base import Resource
+from crossaccount.errors import DoorName, Finding, Refusal, Severity
+from crossaccount.plan import Change, Plan
+from crossaccount.policy import documents
 from crossaccount.show import markdown, plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 KEY_ARN = f"arn:aws:kms:us-east-1:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-NEEDS = packages.Needs({"models": ("churn/",)}, ("trees",), (KEY_ARN,))
-ALL = plan.resources(SHARING, NEEDS)
+NEEDS = doors.needs(SHARING, packages.Contents(keys=(KEY_ARN,))) | {
+    "repository": {"trees": ()},
+    "bucket": {"models": ("churn/",)},
+}
+ALL = doors.resources(SHARING, NEEDS)
 REPOSITORY, BUCKET, KEY, REGISTRY = ALL
 
 
@@ -58,7 +64,7 @@ READERS: dict[str, Callable[[Plan], str]] = {
     "text": plans.text,
     "text in colour": lambda made: plans.text(made, colour=True),
     "markdown": plans.markdown,
-    "json": lambda made: json.dumps(plans.to_json(made)),
+    "json": lambda made: json.dumps(planfile.to_json(made)),
 }
 
 
@@ -194,7 +200,7 @@ def test_a_stranger_s_text_does_not_end_a_page_s_diff() -> None:
 
 def test_a_plan_for_a_machine() -> None:
     made = shared({**FRESH, BUCKET: STRANGERS})
-    told = plans.to_json(made)
+    told = planfile.to_json(made)
     assert json.loads(json.dumps(told)) == told
     assert (told["writes"], told["hash"]) == (4, made.digest)
     assert [one["kind"] for one in told["changes"]] == [str(one.kind) for one in ALL]
@@ -205,22 +211,22 @@ def test_a_plan_for_a_machine() -> None:
         "account": OWNER,
         "verb": "update",
         "existing": STRANGERS,
-        "existing_hash": policies.digest(STRANGERS),
+        "existing_hash": documents.digest(STRANGERS),
         "desired": document,
-        "desired_hash": policies.digest(document),
+        "desired_hash": documents.digest(document),
         "added": document["Statement"][2:],
         "changed": [],
         "removed": [],
         "gained": [STAGING, PRODUCTION],
         "lost": [],
-        "bytes": policies.size(document),
-        "limit": LIMITS[Kind.BUCKET],
+        "bytes": documents.size(document),
+        "limit": door_of("bucket").limit,
         "room_for_consumers": plan.room(made.changes[1]),
     }
 
 
 def test_findings_for_a_machine() -> None:
-    told = plans.to_json(Plan((), FOUND))
+    told = planfile.to_json(Plan((), FOUND))
     assert told["findings"][1] == {
         "severity": "error",
         "subject": "bucket models",
@@ -231,7 +237,7 @@ def test_findings_for_a_machine() -> None:
 
 
 def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
-    told = plans.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
+    told = planfile.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
     assert (told["verb"], told["desired"], told["desired_hash"], told["bytes"]) == ("delete", None, "none", 0)
     assert told["room_for_consumers"] is None
 
@@ -239,7 +245,7 @@ def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
 def test_what_changed_in_a_statement_that_stays_is_told_by_its_sid() -> None:
     one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
     before = after(plan.share_plan(one, NEEDS, FRESH, NOW))
-    told = plans.to_json(shared(before))["changes"][0]
+    told = planfile.to_json(shared(before))["changes"][0]
     sid = GRANTED[REPOSITORY]["Statement"][0]["Sid"]
     assert told["changed"] == [sid]
     assert [(each["Sid"], each["Principal"]) for each in told["added"]] == [
@@ -285,7 +291,7 @@ def test_different_plans_have_different_hashes() -> None:
 
 def test_a_refusal_says_what_next_first_and_stays_one_table() -> None:
     refusal = Refusal(
-        Door.BUCKET,
+        DoorName.BUCKET,
         OWNER,
         "s3:GetObject",
         "s3://models/a|b",

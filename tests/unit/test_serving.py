@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount import serving
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
+from crossaccount.hosting.resources import Removal, deployment_name
+from crossaccount.proof.asking import Answer, ask_one
+from crossaccount.proof.proof import Proof, images_match
+from crossaccount.proof.questions import of_sample
 from crossaccount.release import Release, ReleasedContainer, Sample
-from crossaccount.serving import EndpointState, Proof, Removal
-from crossaccount.smoke import Answer
+from crossaccount.show import proofs
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 STAGING = SHARING.consumers["staging"]
@@ -55,7 +57,7 @@ def question(**changed: Any) -> Sample:
 
 def test_a_right_answer() -> None:
     endpoint = Served()
-    found = serving._ask(endpoint.invoke, question())
+    found = ask_one(endpoint.invoke, of_sample(question()))
     assert (found.got, found.ok) == ([0], True)
     assert found.latency_ms >= 0
     assert endpoint.asked == {"body": "5.1,\u00e4".encode(), "content_type": "text/csv", "accept": "a/b"}
@@ -74,7 +76,7 @@ def test_a_right_answer() -> None:
     ],
 )
 def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> None:
-    found = serving._ask(endpoint.invoke, question())
+    found = ask_one(endpoint.invoke, of_sample(question()))
     assert found.ok is False
     assert found.got == got or str(found.got).startswith(str(got))
 
@@ -82,7 +84,7 @@ def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> Non
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationError", "ServiceUnavailable"])
 def test_a_refusal_of_the_call_itself_is_no_answer(code: str) -> None:
     with pytest.raises(ClientError):
-        serving._ask(Broken(code).invoke, question())
+        ask_one(Broken(code).invoke, of_sample(question()))
 
 
 # Names.
@@ -92,13 +94,13 @@ def test_a_refusal_of_the_call_itself_is_no_answer(code: str) -> None:
 @pytest.mark.parametrize("version", [1, 10, 999_999_999])
 def test_a_deployment_s_name_says_the_version_and_fits(name: str, version: int) -> None:
     endpoint = STAGING.endpoint.model_copy(update={"name": name})
-    made = serving.deployment_name(STAGING.model_copy(update={"endpoint": endpoint}), version)
+    made = deployment_name(STAGING.model_copy(update={"endpoint": endpoint}), version)
     assert made == f"{name}-v{version}"
     assert len(made) <= 63
 
 
 def test_two_versions_never_have_one_name() -> None:
-    assert len({serving.deployment_name(STAGING, version) for version in range(1, 200)}) == 199
+    assert len({deployment_name(STAGING, version) for version in range(1, 200)}) == 199
 
 
 # The images of the Release, by digest.
@@ -150,7 +152,7 @@ def released(*digests: str | None, specification: str | None = None) -> Release:
 def test_an_endpoint_runs_the_images_of_the_release(
     images: tuple[str, ...], release: Release, match: bool
 ) -> None:
-    assert serving.images_match(EndpointState("InService", None, "c", images), release) is match
+    assert images_match(images, release) is match
 
 
 # The proof.
@@ -181,30 +183,30 @@ def test_a_proof_is_plain_data() -> None:
 
 def test_a_proof_says_what_is_wrong() -> None:
     removals = [Removal("endpoint", "e-v1", "left", "it is stuck"), Removal("model", "e-v1", "removed")]
-    bad = serving.proof_text(proof(answer(True, 1), answer(False, 2), verified=False), removals)
+    bad = proofs.text(proof(answer(True, 1), answer(False, 2), verified=False), removals)
     for words in ("NOT VERIFIED", "ARE NOT those", "WRONG", "endpoint e-v1: left it is stuck"):
         assert words in bad
     assert bad.endswith("model e-v1: removed")
-    page = serving.proof_markdown(proof(answer(False, 2), verified=False))
+    page = proofs.markdown(proof(answer(False, 2), verified=False))
     assert "**Not verified**" in page
     assert "**are not**" in page
     assert "**wrong**" in page
 
 
 def test_a_proof_of_what_is_right_complains_of_nothing() -> None:
-    good = serving.proof_text(proof(answer(True, 1)), [])
+    good = proofs.text(proof(answer(True, 1)), [])
     assert good.startswith("verified: version 1 in account 222222222222 (staging), endpoint e-v1")
-    page = serving.proof_markdown(proof(answer(True, 1)))
+    page = proofs.markdown(proof(answer(True, 1)))
     assert not [word for word in ("NOT", "WRONG", "**") if word in good or word in page]
 
 
 def test_an_unknown_digest_matches_nothing() -> None:
     one = type("R", (), {"deployed_containers": [type("C", (), {"image_digest": None})]})
-    assert serving.images_match(serving.EndpointState("InService", None, "c", ("",)), one) is False
+    assert images_match(("",), one) is False
 
 
 @pytest.mark.parametrize(("answers", "pictures"), [(1, 0), (4, 0), (5, 1), (9, 1)])
 def test_a_proof_links_to_the_console_and_draws_what_is_worth_it(answers: int, pictures: int) -> None:
-    page = serving.proof_markdown(proof(*[answer(True, 1)] * answers))
+    page = proofs.markdown(proof(*[answer(True, 1)] * answers))
     assert ".console.aws.amazon.com/sagemaker/home?region=us-east-1#/endpoints/e-v1)" in page
     assert page.count("](data:image/svg+xml;base64,") == pictures

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from crossaccount import json_match, smoke
 from crossaccount.config.smoke import Latency, Smoke
-from crossaccount.smoke import read_answer, same_answer
+from crossaccount.json_match import parse_path, schema_fault
+from crossaccount.proof.asking import read_answer, speed
+from crossaccount.proof.expectations import expectation as expected
+from crossaccount.proof.expectations import same_answer
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -208,7 +210,7 @@ def test_csv_cells_are_numbers_only_where_a_model_would_say_so(raw: Any, answer:
 
 
 def judged(got: Any, **expectation: Any) -> bool:
-    _, right = smoke.expectation(Smoke(content_type="text/csv", body="1", **expectation))
+    _, right = expected(Smoke(content_type="text/csv", body="1", **expectation))
     return right(got)
 
 
@@ -327,7 +329,7 @@ def test_an_answer_that_is_wrong(got: Any, expectation: dict[str, Any]) -> None:
     ],
 )
 def test_what_was_expected_is_plain_data(expectation: dict[str, Any], shown: Any) -> None:
-    assert smoke.expectation(Smoke(content_type="text/csv", body="1", **expectation))[0] == shown
+    assert expected(Smoke(content_type="text/csv", body="1", **expectation))[0] == shown
 
 
 @pytest.mark.parametrize(
@@ -343,7 +345,7 @@ def test_what_was_expected_is_plain_data(expectation: dict[str, Any], shown: Any
     ],
 )
 def test_a_path_is_names_and_places(path: str, steps: tuple[Any, ...]) -> None:
-    assert json_match.parse_path(path) == steps
+    assert parse_path(path) == steps
 
 
 @pytest.mark.parametrize(
@@ -351,7 +353,7 @@ def test_a_path_is_names_and_places(path: str, steps: tuple[Any, ...]) -> None:
 )  # fmt: skip
 def test_what_is_no_path(path: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        json_match.parse_path(path)
+        parse_path(path)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +372,7 @@ def test_what_is_no_path(path: str) -> None:
     ],
 )
 def test_a_schema_is_checked_and_leads_nowhere_else(schema: Any, fault: str | None) -> None:
-    found = json_match.schema_fault(schema)
+    found = schema_fault(schema)
     assert (found is None) == (fault is None)
     assert (fault or "") in (found or "")
 
@@ -391,7 +393,7 @@ def test_a_schema_is_checked_and_leads_nowhere_else(schema: Any, fault: str | No
 )
 def test_percentiles(latencies: list[float], p50: float, p95: float) -> None:
 
-    found = smoke.speed(latencies[::-1], Latency(p50_ms=1000))
+    found = speed(latencies[::-1], Latency(p50_ms=1000))
     assert (found.calls, found.p50_ms, found.p95_ms) == (len(latencies), p50, p95)
 
 
@@ -400,9 +402,9 @@ def test_percentiles(latencies: list[float], p50: float, p95: float) -> None:
     [(5, None, True), (5, 9, True), (None, 9, True), (4.9, None, False), (None, 8.9, False), (5, 8, False), (4, 9, False)],
 )  # fmt: skip
 def test_an_endpoint_is_fast_when_it_passes_no_limit(p50: Any, p95: Any, ok: bool) -> None:
-    assert smoke.speed([5.0] * 10 + [9.0] * 9, Latency(p50_ms=p50, p95_ms=p95)).ok is ok
+    assert speed([5.0] * 10 + [9.0] * 9, Latency(p50_ms=p50, p95_ms=p95)).ok is ok
 
 
 def test_nothing_measured_is_not_fast() -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
-        smoke.speed([], Latency(p50_ms=1))
+        speed([], Latency(p50_ms=1))

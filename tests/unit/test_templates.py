@@ -11,9 +11,10 @@ import parliament
 import pytest
 import yaml
 
-from crossaccount import grants, policies
-from crossaccount.grants import Audience, Organization
-from sandbox.attached import is_public
+from crossaccount.doors import bucket, key, registry, repository
+from crossaccount.policy import documents, strangers
+from crossaccount.policy.audience import Audience, Organization
+from crossaccount_sandbox.attached import is_public
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "iam"
 PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "222222222222"}
@@ -142,9 +143,9 @@ def test_the_linter_finds_nothing_but_what_aws_s_reference_leaves_out(name: str)
 def test_no_policy_makes_an_administrator(name: str) -> None:
     for one in POLICIES[name]["Statement"]:
         assert set(one) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-        actions = policies.listed(one["Action"])
+        actions = documents.listed(one["Action"])
         assert not [action for action in actions if "*" in action or "?" in action]
-        if "*" in policies.listed(one["Resource"]):
+        if "*" in documents.listed(one["Resource"]):
             assert set(actions) <= WITHOUT_RESOURCE
         if "iam:PassRole" in actions:
             assert one["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
@@ -200,16 +201,16 @@ AUDIENCES = {
 def test_no_grant_is_public_or_lets_anyone_administer(audience: str) -> None:
     who, group = AUDIENCES[audience], "arn:aws:sagemaker:us-east-1:111111111111:model-package-group/trees"
     found = [
-        *grants.group_statements(group, [f"{group}/*"], who),
-        *grants.repository_statements(group, who),
-        *grants.service_statements(group, who),
-        *grants.bucket_statements(group, "arn:aws:s3:::models", ["trees/"], who),
-        *grants.key_statements(group, who),
+        *registry.least_privilege(group, [f"{group}/*"], who),
+        *repository.least_privilege(group, who),
+        *repository.service_principal(group, who),
+        *bucket.least_privilege(group, "arn:aws:s3:::models", ["trees/"], who),
+        *key.least_privilege(group, who),
     ]
     for one in found:
         assert not is_public({"Statement": [one]}), "by the sandbox's reading"
-        assert not policies.is_public(one), "by our own"
-        actions = policies.listed(one["Action"])
+        assert not strangers.is_public(one), "by our own"
+        actions = documents.listed(one["Action"])
         assert not [
             a for a in actions if "*" in a or re.search(r":(Put|Set|Delete|Update|Create(?!Model$)|Tag)", a)
         ]

@@ -1,0 +1,96 @@
+"""The audit's evidence in the producer's account: what the policies and the Releases say.
+
+Not here: mending it. The plan of that is the plan of a share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from crossaccount import gather, plan
+from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
+from crossaccount.aws.access import Producer, producing
+from crossaccount.doors import door_of
+from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity
+from crossaccount.sharing import publish
+
+if TYPE_CHECKING:
+    from crossaccount.config.model import Sharing
+    from crossaccount.gather import Gathered
+    from crossaccount.plan import Plan
+
+
+def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
+    """What the producer's documents and Releases say about these consumers; a finding where they are out of reach.
+
+    Args:
+        sharing: the config.
+        wanted: names of consumers.
+    """
+    try:
+        with producing(sharing) as producer:
+            state = gather.gather(producer)
+            proposal = plan.propose_share(sharing, state.needs, state.existing, state.now)
+            replaced = list(_replaced(producer, state, proposal))
+    except PlanRefused as refused:
+        return Evidence(findings=refused.findings)
+    except CrossAccountError as error:
+        return unknown("producer", "What the producer's policies say", error)
+    answers = [answer for name in wanted for answer in _by_documents(sharing, name, proposal, state.now)]
+    findings = [*state.findings, *replaced, *_beyond(proposal), *_milder(proposal.findings)]
+    return Evidence(tuple(answers), tuple(findings), state.versions, proposal)
+
+
+def _by_documents(sharing: Sharing, name: str, proposal: Plan, now: datetime) -> Iterator[AccessAnswer]:
+    consumer = sharing.consumers[name]
+    if consumer.expires is not None and consumer.expires <= now:
+        return  # nothing is promised any more; a finding says so
+    who = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
+    for change in proposal.changes:
+        door = door_of(change.resource.kind).name
+        lacking = who in change.gained
+        yield AccessAnswer(
+            name,
+            consumer.account,
+            door,
+            change.resource.name,
+            Verdict.NO if lacking else Verdict.YES,
+            f"its policy has no statement of ours for {who}, or one that says less"
+            if lacking
+            else "its policy says so",
+        )
+
+
+def _beyond(proposal: Plan) -> Iterator[Finding]:
+    """Statements of ours that say more than the config does."""
+    for change in proposal.changes:
+        if change.lost:
+            yield Finding(
+                Severity.WARNING,
+                f"policy of {change.resource}",
+                f"{', '.join(change.lost)} has more, or has it otherwise, than the config says.",
+                "crossaccount share CONFIG puts it right.",
+            )
+
+
+def _milder(findings: Iterable[Finding]) -> list[Finding]:
+    """What would stop a share stops no access that is there."""
+    return [
+        replace(finding, severity=Severity.WARNING) if finding.severity is Severity.ERROR else finding
+        for finding in findings
+    ]
+
+
+def _replaced(producer: Producer, state: Gathered, proposal: Plan) -> Iterator[Finding]:
+    for version in state.versions:
+        try:
+            _, unpublished = publish.prepare(producer, version, state, proposal)
+        except (Conflict, Failed) as error:
+            yield Finding(Severity.ERROR, version.arn, first_line(error))
+            continue
+        if unpublished:
+            text = "It has no Release, so it cannot be deployed."
+            yield Finding(Severity.ERROR, version.arn, text, "crossaccount share CONFIG publishes it.")

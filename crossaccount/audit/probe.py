@@ -1,0 +1,108 @@
+"""The audit's evidence in a consumer's account: how far its own role gets, door by door, going on past each one that is shut.
+
+The version is described, its Release and artifacts are read, and a model is made from it and deleted.
+
+Source: CreateModel in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crossaccount import doors
+from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
+from crossaccount.aws.access import Target, open_target
+from crossaccount.doors import DOORS
+from crossaccount.errors import CrossAccountError, DoorName, Finding, Refused, Severity
+from crossaccount.hosting import preflight, temporary
+
+if TYPE_CHECKING:
+    from crossaccount.config.model import Sharing
+    from crossaccount.packages import ModelVersion
+    from crossaccount.release import Release
+
+_Step = AccessAnswer | Finding
+
+
+def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe: bool) -> Evidence:
+    """The answers of a consumer's own role.
+
+    Args:
+        sharing: the config.
+        name: the consumer.
+        known: versions that the producer knows of, newest last, for when the registry refuses the consumer.
+        probe: also make a model and delete it, which proves what the execution role may.
+    """
+    consumer = sharing.consumers[name]
+    if consumer.expires is not None and consumer.expires <= datetime.now(UTC):
+        return Evidence()
+    try:
+        target = open_target(sharing, name)
+    except Refused as refused:
+        return Evidence((_shut(name, consumer.account, refused),))
+    except CrossAccountError as error:
+        return unknown(f"consumers.{name}", "What its role meets", error)
+    steps = tuple(_doors(target, known, probe))
+    return Evidence(
+        tuple(step for step in steps if isinstance(step, AccessAnswer)),
+        tuple(step for step in steps if isinstance(step, Finding)),
+    )
+
+
+def _doors(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
+    yield _open(target, DoorName.ROLE_TRUST, target.consumer.role, "assumed")
+    version = known[-1] if known else None
+    try:
+        version = preflight.find_version(target, None)
+        reason = f"version {version.version} described"
+        yield _open(target, DoorName.REGISTRY, target.config.model_package_group, reason)
+    except Refused as refused:
+        yield _shut(target.name, target.account, refused)
+    except CrossAccountError as error:
+        yield _fault(target, error)
+        return
+    if version is None:
+        return
+    try:
+        release = preflight.read_release(target, version)
+        reason = f"Release of version {version.version} read"
+        yield _open(target, DoorName.BUCKET, target.config.producer.releases_bucket, reason)
+        preflight.check_artifacts(target, release)
+        for bucket in sorted({artifact.bucket for artifact in release.contents.artifacts}):
+            yield _open(target, DoorName.BUCKET, bucket, "artifacts looked at")
+        if probe:
+            yield from _meets_everything(target, release)
+    except Refused as refused:
+        yield _shut(target.name, target.account, refused)
+    except CrossAccountError as error:
+        yield _fault(target, error)
+
+
+def _meets_everything(target: Target, published: Release) -> Iterator[_Step]:
+    with preflight.explained_creation(target, published):
+        removal = temporary.try_model(target, published)
+    if removal.outcome == "left":
+        text = f"The model {removal.name} of this check could not be deleted: {removal.reason}"
+        yield Finding(Severity.WARNING, f"consumers.{target.name}", text, "Delete it, or check again.")
+    reason = "a model was made from the package, and deleted"
+    yield _open(target, DoorName.EXECUTION_ROLE, target.consumer.execution_role, reason)
+    for door in DOORS:
+        if door.proved_by_model:
+            for resource in sorted(door.needed(target.config, published.contents)):
+                yield _open(target, door.name, resource, reason)
+
+
+def _open(target: Target, door: str, resource: str, reason: str) -> AccessAnswer:
+    return AccessAnswer(target.name, target.account, door, resource, Verdict.YES, reason)
+
+
+def _shut(name: str, account: str, refused: Refused) -> AccessAnswer:
+    refusal = refused.refusal
+    reason = f"{refusal.action} refused. {refusal.next_step}"
+    return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
+
+
+def _fault(target: Target, error: Exception) -> Finding:
+    return Finding(Severity.ERROR, f"consumers.{target.name}", first_line(error))

@@ -1,0 +1,119 @@
+"""The doors that a share opens, in the order of writing, and what is asked of all of them.
+
+Whoever enumerates doors asks here. Not here: what is particular to one (its own module).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from crossaccount.doors.base import Door, Parts, Resource, Token
+from crossaccount.doors.bucket import BUCKET
+from crossaccount.doors.key import KEY
+from crossaccount.doors.registry import REGISTRY
+from crossaccount.doors.repository import REPOSITORY
+from crossaccount.errors import Obstacle
+from crossaccount.policy import documents
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+    from crossaccount.aws.access import Producer
+    from crossaccount.config.model import Sharing
+    from crossaccount.packages import Contents
+    from crossaccount.policy.audience import Audience
+    from crossaccount.policy.documents import Document, Statement
+
+# The registry last: a consumer that sees the version can also reach what it needs.
+DOORS: list[Door] = [REPOSITORY, BUCKET, KEY, REGISTRY]
+
+# For each kind the resources that are needed, by name.
+Needs = Mapping[str, Mapping[str, Parts]]
+
+
+def door_of(kind: str) -> Door:
+    """The door of a kind of resource."""
+    return next(door for door in DOORS if door.kind == kind)
+
+
+def door_named(name: str) -> Door | None:
+    """The door of a name in a Release; None for one that is unknown."""
+    return next((door for door in DOORS if door.name == name), None)
+
+
+def needs(config: Sharing, contents: Contents) -> Needs:
+    """The resources that a consumer must reach to deploy these contents.
+
+    Raises:
+        Failed: for contents that no grant can open.
+    """
+    return {door.kind: door.needed(config, contents) for door in DOORS}
+
+
+def resources(config: Sharing, needs: Needs) -> tuple[Resource, ...]:
+    """Every resource that is needed, in the order of writing."""
+    owner = config.producer.account
+    return tuple(
+        Resource(door.kind, name, owner) for door in DOORS for name in sorted(needs.get(door.kind, {}))
+    )
+
+
+def statements(
+    config: Sharing, needs: Needs, resource: Resource, audiences: Iterable[Audience]
+) -> list[Statement]:
+    """The statements that let these audiences in to a resource; none where it is not needed."""
+    door, parts = door_of(resource.kind), needs.get(resource.kind, {}).get(resource.name)
+    if parts is None:
+        return []
+    return [
+        statement
+        for audience in audiences
+        for statement in door.statements(config, resource.name, parts, audience)
+    ]
+
+
+def read_policy(producer: Producer, resource: Resource) -> tuple[Document | None, Token]:
+    """A resource's policy as it stands, None where there is none, and the token to write it with.
+
+    Raises:
+        Obstacle: for a policy that is not as AWS writes them: a document that is not understood is not rewritten.
+        ClientError: when AWS refuses.
+    """
+    try:
+        document, token = door_of(resource.kind).read(producer, resource.name)
+        return None if document is None else documents.sound(document), token
+    except (ValueError, RecursionError) as error:
+        raise Obstacle(
+            f"policy of {resource}",
+            f"It cannot be read: {str(error)[:200]}.",
+            "Look at it and correct it by hand; it was left as it is.",
+        ) from None
+
+
+def write_policy(producer: Producer, resource: Resource, document: Document | None, token: Token) -> None:
+    """Replace the policy that was read with this token, or with None remove it; raises as the door's own verbs do."""
+    door = door_of(resource.kind)
+    if document is None:
+        door.clear(producer, resource.name, token)
+    else:
+        door.write(producer, resource.name, document, token)
+
+
+def is_missing(error: ClientError) -> bool:
+    """Whether an error says that a resource of one of the doors does not exist."""
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    return any(code == door.missing_code and message.startswith(door.missing_texts) for door in DOORS)
+
+
+def name_in(place: str) -> str:
+    """The name of the resource that an ARN or a URI leads to; the text itself where it leads to none of the doors'."""
+    return next((match[1] for door in DOORS if (match := door.place.fullmatch(place))), place)
+
+
+def execution_needs(config: Sharing, contents: Contents) -> dict[str, str]:
+    """Each action that an execution role needs to deploy these contents, with a resource that it needs it on."""
+    needed: dict[str, str] = {}
+    for door in DOORS:
+        needed |= door.execution_needs(config, contents)
+    return needed

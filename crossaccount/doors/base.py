@@ -1,0 +1,115 @@
+"""A door: one kind of resource whose policy lets other accounts in, with everything that is particular to that kind.
+
+A new door is one object of this shape, listed in ``doors.DOORS``. Not here: what is done with a document (``policy``, ``plan``,
+``apply``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Producer
+    from crossaccount.config.model import Sharing
+    from crossaccount.errors import Finding
+    from crossaccount.packages import Contents
+    from crossaccount.policy.audience import Audience
+    from crossaccount.policy.documents import Document, Statement
+
+
+# What a service gives with a document, for a put that holds only while it stands; None where it has no such put.
+Token = str | None
+# The parts of a resource that are needed: of a bucket the key prefixes, or whole keys; of most others none.
+Parts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource that carries a policy: its kind, its name (a key's is its ARN), and the account that owns it."""
+
+    kind: str
+    name: str
+    account: str
+
+    def __str__(self) -> str:
+        """For messages."""
+        return f"{self.kind} {self.name} (account {self.account})"
+
+
+class Door(Protocol):
+    """One kind of resource, and how its policy is written, read and explained.
+
+    ``kind`` names the resources in plans, ``name`` the door in refusals and Releases. ``limit`` is how many bytes of a policy the
+    service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
+    error for a resource that does not exist, and ``missing_texts`` how its message then begins; ``busy_codes`` are its errors while
+    another writer is at work, the one condition that passes by itself. ``proved_by_model`` is whether a model that was made from
+    the package has passed the door.
+    """
+
+    kind: str
+    name: str
+    limit: int
+    place: re.Pattern[str]
+    missing_code: str
+    missing_texts: tuple[str, ...] = ("",)
+    busy_codes: tuple[str, ...] = ("OperationAborted", "ConflictException", "ConcurrentModificationException")
+    proved_by_model: bool = False
+
+    def arn(self, config: Sharing, name: str) -> str:
+        """The ARN of a resource of the producer."""
+
+    def is_right(self, config: Sharing, name: str) -> bool:
+        """Whether a Release may list a resource of this name: it can be the producer's own."""
+
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
+        """The resources that a consumer must reach for these contents, by name, each with its parts.
+
+        Raises:
+            Obstacle: for contents that no grant can open.
+        """
+
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
+        """The statements that let an audience in to the parts of a resource, in the config's preset."""
+
+    def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
+        """The policy that stands, None where there is none, and the token to write it with.
+
+        Raises:
+            ClientError: when AWS refuses.
+            ValueError: for a policy that is not JSON.
+        """
+
+    def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
+        """Replace the policy that was read with this token; raises AWS's refusal."""
+
+    def clear(self, producer: Producer, name: str, token: Token) -> None:
+        """Remove the policy that was read with this token; raises AWS's refusal.
+
+        Raises:
+            Conflict: where such a resource is never left without a policy.
+        """
+
+    def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
+        """Findings about a resource before its policy is read.
+
+        Raises:
+            Obstacle: when the resource cannot be shared, so that its policy need not be read.
+        """
+        return []
+
+    def findings(self, producer: Producer, resource: Resource, document: Document | None) -> list[Finding]:
+        """Findings about a resource and the policy that stands on it."""
+        return []
+
+    def objections(
+        self, resource: Resource, existing: Document | None, desired: Document | None
+    ) -> Iterator[tuple[str, str]]:
+        """Why a policy of this kind may never be changed so: each reason with the way out."""
+        yield from ()
+
+    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
+        """The actions that an execution role needs to deploy these contents, each with a resource that it needs it on."""
+        return {}

@@ -1,0 +1,273 @@
+"""The door of an S3 bucket: a consumer reads the artifacts, and the Releases. Every call says whose bucket it must be.
+
+Source: GetBucketPolicy, PutBucketPolicy, DeleteBucketPolicy, HeadBucket (a bucket's region), GetBucketOwnershipControls and
+GetPublicAccessBlock in the Amazon S3 API reference; the policy's size in the S3 user guide; "Deploy a Model Version from a
+Different Account" in the SageMaker developer guide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount import parallel
+from crossaccount.arns import group_arn
+from crossaccount.doors.base import Door, Parts, Resource, Token
+from crossaccount.errors import DoorName, Finding, Obstacle, Severity
+from crossaccount.policy import audience as audiences
+from crossaccount.policy.documents import Document, Statement, compact, scalar, statements
+from crossaccount.policy.strangers import is_public
+from crossaccount.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Producer
+    from crossaccount.config.model import Sharing
+    from crossaccount.packages import Artifact, Contents
+    from crossaccount.policy.audience import Audience
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
+
+
+class BucketDoor(Door):
+    """S3 buckets; the parts of one that are needed are key prefixes, or whole keys."""
+
+    kind = "bucket"
+    name = DoorName.BUCKET
+    limit = 20_480
+    place = re.compile(r"(?:arn:[a-z-]+:s3:::|s3://)([^/]+).*")
+    missing_code = "NoSuchBucket"
+
+    def arn(self, config: Sharing, name: str) -> str:
+        return f"arn:{config.partition}:s3:::{name}"
+
+    def is_right(self, config: Sharing, name: str) -> bool:
+        """Whether S3 takes a bucket of this name. No name says whose it is: every call on it does."""
+        return _NAME.fullmatch(name) is not None
+
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
+        """The folders of the artifacts, and that of the group's Releases.
+
+        When all approved versions are shared and their folders lie in one folder with the group's name, that folder is
+        granted: the document does not grow with them.
+        """
+        prefixes: dict[str, set[str]] = {}
+        for artifact in contents.artifacts:
+            if not artifact.key or (artifact.is_prefix and not artifact.key.endswith("/")):
+                raise Obstacle(
+                    artifact.uri,
+                    "The artifact is no object and no folder: a grant for it would open more than the artifact.",
+                    "Register the version with an object's key, or with a prefix that ends in a slash.",
+                )
+            prefixes.setdefault(artifact.bucket, set()).add(artifact.folder or artifact.key)
+        if config.versions == "approved":
+            group = config.model_package_group
+            prefixes = {bucket: _widened(folders, group) for bucket, folders in prefixes.items()}
+        releases = f"{config.producer.releases_prefix}{config.model_package_group}/"
+        prefixes.setdefault(config.producer.releases_bucket, set()).add(releases)
+        return {bucket: tuple(sorted(folders)) for bucket, folders in prefixes.items()}
+
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
+        """Reading what lies under the prefixes, or in the AWS page's preset everything in the bucket."""
+        if config.preset == "aws-docs":
+            return page(self.arn(config, name), audience)
+        return least_privilege(group_arn(config), self.arn(config, name), parts, audience)
+
+    def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
+        try:
+            text = producer.s3.get_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)["Policy"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
+                return None, None
+            raise
+        return parse_json(text), None
+
+    def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
+        producer.s3.put_bucket_policy(
+            Bucket=name, Policy=compact(document), ExpectedBucketOwner=producer.account
+        )
+
+    def clear(self, producer: Producer, name: str, token: Token) -> None:
+        producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
+
+    def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
+        """Objects that another account owns; an obstacle for a bucket that is not there, not the producer's, or elsewhere."""
+        name, region = resource.name, producer.region
+        try:
+            head = producer.s3.head_bucket(Bucket=name, ExpectedBucketOwner=producer.account)
+        except ClientError as error:
+            raise _unreachable(producer, name, error) from None
+        if (actual := head.get("BucketRegion", region)) != region:
+            raise Obstacle(
+                f"bucket {name}",
+                f"It lies in {actual}, and SageMaker in {region} takes models from its own region alone.",
+                f"Copy the artifacts into a bucket in {region}, and register the version anew.",
+            )
+        inside = [artifact for artifact in contents.artifacts if artifact.bucket == name]
+        if not inside or _owns_all(producer, name):
+            return []
+        owner = producer.s3.get_bucket_acl(Bucket=name, ExpectedBucketOwner=producer.account)["Owner"]["ID"]
+        uploads = parallel.run_all(
+            [partial(_uploaded_by_other, producer, artifact, owner) for artifact in inside]
+        )
+        return [finding for finding in uploads if finding is not None]
+
+    def findings(self, producer: Producer, resource: Resource, document: Document | None) -> list[Finding]:
+        """A public statement of others, and what S3 Block Public Access makes of it.
+
+        Source: "Blocking public access to your Amazon S3 storage" in the S3 user guide. The account's setting adds to the
+        bucket's.
+        """
+        public = [each.get("Sid", "without a Sid") for each in statements(document) if is_public(each)]
+        if not public:
+            return []
+        of_account = _account_block(producer)
+        of_bucket = _block(
+            partial(
+                producer.s3.get_public_access_block,
+                Bucket=resource.name,
+                ExpectedBucketOwner=producer.account,
+            )
+        )
+        blocks = [of_bucket, of_account or {}]
+        sids = ", ".join(public)
+        severity, text = Severity.ERROR, f"The statement {sids} is public"
+        if any(block.get("RestrictPublicBuckets") for block in blocks):
+            text += ", and Block Public Access (RestrictPublicBuckets) then shuts every other account out."
+        elif any(block.get("BlockPublicPolicy") for block in blocks):
+            text += ", and Block Public Access (BlockPublicPolicy) then refuses every change of the policy."
+        else:
+            severity, text = Severity.WARNING, f"{text}."
+            if of_account is None:
+                text += " Whether the account blocks public access could not be asked."
+        return [Finding(severity, f"policy of {resource}", text, f"Remove or narrow the statement {sids}.")]
+
+    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
+        """Reading every artifact, and listing where one is a prefix."""
+        needs: dict[str, str] = {}
+        for artifact in contents.artifacts:
+            bucket = self.arn(config, artifact.bucket)
+            needs["s3:GetObject"] = f"{bucket}/{artifact.key}"
+            if artifact.is_prefix:
+                needs["s3:ListBucket"] = bucket
+        return needs
+
+
+def least_privilege(
+    group_arn: str, bucket_arn: str, prefixes: Sequence[str], audience: Audience
+) -> list[Statement]:
+    """Reading what lies under the prefixes, and listing it: without listing, a missing object reads as a refusal."""
+    patterns = [_literal(prefix) + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
+    objects = [f"{bucket_arn}/{pattern}" for pattern in patterns]
+    where = {"StringLike": {"s3:prefix": scalar(patterns)}}
+    read, listing = "s3:GetObject", "s3:ListBucket"
+    return [
+        audiences.statement(group_arn, "Read", audience, Action=read, Resource=scalar(objects)),
+        audiences.statement(
+            group_arn, "List", audience, Action=listing, Resource=bucket_arn, Condition=where
+        ),
+    ]
+
+
+def page(bucket_arn: str, audience: Audience) -> list[Statement]:
+    """The AWS page's policy of a bucket."""
+    return [audiences.page_statement("AddPerm", audience, Action="s3:*", Resource=f"{bucket_arn}/*")]
+
+
+def _literal(key: str) -> str:
+    """A key as a policy writes it: a character of the key that is a wildcard there stands for itself alone."""
+    return re.sub(r"[*?$]", lambda wildcard: f"${{{wildcard[0]}}}", key)
+
+
+def _widened(folders: set[str], group: str) -> set[str]:
+    """The one folder that holds all these version folders, where it is the group's by name; else the folders themselves.
+
+    A folder of another name stays unopened: what else lies in it may be anybody's.
+    """
+    if len(folders) < 2 or not all(folder.endswith("/") for folder in folders):
+        return folders
+    parents = {folder.rstrip("/").rpartition("/")[0] for folder in folders}
+    parent = parents.pop()
+    return {f"{parent}/"} if not parents and group in parent.split("/") else folders
+
+
+def _unreachable(producer: Producer, bucket: str, error: ClientError) -> Exception:
+    """Why a bucket cannot be looked at: HEAD gives a number and no reason.
+
+    Raises:
+        ClientError: with S3's reason, when it is the caller who may not look.
+    """
+    subject, owner = f"bucket {bucket}", producer.account
+    if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+        way_out = "Create or restore it, or register the version anew."
+        return Obstacle(subject, "It does not exist.", way_out)
+    # The same question without saying whose it must be: an answer means that it is somebody else's.
+    try:
+        producer.s3.head_bucket(Bucket=bucket)
+    except ClientError:
+        # It gives its reason only where it has a body.
+        producer.s3.list_objects_v2(Bucket=bucket, ExpectedBucketOwner=owner, MaxKeys=1)
+        return error
+    return Obstacle(
+        subject,
+        f"It belongs to another account than the producer, {owner}.",
+        f"Its owner must share it; or copy the artifacts into a bucket of {owner}, and register the version anew.",
+    )
+
+
+def _owns_all(producer: Producer, bucket: str) -> bool:
+    """Whether the bucket's owner owns every object in it, whoever uploaded it.
+
+    Source: "Controlling ownership of objects" in the S3 user guide.
+    """
+    try:
+        answer = producer.s3.get_bucket_ownership_controls(
+            Bucket=bucket, ExpectedBucketOwner=producer.account
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "OwnershipControlsNotFoundError":
+            return False
+        raise
+    return all(
+        rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in answer["OwnershipControls"]["Rules"]
+    )
+
+
+def _uploaded_by_other(producer: Producer, artifact: Artifact, owner: str) -> Finding | None:
+    """A finding for an object of the artifact that another than the bucket's owner (a canonical user id) owns."""
+    listing = producer.s3.list_objects_v2(
+        Bucket=artifact.bucket, Prefix=artifact.key, ExpectedBucketOwner=producer.account, FetchOwner=True
+    )
+    for entry in listing.get("Contents", []):
+        if (artifact.is_prefix or entry["Key"] == artifact.key) and entry["Owner"]["ID"] != owner:
+            return Finding(
+                Severity.ERROR,
+                f"s3://{artifact.bucket}/{entry['Key']}",
+                "Another account uploaded it and still owns it, so the bucket's policy says nothing about it.",
+                f"Set the object ownership of {artifact.bucket} to BucketOwnerEnforced, or copy the object onto itself as its bucket's owner.",
+            )
+    return None
+
+
+def _block(ask: Callable[[], Any]) -> Any:
+    """A setting of Block Public Access, by the call that asks for it; empty where there is none."""
+    try:
+        return ask()["PublicAccessBlockConfiguration"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchPublicAccessBlockConfiguration":
+            return {}
+        raise
+
+
+def _account_block(producer: Producer) -> Any:
+    """The account's own setting; None when it could not be asked."""
+    try:
+        return _block(partial(producer.s3control.get_public_access_block, AccountId=producer.account))
+    except (ClientError, BotoCoreError):
+        return None
+
+
+BUCKET = BucketDoor()

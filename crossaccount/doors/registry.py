@@ -1,0 +1,100 @@
+"""The door of a SageMaker model package group: a consumer sees the versions, and makes models from them.
+
+Source: GetModelPackageGroupPolicy, PutModelPackageGroupPolicy and DeleteModelPackageGroupPolicy in the SageMaker API reference; the
+policy's size in botocore's model of SageMaker; "Deploy a Model Version from a Different Account" in the SageMaker developer guide. No
+error is modelled for a group without a policy; its text is from public reports.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.doors.base import Door, Parts, Token
+from crossaccount.errors import DoorName
+from crossaccount.policy import audience as audiences
+from crossaccount.policy.documents import Document, Statement, compact, scalar
+from crossaccount.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Producer
+    from crossaccount.config.model import Sharing
+    from crossaccount.packages import Contents
+    from crossaccount.policy.audience import Audience
+
+
+class RegistryDoor(Door):
+    """Model package groups. They are named by the group's name, in its own account, alone."""
+
+    kind = "model-package-group"
+    name = DoorName.REGISTRY
+    limit = 20_480
+    place = re.compile(r"arn:[a-z-]+:sagemaker:.*:model-package(?:-group)?/([^/]+).*")
+    missing_code = "ValidationException"
+    missing_texts = ("Cannot find Model Package Group", "ModelPackageGroup")
+
+    def arn(self, config: Sharing, name: str) -> str:
+        return group_arn(config)
+
+    def is_right(self, config: Sharing, name: str) -> bool:
+        return name == config.model_package_group
+
+    def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
+        """The shared group, whatever its versions are made of."""
+        return {config.model_package_group: ()}
+
+    def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
+        """Seeing the group, and deploying the versions that the config shares."""
+        group = group_arn(config)
+        if config.preset == "aws-docs":
+            return page(group, audience)
+        versions = (
+            ["*"] if config.versions == "approved" else [str(number) for number in sorted(config.versions)]
+        )
+        return least_privilege(group, [package_arn(config, version) for version in versions], audience)
+
+    def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
+        try:
+            text = producer.sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)
+        except ClientError as error:
+            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+            if code == "ValidationException" and message.startswith("Cannot find resource policy for"):
+                return None, None
+            raise
+        return parse_json(text["ResourcePolicy"]), None
+
+    def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
+        producer.sagemaker.put_model_package_group_policy(
+            ModelPackageGroupName=name, ResourcePolicy=compact(document)
+        )
+
+    def clear(self, producer: Producer, name: str, token: Token) -> None:
+        producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
+
+
+def least_privilege(group_arn: str, package_arns: Sequence[str], audience: Audience) -> list[Statement]:
+    """Seeing the group itself, and deploying these of its versions."""
+    see = ["sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
+    deploy = ["sagemaker:CreateModel", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+    return [
+        audiences.statement(group_arn, "Group", audience, Action=see, Resource=group_arn),
+        audiences.statement(group_arn, "Versions", audience, Action=deploy, Resource=scalar(package_arns)),
+    ]
+
+
+def page(group_arn: str, audience: Audience) -> list[Statement]:
+    """The AWS page's policy of a model package group."""
+    versions = group_arn.replace(":model-package-group/", ":model-package/") + "/*"
+    actions = ["DescribeModelPackage", "ListModelPackages", "UpdateModelPackage", "CreateModel"]
+    see, deploy = ["sagemaker:DescribeModelPackageGroup"], [f"sagemaker:{action}" for action in actions]
+    return [
+        audiences.page_statement("AddPermModelPackageGroup", audience, Action=see, Resource=group_arn),
+        audiences.page_statement("AddPermModelPackageVersion", audience, Action=deploy, Resource=versions),
+    ]
+
+
+REGISTRY = RegistryDoor()

@@ -1,0 +1,164 @@
+"""Models, endpoint configs and endpoints of one version: found from an earlier run, or created.
+
+Not here: whether the version may be deployed (``preflight``), what each asks for (``requests``), removal (``removal``), and an
+endpoint that stays and changes (``shift``).
+
+Source: CreateModel, CreateEndpointConfig, CreateEndpoint and DescribeEndpoint in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crossaccount.aws.endpoint_status import COMING_UP, GONE
+from crossaccount.errors import Conflict, Failed
+from crossaccount.hosting import requests
+from crossaccount.hosting.gateway import Gateway, Patience, Progress, silent
+from crossaccount.hosting.resources import (
+    KEEP_TAG,
+    OWNER,
+    OWNER_TAG,
+    PACKAGE_TAG,
+    RUN_TAG,
+    SINCE_TAG,
+    HostedResource,
+    HostingKind,
+    deployment_name,
+    tag_values,
+)
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.release import Release
+
+
+def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | None = None) -> HostedResource:
+    """The model made from the shared package. Its removal: `removal.remove`, `removal.discard`, `removal.retire`.
+
+    Args:
+        target: the consumer's account.
+        release: of the version.
+        keep: whether it stays when the run ends.
+        flow_run: the run that makes it, for the tag of what does not stay; what is found from a run that died is taken over.
+
+    Raises:
+        Failed: for what `requests.check` refuses.
+        Conflict: when a model of that name was made from something else, with other settings, or by someone else.
+        ClientError: AWS's refusal, to be classified by whoever knows what was tried.
+    """
+    requests.check(target.consumer, release)
+    gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, release.version)
+    request = requests.model(target.consumer, release, name)
+    tags = tag_values(release.model_package_arn, keep, flow_run)
+    arn, description = gateway.create_or_find("model", request, tags)
+    if description is None:
+        return HostedResource("model", name, arn, False, keep)
+    differs = requests.difference(
+        description, {"VpcConfig": None, "EnableNetworkIsolation": False, **request}
+    )
+    return take_over(target, "model", name, arn, release, keep, flow_run, differs)
+
+
+def ensure_endpoint_config(
+    target: Target, release: Release, name: str, keep: bool, flow_run: str | None = None
+) -> HostedResource:
+    """The endpoint config with one variant, as the config asks for it; takes and raises as `ensure_model` does.
+
+    One that does not stay captures no calls: they are nobody's but the proof's.
+    """
+    consumer = target.consumer
+    if not keep:
+        endpoint = consumer.endpoint.model_copy(update={"data_capture": None})
+        consumer = consumer.model_copy(update={"endpoint": endpoint})
+    request = requests.endpoint_config(consumer, release, name)
+    tags = tag_values(release.model_package_arn, keep, flow_run)
+    arn, description = Gateway(target.sagemaker).create_or_find("endpoint-config", request, tags)
+    if description is None:
+        return HostedResource("endpoint-config", name, arn, False, keep)
+    unasked = ["KmsKeyId", *(["DataCaptureConfig"] if keep else [])]
+    differs = requests.difference(description, {**dict.fromkeys(unasked), **request})
+    return take_over(target, "endpoint-config", name, arn, release, keep, flow_run, differs)
+
+
+def ensure_endpoint(
+    target: Target, release: Release, keep: bool, patience: Patience, flow_run: str | None = None
+) -> HostedResource:
+    """The endpoint NAME-vN: it may still be Creating. Takes and raises as `ensure_model` does.
+
+    One that an earlier run left Failed or Deleting is cleared away first, within this patience.
+    """
+    gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, release.version)
+    description = gateway.describe("endpoint", name)
+    if description is not None and description["EndpointStatus"] in GONE:
+        take_over(target, "endpoint", name, description["EndpointArn"], release, keep)
+        gateway.delete_endpoint(name, patience)
+    request = {"EndpointName": name, "EndpointConfigName": name}
+    tags = tag_values(release.model_package_arn, keep, flow_run)
+    arn, description = gateway.create_or_find("endpoint", request, tags)
+    if description is not None:
+        return take_over(target, "endpoint", name, arn, release, keep, flow_run)
+    return HostedResource("endpoint", name, arn, False, keep)
+
+
+def take_over(
+    target: Target,
+    kind: HostingKind,
+    name: str,
+    arn: str,
+    release: Release,
+    keep: bool,
+    flow_run: str | None = None,
+    differs: str | None = None,
+) -> HostedResource:
+    """An earlier run's resource, after making sure that it is one, and as asked for; takes and raises as `ensure_model` does.
+
+    It gets the tag of this run, so that what cleans up after the earlier one does not take it away from under this one.
+    """
+    gateway = Gateway(target.sagemaker)
+    tags = gateway.tags(arn)
+    if (tags.get(OWNER_TAG), tags.get(PACKAGE_TAG)) != (OWNER, release.model_package_arn):
+        raise Conflict(
+            f"The {kind.replace('-', ' ')} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
+            "or choose another endpoint.name."
+        )
+    if differs is not None:  # and neither a model nor an endpoint config can be changed
+        raise Conflict(
+            f"The {kind.replace('-', ' ')} {name} exists with {differs}. Delete it once nothing uses it, or choose another endpoint.name."
+        )
+    kept = tags.get(KEEP_TAG) == "true"
+    if keep and not kept:
+        gateway.add_tags(arn, {KEEP_TAG: "true"})
+    if flow_run is not None and not keep and not kept:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        gateway.add_tags(arn, {RUN_TAG: flow_run, SINCE_TAG: since})
+    return HostedResource(kind, name, arn, True, keep or kept)
+
+
+def wait_in_service(target: Target, endpoint: str, patience: Patience, progress: Progress = silent) -> None:
+    """Wait until an endpoint serves, asking ever less often.
+
+    Args:
+        target: the consumer's account.
+        endpoint: its name.
+        patience: how long to wait.
+        progress: as for `Gateway.watch`.
+
+    Raises:
+        Failed: when it failed, with AWS's reason; when it is gone; or when the time is up.
+    """
+    for description, _ in Gateway(target.sagemaker).watch(endpoint, patience, progress):
+        if description is None:
+            raise Failed(
+                f"The endpoint {endpoint} is gone: someone deleted it while it was being waited for."
+            )
+        status = description["EndpointStatus"]
+        if status == "InService":
+            return
+        if status not in COMING_UP:
+            reason = description.get("FailureReason") or "AWS gives no reason"
+            raise Failed(f"The endpoint {endpoint} is {status}: {reason}")
+    raise Failed(
+        f"The endpoint {endpoint} is still {status} after {patience.seconds:.0f} s. Its container may be crash-looping: look at the "
+        f"log group /aws/sagemaker/Endpoints/{endpoint}."
+    )

@@ -1,0 +1,244 @@
+"""The gateway to SageMaker's hosting API: the one hand on models, endpoint configs and endpoints.
+
+Calls are made with a boto3 client rather than by the resources of sagemaker-core: their ``create`` asks for the new resource
+at once, and fills in what a ``config.yaml`` of the SDK on this machine may say. Not here: what is asked for (``requests``),
+and when.
+
+Source: the Create, Describe, List and Delete calls of Model, EndpointConfig and Endpoint, UpdateEndpoint, AddTags, ListTags
+and DeleteTags in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from crossaccount.aws.endpoint_status import IN_PROGRESS
+from crossaccount.errors import Failed
+from crossaccount.hosting.resources import HostingKind
+
+FIRST_SECONDS = 1.0
+HOST_SECONDS = 3600.0  # for instances to come up and go: what is not up by then does not come up
+# Ends of names that `Gateway.list` looks for; what is called NAME-vN or NAME-vN-HHHH has the model NAME-vN.
+VERSION, VERSION_AND_HASH, VERSION_AND_ANY_HASH = "", "-[0-9a-f]{4}", "(?:-[0-9a-f]{4})?"
+_WORDS: dict[HostingKind, tuple[str, str]] = {
+    "model": ("model", "Model"),
+    "endpoint-config": ("endpoint_config", "EndpointConfig"),
+    "endpoint": ("endpoint", "Endpoint"),
+}
+Description = Mapping[str, Any]
+Progress = Callable[[str, tuple[str, ...], float], None]
+
+
+def silent(status: str, stages: tuple[str, ...], seconds: float) -> None:
+    """Progress that nobody wants to hear of."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for an endpoint, and how often to look: first after `first` seconds, then ever less often."""
+
+    seconds: float = HOST_SECONDS
+    first: float = field(default_factory=lambda: FIRST_SECONDS)
+    longest: float = 15.0
+
+    def pause(self, waited: float) -> float:
+        """Seconds until the next look: a tenth of the wait, so that what is noticed late is late by a tenth at most."""
+        return min(max(self.first, waited / 10), self.longest)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A resource as AWS lists it under an endpoint's names, NAME-vN and an end."""
+
+    name: str
+    version: int
+    arn: str
+    created: datetime
+
+
+class Gateway:
+    """SageMaker's hosting API in one account. Every call raises ClientError for AWS's refusal."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def describe(self, kind: HostingKind, name: str) -> Description | None:
+        """A resource as it is now; None when there is none."""
+        call, word = _WORDS[kind]
+        return absent(lambda: getattr(self._client, f"describe_{call}")(**{f"{word}Name": name}))
+
+    def arn(self, kind: HostingKind, description: Description) -> str:
+        """The ARN in a description."""
+        return str(description[f"{_WORDS[kind][1]}Arn"])
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """A resource's tags."""
+        pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+    def add_tags(self, arn: str, values: Mapping[str, str]) -> None:
+        """Add tags to a resource, or change them."""
+        self._client.add_tags(ResourceArn=arn, Tags=_tag_list(values))
+
+    def remove_tag(self, arn: str, key: str) -> None:
+        """Take a tag from a resource; one that it does not have is no error."""
+        self._client.delete_tags(ResourceArn=arn, TagKeys=[key])
+
+    def list(self, kind: HostingKind, endpoint: str, end: str) -> Iterator[Listed]:
+        """The resources that are called ENDPOINT-vN and then ``end``, a pattern."""
+        call, word = _WORDS[kind]
+        pattern = re.compile(rf"{re.escape(endpoint)}-v([0-9]{{1,9}}){end}")
+        for page in self._client.get_paginator(f"list_{call}s").paginate(NameContains=f"{endpoint}-v"):
+            for summary in page[f"{word}s"]:
+                if match := pattern.fullmatch(summary[f"{word}Name"]):
+                    yield Listed(match[0], int(match[1]), summary[f"{word}Arn"], summary["CreationTime"])
+
+    def create(self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+        """Create a resource; its ARN."""
+        call, word = _WORDS[kind]
+        answer = getattr(self._client, f"create_{call}")(**request, Tags=_tag_list(tags))
+        return str(answer[f"{word}Arn"])
+
+    def create_or_find(
+        self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> tuple[str, Description | None]:
+        """A resource's ARN, and its description if it was there already.
+
+        Where an answer is lost botocore asks again, and the second time AWS says that it exists.
+        """
+        name = request[f"{_WORDS[kind][1]}Name"]
+        description = self.describe(kind, name)
+        if description is None:
+            try:
+                return self.create(kind, request, tags), None
+            except ClientError as error:
+                if not _message(error).startswith("Cannot create already existing"):
+                    raise
+                description = self.describe(kind, name)
+                if description is None:  # and it is gone again
+                    raise
+        return self.arn(kind, description), description
+
+    def update_endpoint(self, request: Mapping[str, Any]) -> None:
+        """UpdateEndpoint."""
+        self._client.update_endpoint(**request)
+
+    def delete(self, kind: HostingKind, name: str) -> bool:
+        """Delete a resource; False when there is none."""
+        call, word = _WORDS[kind]
+        return absent(lambda: getattr(self._client, f"delete_{call}")(**{f"{word}Name": name})) is not None
+
+    def watch(
+        self, endpoint: str, patience: Patience, progress: Progress = silent
+    ) -> Iterator[tuple[Description | None, float]]:
+        """An endpoint's descriptions, ever less often, with the seconds waited; the last one when the time is up.
+
+        Args:
+            endpoint: its name.
+            patience: how long, and how often.
+            progress: is told AWS's status, the variants' stages and the seconds waited, at every look.
+        """
+        started = time.monotonic()
+        while True:
+            description = self.describe("endpoint", endpoint)
+            waited = time.monotonic() - started
+            progress(description["EndpointStatus"] if description else "gone", stages(description), waited)
+            yield description, waited
+            if waited >= patience.seconds:
+                return
+            time.sleep(max(0.0, min(patience.pause(waited), patience.seconds - waited)))
+
+    def delete_endpoint(
+        self, endpoint: str, patience: Patience, check: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Delete an endpoint once it is in no change, and see it gone; False when it was not there.
+
+        Args:
+            endpoint: its name.
+            patience: how long to wait for it to be deletable and to be gone.
+            check: is called just before it is deleted; what it raises is raised.
+
+        Raises:
+            Failed: when it cannot be deleted, or is not gone, in time.
+        """
+        deadline, requested = time.monotonic() + patience.seconds, False
+        while True:
+            rest = Patience(deadline - time.monotonic(), patience.first / 4, patience.longest)
+            for description, _ in self.watch(endpoint, rest):
+                if description is None:
+                    return requested
+                status = description["EndpointStatus"]
+                requested = requested or status == "Deleting"
+                if not requested and status not in IN_PROGRESS:
+                    break
+            else:
+                raise Failed(f"the endpoint is still {status} after {patience.seconds:.0f} s")
+            check()
+            requested = self._request_deletion(endpoint)
+            if not requested:
+                time.sleep(rest.first)
+
+    def _request_deletion(self, endpoint: str) -> bool:
+        """DeleteEndpoint; False when the endpoint is in a change: of its own, or in its deletion, as botocore asks again for a lost answer."""
+        try:
+            self.delete("endpoint", endpoint)
+        except ClientError as error:
+            if not _message(error).startswith("Cannot update in-progress endpoint"):
+                raise
+            return False
+        return True
+
+
+def absent(call: Callable[[], Any]) -> Any | None:
+    """The answer to a call; None for SageMaker's way of saying that there is no such thing."""
+    try:
+        return call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationException" and _message(error).startswith(
+            "Could not find"
+        ):
+            return None
+        raise
+
+
+def came_between(error: ClientError) -> bool:
+    """True when somebody else, or AWS itself, changed the endpoint between a look and the call.
+
+    CreateEndpoint may also not see yet an endpoint config that was just described: its reads lag behind.
+    """
+    texts = (
+        "Cannot update in-progress endpoint",
+        "Cannot create already existing endpoint",
+        "Could not find endpoint configuration",
+    )
+    return _message(error).startswith(texts)
+
+
+def pending_config(description: Description | None) -> str | None:
+    """The endpoint config that an endpoint moves to, from its description."""
+    return ((description or {}).get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
+
+
+def stages(description: Description | None) -> tuple[str, ...]:
+    """How far each variant of an endpoint has moved, as ``VARIANT STATUS``, from its description."""
+    variants = ((description or {}).get("PendingDeploymentSummary") or {}).get("ProductionVariants") or []
+    return tuple(
+        f"{variant['VariantName']} {stage['Status']}"
+        for variant in variants
+        for stage in (variant.get("VariantStatus") or [])[-1:]
+    )
+
+
+def _message(error: ClientError) -> str:
+    return str(error.response["Error"].get("Message", ""))
+
+
+def _tag_list(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in values.items()]

@@ -1,0 +1,192 @@
+"""Before anything is made in the target account: is this version there, approved, and as its Release says?
+
+Every check is a read in the consumer's deployer role. Not here: what is made (``creation``), and why a read was refused
+(``refusals``, ``diagnosis``).
+
+Source: DescribeModelPackage in the SageMaker API reference; GetObject and HeadObject in the S3 API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from crossaccount import doors, packages, release
+from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
+from crossaccount.aws import diagnosis
+from crossaccount.aws.refusals import classify
+from crossaccount.errors import DoorName, Failed, InputError, Refused
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.packages import ModelVersion
+    from crossaccount.release import Release
+
+
+def find_version(target: Target, version: int | None) -> ModelVersion:
+    """The version to deploy, as the registry shows it to the consumer: the one asked for, or the newest approved one.
+
+    Raises:
+        InputError: for a version that the config does not share.
+        Failed: when there is none, or it cannot be deployed.
+        Refused: when the registry refuses.
+    """
+    config = target.config
+    if version is not None and config.versions != "approved" and version not in config.versions:
+        shared = ", ".join(str(number) for number in sorted(config.versions))
+        raise InputError(
+            f"The config does not share version {version}: versions has {shared}. Choose one of these."
+        )
+    resource = package_arn(config, version or "*")
+    with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
+        target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
+        arn = package_arn(config, version) if version else _newest(target)
+        try:
+            described = packages.describe_version(target.sagemaker, arn)
+        except ClientError as error:
+            if error.response["Error"]["Message"].endswith("does not exist."):
+                raise Failed(
+                    f"{config.model_package_group} has no version {version}. Choose one that its owner has registered."
+                ) from None
+            raise
+    packages.check_deployable(described)
+    return described
+
+
+def newest_published(target: Target) -> int | None:
+    """The newest version that is shared, Approved and has a Release; None when there is none.
+
+    Raises:
+        Refused: when AWS refuses.
+    """
+    with target.explained("s3:ListBucket", target.config.producer.releases_bucket, DoorName.BUCKET):
+        has_release = release.published(target.s3, target.config)
+        versions = (version_of(arn) for arn in _approved(target))
+        return next((version for version in versions if version in has_release), None)
+
+
+def _approved(target: Target) -> list[str]:
+    """The ARNs of the versions that are shared and Approved, newest first."""
+    approved = packages.list_versions(target.sagemaker, group_arn(target.config), "Approved")
+    if target.config.versions == "approved":
+        return approved
+    shared = {package_arn(target.config, number) for number in target.config.versions}
+    return [arn for arn in approved if arn in shared]
+
+
+def _newest(target: Target) -> str:
+    approved = _approved(target)
+    if not approved:
+        raise Failed(
+            f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
+        )
+    return approved[0]
+
+
+def read_release(target: Target, version: ModelVersion) -> Release:
+    """The version's Release, once it agrees with what the registry says now.
+
+    Raises:
+        Failed: when none was published, or it names other images or artifacts than the registry.
+        Refused: when S3 refuses.
+    """
+    config = target.config
+    key = release.release_key(config, version.version)
+    resource = f"arn:{config.partition}:s3:::{config.producer.releases_bucket}/{key}"
+    with target.explained("s3:GetObject", resource, DoorName.BUCKET):
+        published = release.find(target.s3, config, version.version)
+    if published is None:
+        raise Failed(
+            f"Version {version.version} of {config.model_package_group} has no Release at {config.producer.releases}. Account "
+            f"{config.producer.account} publishes it: crossaccount share CONFIG."
+        )
+    registered = [
+        (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
+        for container in version.containers
+    ]
+    released = [
+        (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
+        for container in published.containers
+    ]
+    if registered != released:
+        raise Failed(
+            f"The registry and the Release of version {version.version} name different images or artifacts: the version was changed after it "
+            "was shared. Ask its owner to register a new one."
+        )
+    for container, other in zip(version.containers, published.containers, strict=True):
+        if container.image_digest and container.image_digest != other.image_digest:
+            raise Failed(
+                f"The registry pins {container.image} to {container.image_digest}, the Release to {other.image_digest}. It is not deployed."
+            )
+    return published
+
+
+def check_artifacts(target: Target, release: Release) -> int:
+    """See that every artifact is there and is still the one that was shared; the number of artifacts.
+
+    Raises:
+        Failed: for one that is missing or was replaced.
+        Refused: when S3, or KMS behind it, refuses.
+    """
+    client, owner = target.s3, target.config.producer.account
+    artifacts = [artifact for container in release.deployed_containers for artifact in container.artifacts]
+    where = "/".join(parse_s3(artifacts[0].uri)) if artifacts else ""
+    resource = f"arn:{target.config.partition}:s3:::{where}"
+    with target.explained("s3:GetObject", resource, DoorName.BUCKET):
+        for artifact in artifacts:
+            if artifact.etag is None:
+                continue
+            bucket, key = parse_s3(artifact.uri)
+            try:
+                head = client.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "404":
+                    raise Failed(
+                        f"The artifact {artifact.uri} is missing. Account {owner} restores it, or shares another version."
+                    ) from None
+                # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
+                client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
+                raise
+            if (etag := head["ETag"].strip('"')) != artifact.etag:
+                raise Failed(
+                    f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. It is not "
+                    "deployed. Its owner registers a new version instead."
+                )
+    return len(artifacts)
+
+
+@contextmanager
+def explained_creation(target: Target, release: Release) -> Iterator[None]:
+    """As `Target.explained`, for CreateModel: SageMaker's own checks are made with the execution role, and asked about there.
+
+    By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
+    """
+    action, resource, role = (
+        "sagemaker:CreateModel",
+        release.model_package_arn,
+        target.consumer.execution_role,
+    )
+    with target.explained(action, resource, DoorName.REGISTRY):
+        try:
+            yield
+        except ClientError as error:
+            # SageMaker's own checks are made as the execution role; a refusal of the call itself is the deployer's.
+            attempt = replace(target.attempt(DoorName.REGISTRY, action, resource), caller=role)
+            refused = classify(error, attempt)
+            if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
+                raise
+            could_not_read = refused.refusal.aws_message.startswith("Could not access model data")
+            ruled_out = _READ_BEFORE if could_not_read else ()
+            needed = doors.execution_needs(target.config, release.contents)
+            raise diagnosis.narrow_execution_role(refused, target.session, role, needed, ruled_out) from None
+
+
+_READ_BEFORE = (
+    "a missing artifact: the deployer has just read it",
+    "the bucket's policy and the key's policy: they let this account in",
+    "another region: the bucket answered in this one",
+)

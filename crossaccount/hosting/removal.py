@@ -1,0 +1,250 @@
+"""Removal of what was made, each with its outcome: what a run made, what came to nothing, what is no longer needed.
+
+The live endpoint config is never removed: the endpoint is looked at before each one. Not here: what dead runs left
+(``leftovers``).
+
+Source: DeleteEndpoint, DeleteEndpointConfig and DeleteModel in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from crossaccount.errors import Conflict, Failed
+from crossaccount.hosting import creation
+from crossaccount.hosting.gateway import (
+    VERSION,
+    VERSION_AND_ANY_HASH,
+    Gateway,
+    Patience,
+    Progress,
+    pending_config,
+    silent,
+)
+from crossaccount.hosting.requests import config_name
+from crossaccount.hosting.resources import (
+    HostedResource,
+    HostingKind,
+    Removal,
+    deployment_name,
+    is_of_version,
+    is_temporary,
+)
+from crossaccount.hosting.shift import claimed, when_calm
+from crossaccount.hosting.state import LiveEndpoint, VersionConfig, list_configs, look, previous_of
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.release import Release
+
+
+def remove(target: Target, resources: Sequence[HostedResource], patience: Patience) -> tuple[Removal, ...]:
+    """Take down what a run made, newest first, and say what became of each.
+
+    What is tagged to stay stays. One failure does not stop the rest; what could not be removed is reported as left.
+
+    Args:
+        target: the consumer's account.
+        resources: in the order they were made.
+        patience: how long to wait for an endpoint to be deletable and to be gone.
+    """
+    return tuple(
+        Removal(resource.kind, resource.name, "kept")
+        if resource.keep
+        else delete(Gateway(target.sagemaker), resource.kind, resource.name, patience)
+        for resource in reversed(resources)
+    )
+
+
+def delete(
+    gateway: Gateway,
+    kind: HostingKind,
+    name: str,
+    patience: Patience,
+    check: Callable[[], None] = lambda: None,
+) -> Removal:
+    """Delete one resource, and see an endpoint gone; a refusal makes it one that is left.
+
+    Args:
+        gateway: to the account.
+        kind: of the resource.
+        name: its name.
+        patience: how long to wait for an endpoint.
+        check: is called just before it is deleted; what it raises beside Failed and ClientError is raised.
+    """
+    try:
+        if kind == "endpoint":
+            deleted = gateway.delete_endpoint(name, patience, check)
+        else:
+            check()
+            deleted = gateway.delete(kind, name)
+    except (ClientError, Failed) as error:
+        return Removal(kind, name, "left", str(error))
+    return Removal(kind, name, "removed" if deleted else "gone")  # who else removes it may have been faster
+
+
+def find_unfinished(target: Target, release: Release, kind: HostingKind) -> HostedResource | None:
+    """The resource that a creation which ended in an error may have left behind; None when there is none of ours.
+
+    Raises:
+        Failed: when AWS refuses to be asked.
+    """
+    gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, release.version)
+    try:
+        description = gateway.describe(kind, name)
+        if description is None:
+            return None
+        arn = gateway.arn(kind, description)
+        return creation.take_over(target, kind, name, arn, release, keep=False)
+    except Conflict:
+        return None
+    except ClientError as error:
+        raise Failed(f"Whether the {kind} {name} was made cannot be seen: {error}") from None
+
+
+def discard(
+    target: Target, release: Release, patience: Patience, progress: Progress = silent
+) -> tuple[Removal, ...]:
+    """Remove what a shift to a version made, if it came to nothing: a failed endpoint, the endpoint config, the model.
+
+    A change that is under way is waited for first. What is live, on its way to be, proven, or used by another endpoint config
+    stays. What cannot be removed is reported as left.
+
+    Raises:
+        Conflict: when the endpoint is not this tool's.
+        ClientError: when AWS refuses to be asked.
+    """
+    gateway, config = Gateway(target.sagemaker), config_name(target.consumer, release)
+    removals: list[Removal] = []
+    try:
+        live = when_calm(target, patience, progress)
+    except Failed as error:
+        return (Removal("endpoint-config", config, "left", str(error)),)
+    if live is not None and live.status == "UpdateRollbackFailed":
+        why = "the endpoint serves a mix, and a part of it may run on this"
+        return (Removal("endpoint-config", config, "kept", why),)
+    if live is not None and live.status == "Failed":
+        removals.append(delete(gateway, "endpoint", live.endpoint, patience))
+    for known in list_configs(target):
+        if known.config == config and known.proven:
+            removals.append(Removal("endpoint-config", config, "kept", "it proved itself"))
+        elif known.config == config:
+            removals.append(_delete_config(target, config, patience))
+    return (*removals, *_delete_models(target, patience, only=release.version))
+
+
+def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Removal, ...]:
+    """Remove what the endpoint no longer needs, and say of everything whether it was removed, kept or left.
+
+    Kept are the live endpoint config, the one that the endpoint moves to, the previous one that proved itself, the last of
+    each of the ``keep_versions`` versions that proved themselves before, and the models of all of these. Temporary endpoints
+    that a run left when it died go too, with ``trials``. Only what carries this tool's tags, under this endpoint's names, is ever removed:
+    artifacts, images and packages never are.
+
+    Raises:
+        Conflict: when the endpoint is not this tool's.
+        ClientError: when AWS refuses to be asked.
+    """
+    removals = end_trials(target, patience) if trials else ()
+    live = look(target)
+    if live is not None:
+        claimed(live)
+    configs = list_configs(target)
+    kept = reasons_to_keep(live, configs, target.consumer.endpoint.keep_versions)
+    of_configs = [
+        Removal("endpoint-config", config.config, "kept", kept[config.config])
+        if config.config in kept
+        else _delete_config(target, config.config, patience)
+        for config in configs
+    ]
+    return (*removals, *of_configs, *_delete_models(target, patience))
+
+
+def take_down(target: Target, patience: Patience, progress: Progress = silent) -> Removal:
+    """Remove an endpoint whose version never proved itself, such as one whose first version answered wrong.
+
+    A change that is under way is waited for first. One that proved itself stays: `shift.roll_back` moves it. What it served is
+    removed by `discard`.
+
+    Raises:
+        Conflict: when it is not this tool's.
+        ClientError: when AWS refuses to be asked.
+    """
+    name = target.consumer.endpoint.name
+    try:
+        live = when_calm(target, patience, progress)
+    except Failed as error:
+        return Removal("endpoint", name, "left", str(error))
+    if live is not None and live.proven:
+        return Removal("endpoint", name, "kept", f"{live.config} proved itself")
+    return delete(Gateway(target.sagemaker), "endpoint", name, patience)
+
+
+def end_trials(target: Target, patience: Patience, only: int | None = None) -> tuple[Removal, ...]:
+    """Remove the endpoints and endpoint configs of trials, even of one whose beginning failed; their models stay.
+
+    One that somebody deployed to keep, by the same name, stays.
+
+    Args:
+        target: the consumer's account.
+        patience: how long to wait for each endpoint.
+        only: of this version; None is all.
+
+    Raises:
+        ClientError: when AWS refuses to be asked.
+    """
+    return remove(target, tuple(_trials(target, only)), patience)
+
+
+def _trials(target: Target, only: int | None) -> Iterator[HostedResource]:
+    gateway = Gateway(target.sagemaker)
+    for listed in gateway.list("endpoint-config", target.consumer.endpoint.name, VERSION):
+        if only not in (None, listed.version):
+            continue
+        arns: dict[HostingKind, str] = {"endpoint-config": listed.arn}
+        if (description := gateway.describe("endpoint", listed.name)) is not None:
+            arns["endpoint"] = description["EndpointArn"]
+        for kind, arn in arns.items():
+            tags = gateway.tags(arn)
+            if is_of_version(tags, listed.version) and is_temporary(tags):
+                yield HostedResource(kind, listed.name, arn, reused=True, keep=False)
+
+
+def reasons_to_keep(
+    live: LiveEndpoint | None, configs: Sequence[VersionConfig], versions: int
+) -> dict[str, str]:
+    """The endpoint configs that stay, and why."""
+    before = previous_of(live, configs)
+    lasting: dict[int, str] = {}
+    for config in configs:
+        if config.proven and (live is None or config.version != live.version) and len(lasting) < versions:
+            lasting.setdefault(config.version, config.config)
+    kept = dict.fromkeys(lasting.values(), f"one of the last {versions} versions that proved themselves")
+    kept |= {before.config: "the previous one that proved itself"} if before else {}
+    kept |= {live.pending: "the endpoint moves to it"} if live and live.pending else {}
+    kept |= {live.config: "it is live"} if live and live.config else {}
+    return kept
+
+
+def _delete_config(target: Target, config: str, patience: Patience) -> Removal:
+    gateway = Gateway(target.sagemaker)
+    now = gateway.describe("endpoint", target.consumer.endpoint.name) or {}
+    if config in (now.get("EndpointConfigName"), pending_config(now)):
+        return Removal("endpoint-config", config, "kept", "it is live")
+    return delete(gateway, "endpoint-config", config, patience)
+
+
+def _delete_models(target: Target, patience: Patience, only: int | None = None) -> Iterator[Removal]:
+    """Remove the models that no endpoint config under this endpoint's names uses."""
+    gateway, endpoint = Gateway(target.sagemaker), target.consumer.endpoint.name
+    used = {config.version for config in gateway.list("endpoint-config", endpoint, VERSION_AND_ANY_HASH)}
+    for model in tuple(gateway.list("model", endpoint, VERSION)):
+        if only not in (None, model.version) or not is_of_version(gateway.tags(model.arn), model.version):
+            continue
+        if model.version in used:
+            yield Removal("model", model.name, "kept", "an endpoint config uses it")
+        else:
+            yield delete(gateway, "model", model.name, patience)

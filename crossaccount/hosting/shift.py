@@ -1,0 +1,280 @@
+"""A shift: an endpoint that stays is made once, moves from version to version, and goes back.
+
+The endpoint has the name that the config gives it, its models are called NAME-vN, its endpoint configs NAME-vN-HHHH. What a
+run finds is what it goes on from. Not here: which version, whether its answers are right, and what a caller does when they
+are not.
+
+Source: UpdateEndpoint and DescribeEndpoint (EndpointStatus) in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from crossaccount.aws.endpoint_status import IN_PROGRESS
+from crossaccount.errors import Conflict, Failed
+from crossaccount.hosting import creation, guardrails, requests
+from crossaccount.hosting.gateway import (
+    Description,
+    Gateway,
+    Patience,
+    Progress,
+    came_between,
+    pending_config,
+    silent,
+)
+from crossaccount.hosting.outcome import Ending, ShiftOutcome
+from crossaccount.hosting.resources import HostedResource, deployment_name, tag_values
+from crossaccount.hosting.state import LiveEndpoint, list_configs, read, withdraw_proof
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.release import Release
+
+_GLANCES = 3  # how often AWS must say what would end a wait before it is believed: its reads may lag behind its writes
+Action = Literal["created", "updated", "in progress", "nothing"]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The request that was made of an endpoint: to become ``config``; its state ``before``, and the resources for it."""
+
+    endpoint: str
+    config: str
+    before: LiveEndpoint | None
+    resources: tuple[HostedResource, ...]
+    action: Action
+
+
+def shift(target: Target, release: Release, patience: Patience, progress: Progress = silent) -> Shift:
+    """Begin to move the endpoint to a version, with the guardrails of the config; `settle` says how it ends.
+
+    It is created if there is none, and anew if its creation failed. A change that is under way is waited for first, unless it
+    is this very one. Model and endpoint config are made, or found from a run that died. Their removal: `removal.discard`,
+    `removal.retire`.
+
+    Args:
+        target: the consumer's account.
+        release: of the version.
+        patience: how long to wait for a change that is under way.
+        progress: as for `Gateway.watch`.
+
+    Raises:
+        Failed: for what `requests.check` and `guardrails.check_alarms` refuse, and for an endpoint that stays in a change, cannot
+            be updated to this, or has lost its own endpoint config. Nothing was asked of the endpoint then.
+        InputError: for a name that has no room for the version.
+        Conflict: for an endpoint, model or endpoint config of that name that is not this tool's.
+        ClientError: AWS's refusal.
+    """
+    wanted = requests.config_name(target.consumer, release)
+    requests.check(target.consumer, release)
+    guardrails.check_alarms(target)
+    before = when_calm(target, patience, progress, wanted)
+    if before is not None and before.status in IN_PROGRESS:
+        return Shift(before.endpoint, wanted, before, (), "in progress")
+    _check_serverless(target, before)
+    model = creation.ensure_model(target, release, keep=True)
+    config = creation.ensure_endpoint_config(target, release, wanted, keep=True)
+    if config.reused and (before is None or before.config != wanted):
+        withdraw_proof(target, wanted)  # what it proved the last time says nothing about this time
+    guard = requests.deployment_config(target.consumer.endpoint)
+    action = _point(target, before, wanted, release.model_package_arn, guard, patience, progress)
+    return Shift(target.consumer.endpoint.name, wanted, before, (model, config), action)
+
+
+def when_calm(
+    target: Target, patience: Patience, progress: Progress = silent, wanted: str | None = None
+) -> LiveEndpoint | None:
+    """The endpoint once it is in no change, or in the change to the wanted endpoint config; None when there is none.
+
+    Raises:
+        Conflict: when it is not this tool's.
+        Failed: when it is still in a change after all that time.
+        ClientError: when AWS refuses to be asked.
+    """
+    gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
+    for description, _ in gateway.watch(name, patience, progress):
+        if description is None:
+            return None
+        status = description["EndpointStatus"]
+        pending, config = pending_config(description), description.get("EndpointConfigName")
+        to_wanted = wanted is not None and (
+            (status in ("Creating", "Updating") and pending == wanted)
+            or (status == "Creating" and config == wanted)
+        )
+        if to_wanted or status not in IN_PROGRESS:
+            return claimed(read(gateway, description))
+    raise Failed(
+        f"The endpoint {name} is still {status} after {patience.seconds:.0f} s, and cannot be changed before that ends. "
+        "Run this again later."
+    )
+
+
+def claimed(live: LiveEndpoint) -> LiveEndpoint:
+    """The endpoint, if it is this tool's.
+
+    Raises:
+        Conflict: when it is not.
+    """
+    if not live.ours:
+        raise Conflict(
+            f"The endpoint {live.endpoint} exists and was not made by this tool. Delete or rename it, or choose another endpoint.name."
+        )
+    return live
+
+
+def _check_serverless(target: Target, before: LiveEndpoint | None) -> None:
+    """Refuse a step between instances and serverless: AWS takes neither back.
+
+    Raises:
+        Failed: for such a step.
+    """
+    if before is None or before.status == "Failed" or before.config is None:
+        return
+    config = Gateway(target.sagemaker).describe("endpoint-config", before.config)
+    was = config is not None and "ServerlessConfig" in config["ProductionVariants"][0]
+    if config is not None and was != (target.consumer.endpoint.serverless is not None):
+        raise Failed(
+            f"The endpoint {before.endpoint} {'is' if was else 'is not'} serverless, and an endpoint cannot change that and be changed "
+            "back. Choose another endpoint.name."
+        )
+
+
+def _point(
+    target: Target,
+    now: LiveEndpoint | None,
+    wanted: str,
+    package: str,
+    guard: Mapping[str, Any] | None,
+    patience: Patience,
+    progress: Progress,
+) -> Action:
+    """Ask the endpoint to serve the wanted endpoint config, from whatever it is; a change that AWS began meanwhile is waited for."""
+    gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
+    deadline = time.monotonic() + patience.seconds
+    while True:
+        if now is not None and now.status in IN_PROGRESS:
+            return "in progress"
+        if now is not None and now.status == "InService" and now.config == wanted:
+            return "nothing"
+        if now is not None and now.status == "Failed":
+            gateway.delete_endpoint(name, patience)
+            now = None
+        try:
+            if now is not None:
+                _update(target, now, wanted, guard)
+                return "updated"
+            if gateway.describe("endpoint-config", wanted) is None:
+                raise Failed(f"The endpoint config {wanted} was deleted. Run this again.")
+            request = {"EndpointName": name, "EndpointConfigName": wanted}
+            gateway.create("endpoint", request, tag_values(package, keep=True))
+            return "created"
+        except ClientError as error:
+            if not came_between(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(patience.first)
+        now = when_calm(target, patience, progress, wanted)
+
+
+def _update(target: Target, now: LiveEndpoint, wanted: str, guard: Mapping[str, Any] | None) -> None:
+    gateway = Gateway(target.sagemaker)
+    old = gateway.describe("endpoint-config", now.config or "")
+    new = gateway.describe("endpoint-config", wanted)
+    if old is None or new is None:
+        missing = now.config if old is None else wanted
+        raise Failed(
+            f"The endpoint {now.endpoint} cannot be updated: the endpoint config {missing} was deleted, and AWS wants the old one and the "
+            "new one. Create it again under that name, or delete the endpoint."
+        )
+    gateway.update_endpoint(requests.update(target.consumer.endpoint, old, new, guard))
+
+
+def roll_back(target: Target, to: str, patience: Patience, progress: Progress = silent) -> Shift:
+    """Begin to move the endpoint back to an endpoint config that it had; `settle` says how it ends.
+
+    All at once and unwatched: the alarms of what is left may be ringing. What is left has no proof any more.
+
+    Args:
+        target: the consumer's account.
+        to: name of the endpoint config, see `state.previous_config` and `Shift.before`.
+        patience: how long to wait for a change that is under way.
+        progress: as for `Gateway.watch`.
+
+    Raises:
+        Failed: when there is no such endpoint config of this tool, its model is gone, or as for `shift`.
+        Conflict: when the endpoint is not this tool's.
+        ClientError: AWS's refusal.
+    """
+    configs = {config.config: config for config in list_configs(target)}
+    if to not in configs:
+        raise Failed(
+            f"The endpoint {target.consumer.endpoint.name} cannot go back to {to}: this tool has no such endpoint config. There are: "
+            f"{', '.join(configs) or 'none'}."
+        )
+    model = deployment_name(target.consumer, configs[to].version)
+    if Gateway(target.sagemaker).describe("model", model) is None:
+        raise Failed(
+            f"The endpoint cannot go back to {to}: its model {model} is gone. Promote that version again."
+        )
+    before = when_calm(target, patience, progress, to)
+    if before is not None and before.config is not None and before.config != to:
+        withdraw_proof(target, before.config)
+    action = _point(target, before, to, configs[to].package, None, patience, progress)
+    return Shift(target.consumer.endpoint.name, to, before, (), action)
+
+
+def settle(target: Target, wanted: str, patience: Patience, progress: Progress = silent) -> ShiftOutcome:
+    """Wait until an endpoint serves the wanted endpoint config, or does not come to, and say which.
+
+    Args:
+        target: the consumer's account.
+        wanted: the endpoint config that it was asked to serve, see `Shift.config`.
+        patience: how long to wait.
+        progress: as for `Gateway.watch`.
+
+    Raises:
+        ClientError: when AWS refuses to be asked.
+    """
+    gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
+    seen, started = list[Ending | None](), time.monotonic()
+    for description, _ in gateway.watch(name, patience, progress):
+        seen.append(ending_of(description, wanted))
+        if is_sure(seen):
+            break
+    ending = seen[-1]
+    if ending is None:
+        status = description["EndpointStatus"] if description else ""
+        ending = Ending.SYSTEM_UPDATING if status == "SystemUpdating" else Ending.TIMED_OUT
+    live = read(gateway, description) if description else None
+    return ShiftOutcome(ending, name, wanted, live, time.monotonic() - started)
+
+
+def ending_of(description: Description | None, wanted: str) -> Ending | None:
+    """What an endpoint's description means for a shift; None while it may still become something else."""
+    if description is None:
+        return Ending.GONE
+    match description["EndpointStatus"]:
+        case "InService":
+            return Ending.LIVE if description["EndpointConfigName"] == wanted else Ending.ROLLED_BACK
+        case "Failed":
+            return Ending.CREATION_FAILED
+        case "UpdateRollbackFailed":
+            return Ending.ROLLBACK_FAILED
+        case "OutOfService":
+            return Ending.OUT_OF_SERVICE
+        case _:  # in a change; a status that AWS adds one day is one to wait in
+            return None
+
+
+def is_sure(seen: Sequence[Ending | None]) -> bool:
+    """False for what AWS may say because its reads lag behind: the state from before the call, right after it."""
+    last = seen[-1]
+    if last is None:
+        return False
+    at_once = last is Ending.LIVE or (None in seen and last is not Ending.GONE)
+    return at_once or list(seen[-_GLANCES:]) == [last] * _GLANCES

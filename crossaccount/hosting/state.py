@@ -1,0 +1,182 @@
+"""The state of an endpoint that stays: what it serves, what it has served, and what of that has proved itself.
+
+The state is read from AWS each time; nothing is remembered. Not here: changing what it serves (``shift``).
+
+Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crossaccount.arns import version_of
+from crossaccount.aws.endpoint_status import ANSWERING_NOTHING
+from crossaccount.errors import Failed
+from crossaccount.hosting.gateway import VERSION_AND_HASH, Description, Gateway, pending_config, stages
+from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG, PROVEN_TAG, is_of_version
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+
+
+@dataclass(frozen=True)
+class LiveEndpoint:
+    """An endpoint as it is now.
+
+    ``config`` is the endpoint config that it serves, ``version`` and ``package`` what that was made from, as its tags say;
+    ``pending`` is the one that it moves to, ``stages`` how far, as ``VARIANT STATUS``. ``failure_reason`` is AWS's own, and
+    may be missing after a failure. ``alarms`` are those of its last deployment. ``proven`` is when its config last proved
+    itself. ``ours`` is False for an endpoint that this project did not make.
+    """
+
+    endpoint: str
+    arn: str
+    status: str
+    config: str | None
+    version: int | None
+    package: str | None
+    proven: str | None
+    images: tuple[str, ...]
+    instances: int
+    failure_reason: str | None
+    pending: str | None
+    stages: tuple[str, ...]
+    alarms: tuple[str, ...]
+    ours: bool
+
+    @property
+    def answering(self) -> int | None:
+        """The version that answers; None when none does, or a mix of two."""
+        return None if self.status in ANSWERING_NOTHING else self.version
+
+
+@dataclass(frozen=True)
+class VersionConfig:
+    """An endpoint config of this endpoint: the version behind it, when it was made, and when it last proved itself."""
+
+    config: str
+    version: int
+    package: str
+    created: datetime
+    proven: str | None
+
+
+def look(target: Target) -> LiveEndpoint | None:
+    """The endpoint as it is now; None when there is none.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    gateway = Gateway(target.sagemaker)
+    description = gateway.describe("endpoint", target.consumer.endpoint.name)
+    return None if description is None else read(gateway, description)
+
+
+def read(gateway: Gateway, description: Description) -> LiveEndpoint:
+    """An endpoint's state from its description, and from the tags of it and of its endpoint config."""
+    config, tags = description.get("EndpointConfigName"), gateway.tags(description["EndpointArn"])
+    described = gateway.describe("endpoint-config", config) if config else None
+    config_tags = gateway.tags(described["EndpointConfigArn"]) if described else {}
+    package = config_tags.get(PACKAGE_TAG) if config_tags.get(OWNER_TAG) == OWNER else None
+    variants = description.get("ProductionVariants") or []
+    rollback = (description.get("LastDeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
+    return LiveEndpoint(
+        endpoint=description["EndpointName"],
+        arn=description["EndpointArn"],
+        status=description["EndpointStatus"],
+        config=config,
+        version=version_of(package) if package else None,
+        package=package,
+        proven=config_tags.get(PROVEN_TAG),
+        images=running_images(description),
+        instances=sum(variant.get("CurrentInstanceCount", 0) for variant in variants),
+        failure_reason=description.get("FailureReason"),
+        pending=pending_config(description),
+        stages=stages(description),
+        alarms=tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms") or []),
+        ours=tags.get(OWNER_TAG) == OWNER,
+    )
+
+
+def running_images(description: Description) -> tuple[str, ...]:
+    """The images that an endpoint runs, by digest, from its description."""
+    variants = description.get("ProductionVariants") or []
+    images = [image for variant in variants for image in variant.get("DeployedImages") or []]
+    return tuple(image.get("ResolvedImage", "") for image in images)
+
+
+def list_configs(target: Target) -> tuple[VersionConfig, ...]:
+    """Every endpoint config of this endpoint that this tool made, the one that proved itself last first.
+
+    Those that never did come after, the newest first. The live one is among them.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    gateway, configs = Gateway(target.sagemaker), list[VersionConfig]()
+    for listed in gateway.list("endpoint-config", target.consumer.endpoint.name, VERSION_AND_HASH):
+        tags = gateway.tags(listed.arn)
+        if is_of_version(tags, listed.version):
+            proven = tags.get(PROVEN_TAG)
+            configs.append(
+                VersionConfig(listed.name, listed.version, tags[PACKAGE_TAG], listed.created, proven)
+            )
+    return tuple(sorted(configs, key=lambda config: (config.proven or "", config.created), reverse=True))
+
+
+def previous_config(target: Target) -> VersionConfig | None:
+    """The endpoint config to go back to: the last one that proved itself, of another version than the live one.
+
+    Right after a shift `Shift.before` says what was live before, be it the same version with another capacity.
+    """
+    live = look(target)
+    return previous_of(live, list_configs(target))
+
+
+def previous_of(live: LiveEndpoint | None, configs: Sequence[VersionConfig]) -> VersionConfig | None:
+    """As `previous_config`, from what is live and what there is."""
+    version = live.version if live else None
+    for config in configs:
+        sooner = live is None or live.proven is None or (config.proven or "") < live.proven
+        if config.proven and config.version != version and sooner:
+            return config
+    return None
+
+
+def mark_proven(target: Target, config: str, when: datetime | None = None) -> None:
+    """Note on an endpoint config, and on its endpoint, that it proved itself; its removal: `withdraw_proof`.
+
+    Args:
+        target: the consumer's account.
+        config: the endpoint config, which must be the one that is live.
+        when: the time; now when it is left out.
+
+    Raises:
+        Failed: when something else is live.
+        ClientError: AWS's refusal.
+    """
+    gateway, live = Gateway(target.sagemaker), look(target)
+    description = gateway.describe("endpoint-config", config)
+    if live is None or live.config != config or live.package is None or description is None:
+        raise Failed(
+            f"{config} proved nothing: the endpoint {target.consumer.endpoint.name} serves {live.config if live else 'nothing'} now."
+        )
+    stamp = (when or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
+    # The proof comes last: whoever finds it takes everything else for done.
+    gateway.add_tags(live.arn, {PACKAGE_TAG: live.package})
+    gateway.add_tags(description["EndpointConfigArn"], {PROVEN_TAG: stamp})
+
+
+def withdraw_proof(target: Target, config: str) -> None:
+    """Take back the note of `mark_proven` on an endpoint config: it has not proved itself after all.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    gateway = Gateway(target.sagemaker)
+    description = gateway.describe("endpoint-config", config)
+    if description is not None:
+        gateway.remove_tag(description["EndpointConfigArn"], PROVEN_TAG)

@@ -1,0 +1,70 @@
+"""Resources for a moment: a version's trial on an endpoint of one instance, and a model made to see that it can be.
+
+Their removal: `removal.end_trials`, `removal.discard` for a trial's model, and `try_model` itself.
+
+Source: CreateModel in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from crossaccount.errors import Conflict
+from crossaccount.hosting import creation, requests
+from crossaccount.hosting.gateway import Gateway, Patience
+from crossaccount.hosting.removal import delete
+from crossaccount.hosting.resources import (
+    OWNER,
+    OWNER_TAG,
+    HostedResource,
+    Removal,
+    deployment_name,
+    tag_values,
+)
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.release import Release
+
+
+def begin_trial(
+    target: Target, release: Release, patience: Patience, flow_run: str | None = None
+) -> HostedResource:
+    """Bring a version up on a temporary endpoint of one instance, NAME-vN, before the endpoint itself is touched.
+
+    What a run that died left of it is found, and taken over by ``flow_run``, whose tag it has. It may still be Creating:
+    `creation.wait_in_service` waits for it.
+
+    Raises:
+        Failed, InputError, Conflict, ClientError: as `shift.shift` does.
+    """
+    requests.config_name(target.consumer, release)
+    endpoint = target.consumer.endpoint.model_copy(update={"instance_count": 1})
+    small = replace(target, consumer=target.consumer.model_copy(update={"endpoint": endpoint}))
+    name = deployment_name(target.consumer, release.version)
+    creation.ensure_model(target, release, keep=True)
+    creation.ensure_endpoint_config(small, release, name, keep=False, flow_run=flow_run)
+    return creation.ensure_endpoint(small, release, False, patience, flow_run)
+
+
+def try_model(target: Target, release: Release) -> Removal:
+    """Create a model from the shared package and delete it at once, and say what became of it.
+
+    CreateModel reads the artifact and the image's permission with the execution role before it answers, so this proves
+    every door in seconds, without an endpoint and without cost. The name is the one of version 0, which no group has: what
+    a killed run left of it is cleared away first.
+
+    Raises:
+        Conflict: when a model of that name was made by someone else.
+        ClientError: AWS's refusal.
+    """
+    gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, 0)
+    description = gateway.describe("model", name)
+    if description is not None:
+        if gateway.tags(description["ModelArn"]).get(OWNER_TAG) != OWNER:
+            raise Conflict(f"The model {name} exists and was not made by this tool. Delete or rename it.")
+        gateway.delete("model", name)
+    request = requests.model(target.consumer, release, name)
+    gateway.create("model", request, tag_values(release.model_package_arn, keep=False))
+    return delete(gateway, "model", name, Patience())

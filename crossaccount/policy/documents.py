@@ -1,0 +1,590 @@
+"""Policy documents as pure functions: what a statement says, when two documents mean the same, and how ours are merged in.
+
+It knows AWS's grammar, and which statements of a document are this project's; it touches no client, clock or environment.
+Not here: what we write (``grants``).
+
+A statement of ours is known by its Sid: ``CrossAccount``, a word, eight hexadecimal digits of the group's ARN and eight of
+the statement's terms. Two groups never touch each other's statements, consumers with the same terms share one, and a
+consumer whose terms change moves to another. Under the preset ``aws-docs`` the statements are the AWS page's own, Sids
+included, and are known by their whole body.
+
+Whom a statement lets in, its members, stands in its Principal, or in a condition beside it: accounts by their number, an
+organization by its id.
+
+Source: the IAM JSON policy reference; "Amazon ECR repository policies"; "Key policies" in the KMS developer guide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from crossaccount.strict_json import check_depth
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+_MARK = "CrossAccount"
+DOCS_SIDS = frozenset({"AddPerm", "AddPermModelPackageGroup", "AddPermModelPackageVersion"})
+
+# Where members stand beside the Principal, and how long a statement holds: (operator, key) of its Condition.
+BY_ROLE = ("ArnEquals", "aws:PrincipalArn")
+BY_SOURCE = ("StringEquals", "aws:SourceAccount")
+BY_ORGANIZATION = ("StringEquals", "aws:PrincipalOrgID")
+BY_SOURCE_ORGANIZATION = ("StringEquals", "aws:SourceOrgID")
+UNTIL = ("DateLessThan", "aws:CurrentTime")
+
+
+_TEXTS = ("Sid", "Effect")
+_LISTS = ("Action", "NotAction", "Resource", "NotResource")
+_PRINCIPALS = ("Principal", "NotPrincipal")
+
+
+def sound(document: Any) -> Document:
+    """The document, once it has the shape that everything here reads; it is not changed.
+
+    Raises:
+        ValueError: for one that does not, with the place in it, or that JSON cannot carry again as it stands.
+    """
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    check_depth(document)
+    json.dumps(document, allow_nan=False)
+    if not isinstance(document.get("Version", ""), str):
+        raise ValueError("its Version is no text")
+    given = document.get("Statement", [])
+    for place, statement in enumerate(given if isinstance(given, list) else [given]):
+        if not isinstance(statement, dict):
+            raise ValueError(f"statement {place + 1} is no JSON object")
+        if fault := next((key for key, value in statement.items() if not _is_sound(key, value)), None):
+            raise ValueError(f"the {fault} of statement {place + 1} is not as AWS writes it")
+    return document
+
+
+def _is_sound(key: str, value: Any) -> bool:
+    if key in _TEXTS:
+        return isinstance(value, str)
+    if key in _LISTS:
+        return _are_texts(value)
+    if key in _PRINCIPALS:
+        return value == "*" or (isinstance(value, dict) and all(map(_are_texts, value.values())))
+    if key == "Condition":
+        return isinstance(value, dict) and all(map(_is_condition, value.values()))
+    return True
+
+
+def _are_texts(value: Any) -> bool:
+    return all(isinstance(text, str) for text in listed(value))
+
+
+def _is_condition(keys: Any) -> bool:
+    return isinstance(keys, dict) and all(
+        isinstance(value, str | bool | int | float) for values in keys.values() for value in listed(values)
+    )
+
+
+def statements(document: Mapping[str, Any] | None) -> Iterator[Statement]:
+    """A document's statements; a lone one may stand without its list."""
+    given = (document or {}).get("Statement", [])
+    yield from [given] if isinstance(given, dict) else given
+
+
+def principals(statement: Mapping[str, Any]) -> list[str]:
+    """The AWS principals of a statement as it names them; ``*`` for anyone."""
+    principal = statement.get("Principal")
+    if principal == "*":
+        return ["*"]
+    return listed(principal.get("AWS", [])) if isinstance(principal, dict) else []
+
+
+def others(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """The principals that are no AWS accounts: services and the like."""
+    principal = statement.get("Principal")
+    if not isinstance(principal, dict):
+        return {}
+    return {kind: names for kind, names in principal.items() if kind != "AWS"}
+
+
+def condition(statement: Mapping[str, Any], place: tuple[str, str]) -> list[str]:
+    """The values of a condition, by operator and key; none where the statement has no such condition."""
+    return listed((statement.get("Condition") or {}).get(place[0], {}).get(place[1], []))
+
+
+def listed(value: Any) -> list[Any]:
+    """A value that may stand alone or in a list, as a list."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+_ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
+_ARN = re.compile(r"arn:[a-z-]+:(?:iam|sts)::(\d{12}):")
+_UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{4,}")
+
+
+def principal_key(name: str) -> str:
+    """A principal as policies compare it: the ARN of an account's root is the account's number."""
+    match = _ROOT.fullmatch(name)
+    return match[1] if match else name
+
+
+def account_of(name: str) -> str | None:
+    """The account (12 digits) of a principal's number or ARN; None for anything else."""
+    match = _ARN.match(name)
+    return match[1] if match else (name if re.fullmatch(r"\d{12}", name) else None)
+
+
+def dead(document: Document | None) -> list[str]:
+    """The unique ids in a document's principals: AWS shows one in place of a role or a user that is gone."""
+    return sorted(
+        {
+            name
+            for statement in statements(document)
+            for name in all_names(statement)
+            if _UNIQUE_ID.fullmatch(name)
+        }
+    )
+
+
+def all_names(statement: Mapping[str, Any]) -> list[str]:
+    """The AWS principals that a statement names, also those that it excepts."""
+    excepted = statement.get("NotPrincipal")
+    return [
+        *principals(statement),
+        *(principals({"Principal": excepted}) if excepted is not None else []),
+    ]
+
+
+def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
+    """Whoever an Allow lets in, of every kind; ``*`` for anyone, and NotPrincipal is nearly anyone.
+
+    Anyone of one organization is ``organization ID``; a service for one account is ``SERVICE for ACCOUNT``.
+    """
+    if "NotPrincipal" in statement:
+        return ["*"]
+    named = [principal_key(name) for name in principals(statement)]
+    if organizations := condition(statement, BY_ORGANIZATION):
+        named = [name for name in named if name != "*"] + [
+            f"organization {organization}" for organization in organizations
+        ]
+    sources = [
+        *condition(statement, BY_SOURCE),
+        *(f"organization {organization}" for organization in condition(statement, BY_SOURCE_ORGANIZATION)),
+    ]
+    for kind, names in others(statement).items():
+        for name in listed(names):
+            shown = name if kind == "Service" else f"{kind} {name}"
+            named += (
+                [f"{shown} for {source}" for source in sources] if kind == "Service" and sources else [shown]
+            )
+    return named
+
+
+def expires(statement: Mapping[str, Any]) -> datetime | None:
+    """When a statement ends by itself; None when it does not, or says so in a way that we do not write."""
+    values = condition(statement, UNTIL)
+    if len(values) != 1:
+        return None
+    try:
+        end = datetime.fromisoformat(str(values[0]).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return end if end.tzinfo else end.replace(tzinfo=UTC)
+
+
+def same(document: Document | None, other: Document | None) -> bool:
+    """True when two documents mean the same.
+
+    The order of statements and values, scalar or list, the ways of writing an account, the case of actions and the layout
+    do not count; nor does whether a role or user is shown by its ARN or by the unique id that AWS keeps for it.
+    """
+    if document is None or other is None:
+        return document is other
+    document, other = _apart(document, other)
+    if canonical(document) == canonical(other):
+        return True
+    if not (dead(document) or dead(other)):
+        return False
+    names = _identified(document, other)
+    return names is not None and canonical(_renamed(document, names)) == canonical(_renamed(other, names))
+
+
+def _apart(document: Document, other: Document) -> tuple[Document, Document]:
+    """Two documents without the statements that are the very same objects in both, as those that a plan leaves as they are."""
+    first, second = ([id(statement) for statement in statements(each)] for each in (document, other))
+    both = set(first) & set(second)
+    if not both or len(set(first)) < len(first) or len(set(second)) < len(second):
+        return document, other
+    left, right = (
+        {**each, "Statement": [statement for statement in statements(each) if id(statement) not in both]}
+        for each in (document, other)
+    )
+    return left, right
+
+
+def canonical(document: Document | None) -> str:
+    """A text that is equal for documents that mean the same, but for unique ids."""
+    if document is None:
+        return ""
+    meanings = sorted(canonical_statement(statement) for statement in statements(document))
+    return json.dumps([document.get("Version", "2008-10-17"), meanings])
+
+
+def digest(document: Document | None) -> str:
+    """A short hash of what a document means; ``none`` for no document."""
+    return "none" if document is None else hashlib.sha256(canonical(document).encode()).hexdigest()[:16]
+
+
+def canonical_statement(statement: Mapping[str, Any]) -> str:
+    """The same for one statement."""
+    plain = {key: _canonical_value(key, value) for key, value in statement.items()}
+    return json.dumps(plain, sort_keys=True)
+
+
+def _canonical_value(key: str, value: Any) -> Any:
+    if key in ("Action", "NotAction"):
+        return sorted({str(item).lower() for item in listed(value)})
+    if key in ("Resource", "NotResource"):
+        return sorted({str(item) for item in listed(value)})
+    if key in ("Principal", "NotPrincipal"):
+        return (
+            {"AWS": ["*"]}
+            if value == "*"
+            else {kind: _canonical_names(names) for kind, names in value.items()}
+        )
+    if key == "Condition":
+        return {
+            operator: {name.lower(): _canonical_values(values) for name, values in keys.items()}
+            for operator, keys in value.items()
+        }
+    return value
+
+
+def _canonical_names(value: Any) -> list[str]:
+    return sorted({principal_key(str(item)) for item in listed(value)})
+
+
+def _canonical_values(value: Any) -> list[str]:
+    """A condition's values: they are texts, and a truth is written as JSON writes it."""
+    return sorted({str(each).lower() if isinstance(each, bool) else str(each) for each in listed(value)})
+
+
+def _identified(document: Document, other: Document) -> dict[str, str] | None:
+    """Which unique id stands for which ARN, where statements that are otherwise alike differ in these alone."""
+    pairs = [sorted(statements(each), key=_without_names) for each in (document, other)]
+    if len(pairs[0]) != len(pairs[1]):
+        return None
+    names: dict[str, str] = {}
+    for left, right in zip(*pairs, strict=True):
+        mine, theirs = set(all_names(left)), set(all_names(right))
+        for here, there in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
+            ids = sorted(name for name in here if _UNIQUE_ID.fullmatch(name))
+            for kind, infix in (("AROA", ":role/"), ("AIDA", ":user/")):
+                of_kind = [name for name in ids if name.startswith(kind)]
+                arns = sorted(name for name in there if infix in name)
+                if of_kind and len(of_kind) != len(arns):
+                    return None
+                for unique, arn in zip(of_kind, arns, strict=False):
+                    if names.setdefault(unique, arn) != arn:
+                        return None
+    return names
+
+
+def _without_names(statement: Statement) -> str:
+    return canonical_statement({k: v for k, v in statement.items() if k not in ("Principal", "NotPrincipal")})
+
+
+def _renamed(document: Document, names: Mapping[str, str]) -> Document:
+    def renamed(element: Any) -> Any:
+        if not isinstance(element, dict) or "AWS" not in element:
+            return element
+        return {**element, "AWS": [names.get(name, name) for name in listed(element["AWS"])]}
+
+    return {
+        **document,
+        "Statement": [
+            {
+                key: renamed(value) if key in ("Principal", "NotPrincipal") else value
+                for key, value in each.items()
+            }
+            for each in statements(document)
+        ],
+    }
+
+
+def size(document: Document) -> int:
+    """The document's length in bytes as it is sent: compact JSON."""
+    return len(compact(document).encode())
+
+
+def compact(document: Document) -> str:
+    """The document as it is sent: one line, since SageMaker takes no line break."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def sid_of(word: str, group_arn: str, statement: Statement) -> str:
+    """The Sid of a statement of ours, from what it grants; whom it lets in plays no part."""
+    return f"{_MARK}{word}{_hash(group_arn)}{_hash(terms(statement))}"
+
+
+def terms(statement: Mapping[str, Any]) -> str:
+    """What a statement says, whoever its members are."""
+    plain = {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
+    for operator, key in (BY_ROLE, BY_SOURCE):
+        if condition(statement, (operator, key)):
+            plain["Condition"] = {
+                **plain["Condition"],
+                operator: {**plain["Condition"][operator], key: "its members"},
+            }
+    return canonical_statement(plain)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def is_owned(statement: Statement, group_arn: str) -> bool:
+    """True for a statement that carries the mark of this group. We deny nothing: a Deny is a stranger's, whatever its Sid."""
+    if not is_marked(statement) or statement.get("Effect") != "Allow":
+        return False
+    pattern = f"{_MARK}[A-Z][a-z]+{_hash(group_arn)}[0-9a-f]{{8}}"
+    return re.fullmatch(pattern, str(statement["Sid"])) is not None
+
+
+def is_marked(statement: Mapping[str, Any]) -> bool:
+    """True for a statement with this project's mark, of whatever group."""
+    return str(statement.get("Sid", "")).startswith(_MARK)
+
+
+def _owns(ours: Sequence[Statement], group_arn: str) -> Callable[[Statement], bool]:
+    """Which statements are this project's: marked ones, and the AWS page's when they have the page's very body."""
+    pages = [terms(statement) for statement in ours if statement["Sid"] in DOCS_SIDS]
+
+    def owns(statement: Statement) -> bool:
+        return is_owned(statement, group_arn) or (
+            statement.get("Sid") in DOCS_SIDS and _only_accounts(statement) and terms(statement) in pages
+        )
+
+    return owns
+
+
+def _only_accounts(statement: Statement) -> bool:
+    principal = statement.get("Principal")
+    return isinstance(principal, dict) and set(principal) == {"AWS"}
+
+
+def is_ours(statement: Statement, ours: Sequence[Statement], group_arn: str) -> bool:
+    """True for a statement that this project may change."""
+    return _owns(ours, group_arn)(statement)
+
+
+def collisions(existing: Document | None, ours: Sequence[Statement], group_arn: str) -> list[str]:
+    """The Sids that we would use and that a stranger's statement already has."""
+    owns, sids = _owns(ours, group_arn), {statement["Sid"] for statement in ours}
+    return [
+        str(statement["Sid"])
+        for statement in statements(existing)
+        if statement.get("Sid") in sids and not owns(statement)
+    ]
+
+
+def members(statement: Mapping[str, Any]) -> list[str]:
+    """Whom a statement of ours lets in: accounts by number, other principals as named, an organization by its id."""
+    if organizations := _of_organization(statement):
+        return organizations
+    if _by_source(statement):
+        return condition(statement, BY_SOURCE)
+    return [principal_key(name) for name in principals(statement)]
+
+
+def _of_organization(statement: Mapping[str, Any]) -> list[str]:
+    return [*condition(statement, BY_ORGANIZATION), *condition(statement, BY_SOURCE_ORGANIZATION)]
+
+
+def _by_source(statement: Mapping[str, Any]) -> bool:
+    return not principals(statement) and bool(condition(statement, BY_SOURCE))
+
+
+def without(statement: Statement, leaving: Collection[str]) -> list[Statement]:
+    """The statement without these members, or nothing when no one is left; the very statement when none of them is in it."""
+    inside = members(statement)
+    staying = [name for name in inside if name not in leaving]
+    if len(staying) == len(inside):
+        return [statement]
+    if _of_organization(statement):
+        return []
+    if _by_source(statement):
+        return [_conditioned(statement, BY_SOURCE, staying)] if staying else []
+    named = [name for name in principals(statement) if principal_key(name) not in leaving]
+    left = {**others(statement), **(aws(named) if named else {})}
+    if not left:
+        return []
+    roles = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in leaving]
+    return [
+        _conditioned({**statement, "Principal": left}, BY_ROLE, roles)
+        if roles
+        else {**statement, "Principal": left}
+    ]
+
+
+def joined(statement: Statement, wanted: Statement) -> Statement:
+    """What ``wanted`` grants, to its members and to those that the statement has already."""
+    if _of_organization(wanted) or not (principals(wanted) or _by_source(wanted)):
+        return wanted
+    if _by_source(wanted):
+        sources = {*condition(statement, BY_SOURCE), *condition(wanted, BY_SOURCE)}
+        return _conditioned(wanted, BY_SOURCE, sorted(sources))
+    everyone = {
+        **others(statement),
+        **others(wanted),
+        **aws([*principals(statement), *principals(wanted)]),
+    }
+    widened = {**wanted, "Principal": everyone}
+    if not condition(wanted, BY_ROLE):
+        return widened
+    accounts = {account_of(name) for name in principals(wanted)}
+    staying = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in accounts]
+    return _conditioned(widened, BY_ROLE, sorted({*staying, *condition(wanted, BY_ROLE)}))
+
+
+def _conditioned(statement: Statement, place: tuple[str, str], values: Sequence[str]) -> Statement:
+    operator, key = place
+    conditions = statement.get("Condition", {})
+    return {
+        **statement,
+        "Condition": {**conditions, operator: {**conditions.get(operator, {}), key: scalar(values)}},
+    }
+
+
+def aws(names: Iterable[str]) -> dict[str, Any]:
+    """The principals, each once: an account's number and its root's ARN are one, written as the ARN where both occur."""
+    by_meaning = {principal_key(name): name for name in sorted(names)}
+    return {"AWS": scalar(sorted(by_meaning.values()))}
+
+
+def scalar(values: Sequence[str]) -> Any:
+    """One value alone, several in a list."""
+    return values[0] if len(values) == 1 else list(values)
+
+
+def granted(
+    existing: Document | None,
+    ours: Sequence[Statement],
+    group_arn: str,
+    named: Collection[str] = (),
+    now: datetime | None = None,
+    prune: bool = False,
+) -> Document | None:
+    """The document with our statements in it; None when nothing is left to say.
+
+    Strangers' statements stay, unchanged and in order. Other members that already have the same terms keep them; members
+    of ours lose any other terms of this group.
+
+    Args:
+        existing: the document as it stands.
+        ours: what is to be granted.
+        group_arn: whose statements.
+        named: further members that lose the terms that are not in ``ours``: those whose access has ended, or who need nothing here.
+        now: statements of ours that have expired by then are taken out.
+        prune: take out every member that ``ours`` does not name.
+    """
+    by_sid = {statement["Sid"]: statement for statement in ours}
+    moving = {member for statement in ours for member in members(statement)} | set(named)
+    owns, kept, placed = _owns(ours, group_arn), [], set()
+    for statement in statements(existing):
+        if not owns(statement):
+            kept.append(statement)
+            continue
+        wanted = by_sid.get(statement["Sid"])
+        ends = expires(statement)
+        if wanted is None:
+            if not (prune or (now and ends and ends <= now)):
+                kept += without(statement, moving)
+            continue
+        placed.add(statement["Sid"])
+        left = without(statement, moving - set(members(wanted)))
+        desired = joined(left[0], wanted) if left and not prune else wanted
+        alike = canonical_statement(desired) == canonical_statement(statement)
+        kept.append(statement if alike else desired)
+    kept += [statement for statement in ours if statement["Sid"] not in placed]
+    return _document(existing, kept) if kept else None
+
+
+def revoked(
+    existing: Document | None, ours: Sequence[Statement], group_arn: str, leaving: Collection[str] | None
+) -> Document | None:
+    """The document without these members (None: without anyone) in our statements; None when no statement is left."""
+    owns = _owns(ours, group_arn)
+    kept: list[Statement] = []
+    for statement in statements(existing):
+        if not owns(statement):
+            kept.append(statement)
+        elif leaving is not None:
+            kept += without(statement, leaving)
+    return _document(existing, kept) if kept else None
+
+
+def _document(existing: Document | None, kept: list[Statement]) -> Document:
+    return {**(existing or {"Version": "2012-10-17"}), "Statement": kept}
+
+
+def difference(before: Document | None, after: Document | None) -> list[Statement]:
+    """What ``after`` says that ``before`` does not: whole statements, or with the members that are new in them."""
+    new: list[Statement] = []
+    earlier = {each["Sid"]: each for each in statements(before) if "Sid" in each}
+    bodies = Counter(canonical_statement(each) for each in statements(before))
+    for statement in statements(after):
+        body = canonical_statement(statement)
+        if bodies[body]:
+            bodies[body] -= 1
+            continue
+        was = earlier.get(statement.get("Sid"))
+        if was is not None and terms(was) == terms(statement):
+            had = set(_by_member(was).values())
+            # A member whose roles differ is new in them; a service beside the accounts is nobody's to move.
+            gone = {name for name, entry in _by_member(statement).items() if entry in had}
+            new += without(statement, gone)
+        else:
+            new.append(statement)
+    return new
+
+
+def _by_member(statement: Statement) -> dict[str, tuple[str, tuple[str, ...]]]:
+    roles = roles_of(statement)
+    return {name: (name, tuple(roles.get(name, ()))) for name in members(statement)}
+
+
+def roles_of(statement: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The roles that a statement narrows accounts to, by account, in order."""
+    by_account: dict[str, list[str]] = {}
+    for arn in sorted(condition(statement, BY_ROLE)):
+        by_account.setdefault(str(account_of(arn)), []).append(arn)
+    return by_account
+
+
+def merged(
+    document: Document | None, added: Sequence[Statement], removed: Sequence[Statement]
+) -> Document | None:
+    """A document with these statements (or their members) taken out and those put in; None when nothing is left.
+
+    Everything else in it stays, unchanged and in order. Doing it again changes nothing.
+    """
+    put, take = ({each["Sid"]: each for each in given} for given in (added, removed))
+    kept: list[Statement] = []
+    placed = set()
+    for statement in statements(document):
+        sid = statement.get("Sid")
+        left = [statement]
+        if sid in take and terms(take[sid]) == terms(statement):
+            left = without(statement, set(members(take[sid])))
+        if sid in put and (not left or terms(put[sid]) == terms(left[0])):
+            placed.add(sid)
+            desired = joined(left[0], put[sid]) if left else put[sid]
+            alike = canonical_statement(desired) == canonical_statement(statement)
+            left = [statement if alike else desired]
+        kept += left
+    kept += [each for sid, each in put.items() if sid not in placed]
+    return _document(document, kept) if kept else None

@@ -1,0 +1,1 @@
+"""One version, moved into the consumers' own endpoints, and back."""

@@ -1,0 +1,351 @@
+"""One version, moved into one consumer's endpoint: tried out, shifted to, proved, or taken back.
+
+Not here: the endpoint's own steps (``hosting``), the questions that are asked of it (``proof``), who runs it all (the flows),
+and what is remembered of it (``history``, ``records``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from crossaccount.errors import CrossAccountError, Failed, Refused
+from crossaccount.hosting import creation, removal, requests, shift, state, temporary
+from crossaccount.hosting.outcome import Ending, accepted
+from crossaccount.hosting.preflight import explained_creation
+from crossaccount.hosting.resources import Removal, deployment_name
+from crossaccount.promotion.outcome import ConsumerOutcome, Result
+from crossaccount.proof.proof import Proof, prove
+from crossaccount.proof.questions import questions
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.config.model import ConsumerConfig, Sharing
+    from crossaccount.hosting.gateway import Patience, Progress
+    from crossaccount.hosting.state import LiveEndpoint, VersionConfig
+    from crossaccount.proof.questions import Question
+    from crossaccount.release import Release
+
+Step = Proof | Removal
+
+
+def stages(sharing: Sharing) -> list[tuple[int, list[str]]]:
+    """The consumers by stage, the first stage first."""
+    by_stage: dict[int, list[str]] = {}
+    for name, consumer in sharing.consumers.items():
+        by_stage.setdefault(consumer.stage, []).append(name)
+    return sorted(by_stage.items())
+
+
+def serves_proven(live: LiveEndpoint | None, consumer: ConsumerConfig, release: Release) -> bool:
+    """Whether the endpoint serves the version already, on the capacity asked for, and has proved it."""
+    return (
+        live is not None
+        and live.status == "InService"
+        and live.config == requests.config_name(consumer, release)
+        and live.proven is not None
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that a move is part of, as far as the move knows it.
+
+    ``report`` is given a line for each step, and for each status of an endpoint. ``check`` is called at each look at an
+    endpoint. What either raises ends the move, and what this made for a trial is removed all the same. ``flow_run`` is for
+    the tag of what is made for a trial.
+    """
+
+    report: Callable[[str], None] = lambda line: None
+    check: Callable[[], None] = lambda: None
+    flow_run: str | None = None
+
+
+def promote(target: Target, release: Release, patience: Patience, run: Run | None = None) -> ConsumerOutcome:
+    """Bring one consumer's endpoint to a version, or leave it at the version that it had.
+
+    Args:
+        target: the consumer's account.
+        release: of the version.
+        patience: how long to wait for an endpoint, each time.
+        run: the run that this is part of.
+    """
+    started, move, steps = time.monotonic(), _Move(target, release, patience, run or Run()), list[Step]()
+    before: int | None = None
+    try:
+        with target.explained("sagemaker:DescribeEndpoint", move.endpoint):
+            live = state.look(target)
+        before = move.version_before(live)
+        if serves_proven(live, target.consumer, release):
+            steps += move.retire(trials=False)
+            text = f"The endpoint {move.endpoint} serves version {release.version} already."
+            return move.outcome(Result.UNCHANGED, before, release.version, text, started, steps)
+        for step in move.steps():
+            steps.append(step)  # those of a move that fails later stay
+        text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it."
+        return move.outcome(Result.PROMOTED, before, release.version, text, started, steps)
+    except CrossAccountError as error:
+        removals, seen = move.tidied()
+        return move.failed(before, seen, error, started, [*steps, *removals])
+
+
+def go_back(
+    target: Target,
+    to: VersionConfig,
+    release: Release,
+    patience: Patience,
+    run: Run | None = None,
+    before: int | None = None,
+) -> ConsumerOutcome:
+    """Move one consumer's endpoint back to an earlier endpoint config, and prove it there.
+
+    Args:
+        target: the consumer's account.
+        to: where to, see `state.previous_config`.
+        release: of that version.
+        patience: how long to wait.
+        run: as for `promote`.
+        before: the version that a run which died has moved the endpoint away from, see `history.unrecorded_rollback`; None is
+            the one that answers now.
+    """
+    started, move, steps = time.monotonic(), _Move(target, release, patience, run or Run()), list[Step]()
+    live: LiveEndpoint | None = None
+    try:
+        payloads = questions(target, release)
+        with target.explained("sagemaker:UpdateEndpoint", move.endpoint):
+            live = state.look(target)
+            begun = shift.roll_back(target, to.config, patience, move.progress(move.endpoint))
+            live = begun.before or live  # an update that was under way may have come to its end meanwhile
+            outcome = shift.settle(target, to.config, patience, move.progress(move.endpoint))
+        accepted(outcome)
+        proof = prove(target, release, move.endpoint, payloads)
+        steps.append(proof)
+        move.report_proof(proof)
+        if not proof.verified:
+            with target.explained("sagemaker:DeleteTags", to.config):
+                state.withdraw_proof(target, to.config)
+            raise Failed(f"{outcome.text} It does not answer as it should. {proof.faults}")
+        with target.explained("sagemaker:AddTags", to.config):
+            state.mark_proven(target, to.config)
+        before = _answering(live) if before is None else before
+        text = f"Rolled back: {outcome.text}"
+        return move.outcome(Result.PROMOTED, before, to.version, text, started, steps)
+    except CrossAccountError as error:
+        before = _answering(live) if before is None else before
+        return move.failed(before, move.answering(), error, started, steps)
+
+
+def _answering(live: LiveEndpoint | None) -> int | None:
+    return live.answering if live is not None else None
+
+
+@dataclass(frozen=True)
+class _Move:
+    """One consumer's endpoint on its way to a version. What comes of a step, proofs and removals, is yielded by it."""
+
+    target: Target
+    release: Release
+    patience: Patience
+    run: Run
+
+    @property
+    def endpoint(self) -> str:
+        return self.target.consumer.endpoint.name
+
+    @property
+    def _config(self) -> str:
+        return requests.config_name(self.target.consumer, self.release)
+
+    def version_before(self, live: LiveEndpoint | None) -> int | None:
+        """The version before this promotion, also where a run that died has brought the endpoint to its version already."""
+        if live is None or live.config != self._config or live.proven is not None or live.answering is None:
+            return _answering(live)
+        with self.target.explained("sagemaker:ListEndpointConfigs", "*"):
+            configs = state.list_configs(self.target)
+        return next(
+            (config.version for config in configs if config.proven and config.config != live.config), None
+        )
+
+    def progress(self, endpoint: str) -> Progress:
+        """Reports an endpoint's status, once each; the run is checked at every look."""
+        last = ""
+
+        def hear(status: str, stages: tuple[str, ...], seconds: float) -> None:
+            nonlocal last
+            self.run.check()
+            line = f"{endpoint} is {status}" + (f" ({', '.join(stages)})" if stages else "")
+            if line != last:
+                last = line
+                self.run.report(line)
+
+        return hear
+
+    def steps(self) -> Iterator[Step]:
+        """Try the version out, shift to it, and prove it there, as far as the config asks for each.
+
+        Raises:
+            CrossAccountError: for the step that did not succeed.
+        """
+        payloads, mode = questions(self.target, self.release), self.target.consumer.smoke_mode
+        if mode in ("before", "both"):
+            yield from self._try_out(payloads)
+        shifted = self._shift()
+        if mode in ("after", "both"):
+            yield from self._prove_or_go_back(shifted.before, payloads)
+        with self.target.explained("sagemaker:AddTags", shifted.config):
+            state.mark_proven(self.target, shifted.config)
+        yield from self.retire()
+
+    def retire(self, trials: bool = True) -> tuple[Removal, ...]:
+        """Remove what the endpoint no longer needs: also after a run that died before it came to that."""
+        with self.target.explained("sagemaker:ListEndpointConfigs", "*"):
+            return removal.retire(self.target, self.patience, trials)
+
+    def report_proof(self, proof: Proof) -> None:
+        self.run.report(f"{proof.endpoint}: {proof.right} of {len(proof.answers)} answers are right")
+
+    def _try_out(self, payloads: Sequence[Question]) -> Iterator[Step]:
+        """The version on a temporary endpoint, before the endpoint itself is touched.
+
+        Raises:
+            Failed: when it does not prove itself there.
+        """
+        target, release = self.target, self.release
+        try:
+            with explained_creation(target, release):
+                trial = temporary.begin_trial(target, release, self.patience, self.run.flow_run)
+            self.run.report(f"trying version {release.version} out at {trial.name}")
+            with target.explained("sagemaker:DescribeEndpoint", trial.name):
+                creation.wait_in_service(target, trial.name, self.patience, self.progress(trial.name))
+            proof = prove(target, release, trial.name, payloads)
+            yield proof
+            self.report_proof(proof)
+        finally:
+            yield from self._end_trial()
+        if not proof.verified:
+            after = yield from self._leave()
+            raise Failed(
+                f"Version {release.version} does not answer as it should on its trial endpoint. {proof.faults} {after}"
+            )
+
+    def _end_trial(self) -> Iterable[Removal]:
+        """Remove the trial; what stands in the way of that is reported, and hides no error that ended the trial."""
+        name = deployment_name(self.target.consumer, self.release.version)
+        try:
+            with self.target.explained("sagemaker:DeleteEndpoint", name):
+                return removal.end_trials(self.target, self.patience, only=self.release.version)
+        except CrossAccountError as error:
+            return [Removal("endpoint", name, "left", str(error))]
+
+    def _leave(self) -> Generator[Step, None, str]:
+        """Go back where a run that died has begun to bring the endpoint to what answers wrong; in a sentence."""
+        with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
+            live = state.look(self.target)
+        on_it = live is not None and live.config == self._config and live.proven is None
+        if live is not None and (on_it or live.pending == self._config):
+            return (yield from self._go_back(live))
+        return f"{self.endpoint} was not touched."
+
+    def _shift(self) -> shift.Shift:
+        target, hear = self.target, self.progress(self.endpoint)
+        with explained_creation(target, self.release):
+            begun = shift.shift(target, self.release, self.patience, hear)
+        self.run.report(f"{self.endpoint}: {begun.action} to {begun.config}")
+        with target.explained("sagemaker:DescribeEndpoint", self.endpoint):
+            outcome = shift.settle(target, begun.config, self.patience, self.progress(self.endpoint))
+        accepted(outcome)
+        return begun
+
+    def _prove_or_go_back(self, before: LiveEndpoint | None, payloads: Sequence[Question]) -> Iterator[Step]:
+        """The version on the endpoint itself; one that answers wrong does not stay.
+
+        Raises:
+            Failed: when it answers wrong, with what became of the endpoint.
+        """
+        try:
+            proof = prove(self.target, self.release, self.endpoint, payloads)
+        except CrossAccountError:
+            yield from self._go_back(before)
+            raise
+        yield proof
+        after = "" if proof.verified else (yield from self._go_back(before))
+        self.report_proof(proof)
+        if not proof.verified:
+            raise Failed(
+                f"Version {self.release.version} does not answer as it should at {self.endpoint}. {proof.faults} {after}"
+            )
+
+    def _go_back(self, before: LiveEndpoint | None) -> Generator[Step, None, str]:
+        """Move the endpoint back to what it served before, or remove it if that was nothing; in a sentence."""
+        target, config = self.target, before.config if before is not None else None
+        try:
+            with target.explained("sagemaker:UpdateEndpoint", self.endpoint):
+                if config in (None, self._config):
+                    previous = state.previous_config(target)
+                    config = previous.config if previous else None
+                # Nothing is reported before it has begun: a run that is stopped then must not leave what answers wrong.
+                if config is None:
+                    taken = removal.take_down(target, self.patience)
+                    yield taken
+                    return f"There was no earlier version to go back to, so the endpoint was taken down ({taken.outcome})."
+                shift.roll_back(target, config, self.patience)
+                outcome = shift.settle(target, config, self.patience, self.progress(self.endpoint))
+        except CrossAccountError as error:
+            return f"It could not be rolled back: {error}"
+        back = "Rolled back" if outcome.ending is Ending.LIVE else "It could not be rolled back"
+        return f"{back}: {outcome.text}"
+
+    def tidied(self) -> tuple[tuple[Removal, ...], int | None]:
+        """Remove what came to nothing; the removals, and the version that answers. What cannot be seen is reported."""
+        removals: tuple[Removal, ...] = ()
+        try:
+            with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
+                removals = removal.discard(self.target, self.release, self.patience)
+                return removals, _answering(state.look(self.target))
+        except CrossAccountError as error:
+            self.run.report(f"what is left could not be seen: {error}")
+            return removals, None
+
+    def answering(self) -> int | None:
+        """The version that answers now; None also when that cannot be seen."""
+        try:
+            with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
+                return _answering(state.look(self.target))
+        except CrossAccountError:
+            return None
+
+    def failed(
+        self,
+        before: int | None,
+        live: int | None,
+        error: CrossAccountError,
+        started: float,
+        steps: Sequence[Step],
+    ) -> ConsumerOutcome:
+        outcome = self.outcome(Result.FAILED, before, live, str(error), started, steps)
+        return replace(outcome, refused=isinstance(error, Refused))
+
+    def outcome(
+        self,
+        result: Result,
+        before: int | None,
+        live: int | None,
+        text: str,
+        started: float,
+        steps: Sequence[Step],
+    ) -> ConsumerOutcome:
+        return ConsumerOutcome(
+            consumer=self.target.name,
+            account=self.target.account,
+            stage=self.target.consumer.stage,
+            result=result,
+            version=self.release.version,
+            before=before,
+            live=live,
+            text=text,
+            proofs=tuple(step for step in steps if isinstance(step, Proof)),
+            removals=tuple(step for step in steps if isinstance(step, Removal)),
+            seconds=round(time.monotonic() - started, 2),
+        )

@@ -1,0 +1,115 @@
+"""The proof of a deployment: its images, its answers and their speed, held against what they should be.
+
+Not here: how a proof is shown to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from crossaccount.errors import Failed
+from crossaccount.hosting.gateway import Gateway
+from crossaccount.hosting.state import running_images
+from crossaccount.proof.asking import Answer, Speed, ask, measure
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.proof.questions import Question
+    from crossaccount.release import Release
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The observations of one deployment, end to end.
+
+    ``verified`` is true only when every image has the digest of the Release, every answer is a right one, and they came as
+    fast as the config asks, where it does.
+    """
+
+    consumer: str
+    account: str
+    model_package_arn: str
+    version: int
+    endpoint: str
+    images: tuple[str, ...]
+    images_match: bool
+    answers: tuple[Answer, ...]
+    verified: bool
+    speed: Speed | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The proof as plain data."""
+        return asdict(self)
+
+    @property
+    def right(self) -> int:
+        """The number of right answers."""
+        return sum(answer.ok for answer in self.answers)
+
+    @property
+    def median_latency_ms(self) -> float:
+        """The median latency of the answers, in milliseconds; 0 without answers."""
+        ordered = sorted(answer.latency_ms for answer in self.answers)
+        return ordered[len(ordered) // 2] if ordered else 0.0
+
+    @property
+    def faults(self) -> str:
+        """What keeps it from being verified, in a sentence: at most three answers, the images, the speed."""
+        faults = [
+            f"{answer.content_type} {answer.body[:80]!r}: expected {answer.expected}, got {answer.got}"
+            for answer in self.answers
+            if not answer.ok
+        ][:3]
+        if not self.images_match:
+            faults.append(f"it runs {', '.join(self.images) or 'no image'}, not the Release's")
+        if self.speed and not self.speed.ok:
+            faults.append("it is slower than the config allows")
+        return f"{'; '.join(faults)}."
+
+
+def images_match(images: Sequence[str], release: Release) -> bool:
+    """True when these are exactly the images of the Release, by digest."""
+    expected = sorted(container.image_digest or "" for container in release.deployed_containers)
+    return (
+        all(expected) and bool(expected) and sorted(image.rpartition("@")[2] for image in images) == expected
+    )
+
+
+def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Question]) -> Proof:
+    """Ask an endpoint everything, and hold its images, its answers and its speed against what they should be.
+
+    Args:
+        target: the consumer's account; the consumer's limits on latency are measured too.
+        release: of the version that the endpoint should run.
+        endpoint: its name.
+        questions: see `questions.questions`.
+
+    Raises:
+        Failed: when the endpoint is gone.
+        Refused: when AWS refuses.
+    """
+    with target.explained("sagemaker:InvokeEndpoint", endpoint):
+        description = Gateway(target.sagemaker).describe("endpoint", endpoint)
+        if description is None:
+            raise Failed(f"The endpoint {endpoint} is gone: someone deleted it before it could be asked.")
+        answers, speed = ask(target, endpoint, questions), None
+        if target.consumer.latency is not None:
+            repeated, speed = measure(target, endpoint, questions, target.consumer.latency)
+            # Of the repeated ones only those that went wrong say anything new.
+            answers += tuple(answer for answer in repeated if not answer.ok)
+    images = running_images(description)
+    match, right = images_match(images, release), bool(answers) and all(answer.ok for answer in answers)
+    return Proof(
+        consumer=target.name,
+        account=target.account,
+        model_package_arn=release.model_package_arn,
+        version=release.version,
+        endpoint=endpoint,
+        images=images,
+        images_match=match,
+        answers=answers,
+        verified=match and right and (speed is None or speed.ok),
+        speed=speed,
+    )

@@ -1,0 +1,117 @@
+"""Questions: what an endpoint is asked, from the config's smoke payloads or the samples of the Release.
+
+Not here: which answer is right (``expectations``), and putting a question to an endpoint (``asking``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from crossaccount.arns import parse_s3
+from crossaccount.errors import Failed
+from crossaccount.proof.expectations import Judge, exactly, expectation
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Target
+    from crossaccount.config.model import ConsumerConfig
+    from crossaccount.config.smoke import Smoke
+    from crossaccount.release import Release, Sample
+
+BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request to an endpoint.
+
+    Args:
+        content_type: of the body.
+        body: what is sent.
+        accept: the content type asked for.
+        shown: the body as a person may read it: the text, or where it came from.
+        expected: what the answer is held against, as plain data.
+        right: whether an answer is right.
+    """
+
+    content_type: str
+    body: bytes
+    accept: str
+    shown: str
+    expected: Any
+    right: Judge
+
+
+def of_sample(sample: Sample) -> Question:
+    """The question that a producer recorded: its answer is the expected one, to six digits."""
+    body, expected = sample.body, exactly(sample.expect)
+    return Question(sample.content_type, body.encode(), sample.accept, body, *expected)
+
+
+def questions(target: Target, release: Release) -> list[Question]:
+    """What an endpoint will be asked: the config's smoke payloads, or else the samples of the Release.
+
+    The bodies that lie in S3, of the consumer or of the producer, are read in the deployer role.
+
+    Raises:
+        Failed: when there is nothing to ask, or a body is missing or too large.
+        Refused: when S3 refuses a body.
+    """
+    check_questions(target.name, target.consumer, release)
+    with target.explained("s3:GetObject", "the objects of smoke.body_s3_uri"):
+        configured = [_configured(target, payload) for payload in target.consumer.smoke]
+    return configured or [of_sample(sample) for sample in release.samples]
+
+
+def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> None:
+    """See that there is something to ask the endpoint, before anything is made.
+
+    Raises:
+        Failed: when neither the config nor the Release has anything: a deployment that is asked nothing proves nothing.
+    """
+    if not consumer.smoke and not release.samples:
+        raise Failed(
+            f"There is nothing to ask version {release.version}: its Release has no samples. Add a payload with its expected answer to "
+            f"consumers.{name}.smoke, or register the version with a SamplePayloadUrl."
+        )
+
+
+def _configured(target: Target, payload: Smoke) -> Question:
+    body, shown = (payload.body or "").encode(), payload.body or ""
+    if payload.body_s3_uri is not None:
+        owners = (target.account, target.config.producer.account)
+        body, shown = read_body(target, payload.body_s3_uri, owners), payload.body_s3_uri
+    return Question(payload.content_type, body, payload.accept, shown, *expectation(payload))
+
+
+def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
+    """The object that is sent as a question, if its bucket belongs to one of these accounts.
+
+    Raises:
+        Failed: when it is missing, or larger than a request may be.
+        ClientError: when S3 refuses it; also for a bucket of anybody else.
+    """
+    bucket, key = parse_s3(uri)
+    for owner in owners:
+        try:
+            answer = target.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in ("NoSuchKey", "NoSuchBucket"):
+                raise Failed(
+                    f"The smoke payload {uri} is missing. Put it there, or correct the config."
+                ) from None
+            # S3 refuses another owner as it refuses everything else: only the last refusal is one.
+            if code != "AccessDenied" or owner == owners[-1]:
+                raise
+            continue
+        body = answer["Body"].read(BODY_LIMIT + 1)
+        if len(body) > BODY_LIMIT:
+            raise Failed(
+                f"The smoke payload {uri} is larger than the {BODY_LIMIT} bytes that an endpoint takes."
+            )
+        return bytes(body)
+    raise ValueError("no account may own it")

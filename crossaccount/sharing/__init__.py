@@ -1,0 +1,1 @@
+"""The producer's half: read, plan, write, publish, and take back."""

@@ -1,0 +1,186 @@
+"""Makes and publishes the Release of a version: its containers as they were seen, its samples, and the grants of a plan.
+
+Not here: the manifest itself, and reading one (``release``).
+
+Source: SamplePayloadUrl in the SageMaker API reference.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
+
+from crossaccount import release as releases
+from crossaccount.arns import group_arn, parse_s3
+from crossaccount.doors import door_of
+from crossaccount.errors import Conflict, Failed
+from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed, statements
+from crossaccount.release import Grant, Release, ReleasedArtifact, ReleasedContainer, Sample
+from crossaccount.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from crossaccount.aws.access import Producer
+    from crossaccount.gather import Gathered
+    from crossaccount.packages import Container, ModelVersion
+    from crossaccount.plan import Plan
+
+_ARCHIVE_LIMIT = 5_000_000
+
+
+def prepare(
+    producer: Producer, version: ModelVersion, gathered: Gathered, plan: Plan
+) -> tuple[Release, bool]:
+    """The Release of a version: the published one, or else one to be published; and whether it is to be.
+
+    A published Release stays as it is. Only its containers are compared with the version's: grants and approval may have
+    changed since. Nothing is written.
+
+    Raises:
+        Conflict: when the version was published with another image or artifact than it has now.
+        Failed: when its samples are missing.
+    """
+    config = producer.config
+    containers = [_released(container, gathered) for container in version.containers]
+    published = releases.find(producer.s3, config, version.version)
+    if published is not None:
+        return _unchanged(published, containers), False
+    release = Release(
+        schema_version=1,
+        model_package_arn=version.arn,
+        model_package_group=group_arn(config),
+        version=version.version,
+        region=config.region,
+        producer_account=producer.account,
+        approval_status=version.approval,
+        package_status=version.status,
+        containers=containers,
+        content_types=list(version.content_types),
+        response_types=list(version.response_types),
+        instance_types=list(version.instance_types),
+        samples=read_samples(producer, version),
+        grants=grants_of(plan, group_arn(config), docs=config.preset == "aws-docs"),
+    )
+    if (length := len(release.to_bytes())) > releases.RELEASE_LIMIT:
+        raise Failed(
+            f"The Release of {version.arn} would have {length} bytes, and a consumer reads {releases.RELEASE_LIMIT} at most. Register the "
+            "version with fewer or smaller samples."
+        )
+    return release, True
+
+
+def publish(producer: Producer, release: Release) -> Release:
+    """Publish a Release; the one that stands when somebody else was first.
+
+    Raises:
+        Conflict: when that one has another image or artifact.
+    """
+    key = releases.release_key(producer.config, release.version)
+    if releases.write_once(producer, key, release.to_bytes()):
+        return release
+    return _unchanged(releases.read(producer.s3, producer.config, release.version), release.containers)
+
+
+def _unchanged(published: Release, containers: list[ReleasedContainer]) -> Release:
+    if published.containers != containers:
+        raise Conflict(
+            f"{published.model_package_arn} was published with another image or artifact than it has now: someone replaced one of them. "
+            "Register a new version instead; a shared one never changes."
+        )
+    return published
+
+
+def _released(container: Container, gathered: Gathered) -> ReleasedContainer:
+    return ReleasedContainer(
+        image=container.image,
+        image_digest=container.image_digest or gathered.digests.get(container.image),
+        artifacts=[
+            ReleasedArtifact(uri=artifact.uri, etag=gathered.observed[artifact.uri].etag)
+            for artifact in container.artifacts
+        ],
+        specification=container.specification,
+    )
+
+
+def grants_of(plan: Plan, group: str, docs: bool = False) -> list[Grant]:
+    """The grants of a plan, without saying for whom; with ``docs`` those by the AWS page's statements too."""
+    return [
+        Grant(door=door_of(change.resource.kind).name, resource=change.resource.name, actions=actions)
+        for change in plan.changes
+        if (actions := sorted(_actions(change.desired, group, docs)))
+    ]
+
+
+def _actions(document: Document | None, group: str, docs: bool) -> set[str]:
+    return {
+        action
+        for statement in statements(document)
+        # The plan has refused a page's Sid over another body, but only where the page's statements are made.
+        if is_owned(statement, group) or (docs and statement.get("Sid") in DOCS_SIDS)
+        for action in listed(statement.get("Action", []))
+    }
+
+
+def read_samples(producer: Producer, version: ModelVersion) -> list[Sample]:
+    """The samples that the producer recorded with a version; none when it recorded none.
+
+    SamplePayloadUrl names a .tar.gz; its members ``*.json`` each hold a sample, or a list of them.
+
+    Raises:
+        Failed: for an archive that is missing, too large or unreadable.
+    """
+    url = version.sample_payload_url
+    if not url:
+        return []
+    bucket, key = parse_s3(url)
+    try:
+        answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=producer.account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            raise Failed(f"The samples {url} are missing. Restore them, or clear SamplePayloadUrl.") from None
+        raise
+    raw = answer["Body"].read(_ARCHIVE_LIMIT + 1)
+    try:
+        return parse_samples(raw)
+    except (ValueError, OSError, tarfile.TarError, EOFError, zlib.error, RecursionError) as error:
+        raise Failed(f"The samples {url} cannot be used: {error}") from None
+
+
+def parse_samples(archive: bytes) -> list[Sample]:
+    """The samples in a .tar.gz.
+
+    Raises:
+        ValueError: for one that is too large, or whose members are not samples.
+    """
+    if len(archive) > _ARCHIVE_LIMIT:
+        raise ValueError(f"the archive is larger than {_ARCHIVE_LIMIT} bytes")
+    samples: list[Sample] = []
+    unpacked = gzip.GzipFile(fileobj=io.BytesIO(archive)).read(_ARCHIVE_LIMIT + 1)
+    if len(unpacked) > _ARCHIVE_LIMIT:
+        raise ValueError(f"the archive unpacks to more than {_ARCHIVE_LIMIT} bytes")
+    with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
+            if file is None:
+                continue
+            if member.size > releases.MEMBER_LIMIT:
+                raise ValueError(f"{member.name} is larger than {releases.MEMBER_LIMIT} bytes")
+            loaded: Any = parse_json(file.read())
+            samples += [
+                _sample(given, member.name) for given in (loaded if isinstance(loaded, list) else [loaded])
+            ]
+    if len(samples) > releases.SAMPLES_LIMIT:
+        raise ValueError(f"it has more than {releases.SAMPLES_LIMIT} samples")
+    return samples
+
+
+def _sample(given: Any, name: str) -> Sample:
+    try:
+        return Sample.model_validate(given)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {releases.first_fault(error)}") from None

@@ -1,0 +1,88 @@
+"""A proof, for a terminal and for a Prefect artifact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from crossaccount.arns import console_url
+from crossaccount.show import charts
+from crossaccount.show.markdown import code
+from crossaccount.text import harmless
+
+if TYPE_CHECKING:
+    from crossaccount.hosting.resources import Removal
+    from crossaccount.proof.asking import Speed
+    from crossaccount.proof.proof import Proof
+
+_MOST_SHOWN = 300  # characters of an answer, in a line
+_ENOUGH = 5  # latencies for a picture
+
+
+def text(proof: Proof, removals: Sequence[Removal]) -> str:
+    """The proof, and what became of everything that was made, for a terminal."""
+    verdict = "verified" if proof.verified else "NOT VERIFIED"
+    lines = [
+        f"{verdict}: version {proof.version} in account {proof.account} ({proof.consumer}), endpoint {proof.endpoint}",
+        f"images {'are' if proof.images_match else 'ARE NOT'} those of the Release: {', '.join(proof.images) or 'none'}",
+    ]
+    lines += [
+        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}"
+        for answer in proof.answers
+    ]
+    lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
+    lines += [
+        f"{removal.kind} {removal.name}: {removal.outcome} {removal.reason}".rstrip() for removal in removals
+    ]
+    return "\n".join(lines)
+
+
+def _line(value: Any) -> str:
+    """What a model or another account says, in one line of a terminal."""
+    line = " ".join(harmless(str(value)).split("\n"))
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
+
+
+def _speed_text(speed: Speed) -> str:
+    limits = {"median": (speed.p50_ms, speed.p50_limit_ms), "95 of 100": (speed.p95_ms, speed.p95_limit_ms)}
+    seen = [
+        f"{what} below {value:.1f} ms" + (f" (limit {limit:g} ms)" if limit is not None else "")
+        for what, (value, limit) in limits.items()
+    ]
+    return f"{speed.calls} calls: {', '.join(seen)}"
+
+
+def markdown(proof: Proof) -> str:
+    """The proof for a Prefect artifact."""
+    verdict = "Verified" if proof.verified else "**Not verified**"
+    rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(str(answer.got))} |"
+        for answer in proof.answers
+    ]
+    images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."
+    if proof.speed:
+        images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
+    data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
+    where = f"`{proof.endpoint}` of account {proof.account}"
+    if url := console_url(_endpoint_arn(proof)):
+        where = f"[{where}]({url})"
+    head = f"{verdict}: `{proof.model_package_arn}` at {where}. {images}"
+    return "\n".join([head, "", *rows, *_picture(proof), *data])
+
+
+def _picture(proof: Proof) -> list[str]:
+    """The latencies drawn, where there are enough for a picture to say more than the table."""
+    speed = proof.speed
+    measured = speed.measured_ms if speed else tuple(answer.latency_ms for answer in proof.answers)
+    if len(measured) < _ENOUGH:
+        return []
+    limits = {"median": speed.p50_limit_ms, "95 of 100": speed.p95_limit_ms} if speed else {}
+    return ["", charts.latencies(measured, limits)]
+
+
+def _endpoint_arn(proof: Proof) -> str:
+    """The ARN of the endpoint that a proof is of."""
+    _, partition, service, region, *_ = proof.model_package_arn.split(":")
+    return f"arn:{partition}:{service}:{region}:{proof.account}:endpoint/{proof.endpoint}"

@@ -1,0 +1,175 @@
+"""Who lives in the sandbox and what they own: a producer, two consumers, and an outsider that no config names.
+
+The roles are made by deploying the CloudFormation templates given, so the permissions that a project documents are the
+ones that are enforced here. Everything but each account's first administrator is made with ordinary, judged AWS calls.
+
+Not here: the server (``server``) and the trees that are trained (``training``).
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.iam.models import iam_backends
+
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.training import train
+
+REGION = "us-east-1"
+ORGANIZATION = "o-sandbox0001"
+PRODUCER = Account("producer", "111111111111", ORGANIZATION, f"{ORGANIZATION}/r-sb01/ou-sb01-models000/")
+STAGING = Account("staging", "222222222222", ORGANIZATION, f"{ORGANIZATION}/r-sb01/ou-sb01-staging00/")
+PRODUCTION = Account("production", "333333333333", ORGANIZATION, f"{ORGANIZATION}/r-sb01/ou-sb01-product00/")
+OUTSIDER = Account("outsider", "444444444444", None)
+ACCOUNTS = [PRODUCER, STAGING, PRODUCTION, OUTSIDER]
+
+
+def further(count: int) -> list[Account]:
+    """More consumers, ``consumer-01`` and so on, of the same organization."""
+    unit = f"{ORGANIZATION}/r-sb01/ou-sb01-further00/"
+    return [
+        Account(f"consumer-{number:02}", str(500_000_000_000 + number), ORGANIZATION, unit)
+        for number in range(1, count + 1)
+    ]
+
+
+GROUP = "decision-trees-sample"
+BUCKET = f"producer-models-{PRODUCER.id}"
+REPOSITORY = GROUP
+RELEASES = "releases/"
+ARTIFACTS = f"models/{GROUP}/"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An access key of a sandbox user; the secret shows in no text."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Residents:
+    """The keys of each account, by the account's name: its administrator's, and its operator's.
+
+    An operator may only assume the roles of its own account's template.
+    """
+
+    administrators: dict[str, Credentials]
+    operators: dict[str, Credentials]
+
+
+def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Residents:
+    """Move everyone in: keys, roles, a key, a bucket, a repository with an image, and a group with three versions.
+
+    Args:
+        url: where the sandbox serves.
+        templates: the folder with ``producer.yaml`` and ``consumer.yaml``.
+        accounts: all that exist; all but the producer get a consumer's roles. The outsider's wait for a consent that no
+            config gives.
+    """
+    administrators = {account.name: _administrator(account) for account in accounts}
+    # One session: each would read AWS's service descriptions anew.
+    session: Any = boto3.session.Session(region_name=REGION)
+
+    def client(name: str, service: str) -> Any:
+        key = administrators[name]
+        return session.client(
+            service,
+            endpoint_url=url,
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+        )
+
+    key = client("producer", "kms").create_key(Description="Encrypts model artifacts")["KeyMetadata"]["Arn"]
+    _bucket(client("producer", "s3"))
+    image = _image(client("producer", "ecr"))
+    _versions(client("producer", "s3"), client("producer", "sagemaker"), image, key)
+
+    shared = {"ModelPackageGroupName": GROUP, "ArtifactBucket": BUCKET, "ReleasesBucket": BUCKET}
+    shared |= {"ReleasesPrefix": RELEASES, "RepositoryName": REPOSITORY, "KeyArn": key}
+    for account in accounts:
+        given, template = {**shared, "ExternalId": f"sandbox-{account.name}"}, "producer.yaml"
+        if account is not PRODUCER:
+            template = "consumer.yaml"
+            given |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS}
+            given |= {"EndpointName": f"decision-trees-{account.name}"}
+        _stack(client(account.name, "cloudformation"), templates / template, given)
+    operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}
+    return Residents(administrators, operators)
+
+
+def _administrator(account: Account) -> Credentials:
+    """The one identity that no AWS call can make: the first of its account."""
+    backend = iam_backends[account.id]["aws"]
+    backend.create_user(region_name=REGION, user_name="administrator")
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    backend.put_user_policy("administrator", "administrator", json.dumps(everything))
+    key = backend.create_access_key("administrator")
+    return Credentials(key.access_key_id, key.secret_access_key)
+
+
+def _operator(iam: Any, account: Account) -> Credentials:
+    side = "producer" if account is PRODUCER else "consumer"
+    iam.create_user(UserName="operator")
+    arn = f"arn:aws:iam::{account.id}:policy/crossaccount-{side}-operator"
+    iam.attach_user_policy(UserName="operator", PolicyArn=arn)
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+
+def _stack(cloudformation: Any, template: Path, parameters: dict[str, str]) -> None:
+    cloudformation.create_stack(
+        StackName="crossaccount",
+        TemplateBody=template.read_text(),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    status = cloudformation.describe_stacks(StackName="crossaccount")["Stacks"][0]["StackStatus"]
+    if status != "CREATE_COMPLETE":
+        raise RuntimeError(f"The stack of {template.name} is {status}")
+
+
+def _bucket(s3: Any) -> None:
+    s3.create_bucket(Bucket=BUCKET)
+    controls = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=controls)
+
+
+def _image(ecr: Any) -> str:
+    """Push an image manifest to the producer's repository; its URI, by tag."""
+    ecr.create_repository(repositoryName=REPOSITORY)
+    docker = "application/vnd.docker"
+    layer = {"mediaType": f"{docker}.image.rootfs.diff.tar.gzip", "size": 32, "digest": "sha256:" + "a1" * 32}
+    config = {"mediaType": f"{docker}.container.image.v1+json", "size": 16, "digest": "sha256:" + "c0" * 32}
+    manifest = {"schemaVersion": 2, "mediaType": f"{docker}.distribution.manifest.v2+json"}
+    manifest |= {"config": config, "layers": [layer]}
+    ecr.put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag="1")
+    return f"{PRODUCER.id}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1"
+
+
+def _versions(s3: Any, sagemaker: Any, image: str, key: str) -> None:
+    """Three versions: 1 and 2 approved, 3 waiting for it; the artifact of version 2 is encrypted under the key."""
+    group = {"ModelPackageGroupName": GROUP, "ModelPackageGroupDescription": "Iris decision trees"}
+    sagemaker.create_model_package_group(**group)
+    for version, approval in ((1, "Approved"), (2, "Approved"), (3, "PendingManualApproval")):
+        model = train(version)
+        folder = f"{ARTIFACTS}{version}/"
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if version == 2 else {}
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}model.tar.gz", Body=model.archive, **encryption)
+        s3.put_object(Bucket=BUCKET, Key=f"{folder}samples.tar.gz", Body=model.samples, **encryption)
+        sagemaker.create_model_package(
+            ModelPackageGroupName=GROUP,
+            ModelPackageDescription=f"Decision tree of depth {version}",
+            ModelApprovalStatus=approval,
+            SamplePayloadUrl=f"s3://{BUCKET}/{folder}samples.tar.gz",
+            InferenceSpecification={
+                "Containers": [{"Image": image, "ModelDataUrl": f"s3://{BUCKET}/{folder}model.tar.gz"}],
+                "SupportedContentTypes": list(model.content_types),
+                "SupportedResponseMIMETypes": list(model.content_types),
+                "SupportedRealtimeInferenceInstanceTypes": ["ml.m5.large", "ml.t2.medium"],
+                "SupportedTransformInstanceTypes": ["ml.m5.large"],
+            },
+        )

@@ -1,0 +1,207 @@
+"""Who is calling: access keys and sessions, and the Signature Version 4 that proves them.
+
+Not here: what the caller may do (``judge``) and how a session comes to be (``sts``).
+
+Source: "Signature Version 4 for API requests" and "Temporary security credentials" in the IAM user guide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from moto.iam.models import iam_backends
+
+from crossaccount_sandbox.wire import AwsError, Scope
+
+_CLOCK_SKEW = timedelta(minutes=15)
+_QUERY = ("sts", "iam", "cloudformation")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The identity behind a request.
+
+    Args:
+        arn: the principal's ARN: a user, or a session of a role.
+        account: 12 digits.
+        unique_id: AIDA... of a user, AROA...:SESSION of a role session.
+        role_arn: the role of a session, with its path; None for a user.
+        session_policy: the policy that narrows the session; None without one.
+        session_expires: end of the session; None for a user.
+    """
+
+    arn: str
+    account: str
+    unique_id: str
+    role_arn: str | None = None
+    session_policy: dict[str, Any] | None = None
+    session_expires: datetime | None = None
+
+    @property
+    def chained(self) -> bool:
+        """True for a role's session: a role it assumes in turn is role chaining."""
+        return self.role_arn is not None
+
+    def until(self, expires: datetime) -> Caller:
+        """The same caller in a session that ends then."""
+        return replace(self, session_expires=expires)
+
+
+@dataclass(frozen=True)
+class Key:
+    """An access key as the sandbox keeps it; its secret shows in no text."""
+
+    caller: Caller
+    secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+Issued = Callable[[str, Key], None]
+
+
+class Keys:
+    """Every access key: users' from the IAM emulation, sessions' from the roles that were assumed.
+
+    Args:
+        issued: is told the id and the key of each session, before the session has it; called from several threads.
+    """
+
+    def __init__(self, issued: Issued | None = None) -> None:
+        """Start with no session."""
+        self._sessions: dict[str, Key] = {}
+        self._issued = issued
+
+    def add_session(self, access_key_id: str, key: Key) -> None:
+        """Keep the temporary key of a session."""
+        if self._issued is not None:
+            self._issued(access_key_id, key)
+        self._sessions[access_key_id] = key
+
+    def expire(self, caller: Caller, now: datetime) -> None:
+        """End every session of this caller."""
+        for key_id, key in list(self._sessions.items()):
+            if key.caller.arn == caller.arn and key.caller.unique_id == caller.unique_id:
+                self._sessions[key_id] = replace(key, caller=key.caller.until(now))
+
+    def find(self, access_key_id: str) -> Key | None:
+        """The key with this id; None when no one has it."""
+        return self._sessions.get(access_key_id) or _user_key(access_key_id)
+
+
+def _user_key(access_key_id: str) -> Key | None:
+    for account, partitions in list(iam_backends.items()):
+        for user in list(partitions["aws"].users.values()):
+            for key in user.access_keys:
+                if key.access_key_id == access_key_id and key.status == "Active":
+                    return Key(Caller(user.arn, account, user.id), key.secret_access_key)
+    return None
+
+
+def authenticate(
+    keys: Keys,
+    scope: Scope | None,
+    environ: Mapping[str, Any],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
+) -> Caller:
+    """The caller of a request, once its signature, clock and session hold.
+
+    Raises:
+        AwsError: ``MissingAuthenticationToken`` for an unsigned request, ``UnrecognizedClientException`` for an
+            unknown key, ``ExpiredToken`` for a session that has ended, ``InvalidSignatureException`` or
+            ``SignatureDoesNotMatch`` for anything that the key did not sign.
+    """
+    service = scope.service if scope else _guess(environ)
+    if scope is None:
+        raise _unsigned(service)
+    key = keys.find(scope.access_key_id)
+    if key is None or not hmac.compare_digest(key.token or "", headers.get("X-Amz-Security-Token", "")):
+        raise _unknown_key(service)
+    if key.caller.session_expires is not None and now >= key.caller.session_expires:
+        raise expired(service)
+    _check_clock(service, headers.get("X-Amz-Date", ""), now)
+    if not hmac.compare_digest(_signature(key, scope, environ, headers, body), scope.signature):
+        raise _mismatch(service)
+    _check_payload(service, headers, body)
+    return key.caller
+
+
+def _guess(environ: Mapping[str, Any]) -> str:
+    if environ.get("HTTP_X_AMZ_TARGET"):
+        return "json"
+    return "sts" if environ.get("REQUEST_METHOD") == "POST" else "s3"
+
+
+def _signature(
+    key: Key, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
+) -> str:
+    kind = S3SigV4Auth if scope.service == "s3" else SigV4Auth
+    auth = kind(Credentials(scope.access_key_id, key.secret), scope.service, scope.region)
+    request = AWSRequest(
+        method=environ["REQUEST_METHOD"],
+        url=f"http://{headers.get('Host', '')}{environ.get('RAW_URI') or environ.get('REQUEST_URI') or '/'}",
+        data=body,
+        headers={name: headers[name] for name in scope.signed_headers if name in headers},
+    )
+    request.context["timestamp"] = headers.get("X-Amz-Date", "")
+    return str(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
+
+
+def _check_payload(service: str, headers: Mapping[str, str], body: bytes) -> None:
+    declared = headers.get("X-Amz-Content-SHA256")
+    if declared is None or declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
+        return
+    if not hmac.compare_digest(declared, hashlib.sha256(body).hexdigest()):
+        text = "The provided 'x-amz-content-sha256' header does not match what was computed."
+        raise AwsError("XAmzContentSHA256Mismatch" if service == "s3" else "InvalidSignatureException", text)
+
+
+def _check_clock(service: str, stamp: str, now: datetime) -> None:
+    try:
+        signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise _mismatch(service) from None
+    if abs(signed - now) > _CLOCK_SKEW:
+        if service == "s3":
+            text = "The difference between the request time and the current time is too large."
+            raise AwsError("RequestTimeTooSkewed", text, 403)
+        text = f"Signature expired: {stamp} is not within 15 minutes of {now}"
+        raise AwsError("InvalidSignatureException", text, 403)
+
+
+def _unsigned(service: str) -> AwsError:
+    if service == "s3":
+        return AwsError("AccessDenied", "Access Denied", 403)
+    code = "MissingAuthenticationTokenException" if service == "json" else "MissingAuthenticationToken"
+    return AwsError(code, "Missing Authentication Token", 403)
+
+
+def _unknown_key(service: str) -> AwsError:
+    if service == "s3":
+        text = "The AWS Access Key Id you provided does not exist in our records."
+        return AwsError("InvalidAccessKeyId", text, 403)
+    code = "InvalidClientTokenId" if service in _QUERY else "UnrecognizedClientException"
+    return AwsError(code, "The security token included in the request is invalid.", 403)
+
+
+def expired(service: str) -> AwsError:
+    """AWS's error for a session that has ended."""
+    if service == "s3":
+        return AwsError("ExpiredToken", "The provided token has expired.", 400)
+    code = "ExpiredToken" if service in _QUERY else "ExpiredTokenException"
+    return AwsError(code, "The security token included in the request is expired", 403)
+
+
+def _mismatch(service: str) -> AwsError:
+    text = "The request signature we calculated does not match the signature you provided."
+    code = "SignatureDoesNotMatch" if service in ("s3", *_QUERY) else "InvalidSignatureException"
+    return AwsError(code, text, 403)

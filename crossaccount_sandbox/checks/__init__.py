@@ -1,0 +1,1 @@
+"""What AWS checks before it serves a call: a file for each service, and the decision about one check."""

@@ -1,0 +1,154 @@
+"""The judge's answer to one check: the policies that apply are gathered, and a refusal is said in AWS's words.
+
+Not here: which checks a call raises (``operations``) and the judge itself (``judging``).
+"""
+
+from crossaccount_sandbox.attached import named_principals, statements
+from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check
+from crossaccount_sandbox.judging.decision import Decision, Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
+from crossaccount_sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
+from crossaccount_sandbox.wire import AwsError
+from crossaccount_sandbox.world import World, Writer
+
+
+def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:
+    """The judge's answer to one check.
+
+    Args:
+        world: where policies are found.
+        caller: a caller, or the name of a service that acts for itself (``sagemaker.amazonaws.com``).
+        check: the question.
+        call: the request, for its region.
+    """
+    document = _document(world, check)
+    context = {**world.context(call.region, check.owner), **check.context}
+    if check.action.startswith("kms:") and isinstance(caller, Caller):
+        context["kms:CallerAccount"] = caller.account
+    if isinstance(caller, str):
+        question = Request(caller, check.action, check.resource, check.owner, context)
+        return judge(question, Policies(resource=document))
+    owner = check.owner
+    on_bucket = check.policy is not None and check.policy[0] == "bucket"
+    if on_bucket and caller.account != owner and world.cuts_cross_account(check.resource):
+        document = None
+    elif (writer := _writer(world, check)) is not None:
+        # Only its owner's account and whom it gave access decide; what the bucket's policy denies stays denied.
+        owner, document = writer.account, _of_writer(document, writer, check)
+    holder = caller.role_arn or caller.arn
+    context |= world.caller_context(caller)
+    policies = Policies(
+        identity=identity_documents(holder),
+        resource=document,
+        boundaries=boundary_documents(holder),
+        session=caller.session_policy,
+    )
+    decision = judge(Request(caller.arn, check.action, check.resource, owner, context), policies)
+    for other in check.either:
+        if decision.result is Result.ALLOWED:
+            break
+        again = judge(Request(caller.arn, check.action, other, check.owner, context), policies)
+        decision = again if again.result is not Result.IMPLICITLY_DENIED else decision
+    return decision
+
+
+def _document(world: World, check: Check) -> Document | None:
+    """The policy of the resource, which for a role is whom it trusts; None without one."""
+    if check.role is None:
+        return world.policy(check.policy) if check.policy else None
+    role = find_role(check.role)
+    return None if role is None else parse(role.assume_role_policy_document)
+
+
+_ON_AN_OBJECT = (
+    "GetObject",
+    "GetObjectVersion",
+    "GetObjectTagging",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
+)
+
+
+def _writer(world: World, check: Check) -> Writer | None:
+    """The account that owns the object which a check is about, when it is not its bucket's owner.
+
+    A bucket's owner may still delete such an object, or write another in its place.
+    """
+    if check.action.removeprefix("s3:") not in _ON_AN_OBJECT:
+        return None
+    return world.writer(check.resource, check.context.get("s3:VersionId"))
+
+
+def _of_writer(document: Document | None, writer: Writer, check: Check) -> Document:
+    """What stands for the policy of an object that another account owns.
+
+    Source: "How Amazon S3 authorizes a request for an object operation" in the S3 user guide.
+    """
+    kept = [statement for statement in statements(document or {}) if statement.get("Effect") == "Deny"]
+    shared = {"Effect": "Allow", "Principal": {"AWS": check.owner}, "Action": check.action, "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [*kept, *([shared] if writer.shared else [])]}
+
+
+def authorize(world: World, check: Check, call: Call) -> None:
+    """Let the caller pass, or refuse it in AWS's words.
+
+    Raises:
+        AwsError: an access-denied error naming caller, action and resource, and where AWS says it, the kind of policy.
+    """
+    decision = decide(world, call.caller, check, call)
+    if decision.result is not Result.ALLOWED:
+        raise _denied(world, call, check, decision)
+
+
+_KINDS = {
+    "identity": "identity-based",
+    "resource": "resource-based",
+    "session": "session",
+    "boundary": "permissions boundary",
+    "scp": "service control",
+    "rcp": "resource control",
+}
+_XML = ("s3", "s3control", "sts", "iam", "cloudformation")
+
+
+def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsError:
+    """AWS's access-denied error for a decision, in the service's own words.
+
+    S3 gives its reason within an account or an organization only. Across accounts, a grant to a whole account is not
+    credited: the error then names the resource's policy, even when the identity's policy is what lacks.
+
+    Source: "Troubleshoot access denied error messages" in the IAM user guide, "Troubleshoot access denied (403
+    Forbidden) errors in Amazon S3" in the S3 user guide; the second rule from public measurements.
+    """
+    caller = call.caller
+    foreign = caller.account != check.owner
+    if call.service in ("s3", "s3control") and (
+        (foreign and not world.same_organization(caller.account, check.owner)) or _writer(world, check)
+    ):
+        return AwsError("AccessDenied", "Access Denied", 403)
+    kind = _KINDS.get(str(decision.policy_type), "identity-based")
+    if decision.result is Result.EXPLICITLY_DENIED:
+        because = f"with an explicit deny in a{'n' if kind.startswith('identity') else ''} {kind} policy"
+    else:
+        if foreign and kind == "identity-based" and not _named_directly(world, caller, check):
+            kind = "resource-based"
+        if check.role is not None and kind == "resource-based":
+            kind = "role trust"
+        because = f"because no {kind} policy allows the {check.action} action"
+        if check.action.startswith("kms:") and kind == "resource-based":
+            because = (
+                "because the resource does not exist in this Region, no resource-based policies allow access, or a "
+                "resource-based policy explicitly denies access"
+            )
+    text = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource} {because}"
+    code = "AccessDenied" if call.service in _XML else "AccessDeniedException"
+    return AwsError(code, text, 403 if call.service in _XML else 400)
+
+
+def _named_directly(world: World, caller: Caller, check: Check) -> bool:
+    """True when the resource's policy names the caller itself, rather than its whole account."""
+    document = _document(world, check)
+    named = [name for statement in statements(document or {}) for name in named_principals(statement)]
+    return any(name in ("*", caller.arn, caller.role_arn) for name in named)

@@ -1,0 +1,184 @@
+"""The door that every request to the sandbox passes: who is it, what does it ask, may it, and from whose account.
+
+A WSGI application in front of moto's. It lets nothing through by default: a request that is unsigned, of an unknown
+operation, or not allowed by the judge gets the error that AWS would send, and moto never sees it.
+
+Not here: what is checked and decided (``checks``), what moto lacks (``handlers``, ``sagemaker``).
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.test import run_wsgi_app
+
+from crossaccount_sandbox import wire
+from crossaccount_sandbox.callers import authenticate
+from crossaccount_sandbox.calls import Call, check_shape
+from crossaccount_sandbox.checks.decisions import authorize
+from crossaccount_sandbox.checks.operations import checks_of
+from crossaccount_sandbox.faults import Dropped, Faults, drop
+from crossaccount_sandbox.resources import owner_of_bucket, region_of_bucket
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Handler, World
+
+Log = Callable[[dict[str, Any]], None]
+logger = logging.getLogger("sandbox")
+_ENTRY = ("time", "account", "caller", "service", "operation", "resource")
+
+
+class Guard:
+    """The WSGI application.
+
+    Args:
+        world: accounts, keys, attached policies, clock.
+        handlers: operations that the sandbox answers itself, or around moto, by (service, operation).
+        faults: what befalls calls on the way.
+        log: takes one entry for each request, just before its answer is sent: time, account and caller (null for who
+            was not authenticated), service, operation, the resource of its first check, status (null when the connection
+            was dropped), AWS's error code.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        handlers: Mapping[tuple[str, str], Handler],
+        faults: Faults,
+        log: Log | None = None,
+    ) -> None:
+        self._world = world
+        self._faults = faults
+        self._handlers = handlers
+        self._log = log
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        entry: dict[str, Any] = dict.fromkeys(_ENTRY)
+        try:
+            response = self.answer(environ, entry)
+        except Dropped:
+            self._note(entry, None, None)
+            drop(environ)
+            start_response("500 Dropped", [("Content-Length", "0")])
+            return [b""]
+        self._note(entry, response.status, wire.error_code(response))
+        headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
+        # A HEAD answer's length is the object's, not that of its (empty) body.
+        length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
+        if environ["REQUEST_METHOD"] != "HEAD" or length is None:
+            length = str(len(response.body))
+        start_response(
+            f"{response.status} {'OK' if response.status < 300 else 'Refused'}",
+            [*headers, ("Content-Length", length)],
+        )
+        return [response.body]
+
+    def _note(self, entry: dict[str, Any], status: int | None, code: str | None) -> None:
+        if self._log is not None:
+            entry["time"] = self._world.clock().isoformat(timespec="milliseconds")
+            self._log({**entry, "status": status, "code": code})
+
+    def answer(self, environ: dict[str, Any], entry: dict[str, Any]) -> Response:
+        """The answer to one request, or AWS's error in the service's own form.
+
+        Raises:
+            Dropped: when there is to be none.
+
+        Args:
+            environ: the request.
+            entry: what becomes known of the request on the way is written into it.
+        """
+        scope = wire.read_scope(environ)
+        service = scope.service if scope else "s3"
+        entry["service"] = scope.service if scope else None
+        try:
+            body = wire.read_body(environ)
+            headers: Any = EnvironHeaders(environ)
+            caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
+            assert scope is not None  # authenticate refuses unsigned requests
+            entry.update(account=caller.account, caller=caller.arn)
+            known = wire.service_of(scope, environ)
+            if known is None:
+                raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
+            service = entry["service"] = known
+            operation, params = wire.read_operation(service, environ, body)
+            forward = self._forward(environ, body)
+            call = Call(caller, service, operation, params, scope.region, environ, body, headers, forward)
+            entry["operation"] = operation
+            return self._faults.around(call, lambda: self._serve(call, entry))
+        except Dropped:
+            raise
+        except NotImplementedError as error:
+            lack = AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
+            return wire.error_response(service, lack)
+        except AwsError as error:
+            logger.info("%s %s: %s", service, environ.get("PATH_INFO"), error)
+            return wire.error_response(service, error, environ["REQUEST_METHOD"])
+        except Exception:  # a fault of the sandbox's own is said as AWS says one, and lets nothing pass
+            logger.exception("%s %s", service, environ.get("PATH_INFO"))
+            fault = AwsError("InternalFailure", "The sandbox failed; its log says why.", 500)
+            return wire.error_response(service, fault, environ["REQUEST_METHOD"])
+
+    def _serve(self, call: Call, entry: dict[str, Any]) -> Response:
+        try:
+            return self._judged(call, entry)
+        except AwsError as error:
+            if call.operation == "HeadBucket" and (region := region_of_bucket(call.params["Bucket"])):
+                error.headers["x-amz-bucket-region"] = region  # S3 tells it even whom it refuses
+            raise
+
+    def _judged(self, call: Call, entry: dict[str, Any]) -> Response:
+        check_shape(call)
+        if call.service == "s3":
+            _check_region(call)
+        expected = call.headers.get("x-amz-expected-bucket-owner")
+        checks = checks_of(call)
+        entry["resource"] = checks[0].resource if checks else None
+        bucket = call.params.get("Bucket")
+        if expected and bucket and owner_of_bucket(bucket) not in (None, expected):
+            raise AwsError("AccessDenied", "Access Denied", 403)
+        for check in checks:
+            authorize(self._world, check, call)
+        handler = self._handlers.get((call.service, call.operation))
+        if handler is not None:
+            return handler(self._world, call)
+        return call.forward(checks[0].owner if checks else call.account)
+
+    def _forward(self, environ: dict[str, Any], body: bytes) -> Callable[[str | None], Response]:
+        def forward(account: str | None) -> Response:
+            fresh = wire.with_body(environ, body)
+            # Moto would believe this header of anyone; only the guard may set it.
+            fresh["HTTP_X_MOTO_ACCOUNT_ID"] = account
+            chunks, status, headers = run_wsgi_app(self._moto, fresh, buffered=True)
+            return Response(int(status.split()[0]), b"".join(chunks), tuple(headers.items()))
+
+        return forward
+
+
+def _check_region(call: Call) -> None:
+    """Send a client to the region of its bucket.
+
+    GetBucketLocation is answered in us-east-1 for the buckets of every region, CreateBucket by whether the name is free.
+
+    Source: "Making requests to a bucket: request redirection" in the S3 user guide, "GetBucketLocation" and "HeadBucket"
+    of its API.
+
+    Raises:
+        AwsError: ``PermanentRedirect`` (301), with the region in the header ``x-amz-bucket-region``.
+    """
+    bucket = call.params.get("Bucket", "")
+    region = region_of_bucket(bucket)
+    everywhere = call.operation == "CreateBucket" or (
+        call.operation == "GetBucketLocation" and call.region == "us-east-1"
+    )
+    if region in (None, call.region) or everywhere:
+        return
+    text = (
+        "The bucket you are attempting to access must be addressed using the specified endpoint. "
+        "Please send all future requests to this endpoint."
+    )
+    extra = {"Endpoint": f"{bucket}.s3.{region}.amazonaws.com", "Bucket": bucket}
+    raise AwsError("PermanentRedirect", text, 301, extra, {"x-amz-bucket-region": str(region)})

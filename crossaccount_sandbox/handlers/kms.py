@@ -1,0 +1,170 @@
+"""KMS: the policies of keys, and keys that are out of use."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from moto.kms.models import kms_backends
+
+from crossaccount_sandbox.attached import load
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import key_check
+from crossaccount_sandbox.checks.decisions import decide
+from crossaccount_sandbox.checks.kms import key_of
+from crossaccount_sandbox.judging.decision import Result
+from crossaccount_sandbox.resources import find_key, key_state
+from crossaccount_sandbox.wire import AwsError, Response, json_response
+from crossaccount_sandbox.world import Handler, World
+
+
+def create_key(world: World, call: Call) -> Response:
+    """CreateKey: a key without a policy of its own lets its account's IAM policies decide."""
+    response = call.forward(call.account)
+    if response.status < 300:
+        arn = response.json()["KeyMetadata"]["Arn"]
+        text = call.params.get("Policy") or json.dumps(_default_key_policy(call.account))
+        world.attached.put(("key", arn), text, _malformed_key_policy)
+    return response
+
+
+def managed_key(world: World, account: str, region: str) -> str:
+    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it."""
+    backend = kms_backends[account][region]
+    key = backend.keys[str(backend.get_key_id_from_alias("alias/aws/s3"))]
+    key.key_manager = "AWS"
+    arn = str(key.arn)
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"kms:CallerAccount": account}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    world.attached.put(("key", arn), json.dumps(document), _malformed_key_policy)
+    return arn
+
+
+def get_key_policy(world: World, call: Call) -> Response:
+    """GetKeyPolicy; every key has one, named ``default``."""
+    document = world.attached.get(("key", _own_key(call)))
+    return json_response({"Policy": json.dumps(document, indent=2), "PolicyName": "default"})
+
+
+def put_key_policy(world: World, call: Call) -> Response:
+    """PutKeyPolicy.
+
+    Raises:
+        AwsError: ``MalformedPolicyDocumentException`` for a document that is none, that names no living principal, or
+            that would leave the caller unable to change it again.
+    """
+    arn = _own_key(call)
+    text = call.params["Policy"]
+    load(text, _malformed_key_policy)
+    before = world.attached.get(("key", arn))
+    world.attached.put(("key", arn), text, _malformed_key_policy)
+    again = decide(world, call.caller, key_check("kms:PutKeyPolicy", arn), call)
+    if not call.params.get("BypassPolicyLockoutSafetyCheck") and again.result is not Result.ALLOWED:
+        world.attached.put(("key", arn), json.dumps(before), _malformed_key_policy)
+        text = "The new key policy will not allow you to update the key policy in the future."
+        raise AwsError("MalformedPolicyDocumentException", text)
+    return json_response({})
+
+
+def use_key(world: World, call: Call) -> Response:
+    """Encrypt, Decrypt and whatever else needs a key in use.
+
+    Source: "Key states of AWS KMS keys" in the KMS developer guide.
+
+    Raises:
+        AwsError: ``DisabledException``, ``KMSInvalidStateException``.
+    """
+    arn = key_of(call)
+    check_usable(arn)
+    return call.forward(arn.split(":")[4])
+
+
+def check_usable(arn: str, prefix: str = "") -> None:
+    """Refuse a key that is out of use.
+
+    Args:
+        arn: the key.
+        prefix: what a service that asked KMS puts before KMS's code: ``KMS.`` for S3.
+
+    Raises:
+        AwsError: ``DisabledException``, ``KMSInvalidStateException``.
+    """
+    state = key_state(arn)
+    if state == "Disabled":
+        raise AwsError(f"{prefix}DisabledException", f"{arn} is disabled.")
+    if state != "Enabled":
+        raise AwsError(f"{prefix}KMSInvalidStateException", f"{arn} is pending deletion.")
+
+
+def set_key_state(world: World, call: Call) -> Response:
+    """DisableKey, EnableKey, ScheduleKeyDeletion, CancelKeyDeletion; a key whose day has come is not deleted here.
+
+    Source: the four operations in the KMS API reference.
+
+    Raises:
+        AwsError: ``NotFoundException``, ``KMSInvalidStateException`` for a key in a state that the operation does not
+            take, ``ValidationException`` for a waiting period that is not 7 to 30 days.
+    """
+    arn = _own_key(call)
+    waits = key_state(arn) == "PendingDeletion"
+    if waits != (call.operation == "CancelKeyDeletion"):
+        raise AwsError("KMSInvalidStateException", f"{arn} is {'' if waits else 'not '}pending deletion.")
+    days = int(call.params.get("PendingWindowInDays", 30))
+    if not 7 <= days <= 30:
+        raise AwsError("ValidationException", "PendingWindowInDays must be between 7 and 30 days.")
+    key = kms_backends[call.account][call.region].keys[arn.rpartition("/")[2]]
+    key.key_state = _STATE_AFTER[call.operation]
+    key.enabled = key.key_state == "Enabled"
+    key.deletion_date = None
+    if call.operation != "ScheduleKeyDeletion":
+        return json_response({"KeyId": arn} if call.operation == "CancelKeyDeletion" else {})
+    date = world.clock() + timedelta(days=days)
+    key.deletion_date = date.replace(tzinfo=None)  # moto's times know no zone
+    scheduled = {"DeletionDate": date, "KeyState": key.key_state, "PendingWindowInDays": days}
+    return json_response({"KeyId": arn, **scheduled})
+
+
+_STATE_AFTER = {
+    "DisableKey": "Disabled",
+    "EnableKey": "Enabled",
+    "ScheduleKeyDeletion": "PendingDeletion",
+    "CancelKeyDeletion": "Disabled",
+}
+
+
+def _own_key(call: Call) -> str:
+    arn = find_key(call.params["KeyId"], call.account, call.region)
+    if arn is None or arn.split(":")[4] != call.account:
+        raise AwsError("NotFoundException", f"Key '{call.params['KeyId']}' does not exist")
+    return arn
+
+
+def _default_key_policy(account: str) -> dict[str, Any]:
+    statement = {
+        "Sid": "Enable IAM User Permissions",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    return {"Version": "2012-10-17", "Id": "key-default-1", "Statement": [statement]}
+
+
+def _malformed_key_policy(why: str) -> AwsError:
+    text = f"Policy contains a statement with one or more invalid principals, or is none: {why}"
+    return AwsError("MalformedPolicyDocumentException", text)
+
+
+_USES = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "EnableKeyRotation")
+HANDLERS: dict[str, Handler] = {
+    "CreateKey": create_key,
+    "GetKeyPolicy": get_key_policy,
+    "PutKeyPolicy": put_key_policy,
+    **dict.fromkeys(_STATE_AFTER, set_key_state),
+    **dict.fromkeys(_USES, use_key),
+}

@@ -1,0 +1,1 @@
+"""The judge of policies, pure: plain requests and documents in, decisions out."""

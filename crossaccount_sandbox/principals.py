@@ -1,0 +1,116 @@
+"""The accounts, roles and users that exist, and the identity policies they carry, read from the IAM emulation.
+
+Not here: resource policies (``attached``) and the decision (``judge``).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from moto.iam.models import iam_backends
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Account:
+    """An AWS account of the sandbox.
+
+    Args:
+        name: its name here.
+        id: its 12 digits.
+        organization: the id of the organization it belongs to; None for an account of its own.
+        path: where in its organization it lies, ``o-ORGANIZATION/r-ROOT/ou-UNIT/``, as ``aws:PrincipalOrgPaths`` has it.
+    """
+
+    name: str
+    id: str
+    organization: str | None
+    path: str | None = None
+
+
+def canonical_id(account: str) -> str:
+    """The id by which S3 shows an account as an owner: 64 hexadecimal digits, the same wherever it is shown."""
+    return hashlib.sha256(f"canonical user of {account}".encode()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def parse(document: str) -> Document:
+    """A policy document as a dict; IAM also hands documents out URL-encoded."""
+    text = document if document.lstrip().startswith("{") else unquote(document)
+    loaded: Document = json.loads(text)
+    return loaded
+
+
+def find_role(arn: str) -> Any | None:
+    """The role with this ARN (path included); None when it does not exist."""
+    return _find(arn, "roles")
+
+
+def find_user(arn: str) -> Any | None:
+    """The user with this ARN (path included); None when it does not exist."""
+    return _find(arn, "users")
+
+
+def _find(arn: str, table: str) -> Any | None:
+    account = arn.split(":")[4] if arn.count(":") >= 5 else ""
+    held = list(getattr(iam_backends[account]["aws"], table).values()) if account in iam_backends else ()
+    return next((principal for principal in held if principal.arn == arn), None)
+
+
+def unique_id(arn: str) -> str | None:
+    """The id under which IAM knows the role (AROA...) or user (AIDA...) with this ARN; None if it does not exist."""
+    if ":role/" in arn:
+        role = find_role(arn)
+        return None if role is None else str(role.id)
+    user = find_user(arn)
+    return None if user is None else user_id(user)
+
+
+def user_id(user: Any) -> str:
+    """A user's unique id in IAM's form."""
+    return "AIDA" + str(user.id).upper()[:17]
+
+
+def identity_documents(arn: str) -> list[Document]:
+    """Every identity policy of a role or user: inline, attached, and for a user those of its groups."""
+    if ":role/" in arn:
+        holder = find_role(arn)
+        return [] if holder is None else _documents(holder)
+    user = find_user(arn)
+    if user is None:
+        return []
+    groups = [
+        group
+        for group in iam_backends[user.account_id]["aws"].groups.values()
+        if any(member.name == user.name for member in group.users)
+    ]
+    return [document for holder in (user, *groups) for document in _documents(holder)]
+
+
+def boundary_documents(arn: str) -> list[Document] | None:
+    """The permissions boundary of a role; None when it has none."""
+    role = find_role(arn) if ":role/" in arn else None
+    boundary = getattr(role, "permissions_boundary_arn", None)
+    if not boundary:
+        return None
+    policy = iam_backends[role.account_id]["aws"].managed_policies.get(boundary)  # type: ignore[union-attr]
+    # A boundary that does not exist allows nothing: the policy behind the ARN is gone.
+    return [] if policy is None else [_default_version(policy)]
+
+
+def _documents(holder: Any) -> list[Document]:
+    inline: Iterable[Any] = holder.policies.values() if isinstance(holder.policies, dict) else ()
+    return [
+        *(parse(document) for document in inline),
+        *(_default_version(policy) for policy in holder.managed_policies.values()),
+    ]
+
+
+def _default_version(policy: Any) -> Document:
+    version = next(version for version in policy.versions if version.is_default)
+    return parse(version.document)

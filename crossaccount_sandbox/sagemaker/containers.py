@@ -1,0 +1,248 @@
+"""Inference containers as local processes: started from a model.tar.gz, asked over HTTP, stopped.
+
+Not an endpoint: who may start one, with whose permissions the archive was fetched, and what the endpoint's
+status is, is decided elsewhere. Not an isolation boundary either (see `model_server`).
+
+Each new process runs the main script of its parent again, under another name than `__main__`: a program that
+starts containers is `python -m PACKAGE`, or keeps its work below `if __name__ == "__main__"`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from types import TracebackType
+
+from crossaccount_sandbox.sagemaker import model_server
+
+START_SECONDS = 60.0  # for the first start on a busy machine; a warm one takes some 20 ms
+INVOKE_SECONDS = 60.0  # what SageMaker gives a container to answer
+
+_GRACE_SECONDS = 2.0
+_PRELOADED = ["joblib", "sklearn.tree", "crossaccount_sandbox.sagemaker.model_server"]
+_FORKS = multiprocessing.get_context("forkserver")
+_PROCESSES = threading.RLock()  # multiprocessing looks at all its children at each start, unguarded
+
+
+class NotStarted(Exception):
+    """The inference process did not come up; the message says what happened."""
+
+
+class NoAnswer(Exception):
+    """The inference process has ended, was stopped, or did not answer in time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the container answered: HTTP status, media type and body. Of an error, the body is a sentence."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def warm() -> None:
+    """Begin to import scikit-learn in the process that containers are forked from; returns at once.
+
+    Later calls do nothing. Without it the first start warms up, and takes that second or two longer.
+    """
+    with _PROCESSES, _deaf_to_interrupts():
+        _FORKS.set_forkserver_preload(_PRELOADED)
+        forkserver.ensure_running()
+
+
+class Container:
+    """One inference process. Made by `start`; also a context manager that stops it."""
+
+    def __init__(self, process: ForkServerProcess, line: Connection, port: int) -> None:
+        self._process = process
+        self._line = line
+        self._lock = threading.Lock()
+        self.pid = process.pid
+        self.port = port
+
+    @classmethod
+    def start(cls, archive: bytes, timeout: float = START_SECONDS) -> Container:
+        """Start a process that serves this archive. It listens on return; the model may still be loading.
+
+        Args:
+            archive: the bytes of a model.tar.gz with a member model.joblib.
+            timeout: seconds in which the process must report its port.
+
+        Raises:
+            NotStarted: when it ended before that, or took too long. Nothing is left running.
+        """
+        line, far_end = _FORKS.Pipe()
+        process = _FORKS.Process(
+            target=model_server.serve, args=(archive, far_end), name="model-server", daemon=True
+        )
+        try:
+            warm()
+            with far_end, _PROCESSES, _deaf_to_interrupts():
+                process.start()
+            if not line.poll(timeout):
+                raise NotStarted(f"the inference process reported no port within {timeout:g} s")
+            return cls(process, line, int(line.recv()))
+        except (OSError, EOFError) as error:
+            _end(process, line)
+            raise NotStarted(f"the inference process ended while starting: {error!r}") from error
+        except BaseException:
+            _end(process, line)
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        with self._lock:
+            # The process never sends a second time, so anything to read is the end of the line: true even
+            # when the process that forks the containers was killed and can report no exit.
+            return not self._line.closed and not self._line.poll()
+
+    def ping(self, timeout: float = 2.0) -> bool:
+        """Whether GET /ping answers 200 within `timeout` seconds: the model is loaded."""
+        return self._ping_status(timeout) == 200
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the container got ready; False once it has failed or ended, or after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while (status := self._ping_status(2.0)) == 503 or (status is None and self.alive):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
+        return status == 200
+
+    def invoke(
+        self, body: bytes, content_type: str = "", accept: str = "", timeout: float = INVOKE_SECONDS
+    ) -> Answer:
+        """POST /invocations: the container's answer, whatever its status.
+
+        Args:
+            body: the request's bytes.
+            content_type: its Content-Type; none is sent when empty.
+            accept: the wished media type; none is sent when empty, and JSON comes back.
+            timeout: seconds without a sign of life from the container.
+
+        Raises:
+            NoAnswer: when there is no answer to give.
+        """
+        headers = {"Content-Type": content_type, "Accept": accept}
+        sent = {name: value for name, value in headers.items() if value}
+        return self._ask("POST", "/invocations", body, sent, timeout)
+
+    def stop(self) -> None:
+        """End the process and wait until it is gone; does nothing the second time."""
+        with self._lock:
+            if not self._line.closed:
+                _end(self._process, self._line)
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _ping_status(self, timeout: float) -> int | None:
+        try:
+            return self._ask("GET", "/ping", None, {}, timeout).status
+        except NoAnswer:
+            return None
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
+    ) -> Answer:
+        if not self.alive:  # its port may be somebody else's by now
+            raise NoAnswer("the inference process has ended")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.getheader("Content-Type", ""), response.read())
+        except TimeoutError as error:
+            raise NoAnswer(f"the inference process did not answer within {timeout:g} s") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(f"the inference process broke off: {error!r}") from error
+        finally:
+            connection.close()
+
+
+class Containers:
+    """The containers of one sandbox, to be stopped together. May be used by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[Container] = set()
+        self._era = 0
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._running)
+
+    def start(self, archive: bytes, timeout: float = START_SECONDS) -> Container:
+        """Start a container and remember it.
+
+        Raises:
+            NotStarted: as `Container.start`; also when `stop_all` came in between.
+        """
+        with self._lock:
+            era = self._era
+        container = Container.start(archive, timeout)
+        with self._lock:
+            current = era == self._era
+            if current:
+                self._running.add(container)
+        if not current:
+            container.stop()
+            raise NotStarted("all containers were stopped while this one started")
+        return container
+
+    def stop(self, container: Container) -> None:
+        """Stop one container and forget it."""
+        container.stop()
+        with self._lock:
+            self._running.discard(container)
+
+    def stop_all(self) -> None:
+        """Stop every container, those that are just starting included; afterwards new ones may be started."""
+        with self._lock:
+            self._era += 1
+            running, self._running = self._running, set()
+        for container in running:
+            container.stop()
+
+
+def _end(process: ForkServerProcess, line: Connection) -> None:
+    line.close()
+    with _PROCESSES:
+        if process.pid is None:
+            return
+        for push in (process.terminate, process.kill):
+            if process.is_alive():
+                push()
+            process.join(_GRACE_SECONDS)
+        if process.exitcode is not None:
+            # This also closes the pipe by which the process knows of us, and so ends it even when the fork
+            # server was killed: then every process counts as ended here, and none was signalled above.
+            process.close()
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Block SIGINT in what is spawned here: Ctrl-C is for the parent, from the first instruction on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    resource_tracker.ensure_running()  # when it starts it unblocks SIGINT and SIGTERM in this thread
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

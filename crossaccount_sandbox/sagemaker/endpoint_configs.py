@@ -1,0 +1,187 @@
+"""Endpoint configs, and what SageMaker refuses about them beyond what the shapes of its API do.
+
+Not here: endpoints (``endpoints``) and deployment guardrails (``deployments``).
+
+Source: CreateEndpointConfig and ProductionVariant in the SageMaker API reference; "Serverless Inference" in the
+developer guide ("Feature exclusions"). Where no public text of a refusal is known, it is the sandbox's own.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.sagemaker.fleets import Given
+from crossaccount_sandbox.sagemaker.records import (
+    arn_of,
+    existing,
+    find,
+    in_place,
+    invalid,
+    listed,
+    shown,
+)
+from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.wire import Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
+
+
+def create_config(world: World, call: Call) -> Response:
+    """CreateEndpointConfig; its models must exist.
+
+    Raises:
+        AwsError: ``ValidationException`` also for what ``_faults`` finds, and for a key that is not there.
+    """
+    name = call.params["EndpointConfigName"]
+    arn = arn_of(call, "endpoint-config", name)
+    if (call.place, name) in world.registry.configs:
+        raise existing("endpoint-config", arn)
+    if any(not variant.get("ModelName") for variant in call.params["ProductionVariants"]):
+        raise invalid("The sandbox hosts models only: no inference components.")
+    models = {model["ModelName"]: model for model in models_of(world, call, call.params).values()}
+    for fault in _faults(call.params, models, call.account, world.accounts):
+        raise invalid(fault)
+    storage_key(call, call.params)
+    world.registry.configs[(call.place, name)] = {
+        **{key: value for key, value in call.params.items() if key != "Tags"},
+        "EndpointConfigArn": arn,
+        "CreationTime": world.clock(),
+    }
+    tag(world, arn, call)
+    return json_response({"EndpointConfigArn": arn})
+
+
+def describe_config(world: World, call: Call) -> Response:
+    """DescribeEndpointConfig."""
+    return shown(call, find_config(world, call))
+
+
+def list_configs(world: World, call: Call) -> Response:
+    """ListEndpointConfigs."""
+    return listed(call, "EndpointConfigs", in_place(world.registry.configs, call), "EndpointConfigName")
+
+
+def delete_config(world: World, call: Call) -> Response:
+    """DeleteEndpointConfig."""
+    config = find_config(world, call)
+    del world.registry.configs[(call.place, config["EndpointConfigName"])]
+    world.registry.tags.pop(config["EndpointConfigArn"], None)
+    return json_response({})
+
+
+def find_config(world: World, call: Call) -> Record:
+    """The endpoint config that a call names."""
+    return find(world.registry.configs, call, "endpoint-config", call.params["EndpointConfigName"])
+
+
+def models_of(world: World, call: Call, config: Mapping[str, Any]) -> dict[str, Record]:
+    """The models of an endpoint config, by variant; all of them exist."""
+    return {
+        variant["VariantName"]: find(world.registry.models, call, "model", variant["ModelName"])
+        for variant in config["ProductionVariants"]
+    }
+
+
+def storage_key(call: Call, config: Record) -> str | None:
+    """The ARN of the key that the instances' storage is encrypted under; None when none is named."""
+    named = config.get("KmsKeyId")
+    if not named:
+        return None
+    arn = find_key(str(named), call.account, call.region)
+    if arn is None:
+        raise invalid(f"Could not find KMS key {named}.")
+    return arn
+
+
+_NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn")
+_LOCAL_STORAGE = re.compile(r"ml\.(?:[cmr]\d[a-z]*d|g4dn|g5|g6e?|p3dn|p4de?|p5e?n?|trn\d\w*|inf2)\.")
+
+
+def _faults(
+    config: Given, models: Mapping[str, Given], account: str, accounts: Collection[str]
+) -> Iterator[str]:
+    """Why AWS would refuse this endpoint configuration.
+
+    Args:
+        config: the parameters of CreateEndpointConfig.
+        models: the models it names, by their names; all of them exist.
+        account: the caller's.
+        accounts: every account of the sandbox: a registry of none of these is AWS's own.
+    """
+    for name in _NOT_HELD:
+        if config.get(name):
+            yield f"The sandbox does not model {name}."
+    variants = config["ProductionVariants"]
+    names = [variant["VariantName"] for variant in variants]
+    if len(set(names)) < len(names):
+        yield "Duplicate variant names are not allowed in an endpoint configuration."
+    for variant in variants:
+        if variant.get("ServerlessConfig"):
+            yield from _serverless_faults(config, variant, models[variant["ModelName"]], account, accounts)
+        elif not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
+            yield f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount."
+        elif config.get("KmsKeyId") and _LOCAL_STORAGE.match(variant["InstanceType"]):
+            yield f"KmsKeyId cannot be specified for instance type {variant['InstanceType']}, which has local storage."
+
+
+def _serverless_faults(
+    config: Given, variant: Given, model: Given, account: str, accounts: Collection[str]
+) -> Iterator[str]:
+    given = variant["ServerlessConfig"]
+    if variant.get("InstanceType") or variant.get("InitialInstanceCount"):
+        yield "A variant cannot have both a ServerlessConfig and an InstanceType or InitialInstanceCount."
+    if given["MemorySizeInMB"] % 1024:
+        yield "MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120 and 6144."
+    if given.get("ProvisionedConcurrency", 0) > given["MaxConcurrency"]:
+        yield "ProvisionedConcurrency cannot be greater than MaxConcurrency."
+    excluded = {
+        "multiple variants": len(config["ProductionVariants"]) > 1,
+        "data capture": (config.get("DataCaptureConfig") or {}).get("EnableCapture"),
+        "KmsKeyId": config.get("KmsKeyId"),
+        "VpcConfig": model.get("VpcConfig"),
+        "network isolation": model.get("EnableNetworkIsolation"),
+        "several containers": len(model["Resolved"]) > 1,
+    }
+    for what, is_so in excluded.items():
+        if is_so:
+            yield f"Serverless endpoints do not support {what}."
+    for container in model["Resolved"]:
+        registry = container["Image"].split(".")[0]
+        if registry in accounts and registry != account:
+            image = container["Image"]
+            yield f"Serverless endpoints do not support images of another account's registry: {image}."
+
+
+def capture_summary(config: Given) -> dict[str, Any] | None:
+    """The DataCaptureConfig that DescribeEndpoint shows for a configuration's; None when it has none."""
+    given = config.get("DataCaptureConfig")
+    if not given:
+        return None
+    enabled = bool(given.get("EnableCapture"))
+    return {
+        "EnableCapture": enabled,
+        "CaptureStatus": "Started" if enabled else "Stopped",
+        "CurrentSamplingPercentage": given["InitialSamplingPercentage"],
+        "DestinationS3Uri": given["DestinationS3Uri"],
+        "KmsKeyId": given.get("KmsKeyId", ""),
+    }
+
+
+def kept_properties(current: list[dict[str, Any]], excluded: Collection[str]) -> dict[str, dict[str, Any]]:
+    """By variant, what UpdateEndpoint with RetainAllVariantProperties keeps of weights and instance counts.
+
+    Args:
+        current: the endpoint's variants as DescribeEndpoint shows them.
+        excluded: the properties of ExcludeRetainedVariantProperties.
+    """
+    names = [name for name in ("DesiredInstanceCount", "DesiredWeight") if name not in excluded]
+    return {old["VariantName"]: {name: old[name] for name in names if name in old} for old in current}
+
+
+HANDLERS: dict[str, Handler] = {
+    "CreateEndpointConfig": create_config,
+    "DescribeEndpointConfig": describe_config,
+    "ListEndpointConfigs": list_configs,
+    "DeleteEndpointConfig": delete_config,
+}

@@ -1,0 +1,266 @@
+"""Endpoints as the API has them: what is asked before one is created, changed or deleted.
+
+Not here: what happens then (``hosting``) and endpoint configs (``endpoint_configs``).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check, key_check
+from crossaccount_sandbox.checks.decisions import authorize, decide
+from crossaccount_sandbox.handlers.autoscaling import forget, registered
+from crossaccount_sandbox.handlers.cloudwatch import alarm_state
+from crossaccount_sandbox.judging.decision import Result
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.resources import alarm_arn
+from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted, alarm_names, faults, plan
+from crossaccount_sandbox.sagemaker.endpoint_configs import (
+    capture_summary,
+    find_config,
+    kept_properties,
+    models_of,
+    storage_key,
+)
+from crossaccount_sandbox.sagemaker.execution import execution_session
+from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
+from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.wire import AwsError, Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
+
+
+class Endpoints:
+    """The handlers of endpoints.
+
+    Args:
+        hosting: what runs behind them.
+    """
+
+    def __init__(self, hosting: Hosting):
+        self._hosting = hosting
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """The operations answered here, by service and name."""
+        return {
+            ("sagemaker", "CreateEndpoint"): self.create_endpoint,
+            ("sagemaker", "UpdateEndpoint"): self.update_endpoint,
+            ("sagemaker", "UpdateEndpointWeightsAndCapacities"): self.update_weights,
+            ("sagemaker", "DescribeEndpoint"): self.describe_endpoint,
+            ("sagemaker", "ListEndpoints"): self.list_endpoints,
+            ("sagemaker", "DeleteEndpoint"): self.delete_endpoint,
+            ("sagemaker-runtime", "InvokeEndpoint"): self.invoke_endpoint,
+        }
+
+    def create_endpoint(self, world: World, call: Call) -> Response:
+        """CreateEndpoint: Creating now, InService or Failed later.
+
+        Raises:
+            AwsError: ``ValidationException`` for a configuration or model that is not there, or an endpoint that is;
+                ``ResourceLimitExceeded`` where that was arranged.
+        """
+        name, place = call.params["EndpointName"], call.place
+        arn = arn_of(call, "endpoint", name)
+        with world.lock:
+            config = find_config(world, call)
+            if self._hosting.find(place, name) is not None:
+                raise existing("endpoint", arn)
+            models = models_of(world, call, config)
+            _grant_on_key(world, call, config)
+            outcome = _within_limits(self._hosting.outcome(place, name), config)
+            wanted = Wanted(config, models, outcome, capture=capture_summary(config))
+            self._hosting.create(place, name, arn, wanted)
+            tag(world, arn, call)
+        return json_response({"EndpointArn": arn})
+
+    def update_endpoint(self, world: World, call: Call) -> Response:
+        """UpdateEndpoint: the new configuration takes over as its DeploymentConfig says, or the old one stays.
+
+        Raises:
+            AwsError: ``ValidationException`` for an endpoint in progress or Failed, a configuration (old or new),
+                model or alarm that is not there, guardrails that AWS does not take, or another instance type for a
+                variant that is scaled; ``ResourceLimitExceeded`` where that was arranged.
+        """
+        with world.lock:
+            config = find_config(world, call)
+            models = models_of(world, call, config)
+            endpoint = self._changeable(call)
+            old = find(world.registry.configs, call, "endpoint-config", endpoint["EndpointConfigName"])
+            deployment = call.params.get("DeploymentConfig")
+            if call.params.get("RetainDeploymentConfig"):
+                deployment = endpoint.get("LastDeploymentConfig")
+            self._check_update(world, call, old, config, deployment)
+            _grant_on_key(world, call, config)
+            outcome = _within_limits(self._hosting.outcome(call.place, endpoint["EndpointName"]), config)
+            steps, watch = (
+                plan(deployment, config["ProductionVariants"]),
+                _watch(world, call, deployment, models),
+            )
+            wanted = Wanted(config, models, outcome, steps, watch, *_retained(call.params, endpoint, config))
+            if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
+                raise _in_progress(endpoint)
+        return json_response({"EndpointArn": endpoint["EndpointArn"]})
+
+    def update_weights(self, world: World, call: Call) -> Response:
+        """UpdateEndpointWeightsAndCapacities: other weights and instance counts for the variants that it names.
+
+        Raises:
+            AwsError: ``ValidationException`` for an endpoint that is not InService, or a variant that it has not.
+        """
+        endpoint, place = self._changeable(call), call.place
+        if endpoint["EndpointStatus"] != "InService":
+            raise invalid(
+                f'Cannot update weights and capacities of endpoint "{endpoint["EndpointArn"]}" in status '
+                f"{endpoint['EndpointStatus']}."
+            )
+        desired = {variant["VariantName"]: variant for variant in call.params["DesiredWeightsAndCapacities"]}
+        known = {variant["VariantName"] for variant in endpoint["ProductionVariants"]}
+        if unknown := ", ".join(sorted(set(desired) - known)):
+            raise invalid(f'The variant name(s) "{unknown}" is/are not present within the endpoint.')
+        outcome = self._hosting.outcome(place, endpoint["EndpointName"])
+        if not self._hosting.rescale(place, endpoint["EndpointName"], desired, outcome):
+            raise _in_progress(endpoint)
+        return json_response({"EndpointArn": endpoint["EndpointArn"]})
+
+    def _changeable(self, call: Call) -> Record:
+        endpoint = self._endpoint(call)
+        status = endpoint["EndpointStatus"]
+        if status in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
+            raise _in_progress(endpoint)
+        if status == "Failed":
+            arn = endpoint["EndpointArn"]
+            raise invalid(f'Cannot update endpoint "{arn}" in status Failed. Delete it instead.')
+        return endpoint
+
+    def _check_update(
+        self, world: World, call: Call, old: Record, config: Record, deployment: Record | None
+    ) -> None:
+        place, name = call.place, call.params["EndpointName"]
+        if old is config and self._endpoint(call)["EndpointStatus"] == "InService":
+            raise invalid("Cannot update endpoint with the currently in use endpoint configuration.")
+        if deployment:
+            for fault in faults(deployment, old["ProductionVariants"], config["ProductionVariants"]):
+                raise invalid(fault)
+        absent = [alarm for alarm in alarm_names(deployment) if alarm_state(world, place, alarm) is None]
+        if absent:
+            raise invalid(f"Could not find CloudWatch alarm(s): {', '.join(absent)}.")
+        before, after = (
+            {variant["VariantName"]: variant.get("InstanceType") for variant in each["ProductionVariants"]}
+            for each in (old, config)
+        )
+        other = [variant for variant, kind in after.items() if kind != before.get(variant, kind)]
+        if scaled := registered(world, place, name, other):
+            raise invalid(
+                f"Cannot change the instance type of variant(s) {', '.join(scaled)}, which are registered with "
+                "Application Auto Scaling. Deregister the variant as a scalable target first."
+            )
+
+    def describe_endpoint(self, world: World, call: Call) -> Response:
+        """DescribeEndpoint."""
+        return shown(call, self._endpoint(call))
+
+    def list_endpoints(self, world: World, call: Call) -> Response:
+        """ListEndpoints."""
+        return listed(call, "Endpoints", self._hosting.all(call.place), "EndpointName")
+
+    def delete_endpoint(self, world: World, call: Call) -> Response:
+        """DeleteEndpoint; refused while it is being created or updated."""
+        endpoint = self._endpoint(call)
+        if not self._hosting.delete(call.place, call.params["EndpointName"]):
+            raise _in_progress(endpoint)
+        forget(world, call.place, call.params["EndpointName"])
+        world.registry.tags.pop(endpoint["EndpointArn"], None)
+        return json_response({})
+
+    def invoke_endpoint(self, world: World, call: Call) -> Response:
+        """InvokeEndpoint: the answer of the process behind it.
+
+        Raises:
+            AwsError: ``ValidationError`` for an endpoint that is not there or not in service, ``ModelError`` (424)
+                for an answer of the container that is an error.
+        """
+        name = call.params["EndpointName"]
+        endpoint = self._hosting.find(call.place, name)
+        if endpoint is None:
+            raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} not found.")
+        accept = call.headers.get("X-Amzn-SageMaker-Accept") or call.headers.get("Accept") or "*/*"
+        variant = call.headers.get("X-Amzn-SageMaker-Target-Variant")
+        return self._hosting.invoke(
+            endpoint, call.body, call.headers.get("Content-Type", ""), accept, variant
+        )
+
+    def _endpoint(self, call: Call) -> Record:
+        name = call.params["EndpointName"]
+        endpoint = self._hosting.find(call.place, name)
+        if endpoint is None:
+            raise missing(call, "endpoint", name)
+        return endpoint
+
+
+def _in_progress(endpoint: Record) -> AwsError:
+    return invalid(f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".')
+
+
+def _within_limits(outcome: Outcome, config: Record) -> Outcome:
+    """The outcome, unless it is that the account's quota does not reach; AWS says so at once."""
+    if outcome.kind != "over-limit":
+        return outcome
+    first = config["ProductionVariants"][0]
+    kind, count = first.get("InstanceType", "serverless"), first.get("InitialInstanceCount", 0)
+    text = (
+        f"The account-level service limit '{kind} for endpoint usage' is 0 Instances, with current utilization of 0 "
+        f"Instances and a request delta of {count} Instances. Please use AWS Service Quotas to request an increase for "
+        "this quota."
+    )
+    raise AwsError("ResourceLimitExceeded", text)
+
+
+def _retained(
+    params: Mapping[str, Any], endpoint: Record, config: Record
+) -> tuple[dict[str, Record], Record | None]:
+    """What an update keeps: properties by variant, and the data capture that the endpoint then shows."""
+    if not params.get("RetainAllVariantProperties"):
+        return {}, capture_summary(config)
+    excluded = [kept["VariantPropertyType"] for kept in params.get("ExcludeRetainedVariantProperties") or ()]
+    kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
+    renewed = "DataCaptureConfig" in excluded
+    return kept, capture_summary(config) if renewed else endpoint.get("DataCaptureConfig")
+
+
+def _watch(
+    world: World, call: Call, deployment: Record | None, models: Mapping[str, Record]
+) -> Callable[[], None]:
+    """What says, while an update runs, that it must go back: an alarm, or alarms that the role may not read.
+
+    AWS asks for cloudwatch:DescribeAlarms of the execution role; what it does without is not documented: here the
+    update goes back.
+    """
+    names, place = alarm_names(deployment), call.place
+    roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
+
+    def watch() -> None:
+        for role_arn in roles if names else ():
+            role = find_role(role_arn)
+            for name in names:
+                arn = alarm_arn(call.region, call.account, name)
+                check = Check("cloudwatch:DescribeAlarms", arn, call.account)
+                session = None if role is None else execution_session(role)
+                if session is None or decide(world, session, check, call).result is not Result.ALLOWED:
+                    raise Unhealthy(
+                        f"The role '{role_arn}' does not have cloudwatch:DescribeAlarms permission for the alarm: '{name}'."
+                    )
+        tripped = ", ".join(name for name in names if alarm_state(world, place, name) == "ALARM")
+        if tripped:
+            raise Unhealthy(
+                f"The deployment was rolled back because the alarm(s) {tripped} were in ALARM state."
+            )
+
+    return watch
+
+
+def _grant_on_key(world: World, call: Call, config: Record) -> None:
+    """SageMaker makes a grant on the key as the call.caller, who must be allowed to."""
+    if arn := storage_key(call, config):
+        via = {"kms:ViaService": f"sagemaker.{call.region}.amazonaws.com"}
+        authorize(world, key_check("kms:CreateGrant", arn, via), call)

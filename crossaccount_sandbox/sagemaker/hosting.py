@@ -1,0 +1,212 @@
+"""Endpoints over time: they are created, come into service with real processes behind them, change, and end.
+
+Not here: the API around them (``sagemaker``), how a change goes (``rollouts``) and the processes (``fleets``).
+
+Source: "EndpointStatus" in the SageMaker API reference; failure reasons are quotes from public reports.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+from crossaccount_sandbox.sagemaker.containers import Answer, NoAnswer
+from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
+from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Place, Record, World
+
+_IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+_SILENT = ("Creating", "Failed", "Deleting", "OutOfService")
+
+
+class Hosting:
+    """All endpoints of the sandbox.
+
+    Args:
+        world: the clock.
+        fleets: starts and stops processes.
+        outcomes: what was arranged for endpoints.
+        pace: how long things take.
+    """
+
+    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace):
+        self._world = world
+        self._fleets = fleets
+        self._outcomes = outcomes
+        self._pace = pace
+        self._lock = threading.RLock()
+
+    def find(self, place: Place, name: str) -> Record | None:
+        """The endpoint's record as it is now; None when there is none. Names ignore case."""
+        with self._lock:
+            record = self._world.endpoints.get((place, name.lower()))
+            return None if record is None else self._seen(place, record)
+
+    def all(self, place: Place) -> list[Record]:
+        """The endpoints of an account and region."""
+        with self._lock:
+            return [
+                self._seen(place, record) for (of, _), record in self._world.endpoints.items() if of == place
+            ]
+
+    def _seen(self, place: Place, record: Record) -> Record:
+        held = self._outcomes.held(place[0], record["EndpointName"])
+        if held is not None and record["EndpointStatus"] == "InService":
+            return {**record, "EndpointStatus": held}
+        return dict(record)
+
+    def outcome(self, place: Place, name: str) -> Outcome:
+        """What was arranged for the next change of this endpoint; it is used up."""
+        return self._outcomes.take(place[0], name)
+
+    def create(self, place: Place, name: str, arn: str, wanted: Wanted) -> None:
+        """Begin an endpoint: it is Creating when this returns."""
+        record: Record = {
+            "EndpointName": name,
+            "EndpointArn": arn,
+            "EndpointConfigName": wanted.config["EndpointConfigName"],
+            "CreationTime": self._world.clock(),
+            "Statuses": [],
+            "router": Router(),
+            "fleets": [],
+        }
+        rollout = self._rollout(record, wanted)
+        rollout.begin("Creating")
+        with self._lock:
+            self._world.endpoints[place, name.lower()] = record
+        self._later(rollout.create)
+
+    def update(self, place: Place, name: str, wanted: Wanted, deployment: Record | None) -> bool:
+        """Begin to move an endpoint to another configuration; False while it is in the middle of a change.
+
+        Args:
+            place: account and region.
+            name: the endpoint's.
+            wanted: what it shall become.
+            deployment: the DeploymentConfig that it then shows as its last; None keeps the one before.
+        """
+        with self._lock:
+            record = self._free(place, name)
+            if record is None:
+                return False
+            if deployment:
+                record["LastDeploymentConfig"] = deployment
+            rollout = self._rollout(record, wanted)
+            rollout.begin("Updating")
+        self._later(rollout.update)
+        return True
+
+    def rescale(self, place: Place, name: str, desired: Mapping[str, Record], outcome: Outcome) -> bool:
+        """Begin to change weights and instance counts; False while the endpoint is in the middle of a change.
+
+        Args:
+            place: account and region.
+            name: the endpoint's.
+            desired: by variant, its new DesiredWeight and DesiredInstanceCount, either or both.
+            outcome: what was arranged; any but a healthy one rolls the change back.
+        """
+        with self._lock:
+            record = self._free(place, name)
+            if record is None:
+                return False
+            record.pop("FailureReason", None)
+            become(record, "Updating", self._world.clock())
+        self._later(lambda: self._rescale(record, desired, outcome))
+        return True
+
+    def delete(self, place: Place, name: str) -> bool:
+        """Begin to delete an endpoint; False while it is in the middle of a change."""
+        with self._lock:
+            record = self._free(place, name)
+            if record is None:
+                return False
+            become(record, "Deleting", self._world.clock())
+        self._later(lambda: self._take_down(place, name, record))
+        return True
+
+    def _free(self, place: Place, name: str) -> Record | None:
+        """The endpoint, if it is in no change and not held in one; what it was held in otherwise ends here."""
+        record = self._world.endpoints[place, name.lower()]
+        if self._seen(place, record)["EndpointStatus"] in _IN_PROGRESS:
+            return None
+        self._outcomes.release(place[0], name)
+        return record
+
+    def invoke(
+        self, endpoint: Record, body: bytes, content_type: str, accept: str, variant: str | None
+    ) -> Response:
+        """A container's answer to one request.
+
+        Args:
+            endpoint: as ``find`` gave it.
+            body: the request's bytes.
+            content_type: its Content-Type.
+            accept: the wished media type.
+            variant: the variant that is to answer; None lets shares and weights decide.
+
+        Raises:
+            AwsError: ``ValidationError`` while no process serves it, ``ModelError`` (424) for an error of the container.
+        """
+        silent = endpoint["EndpointStatus"] in _SILENT
+        turn = None if silent else endpoint["router"].next(variant)
+        if turn is None:
+            account = endpoint["EndpointArn"].split(":")[4]
+            kind = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
+            text = f"{kind} {endpoint['EndpointName']} of account {account} not found."
+            raise AwsError("ValidationError", text)
+        name, process = turn
+        try:
+            answer = process.invoke(body, content_type, accept, timeout=60)
+        except NoAnswer as error:
+            answer = Answer(500, "text/plain", str(error).encode())
+        if answer.status != 200:
+            raise _model_error(answer)
+        headers = (("Content-Type", answer.content_type), ("x-Amzn-Invoked-Production-Variant", name))
+        return Response(200, answer.body, headers)
+
+    def _rollout(self, record: Record, wanted: Wanted) -> Rollout:
+        return Rollout(record, wanted, self._fleets, self._pace, self._world.clock)
+
+    def _later(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name="endpoint", daemon=True).start()
+
+    def _rescale(self, record: Record, desired: Mapping[str, Record], outcome: Outcome) -> None:
+        time.sleep(max(self._pace.endpoint_seconds, self._pace.real(outcome.seconds)))
+        if outcome.kind != "healthy":
+            become(record, "RollingBack", self._world.clock())
+            if not outcome.silent:
+                record["FailureReason"] = str(Unhealthy.of(outcome.kind, next(iter(desired))))
+            become(record, "InService", self._world.clock())
+            return
+        fleet: Fleet = record["fleets"][0]
+        fleet.variants = [_scaled(variant, desired) for variant in fleet.variants]
+        record["ProductionVariants"] = fleet.variants
+        record["router"].point([(fleet, Fraction(1))])
+        become(record, "InService", self._world.clock())
+
+    def _take_down(self, place: Place, name: str, record: Record) -> None:
+        record["router"].point([])
+        for fleet in record["fleets"]:
+            self._fleets.stop(fleet)
+        time.sleep(min(self._pace.endpoint_seconds, 0.3))
+        with self._lock:
+            self._world.endpoints.pop((place, name.lower()), None)
+
+
+def _scaled(variant: Record, desired: Mapping[str, Record]) -> Record:
+    wanted = desired.get(variant["VariantName"], {})
+    for name in ("Weight", "InstanceCount"):
+        if (value := wanted.get(f"Desired{name}")) is not None:
+            variant = {**variant, f"Desired{name}": value, f"Current{name}": value}
+    return variant
+
+
+def _model_error(answer: Answer) -> AwsError:
+    said = answer.body.decode("utf-8", "replace")
+    side = "client" if answer.status < 500 else "server"
+    text = f'Received {side} error ({answer.status}) from primary with message "{said}".'
+    extra = {"OriginalStatusCode": answer.status, "OriginalMessage": said, "LogStreamArn": ""}
+    return AwsError("ModelError", text, 424, extra)

@@ -1,0 +1,117 @@
+"""Models, of container images or of model packages.
+
+Not here: what SageMaker asks with their execution role (``execution``).
+"""
+
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.sagemaker.execution import RoleProbe, artifact_locations
+from crossaccount_sandbox.sagemaker.packages import find_package
+from crossaccount_sandbox.sagemaker.records import (
+    arn_of,
+    existing,
+    find,
+    in_place,
+    invalid,
+    listed,
+    shown,
+)
+from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.wire import Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
+
+
+def create_model(world: World, call: Call) -> Response:
+    """CreateModel: packages must be deployable, and the execution role must reach every artifact and image.
+
+    Raises:
+        AwsError: ``ValidationException`` in AWS's own words for each of these.
+    """
+    params = call.params
+    key = (call.place, params["ModelName"])
+    arn = arn_of(call, "model", params["ModelName"])
+    if key in world.registry.models:
+        raise existing("model", arn)
+    primary = params.get("PrimaryContainer")
+    given = [primary] if primary else list(params.get("Containers") or [])
+    if not given:
+        raise invalid("A model needs a PrimaryContainer or Containers.")
+    containers = [inner for container in given for inner in _containers(world, call, container)]
+    role = params.get("ExecutionRoleArn")
+    if not role:
+        raise invalid("A model of a container image or model package needs an ExecutionRoleArn.")
+    probe = RoleProbe(world, call, role)
+    for container in containers:
+        for location in artifact_locations(container):
+            probe.check_data(*location)
+        probe.check_image(container["Image"])
+    probe.check_service([container["Image"] for container in containers], arn)
+    world.registry.models[key] = {
+        **{name: value for name, value in params.items() if name != "Tags"},
+        "ModelArn": arn,
+        "CreationTime": world.clock(),
+        "EnableNetworkIsolation": bool(params.get("EnableNetworkIsolation")),
+        "Resolved": containers,
+    }
+    tag(world, arn, call)
+    return json_response({"ModelArn": arn})
+
+
+def _containers(world: World, call: Call, given: Record) -> list[Record]:
+    """The container definitions behind one entry of CreateModel: its own, or its model package's."""
+    named = given.get("ModelPackageName")
+    if named is None:
+        if not given.get("Image"):
+            raise invalid("A container needs an Image or a ModelPackageName.")
+        return [given]
+    package = find_package(world, call, named)
+    arn = package["ModelPackageArn"]
+    if package["ModelPackageStatus"] != "Completed":
+        raise invalid(f"ModelPackage {arn} is not Completed: its status is {package['ModelPackageStatus']}.")
+    if package["ModelApprovalStatus"] != "Approved":
+        status = package["ModelApprovalStatus"]
+        raise invalid(
+            f"ModelPackage {arn} cannot be deployed: its ModelApprovalStatus is {status}, not Approved."
+        )
+    wanted = given.get("InferenceSpecificationName")
+    if wanted is None:
+        specification = package.get("InferenceSpecification")
+    else:
+        extra = package.get("AdditionalInferenceSpecifications") or []
+        specification = next((known for known in extra if known["Name"] == wanted), None)
+    if not specification:
+        raise invalid(f"ModelPackage {arn} has no inference specification {wanted or ''}".strip() + ".")
+    environment = given.get("Environment") or {}
+    return [
+        {**container, "Environment": {**(container.get("Environment") or {}), **environment}}
+        for container in specification["Containers"]
+    ]
+
+
+def describe_model(world: World, call: Call) -> Response:
+    """DescribeModel."""
+    return shown(call, _named(world, call))
+
+
+def list_models(world: World, call: Call) -> Response:
+    """ListModels."""
+    return listed(call, "Models", in_place(world.registry.models, call), "ModelName")
+
+
+def delete_model(world: World, call: Call) -> Response:
+    """DeleteModel."""
+    model = _named(world, call)
+    del world.registry.models[(call.place, model["ModelName"])]
+    world.registry.tags.pop(model["ModelArn"], None)
+    return json_response({})
+
+
+def _named(world: World, call: Call) -> Record:
+    return find(world.registry.models, call, "model", call.params["ModelName"])
+
+
+HANDLERS: dict[str, Handler] = {
+    "CreateModel": create_model,
+    "DescribeModel": describe_model,
+    "ListModels": list_models,
+    "DeleteModel": delete_model,
+}

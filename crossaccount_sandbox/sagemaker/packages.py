@@ -1,0 +1,117 @@
+"""Model packages: the versions in a group.
+
+Not here: the groups and their policies (``groups``), and what is made of a package (``models``).
+"""
+
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.resources import package_of
+from crossaccount_sandbox.sagemaker.groups import find_group, versions, versions_prefix
+from crossaccount_sandbox.sagemaker.records import check_region, invalid, listed, members_of, shown
+from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.wire import Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
+
+
+def find_package(world: World, call: Call, named: str) -> Record:
+    """The record of a model package that is named by its ARN, also of another account's."""
+    arn, _, _ = package_of(named, call.region, call.account)
+    check_region(arn, call)
+    package = world.registry.packages.get(arn)
+    if package is None:
+        raise invalid(f"ModelPackage {arn} does not exist.")
+    return package
+
+
+def create_package(world: World, call: Call) -> Response:
+    """CreateModelPackage of a version in a group; unversioned packages are not modelled."""
+    if not call.params.get("ModelPackageGroupName"):
+        raise invalid("The sandbox holds versioned model packages only: name a ModelPackageGroupName.")
+    group = find_group(world, call)
+    group["Last"] += 1
+    name, version = group["ModelPackageGroupName"], group["Last"]
+    arn = f"{versions_prefix(group['ModelPackageGroupArn'])}{version}"
+    scans = [{"Name": arn, "Status": "Completed"}]
+    world.registry.packages[arn] = {
+        **{key: value for key, value in call.params.items() if key not in ("ClientToken", "Tags")},
+        "ModelPackageGroupName": name,
+        "ModelPackageVersion": version,
+        "ModelPackageArn": arn,
+        "CreationTime": world.clock(),
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": {"ValidationStatuses": scans, "ImageScanStatuses": scans},
+        "ModelApprovalStatus": call.params.get("ModelApprovalStatus", "PendingManualApproval"),
+    }
+    tag(world, arn, call)
+    return json_response({"ModelPackageArn": arn})
+
+
+def describe_package(world: World, call: Call) -> Response:
+    """DescribeModelPackage, by ARN also of another account's."""
+    return shown(call, find_package(world, call, call.params["ModelPackageName"]))
+
+
+def batch_describe(world: World, call: Call) -> Response:
+    """BatchDescribeModelPackage."""
+    summaries = {arn: world.registry.packages.get(arn) for arn in call.params["ModelPackageArnList"]}
+    described = {
+        arn: members_of(call, "ModelPackageSummaries", record) for arn, record in summaries.items() if record
+    }
+    errors = {
+        arn: {"ErrorCode": "ValidationException", "ErrorResponse": f"ModelPackage {arn} does not exist."}
+        for arn, record in summaries.items()
+        if not record
+    }
+    return json_response({"ModelPackageSummaries": described, "BatchDescribeModelPackageErrorMap": errors})
+
+
+def list_packages(world: World, call: Call) -> Response:
+    """ListModelPackages of a group (by name or ARN), newest first unless asked otherwise."""
+    if not call.params.get("ModelPackageGroupName"):
+        return json_response({"ModelPackageSummaryList": []})
+    group = find_group(world, call)
+    wanted = call.params.get("ModelApprovalStatus")
+    records = versions(world, group["ModelPackageGroupArn"])
+    fitting = [record for record in records if wanted in (None, record["ModelApprovalStatus"])]
+    return listed(call, "ModelPackageSummaryList", fitting)
+
+
+_UPDATABLE = (
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "InferenceSpecification",
+    "SourceUri",
+    "ModelLifeCycle",
+)
+
+
+def update_package(world: World, call: Call) -> Response:
+    """UpdateModelPackage: approval, description, customer metadata, further inference specifications."""
+    package = find_package(world, call, call.params["ModelPackageArn"])
+    package |= {name: call.params[name] for name in _UPDATABLE if name in call.params}
+    metadata = {**(package.get("CustomerMetadataProperties") or {})}
+    metadata |= call.params.get("CustomerMetadataProperties") or {}
+    for name in call.params.get("CustomerMetadataPropertiesToRemove") or ():
+        metadata.pop(name, None)
+    package["CustomerMetadataProperties"] = metadata or None
+    package["AdditionalInferenceSpecifications"] = [
+        *(package.get("AdditionalInferenceSpecifications") or []),
+        *(call.params.get("AdditionalInferenceSpecificationsToAdd") or []),
+    ] or None
+    package["LastModifiedTime"] = world.clock()
+    return json_response({"ModelPackageArn": package["ModelPackageArn"]})
+
+
+def delete_package(world: World, call: Call) -> Response:
+    """DeleteModelPackage; its version number is not given again."""
+    del world.registry.packages[find_package(world, call, call.params["ModelPackageName"])["ModelPackageArn"]]
+    return json_response({})
+
+
+HANDLERS: dict[str, Handler] = {
+    "CreateModelPackage": create_package,
+    "DescribeModelPackage": describe_package,
+    "BatchDescribeModelPackage": batch_describe,
+    "ListModelPackages": list_packages,
+    "UpdateModelPackage": update_package,
+    "DeleteModelPackage": delete_package,
+}

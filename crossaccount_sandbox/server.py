@@ -1,0 +1,123 @@
+"""The sandbox as a running server: the guard in front of moto, on a port of the loopback interface.
+
+Not here: which accounts there are and what they hold (``accounts``).
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from moto.core.base_backend import BackendDict
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.control import Control
+from crossaccount_sandbox.faults import Faults
+from crossaccount_sandbox.guard import Guard, Log
+from crossaccount_sandbox.handlers import (
+    autoscaling,
+    cloudformation,
+    cloudwatch,
+    ecr,
+    iam,
+    kms,
+    s3,
+    s3control,
+    sts,
+)
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
+from crossaccount_sandbox.sagemaker.containers import Containers, warm
+from crossaccount_sandbox.sagemaker.endpoints import Endpoints
+from crossaccount_sandbox.sagemaker.fleets import Fleets
+from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
+from crossaccount_sandbox.world import Handler, World, locked, utc_now
+
+_MODULES = {
+    "application-autoscaling": [autoscaling],
+    "cloudformation": [cloudformation],
+    "cloudwatch": [cloudwatch],
+    "ecr": [ecr],
+    "iam": [iam],
+    "kms": [kms],
+    "s3": [s3],
+    "s3control": [s3control],
+    "sagemaker": [groups, packages, models, endpoint_configs, tags],
+    "sts": [sts],
+}
+_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
+
+
+def _handlers(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
+    """What the sandbox answers itself, by service and operation."""
+    return endpoints.handlers() | {
+        (service, name): locked(handler) if service in _LOCKED else handler
+        for service, modules in _MODULES.items()
+        for module in modules
+        for name, handler in module.HANDLERS.items()
+    }
+
+
+class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
+    """Moto's request handler, keeping connections open and saying nothing of each request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: refusals are logged by the guard, the rest is noise."""
+
+
+class Server:
+    """One sandbox, serving from a thread of this process; it begins with an empty AWS.
+
+    The emulation keeps its state in the process, so a process serves one sandbox at a time.
+
+    Args:
+        accounts: the accounts that exist.
+        port: 0 picks a free one.
+        endpoint_seconds: how long endpoints stay Creating, at least.
+        clock: the time that sessions and date conditions see.
+        log: takes one entry for each request when it was answered (see ``Guard``); called from several threads.
+        speed: how many of AWS's seconds pass in one, where a deployment bakes or waits.
+        control: whether outcomes and faults can also be arranged over HTTP, see ``control.Control``.
+        issued: is told every session's key, secrets included, see ``callers.Keys``.
+    """
+
+    def __init__(
+        self,
+        accounts: list[Account],
+        port: int = 0,
+        endpoint_seconds: float = 1.0,
+        clock: Callable[[], datetime] = utc_now,
+        log: Log | None = None,
+        speed: float = 1.0,
+        control: bool = False,
+        issued: Issued | None = None,
+    ):
+        BackendDict.reset()
+        self.world = World({account.id: account for account in accounts}, clock, Keys(issued))
+        self._containers = Containers()
+        pace = Pace(endpoint_seconds, speed)
+        self.outcomes = Outcomes(pace)
+        fleets = Fleets(self.world, self._containers, pace)
+        self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
+        self.faults = Faults(self.world, self.outcomes)
+        guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
+        application = Control(self.outcomes, self.faults, guard) if control else guard
+        self._http: BaseWSGIServer = make_server(
+            "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
+        )
+        self.url = fleets.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def start(self) -> None:
+        """Serve from now on, in the background."""
+        warm()
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop serving, and every inference process."""
+        self._http.shutdown()
+        self._http.server_close()
+        self._containers.stop_all()

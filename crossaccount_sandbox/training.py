@@ -1,0 +1,105 @@
+"""The model versions that the sandbox's producer has: real decision trees, trained when the sandbox starts.
+
+Not a training service: small trees of one public data set, each version one level deeper than the one before,
+so that the versions can be told apart by their answers.
+"""
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+CONTENT_TYPES = ("text/csv", "application/json")
+
+# Sepal length and width, petal length and width, in centimetres; beside them what versions 1, 2, 3 answer.
+_SETOSA = (5.1, 3.5, 1.4, 0.2)  # 0, 0, 0
+_VIRGINICA = (6.3, 3.3, 6.0, 2.5)  # 1, 2, 2
+_BORDERLINE = (6.0, 2.2, 5.0, 1.5)  # 1, 1, 2
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What training leaves behind.
+
+    `archive` is a model.tar.gz (members `model.joblib`, `metadata.json`); `samples` is a samples.tar.gz whose
+    only member `samples.json` is a list of {"content_type", "accept", "body", "expect"}, where `expect` is
+    what this very model answers.
+    """
+
+    archive: bytes
+    samples: bytes
+    content_types: tuple[str, ...] = CONTENT_TYPES
+
+
+def train(version: int) -> TrainedModel:
+    """Train the tree of one version; the same version gives the same bytes.
+
+    Args:
+        version: 1 or more. It is the depth of the tree: version 1 never answers virginica, version 2 gets the
+            borderline flower wrong.
+
+    Raises:
+        ValueError: for a version below 1.
+    """
+    import joblib
+    import sklearn
+    from sklearn.datasets import load_iris
+    from sklearn.tree import DecisionTreeClassifier
+
+    if version < 1:
+        raise ValueError(f"a model version is 1 or more, not {version}")
+    iris = load_iris()
+    tree = DecisionTreeClassifier(max_depth=version, random_state=0).fit(iris.data, iris.target)
+    pickled = io.BytesIO()
+    joblib.dump(tree, pickled)
+    metadata = {
+        "classes": [str(name) for name in iris.target_names],
+        "features": [str(name) for name in iris.feature_names],
+        "framework": "scikit-learn",
+        "framework_version": sklearn.__version__,
+        "version": version,
+    }
+    return TrainedModel(
+        archive=tar_gz({"metadata.json": _json(metadata), "model.joblib": pickled.getvalue()}),
+        samples=tar_gz({"samples.json": _json(_samples(tree))}),
+    )
+
+
+def tar_gz(members: Mapping[str, bytes]) -> bytes:
+    """Pack members into a .tar.gz that holds neither times nor owners: equal content is equal bytes."""
+    unpacked = io.BytesIO()
+    with tarfile.open(fileobj=unpacked, mode="w") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return gzip.compress(unpacked.getvalue(), mtime=0)
+
+
+def _samples(tree: Any) -> list[dict[str, object]]:
+    requests: list[tuple[str, str, Sequence[Sequence[float]]]] = [
+        ("text/csv", _csv([_SETOSA]), [_SETOSA]),
+        ("text/csv", _csv([_VIRGINICA, _BORDERLINE]), [_VIRGINICA, _BORDERLINE]),
+        ("application/json", json.dumps({"instances": [_VIRGINICA, _SETOSA]}), [_VIRGINICA, _SETOSA]),
+        ("application/json", json.dumps([_BORDERLINE]), [_BORDERLINE]),
+    ]
+    return [
+        {
+            "content_type": content_type,
+            "accept": "application/json",
+            "body": body,
+            "expect": [int(label) for label in tree.predict(rows)],
+        }
+        for content_type, body, rows in requests
+    ]
+
+
+def _csv(rows: Sequence[Sequence[float]]) -> str:
+    return "\n".join(",".join(str(value) for value in row) for row in rows)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()

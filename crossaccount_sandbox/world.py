@@ -1,0 +1,223 @@
+"""The sandbox's state beside moto's: accounts, keys, resource policies, the clock, what SageMaker and its neighbours hold.
+
+Not here: any behaviour of a service.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moto.s3.models import s3_backends
+
+from crossaccount_sandbox.attached import Attached, PolicyKey, is_public
+from crossaccount_sandbox.callers import Caller, Keys
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.images import policy_of
+from crossaccount_sandbox.principals import Account, Document
+from crossaccount_sandbox.resources import owner_of_bucket
+from crossaccount_sandbox.wire import Response
+
+Place = tuple[str, str]  # account, region
+Record = dict[str, Any]
+ENFORCED, PREFERRED, WRITER = "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"
+
+
+def utc_now() -> datetime:
+    """The time, aware of its zone."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """An account that uploaded an object; ``shared`` when it gave the bucket's owner full control of it."""
+
+    account: str
+    shared: bool
+
+
+@dataclass
+class Registry:
+    """What SageMaker holds: a table for each kind of resource, by account and region and name."""
+
+    groups: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    packages: dict[str, Record] = field(default_factory=dict)
+    models: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    configs: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    """Everything that one sandbox knows.
+
+    Args:
+        accounts: by their 12 digits.
+        clock: the time that sessions and date conditions see.
+        keys: the access keys that exist.
+        public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
+        writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
+        uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
+        registry: what SageMaker holds beside endpoints.
+        endpoints: SageMaker's endpoints, by account and region and name in lower case.
+        alarms: CloudWatch's alarms, by account and region and name.
+        targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
+        lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
+    """
+
+    accounts: dict[str, Account]
+    clock: Callable[[], datetime] = utc_now
+    keys: Keys = field(default_factory=Keys)
+    public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
+    writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
+    uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
+    registry: Registry = field(default_factory=Registry)
+    endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    attached: Attached = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Resource policies may name these accounts' principals only."""
+        self.attached = Attached(self.accounts)
+
+    def session_end(self, seconds: int) -> datetime:
+        """When a session that starts now and lasts ``seconds`` ends."""
+        return self.clock() + timedelta(seconds=seconds)
+
+    def context(self, region: str, owner: str) -> dict[str, Any]:
+        """The condition keys of every request, whoever makes it.
+
+        The sandbox speaks plain HTTP on the loopback interface, but stands for AWS's TLS endpoints:
+        ``aws:SecureTransport`` is true.
+        """
+        now = self.clock()
+        context = {
+            "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "aws:EpochTime": str(int(now.timestamp())),
+            "aws:SecureTransport": "true",
+            "aws:SourceIp": "127.0.0.1",
+            "aws:RequestedRegion": region,
+            "aws:ViaAWSService": "false",
+            "aws:ResourceAccount": owner,
+        }
+        return context | _organization("Resource", self.accounts.get(owner))
+
+    def caller_context(self, caller: Caller) -> dict[str, Any]:
+        """The condition keys that describe the caller."""
+        context = {
+            "aws:PrincipalArn": caller.role_arn or caller.arn,
+            "aws:PrincipalAccount": caller.account,
+            "aws:PrincipalType": "AssumedRole" if caller.role_arn else "User",
+            "aws:userid": caller.unique_id,
+        }
+        if caller.role_arn is None:
+            context["aws:username"] = caller.arn.rpartition("/")[2]
+        return context | _organization("Principal", self.accounts.get(caller.account))
+
+    def source_context(self, account: str, arn: str) -> dict[str, Any]:
+        """The condition keys of what a service acts for: a resource, and the account and organization it is in.
+
+        Source: "AWS global condition context keys" in the IAM user guide, the keys ``aws:Source...``.
+        """
+        context = {"aws:SourceAccount": account, "aws:SourceArn": arn}
+        return context | _organization("Source", self.accounts.get(account))
+
+    def policy(self, key: PolicyKey) -> Document | None:
+        """The policy that a resource is judged by, also of one that AWS itself owns; None without one."""
+        own = self.attached.felt(key)
+        return policy_of(key[1]) if own is None and key[0] == "repository" else own
+
+    def same_organization(self, account: str, other: str) -> bool:
+        """True for one account, and for two accounts of one organization."""
+        first, second = self.accounts.get(account), self.accounts.get(other)
+        shared = first and second and first.organization and first.organization == second.organization
+        return account == other or bool(shared)
+
+    @staticmethod
+    def object_names(bucket: str) -> list[str]:
+        """The keys of a bucket's objects; none for a bucket that does not exist."""
+        owner = owner_of_bucket(bucket)
+        return list(s3_backends[owner]["aws"].buckets[bucket].keys.keys()) if owner else []
+
+    def wrote(self, bucket: str, key: str, writer: Writer) -> None:
+        """Note who uploaded the object that is now under this key, if it is to be that account's.
+
+        Source: "Controlling ownership of objects" in the S3 user guide; a bucket without ownership controls is as with
+        ``ObjectWriter``.
+        """
+        owner = owner_of_bucket(bucket)
+        held = s3_backends[owner]["aws"].buckets[bucket]
+        place = (bucket, key, held.keys[key].version_id)
+        given_up = held.ownership_rule == ENFORCED or (held.ownership_rule == PREFERRED and writer.shared)
+        if writer.account == owner or given_up:
+            self.writers.pop(place, None)
+        else:
+            self.writers[place] = writer
+
+    def writer(self, resource: str, version: str | None = None) -> Writer | None:
+        """The other account that owns an object; None for an object that is its bucket's owner's.
+
+        With ``BucketOwnerEnforced`` the bucket's owner owns everything; with another setting later on, what was another
+        account's is so again.
+
+        Args:
+            resource: the object's ARN.
+            version: None for the current one.
+        """
+        bucket, _, key = resource.removeprefix("arn:aws:s3:::").partition("/")
+        owner = owner_of_bucket(bucket)
+        held = s3_backends[owner]["aws"].buckets[bucket] if owner else None
+        if held is None or held.ownership_rule == ENFORCED:
+            return None
+        current = held.keys.get(key)
+        return self.writers.get((bucket, key, version or (current.version_id if current is not None else "")))
+
+    def blocks_public(self, bucket: str, setting: str) -> bool:
+        """True when the bucket or its account turns on this setting of S3 Block Public Access: the stricter one wins.
+
+        Args:
+            bucket: its name.
+            setting: ``BlockPublicPolicy``, ``RestrictPublicBuckets`` ...
+        """
+        owner = owner_of_bucket(bucket)
+        if owner is None:
+            return False
+        block = s3_backends[owner]["aws"].buckets[bucket].public_access_block
+        own = {} if block is None else block.to_config_dict()
+        on_bucket = own.get(setting[0].lower() + setting[1:])
+        return bool(on_bucket or self.public_access.get(owner, {}).get(setting))
+
+    def cuts_cross_account(self, resource: str) -> bool:
+        """True when Block Public Access cuts off every other account, because the bucket's policy is public.
+
+        Source: RestrictPublicBuckets in "Blocking public access to your Amazon S3 storage".
+        """
+        bucket = resource.removeprefix("arn:aws:s3:::").split("/")[0]
+        if not self.blocks_public(bucket, "RestrictPublicBuckets"):
+            return False
+        document = self.attached.get(("bucket", f"arn:aws:s3:::{bucket}"))
+        return document is not None and is_public(document)
+
+
+def _organization(whose: str, account: Account | None) -> dict[str, Any]:
+    """The condition keys of an account's place in its organization; none for an account without one."""
+    if account is None or account.organization is None:
+        return {}
+    paths = {f"aws:{whose}OrgPaths": [account.path]} if account.path else {}
+    return {f"aws:{whose}OrgID": account.organization, **paths}
+
+
+Handler = Callable[[World, Call], Response]
+
+
+def locked(handler: Handler) -> Handler:
+    """The handler, called by one thread at a time."""
+
+    def serialized(world: World, call: Call) -> Response:
+        with world.lock:
+            return handler(world, call)
+
+    return serialized

@@ -1,0 +1,145 @@
+"""The steps of a run, and how the run shows itself: its name, the line that it fails with, and the refusal behind it.
+
+Not here: what a step does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from prefect import Task, get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
+from prefect.states import Failed as FailedState
+from prefect.states import Running
+
+from crossaccount.aws import refusals
+from crossaccount.errors import CrossAccountError, Refused
+from crossaccount.show import markdown
+
+logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Prefect logs whatever a task raises with its traceback; an error made for a person needs none."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, CrossAccountError):
+        record.msg, record.args, record.exc_info, record.exc_text = "%s", (reason(error),), None, None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_in_one_line)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Step(Task[P, R]):
+    """A task; within another task's run it is a part of that and no run of its own."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
+        """Run it."""
+        if TaskRunContext.get() is not None:
+            return self.fn(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task that asks or changes AWS: what AWS says now is neither cached nor kept.
+
+    Args:
+        name: of its runs, with the arguments in braces; the function's own when it is left out.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        return _Step(function, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+
+    return decorate
+
+
+def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callable[P, R]:
+    """The function of a flow, whose errors made for a person become a Failed state with their first line and no traceback.
+
+    Whoever calls the flow in the same process still gets the error raised. Not for tasks: a state that a task gives back is
+    a value like any other, and raises nothing.
+
+    Args:
+        function: of a flow.
+        shown_as: from the first argument, what the error's artifact is called after.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            told = refusals.explain(error)
+            if told is None:
+                raise
+            show_error(told, shown_as(next(iter([*args, *kwargs.values()]))))
+            return cast(R, FailedState(message=reason(told), data=told))
+
+    return run
+
+
+def reason(error: CrossAccountError) -> str:
+    """The first line of an error, which says where, what, and what next."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more lines in the log)"
+
+
+def name_run(name: str) -> None:
+    """Call this flow run what it does, as soon as that is known."""
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(str(flow_run.get_id())), name=name)
+
+
+def go_on() -> None:
+    """Set this flow run to Running: Prefect fails a run whose pause ran out, which has yet to end with its own reason."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(str(flow_run.get_id())), Running(), force=True)
+
+
+def show_error(error: CrossAccountError, of: str) -> None:
+    """Put an error that needs a person into the log, and a refusal into an artifact of the run.
+
+    Args:
+        error: what ends the run.
+        of: what its artifact is called after.
+    """
+    text = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    get_run_logger().error("%s", text, extra={"explained": True})
+    if isinstance(error, Refused):
+        create_markdown_artifact(
+            key=key_of("refusal", of),
+            markdown=markdown.refusal(error.refusal),
+            description=f"The {error.refusal.door} door of account {error.refusal.account} is shut",
+        )
+
+
+class Progress:
+    """A progress artifact of the run: what is being waited for, with AWS's own words."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._last = what, ""
+        self._artifact: Any = create_progress_artifact(0.0, description=f"{what}: waiting")
+
+    def tell(self, text: str, percent: float = 50.0) -> bool:
+        """Show what is told; False when it is what was told last."""
+        if text == self._last:
+            return False
+        self._last = text
+        update_progress_artifact(self._artifact, percent, description=f"{self._what}: {text}")
+        return True
+
+
+def key_of(what: str, of: str) -> str:
+    """The key of an artifact: lower case letters, digits and dashes; the same for every run."""
+    return f"{what}-{of.lower()}"

@@ -1,0 +1,319 @@
+"""What deploy and promote ask SageMaker for: the same for every config, taken from the calls themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from prefect.logging import disable_run_logger
+from sandbox import accounts
+from sandbox.server import Server
+
+from crossaccount import apply, gather, release, sessions
+from crossaccount.aws.access import Target, open_target
+from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.loading import parse_config
+from crossaccount.config.model import Sharing
+from crossaccount.errors import Conflict, Failed
+from crossaccount.gather import Clients
+from crossaccount.hosting import requests
+from crossaccount.hosting.gateway import Gateway, Patience
+from crossaccount.hosting.shift import settle, shift
+from crossaccount.release import Release
+from tasks import consumer as steps
+
+TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
+QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+NAME = "decision-trees-staging"
+AWS_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sklearn:1"
+KEY = "a key of the account"  # stands for the one that the fixture makes
+
+# Every key of endpoint, with a value that is not its default.
+KEYS: dict[str, Any] = {
+    "name": f"{NAME}-b",
+    "instance_type": "ml.m5.xlarge",
+    "instance_count": 2,
+    "deployment": {"type": "rolling", "batch_percent": 50},
+    "retain_variant_properties": False,
+    "keep_versions": 7,
+    "serverless": {"memory_mb": 2048, "max_concurrency": 3},
+    "data_capture": {"s3_uri": "s3://staging-calls/captured/", "percent": 10},
+    "vpc": {"security_group_ids": ["sg-1", "sg-2"], "subnet_ids": ["subnet-1"]},
+    "kms_key": KEY,
+    "network_isolation": True,
+}
+INSTANCES = {key: value for key, value in KEYS.items() if key != "serverless"}
+TABLE: dict[str, dict[str, Any]] = {
+    "none": {},
+    **{key: {key: value} for key, value in INSTANCES.items()},
+    "serverless": {"serverless": KEYS["serverless"], "instance_type": None},
+    "all with instances": INSTANCES,
+    "all serverless": {
+        key: value
+        for key, value in KEYS.items()
+        if key
+        not in (
+            "instance_type",
+            "instance_count",
+            "deployment",
+            "data_capture",
+            "kms_key",
+            "vpc",
+            "network_isolation",
+        )
+    }
+    | {"instance_type": None},
+}
+
+
+@dataclass
+class Account:
+    """A consumer's account in which the deployer may do everything, and the Release of a version."""
+
+    sharing: Sharing
+    release: Release
+    key: str
+
+    def like(self, endpoint: dict[str, Any]) -> Sharing:
+        """The config with an endpoint that says something else."""
+        staging = self.sharing.consumers["staging"].model_dump(mode="json", exclude_unset=True)
+        staging["endpoint"] = {"name": NAME, "instance_type": "ml.m5.large", **endpoint}
+        whole = self.sharing.model_dump(mode="json", exclude_unset=True)
+        text = json.dumps({**whole, "consumers": {"staging": staging}})
+        return parse_config(text.replace(KEY, self.key))
+
+    def released_for(self, sharing: Sharing) -> Release:
+        """The Release, with an image that a serverless endpoint may have where there is one."""
+        if sharing.consumers["staging"].endpoint.serverless is None:
+            return self.release
+        containers = [
+            container.model_copy(update={"image": AWS_IMAGE}) for container in self.release.containers
+        ]
+        return self.release.model_copy(update={"containers": containers})
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    two = [accounts.PRODUCER, accounts.STAGING]
+    server = Server(two, endpoint_seconds=0.02, speed=5000)
+    server.start()
+    residents = accounts.settle(server.url, TEMPLATES, two)
+    keys = tmp_path_factory.mktemp("aws") / "credentials"
+    keys.write_text(
+        "".join(
+            f"[{name}]\naws_access_key_id={key.access_key_id}\naws_secret_access_key={key.secret_access_key}\n"
+            for name, key in (*residents.operators.items(), ("admin", residents.administrators["staging"]))
+        )
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL", server.url)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+        patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
+        with sessions.reuse():
+            yield _shared()
+    server.stop()
+
+
+def _shared() -> Account:
+    role = "arn:aws:iam::{}:role/crossaccount-{}"
+    document = {
+        "model_package_group": accounts.GROUP,
+        "region": accounts.REGION,
+        "producer": {
+            "account": accounts.PRODUCER.id,
+            "role": role.format(accounts.PRODUCER.id, "producer"),
+            "external_id": "sandbox-producer",
+            "profile": "producer",
+            "releases": f"s3://{accounts.BUCKET}/{accounts.RELEASES}",
+        },
+        "consumers": {
+            "staging": {
+                "account": accounts.STAGING.id,
+                "role": role.format(accounts.STAGING.id, "deployer"),
+                "external_id": "sandbox-staging",
+                "profile": "staging",
+                "execution_role": role.format(accounts.STAGING.id, "execution"),
+                "endpoint": {"name": NAME, "instance_type": "ml.m5.large"},
+            }
+        },
+    }
+    sharing = parse_config(json.dumps(document))
+    clients = Clients.of(sessions.producer_session(sharing), sharing.region)
+    found = gather.gather(clients, sharing)
+    plan = gather.planned(sharing, found)
+    prepared = release.prepare(clients, sharing, found.versions[0], found, plan)[0]
+    apply.apply(clients, plan, lambda line: None)
+    return Account(sharing, release.publish(clients, sharing, prepared), _prepared_account())
+
+
+def _prepared_account() -> str:
+    """Both roles may do everything, as who may do what is for other tests to say; the ARN of a key."""
+    import boto3
+
+    session = boto3.Session(profile_name="admin", region_name=accounts.REGION)
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    for role in ("deployer", "execution"):
+        session.client("iam").put_role_policy(
+            RoleName=f"crossaccount-{role}", PolicyName="all", PolicyDocument=policy
+        )
+    session.client("s3").create_bucket(Bucket="staging-calls")
+    return str(session.client("kms").create_key()["KeyMetadata"]["Arn"])
+
+
+Call = tuple[str, dict[str, Any]]
+
+
+@contextmanager
+def recorded(target: Target) -> Iterator[list[Call]]:
+    """The creations that are sent, each with its parameters."""
+    calls: list[Call] = []
+
+    def note(params: dict[str, Any], model: Any, **_: Any) -> None:
+        if model.name.startswith("Create"):
+            calls.append((model.name, params))
+
+    events, event = target.sagemaker.meta.events, "provide-client-params.sagemaker"
+    events.register(event, note)
+    try:
+        yield calls
+    finally:
+        events.unregister(event, note)
+
+
+def cleared(target: Target) -> None:
+    gateway, endpoint = Gateway(target.sagemaker), target.consumer.endpoint.name
+    gateway.delete_endpoint(endpoint, QUICK)
+    for kind in ("endpoint", "endpoint-config", "model"):
+        for listed in tuple(gateway.list(kind, endpoint, "(?:-[0-9a-f]{4})?")):  # type: ignore[arg-type]
+            gateway.delete(kind, listed.name)  # type: ignore[arg-type]
+
+
+def deploy(sharing: Sharing, release: Release, keep: bool) -> list[Call]:
+    """The creations of a deployment's steps."""
+    with disable_run_logger(), recorded(open_target(sharing, "staging")) as calls:
+        steps.create_model.fn(sharing, "staging", release, keep)
+        with refused_if_serverless(sharing):
+            steps.create_endpoint_config.fn(sharing, "staging", release, keep)
+    return calls
+
+
+def refused_if_serverless(sharing: Sharing) -> Any:
+    """The sandbox looks at the package's own image, which is the producer's, whatever the Release says."""
+    serverless = sharing.consumers["staging"].endpoint.serverless is not None
+    words = "Serverless endpoints do not support images"
+    return pytest.raises((Failed, ClientError), match=words) if serverless else nullcontext()
+
+
+def promote(sharing: Sharing, release: Release) -> list[Call]:
+    """The creations of a promotion's shift."""
+    target = open_target(sharing, "staging")
+    with recorded(target) as calls, refused_if_serverless(sharing):
+        settle(target, shift(target, release, QUICK).config, QUICK)
+    return [call for call in calls if call[0] != "CreateEndpoint"]
+
+
+def contents(calls: list[Call]) -> list[Call]:
+    """Without names and tags."""
+    return [
+        (
+            operation,
+            {key: value for key, value in params.items() if key not in ("EndpointConfigName", "Tags")},
+        )
+        for operation, params in calls
+    ]
+
+
+def test_the_table_has_every_key_of_an_endpoint() -> None:
+    assert set(KEYS) == set(Endpoint.model_fields)
+
+
+@pytest.mark.parametrize("says", TABLE)
+def test_deploy_and_promote_ask_for_the_same(account: Account, says: str) -> None:
+    sharing = account.like(TABLE[says])
+    release, target = account.released_for(sharing), open_target(sharing, "staging")
+    try:
+        kept = deploy(sharing, release, keep=True)
+        cleared(target)
+        promoted = promote(sharing, release)
+    finally:
+        cleared(target)
+    assert [operation for operation, _ in kept] == ["CreateModel", "CreateEndpointConfig"]
+    assert contents(kept) == contents(promoted)
+    name = f"{target.consumer.endpoint.name}-v{release.version}"
+    assert [params.get("EndpointConfigName") for _, params in kept] == [None, name]
+    assert promoted[1][1]["EndpointConfigName"] == requests.config_name(target.consumer, release)
+
+
+def test_a_deployment_that_is_kept_captures_calls_and_one_that_is_not_does_not(account: Account) -> None:
+    sharing = account.like({"data_capture": KEYS["data_capture"], "instance_count": 3})
+    target = open_target(sharing, "staging")
+    try:
+        (_, (_, params)) = deploy(sharing, account.release, keep=False)
+        assert "DataCaptureConfig" not in params
+        assert params["ProductionVariants"][0]["InitialInstanceCount"] == 3
+        with pytest.raises(Conflict, match=r"exists with DataCaptureConfig\.EnableCapture none, not True"):
+            deploy(sharing, account.release, keep=True)
+        cleared(target)
+        (_, (_, params)) = deploy(sharing, account.release, keep=True)
+        assert params["DataCaptureConfig"]["DestinationS3Uri"] == "s3://staging-calls/captured/"
+        assert deploy(sharing, account.release, keep=False) == []  # what is kept is found, and stays as it is
+    finally:
+        cleared(target)
+
+
+@pytest.mark.parametrize(
+    ("containers", "words"),
+    [(1, r"no image of another account's registry.*instance_type"), (2, "has 2 containers")],
+)
+def test_a_serverless_deployment_that_cannot_be_is_refused_before_a_model_is_made(
+    account: Account, containers: int, words: str
+) -> None:
+    sharing = account.like(TABLE["serverless"])
+    release = account.release.model_copy(update={"containers": account.release.containers * containers})
+    for keep in (True, False):
+        with pytest.raises(Failed, match=words):
+            deploy(sharing, release, keep)
+    assert Gateway(open_target(sharing, "staging").sagemaker).describe("model", f"{NAME}-v1") is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({}, {"instance_type": "ml.m5.xlarge"}, "ProductionVariants.InstanceType ml.m5.large, not ml.m5.xlarge"),
+        ({}, {"instance_count": 2}, "ProductionVariants.InitialInstanceCount 1, not 2"),
+        ({"kms_key": KEY}, {}, "KmsKeyId arn:aws:kms.*, not none"),
+        ({}, {"kms_key": KEY}, "KmsKeyId none, not arn:aws:kms"),
+        ({"data_capture": KEYS["data_capture"]}, {}, "DataCaptureConfig .*, not none"),
+        ({"vpc": KEYS["vpc"]}, {}, "VpcConfig .*, not none"),
+        ({"network_isolation": True}, {}, "EnableNetworkIsolation True, not False"),
+    ],
+)  # fmt: skip
+def test_what_is_there_is_held_against_everything_that_is_asked_for(
+    account: Account, before: dict[str, Any], after: dict[str, Any], words: str
+) -> None:
+    try:
+        deploy(account.like(before), account.release, keep=True)
+        with pytest.raises(Conflict, match=words):
+            deploy(account.like(after), account.release, keep=True)
+    finally:
+        cleared(open_target(account.sharing, "staging"))
+
+
+def test_the_order_of_a_vpc_s_groups_is_no_difference(account: Account) -> None:
+    groups = KEYS["vpc"]["security_group_ids"]
+    try:
+        deploy(account.like({"vpc": KEYS["vpc"]}), account.release, keep=True)
+        turned = {**KEYS["vpc"], "security_group_ids": groups[::-1]}
+        assert deploy(account.like({"vpc": turned}), account.release, keep=True) == []
+    finally:
+        cleared(open_target(account.sharing, "staging"))

@@ -1,7 +1,7 @@
 """The pages that a person reads, their fences, and what it takes to run the commands in them.
 
 A fence's first word is its language, and all that a reader sees; the word after it is for the tests. ``sh runnable`` is run,
-``sh not-run`` is not, and ``text output`` is what the commands of its page print.
+``sh not-run`` is not, ``text output`` is what the commands of its page print, and ``json NAME`` is a file that they read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<info>[^\n`]+)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<info>[^\n`]+)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 _SERVICES = ("EVENT_PERSISTER", "TASK_RUN_RECORDER", "TRIGGERS", "SCHEDULER", "LATE_RUNS", "DB_VACUUM")
 
 
@@ -86,6 +88,12 @@ def read_page(path: Path) -> Page:
 @pytest.fixture(params=PAGES, ids=lambda path: path.name)
 def page(request: pytest.FixtureRequest) -> Page:
     """Each page that a person reads."""
+    return read_page(request.param)
+
+
+@pytest.fixture(params=[path for path in PAGES if read_page(path).script()], ids=lambda path: path.name)
+def runnable_page(request: pytest.FixtureRequest) -> Page:
+    """Each page with commands that are marked as runnable."""
     return read_page(request.param)
 
 

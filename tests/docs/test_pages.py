@@ -25,7 +25,9 @@ README_SECTIONS = [
 def _tests() -> tuple[set[str], Counter[str]]:
     """The names of the test files, and how often each test function is defined."""
     files = list((ROOT / "tests").rglob("test_*.py"))
-    functions = (name for file in files for name in re.findall(r"^ *def (test_\w+)", file.read_text(), re.MULTILINE))
+    functions = (
+        name for file in files for name in re.findall(r"^ *def (test_\w+)", file.read_text(), re.MULTILINE)
+    )
     return {file.name for file in files}, Counter(functions)
 
 

@@ -1,12 +1,13 @@
 """Flows run in this process, on one Prefect server for the whole run."""
 
 from __future__ import annotations
-import pytest
+
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 
 # What the server does with the events of every task run. No test here looks at that, and it takes half the time.
 UNUSED_SERVICES = ("EVENT_PERSISTER", "TASK_RUN_RECORDER", "TRIGGERS", "SCHEDULER", "LATE_RUNS", "DB_VACUUM")

@@ -5,7 +5,9 @@ A test that changes something puts it back: see ``Sandbox.restored``.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -244,6 +246,27 @@ def aws(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     for name, value in sandbox.ready["env"].items():
         monkeypatch.setenv(name, value)
     return sandbox
+
+
+@pytest.fixture(scope="session")
+def prefect_database(pytestconfig: pytest.Config) -> Path:
+    """Prefect's empty database, made once for all workers of a run and kept for later runs: it takes ten seconds."""
+    from prefect import __version__
+    from prefect.server.database.dependencies import provide_database_interface, temporary_database_interface
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings
+
+    assert pytestconfig.cache is not None
+    folder = pytestconfig.cache.mkdir("prefect")
+    made, half = folder / f"{__version__}.db", folder / f"{__version__}.half.db"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            half.unlink(missing_ok=True)
+            url = {PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{half}"}
+            with temporary_database_interface(), temporary_settings(url):
+                asyncio.run(provide_database_interface().create_db())
+            half.rename(made)
+    return made
 
 
 class Edited:

@@ -4,30 +4,33 @@ A test that changes something puts it back: see ``Sandbox.restored``.
 """
 
 from __future__ import annotations
-
+import asyncio
+import boto3
 import contextlib
+import fcntl
 import gc
 import json
 import os
+import pytest
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import yaml
+from collections.abc import Callable
+from collections.abc import Iterator
+from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
+from crossaccount.sharing import apply
+from crossaccount.sharing import gather
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
+from dataclasses import dataclass
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
-import pytest
-import yaml
-
-from crossaccount.aws.access import open_producer
-from crossaccount.config.loading import load_config
-from crossaccount.config.model import Sharing
-from crossaccount.sharing import apply, gather
-from crossaccount.sharing.changes import Plan
-from crossaccount.sharing.gather import Gathered
 
 ROOT = Path(__file__).parents[1]
 GROUP = "decision-trees-sample"
@@ -251,6 +254,27 @@ def aws(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     for name, value in sandbox.ready["env"].items():
         monkeypatch.setenv(name, value)
     return sandbox
+
+
+@pytest.fixture(scope="session")
+def prefect_database(pytestconfig: pytest.Config) -> Path:
+    """Prefect's empty database, made once for all workers of a run and kept for later runs: it takes ten seconds."""
+    from prefect import __version__
+    from prefect.server.database.dependencies import provide_database_interface, temporary_database_interface
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings
+
+    assert pytestconfig.cache is not None
+    folder = pytestconfig.cache.mkdir("prefect")
+    made, half = folder / f"{__version__}.db", folder / f"{__version__}.half.db"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            half.unlink(missing_ok=True)
+            url = {PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{half}"}
+            with temporary_database_interface(), temporary_settings(url):
+                asyncio.run(provide_database_interface().create_db())
+            half.rename(made)
+    return made
 
 
 class Edited:

@@ -15,6 +15,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.sharing import apply, gather
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.plan import plan_share
 
 PUTS = {
     "repository": ("ecr", "SetRepositoryPolicy"),
@@ -37,7 +38,7 @@ class Desk:
         return gather.gather(self.producer)
 
     def plan(self) -> Plan:
-        return gather.planned(self.sharing, self.gather())
+        return plan_share(self.sharing, self.gather())
 
     def apply(self, plan: Plan, **more: Any) -> Any:
         return apply.apply(self.producer, plan, self.told.append, **more)

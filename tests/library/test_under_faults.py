@@ -17,7 +17,8 @@ from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import HostedResource, deployment_name
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
-from crossaccount.sharing import gather, publish
+from crossaccount.sharing import publish
+from crossaccount.sharing.plan import plan_share
 
 NAME = "decision-trees-staging"
 Arrange = Callable[..., None]
@@ -26,8 +27,8 @@ Arrange = Callable[..., None]
 @pytest.fixture
 def befall(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arrange]:
     """Arranges what befalls calls until the end of the test."""
-    monkeypatch.setattr("crossaccount.apply._BUSY_PAUSES", (0.05,) * 4)
-    monkeypatch.setattr("crossaccount.apply._SHOWN_PAUSES", (0.05,) * 5)
+    monkeypatch.setattr("crossaccount.sharing.apply._BUSY_PAUSES", (0.05,) * 4)
+    monkeypatch.setattr("crossaccount.sharing.apply._SHOWN_PAUSES", (0.05,) * 5)
     monkeypatch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.05)
     monkeypatch.setattr("time.sleep", _briefly())
 
@@ -57,7 +58,7 @@ def share(desk: Any) -> None:
     """A share, as the flow makes it."""
     with producing(desk.sharing):
         found = desk.gather()
-        plan = gather.planned(desk.sharing, found)
+        plan = plan_share(desk.sharing, found)
         prepared = [publish.prepare(desk.producer, one, found, plan) for one in found.versions]
         desk.apply(plan)
         for made, new in prepared:

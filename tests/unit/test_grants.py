@@ -20,6 +20,7 @@ from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience, Organization
 from crossaccount.registry.versions import Contents, contents_of, parse_version
 from crossaccount.sharing import plan
+from crossaccount.sharing.changes import Basis
 from crossaccount_sandbox.judging.decision import Result, judge
 from crossaccount_sandbox.judging.request import Policies, Request
 
@@ -64,7 +65,9 @@ def with_consumers(count: int, first: int = 0, **update: Any) -> Sharing:
 def shared(
     sharing: Sharing, existing: dict[Resource, Any], needs: doors.Needs = NEEDS
 ) -> dict[Resource, Any]:
-    return {one.resource: one.desired for one in plan.share_plan(sharing, needs, existing, NOW).changes}
+    return {
+        one.resource: one.desired for one in plan.plan_share(sharing, Basis(needs, existing, NOW)).changes
+    }
 
 
 # The AWS page's documents, through the whole plan.

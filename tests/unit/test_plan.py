@@ -18,7 +18,8 @@ from crossaccount.policy import documents
 from crossaccount.registry.versions import Contents
 from crossaccount.sharing import plan, publish
 from crossaccount.sharing.capacity import room
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
+from crossaccount.sharing.findings import find_objections
 from crossaccount.sharing.revoke import accounts_of, without_version
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -51,11 +52,11 @@ FRESH: dict[Resource, Any] = {**dict.fromkeys(ALL), KEY: KEY_POLICY}
 
 
 def shared(existing: dict[Resource, Any], sharing: Any = SHARING) -> Plan:
-    return plan.share_plan(sharing, NEEDS, existing, NOW)
+    return plan.plan_share(sharing, Basis(NEEDS, existing, NOW))
 
 
 def revoked(existing: dict[Resource, Any], *leaving: str, sharing: Any = SHARING) -> Plan:
-    return plan.revoke_plan(sharing, NEEDS, existing, leaving, NOW)
+    return plan.plan_revoke(sharing, Basis(NEEDS, existing, NOW), leaving)
 
 
 def after(made: Plan) -> dict[Resource, Any]:
@@ -245,7 +246,7 @@ OURS = {
 def check(resource: Resource, existing: Any, desired: Any) -> tuple[str, ...]:
     """The reasons against a change; none when it is let through."""
     made = Plan((Change(resource, existing, desired),))
-    return tuple(str(one) for one in plan._objections(made, {resource: OURS[resource]}, SHARING))
+    return tuple(str(one) for one in find_objections(made, {resource: OURS[resource]}, SHARING))
 
 
 @pytest.mark.parametrize("resource", ALL, ids=[str(one.kind) + one.name[:3] for one in ALL])
@@ -387,7 +388,7 @@ def test_every_reason_of_every_change_is_told_at_once() -> None:
             Change(REPOSITORY, None, GRANTED[REPOSITORY]),
         )
     )
-    found = tuple(plan._objections(wrong, OURS, SHARING))
+    found = tuple(find_objections(wrong, OURS, SHARING))
     with pytest.raises(PlanRefused) as refused:
         plan._accepted(Plan((), found))
     assert len(refused.value.reasons) == len(found)
@@ -457,7 +458,7 @@ EVERYONE = SHARING.model_copy(
 
 
 def narrowed(existing: dict[Resource, Any], sharing: Any = SHARING) -> Plan:
-    return plan.narrow_plan(without_version(sharing, 2), NEEDS, existing, NOW)
+    return plan.plan_narrower(without_version(sharing, 2), Basis(NEEDS, existing, NOW))
 
 
 def test_those_who_have_access_keep_it_to_the_versions_that_stay() -> None:
@@ -531,7 +532,7 @@ def test_as_many_more_consumers_fit_as_there_is_said_to_be_room_for(resource: Re
     full = few.model_copy(update={"consumers": consumers(more, 2)})
     assert verbs(shared({resource: made.desired}, full)) == ["update"]
     with pytest.raises(PlanRefused, match="AWS takes"):
-        shared({resource: made.desired}, few.model_copy(update={"consumers": consumers(room + 1, 2)}))
+        shared({resource: made.desired}, few.model_copy(update={"consumers": consumers(more + 1, 2)}))
 
 
 # One consumer of the config alone.
@@ -542,19 +543,19 @@ def test_a_share_for_one_consumer_lets_in_that_one_and_leaves_the_others_as_they
     only: str, other: str
 ) -> None:
     account = SHARING.consumers[only].account
-    alone = plan.share_plan(SHARING, NEEDS, FRESH, NOW, only=only)
+    alone = plan.plan_share(SHARING, Basis(NEEDS, FRESH, NOW), only=only)
     assert {change.gained for change in alone.changes} == {(account,)}
-    both = plan.share_plan(SHARING, NEEDS, after(alone), NOW)
+    both = plan.plan_share(SHARING, Basis(NEEDS, after(alone), NOW))
     assert {change.gained for change in both.changes} == {(other,)}
-    again = plan.share_plan(SHARING, NEEDS, after(both), NOW, only=only)
+    again = plan.plan_share(SHARING, Basis(NEEDS, after(both), NOW), only=only)
     assert (again.writes, [change.lost for change in again.changes]) == (0, [()] * len(ALL))
     # The others are of this config: nobody is told to take them out.
     assert [finding for finding in again.findings if "does not name it" in finding.text] == []
 
 
 def test_a_share_for_one_consumer_takes_out_whose_access_has_ended() -> None:
-    both = plan.share_plan(SHARING, NEEDS, FRESH, NOW)
+    both = plan.plan_share(SHARING, Basis(NEEDS, FRESH, NOW))
     ended = SHARING.consumers["production"].model_copy(update={"expires": NOW})
     sharing = SHARING.model_copy(update={"consumers": {**SHARING.consumers, "production": ended}})
-    alone = plan.share_plan(sharing, NEEDS, after(both), NOW, only="staging")
+    alone = plan.plan_share(sharing, Basis(NEEDS, after(both), NOW), only="staging")
     assert {change.lost for change in alone.changes} == {(PRODUCTION,)}

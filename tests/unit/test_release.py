@@ -28,7 +28,7 @@ from crossaccount.release import store
 from crossaccount.release.manifest import Grant, Release, Sample
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.artifacts import Observed
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 from crossaccount.sharing.publish import parse_samples
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -94,8 +94,7 @@ class Bucket:
 
 
 def read(content: bytes | str) -> Release:
-    bucket: Any = Bucket(**{KEY: content.encode() if isinstance(content, str) else content})
-    return store.read(bucket, SHARING, 1)
+    return store.read(producer(Bucket(**{KEY: content.encode() if isinstance(content, str) else content})), 1)
 
 
 def written(**changed: Any) -> str:
@@ -264,9 +263,9 @@ def test_a_release_is_never_read_past_its_limit() -> None:
         def get_object(self, **_: Any) -> dict[str, Any]:
             return {"Body": Endless()}
 
-    only: Any = Only()
+    only = producer(Only())
     with pytest.raises(Failed, match="larger than 1000000 bytes"):
-        store.read(only, SHARING, 1)
+        store.read(only, 1)
     room = 1_000_000 - len(written().encode())
     assert read(written() + " " * room).version == 1
     with pytest.raises(Failed, match="larger"):
@@ -282,12 +281,12 @@ def test_absence_is_told_from_refusal(code: str, absent: bool) -> None:
         def get_object(self, **_: Any) -> dict[str, Any]:
             raise ClientError({"Error": {"Code": code, "Message": code}}, "GetObject")
 
-    only: Any = Only()
+    only = producer(Only())
     if absent:
-        assert store.find(only, SHARING, 1) is None
+        assert store.find(only, 1) is None
     else:
         with pytest.raises(ClientError):
-            store.find(only, SHARING, 1)
+            store.find(only, 1)
 
 
 def test_where_a_release_lies() -> None:
@@ -468,12 +467,12 @@ VERSION = parse_version(
 IMAGE = VERSION.containers[0].image
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NEEDS = doors.needs(SHARING, contents_of([VERSION]))
-MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(doors.resources(SHARING, NEEDS)), NOW)
+MADE = plan.plan_share(SHARING, Basis(NEEDS, dict.fromkeys(doors.resources(SHARING, NEEDS)), NOW))
 
 
 def found(etag: str = "abc") -> gather.Gathered:
     observed = {"s3://models/churn/1/m": Observed(etag, None)}
-    return gather.Gathered((VERSION,), NEEDS, observed, {IMAGE: DIGEST}, {}, (), NOW)
+    return gather.Gathered(NEEDS, {}, NOW, versions=(VERSION,), observed=observed, digests={IMAGE: DIGEST})
 
 
 def ensure(bucket: Bucket, etag: str = "abc", version: ModelVersion = VERSION) -> tuple[Release, bool]:

@@ -45,6 +45,7 @@ from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import BODY_LIMIT, Question, of_sample, questions, read_body
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.plan import plan_share
 from crossaccount.show import proofs
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
@@ -253,7 +254,7 @@ def _staged(server: Server, administrators: dict[str, accounts.Credentials]) -> 
     sharing = parse_config(document({}))
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
     published = {one.version: publish.publish(producer, one) for one in prepared}

@@ -38,6 +38,7 @@ from crossaccount.promotion.records import Record
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
@@ -294,7 +295,7 @@ def _staged(server: Server, clock: Clock, log: Log, administrators: dict[str, ac
     sharing = parse_config(document({}))
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
     published = {one.version: publish.publish(producer, one) for one in prepared}

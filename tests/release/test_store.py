@@ -5,12 +5,14 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount.arns import group_arn, package_arn
+from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed
 from crossaccount.release import store
@@ -78,9 +80,14 @@ class Bucket:
         self.objects[given["Key"]] = given["Body"]
 
 
+def producer(service: Any) -> Producer:
+    """The producer's account, every client of which is this one."""
+    return Producer(SHARING, SimpleNamespace(client=lambda *_: service))  # type: ignore[arg-type]
+
+
 def read(content: bytes | str) -> Release:
     bucket: Any = Bucket(**{KEY: content.encode() if isinstance(content, str) else content})
-    return store.read(bucket, SHARING, 1)
+    return store.read(producer(bucket), 1)
 
 
 def written(**changed: Any) -> str:
@@ -251,7 +258,7 @@ def test_a_release_is_never_read_past_its_limit() -> None:
 
     only: Any = Only()
     with pytest.raises(Failed, match="larger than 1000000 bytes"):
-        store.read(only, SHARING, 1)
+        store.read(producer(only), 1)
     room = 1_000_000 - len(written().encode())
     assert read(written() + " " * room).version == 1
     with pytest.raises(Failed, match="larger"):
@@ -269,10 +276,10 @@ def test_absence_is_told_from_refusal(code: str, absent: bool) -> None:
 
     only: Any = Only()
     if absent:
-        assert store.find(only, SHARING, 1) is None
+        assert store.find(producer(only), 1) is None
     else:
         with pytest.raises(ClientError):
-            store.find(only, SHARING, 1)
+            store.find(producer(only), 1)
 
 
 def test_where_a_release_lies() -> None:

@@ -19,6 +19,7 @@ from crossaccount.errors import PlanRefused
 from crossaccount.policy import documents
 from crossaccount.registry.versions import Contents, contents_of, parse_version
 from crossaccount.sharing import plan
+from crossaccount.sharing.changes import Basis
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"
@@ -61,7 +62,9 @@ def with_consumers(count: int, first: int = 0, **update: Any) -> Sharing:
 def shared(
     sharing: Sharing, existing: dict[Resource, Any], needs: doors.Needs = NEEDS
 ) -> dict[Resource, Any]:
-    return {one.resource: one.desired for one in plan.share_plan(sharing, needs, existing, NOW).changes}
+    return {
+        one.resource: one.desired for one in plan.plan_share(sharing, Basis(needs, existing, NOW)).changes
+    }
 
 
 # The AWS page's documents, through the whole plan.

@@ -23,11 +23,11 @@ from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Resource
-from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity
+from crossaccount.errors import Conflict, Failed, PlanRefused, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, parse_version
 from crossaccount.sharing import apply, gather, plan, publish, revoke
 from crossaccount.sharing.artifacts import Observed, observe_all
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -60,11 +60,11 @@ NEEDS = needs(SHARING, [version(1, ModelDataUrl="s3://models/churn/1/model.tar.g
 
 
 def shared(sharing: Sharing, resource: Resource, document: Any = None) -> Change:
-    return plan.share_plan(sharing, NEEDS, {resource: document}, NOW).changes[0]
+    return plan.plan_share(sharing, Basis(NEEDS, {resource: document}, NOW)).changes[0]
 
 
 def revoked(document: Any) -> Change:
-    return plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, {"222222222222"}, NOW).changes[0]
+    return plan.plan_revoke(SHARING, Basis(NEEDS, {REGISTRY: document}, NOW), {"222222222222"}).changes[0]
 
 
 def desired() -> dict[str, Any]:
@@ -114,7 +114,7 @@ def test_a_service_that_somebody_put_beside_ours_stays() -> None:
 def test_grants_do_not_count_a_stranger_s_page_sid() -> None:
     stranger = {"Sid": "AddPerm", "Effect": "Deny", "Principal": "*", "NotAction": "s3:*", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [stranger]}
-    found = plan.share_plan(SHARING, NEEDS, {REGISTRY: document}, NOW)
+    found = plan.plan_share(SHARING, Basis(NEEDS, {REGISTRY: document}, NOW))
     assert [grant.actions for grant in publish.grants_of(found, GROUP)] == [
         [
             "sagemaker:CreateModel",
@@ -195,8 +195,7 @@ class Head:
 )
 def test_an_artifact_that_is_not_the_registered_one_is_refused(recorded: str | None, refused: bool) -> None:
     asked = version(1, ModelDataUrl="s3://models/m/1", ModelDataETag=recorded).containers[0].artifacts
-    findings: list[Finding] = []
-    observe_all(producer(Head()), asked, findings)
+    _, findings = observe_all(producer(Head()), asked)
     assert [(one.severity, one.subject) for one in findings] == (
         [(Severity.ERROR, "s3://models/m/1")] if refused else []
     )
@@ -234,7 +233,7 @@ class Busy:
 
 def test_what_a_busy_writer_wrote_is_not_overwritten() -> None:
     bucket = Busy()
-    made = plan.share_plan(SHARING, NEEDS, {BUCKET: None}, NOW)
+    made = plan.plan_share(SHARING, Basis(NEEDS, {BUCKET: None}, NOW))
     with pytest.raises(Conflict):
         apply.apply(producer(bucket), made, exactly=True)
     assert json.loads(bucket.policy or "")["Statement"] == [THEIRS]
@@ -305,7 +304,7 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
 
     one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
     observed = {"s3://models/m/1": Observed("abc", None)}
-    found = gather.Gathered((one,), NEEDS, observed, {}, {}, (), NOW)
+    found = gather.Gathered(NEEDS, {}, NOW, versions=(one,), observed=observed, digests={})
     with pytest.raises(Failed, match="smaller samples"):
         publish.prepare(producer(Bucket()), one, found, Plan(()))
     assert put == []

@@ -28,7 +28,7 @@ from crossaccount.registry.versions import ModelVersion, contents_of, parse_vers
 from crossaccount.release.manifest import Release, Sample
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.artifacts import Observed
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 from crossaccount.sharing.publish import parse_samples
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -234,12 +234,12 @@ VERSION = parse_version(
 IMAGE = VERSION.containers[0].image
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NEEDS = doors.needs(SHARING, contents_of([VERSION]))
-MADE = plan.share_plan(SHARING, NEEDS, dict.fromkeys(doors.resources(SHARING, NEEDS)), NOW)
+MADE = plan.plan_share(SHARING, Basis(NEEDS, dict.fromkeys(doors.resources(SHARING, NEEDS)), NOW))
 
 
 def found(etag: str = "abc") -> gather.Gathered:
     observed = {"s3://models/churn/1/m": Observed(etag, None)}
-    return gather.Gathered((VERSION,), NEEDS, observed, {IMAGE: DIGEST}, {}, (), NOW)
+    return gather.Gathered(NEEDS, {}, NOW, versions=(VERSION,), observed=observed, digests={IMAGE: DIGEST})
 
 
 def ensure(bucket: Bucket, etag: str = "abc", version: ModelVersion = VERSION) -> tuple[Release, bool]:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.hosting.resources import Removal, deployment_name
-from crossaccount.proof.asking import Answer, ask_one
+from crossaccount.proof.asking import Answer, put_question
 from crossaccount.proof.proof import Proof, images_match
 from crossaccount.proof.questions import of_sample
 from crossaccount.release.manifest import Release, ReleasedContainer, Sample
@@ -57,7 +57,7 @@ def question(**changed: Any) -> Sample:
 
 def test_a_right_answer() -> None:
     endpoint = Served()
-    found = ask_one(endpoint.invoke, of_sample(question()))
+    found = put_question(endpoint.invoke, of_sample(question()))
     assert (found.got, found.ok) == ([0], True)
     assert found.latency_ms >= 0
     assert endpoint.asked == {"body": "5.1,\u00e4".encode(), "content_type": "text/csv", "accept": "a/b"}
@@ -76,7 +76,7 @@ def test_a_right_answer() -> None:
     ],
 )
 def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> None:
-    found = ask_one(endpoint.invoke, of_sample(question()))
+    found = put_question(endpoint.invoke, of_sample(question()))
     assert found.ok is False
     assert found.got == got or str(found.got).startswith(str(got))
 
@@ -84,7 +84,7 @@ def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> Non
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationError", "ServiceUnavailable"])
 def test_a_refusal_of_the_call_itself_is_no_answer(code: str) -> None:
     with pytest.raises(ClientError):
-        ask_one(Broken(code).invoke, of_sample(question()))
+        put_question(Broken(code).invoke, of_sample(question()))
 
 
 # Names.

@@ -1,7 +1,7 @@
 """The writers' locks: one writer at a time for each resource, as far as writers share a Prefect server.
 
 Global concurrency limits of one slot, named after the resources' ARNs. Without a shared server there is nothing to hold
-writers apart; the writing itself then waits before it looks again (``crossaccount.apply``).
+writers apart; the writing itself then waits before it looks again (``crossaccount.sharing.apply``).
 
 Source: "Global concurrency limits" in the Prefect documentation.
 """

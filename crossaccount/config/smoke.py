@@ -1,6 +1,6 @@
 """Questions of the config: what an endpoint is asked, what its answer is held against, and how fast it must come.
 
-Not here: asking, and judging an answer (``crossaccount.smoke``).
+Not here: asking, and judging an answer (``crossaccount.proof``).
 """
 
 import re

@@ -65,7 +65,7 @@ def share_plan(
     Raises:
         PlanRefused: with every reason at once, when a finding is an error.
     """
-    return _accepted(propose_share(sharing, needs, existing, now, prune, findings, only))
+    return accepted(propose_share(sharing, needs, existing, now, prune, findings, only))
 
 
 def propose_share(
@@ -158,7 +158,7 @@ def revoke_plan(
         *find_dead_principals(plan),
         *find_strangers(plan, ours, group, gone),
     ]
-    return _accepted(replace(plan, findings=tuple(everything)))
+    return accepted(replace(plan, findings=tuple(everything)))
 
 
 def narrow_plan(
@@ -181,13 +181,18 @@ def narrow_plan(
     }
     if not inside & set(named_members(sharing)):
         kept = tuple(Change(resource, document, document) for resource, document in existing.items())
-        return _accepted(Plan(kept, tuple(findings)))
+        return accepted(Plan(kept, tuple(findings)))
     staying = {name: consumer for name, consumer in sharing.consumers.items() if consumer.account in inside}
     narrowed = sharing if sharing.organization else sharing.model_copy(update={"consumers": staying})
     return share_plan(narrowed, needs, existing, now, findings=findings)
 
 
-def _accepted(plan: Plan) -> Plan:
+def accepted(plan: Plan) -> Plan:
+    """The plan itself, when none of its findings is an error.
+
+    Raises:
+        PlanRefused: with every finding, when one is.
+    """
     if any(finding.severity is Severity.ERROR for finding in plan.findings):
         raise PlanRefused(plan.findings)
     return plan

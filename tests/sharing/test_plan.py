@@ -19,6 +19,7 @@ from crossaccount.registry.versions import Contents
 from crossaccount.sharing import plan, publish
 from crossaccount.sharing.capacity import room
 from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.findings import find_objections
 from crossaccount.sharing.revoke import accounts_of, without_version
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -245,7 +246,7 @@ OURS = {
 def check(resource: Resource, existing: Any, desired: Any) -> tuple[str, ...]:
     """The reasons against a change; none when it is let through."""
     made = Plan((Change(resource, existing, desired),))
-    return tuple(str(one) for one in plan._objections(made, {resource: OURS[resource]}, SHARING))
+    return tuple(str(one) for one in find_objections(made, {resource: OURS[resource]}, SHARING))
 
 
 @pytest.mark.parametrize("resource", ALL, ids=[str(one.kind) + one.name[:3] for one in ALL])
@@ -387,9 +388,9 @@ def test_every_reason_of_every_change_is_told_at_once() -> None:
             Change(REPOSITORY, None, GRANTED[REPOSITORY]),
         )
     )
-    found = tuple(plan._objections(wrong, OURS, SHARING))
+    found = tuple(find_objections(wrong, OURS, SHARING))
     with pytest.raises(PlanRefused) as refused:
-        plan._accepted(Plan((), found))
+        plan.accepted(Plan((), found))
     assert len(refused.value.reasons) == len(found)
     assert str(refused.value).count("\n") == len(found) - 1
 
@@ -531,7 +532,7 @@ def test_as_many_more_consumers_fit_as_there_is_said_to_be_room_for(resource: Re
     full = few.model_copy(update={"consumers": consumers(more, 2)})
     assert verbs(shared({resource: made.desired}, full)) == ["update"]
     with pytest.raises(PlanRefused, match="AWS takes"):
-        shared({resource: made.desired}, few.model_copy(update={"consumers": consumers(room + 1, 2)}))
+        shared({resource: made.desired}, few.model_copy(update={"consumers": consumers(more + 1, 2)}))
 
 
 # One consumer of the config alone.

@@ -26,8 +26,8 @@ Arrange = Callable[..., None]
 @pytest.fixture
 def befall(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arrange]:
     """Arranges what befalls calls until the end of the test."""
-    monkeypatch.setattr("crossaccount.apply._BUSY_PAUSES", (0.05,) * 4)
-    monkeypatch.setattr("crossaccount.apply._SHOWN_PAUSES", (0.05,) * 5)
+    monkeypatch.setattr("crossaccount.sharing.apply._BUSY_PAUSES", (0.05,) * 4)
+    monkeypatch.setattr("crossaccount.sharing.apply._SHOWN_PAUSES", (0.05,) * 5)
     monkeypatch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.05)
     monkeypatch.setattr("time.sleep", _briefly())
 

@@ -555,7 +555,7 @@ def test_going_back_withdraws_the_proof_of_what_is_left(stage: Stage) -> None:
     assert state.previous_config(*given) is None
     with pytest.raises(Failed, match="proved nothing"):
         state.mark_proven(*given, two)
-    with pytest.raises(Failed, match=r"no such endpoint config\. There are"):
+    with pytest.raises(Failed, match=r"no such endpoint config\. It has"):
         shift.roll_back(*given, f"{NAME}-v9-0000", QUICK)
     stage.admin.delete_model(ModelName=f"{NAME}-v2")
     with pytest.raises(Failed, match=r"its model .* is gone"):

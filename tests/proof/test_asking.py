@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount.config.smoke import Latency
-from crossaccount.proof.asking import ask_one, read_answer, speed
+from crossaccount.proof.asking import put_question, read_answer, speed
 from crossaccount.proof.questions import of_sample
 from crossaccount.release.manifest import Sample
 
@@ -171,7 +171,7 @@ def question(**changed: Any) -> Sample:
 
 def test_a_right_answer() -> None:
     endpoint = Served()
-    found = ask_one(endpoint.invoke, of_sample(question()))
+    found = put_question(endpoint.invoke, of_sample(question()))
     assert (found.got, found.ok) == ([0], True)
     assert found.latency_ms >= 0
     assert endpoint.asked == {"body": "5.1,\u00e4".encode(), "content_type": "text/csv", "accept": "a/b"}
@@ -190,7 +190,7 @@ def test_a_right_answer() -> None:
     ],
 )
 def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> None:
-    found = ask_one(endpoint.invoke, of_sample(question()))
+    found = put_question(endpoint.invoke, of_sample(question()))
     assert found.ok is False
     assert found.got == got or str(found.got).startswith(str(got))
 
@@ -198,4 +198,4 @@ def test_a_wrong_answer_is_kept_and_is_not_ok(endpoint: Served, got: Any) -> Non
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ValidationError", "ServiceUnavailable"])
 def test_a_refusal_of_the_call_itself_is_no_answer(code: str) -> None:
     with pytest.raises(ClientError):
-        ask_one(Broken(code).invoke, of_sample(question()))
+        put_question(Broken(code).invoke, of_sample(question()))

@@ -11,7 +11,6 @@ from crossaccount.promotion import history
 from crossaccount.promotion.records import Record
 from crossaccount_sandbox import accounts
 
-
 BEGUN = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 

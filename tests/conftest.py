@@ -30,6 +30,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.sharing import apply, gather
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.plan import plan_share
 
 ROOT = Path(__file__).parents[1]
 GROUP = "decision-trees-sample"
@@ -328,7 +329,7 @@ class Desk:
         return gather.gather(self.producer)
 
     def plan(self) -> Plan:
-        return gather.planned(self.sharing, self.gather())
+        return plan_share(self.sharing, self.gather())
 
     def apply(self, plan: Plan, **more: Any) -> Any:
         return apply.apply(self.producer, plan, self.told.append, **more)

@@ -15,6 +15,7 @@ from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.registry.versions import Contents
 from crossaccount.sharing import plan
+from crossaccount.sharing.changes import Basis
 from crossaccount_sandbox.judging.decision import Result, judge
 from crossaccount_sandbox.judging.request import Policies, Request
 
@@ -32,7 +33,9 @@ REPOSITORY, BUCKET, KEY, REGISTRY = doors.resources(SHARING, NEEDS)
 def shared(
     sharing: Sharing, existing: dict[Resource, Any], needs: doors.Needs = NEEDS
 ) -> dict[Resource, Any]:
-    return {one.resource: one.desired for one in plan.share_plan(sharing, needs, existing, NOW).changes}
+    return {
+        one.resource: one.desired for one in plan.plan_share(sharing, Basis(needs, existing, NOW)).changes
+    }
 
 
 FILLER = {"Sid": "Theirs", "Effect": "Deny", "Principal": {"AWS": "999999999999"}, "Action": "x:Y"}

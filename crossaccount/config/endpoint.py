@@ -1,4 +1,7 @@
-"""Endpoints of the config: capacity, network, encryption, capture, and how they move to another version."""
+"""Endpoints of the config: capacity, network, encryption, capture, and how they move to another version.
+
+Not here: whether these keys agree with each other (``agreement``).
+"""
 
 from typing import Annotated, Literal, get_args
 
@@ -12,16 +15,8 @@ from crossaccount.config.identifiers import (
     network_id,
     s3_address,
 )
-from crossaccount.config.values import Flag, FrozenModel, choice, describe, fault, items, whole
+from crossaccount.config.values import Flag, FrozenModel, choice, fault, items, whole
 from crossaccount.text import quote
-
-
-def _instance_count(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise fault(f"{describe(value)}. Write a whole number from 1 to 100, without quotes.")
-    if not 1 <= value <= 100:
-        raise fault(f"{quote(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
-    return value
 
 
 def _memory(value: object) -> object:
@@ -78,7 +73,7 @@ class Serverless(FrozenModel):
 
 
 class DataCapture(FrozenModel):
-    """Where, and of how many calls, SageMaker keeps requests and answers."""
+    """Requests and answers that SageMaker keeps: where, and of how many calls."""
 
     s3_uri: Annotated[str, s3_address("prefix", "s3://BUCKET/captured/")] = Field(
         description="where they are kept", examples=["s3://BUCKET/captured/"]
@@ -109,7 +104,7 @@ class Endpoint(FrozenModel):
     instance_type: InstanceType | None = Field(
         default=None, description="instance type that serves the model", examples=["ml.m5.large"]
     )
-    instance_count: Annotated[int, BeforeValidator(_instance_count)] = Field(
+    instance_count: Annotated[int, whole(1, 100, "instances")] = Field(
         default=1, description="number of instances"
     )
     deployment: Deployment = Field(default=Deployment(), description="how it moves to another version")

@@ -1,6 +1,6 @@
-"""Questions of the config: what an endpoint is asked, what its answer is held against, and how fast it must come.
+"""Questions of the config: the request to an endpoint, the answer that is expected, and how fast it must come.
 
-Not here: asking, and judging an answer (``crossaccount.smoke``).
+Not here: asking, and judging an answer (``proof``).
 """
 
 import re
@@ -10,15 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from crossaccount.config.identifiers import s3_address
-from crossaccount.config.values import (
-    FrozenModel,
-    Positive,
-    check_text,
-    describe,
-    fault,
-    items,
-    whole,
-)
+from crossaccount.config.values import FrozenModel, Positive, check_text, describe, fault, items, whole
 from crossaccount.json_match import parse_path, schema_fault
 from crossaccount.text import quote
 
@@ -101,7 +93,7 @@ class JsonPath(FrozenModel):
 
 
 class Smoke(FrozenModel):
-    """One question that an endpoint is asked, and what its answer is held against.
+    """A question that an endpoint is asked, and the answer that is expected.
 
     The question is `body` or the object at `body_s3_uri`; `accept` is the content type asked for. Exactly one `expect...`
     is given: `expect` is a JSON value, to be compared with the decoded answer.
@@ -135,10 +127,10 @@ class Smoke(FrozenModel):
     ) = Field(default=None, description="the labels of which the answer, or each of a list, must be one")
 
     @model_serializer(mode="wrap")
-    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what was not given: an `expect` that is null expects null."""
-        given = {key: value for key, value in handler(self).items() if value is not None}
-        return {**given, "expect": self.expect} if "expect" in self.model_fields_set else given
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the keys that the config has not: an `expect` that is null expects null."""
+        present = {key: value for key, value in handler(self).items() if value is not None}
+        return {**present, "expect": self.expect} if "expect" in self.model_fields_set else present
 
 
 class Latency(FrozenModel):

@@ -144,7 +144,7 @@ class PromotionFailed(CrossAccountError):
 
 
 class Severity(StrEnum):
-    """How much a finding weighs: an error stops a share, a warning wants a person's eye, a note is to be known."""
+    """The weight of a finding: an error stops a share, a warning wants a person's eye, a note is to be known."""
 
     ERROR = "error"
     WARNING = "warning"

@@ -159,11 +159,11 @@ def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountEr
     for beginning, resource, door, action in _CREATE_MODEL:
         if re.match(beginning, text):
             match = re.search(resource, text)
-            asked = replace(attempt, action=action, resource=match[1] if match else text)
+            attempt = replace(attempt, action=action, resource=match[1] if match else text)
             if door is DoorName.REPOSITORY:
-                owner = asked.resource.split(".")[0]
-                return _refused(door, owner, code, text, asked, "service principal")
-            return _refused(door, attempt.account, code, text, asked)
+                owner = attempt.resource.split(".")[0]
+                return _refused(door, owner, code, text, attempt, "service principal")
+            return _refused(door, attempt.account, code, text, attempt)
     return None
 
 

@@ -33,7 +33,7 @@ DEPLOYMENT_TYPES: tuple[str, ...] = get_args(_DeploymentType)
 
 
 class Deployment(FrozenModel):
-    """How an endpoint moves to another version: in which steps, how long each is watched, and by which alarms."""
+    """The way in which an endpoint moves to another version: its steps, the time that each is watched, and the alarms."""
 
     type: Annotated[_DeploymentType, choice("type of deployment", _DeploymentType)] = Field(
         default="all-at-once", description="how traffic moves"
@@ -119,7 +119,7 @@ class Endpoint(FrozenModel):
     vpc: Vpc | None = Field(default=None, description="the network that the model runs in")
     kms_key: KmsKey | None = Field(
         default=None,
-        description="key that the instances' storage volumes are encrypted under; hardware encrypts local storage, without it",
+        description="key of the instances' storage volumes; local storage is encrypted by the hardware, not by this key",
     )
     network_isolation: Flag = Field(
         default=False, description="whether the container is kept from all networks"

@@ -63,7 +63,7 @@ _MimeType = Annotated[str, BeforeValidator(_mime_type)]
 
 
 class Tolerance(FrozenModel):
-    """How far a number may be from another: by so much, or by such a part of it. One of the two is given."""
+    """The distance that a number may have from another: an absolute one, or a part of it. A config has one of the two."""
 
     absolute: Positive | None = Field(
         default=None, description="by how much a number may differ", examples=["0.01"]
@@ -134,7 +134,7 @@ class Smoke(FrozenModel):
 
 
 class Latency(FrozenModel):
-    """How fast an endpoint must answer: the median and the 95th percentile of so many calls, in milliseconds."""
+    """Limits on the time of answers: the median and the 95th percentile of a number of calls, in milliseconds."""
 
     calls: Annotated[int, whole(1, 1000, "calls")] = Field(
         default=20, description="how many calls are measured"

@@ -261,11 +261,11 @@ def _identified(document: Document, other: Document) -> dict[str, str] | None:
     names: dict[str, str] = {}
     for left, right in zip(*pairs, strict=True):
         mine, theirs = set(_all_principals(left)), set(_all_principals(right))
-        for here, there in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
-            ids = sorted(name for name in here if _UNIQUE_ID.fullmatch(name))
+        for lone, opposite in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
+            ids = sorted(name for name in lone if _UNIQUE_ID.fullmatch(name))
             for kind, infix in (("AROA", ":role/"), ("AIDA", ":user/")):
                 of_kind = [name for name in ids if name.startswith(kind)]
-                arns = sorted(name for name in there if infix in name)
+                arns = sorted(name for name in opposite if infix in name)
                 if of_kind and len(of_kind) != len(arns):
                     return None
                 for unique, arn in zip(of_kind, arns, strict=False):
@@ -405,24 +405,24 @@ def without(statement: Statement, leaving: Collection[str]) -> list[Statement]:
     return [_conditioned(narrower, BY_ROLE, roles) if roles else narrower]
 
 
-def joined(statement: Statement, wanted: Statement) -> Statement:
-    """The statement ``wanted``, with its members and those that the other has already."""
-    if _of_organization(wanted) or not (principals(wanted) or _by_source(wanted)):
-        return wanted
-    if _by_source(wanted):
-        sources = {*condition(statement, BY_SOURCE), *condition(wanted, BY_SOURCE)}
-        return _conditioned(wanted, BY_SOURCE, sorted(sources))
+def joined(statement: Statement, grant: Statement) -> Statement:
+    """The statement ``grant``, with its members and those that the other has already."""
+    if _of_organization(grant) or not (principals(grant) or _by_source(grant)):
+        return grant
+    if _by_source(grant):
+        sources = {*condition(statement, BY_SOURCE), *condition(grant, BY_SOURCE)}
+        return _conditioned(grant, BY_SOURCE, sorted(sources))
     everyone = {
         **other_principals(statement),
-        **other_principals(wanted),
-        **aws([*principals(statement), *principals(wanted)]),
+        **other_principals(grant),
+        **aws([*principals(statement), *principals(grant)]),
     }
-    widened = {**wanted, "Principal": everyone}
-    if not condition(wanted, BY_ROLE):
+    widened = {**grant, "Principal": everyone}
+    if not condition(grant, BY_ROLE):
         return widened
-    accounts = {account_of(name) for name in principals(wanted)}
+    accounts = {account_of(name) for name in principals(grant)}
     staying = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in accounts]
-    return _conditioned(widened, BY_ROLE, sorted({*staying, *condition(wanted, BY_ROLE)}))
+    return _conditioned(widened, BY_ROLE, sorted({*staying, *condition(grant, BY_ROLE)}))
 
 
 def _conditioned(statement: Statement, place: tuple[str, str], values: Sequence[str]) -> Statement:
@@ -468,24 +468,24 @@ def granted(
     """
     by_sid = {statement["Sid"]: statement for statement in ours}
     moving = {member for statement in ours for member in members(statement)} | set(named)
-    owns, kept, placed = _owns(ours, group_arn), [], set()
+    owns, staying, placed = _owns(ours, group_arn), [], set()
     for statement in statements(existing):
         if not owns(statement):
-            kept.append(statement)
+            staying.append(statement)
             continue
-        wanted = by_sid.get(statement["Sid"])
+        grant = by_sid.get(statement["Sid"])
         ends = expires(statement)
-        if wanted is None:
+        if grant is None:
             if not (prune or (now and ends and ends <= now)):
-                kept += without(statement, moving)
+                staying += without(statement, moving)
             continue
         placed.add(statement["Sid"])
-        left = without(statement, moving - set(members(wanted)))
-        desired = joined(left[0], wanted) if left and not prune else wanted
+        left = without(statement, moving - set(members(grant)))
+        desired = joined(left[0], grant) if left and not prune else grant
         alike = canonical_statement(desired) == canonical_statement(statement)
-        kept.append(statement if alike else desired)
-    kept += [statement for statement in ours if statement["Sid"] not in placed]
-    return _document(existing, kept) if kept else None
+        staying.append(statement if alike else desired)
+    staying += [statement for statement in ours if statement["Sid"] not in placed]
+    return _document(existing, staying) if staying else None
 
 
 def revoked(
@@ -493,17 +493,17 @@ def revoked(
 ) -> Document | None:
     """The document without these members (None: without anyone) in our statements; None when no statement is left."""
     owns = _owns(ours, group_arn)
-    kept: list[Statement] = []
+    staying: list[Statement] = []
     for statement in statements(existing):
         if not owns(statement):
-            kept.append(statement)
+            staying.append(statement)
         elif leaving is not None:
-            kept += without(statement, leaving)
-    return _document(existing, kept) if kept else None
+            staying += without(statement, leaving)
+    return _document(existing, staying) if staying else None
 
 
-def _document(existing: Document | None, kept: list[Statement]) -> Document:
-    return {**(existing or {"Version": "2012-10-17"}), "Statement": kept}
+def _document(existing: Document | None, staying: list[Statement]) -> Document:
+    return {**(existing or {"Version": "2012-10-17"}), "Statement": staying}
 
 
 def difference(before: Document | None, after: Document | None) -> list[Statement]:
@@ -548,7 +548,7 @@ def merged(
     Everything else in it stays, unchanged and in order. Doing it again changes nothing.
     """
     put, take = ({each["Sid"]: each for each in changed} for changed in (added, removed))
-    kept: list[Statement] = []
+    staying: list[Statement] = []
     placed = set()
     for statement in statements(document):
         sid = statement.get("Sid")
@@ -560,6 +560,6 @@ def merged(
             desired = joined(left[0], put[sid]) if left else put[sid]
             alike = canonical_statement(desired) == canonical_statement(statement)
             left = [statement if alike else desired]
-        kept += left
-    kept += [each for sid, each in put.items() if sid not in placed]
-    return _document(document, kept) if kept else None
+        staying += left
+    staying += [each for sid, each in put.items() if sid not in placed]
+    return _document(document, staying) if staying else None

@@ -420,7 +420,9 @@ def test_the_error_reads_as_one_line_for_each_fault() -> None:
         parse_config(edited({2: "region: us-eats-1\n", 21: "      instance_count: 0\n"}), "configs/mine.yaml")
     first, second = str(caught.value).splitlines()
     assert first.startswith("configs/mine.yaml:2: region: 'us-eats-1' is not a region")
-    assert second.startswith("configs/mine.yaml:21: consumers.staging.endpoint.instance_count: 0 is out of bounds")
+    assert second.startswith(
+        "configs/mine.yaml:21: consumers.staging.endpoint.instance_count: 0 is out of bounds"
+    )
     assert caught.value.exit_code == 2
 
 

@@ -30,7 +30,7 @@ _PACKAGE = re.compile(
 
 
 def parse_image(uri: str) -> Image:
-    """An ECR image URI, with a tag, a digest, or neither (then ``latest``).
+    """The parts of an ECR image URI, which has a tag, a digest, or neither (then ``latest``).
 
     Raises:
         Failed: for an image that does not lie in ECR: SageMaker cannot pull it across accounts.
@@ -51,14 +51,9 @@ def parse_s3(uri: str) -> tuple[str, str]:
     """
     scheme, _, rest = uri.partition("://")
     host, _, key = rest.partition("/")
-    if scheme == "s3" and host:
-        return host, key
-    match = _S3_HOST.fullmatch(host) if scheme == "https" else None
-    if match is None:
-        raise Failed(f"{uri} is not a location in Amazon S3.")
-    if match["bucket"]:
-        return match["bucket"], key
-    bucket, _, key = key.partition("/")
+    bucket = host if scheme == "s3" else ""
+    if scheme == "https" and (match := _S3_HOST.fullmatch(host)):
+        bucket, key = (match["bucket"], key) if match["bucket"] else key.partition("/")[::2]
     if not bucket:
         raise Failed(f"{uri} is not a location in Amazon S3.")
     return bucket, key
@@ -108,11 +103,7 @@ _PAGES = {"endpoint": "endpoints", "endpoint-config": "endpointConfig", "model":
 
 
 def console_url(arn: str) -> str | None:
-    """Where the AWS console shows a SageMaker model, endpoint config or endpoint; None for a partition without a known one.
-
-    Args:
-        arn: its ARN.
-    """
+    """The address of a SageMaker model, endpoint config or endpoint in the AWS console; None in a partition without a known one."""
     _, partition, _, region, _, resource = arn.split(":", 5)
     kind, _, name = resource.partition("/")
     host = _CONSOLES.get(partition)

@@ -1,6 +1,6 @@
-"""The errors a person may meet, in one small tree; each says where, what, and what next.
+"""The errors that a person may meet, in one small tree; each says where, what, and what next.
 
-Not a classifier: turning an AWS error into a `Refusal` is the work of `crossaccount.aws.refusals`.
+Not here: turning an AWS error into a `Refusal` (``aws.refusals``).
 Every error is rebuilt from its `args` alone, so it survives pickling on the way out of a Prefect worker.
 """
 
@@ -76,7 +76,7 @@ class DoorName(StrEnum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """What AWS refused, whose door it is, and who opens it.
+    """An action that AWS refused, with the door that is shut and the account that opens it.
 
     `account` is the 12-digit id of the account that owns the shut door; `ruled_out` lists the causes of an ambiguous
     AWS message that were checked and found not to apply; `next_step` is one sentence.
@@ -144,7 +144,7 @@ class PromotionFailed(CrossAccountError):
 
 
 class Severity(StrEnum):
-    """How much a finding weighs: an error stops a share, a warning wants a person's eye, a note is to be known."""
+    """The weight of a finding: an error stops a share, a warning wants a person's eye, a note is to be known."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -167,7 +167,7 @@ class Finding:
 
 
 class PlanRefused(CrossAccountError):
-    """A plan that would do what is never right, or cannot be carried out. Nothing was written; `findings` has everything."""
+    """A plan with an error among its `findings`: it is never right, or cannot be carried out. Nothing was written."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__(findings)
@@ -193,8 +193,8 @@ class Failed(CrossAccountError):
 class NotLive(Failed):
     """An endpoint did not come to serve what it was asked to.
 
-    `ending` is how it ended instead, one of `rollout.Ending`; `endpoint` names it; `live_version` is the version that
-    answers now, where one does; `text` says it all in a sentence or two.
+    `ending` is how it ended instead, one of `hosting.outcome.Ending`; `endpoint` names it; `live_version` is the version that
+    answers now, None where none does; `text` says it all in a sentence or two.
     """
 
     def __init__(self, ending: str, endpoint: str, live_version: int | None, text: str) -> None:
@@ -209,7 +209,7 @@ class NotLive(Failed):
 
 
 class Obstacle(Failed):
-    """What stands in the way of a share or a deployment, as a finding."""
+    """An obstacle to a share or a deployment, as a finding."""
 
     def __init__(self, subject: str, text: str, way_out: str) -> None:
         super().__init__(subject, text, way_out)

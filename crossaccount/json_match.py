@@ -37,7 +37,7 @@ def parse_path(path: str) -> tuple[str | int, ...]:
 
 
 def follow_path(data: Any, steps: Sequence[str | int]) -> Iterator[Any]:
-    """The one value at the end of a path; nothing where the path leads nowhere."""
+    """The value at the end of a path; no value where the path leads nowhere."""
     for step in steps:
         is_place = isinstance(data, list) and isinstance(step, int) and step < len(data)
         if not (is_place or (isinstance(data, dict) and step in data)):
@@ -47,7 +47,7 @@ def follow_path(data: Any, steps: Sequence[str | int]) -> Iterator[Any]:
 
 
 def schema_fault(schema: Any) -> str | None:
-    """Why a JSON schema cannot be used, in a line; None when it can.
+    """The reason why a JSON schema cannot be used, in a line; None when it can.
 
     Nothing is ever fetched, so that a ``$ref`` may lead to places in the schema itself only.
     """
@@ -123,7 +123,7 @@ _BY_PATTERN = frozenset({"pattern", "patternProperties", "additionalProperties",
 
 
 def _texts(instance: Any) -> Any:
-    """What a pattern is tried on: a text, or the names of a mapping."""
+    """The texts that a pattern is tried on: a text itself, or the names of a mapping."""
     return [instance] if isinstance(instance, str) else instance if isinstance(instance, dict) else ()
 
 
@@ -131,15 +131,15 @@ def _unique_items(validator: Any, value: Any, instance: Any, schema: Any) -> Ite
     from jsonschema import ValidationError
 
     if value and isinstance(instance, list):
-        written = {json.dumps(_as_one(item), sort_keys=True) for item in instance}
+        written = {json.dumps(_canonical(item), sort_keys=True) for item in instance}
         if len(written) < len(instance):
             yield ValidationError("it has an item twice")
 
 
-def _as_one(value: Any) -> Any:
-    """The same for equal values: to JSON Schema 1.0 is 1, and true is neither."""
+def _canonical(value: Any) -> Any:
+    """A value that is written the same for all equal values: to JSON Schema 1.0 is 1, and true is neither."""
     if isinstance(value, list):
-        return [_as_one(item) for item in value]
+        return [_canonical(item) for item in value]
     if isinstance(value, dict):
-        return {key: _as_one(item) for key, item in value.items()}
+        return {key: _canonical(item) for key, item in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""Regions and their partitions, from the data that botocore carries. Nothing is asked of AWS."""
+"""Regions and their partitions, from the data that botocore carries. AWS is not asked."""
 
 from collections.abc import Mapping
 from functools import lru_cache

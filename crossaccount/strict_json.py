@@ -1,4 +1,7 @@
-"""JSON of others as plain data within bounds: nothing in it is believed to be small, or to mean one thing only."""
+"""JSON of others as plain data within bounds: nothing in it is believed to be small, or to mean one thing only.
+
+Not here: the shape that the data must have.
+"""
 
 import json
 from collections import Counter
@@ -13,8 +16,8 @@ def parse_json(text: str | bytes) -> Any:
     """JSON of others as data that JSON, UTF-8 and a terminal can carry again; to read, to walk and to copy by recursion.
 
     Raises:
-        ValueError: for no JSON, a number without an end (NaN, 1e999), half a character, a key that stands twice in one object, or
-            what is nested too deep: a short sentence for each.
+        ValueError: in a short sentence, for text that is not JSON, an infinite number (NaN, 1e999), half a character, a key that
+            stands twice in one object, or data that is nested too deep.
     """
     try:
         loaded = json.loads(text, parse_constant=_no_number, object_pairs_hook=_each_once)
@@ -26,13 +29,13 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def check_whole_number(value: object) -> object:
-    """A whole number as it is; true and 1.0 are equal to 1, and are none.
+    """The value, which must be a whole number; true and 1.0 are equal to 1, and are not whole numbers.
 
     Raises:
-        ValueError: for either of these.
+        ValueError: for any other value.
     """
     if type(value) is not int:
-        raise ValueError("it is no whole number")
+        raise ValueError("it is not a whole number")
     return value
 
 
@@ -42,7 +45,7 @@ def _no_number(name: str) -> Any:
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    if len(members) < len(pairs):  # which of the two is meant is read differently by every reader
+    if len(members) < len(pairs):  # every reader takes another of the two
         twice = next(key for key, many in Counter(key for key, _ in pairs).items() if many > 1)
         raise ValueError(f"the key {quote(twice)} is written twice in one object")
     return members
@@ -52,7 +55,7 @@ def check_depth(loaded: Any) -> None:
     """See that data can be walked and copied by recursion; level by level, not by recursion.
 
     Raises:
-        ValueError: for what is nested too deep.
+        ValueError: for data that is nested too deep.
     """
     level = [loaded]
     for _ in range(MAX_DEPTH + 1):

@@ -1,10 +1,11 @@
-"""Text as a person or a log may see it: quoted, cut to length, without credentials and without what moves a terminal.
+"""Text as a person or a log may see it: quoted, cut to length, without credentials and without terminal controls.
 
-Not here: what a message says.
+Not here: the messages themselves.
 """
 
 import json
 import re
+
 
 MAX_QUOTED = 80
 _LABELLED = re.compile(
@@ -18,7 +19,7 @@ _MOST_SHOWN = 20_000
 
 
 def redacted(text: str) -> str:
-    """Text without access key ids, and without what follows the name of a credential (X-Amz-Security-Token, Signature, ...).
+    """Text without access key ids, and without the values of named credentials (X-Amz-Security-Token, Signature, ...).
 
     AWS repeats a request's headers where a signature does not match. Credentials under no name are taken out where they
     are known, where sessions are made.
@@ -29,8 +30,7 @@ def redacted(text: str) -> str:
 def harmless(text: str) -> str:
     """Text of others as it may be shown to a person and kept in a log.
 
-    Credentials are taken out as `redacted` does, what would move a terminal is escaped, and the end of what is very long is
-    left out.
+    Credentials are taken out as `redacted` does, terminal controls are escaped, and 20,000 characters are kept.
     """
     text = redacted(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
     if text.isprintable():

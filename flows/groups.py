@@ -11,7 +11,7 @@ from crossaccount.aws import refusals, sessions
 from crossaccount.errors import Failed, InputError
 from flows import forms
 from flows.operations import operation
-from flows.producer import Shared, shared
+from flows.producer import Shared, share
 from tasks.steps import name_run, step
 
 _AT_ONCE = 8
@@ -20,7 +20,7 @@ _RUNNER: Any = ThreadPoolTaskRunner(max_workers=_AT_ONCE)
 
 @dataclass(frozen=True)
 class SharedGroups:
-    """What a share of many groups did: for each config, what its share did."""
+    """The result of a share of many groups: for each config, its share's."""
 
     groups: dict[str, Shared]
 
@@ -62,7 +62,7 @@ def share_groups(
         futures = [
             share_group.submit(
                 sharing.model_package_group,
-                partial(shared, sharing, dry_run=dry_run, agreed=hashes.get(config)),
+                partial(share, sharing, dry_run=dry_run, agreed=hashes.get(config)),
             )
             for config, sharing in sharings.items()
         ]
@@ -71,34 +71,33 @@ def share_groups(
 
 
 @step("share {group}")
-def share_group(group: str, share: Callable[[], Shared]) -> Shared:
+def share_group(group: str, call: Callable[[], Shared]) -> Shared:
     """Share one group, as the flow for one does.
 
     Args:
-        group: which one, for the run's name.
-        share: does it. Prefect walks through every argument of a task, several times: of a config with many consumers for longer
+        group: the group's name, for the run's name.
+        call: shares it. Prefect walks through every argument of a task, several times: of a config with many consumers for longer
             than its share takes, of a function not at all.
     """
     del group
-    return share()
+    return call()
 
 
 def _all_shared(configs: Sequence[str], ended: Sequence[object]) -> dict[str, Shared]:
-    """What each share did.
+    """The result of each share.
 
     Raises:
         Failed: when one or more did not come about; the others stand.
     """
-    done = {config: end for config, end in zip(configs, ended, strict=True) if isinstance(end, Shared)}
-    lines = [
-        f"{config}: {_why(end)}" for config, end in zip(configs, ended, strict=True) if config not in done
-    ]
+    ends = dict(zip(configs, ended, strict=True))
+    done = {config: end for config, end in ends.items() if isinstance(end, Shared)}
+    lines = [f"{config}: {_reason(end)}" for config, end in ends.items() if config not in done]
     if lines:
         head = f"{len(lines)} of {len(ended)} groups were not shared; the others were."
         raise Failed("\n".join([head, *lines]))
     return done
 
 
-def _why(ended: object) -> str:
+def _reason(ended: object) -> str:
     explained = refusals.explain(ended) if isinstance(ended, Exception) else None
     return str(explained) if explained is not None else repr(ended)

@@ -21,7 +21,7 @@ from tasks.steps import name_run
 
 @dataclass(frozen=True)
 class Shared:
-    """What a share did: each document's receipt, and the Releases that stand; a dry run has neither."""
+    """The result of a share: each document's receipt, and the Releases that stand; a dry run has neither."""
 
     group: str
     plan: Plan
@@ -52,7 +52,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Revoked:
-    """What a revoke did."""
+    """The result of a revoke: each document's receipt; a dry run has none."""
 
     revoked: str
     plan: Plan
@@ -94,10 +94,10 @@ def share_models(
     _check_only(sharing, consumer, prune)
     name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.reuse():
-        return shared(sharing, consumer, dry_run, prune, agreed)
+        return share(sharing, consumer, dry_run, prune, agreed)
 
 
-def shared(
+def share(
     sharing: Sharing,
     consumer: str | None = None,
     dry_run: bool = False,
@@ -124,7 +124,7 @@ def shared(
 
 
 def _check_only(sharing: Sharing, consumer: str | None, prune: bool) -> None:
-    """See that a share for one consumer alone can be made.
+    """See that a share for one consumer can be made.
 
     Raises:
         InputError: when it cannot.
@@ -178,8 +178,8 @@ def revoke_access(
     name_run(f"revoke {revocation} from {sharing.model_package_group}")
     with sessions.reuse():
         gathered = steps.read_registry_for_revoke(sharing)
-        used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
-        plan = revoking.plan_revocation(sharing, gathered, revocation, used)
+        users = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
+        plan = revoking.plan_revocation(sharing, gathered, revocation, users)
         steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         if dry_run:
@@ -189,7 +189,7 @@ def revoke_access(
 
 
 def refuse_other(plan: Plan, agreed: str | None) -> None:
-    """Refuse a plan that is not the one agreed to; one that has nothing to do is no other: it was carried out already.
+    """Refuse a plan that is not the one agreed to. A plan that has nothing to do is not refused: it was carried out already.
 
     Raises:
         Conflict: with both hashes.

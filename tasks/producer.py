@@ -1,4 +1,7 @@
-"""The producer's steps: each opens the producer's account, calls the library, logs one line, returns plain data."""
+"""The producer's steps: each opens the producer's account, calls the library, logs one line, returns plain data.
+
+Not here: the order of the steps (``flows.producer``).
+"""
 
 from collections.abc import Collection, Sequence
 
@@ -10,7 +13,7 @@ from crossaccount.aws.access import producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import CrossAccountError, Finding
-from crossaccount.release import store as releasing
+from crossaccount.release import store
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply as applying
 from crossaccount.sharing import gather as gathering
@@ -24,7 +27,7 @@ from tasks import locks, steps
 
 @steps.step("read the registry of {sharing.model_package_group}")
 def read_registry(sharing: Sharing) -> Gathered:
-    """Read the versions to share, what each needs, what stands in the way, and the policies as they stand."""
+    """Read the versions to share, the resources that they need, the obstacles, and the policies as they stand."""
     with producing(sharing) as producer:
         gathered = gathering.gather(producer)
     versions = ", ".join(str(version.version) for version in gathered.versions)
@@ -45,7 +48,7 @@ def read_registry_for_revoke(sharing: Sharing) -> Gathered:
 def look_for_users(
     sharing: Sharing, leaving: Collection[str] | None, version: int | None, force: bool
 ) -> tuple[Finding, ...]:
-    """Look for endpoints that still run on what is about to be taken back."""
+    """Look for endpoints that still run on the access that is about to be taken back."""
     findings = usage.find_users(sharing, leaving, version, force)
     for finding in findings:
         get_run_logger().warning("%s", finding)
@@ -65,7 +68,7 @@ def show_plan(sharing: Sharing, plan: Plan) -> None:
 
 @steps.step("prepare Releases of {sharing.model_package_group}")
 def prepare_releases(sharing: Sharing, gathered: Gathered, plan: Plan) -> tuple[tuple[Release, bool], ...]:
-    """Make the Release of every version that has none, and hold the others against what was published."""
+    """Make the Release of every version that has none, and compare the other versions with theirs."""
     with producing(sharing) as producer:
         return tuple(publish.prepare(producer, version, gathered, plan) for version in gathered.versions)
 
@@ -130,7 +133,7 @@ def announce(sharing: Sharing, release: Release) -> None:
         payload={
             "release": {
                 "model_package_arn": release.model_package_arn,
-                "release": f"s3://{sharing.producer.releases_bucket}/{releasing.release_key(sharing, release.version)}",
+                "release": f"s3://{sharing.producer.releases_bucket}/{store.release_key(sharing, release.version)}",
             }
         },
     )

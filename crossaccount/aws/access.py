@@ -1,6 +1,6 @@
 """Producer and Target: an account of the config with its session and clients, and how a refusal there is explained.
 
-Not here: how a role is assumed (``sessions``), and what an error of AWS stands for (``refusals``, ``diagnosis``).
+Not here: assuming a role (``sessions``), and the meaning of an error of AWS (``refusals``, ``diagnosis``).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Producer(Account):
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """AWS's errors within this, as the product says them: the producer is refused by its own policies.
+        """Within this, AWS's errors become the product's: the producer is refused by its own policies.
 
         Raises:
             Refused: for an access-denied error.
@@ -127,12 +127,12 @@ class Target(Account):
 
     @contextmanager
     def explained(self, action: str, resource: str, door: str = DoorName.CALLER_POLICY) -> Iterator[None]:
-        """AWS's errors within this, as the product says them, with the deployer role's own policies asked about.
+        """Within this, AWS's errors become the product's, once IAM was asked about the deployer role's own policies.
 
         Args:
-            action: the permission that is needed, where AWS's error names none: S3 gives no reason to another organization.
+            action: the permission that is needed, for an error that names none: S3 gives no reason to another organization.
             resource: the resource that it is needed on.
-            door: the producer's door that is being passed; by default none, only the role's own policies count.
+            door: the producer's door that is being passed; by default only the role's own policies count.
 
         Raises:
             Refused: for an access-denied error, narrowed down.

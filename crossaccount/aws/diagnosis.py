@@ -1,8 +1,8 @@
-"""After a refusal: which side is it? Asks IAM what the consumer's own roles may, and narrows the refusal down.
+"""The side that a refusal comes from: asks IAM what the consumer's own roles may, and narrows the refusal down.
 
-AWS names the resource's policy in many cross-account refusals even when the caller's own policy is what lacks, and one
+AWS names the resource's policy in many cross-account refusals even when the caller's own policy lacks the permission, and one
 SageMaker text has five causes. Three answers to every question: yes, no, cannot tell. It never makes a call that
-changes anything, and it is asked only once something was refused.
+changes anything, and it is asked only once something was refused. Not here: reading AWS's texts (``refusals``).
 
 Source: SimulatePrincipalPolicy in the IAM API reference (it judges the identity's policies and the permissions boundary,
 not the policies of resources).
@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.errors import DoorName, Refused
+from crossaccount.policy.audience import SERVICE
+from crossaccount.policy.documents import listed, other_principals, statements
 
 if TYPE_CHECKING:
     import boto3
@@ -26,7 +27,7 @@ _ROLE_DOORS = (DoorName.ROLE_TRUST, DoorName.CALLER_POLICY, DoorName.EXECUTION_R
 
 
 def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
-    """The same refusal with the caller's own policy found guilty, ruled out, or named as not ruled out.
+    """The same refusal, with the caller's own policy as its cause, ruled out, or named as not ruled out.
 
     Args:
         refused: a refusal of a call that ``role`` made.
@@ -55,13 +56,13 @@ def narrow(refused: Refused, session: boto3.Session, role: str) -> Refused:
 def narrow_execution_role(
     refused: Refused, session: boto3.Session, role: str, needed: Mapping[str, str], ruled_out: tuple[str, ...]
 ) -> Refused:
-    """A refusal that SageMaker met with the execution role, with what exactly that role lacks.
+    """A refusal that SageMaker met with the execution role, with the permissions that the role lacks.
 
     Args:
         refused: a refusal of CreateModel, or of bringing up its endpoint.
         session: of the role's account.
         role: the execution role's ARN.
-        needed: for each action that the role needs, on which resource.
+        needed: each action that the role needs, with the resource that it needs it on.
         ruled_out: causes that were ruled out before.
     """
     refusal = refused.refusal
@@ -108,25 +109,13 @@ def trusts_sagemaker(session: boto3.Session, role: str) -> bool | None:
     A role that does not exist trusts no one. Conditions of the trust policy are not judged.
     """
     try:
-        document = session.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"][
-            "AssumeRolePolicyDocument"
-        ]
+        answer: Any = session.client("iam").get_role(RoleName=role.rpartition("/")[2])
     except ClientError as error:
         return False if error.response["Error"]["Code"] == "NoSuchEntity" else None
     except BotoCoreError:
         return None
-    return "sagemaker.amazonaws.com" in _services(document)
-
-
-def _services(document: Any) -> set[str]:
-    import json
-
-    loaded = json.loads(unquote(document)) if isinstance(document, str) else document
-    statements = loaded.get("Statement", [])
-    services: set[str] = set()
-    for statement in [statements] if isinstance(statements, dict) else statements:
-        principal = statement.get("Principal", {})
-        if statement.get("Effect") == "Allow" and isinstance(principal, dict):
-            named = principal.get("Service", [])
-            services.update([named] if isinstance(named, str) else named)
-    return services
+    return any(
+        statement.get("Effect") == "Allow"
+        and SERVICE in listed(other_principals(statement).get("Service", []))
+        for statement in statements(answer["Role"]["AssumeRolePolicyDocument"])  # botocore has decoded it
+    )

@@ -1,21 +1,11 @@
-"""What the statuses of an endpoint mean, each set once.
+"""The statuses of an endpoint in sets by their meaning, each set once. Not here: waiting for one (``hosting``).
 
 Source: DescribeEndpoint (EndpointStatus) in the SageMaker API reference.
 """
 
-IN_PROGRESS = (
-    "Creating",
-    "Updating",
-    "SystemUpdating",
-    "RollingBack",
-    "Deleting",
-)  # nothing can be asked of it
 COMING_UP = ("Creating", "Updating", "SystemUpdating", "RollingBack")  # it may yet be InService
+IN_PROGRESS = (*COMING_UP, "Deleting")  # no change can be asked of it
 SERVING_NOTHING = ("Creating", "Deleting")  # among those in progress
-ANSWERING_NOTHING = (
-    *SERVING_NOTHING,
-    "Failed",
-    "OutOfService",
-    "UpdateRollbackFailed",
-)  # or a mix of two versions
+# After UpdateRollbackFailed a mix of two versions may answer.
+ANSWERING_NOTHING = (*SERVING_NOTHING, "Failed", "OutOfService", "UpdateRollbackFailed")
 GONE = ("Failed", "Deleting")  # it runs on nothing any more

@@ -18,7 +18,7 @@ from crossaccount.text import redacted
 
 
 def hide_credentials(session: Session) -> None:
-    """Have every client of a session hide what signs its requests: clients take over the session's event handlers."""
+    """Have every client of a session hide the credentials of its requests: clients take over the session's event handlers."""
     redactor: Any = Redactor()
     session.register("before-sign", redactor.remember)
     session.register("after-call", redactor.redact_error)
@@ -27,7 +27,7 @@ def hide_credentials(session: Session) -> None:
 
 
 class SilentParsers(ResponseParserFactory):
-    """botocore's parsers, whose errors repeat what they could not read; half of an answer may be credentials."""
+    """botocore's parsers, without the errors that repeat an unreadable answer: half of it may be credentials."""
 
     def create_parser(self, protocol_name: str) -> Any:
         """As botocore's; an answer that cannot be read is a `NoAnswer`, which repeats nothing of it."""
@@ -45,7 +45,7 @@ class SilentParsers(ResponseParserFactory):
 
 
 class Redactor:
-    """Takes what signs a session's requests out of what AWS says.
+    """Takes the credentials that sign a session's requests out of AWS's errors.
 
     An error may repeat the request that it is about, credentials included: as they are, quoted for an address, or in
     base64.
@@ -56,7 +56,7 @@ class Redactor:
         self._known: deque[tuple[str, ...]] = deque(maxlen=8)
 
     def remember(self, request_signer: Any, **_: Any) -> None:
-        """Remember what a request is about to be signed with."""
+        """Remember the credentials that a request is about to be signed with."""
         frozen = request_signer._credentials and request_signer._credentials.get_frozen_credentials()
         if frozen:
             spellings = _spellings(frozen.access_key, frozen.secret_key, frozen.token)
@@ -70,10 +70,10 @@ class Redactor:
             parsed["Error"] = {key: self._redacted(value) for key, value in error.items()}
 
     def redact_exception(self, exception: Exception, **_: Any) -> None:
-        """Cut an error of the connection from its causes, which repeat what came over it.
+        """Cut an error of the connection from its causes, which repeat the bytes that came over it.
 
         Raises:
-            NoAnswer: in place of one that repeats it itself, or may.
+            NoAnswer: in place of an error that repeats them itself, or may.
         """
         exception.__cause__ = exception.__context__ = None
         if type(exception) is HTTPClientError or self._redacted(str(exception)) != str(exception):

@@ -1,4 +1,4 @@
-"""botocore's descriptions of the services, read once for a process and in half the time. Not here: who asks (``sessions``)."""
+"""botocore's descriptions of the services, read once for a process and in half the time. Not here: sessions (``sessions``)."""
 
 import json
 import os

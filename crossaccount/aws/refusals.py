@@ -1,7 +1,7 @@
 """Errors of AWS and of botocore as a person reads them: the door that is shut, the account that owns it, the next step.
 
-A pure reading of codes and texts: it asks AWS nothing (``diagnosis`` does). Where one text has several causes, the caller says which
-ones it has ruled out.
+A pure reading of codes and texts. Where one text has several causes, the caller says which ones it has ruled out. Not here:
+asking AWS which side it was (``diagnosis``).
 
 Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
 """
@@ -30,16 +30,16 @@ _UNKNOWN = frozenset(
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was being tried when AWS said no.
+    """The call that AWS refused.
 
     Args:
-        caller: who tried, as a person knows it: a role's ARN, or a profile.
+        caller: the identity that called, as a person knows it: a role's ARN, or a profile.
         account: the caller's account (12 digits).
-        owner: the account that owns what was asked for.
+        owner: the account that owns the resource.
         door: the door on the owner's side.
         action: the permission that was needed, where the error does not name it.
-        resource: what it was needed on, where the error does not name it.
-        config_key: which part of the config this comes from, for the next step.
+        resource: the resource that it was needed on, where the error does not name it.
+        config_key: the part of the config that this comes from, for the next step.
         ruled_out: causes that were checked before and do not apply.
     """
 
@@ -65,13 +65,13 @@ def explain(error: Exception) -> CrossAccountError | None:
 
 
 class NoAnswer(BotoCoreError):
-    """The answer was none of AWS's, or the connection broke. It is not repeated: there may be credentials in it."""
+    """The answer did not come from AWS, or the connection broke. It is not repeated: there may be credentials in it."""
 
-    fmt = "no answer came that is one of AWS's. Check the network, and AWS_ENDPOINT_URL if it is set"
+    fmt = "no answer came from AWS. Check the network, and AWS_ENDPOINT_URL if it is set"
 
 
 def unreachable(error: BotoCoreError, key: str) -> Failed:
-    """The way out of an error that no AWS service sent.
+    """A failure, with its way out, for an error that no AWS service sent.
 
     Args:
         error: botocore's own.
@@ -92,7 +92,7 @@ def _unanswered(error: BotoCoreError) -> Failed:
 
 
 def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
-    """The refusal that an AWS error stands for, or a `Failed` that carries it, when it is no refusal."""
+    """The refusal that an AWS error stands for; a `Failed` that carries the error when it is not a refusal."""
     answer = error.response.get("Error", {})
     code, text = harmless(str(answer.get("Code", "Unknown"))), answer.get("Message")
     text = harmless(str(error) if text is None else str(text))
@@ -159,11 +159,11 @@ def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountEr
     for beginning, resource, door, action in _CREATE_MODEL:
         if re.match(beginning, text):
             match = re.search(resource, text)
-            asked = replace(attempt, action=action, resource=match[1] if match else text)
+            attempt = replace(attempt, action=action, resource=match[1] if match else text)
             if door is DoorName.REPOSITORY:
-                owner = asked.resource.split(".")[0]
-                return _refused(door, owner, code, text, asked, "service principal")
-            return _refused(door, attempt.account, code, text, asked)
+                owner = attempt.resource.split(".")[0]
+                return _refused(door, owner, code, text, attempt, "service principal")
+            return _refused(door, attempt.account, code, text, attempt)
     return None
 
 

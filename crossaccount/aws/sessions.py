@@ -1,7 +1,7 @@
 """Sessions of the accounts that a config names: the one place that assumes roles.
 
 A session opened here refreshes its own credentials, so a wait may outlast the hour that role chaining allows. Nothing else
-in the library sees a credential. Not here: which client calls what, and how credentials are hidden (``hiding``).
+in the library sees a credential. Not here: the calls that clients make, and how credentials are hidden (``hiding``).
 
 Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (role chaining) in the IAM user guide.
 """
@@ -48,20 +48,20 @@ def consumer_session(sharing: Sharing, name: str, consumer: ConsumerConfig) -> b
     """A session in a consumer's deployer role; raises as `producer_session` does.
 
     Args:
-        sharing: for the region.
+        sharing: has the region.
         name: the consumer's name in the config, for messages.
-        consumer: whose role, external id and profile.
+        consumer: has the role, the external id and the profile.
     """
     return _session(f"consumers.{name}", consumer, sharing.region)
 
 
 def _session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
     reused = _REUSED.get()
-    opened = {} if reused is None else reused
+    sessions = {} if reused is None else reused
     identity = (side.profile, side.role, side.external_id, side.account, region)
-    if identity not in opened:
-        opened[identity] = _open_session(key, side, region)
-    return opened[identity]
+    if identity not in sessions:
+        sessions[identity] = _open_session(key, side, region)
+    return sessions[identity]
 
 
 @contextmanager
@@ -123,9 +123,9 @@ def _assume(source: boto3.Session, role: str, external_id: str | None, region: s
     return CachingSession(botocore_session=inner, region_name=region)
 
 
-# What AWS throttles is asked again; several groups may be shared at once, each asking several questions at once.
+# A throttled call is made again; several groups may be shared at once, each asking several questions at once.
 _CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=64)
-# Those that few runs need, and two that sagemaker-core makes with every client, for resources that are not used here.
+# Services that few runs need, and two whose clients sagemaker-core makes, for resources that are not used here.
 _SELDOM = frozenset({"s3control", "kms", "sagemaker-featurestore-runtime", "sagemaker-metrics"})
 
 
@@ -135,8 +135,8 @@ class CachingSession(boto3.Session):
     Whatever Config is asked for, it has the one above. Clients may be used from many threads.
     """
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._lock = Lock()
 

@@ -1,4 +1,7 @@
-"""Keys of a config against each other. On plain data, so that it speaks even where the models already found other faults."""
+"""Keys of a config against each other, as plain data: contradictions are said beside the faults that the models find.
+
+Not here: single values (``values``, ``identifiers``).
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -159,8 +162,8 @@ def _hosting_disagreements(path: KeyPath, endpoint: object, versions: object) ->
     serverless = endpoint.get("serverless") is not None
     if not serverless and endpoint.get("instance_type") is None:
         yield (*path, "instance_type"), "", missing(Endpoint, "instance_type", ", or serverless.")
-    given = endpoint.get("deployment")
-    deployment: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    deployment: Any = endpoint.get("deployment")
+    deployment = deployment if isinstance(deployment, Mapping) else {}
     kind = deployment.get("type") or "all-at-once"
     if kind in DEPLOYMENT_TYPES:
         yield from _size_disagreements((*path, "deployment"), deployment, str(kind))
@@ -200,7 +203,7 @@ def _size_disagreements(path: KeyPath, deployment: Mapping[str, Any], kind: str)
 
 
 def _waits(deployment: Mapping[str, Any], kind: str) -> int | None:
-    """How long a blue/green deployment waits in all; None where that depends on the instances, or is unsound."""
+    """The seconds that a blue/green deployment waits in all; None where they depend on the instances, or are unsound."""
     wait, end = deployment.get("wait_seconds") or 0, deployment.get("termination_wait_seconds") or 0
     size = deployment.get("linear_percent")
     if not isinstance(wait, int) or not isinstance(end, int) or kind == "rolling":
@@ -234,8 +237,8 @@ def _inf1_disagreements(
 ) -> Iterator[Complaint]:
     ways = {"type": kind != "all-at-once" and kind in DEPLOYMENT_TYPES}
     ways |= {key: bool(deployment.get(key)) for key in ("wait_seconds", "alarms")}
-    for key, given in ways.items():
-        if given:
+    for key, is_set in ways.items():
+        if is_set:
             sentence = (
                 f"{quote(deployment[key])} would be ignored: AWS moves endpoints on {quote(instance_type)} all at once and "
                 "unwatched. Delete it, or choose another instance type."
@@ -264,17 +267,17 @@ def _smoke_disagreements(path: KeyPath, consumer: Mapping[str, Any]) -> Iterator
 
 def _question_disagreements(path: KeyPath, question: Mapping[str, Any]) -> Iterator[Complaint]:
     bodies = [key for key in ("body", "body_s3_uri") if question.get(key) is not None]
-    wanted = [
+    expectations = [
         key for key in _EXPECTATIONS if question.get(key) is not None or (key == "expect" and key in question)
     ]
-    for given, key, others in (
+    for keys, key, others in (
         (bodies, "body", "body_s3_uri"),
-        (wanted, "expect", "one of " + ", ".join(_EXPECTATIONS[1:])),
+        (expectations, "expect", "one of " + ", ".join(_EXPECTATIONS[1:])),
     ):
-        if not given:
+        if not keys:
             yield (*path, key), "", missing(Smoke, key, f", or {others}.")
-        for extra in given[1:]:
-            sentence = f"stands beside {given[0]}, and a question has one of them only. Keep one of the two."
+        for extra in keys[1:]:
+            sentence = f"stands beside {keys[0]}, and a question has one of them only. Keep one of the two."
             yield (*path, extra), "", sentence
     for key in ("expect_within", "expect_json_path"):
         inner = question.get(key)

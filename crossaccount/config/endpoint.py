@@ -1,4 +1,7 @@
-"""Endpoints of the config: capacity, network, encryption, capture, and how they move to another version."""
+"""Endpoints of the config: capacity, network, encryption, capture, and how they move to another version.
+
+Not here: whether these keys agree with each other (``agreement``).
+"""
 
 from typing import Annotated, Literal, get_args
 
@@ -12,16 +15,8 @@ from crossaccount.config.identifiers import (
     network_id,
     s3_address,
 )
-from crossaccount.config.values import Flag, FrozenModel, choice, describe, fault, items, whole
+from crossaccount.config.values import Flag, FrozenModel, choice, fault, items, whole
 from crossaccount.text import quote
-
-
-def _instance_count(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise fault(f"{describe(value)}. Write a whole number from 1 to 100, without quotes.")
-    if not 1 <= value <= 100:
-        raise fault(f"{quote(value)} instances cannot be asked for. Write a whole number from 1 to 100.")
-    return value
 
 
 def _memory(value: object) -> object:
@@ -38,7 +33,7 @@ DEPLOYMENT_TYPES: tuple[str, ...] = get_args(_DeploymentType)
 
 
 class Deployment(FrozenModel):
-    """How an endpoint moves to another version: in which steps, how long each is watched, and by which alarms."""
+    """The way in which an endpoint moves to another version: its steps, the time that each is watched, and the alarms."""
 
     type: Annotated[_DeploymentType, choice("type of deployment", _DeploymentType)] = Field(
         default="all-at-once", description="how traffic moves"
@@ -78,7 +73,7 @@ class Serverless(FrozenModel):
 
 
 class DataCapture(FrozenModel):
-    """Where, and of how many calls, SageMaker keeps requests and answers."""
+    """Requests and answers that SageMaker keeps: where, and of how many calls."""
 
     s3_uri: Annotated[str, s3_address("prefix", "s3://BUCKET/captured/")] = Field(
         description="where they are kept", examples=["s3://BUCKET/captured/"]
@@ -109,7 +104,7 @@ class Endpoint(FrozenModel):
     instance_type: InstanceType | None = Field(
         default=None, description="instance type that serves the model", examples=["ml.m5.large"]
     )
-    instance_count: Annotated[int, BeforeValidator(_instance_count)] = Field(
+    instance_count: Annotated[int, whole(1, 100, "instances")] = Field(
         default=1, description="number of instances"
     )
     deployment: Deployment = Field(default=Deployment(), description="how it moves to another version")
@@ -124,7 +119,7 @@ class Endpoint(FrozenModel):
     vpc: Vpc | None = Field(default=None, description="the network that the model runs in")
     kms_key: KmsKey | None = Field(
         default=None,
-        description="key that the instances' storage volumes are encrypted under; hardware encrypts local storage, without it",
+        description="key of the instances' storage volumes; local storage is encrypted by the hardware, not by this key",
     )
     network_isolation: Flag = Field(
         default=False, description="whether the container is kept from all networks"

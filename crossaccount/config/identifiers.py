@@ -1,4 +1,4 @@
-"""Identifiers that AWS gives: accounts, regions, roles, buckets and names, each by the pattern that AWS states for it.
+"""AWS's identifiers: accounts, regions, roles, buckets and names, each by the pattern that AWS states for it.
 
 Not here: whether two of them agree (``agreement``), or exist.
 """
@@ -33,7 +33,7 @@ def check_account(value: object) -> str:
 
 
 def _matching(pattern: str, example: str, refusal: str) -> Callable[[object], str]:
-    """Make the check of text by a pattern; `refusal` is what the message says of text that does not match."""
+    """Make the check of text by a pattern; `refusal` ends the message about text that does not match."""
 
     def check(value: object) -> str:
         text = check_text(value, example)
@@ -172,7 +172,7 @@ _kms_key = _matching(
 
 
 def network_id(prefix: str) -> BeforeValidator:
-    """Make the check of an id such as sg-0a1b2c."""
+    """Make the check of an id such as sg-0a1b2c, by its prefix."""
     example = f"{prefix}-0a1b2c3d4e5f60718"
     return BeforeValidator(
         _matching(rf"{prefix}-[0-9a-zA-Z]{{1,26}}", example, f"is not such an id. Write it as in {example}.")
@@ -206,7 +206,7 @@ def _releases(value: object) -> str:
             f"Write a bucket of 3 to 63 lower-case letters, digits, dots and hyphens, as in {example}."
         )
     if not slash or not text.endswith("/"):
-        raise fault(f'{quote(text)} does not end in "/", so it is no prefix. Write {quote(text + "/")}.')
+        raise fault(f'{quote(text)} does not end in "/", so it is not a prefix. Write {quote(text + "/")}.')
     # The prefix becomes part of a policy's Resource: a wildcard in it would open more than it says.
     if len(prefix) > 800 or not re.fullmatch(r"[A-Za-z0-9!_.'()=/-]*", prefix):
         raise fault(

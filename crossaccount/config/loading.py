@@ -1,6 +1,6 @@
 """The one edge where a config is read: a YAML file in, a frozen `Sharing` out, or every fault at once with its key, line and way out.
 
-Not a place that asks AWS anything: it checks what a file alone can be checked for.
+Not here: anything that only AWS knows.
 """
 
 import os
@@ -20,16 +20,16 @@ from crossaccount.text import MAX_QUOTED, quote
 
 
 def load_config(path: str | os.PathLike[str]) -> Sharing:
-    """Read the YAML file at `path`.
+    """The config in the YAML file at `path`.
 
     Raises:
-        ConfigError: the file cannot be read, is not YAML, or says what cannot be; with every fault at once.
+        ConfigError: with every fault at once, for a file that cannot be read, is not YAML, or has a wrong key or value.
     """
     return _checked(partial(read_text, path), str(os.fspath(path)))
 
 
 def parse_config(text: str, source: str = "config") -> Sharing:
-    """Read YAML text; `source` names it in messages.
+    """The config in YAML text; `source` names it in messages.
 
     Raises:
         ConfigError: as for `load_config`.
@@ -109,7 +109,7 @@ def _translated(error: ErrorDetails) -> Complaint:
         case "extra_forbidden":
             known = tuple(_model_at(path[:-1]).model_fields)
             near = did_you_mean(path[-1], known)
-            # Its value is not shown: whatever it is, we do not know whether it may be read in a log.
+            # Its value is not shown: it may be a secret.
             return path, "", f"is not a key that is known here.{near} The keys here are: {', '.join(known)}."
         case "tuple_type":
             return path, value, f"{describe(value)}. Write a list, each item after a hyphen."
@@ -118,7 +118,7 @@ def _translated(error: ErrorDetails) -> Complaint:
             return path, value, f"{describe(value)}. Write a mapping of these keys: {keys}."
 
 
-_MOST_FAULTS = 100  # of a file that is something else altogether, nobody reads thousands
+_MOST_FAULTS = 100  # nobody reads thousands, of a file that is something else altogether
 
 
 def _at_most(faults: list[Fault]) -> tuple[Fault, ...]:
@@ -133,7 +133,7 @@ def _cut(value: object) -> str:
 
 
 def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
-    """Find the line of the key, or of the nearest mapping around a key that is not there."""
+    """The line of the key, or of the nearest mapping around a key that is not there."""
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path)

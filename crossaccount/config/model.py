@@ -1,4 +1,4 @@
-"""The frozen model of a config: what is shared, by whom, and with whom.
+"""The frozen model of a config: the group that is shared, its producer, and its consumers.
 
 Not here: how it is read from a file (``loading``), endpoints (``endpoint``) and questions (``smoke``).
 """
@@ -37,7 +37,7 @@ from crossaccount.config.values import (
     fault,
     whole,
 )
-from crossaccount.errors import InputError
+from crossaccount.errors import LAST_VERSION, InputError
 from crossaccount.regions import partitions
 from crossaccount.text import quote
 
@@ -78,11 +78,11 @@ def _versions(value: object) -> object:
     wrong = [
         item
         for item in value
-        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= 999_999_999
+        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= LAST_VERSION
     ]
     if wrong:
         raise fault(
-            f"{quote(wrong[0])} is not a version number: versions are whole numbers from 1 to 999999999. {way_out}."
+            f"{quote(wrong[0])} is not a version number: versions are whole numbers from 1 to {LAST_VERSION}. {way_out}."
         )
     twice = [item for place, item in enumerate(value) if item in value[:place]]
     if twice:

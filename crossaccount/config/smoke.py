@@ -1,26 +1,28 @@
-"""Questions of the config: what an endpoint is asked, what its answer is held against, and how fast it must come.
+"""Questions of the config: the request to an endpoint, the answer that is expected, and how fast it must come.
 
-Not here: asking, and judging an answer (``crossaccount.proof``).
+Not here: asking, and judging an answer (``proof``).
 """
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
-
 from crossaccount.config.identifiers import s3_address
-from crossaccount.config.values import (
-    FrozenModel,
-    Positive,
-    check_text,
-    describe,
-    fault,
-    items,
-    whole,
-)
-from crossaccount.json_match import parse_path, schema_fault
+from crossaccount.config.values import FrozenModel
+from crossaccount.config.values import Positive
+from crossaccount.config.values import check_text
+from crossaccount.config.values import describe
+from crossaccount.config.values import fault
+from crossaccount.config.values import items
+from crossaccount.config.values import whole
+from crossaccount.json_match import parse_path
+from crossaccount.json_match import schema_fault
 from crossaccount.text import quote
+from pydantic import BeforeValidator
+from pydantic import Field
+from pydantic import JsonValue
+from pydantic import SerializerFunctionWrapHandler
+from pydantic import model_serializer
+from typing import Annotated
+from typing import Any
 
 
 def _json_path(value: object) -> str:
@@ -71,7 +73,7 @@ _MimeType = Annotated[str, BeforeValidator(_mime_type)]
 
 
 class Tolerance(FrozenModel):
-    """How far a number may be from another: by so much, or by such a part of it. One of the two is given."""
+    """The distance that a number may have from another: an absolute one, or a part of it. A config has one of the two."""
 
     absolute: Positive | None = Field(
         default=None, description="by how much a number may differ", examples=["0.01"]
@@ -101,7 +103,7 @@ class JsonPath(FrozenModel):
 
 
 class Smoke(FrozenModel):
-    """One question that an endpoint is asked, and what its answer is held against.
+    """A question that an endpoint is asked, and the answer that is expected.
 
     The question is `body` or the object at `body_s3_uri`; `accept` is the content type asked for. Exactly one `expect...`
     is given: `expect` is a JSON value, to be compared with the decoded answer.
@@ -135,14 +137,14 @@ class Smoke(FrozenModel):
     ) = Field(default=None, description="the labels of which the answer, or each of a list, must be one")
 
     @model_serializer(mode="wrap")
-    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what was not given: an `expect` that is null expects null."""
-        given = {key: value for key, value in handler(self).items() if value is not None}
-        return {**given, "expect": self.expect} if "expect" in self.model_fields_set else given
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the keys that the config has not: an `expect` that is null expects null."""
+        present = {key: value for key, value in handler(self).items() if value is not None}
+        return {**present, "expect": self.expect} if "expect" in self.model_fields_set else present
 
 
 class Latency(FrozenModel):
-    """How fast an endpoint must answer: the median and the 95th percentile of so many calls, in milliseconds."""
+    """Limits on the time of answers: the median and the 95th percentile of a number of calls, in milliseconds."""
 
     calls: Annotated[int, whole(1, 1000, "calls")] = Field(
         default=20, description="how many calls are measured"

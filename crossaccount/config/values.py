@@ -1,6 +1,6 @@
 """Values of single keys: the models' base, the path of a key, and checks of numbers, choices and lists.
 
-A check takes what YAML held and returns what the model keeps, or raises a sentence. Not here: the names that AWS gives (``identifiers``).
+A check takes the value of YAML and returns the model's, or raises a sentence. Not here: AWS's identifiers (``identifiers``).
 """
 
 import difflib
@@ -18,7 +18,7 @@ KeyPath = tuple[str | int, ...]
 class FrozenModel(BaseModel):
     """A model that is not changed after it was read, and knows every key it may have."""
 
-    # `Sharing` alone is built: what it is made of needs no validator of its own.
+    # `Sharing` alone is built: the models that it is made of need no validators of their own.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
@@ -104,7 +104,7 @@ def choice(what: str, literal: object) -> BeforeValidator:
         if value in known:
             return value
         near = did_you_mean(value, known)
-        raise fault(f"{quote(value)} is no {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
+        raise fault(f"{quote(value)} is not a {what}.{near} Write {', '.join(known[:-1])} or {known[-1]}.")
 
     return BeforeValidator(check)
 

@@ -1,7 +1,7 @@
 """A YAML file as plain data within bounds, with the line of each key.
 
-A reviewed file holds no surprises. Read as JSON and YAML 1.2 do: account ids stay texts, nothing is a date, no tag, no merge key,
-no key twice, no alias bomb. Not here: the values that a key may have (``model``).
+A reviewed file holds no surprises. It is read as JSON and YAML 1.2 are: account ids stay texts, nothing is a date, no tag, no merge
+key, no key twice, no alias bomb. Not here: the values that a key may have (``model``).
 """
 
 import math
@@ -26,7 +26,7 @@ _MAX_NODES = 20_000  # of the file, and again with every alias expanded: there a
 
 
 class Unreadable(Exception):
-    """A file that is not even YAML of a mapping: one fault ends the reading."""
+    """A file that is not YAML of a mapping: one fault ends the reading."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message, line)
@@ -35,7 +35,7 @@ class Unreadable(Exception):
 
 
 class _Loader(SafeLoader):
-    """Compose nodes within bounds, and read scalars as JSON and YAML 1.2 do.
+    """A loader that composes nodes within bounds, and reads scalars as JSON and YAML 1.2 do.
 
     YAML 1.1 would make an octal number of an account id that begins with 0, false of NO, dates of texts.
     """
@@ -172,10 +172,10 @@ class Reading:
 
 
 def compose(text: str) -> Node:
-    """The node that YAML text is.
+    """The root node of YAML text.
 
     Raises:
-        Unreadable: for text that is no YAML, or nothing, or grows past the bounds.
+        Unreadable: for text that is not YAML, is empty, or grows past the bounds.
     """
     try:
         node = _Loader(text).get_single_node()
@@ -209,7 +209,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file.
 
     Raises:
-        Unreadable: for one that cannot be read, is too large, or is not UTF-8.
+        Unreadable: for a file that cannot be read, is too large, or is not UTF-8.
     """
     try:
         content = read_file(path, _MAX_BYTES)

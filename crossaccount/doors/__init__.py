@@ -1,6 +1,6 @@
-"""The doors that a share opens, in the order of writing, and what is asked of all of them.
+"""The doors that a share opens, in the order of writing, and the questions to all of them.
 
-Whoever enumerates doors asks here. Not here: what is particular to one (its own module).
+Code that enumerates doors asks here. Not here: what is particular to one door (its own module).
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ def door_of(kind: str) -> Door:
 
 
 def door_named(name: str) -> Door | None:
-    """The door of a name in a Release; None for one that is unknown."""
+    """The door of a name in a Release; None for an unknown name."""
     return next((door for door in DOORS if door.name == name), None)
 
 
@@ -57,7 +57,7 @@ def resources(config: Sharing, needs: Needs) -> tuple[Resource, ...]:
 def statements_for(
     config: Sharing, needs: Needs, resource: Resource, audiences: Iterable[Audience]
 ) -> list[Statement]:
-    """The statements that let these audiences in to a resource; none where it is not needed."""
+    """The statements that let these audiences in to a resource; an empty list where it is not needed."""
     door, parts = door_of(resource.kind), needs.get(resource.kind, {}).get(resource.name)
     if parts is None:
         return []
@@ -72,7 +72,7 @@ def read_policy(producer: Producer, resource: Resource) -> tuple[Document | None
     """A resource's policy as it stands, None where there is none, and the token to write it with.
 
     Raises:
-        Obstacle: for a policy that is not as AWS writes them: a document that is not understood is not rewritten.
+        Obstacle: for a policy that is not as AWS writes them: a document that cannot be read is not rewritten.
         ClientError: when AWS refuses.
     """
     try:
@@ -108,7 +108,8 @@ def name_in(place: str) -> str:
 
 def execution_needs(config: Sharing, contents: Contents) -> dict[str, str]:
     """Each action that an execution role needs to deploy these contents, with a resource that it needs it on."""
-    needed: dict[str, str] = {}
-    for door in DOORS:
-        needed |= door.execution_needs(config, contents)
-    return needed
+    return {
+        action: resource
+        for door in DOORS
+        for action, resource in door.execution_needs(config, contents).items()
+    }

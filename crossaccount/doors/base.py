@@ -1,7 +1,6 @@
 """A door: one kind of resource whose policy lets other accounts in, with everything that is particular to that kind.
 
-A new door is one object of this shape, listed in ``doors.DOORS``. Not here: what is done with a document (``policy``, ``plan``,
-``apply``).
+A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how its document changes (``policy``, ``sharing``).
 """
 
 import re
@@ -16,9 +15,9 @@ from crossaccount.policy.audience import Audience
 from crossaccount.policy.documents import Document, Statement
 from crossaccount.registry.versions import Contents
 
-# What a service gives with a document, for a put that holds only while it stands; None where it has no such put.
+# A mark that a service gives with a document, for a put that fails once the document is another; None without such a put.
 Token = str | None
-# The parts of a resource that are needed: of a bucket the key prefixes, or whole keys; of most others none.
+# The parts of a resource that are needed: a bucket's key prefixes, or whole keys; most kinds have none.
 Parts = tuple[str, ...]
 
 
@@ -103,7 +102,7 @@ class Door(Protocol):
     def objections(
         self, resource: Resource, existing: Document | None, desired: Document | None
     ) -> Iterator[tuple[str, str]]:
-        """Why a policy of this kind may never be changed so: each reason with the way out."""
+        """Reasons why a policy of this kind may never be changed so, each with the way out."""
         yield from ()
 
     def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The door of an S3 bucket: a consumer reads the artifacts, and the Releases. Every call says whose bucket it must be.
+"""The door of an S3 bucket: a consumer reads the artifacts, and the Releases. Every call says which account must own the bucket.
 
 Source: GetBucketPolicy, PutBucketPolicy, DeleteBucketPolicy, HeadBucket (a bucket's region), GetBucketOwnershipControls and
 GetPublicAccessBlock in the Amazon S3 API reference; the policy's size in the S3 user guide; "Deploy a Model Version from a
@@ -42,7 +42,7 @@ class BucketDoor(Door):
         return f"arn:{config.partition}:s3:::{name}"
 
     def is_right(self, config: Sharing, name: str) -> bool:
-        """Whether S3 takes a bucket of this name. No name says whose it is: every call on it does."""
+        """Whether S3 takes a bucket of this name. No name says who owns it: every call on it does."""
         return _NAME.fullmatch(name) is not None
 
     def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
@@ -56,7 +56,7 @@ class BucketDoor(Door):
             if not artifact.key or (artifact.is_prefix and not artifact.key.endswith("/")):
                 raise Obstacle(
                     artifact.uri,
-                    "The artifact is no object and no folder: a grant for it would open more than the artifact.",
+                    "The artifact is neither an object nor a folder: a grant for it would open more than the artifact.",
                     "Register the version with an object's key, or with a prefix that ends in a slash.",
                 )
             prefixes.setdefault(artifact.bucket, set()).add(artifact.folder or artifact.key)
@@ -107,10 +107,8 @@ class BucketDoor(Door):
         if not inside or _owns_all(producer, name):
             return []
         owner = producer.s3.get_bucket_acl(Bucket=name, ExpectedBucketOwner=producer.account)["Owner"]["ID"]
-        uploads = parallel.run_all(
-            [partial(_uploaded_by_other, producer, artifact, owner) for artifact in inside]
-        )
-        return [finding for finding in uploads if finding is not None]
+        uploads = [partial(_uploaded_by_other, producer, artifact, owner) for artifact in inside]
+        return [finding for finding in parallel.run_all(uploads) if finding is not None]
 
     def findings(self, producer: Producer, resource: Resource, document: Document | None) -> list[Finding]:
         """A public statement of others, and what S3 Block Public Access makes of it.
@@ -123,11 +121,7 @@ class BucketDoor(Door):
             return []
         of_account = _account_block(producer)
         of_bucket = _block(
-            partial(
-                producer.s3.get_public_access_block,
-                Bucket=resource.name,
-                ExpectedBucketOwner=producer.account,
-            )
+            producer.s3.get_public_access_block, Bucket=resource.name, ExpectedBucketOwner=producer.account
         )
         blocks = [of_bucket, of_account or {}]
         sids = ", ".join(public)
@@ -159,13 +153,14 @@ def least_privilege(
     """Reading what lies under the prefixes, and listing it: without listing, a missing object reads as a refusal."""
     patterns = [_literal(prefix) + ("*" if prefix.endswith("/") else "") for prefix in prefixes]
     objects = [f"{bucket_arn}/{pattern}" for pattern in patterns]
-    where = {"StringLike": {"s3:prefix": scalar(patterns)}}
-    read, listing = "s3:GetObject", "s3:ListBucket"
+    listing = {
+        "Action": "s3:ListBucket",
+        "Resource": bucket_arn,
+        "Condition": {"StringLike": {"s3:prefix": scalar(patterns)}},
+    }
     return [
-        audiences.statement(group_arn, "Read", audience, Action=read, Resource=scalar(objects)),
-        audiences.statement(
-            group_arn, "List", audience, Action=listing, Resource=bucket_arn, Condition=where
-        ),
+        audiences.statement(group_arn, "Read", audience, Action="s3:GetObject", Resource=scalar(objects)),
+        audiences.statement(group_arn, "List", audience, **listing),
     ]
 
 
@@ -175,7 +170,7 @@ def page(bucket_arn: str, audience: Audience) -> list[Statement]:
 
 
 def _literal(key: str) -> str:
-    """A key as a policy writes it: a character of the key that is a wildcard there stands for itself alone."""
+    """A key as a policy writes it, where a wildcard character of the key stands for itself."""
     return re.sub(r"[*?$]", lambda wildcard: f"${{{wildcard[0]}}}", key)
 
 
@@ -192,7 +187,7 @@ def _widened(folders: set[str], group: str) -> set[str]:
 
 
 def _unreachable(producer: Producer, bucket: str, error: ClientError) -> Exception:
-    """Why a bucket cannot be looked at: HEAD gives a number and no reason.
+    """The reason why a bucket cannot be looked at: HEAD gives a number and no reason.
 
     Raises:
         ClientError: with S3's reason, when it is the caller who may not look.
@@ -201,11 +196,11 @@ def _unreachable(producer: Producer, bucket: str, error: ClientError) -> Excepti
     if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
         way_out = "Create or restore it, or register the version anew."
         return Obstacle(subject, "It does not exist.", way_out)
-    # The same question without saying whose it must be: an answer means that it is somebody else's.
+    # The same question without the owner: an answer means that the bucket is another account's.
     try:
         producer.s3.head_bucket(Bucket=bucket)
     except ClientError:
-        # It gives its reason only where it has a body.
+        # An answer gives a reason only where it has a body.
         producer.s3.list_objects_v2(Bucket=bucket, ExpectedBucketOwner=owner, MaxKeys=1)
         return error
     return Obstacle(
@@ -249,10 +244,10 @@ def _uploaded_by_other(producer: Producer, artifact: Artifact, owner: str) -> Fi
     return None
 
 
-def _block(ask: Callable[[], Any]) -> Any:
+def _block(ask: Callable[..., Any], **parameters: str) -> Any:
     """A setting of Block Public Access, by the call that asks for it; empty where there is none."""
     try:
-        return ask()["PublicAccessBlockConfiguration"]
+        return ask(**parameters)["PublicAccessBlockConfiguration"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchPublicAccessBlockConfiguration":
             return {}
@@ -262,7 +257,7 @@ def _block(ask: Callable[[], Any]) -> Any:
 def _account_block(producer: Producer) -> Any:
     """The account's own setting; None when it could not be asked."""
     try:
-        return _block(partial(producer.s3control.get_public_access_block, AccountId=producer.account))
+        return _block(producer.s3control.get_public_access_block, AccountId=producer.account)
     except (ClientError, BotoCoreError):
         return None
 

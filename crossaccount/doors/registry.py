@@ -23,7 +23,7 @@ from crossaccount.strict_json import parse_json
 
 
 class RegistryDoor(Door):
-    """Model package groups. They are named by the group's name, in its own account, alone."""
+    """Model package groups, named by their names: only the group's own account reads and writes its policy."""
 
     kind = "model-package-group"
     name = DoorName.REGISTRY
@@ -47,20 +47,18 @@ class RegistryDoor(Door):
         group = group_arn(config)
         if config.preset == "aws-docs":
             return page(group, audience)
-        versions = (
-            ["*"] if config.versions == "approved" else [str(number) for number in sorted(config.versions)]
-        )
+        versions = ["*"] if config.versions == "approved" else sorted(config.versions)
         return least_privilege(group, [package_arn(config, version) for version in versions], audience)
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         try:
-            text = producer.sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)
+            answer = producer.sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
             if code == "ValidationException" and message.startswith("Cannot find resource policy for"):
                 return None, None
             raise
-        return parse_json(text["ResourcePolicy"]), None
+        return parse_json(answer["ResourcePolicy"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         producer.sagemaker.put_model_package_group_policy(

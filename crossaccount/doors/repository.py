@@ -55,12 +55,12 @@ class RepositoryDoor(Door):
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         try:
-            text = producer.ecr.get_repository_policy(registryId=producer.account, repositoryName=name)
+            answer = producer.ecr.get_repository_policy(registryId=producer.account, repositoryName=name)
         except ClientError as error:
             if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
                 return None, None
             raise
-        return parse_json(text["policyText"]), None
+        return parse_json(answer["policyText"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         producer.ecr.set_repository_policy(

@@ -1,4 +1,4 @@
-"""An audience, and a statement of ours that lets it in.
+"""An audience, and the statements of ours that let it in.
 
 Pure functions. Not here: what a statement allows (``doors``), and how it gets into a document that has others' (``documents``).
 
@@ -27,7 +27,7 @@ SERVICE = "sagemaker.amazonaws.com"
 
 @dataclass(frozen=True)
 class Organization:
-    """A whole AWS organization, or what of it is let in.
+    """An AWS organization, or the units and roles of it that are let in.
 
     Args:
         id: as in ``o-a1b2c3d4e5``.
@@ -42,13 +42,13 @@ class Organization:
 
 @dataclass(frozen=True)
 class Audience:
-    """Whom statements let in, on the same terms.
+    """The accounts, or the organization, that statements let in on the same terms.
 
     Args:
         roots: ARNs of accounts' roots; they stand for the whole accounts.
         roles: ARNs of roles; where there are any, only these of the accounts.
-        organization: instead of accounts.
-        until: when the access ends by itself, as ``2026-12-31T00:00:00Z``; None is never.
+        organization: let in instead of accounts.
+        until: the time at which the access ends by itself, as ``2026-12-31T00:00:00Z``; None is never.
     """
 
     roots: tuple[str, ...] = ()
@@ -69,8 +69,8 @@ def statement(group_arn: str, word: str, audience: Audience, **terms: Any) -> St
 
     Args:
         group_arn: of the group whose statement it is.
-        word: what it is for, in a capitalized word of its Sid.
-        audience: whom it lets in.
+        word: its purpose, a capitalized word of its Sid.
+        audience: its members.
         terms: its other elements: Action, Resource, Condition.
     """
     where = {operator: dict(keys) for operator, keys in terms.pop("Condition", {}).items()}

@@ -1,14 +1,14 @@
 """Policy documents as pure functions: what a statement says, when two documents mean the same, and how ours are merged in.
 
 It knows AWS's grammar, and which statements of a document are this project's; it touches no client, clock or environment.
-Not here: what we write (``grants``).
+Not here: the statements that we write (``audience``, ``doors``), and what strangers' mean (``strangers``).
 
 A statement of ours is known by its Sid: ``CrossAccount``, a word, eight hexadecimal digits of the group's ARN and eight of
 the statement's terms. Two groups never touch each other's statements, consumers with the same terms share one, and a
 consumer whose terms change moves to another. Under the preset ``aws-docs`` the statements are the AWS page's own, Sids
 included, and are known by their whole body.
 
-Whom a statement lets in, its members, stands in its Principal, or in a condition beside it: accounts by their number, an
+A statement's members, whom it lets in, stand in its Principal, or in a condition beside it: accounts by their number, an
 organization by its id.
 
 Source: the IAM JSON policy reference; "Amazon ECR repository policies"; "Key policies" in the KMS developer guide.
@@ -37,7 +37,6 @@ BY_ORGANIZATION = ("StringEquals", "aws:PrincipalOrgID")
 BY_SOURCE_ORGANIZATION = ("StringEquals", "aws:SourceOrgID")
 UNTIL = ("DateLessThan", "aws:CurrentTime")
 
-
 _TEXTS = ("Sid", "Effect")
 _LISTS = ("Action", "NotAction", "Resource", "NotResource")
 _PRINCIPALS = ("Principal", "NotPrincipal")
@@ -47,18 +46,17 @@ def sound(document: Any) -> Document:
     """The document, once it has the shape that everything here reads; it is not changed.
 
     Raises:
-        ValueError: for one that does not, with the place in it, or that JSON cannot carry again as it stands.
+        ValueError: for any other document, with the place in it, or for one that JSON cannot carry again as it stands.
     """
     if not isinstance(document, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     check_depth(document)
     json.dumps(document, allow_nan=False)
     if not isinstance(document.get("Version", ""), str):
-        raise ValueError("its Version is no text")
-    given = document.get("Statement", [])
-    for place, statement in enumerate(given if isinstance(given, list) else [given]):
+        raise ValueError("its Version is not text")
+    for place, statement in enumerate(statements(document)):
         if not isinstance(statement, dict):
-            raise ValueError(f"statement {place + 1} is no JSON object")
+            raise ValueError(f"statement {place + 1} is not a JSON object")
         if fault := next((key for key, value in statement.items() if not _is_sound(key, value)), None):
             raise ValueError(f"the {fault} of statement {place + 1} is not as AWS writes it")
     return document
@@ -88,8 +86,7 @@ def _is_condition(keys: Any) -> bool:
 
 def statements(document: Mapping[str, Any] | None) -> Iterator[Statement]:
     """A document's statements; a lone one may stand without its list."""
-    given = (document or {}).get("Statement", [])
-    yield from [given] if isinstance(given, dict) else given
+    yield from listed((document or {}).get("Statement", []))
 
 
 def principals(statement: Mapping[str, Any]) -> list[str]:
@@ -100,8 +97,8 @@ def principals(statement: Mapping[str, Any]) -> list[str]:
     return listed(principal.get("AWS", [])) if isinstance(principal, dict) else []
 
 
-def others(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """The principals that are no AWS accounts: services and the like."""
+def other_principals(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """The principals of a statement that are not AWS accounts, by kind: services and the like."""
     principal = statement.get("Principal")
     if not isinstance(principal, dict):
         return {}
@@ -135,29 +132,19 @@ def account_of(name: str) -> str | None:
     return match[1] if match else (name if re.fullmatch(r"\d{12}", name) else None)
 
 
-def dead(document: Document | None) -> list[str]:
+def unique_ids(document: Document | None) -> list[str]:
     """The unique ids in a document's principals: AWS shows one in place of a role or a user that is gone."""
-    return sorted(
-        {
-            name
-            for statement in statements(document)
-            for name in all_names(statement)
-            if _UNIQUE_ID.fullmatch(name)
-        }
-    )
+    names = {name for statement in statements(document) for name in _all_principals(statement)}
+    return sorted(filter(_UNIQUE_ID.fullmatch, names))
 
 
-def all_names(statement: Mapping[str, Any]) -> list[str]:
+def _all_principals(statement: Mapping[str, Any]) -> list[str]:
     """The AWS principals that a statement names, also those that it excepts."""
-    excepted = statement.get("NotPrincipal")
-    return [
-        *principals(statement),
-        *(principals({"Principal": excepted}) if excepted is not None else []),
-    ]
+    return [*principals(statement), *principals({"Principal": statement.get("NotPrincipal")})]
 
 
 def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
-    """Whoever an Allow lets in, of every kind; ``*`` for anyone, and NotPrincipal is nearly anyone.
+    """The principals that an Allow lets in, of every kind; ``*`` for anyone, and NotPrincipal is nearly anyone.
 
     Anyone of one organization is ``organization ID``; a service for one account is ``SERVICE for ACCOUNT``.
     """
@@ -172,7 +159,7 @@ def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
         *condition(statement, BY_SOURCE),
         *(f"organization {organization}" for organization in condition(statement, BY_SOURCE_ORGANIZATION)),
     ]
-    for kind, names in others(statement).items():
+    for kind, names in other_principals(statement).items():
         for name in listed(names):
             shown = name if kind == "Service" else f"{kind} {name}"
             named += (
@@ -182,7 +169,7 @@ def beneficiaries(statement: Mapping[str, Any]) -> list[str]:
 
 
 def expires(statement: Mapping[str, Any]) -> datetime | None:
-    """When a statement ends by itself; None when it does not, or says so in a way that we do not write."""
+    """The time at which a statement ends by itself; None when it does not, or says so in a way that we do not write."""
     values = condition(statement, UNTIL)
     if len(values) != 1:
         return None
@@ -201,16 +188,16 @@ def same(document: Document | None, other: Document | None) -> bool:
     """
     if document is None or other is None:
         return document is other
-    document, other = _apart(document, other)
+    document, other = _without_shared(document, other)
     if canonical(document) == canonical(other):
         return True
-    if not (dead(document) or dead(other)):
+    if not (unique_ids(document) or unique_ids(other)):
         return False
     names = _identified(document, other)
     return names is not None and canonical(_renamed(document, names)) == canonical(_renamed(other, names))
 
 
-def _apart(document: Document, other: Document) -> tuple[Document, Document]:
+def _without_shared(document: Document, other: Document) -> tuple[Document, Document]:
     """Two documents without the statements that are the very same objects in both, as those that a plan leaves as they are."""
     first, second = ([id(statement) for statement in statements(each)] for each in (document, other))
     both = set(first) & set(second)
@@ -237,7 +224,7 @@ def digest(document: Document | None) -> str:
 
 
 def canonical_statement(statement: Mapping[str, Any]) -> str:
-    """The same for one statement."""
+    """A text that is equal for statements that mean the same, but for unique ids."""
     plain = {key: _canonical_value(key, value) for key, value in statement.items()}
     return json.dumps(plain, sort_keys=True)
 
@@ -247,12 +234,12 @@ def _canonical_value(key: str, value: Any) -> Any:
         return sorted({str(item).lower() for item in listed(value)})
     if key in ("Resource", "NotResource"):
         return sorted({str(item) for item in listed(value)})
-    if key in ("Principal", "NotPrincipal"):
-        return (
-            {"AWS": ["*"]}
-            if value == "*"
-            else {kind: _canonical_names(names) for kind, names in value.items()}
-        )
+    if key in _PRINCIPALS:
+        kinds = {"AWS": "*"} if value == "*" else value
+        return {
+            kind: sorted({principal_key(str(name)) for name in listed(names)})
+            for kind, names in kinds.items()
+        }
     if key == "Condition":
         return {
             operator: {name.lower(): _canonical_values(values) for name, values in keys.items()}
@@ -261,28 +248,24 @@ def _canonical_value(key: str, value: Any) -> Any:
     return value
 
 
-def _canonical_names(value: Any) -> list[str]:
-    return sorted({principal_key(str(item)) for item in listed(value)})
-
-
 def _canonical_values(value: Any) -> list[str]:
     """A condition's values: they are texts, and a truth is written as JSON writes it."""
     return sorted({str(each).lower() if isinstance(each, bool) else str(each) for each in listed(value)})
 
 
 def _identified(document: Document, other: Document) -> dict[str, str] | None:
-    """Which unique id stands for which ARN, where statements that are otherwise alike differ in these alone."""
+    """The ARN that each unique id stands for, where statements that are otherwise alike differ in these alone."""
     pairs = [sorted(statements(each), key=_without_names) for each in (document, other)]
     if len(pairs[0]) != len(pairs[1]):
         return None
     names: dict[str, str] = {}
     for left, right in zip(*pairs, strict=True):
-        mine, theirs = set(all_names(left)), set(all_names(right))
-        for here, there in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
-            ids = sorted(name for name in here if _UNIQUE_ID.fullmatch(name))
+        mine, theirs = set(_all_principals(left)), set(_all_principals(right))
+        for lone, opposite in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
+            ids = sorted(name for name in lone if _UNIQUE_ID.fullmatch(name))
             for kind, infix in (("AROA", ":role/"), ("AIDA", ":user/")):
                 of_kind = [name for name in ids if name.startswith(kind)]
-                arns = sorted(name for name in there if infix in name)
+                arns = sorted(name for name in opposite if infix in name)
                 if of_kind and len(of_kind) != len(arns):
                     return None
                 for unique, arn in zip(of_kind, arns, strict=False):
@@ -292,7 +275,7 @@ def _identified(document: Document, other: Document) -> dict[str, str] | None:
 
 
 def _without_names(statement: Statement) -> str:
-    return canonical_statement({k: v for k, v in statement.items() if k not in ("Principal", "NotPrincipal")})
+    return canonical_statement({key: value for key, value in statement.items() if key not in _PRINCIPALS})
 
 
 def _renamed(document: Document, names: Mapping[str, str]) -> Document:
@@ -304,10 +287,7 @@ def _renamed(document: Document, names: Mapping[str, str]) -> Document:
     return {
         **document,
         "Statement": [
-            {
-                key: renamed(value) if key in ("Principal", "NotPrincipal") else value
-                for key, value in each.items()
-            }
+            {key: renamed(value) if key in _PRINCIPALS else value for key, value in each.items()}
             for each in statements(document)
         ],
     }
@@ -329,7 +309,7 @@ def sid_of(word: str, group_arn: str, statement: Statement) -> str:
 
 
 def terms(statement: Mapping[str, Any]) -> str:
-    """What a statement says, whoever its members are."""
+    """A text of what a statement says, which is equal whoever its members are."""
     plain = {key: value for key, value in statement.items() if key not in ("Sid", "Principal")}
     for operator, key in (BY_ROLE, BY_SOURCE):
         if condition(statement, (operator, key)):
@@ -358,7 +338,7 @@ def is_marked(statement: Mapping[str, Any]) -> bool:
 
 
 def _owns(ours: Sequence[Statement], group_arn: str) -> Callable[[Statement], bool]:
-    """Which statements are this project's: marked ones, and the AWS page's when they have the page's very body."""
+    """The test for this project's statements: marked ones, and the AWS page's when they have the page's very body."""
     pages = [terms(statement) for statement in ours if statement["Sid"] in DOCS_SIDS]
 
     def owns(statement: Statement) -> bool:
@@ -390,7 +370,7 @@ def collisions(existing: Document | None, ours: Sequence[Statement], group_arn: 
 
 
 def members(statement: Mapping[str, Any]) -> list[str]:
-    """Whom a statement of ours lets in: accounts by number, other principals as named, an organization by its id."""
+    """The members of a statement of ours: accounts by number, other principals as named, an organization by its id."""
     if organizations := _of_organization(statement):
         return organizations
     if _by_source(statement):
@@ -417,35 +397,32 @@ def without(statement: Statement, leaving: Collection[str]) -> list[Statement]:
     if _by_source(statement):
         return [_conditioned(statement, BY_SOURCE, staying)] if staying else []
     named = [name for name in principals(statement) if principal_key(name) not in leaving]
-    left = {**others(statement), **(aws(named) if named else {})}
+    left = {**other_principals(statement), **(aws(named) if named else {})}
     if not left:
         return []
+    narrower = {**statement, "Principal": left}
     roles = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in leaving]
-    return [
-        _conditioned({**statement, "Principal": left}, BY_ROLE, roles)
-        if roles
-        else {**statement, "Principal": left}
-    ]
+    return [_conditioned(narrower, BY_ROLE, roles) if roles else narrower]
 
 
-def joined(statement: Statement, wanted: Statement) -> Statement:
-    """What ``wanted`` grants, to its members and to those that the statement has already."""
-    if _of_organization(wanted) or not (principals(wanted) or _by_source(wanted)):
-        return wanted
-    if _by_source(wanted):
-        sources = {*condition(statement, BY_SOURCE), *condition(wanted, BY_SOURCE)}
-        return _conditioned(wanted, BY_SOURCE, sorted(sources))
+def joined(statement: Statement, grant: Statement) -> Statement:
+    """The statement ``grant``, with its members and those that the other has already."""
+    if _of_organization(grant) or not (principals(grant) or _by_source(grant)):
+        return grant
+    if _by_source(grant):
+        sources = {*condition(statement, BY_SOURCE), *condition(grant, BY_SOURCE)}
+        return _conditioned(grant, BY_SOURCE, sorted(sources))
     everyone = {
-        **others(statement),
-        **others(wanted),
-        **aws([*principals(statement), *principals(wanted)]),
+        **other_principals(statement),
+        **other_principals(grant),
+        **aws([*principals(statement), *principals(grant)]),
     }
-    widened = {**wanted, "Principal": everyone}
-    if not condition(wanted, BY_ROLE):
+    widened = {**grant, "Principal": everyone}
+    if not condition(grant, BY_ROLE):
         return widened
-    accounts = {account_of(name) for name in principals(wanted)}
+    accounts = {account_of(name) for name in principals(grant)}
     staying = [arn for arn in condition(statement, BY_ROLE) if account_of(arn) not in accounts]
-    return _conditioned(widened, BY_ROLE, sorted({*staying, *condition(wanted, BY_ROLE)}))
+    return _conditioned(widened, BY_ROLE, sorted({*staying, *condition(grant, BY_ROLE)}))
 
 
 def _conditioned(statement: Statement, place: tuple[str, str], values: Sequence[str]) -> Statement:
@@ -483,32 +460,32 @@ def granted(
 
     Args:
         existing: the document as it stands.
-        ours: what is to be granted.
-        group_arn: whose statements.
+        ours: the statements to be granted.
+        group_arn: of the group whose statements they are.
         named: further members that lose the terms that are not in ``ours``: those whose access has ended, or who need nothing here.
         now: statements of ours that have expired by then are taken out.
         prune: take out every member that ``ours`` does not name.
     """
     by_sid = {statement["Sid"]: statement for statement in ours}
     moving = {member for statement in ours for member in members(statement)} | set(named)
-    owns, kept, placed = _owns(ours, group_arn), [], set()
+    owns, staying, placed = _owns(ours, group_arn), [], set()
     for statement in statements(existing):
         if not owns(statement):
-            kept.append(statement)
+            staying.append(statement)
             continue
-        wanted = by_sid.get(statement["Sid"])
+        grant = by_sid.get(statement["Sid"])
         ends = expires(statement)
-        if wanted is None:
+        if grant is None:
             if not (prune or (now and ends and ends <= now)):
-                kept += without(statement, moving)
+                staying += without(statement, moving)
             continue
         placed.add(statement["Sid"])
-        left = without(statement, moving - set(members(wanted)))
-        desired = joined(left[0], wanted) if left and not prune else wanted
+        left = without(statement, moving - set(members(grant)))
+        desired = joined(left[0], grant) if left and not prune else grant
         alike = canonical_statement(desired) == canonical_statement(statement)
-        kept.append(statement if alike else desired)
-    kept += [statement for statement in ours if statement["Sid"] not in placed]
-    return _document(existing, kept) if kept else None
+        staying.append(statement if alike else desired)
+    staying += [statement for statement in ours if statement["Sid"] not in placed]
+    return _document(existing, staying) if staying else None
 
 
 def revoked(
@@ -516,21 +493,21 @@ def revoked(
 ) -> Document | None:
     """The document without these members (None: without anyone) in our statements; None when no statement is left."""
     owns = _owns(ours, group_arn)
-    kept: list[Statement] = []
+    staying: list[Statement] = []
     for statement in statements(existing):
         if not owns(statement):
-            kept.append(statement)
+            staying.append(statement)
         elif leaving is not None:
-            kept += without(statement, leaving)
-    return _document(existing, kept) if kept else None
+            staying += without(statement, leaving)
+    return _document(existing, staying) if staying else None
 
 
-def _document(existing: Document | None, kept: list[Statement]) -> Document:
-    return {**(existing or {"Version": "2012-10-17"}), "Statement": kept}
+def _document(existing: Document | None, staying: list[Statement]) -> Document:
+    return {**(existing or {"Version": "2012-10-17"}), "Statement": staying}
 
 
 def difference(before: Document | None, after: Document | None) -> list[Statement]:
-    """What ``after`` says that ``before`` does not: whole statements, or with the members that are new in them."""
+    """The statements that ``after`` has and ``before`` has not: whole, or with the members that are new in them."""
     new: list[Statement] = []
     earlier = {each["Sid"]: each for each in statements(before) if "Sid" in each}
     bodies = Counter(canonical_statement(each) for each in statements(before))
@@ -570,8 +547,8 @@ def merged(
 
     Everything else in it stays, unchanged and in order. Doing it again changes nothing.
     """
-    put, take = ({each["Sid"]: each for each in given} for given in (added, removed))
-    kept: list[Statement] = []
+    put, take = ({each["Sid"]: each for each in changed} for changed in (added, removed))
+    staying: list[Statement] = []
     placed = set()
     for statement in statements(document):
         sid = statement.get("Sid")
@@ -583,6 +560,6 @@ def merged(
             desired = joined(left[0], put[sid]) if left else put[sid]
             alike = canonical_statement(desired) == canonical_statement(statement)
             left = [statement if alike else desired]
-        kept += left
-    kept += [each for sid, each in put.items() if sid not in placed]
-    return _document(document, kept) if kept else None
+        staying += left
+    staying += [each for sid, each in put.items() if sid not in placed]
+    return _document(document, staying) if staying else None

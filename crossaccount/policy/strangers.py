@@ -1,4 +1,4 @@
-"""What strangers' statements mean for those who are let in: public ones, Denies, and who administers a key.
+"""Strangers' statements, as far as they matter to those who are let in: public ones, Denies, and a key's administrators.
 
 Pure functions over statements that this project does not write and never changes. Not here: which those are (``documents``).
 
@@ -98,7 +98,7 @@ def _covers(patterns: Any, action: str) -> bool:
 
 
 def kept_out(statement: Statement, named: Collection[str], actions: Sequence[str]) -> str:
-    """Whom of these a Deny may keep from these actions; empty for nobody."""
+    """Those of the named accounts that a Deny may keep from these actions, in a text; empty for nobody."""
     if not touches(statement, actions) or about_transport(statement):
         return ""
     if "NotPrincipal" in statement or "*" in principals(statement):

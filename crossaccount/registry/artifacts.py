@@ -1,4 +1,6 @@
-"""Artifacts and images as a version names them, and whose registry an image lies in.
+"""Artifacts and images as a version names them, and the registry that an image lies in.
+
+Not here: what S3 and ECR have of them (``sharing.artifacts``).
 
 Source: ModelDataSource in the SageMaker API reference; AWS's own image registries from the data files of sagemaker-core.
 """

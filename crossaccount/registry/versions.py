@@ -18,10 +18,10 @@ from crossaccount import parallel
 from crossaccount.arns import package_arn, version_of
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Obstacle
+from crossaccount.registry.artifacts import Artifact, artifact_at
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
-from crossaccount.registry.artifacts import Artifact, artifact_at
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = (
 
 
 def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
-    """Read one version, of the caller's account or another's."""
+    """Read a version by its ARN, of the caller's account or another's."""
     return parse_version(sagemaker.describe_model_package(ModelPackageName=arn))
 
 
@@ -156,9 +156,8 @@ def check_deployable(version: ModelVersion) -> None:
 def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     """A DescribeModelPackage answer as data: every container, artifact location and image of every specification."""
     main = described.get("InferenceSpecification") or {}
-    extra = described.get("AdditionalInferenceSpecifications") or []
     containers = list(_containers(main, None))
-    for specification in extra:
+    for specification in described.get("AdditionalInferenceSpecifications") or ():
         containers += _containers(specification, specification["Name"])
     arn = described["ModelPackageArn"]
     return ModelVersion(
@@ -189,10 +188,8 @@ def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
     if url := container.get("ModelDataUrl"):
         yield artifact_at(url, False, container.get("ModelDataETag"))
     sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
-    for source in sources:
-        if source and (s3 := source.get("S3DataSource")):
-            yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
-            if manifest := s3.get("ManifestS3Uri"):
-                yield artifact_at(manifest, False, s3.get("ManifestEtag"))
-    if s3 := container.get("AdditionalS3DataSource"):
+    places = [source.get("S3DataSource") for source in sources if source]
+    for s3 in filter(None, [*places, container.get("AdditionalS3DataSource")]):
         yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
+        if manifest := s3.get("ManifestS3Uri"):
+            yield artifact_at(manifest, False, s3.get("ManifestEtag"))

@@ -1,6 +1,7 @@
 """The Release as data: an immutable manifest of one shared version, and the only thing that crosses between the accounts.
 
-It names no consumer, so it stays true as consumers come and go. Not here: where it lies (``store``), and the grants it lists (``doors``).
+It names no consumer, so it stays true as consumers come and go. Not here: where it is stored (``store``), and making it
+(``sharing.publish``).
 """
 
 import json
@@ -57,7 +58,7 @@ class ReleasedContainer(_Model):
 
 
 class Grant(_Model):
-    """What was opened for the version: a door, on which resource, for which actions."""
+    """A door that was opened for the version: its resource, and the actions that it allows."""
 
     door: _Short
     resource: _Short

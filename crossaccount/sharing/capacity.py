@@ -73,7 +73,7 @@ def _first(let_in: Sequence[Audience], count: int) -> list[Audience]:
 
 
 def room(change: Change) -> int | None:
-    """How many more consumers like those that it lets in would fit into the document; None where it does not grow with them."""
+    """The number of further consumers, like those it lets in, that fit into the document; None where it does not grow with them."""
     each = sum(_bytes_each(ours) for ours in statements(change.desired) if documents.is_marked(ours))
     if change.desired is None or not each:
         return None

@@ -22,7 +22,7 @@ Verb = Literal["create", "update", "delete", "keep"]
 
 @dataclass(frozen=True)
 class Basis:
-    """What a plan is made from.
+    """The state that a plan is made from.
 
     ``needs`` are those of the shared versions; ``existing`` has every policy that the plan is about, None for no policy; ``now``
     is when they were read; ``findings`` are the obstacles, and what else should be known.
@@ -44,7 +44,7 @@ class Change:
 
     @cached_property
     def verb(self) -> Verb:
-        """What has to be done; documents that mean the same are kept."""
+        """The verb that follows from the two documents; documents that mean the same are kept."""
         if documents.same(self.existing, self.desired):
             return "keep"
         if self.existing is None:
@@ -94,7 +94,7 @@ class Plan:
 
     @property
     def writes(self) -> int:
-        """How many documents would be written or removed."""
+        """The number of documents that would be written or removed."""
         return sum(change.verb != "keep" for change in self.changes)
 
     @property

@@ -99,7 +99,7 @@ def find_ending(sharing: Sharing, now: datetime) -> Iterator[Finding]:
 def find_dead_principals(plan: Plan) -> Iterator[Finding]:
     """Documents that name a role or user that no longer exists."""
     for change in plan.changes:
-        ids = documents.dead(change.existing)
+        ids = documents.unique_ids(change.existing)
         if ids:
             yield Finding(
                 Severity.WARNING if change.verb == "keep" else Severity.ERROR,

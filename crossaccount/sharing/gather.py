@@ -118,7 +118,7 @@ def read_policies(
 def _read_twice(producer: Producer, resource: Resource) -> Document | None:
     """A resource's policy; one that names unique ids is looked at again after a moment."""
     document, _ = read_policy(producer, resource)
-    if documents.dead(document):
+    if documents.unique_ids(document):
         time.sleep(_SHOWN_AGAIN_SECONDS)
         document, _ = read_policy(producer, resource)
     return document

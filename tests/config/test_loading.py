@@ -235,10 +235,10 @@ BAD = [
     Bad("instance type has no ml", {20: "      instance_type: m5.large\n"},
         "consumers.staging.endpoint.instance_type", 20, ("'m5.large'", "family and size: ml.m5.large")),
     Bad("instance count is zero", {21: "      instance_count: 0\n"},
-        "consumers.staging.endpoint.instance_count", 21, ("0 instances", "from 1 to 100")),
+        "consumers.staging.endpoint.instance_count", 21, ("0 is out of bounds", "from 1 to 100")),
     Bad("instance count is 101", {21: "      instance_count: 101\n"},
         "consumers.staging.endpoint.instance_count",
-        21, ("101 instances", "from 1 to 100")),
+        21, ("101 is out of bounds", "from 1 to 100")),
     Bad("instance count is text", {21: '      instance_count: "2"\n'},
         "consumers.staging.endpoint.instance_count",
         21, ("'2' is text", "without quotes")),
@@ -271,10 +271,10 @@ BAD = [
         ("'1e999' is not a number that JSON can carry", "in quotes")),
     # principals
     Bad("principals is another word", beside("principals: role"), "principals", 5,
-        ("'role' is no kind of principals", "Did you mean roles?", "Write accounts, roles or organization.")),
+        ("'role' is not a kind of principals", "Did you mean roles?", "Write accounts, roles or organization.")),
     Bad("principals is a list", beside("principals: [roles]"), "principals", 5,
-        ('["roles"] is no kind', "Write accounts, roles or organization.")),
-    Bad("principals has no value", beside("principals:"), "principals", 5, ("null is no kind", "Write accounts")),
+        ('["roles"] is not a kind', "Write accounts, roles or organization.")),
+    Bad("principals has no value", beside("principals:"), "principals", 5, ("null is not a kind", "Write accounts")),
     # the service principal
     Bad("the service principal is a word", beside('sagemaker_service_principal: "yes"'),
         "sagemaker_service_principal", 5, ("'yes' is text", "Write true or false, without quotes.")),
@@ -420,7 +420,9 @@ def test_the_error_reads_as_one_line_for_each_fault() -> None:
         parse_config(edited({2: "region: us-eats-1\n", 21: "      instance_count: 0\n"}), "configs/mine.yaml")
     first, second = str(caught.value).splitlines()
     assert first.startswith("configs/mine.yaml:2: region: 'us-eats-1' is not a region")
-    assert second.startswith("configs/mine.yaml:21: consumers.staging.endpoint.instance_count: 0 instances")
+    assert second.startswith(
+        "configs/mine.yaml:21: consumers.staging.endpoint.instance_count: 0 is out of bounds"
+    )
     assert caught.value.exit_code == 2
 
 

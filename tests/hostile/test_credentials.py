@@ -432,7 +432,7 @@ def test_what_is_no_credential_is_told(text: str) -> None:
 def test_the_connection_s_own_words_are_not_told() -> None:
     found = refusals.explain(HTTPClientError(error=ConnectionError(f"BadStatusLine('{SOURCE[2]}')")))
     assert SOURCE[2] not in str(found)
-    assert "no answer came" in str(found)
+    assert "no answer came from AWS" in str(found)
 
 
 def test_an_answer_that_gave_half_of_the_credentials_is_not_told(

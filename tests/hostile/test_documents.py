@@ -420,4 +420,4 @@ def test_statements_are_compared_whatever_is_in_them(tally: Any, odd: Any) -> No
         value = odd(rng)
         if tally.judge(lambda at=value: documents.sound(at), ValueError, RecursionError) is value:
             assert documents.same(value, value)
-            documents.dead(value)
+            documents.unique_ids(value)

@@ -748,7 +748,7 @@ def test_a_role_is_the_same_by_its_id(left: Any, right: Any, equal: bool) -> Non
     ],
 )
 def test_ids_of_what_is_gone_are_found(document: Any, ids: list[str]) -> None:
-    assert documents.dead(document) == ids
+    assert documents.unique_ids(document) == ids
 
 
 # What S3 Block Public Access calls public.

@@ -197,7 +197,7 @@ OBSTACLES: dict[str, tuple[Breaking, str, str, str]] = {
     "the artifact is a whole bucket": (
         of_version(ModelDataUrl=f"s3://{BUCKET}/"),
         f"s3://{BUCKET}/",
-        "no object and no folder",
+        "neither an object nor a folder",
         "Register the version",
     ),
     "the bucket is a third account's": (

@@ -6,7 +6,6 @@ Not here: the messages themselves.
 import json
 import re
 
-
 MAX_QUOTED = 80
 _LABELLED = re.compile(
     r"""(?<![a-z])((?:x-amz-)?(?:security|session)[-_]?token|(?:x-amz-)?signature|(?:x-amz-)?credential|authorization"""

@@ -6,18 +6,16 @@ the writing then waits before it looks again. Not here: the writing (``crossacco
 Source: "Global concurrency limits" in the Prefect documentation.
 """
 
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import ExitStack
-from contextlib import contextmanager
-from contextlib import suppress
-from crossaccount.errors import Failed
-from crossaccount.sharing.apply import SETTLE_SECONDS
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
+from crossaccount.errors import Failed
+from crossaccount.sharing.apply import SETTLE_SECONDS
 
 _WAIT_SECONDS = 300.0
 _LEASE_SECONDS = 60.0  # a writer that died gives its slots back after this; a living one renews them

@@ -5,24 +5,14 @@ Not here: asking, and judging an answer (``proof``).
 
 import re
 from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+
 from crossaccount.config.identifiers import s3_address
-from crossaccount.config.values import FrozenModel
-from crossaccount.config.values import Positive
-from crossaccount.config.values import check_text
-from crossaccount.config.values import describe
-from crossaccount.config.values import fault
-from crossaccount.config.values import items
-from crossaccount.config.values import whole
-from crossaccount.json_match import parse_path
-from crossaccount.json_match import schema_fault
+from crossaccount.config.values import FrozenModel, Positive, check_text, describe, fault, items, whole
+from crossaccount.json_match import parse_path, schema_fault
 from crossaccount.text import quote
-from pydantic import BeforeValidator
-from pydantic import Field
-from pydantic import JsonValue
-from pydantic import SerializerFunctionWrapHandler
-from pydantic import model_serializer
-from typing import Annotated
-from typing import Any
 
 
 def _json_path(value: object) -> str:

@@ -28,8 +28,8 @@ Needs = Mapping[str, Mapping[str, Parts]]
 
 
 def door_of(kind: str) -> Door:
-    """The door of a kind of resource."""
-    return next(door for door in DOORS if door.kind == kind)
+    """The door of a kind of resource; KeyError for a kind that has none."""
+    return {door.kind: door for door in DOORS}[kind]
 
 
 def door_named(name: str) -> Door | None:

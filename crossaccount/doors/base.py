@@ -4,6 +4,7 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how
 """
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,9 +36,10 @@ class Resource:
 
 
 class Door(Protocol):
-    """One kind of resource, and how its policy is written, read and explained.
+    """One kind of resource, and how its policy is written, read and explained. A class without one of these parts is a TypeError.
 
-    ``kind`` names the resources in plans, ``name`` the door in refusals and Releases. ``limit`` is how many bytes of a policy the
+    ``kind`` names the resources in plans, ``name`` the door in refusals and Releases: any text (`DoorName` has those that the
+    library itself names). ``limit`` is how many bytes of a policy the
     service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
     error for a resource that does not exist, and ``missing_texts`` how its message then begins; ``busy_codes`` are its errors while
     another writer is at work, the one condition that passes by itself. ``proved_by_model`` is whether a model that was made from
@@ -53,12 +55,22 @@ class Door(Protocol):
     busy_codes: tuple[str, ...] = ("OperationAborted", "ConflictException", "ConcurrentModificationException")
     proved_by_model: bool = False
 
-    def arn(self, config: Sharing, name: str) -> str:
-        """The ARN of a resource of the producer."""
+    def __init_subclass__(cls) -> None:
+        """See that a class has every fact without a default: a door that lacks one would fail in the middle of a share."""
+        super().__init_subclass__()
+        facts = ("kind", "name", "limit", "place", "missing_code")
+        if missing := [fact for fact in facts if not hasattr(cls, fact)]:
+            raise TypeError(f"{cls.__name__} is no door: it lacks {', '.join(missing)}.")
 
+    @abstractmethod
+    def arn(self, config: Sharing, name: str) -> str:
+        """The ARN of a resource of the producer, which `place` matches; the lock of those who write its policy is named after it."""
+
+    @abstractmethod
     def is_right(self, config: Sharing, name: str) -> bool:
         """Whether a Release may list a resource of this name: it can be the producer's own."""
 
+    @abstractmethod
     def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
         """The resources that a consumer must reach for these contents, by name, each with its parts.
 
@@ -66,9 +78,11 @@ class Door(Protocol):
             Obstacle: for contents that no grant can open.
         """
 
+    @abstractmethod
     def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """The statements that let an audience in to the parts of a resource, in the config's preset."""
 
+    @abstractmethod
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         """The policy that stands, None where there is none, and the token to write it with.
 
@@ -77,9 +91,11 @@ class Door(Protocol):
             ValueError: for a policy that is not JSON.
         """
 
+    @abstractmethod
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
         """Replace the policy that was read with this token; raises AWS's refusal."""
 
+    @abstractmethod
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         """Remove the policy that was read with this token; raises AWS's refusal.
 
@@ -88,7 +104,7 @@ class Door(Protocol):
         """
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
-        """Findings about a resource before its policy is read.
+        """Findings about a resource before its policy is read. The contents may have no keys yet: those are read from the artifacts.
 
         Raises:
             Obstacle: when the resource cannot be shared, so that its policy need not be read.
@@ -106,5 +122,5 @@ class Door(Protocol):
         yield from ()
 
     def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
-        """The actions that an execution role needs to deploy these contents, each with a resource that it needs it on."""
+        """The actions that an execution role needs for CreateModel from these contents, each with a resource that it needs it on."""
         return {}

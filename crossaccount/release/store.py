@@ -161,7 +161,11 @@ def _check_places(sharing: Sharing, release: Release, where: str) -> None:
                 raise Failed(f"{uri} is neither an object nor a folder of a bucket.")
         for grant in release.grants:
             door = door_named(grant.door)
-            if door is None or not door.is_right(sharing, grant.resource):
+            if door is None:
+                raise Failed(
+                    f"the door {grant.door!r} is unknown to this version of crossaccount; upgrade it."
+                )
+            if not door.is_right(sharing, grant.resource):
                 raise Failed(
                     f"the {grant.door} {grant.resource} does not belong to account {sharing.producer.account} in {sharing.region}."
                 )

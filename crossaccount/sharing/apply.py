@@ -32,6 +32,8 @@ _BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
 _SHOWN_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 # How often a write is made again that another writer has overwritten.
 _ATTEMPTS = 12
+# How often a write may be without effect.
+_UNSEEN = 3
 # Writers without a lock in common wait as long before they look again as another may take from its look to its write.
 SETTLE_SECONDS = 1.0
 
@@ -87,11 +89,15 @@ def apply(
 
 @dataclass
 class _Writing:
-    """A change, whether its writing has begun (from then on it may stand), and the document that the last write replaced."""
+    """A change, whether its writing has begun (from then on it may stand), and the document that the last write replaced.
+
+    ``unseen`` counts the writes after which that document still stood.
+    """
 
     change: Change
     begun: bool = False
     before: Document | None = None
+    unseen: int = 0
 
 
 def _write(producer: Producer, writing: _Writing, exactly: bool) -> None:
@@ -155,6 +161,11 @@ def _look_again(
         standing = parallel.run_all([partial(_stands, producer, writing) for writing in waiting])
         waiting = [writing for writing, stands in zip(waiting, standing, strict=True) if not stands]
         for writing in waiting:
+            if writing.unseen >= _UNSEEN:
+                raise Conflict(
+                    f"The policy of {writing.change.resource} was written {writing.unseen} times and reads back as it was before each time: the "
+                    "write has no effect, or a writer puts the old policy back at once. CloudTrail says which. Then run this again."
+                )
             tell(f"the policy of {writing.change.resource} was overwritten by another writer: merging again")
             _while_busy(writing.change.resource, partial(_write, producer, writing, exactly=False))
     for writing in waiting:
@@ -170,13 +181,14 @@ def _look_again(
 def _stands(producer: Producer, writing: _Writing) -> bool:
     """Whether the change is in the document, once AWS shows it."""
     change = writing.change
-    for pause in (*_SHOWN_PAUSES, None):
+    for pause in (0.0, *_SHOWN_PAUSES):
+        time.sleep(pause)
         now, _ = read_policy(producer, change.resource)
         if documents.same(now, documents.merged(now, change.added, change.removed)):
             return True
-        if pause is None or not documents.same(now, writing.before):
+        if not documents.same(now, writing.before):
             return False
-        time.sleep(pause)
+    writing.unseen += 1
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from crossaccount import doors
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, combine
 from crossaccount.audit.probe import shut
 from crossaccount.config.loading import load_config
+from crossaccount.doors.base import Door
 from crossaccount.errors import Refusal, Refused
+from crossaccount.registry.artifacts import artifact_at
+from crossaccount.registry.versions import Contents
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 BUCKET, GROUP = SHARING.producer.releases_bucket, SHARING.model_package_group
@@ -23,6 +27,43 @@ def test_the_doors_in_the_order_of_writing() -> None:
         ("key", "key"),
         ("model-package-group", "registry"),
     ]
+
+
+def test_kinds_and_names_are_unique_and_the_registry_is_written_last() -> None:
+    assert (
+        len({door.kind for door in doors.DOORS})
+        == len({door.name for door in doors.DOORS})
+        == len(doors.DOORS)
+    )
+    assert doors.DOORS[-1].name == "registry"
+
+
+def test_each_door_knows_its_resources_by_their_arns() -> None:
+    key = "arn:aws:kms:us-east-1:111111111111:key/1-2"
+    image = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
+    needed = doors.needs(SHARING, Contents((image,), (artifact_at("s3://models/1/model", False),), (key,)))
+    for door in doors.DOORS:
+        assert needed[door.kind]
+        for name in needed[door.kind]:
+            assert doors.name_in(door.arn(SHARING, name)) == name
+            assert door.is_right(SHARING, name)
+
+
+FACTS = {"kind": "made-up", "name": "made-up", "limit": 1, "place": re.compile("(x)"), "missing_code": "None"}
+VERBS = ("arn", "is_right", "needed", "statements", "read", "write", "clear")
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_door_without_a_fact_is_no_door(fact: str) -> None:
+    with pytest.raises(TypeError, match=f"lacks {fact}"):
+        type("Incomplete", (Door,), {name: value for name, value in FACTS.items() if name != fact})
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_door_without_a_verb_cannot_be_made(verb: str) -> None:
+    verbs = {name: lambda *_: None for name in VERBS if name != verb}
+    with pytest.raises(TypeError, match=f"abstract method '?{verb}"):
+        type("Incomplete", (Door,), {**FACTS, **verbs})()
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])

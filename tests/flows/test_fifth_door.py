@@ -19,7 +19,7 @@ from crossaccount.aws.access import Producer, open_producer, open_target
 from crossaccount.aws.refusals import classify
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Door, Resource
-from crossaccount.errors import Obstacle, PlanRefused, Refused
+from crossaccount.errors import Conflict, Obstacle, PlanRefused, Refused
 from crossaccount.policy import documents
 from crossaccount.policy.audience import statement
 from crossaccount.release import store
@@ -107,7 +107,7 @@ class Desk:
     """The producer's desk, with everything shared and published."""
 
     def __init__(self, path: Any) -> None:
-        self.config = load_config(path)
+        self.path, self.config = path, load_config(path)
         self.producer = open_producer(self.config)
 
     def plan(self) -> Plan:
@@ -246,3 +246,27 @@ def test_a_refusal_there_says_whose_door_it_is_and_who_opens_it(desk: Desk, door
         target.explained("ssm:GetParameter", ARN, door.name),
     ):
         raise error
+
+
+def test_the_flows_write_it_under_its_lock_and_take_it_back(desk: Desk, door: ParameterDoor) -> None:
+    from flows.producer import revoke_access, share_models
+
+    shared = share_models(str(desk.path))
+    assert [receipt.resource.kind for receipt in shared.receipts][-2:] == ["parameter", "model-package-group"]
+    assert members(door) == {STAGING, PRODUCTION}
+    revoke_access(str(desk.path), everything=True, force=True)
+    assert members(door) == set()
+
+
+def test_a_write_without_effect_is_said_and_nobody_else_is_blamed(
+    desk: Desk, door: ParameterDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "_SHOWN_PAUSES", (0.01,) * 5)
+    monkeypatch.setattr(door, "write", lambda *_: None)
+    before = desk.plan()
+    with pytest.raises(
+        Conflict, match=r"parameter .* was written 3 times .* the\s+write has no effect"
+    ) as conflict:
+        desk.share()
+    assert "overwritten" not in str(conflict.value)
+    assert desk.plan().digest == before.digest

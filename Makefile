@@ -35,7 +35,7 @@ growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (min
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
 
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/unit/test_properties.py
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/sharing/test_properties.py
 
 crash: $(READY)  ## Kill every command at every AWS call, run it again, and look at what stands (a quarter of an hour)
 	$(BIN)/python tests/crash
@@ -52,7 +52,7 @@ check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM li
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint deployments/iam/*.yaml
-	$(BIN)/python -m pytest -q tests/unit/test_templates.py
+	$(BIN)/python -m pytest -q tests/deployments/test_templates.py
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 

@@ -25,7 +25,7 @@ from crossaccount_sandbox.judging.decision import judge
 from crossaccount_sandbox.judging.request import Policies, Request
 
 _ROOT = Path(__file__).resolve().parents[1]
-_CASES = _ROOT / "tests" / "unit" / "judge_cases"
+_CASES = _ROOT / "tests" / "sandbox" / "judge_cases"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _FOREIGN = 19_000  # bytes; half as many where a document may have no more than 10 KB
 

@@ -302,7 +302,7 @@ ROWS = (
         20_000,
         lambda data: float(median(one["decisions"] / one["seconds"] for one in data["rounds"])),
         lambda data: (
-            f"the {data['cases']} cases of tests/unit/judge_cases, read before; {len(data['rounds'])} rounds"
+            f"the {data['cases']} cases of tests/sandbox/judge_cases, read before; {len(data['rounds'])} rounds"
         ),
         "a second",
     ),

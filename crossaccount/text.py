@@ -40,6 +40,11 @@ def harmless(text: str) -> str:
     )
 
 
+def first_line(text: object) -> str:
+    """The first line of a text, or of an error's message."""
+    return str(text).partition("\n")[0]
+
+
 def quote(value: object) -> str:
     """Quote and escape the value for a message, in at most 80 characters."""
     text = repr(value[: MAX_QUOTED + 1]) if isinstance(value, str) else json.dumps(value, default=str)

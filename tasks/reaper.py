@@ -26,7 +26,8 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError
 from crossaccount.hosting import leftovers
 from crossaccount.hosting.gateway import Patience
-from crossaccount.hosting.leftovers import Fate, Leftover, Swept
+from crossaccount.hosting.leftovers import Leftover, Swept
+from crossaccount.hosting.resources import Fate
 from crossaccount.show import leftovers as pages
 from tasks import reviewed, steps
 

@@ -5,7 +5,9 @@ A test that changes something puts it back: see ``Sandbox.restored``.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -21,6 +23,14 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+
+from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
+from crossaccount.sharing import apply, gather
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.plan import plan_share
 
 ROOT = Path(__file__).parents[1]
 GROUP = "decision-trees-sample"
@@ -246,6 +256,27 @@ def aws(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return sandbox
 
 
+@pytest.fixture(scope="session")
+def prefect_database(pytestconfig: pytest.Config) -> Path:
+    """Prefect's empty database, made once for all workers of a run and kept for later runs: it takes ten seconds."""
+    from prefect import __version__
+    from prefect.server.database.dependencies import provide_database_interface, temporary_database_interface
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings
+
+    assert pytestconfig.cache is not None
+    folder = pytestconfig.cache.mkdir("prefect")
+    made, half = folder / f"{__version__}.db", folder / f"{__version__}.half.db"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            half.unlink(missing_ok=True)
+            url = {PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{half}"}
+            with temporary_database_interface(), temporary_settings(url):
+                asyncio.run(provide_database_interface().create_db())
+            half.rename(made)
+    return made
+
+
 class Edited:
     """Writes variants of the sandbox's config."""
 
@@ -275,3 +306,77 @@ class Edited:
 @pytest.fixture
 def edited(aws: Any, tmp_path: Path) -> Edited:
     return Edited(aws.config, tmp_path)
+
+
+PUTS = {
+    "repository": ("ecr", "SetRepositoryPolicy"),
+    "bucket": ("s3", "PutBucketPolicy"),
+    "key": ("kms", "PutKeyPolicy"),
+    "group": ("sagemaker", "PutModelPackageGroupPolicy"),
+}
+
+
+class Desk:
+    """The producer's desk: its clients, and a plan to apply."""
+
+    def __init__(self, aws: Any, path: str | Path) -> None:
+        self.aws = aws
+        self.sharing: Sharing = load_config(path)
+        self.producer = open_producer(self.sharing)
+        self.told: list[str] = []
+
+    def gather(self) -> Gathered:
+        return gather.gather(self.producer)
+
+    def plan(self) -> Plan:
+        return plan_share(self.sharing, self.gather())
+
+    def apply(self, plan: Plan, **more: Any) -> Any:
+        return apply.apply(self.producer, plan, self.told.append, **more)
+
+    def at_call(self, kind: str, act: Callable[[], None], when: str = "before-call") -> None:
+        """Do something at each put of a policy, just before it is sent or after it was answered."""
+        service, operation = PUTS[kind]
+        client = getattr(self.producer, service)
+        client.meta.events.register(
+            f"{when}.{client.meta.service_model.service_id.hyphenize()}.{operation}", lambda **_: act()
+        )
+
+
+@pytest.fixture
+def desk(aws: Any) -> Iterator[Desk]:
+    with aws.restored():
+        yield Desk(aws, aws.config)
+
+
+@pytest.fixture
+def administrator(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The sandbox, with the producer's administrator as the ambient credentials."""
+    key = aws.ready["accounts"]["producer"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["access_key_id"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["secret_access_key"])
+    return aws
+
+
+@contextlib.contextmanager
+def _registered(aws: Any, *before: dict[str, Any], **container: Any) -> Iterator[int]:
+    client = aws.admin("producer", "sagemaker")
+    made = client.create_model_package(
+        ModelPackageGroupName="decision-trees-sample",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [*before, container],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )["ModelPackageArn"]
+    try:
+        yield int(made.rpartition("/")[2])
+    finally:
+        client.delete_model_package(ModelPackageName=made)
+
+
+@pytest.fixture
+def registered() -> Any:
+    """Registers a further approved version of one container for a while, and gives its number."""
+    return _registered

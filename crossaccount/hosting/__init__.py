@@ -1,1 +1,1 @@
-"""The consumer's half, in the target account: models, endpoint configs and endpoints, from before the first to after the last."""
+"""The consumer's half, in the target account: the models, endpoint configs and endpoints of a deployment."""

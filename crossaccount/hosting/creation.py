@@ -1,6 +1,6 @@
-"""Models, endpoint configs and endpoints of one version: found from an earlier run, or created.
+"""The model, endpoint config and endpoint of one version: found from an earlier run, or created.
 
-Not here: whether the version may be deployed (``preflight``), what each asks for (``requests``), removal (``removal``), and an
+Not here: whether the version may be deployed (``preflight``), the parameters (``requests``), removal (``removal``), and an
 endpoint that stays and changes (``shift``).
 
 Source: CreateModel, CreateEndpointConfig, CreateEndpoint and DescribeEndpoint in the SageMaker API reference.
@@ -23,6 +23,7 @@ from crossaccount.hosting.resources import (
     HostedResource,
     HostingKind,
     deployment_name,
+    gone,
     tag_values,
 )
 from crossaccount.release.manifest import Release
@@ -35,12 +36,12 @@ def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | N
         target: the consumer's account.
         release: of the version.
         keep: whether it stays when the run ends.
-        flow_run: the run that makes it, for the tag of what does not stay; what is found from a run that died is taken over.
+        flow_run: the run that makes it, for the tag of a model that does not stay; one that a dead run left is taken over.
 
     Raises:
-        Failed: for what `requests.check` refuses.
-        Conflict: when a model of that name was made from something else, with other settings, or by someone else.
-        ClientError: AWS's refusal, to be classified by whoever knows what was tried.
+        Failed: as `requests.check`.
+        Conflict: when a model of that name was made from another package, with other settings, or by someone else.
+        ClientError: AWS's refusal.
     """
     requests.check(target.consumer, release)
     gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, release.version)
@@ -49,18 +50,17 @@ def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | N
     arn, description = gateway.create_or_find("model", request, tags)
     if description is None:
         return HostedResource("model", name, arn, False, keep)
-    differs = requests.difference(
-        description, {"VpcConfig": None, "EnableNetworkIsolation": False, **request}
-    )
+    unasked = {"VpcConfig": None, "EnableNetworkIsolation": False}
+    differs = requests.difference(description, {**unasked, **request})
     return take_over(target, "model", name, arn, release, keep, flow_run, differs)
 
 
 def ensure_endpoint_config(
     target: Target, release: Release, name: str, keep: bool, flow_run: str | None = None
 ) -> HostedResource:
-    """The endpoint config with one variant, as the config asks for it; takes and raises as `ensure_model` does.
+    """The endpoint config with one variant, as the consumer asks for it; takes and raises as `ensure_model` does.
 
-    One that does not stay captures no calls: they are nobody's but the proof's.
+    One that does not stay captures no calls: they are only the proof's.
     """
     consumer = target.consumer
     if not keep:
@@ -79,9 +79,9 @@ def ensure_endpoint_config(
 def ensure_endpoint(
     target: Target, release: Release, keep: bool, patience: Patience, flow_run: str | None = None
 ) -> HostedResource:
-    """The endpoint NAME-vN: it may still be Creating. Takes and raises as `ensure_model` does.
+    """The endpoint NAME-vN, which may still be Creating; takes and raises as `ensure_model` does.
 
-    One that an earlier run left Failed or Deleting is cleared away first, within this patience.
+    One that an earlier run left Failed or Deleting is removed first, within this patience.
     """
     gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, release.version)
     description = gateway.describe("endpoint", name)
@@ -106,28 +106,29 @@ def take_over(
     flow_run: str | None = None,
     differs: str | None = None,
 ) -> HostedResource:
-    """An earlier run's resource, after making sure that it is one, and as asked for; takes and raises as `ensure_model` does.
+    """An earlier run's resource, once it is seen to be one and as requested; takes and raises as `ensure_model` does.
 
-    It gets the tag of this run, so that what cleans up after the earlier one does not take it away from under this one.
+    It gets the tag of this run, so that the cleaning up after the earlier run leaves it.
     """
     gateway = Gateway(target.sagemaker)
-    tags = gateway.tags(arn)
+    tags, resource = gateway.tags(arn), f"{kind.replace('-', ' ')} {name}"
     if (tags.get(OWNER_TAG), tags.get(PACKAGE_TAG)) != (OWNER, release.model_package_arn):
         raise Conflict(
-            f"The {kind.replace('-', ' ')} {name} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
+            f"The {resource} exists and was not made by this tool from {release.model_package_arn}. Delete or rename it, "
             "or choose another endpoint.name."
         )
     if differs is not None:  # and neither a model nor an endpoint config can be changed
         raise Conflict(
-            f"The {kind.replace('-', ' ')} {name} exists with {differs}. Delete it once nothing uses it, or choose another endpoint.name."
+            f"The {resource} exists with {differs}. Delete it once nothing uses it, or choose another endpoint.name."
         )
-    kept = tags.get(KEEP_TAG) == "true"
-    if keep and not kept:
+    if tags.get(KEEP_TAG) == "true":
+        return HostedResource(kind, name, arn, True, True)
+    if keep:
         gateway.add_tags(arn, {KEEP_TAG: "true"})
-    if flow_run is not None and not keep and not kept:
+    elif flow_run is not None:
         since = datetime.now(UTC).isoformat(timespec="seconds")
         gateway.add_tags(arn, {RUN_TAG: flow_run, SINCE_TAG: since})
-    return HostedResource(kind, name, arn, True, keep or kept)
+    return HostedResource(kind, name, arn, True, keep)
 
 
 def wait_in_service(target: Target, endpoint: str, patience: Patience, progress: Progress = silent) -> None:
@@ -140,13 +141,11 @@ def wait_in_service(target: Target, endpoint: str, patience: Patience, progress:
         progress: as for `Gateway.watch`.
 
     Raises:
-        Failed: when it failed, with AWS's reason; when it is gone; or when the time is up.
+        Failed: when it failed, with AWS's reason; when it is gone; or when the patience is over.
     """
     for description, _ in Gateway(target.sagemaker).watch(endpoint, patience, progress):
         if description is None:
-            raise Failed(
-                f"The endpoint {endpoint} is gone: someone deleted it while it was being waited for."
-            )
+            raise Failed(gone(endpoint, "while it was being waited for"))
         status = description["EndpointStatus"]
         if status == "InService":
             return

@@ -1,8 +1,8 @@
 """The gateway to SageMaker's hosting API: the one hand on models, endpoint configs and endpoints.
 
 Calls are made with a boto3 client rather than by the resources of sagemaker-core: their ``create`` asks for the new resource
-at once, and fills in what a ``config.yaml`` of the SDK on this machine may say. Not here: what is asked for (``requests``),
-and when.
+at once, and fills in defaults from a ``config.yaml`` of the SDK on this machine. Not here: the parameters (``requests``), and
+the order of the calls (``creation``, ``shift``, ``removal``).
 
 Source: the Create, Describe, List and Delete calls of Model, EndpointConfig and Endpoint, UpdateEndpoint, AddTags, ListTags
 and DeleteTags in the SageMaker API reference.
@@ -22,8 +22,8 @@ from crossaccount.errors import Failed
 from crossaccount.hosting.resources import HostingKind
 
 FIRST_SECONDS = 1.0
-HOST_SECONDS = 3600.0  # for instances to come up and go: what is not up by then does not come up
-# Ends of names that `Gateway.list` looks for; what is called NAME-vN or NAME-vN-HHHH has the model NAME-vN.
+HOST_SECONDS = 3600.0  # for instances to come up and go: an instance that is not up by then does not come up
+# Ends of names that `Gateway.list` looks for; an endpoint config NAME-vN or NAME-vN-HHHH has the model NAME-vN.
 VERSION, VERSION_AND_HASH, VERSION_AND_ANY_HASH = "", "-[0-9a-f]{4}", "(?:-[0-9a-f]{4})?"
 _WORDS: dict[HostingKind, tuple[str, str]] = {
     "model": ("model", "Model"),
@@ -35,7 +35,7 @@ Progress = Callable[[str, tuple[str, ...], float], None]
 
 
 def silent(status: str, stages: tuple[str, ...], seconds: float) -> None:
-    """Progress that nobody wants to hear of."""
+    """Progress that nobody is told of."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Patience:
     longest: float = 15.0
 
     def pause(self, waited: float) -> float:
-        """Seconds until the next look: a tenth of the wait, so that what is noticed late is late by a tenth at most."""
+        """Seconds until the next look: a tenth of the wait, so that a change is noticed late by a tenth at most."""
         return min(max(self.first, waited / 10), self.longest)
 
 
@@ -107,7 +107,7 @@ class Gateway:
     def create_or_find(
         self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]
     ) -> tuple[str, Description | None]:
-        """A resource's ARN, and its description if it was there already.
+        """Create a resource unless it exists; its ARN, and its description if it existed.
 
         Where an answer is lost botocore asks again, and the second time AWS says that it exists.
         """
@@ -136,12 +136,12 @@ class Gateway:
     def watch(
         self, endpoint: str, patience: Patience, progress: Progress = silent
     ) -> Iterator[tuple[Description | None, float]]:
-        """An endpoint's descriptions, ever less often, with the seconds waited; the last one when the time is up.
+        """An endpoint's descriptions, ever less often, with the seconds waited; the last one at the end of the patience.
 
         Args:
             endpoint: its name.
-            patience: how long, and how often.
-            progress: is told AWS's status, the variants' stages and the seconds waited, at every look.
+            patience: how long to wait, and how often to look.
+            progress: is called with AWS's status, the variants' stages and the seconds waited, at every look.
         """
         started = time.monotonic()
         while True:
@@ -156,12 +156,12 @@ class Gateway:
     def delete_endpoint(
         self, endpoint: str, patience: Patience, check: Callable[[], None] = lambda: None
     ) -> bool:
-        """Delete an endpoint once it is in no change, and see it gone; False when it was not there.
+        """Delete an endpoint once it is in no change, and see it gone; False when there was none.
 
         Args:
             endpoint: its name.
             patience: how long to wait for it to be deletable and to be gone.
-            check: is called just before it is deleted; what it raises is raised.
+            check: is called just before the deletion; its errors are raised.
 
         Raises:
             Failed: when it cannot be deleted, or is not gone, in time.
@@ -184,7 +184,7 @@ class Gateway:
                 time.sleep(rest.first)
 
     def _request_deletion(self, endpoint: str) -> bool:
-        """DeleteEndpoint; False when the endpoint is in a change: of its own, or in its deletion, as botocore asks again for a lost answer."""
+        """DeleteEndpoint; False when the endpoint is in a change, its deletion too: botocore asks again for a lost answer."""
         try:
             self.delete("endpoint", endpoint)
         except ClientError as error:
@@ -195,28 +195,23 @@ class Gateway:
 
 
 def absent(call: Callable[[], Any]) -> Any | None:
-    """The answer to a call; None for SageMaker's way of saying that there is no such thing."""
+    """The answer to a call; None when SageMaker says, as a ValidationException, that there is no such resource."""
     try:
         return call()
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationException" and _message(error).startswith(
-            "Could not find"
-        ):
+        is_invalid = error.response["Error"]["Code"] == "ValidationException"
+        if is_invalid and _message(error).startswith("Could not find"):
             return None
         raise
 
 
 def came_between(error: ClientError) -> bool:
-    """True when somebody else, or AWS itself, changed the endpoint between a look and the call.
+    """Whether somebody else, or AWS itself, changed the endpoint between a look and the call.
 
     CreateEndpoint may also not see yet an endpoint config that was just described: its reads lag behind.
     """
-    texts = (
-        "Cannot update in-progress endpoint",
-        "Cannot create already existing endpoint",
-        "Could not find endpoint configuration",
-    )
-    return _message(error).startswith(texts)
+    busy, exists = "Cannot update in-progress endpoint", "Cannot create already existing endpoint"
+    return _message(error).startswith((busy, exists, "Could not find endpoint configuration"))
 
 
 def pending_config(description: Description | None) -> str | None:

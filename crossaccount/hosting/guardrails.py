@@ -1,4 +1,6 @@
-"""The guardrails of an update: whether the alarms that roll it back are there, and how long it may take with them.
+"""The guardrails of an update: whether the alarms that roll it back exist, and how long the update may take.
+
+Not here: its parameters (``requests``).
 
 Source: DescribeAlarms in the CloudWatch API reference; "Deployment guardrails" in the SageMaker developer guide.
 """
@@ -12,10 +14,10 @@ from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 
 
 def check_alarms(target: Target) -> None:
-    """See that every alarm that is to roll an update back is there: one that is not would never ring.
+    """See that every alarm that is to roll an update back exists: a missing one would never ring.
 
     Raises:
-        Failed: with those that are missing.
+        Failed: with the missing alarms.
         ClientError: when CloudWatch refuses.
     """
     names = list(target.consumer.endpoint.deployment.alarms)
@@ -36,9 +38,9 @@ def check_alarms(target: Target) -> None:
 
 
 def patience(consumer: ConsumerConfig) -> Patience:
-    """How long a shift may take: an hour for instances, and the waits of the config's guardrails beside."""
+    """How long a shift may take: an hour for instances, and the waits of the consumer's guardrails."""
     wanted = consumer.endpoint.deployment
-    size = wanted.linear_percent or wanted.batch_percent
-    steps = math.ceil(100 / size) if size else 2
+    percent = wanted.linear_percent or wanted.batch_percent
+    steps = math.ceil(100 / percent) if percent else 2
     waits = steps * wanted.wait_seconds + wanted.termination_wait_seconds
     return Patience(HOST_SECONDS + max(waits, wanted.maximum_seconds or 0))

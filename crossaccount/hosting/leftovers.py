@@ -1,9 +1,8 @@
 """Leftovers of runs that died: found by name and tags, and removed.
 
-A run removes what it made for a while when it ends. One that is killed does not, and a lost host runs nothing at all. Left
-are endpoints, endpoint configs and models called NAME-vN, and the model NAME-v0 of an audit's probe. What is kept, what is
-not tagged as this tool's, and what a kept endpoint runs on is never looked upon as left. Not here: whether the run that a
-thing belongs to still goes on, which is for those who know runs to say.
+A run removes its temporary resources when it ends; a killed run does not, nor does a lost host. They are endpoints, endpoint
+configs and models called NAME-vN, and the model NAME-v0 of an audit's probe. A kept resource, one without this tool's tags,
+and one that a kept endpoint runs on is no leftover. Not here: whether the run of a leftover still goes on (``tasks.reaper``).
 
 Not seen: an endpoint of another name, made by hand on one of these endpoint configs: the deployer may not look at it.
 
@@ -11,7 +10,7 @@ Source: ListEndpoints, ListEndpointConfigs, ListModels, ListTags, DeleteEndpoint
 reference.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -35,11 +34,13 @@ from crossaccount.hosting.resources import (
     PACKAGE_TAG,
     RUN_TAG,
     SINCE_TAG,
+    Fate,
     HostingKind,
     Removal,
     deployment_name,
     is_temporary,
 )
+from crossaccount.text import first_line
 
 YOUNGEST_MINUTES = 90  # an endpoint may take an hour to come up, and its run asks it afterwards
 _IN_ORDER_OF_REMOVAL = tuple(reversed(KINDS))
@@ -47,10 +48,10 @@ _IN_ORDER_OF_REMOVAL = tuple(reversed(KINDS))
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that was made for a while and is still there.
+    """A temporary resource that is still there.
 
-    ``created`` is when it was made, or taken over by a later run; ``flow_run`` the run that it was made by, or taken over by;
-    ``package`` the model package behind it. The last two are None where no tag says so.
+    ``created`` is when it was made, or taken over by a later run; ``flow_run`` the run that made it or took it over;
+    ``package`` its model package. The last two are None where no tag says so.
     """
 
     kind: HostingKind
@@ -62,22 +63,8 @@ class Leftover:
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What became of a leftover: an outcome of `Removal`, or young, in use, or (on a dry run) would be removed."""
-
-    kind: HostingKind
-    name: str
-    outcome: str
-    reason: str = ""
-
-    def __str__(self) -> str:
-        """In a line."""
-        return f"{self.kind} {self.name}: {self.outcome}{f' ({self.reason})' if self.reason else ''}"
-
-
-@dataclass(frozen=True)
 class Swept:
-    """What was found and done in one consumer's account; ``error`` says why nothing could be, where it could not."""
+    """The fates of the leftovers in one consumer's account; ``error`` says why the account could not be looked through."""
 
     consumer: str
     account: str
@@ -85,39 +72,38 @@ class Swept:
     error: str = ""
 
     @property
+    def where(self) -> str:
+        """The consumer and its account, in a few words."""
+        return f"{self.consumer} ({self.account})"
+
+    @property
     def left(self) -> tuple[str, ...]:
-        """What could not be removed, and why, each in a line."""
-        unreached = (f"{self.consumer} ({self.account}): {first_line(self.error)}",) if self.error else ()
-        stays = (fate for fate in self.fates if fate.outcome == "left")
-        return (*unreached, *(f"{self.consumer} ({self.account}): {fate}" for fate in stays))
+        """The resources that could not be removed, and why, each in a line; or why the account could not be looked through."""
+        if self.error:
+            return (f"{self.where}: {first_line(self.error)}",)
+        return tuple(f"{self.where}: {fate}" for fate in self.fates if fate.outcome == "left")
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Everything, each in a line."""
-        where = f"{self.consumer} ({self.account})"
+        """The fates, each in a line."""
         if self.error:
-            return (f"{where}: could not be looked through. {first_line(self.error)}",)
-        return tuple(f"{where}: {fate}" for fate in self.fates) or (f"{where}: nothing was left",)
+            return (f"{self.where}: could not be looked through. {first_line(self.error)}",)
+        return tuple(f"{self.where}: {fate}" for fate in self.fates) or (f"{self.where}: nothing was left",)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
 
 
-def first_line(text: str) -> str:
-    """The first line of a text."""
-    return text.partition("\n")[0]
-
-
 def age(minutes: int) -> timedelta:
-    """How old a leftover must be to be removed.
+    """The age at which a leftover may be removed.
 
     Raises:
-        InputError: for less than what a living run may need.
+        InputError: for fewer minutes than a living run may need.
     """
     if minutes < YOUNGEST_MINUTES:
         raise InputError(
-            f"{minutes} minutes: an endpoint may take an hour to come up, so what is younger than {YOUNGEST_MINUTES} minutes may be a "
+            f"{minutes} minutes: an endpoint may take an hour to come up, so a resource younger than {YOUNGEST_MINUTES} minutes may be a "
             f"living run's. Give {YOUNGEST_MINUTES} or more."
         )
     return timedelta(minutes=minutes)
@@ -145,7 +131,7 @@ def _tagged(gateway: Gateway, target: Target, kind: HostingKind) -> Iterator[Lef
 
 
 def _since(tags: Mapping[str, str], created: datetime) -> datetime:
-    """When the run that has it now came by it; a tag that says no time says nothing."""
+    """When the run of the resource made it or took it over; a tag without a time does not count."""
     try:
         taken = datetime.fromisoformat(tags.get(SINCE_TAG, ""))
     except ValueError:
@@ -154,7 +140,7 @@ def _since(tags: Mapping[str, str], created: datetime) -> datetime:
 
 
 def _unused(gateway: Gateway, target: Target, leftovers: Sequence[Leftover]) -> Iterator[Leftover]:
-    """All but what an endpoint that stays runs on, or moves to, whatever its tags say."""
+    """The leftovers that no endpoint that stays runs on or moves to, whatever their tags say."""
     endpoint = target.consumer.endpoint.name
     temporary = {leftover.name for leftover in leftovers if leftover.kind == "endpoint"}
     standing = {endpoint, *(listed.name for listed in gateway.list("endpoint", endpoint, VERSION))}
@@ -171,21 +157,18 @@ def _unused(gateway: Gateway, target: Target, leftovers: Sequence[Leftover]) -> 
             yield leftover
 
 
-def expired(leftovers: Iterable[Leftover], now: datetime, older_than: timedelta) -> tuple[Leftover, ...]:
-    """Those that are old enough to go.
-
-    What has one name goes together: a young endpoint keeps the older model that it was made on.
-    """
-    every = tuple(leftovers)
-    youngest = {one.name: max(two.created for two in every if two.name == one.name) for one in every}
-    return tuple(leftover for leftover in every if now - youngest[leftover.name] >= older_than)
+def expired(leftovers: Sequence[Leftover], now: datetime, older_than: timedelta) -> tuple[Leftover, ...]:
+    """The leftovers that are old enough to go; of one name all or none: a young endpoint keeps the older model it runs on."""
+    by_age = sorted(leftovers, key=lambda leftover: leftover.created)
+    youngest = {leftover.name: leftover.created for leftover in by_age}
+    return tuple(leftover for leftover in leftovers if now - youngest[leftover.name] >= older_than)
 
 
-def reap(target: Target, leftovers: Iterable[Leftover], patience: Patience) -> tuple[Removal, ...]:
+def reap(target: Target, leftovers: Sequence[Leftover], patience: Patience) -> tuple[Removal, ...]:
     """Remove leftovers, endpoints first, then endpoint configs, then models, and see each gone.
 
-    Each is looked at again just before: what another run has taken over meanwhile is kept. What an endpoint that could not be
-    removed still runs on is left with it. One failure does not stop the rest.
+    Each is looked at again just before: one that another run has taken over meanwhile is kept. The endpoint config and model of
+    an endpoint that could not be removed are left with it. One failure does not stop the rest.
 
     Args:
         target: the consumer's account.
@@ -218,7 +201,7 @@ def _check(gateway: Gateway, leftover: Leftover) -> None:
     if tags is None:
         return
     if not is_temporary(tags):
-        raise Conflict("it is to stay now")
+        raise Conflict("it is tagged to stay now")
     if tags.get(RUN_TAG) != leftover.flow_run:
         raise Conflict(f"flow run {tags.get(RUN_TAG)} has it now")
     if leftover.kind != "endpoint" and gateway.describe("endpoint", leftover.name) is not None:

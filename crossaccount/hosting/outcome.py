@@ -1,15 +1,19 @@
-"""The outcome of a shift: the closed set of its endings, and the sentence that each stands for."""
+"""The outcome of a shift: the closed set of its endings, and the sentences that each stands for.
+
+Not here: waiting for it (``shift``).
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from crossaccount.aws.endpoint_status import SERVING_NOTHING
 from crossaccount.errors import NotLive
+from crossaccount.hosting.resources import gone
 from crossaccount.hosting.state import LiveEndpoint
 
 
 class Ending(StrEnum):
-    """The closed set of what can become of a shift."""
+    """The ending of a shift."""
 
     LIVE = "live"
     ROLLED_BACK = "rolled-back"
@@ -33,7 +37,7 @@ class ShiftOutcome:
 
     @property
     def version(self) -> int | None:
-        """The version that answers requests; None when none does, or two do."""
+        """The version that answers requests; None when no version does, or two do."""
         silent = (Ending.CREATION_FAILED, Ending.OUT_OF_SERVICE, Ending.GONE, Ending.ROLLBACK_FAILED)
         if self.live is None or self.live.status in SERVING_NOTHING or self.ending in silent:
             return None
@@ -41,15 +45,15 @@ class ShiftOutcome:
 
     @property
     def text(self) -> str:
-        """What happened, what is live, and what next, in a sentence or two."""
+        """The ending, the version that is live, and the next step, in a sentence or two."""
         return _text(self)
 
 
 def accepted(outcome: ShiftOutcome) -> LiveEndpoint:
-    """The endpoint, if it came to serve what it was asked to.
+    """The endpoint, if it came to serve the wanted endpoint config.
 
     Raises:
-        NotLive: otherwise, with how it ended and the version that is live.
+        NotLive: otherwise, with the ending and the version that is live.
     """
     if outcome.ending is Ending.LIVE and outcome.live is not None:
         return outcome.live
@@ -75,16 +79,14 @@ def _text(outcome: ShiftOutcome) -> str:
                 "to a version that proved itself."
             )
         case Ending.OUT_OF_SERVICE:
-            return (
-                f"The endpoint {name} is OutOfService and answers nothing. {reason} Update it, or delete it."
-            )
+            return f"The endpoint {name} is OutOfService and answers nothing. {reason} Promote a version, or delete it."
         case Ending.SYSTEM_UPDATING:
             return (
-                f"AWS has been patching the endpoint {name} (SystemUpdating) for {outcome.seconds:.0f} s, and it cannot be changed "
-                f"meanwhile; {serves} is live. Run this again later."
+                f"AWS has been patching the endpoint {name} (SystemUpdating) for {outcome.seconds:.0f} s, and it cannot be changed until that "
+                f"ends; {serves} is live. Run this again later."
             )
         case Ending.GONE:
-            return f"The endpoint {name} is gone: someone deleted it while it was being waited for."
+            return gone(name, "while it was being waited for")
         case Ending.TIMED_OUT:
             return _late_text(outcome, serves, logs)
 
@@ -95,8 +97,5 @@ def _late_text(outcome: ShiftOutcome, serves: str, logs: str) -> str:
     if status == "Creating":
         return f"{late}, and serves nothing. Its container may be crash-looping: look at {logs}."
     if status in ("Updating", "RollingBack"):
-        return (
-            f"{late}; {serves} still answers. The new container may be crash-looping: look at {logs}. The next run goes on from "
-            "there."
-        )
+        return f"{late}; {serves} still answers. The new container may be crash-looping: look at {logs}. The next run goes on from there."
     return f"{late}. Run this again later."

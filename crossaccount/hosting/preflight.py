@@ -1,6 +1,6 @@
-"""Before anything is made in the target account: is this version there, approved, and as its Release says?
+"""The checks before a deployment: the version is in the registry, approved, and as its Release says.
 
-Every check is a read in the consumer's deployer role. Not here: what is made (``creation``), and why a read was refused
+Every check is a read in the consumer's deployer role. Not here: the deployment (``creation``), and why a read was refused
 (``refusals``, ``diagnosis``).
 
 Source: DescribeModelPackage in the SageMaker API reference; GetObject and HeadObject in the S3 API reference.
@@ -17,14 +17,28 @@ from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
 from crossaccount.aws import diagnosis
 from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
+from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Failed, InputError, Refused
 from crossaccount.registry.versions import ModelVersion, check_deployable, describe_version, list_versions
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 
 
+def check_shared(config: Sharing, version: int) -> None:
+    """See that the config shares a version.
+
+    Raises:
+        InputError: when it does not.
+    """
+    if config.versions != "approved" and version not in config.versions:
+        shared = ", ".join(str(number) for number in sorted(config.versions))
+        raise InputError(
+            f"The config does not share version {version}: versions has {shared}. Choose one of these."
+        )
+
+
 def find_version(target: Target, version: int | None) -> ModelVersion:
-    """The version to deploy, as the registry shows it to the consumer: the one asked for, or the newest approved one.
+    """The version to deploy, as the registry shows it to the consumer; the newest approved one when it is left out.
 
     Raises:
         InputError: for a version that the config does not share.
@@ -32,11 +46,8 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
         Refused: when the registry refuses.
     """
     config = target.config
-    if version is not None and config.versions != "approved" and version not in config.versions:
-        shared = ", ".join(str(number) for number in sorted(config.versions))
-        raise InputError(
-            f"The config does not share version {version}: versions has {shared}. Choose one of these."
-        )
+    if version is not None:
+        check_shared(config, version)
     resource = package_arn(config, version or "*")
     with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
         target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
@@ -54,7 +65,7 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
 
 
 def newest_published(target: Target) -> int | None:
-    """The newest version that is shared, Approved and has a Release; None when there is none.
+    """The newest version that is shared, is Approved and has a Release; None when there is none.
 
     Raises:
         Refused: when AWS refuses.
@@ -100,14 +111,13 @@ def read_release(target: Target, version: ModelVersion) -> Release:
             f"Version {version.version} of {config.model_package_group} has no Release at {config.producer.releases}. Account "
             f"{config.producer.account} publishes it: crossaccount share CONFIG."
         )
-    registered = [
-        (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
-        for container in version.containers
-    ]
-    released = [
-        (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
-        for container in published.containers
-    ]
+    registered, released = (
+        [
+            (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
+            for container in source.containers
+        ]
+        for source in (version, published)
+    )
     if registered != released:
         raise Failed(
             f"The registry and the Release of version {version.version} name different images or artifacts: the version was changed after it "
@@ -116,13 +126,14 @@ def read_release(target: Target, version: ModelVersion) -> Release:
     for container, other in zip(version.containers, published.containers, strict=True):
         if container.image_digest and container.image_digest != other.image_digest:
             raise Failed(
-                f"The registry pins {container.image} to {container.image_digest}, the Release to {other.image_digest}. It is not deployed."
+                f"The registry pins {container.image} to {container.image_digest}, the Release to {other.image_digest}. Version {version.version} is "
+                "not deployed. Ask its owner to register a new one."
             )
     return published
 
 
 def check_artifacts(target: Target, release: Release) -> int:
-    """See that every artifact is there and is still the one that was shared; the number of artifacts.
+    """See that every artifact exists and is still the one that was shared; the number of artifacts.
 
     Raises:
         Failed: for one that is missing or was replaced.
@@ -149,15 +160,15 @@ def check_artifacts(target: Target, release: Release) -> int:
                 raise
             if (etag := head["ETag"].strip('"')) != artifact.etag:
                 raise Failed(
-                    f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. It is not "
-                    "deployed. Its owner registers a new version instead."
+                    f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. Version "
+                    f"{release.version} is not deployed. Ask its owner to register a new one."
                 )
     return len(artifacts)
 
 
 @contextmanager
 def explained_creation(target: Target, release: Release) -> Iterator[None]:
-    """As `Target.explained`, for CreateModel: SageMaker's own checks are made with the execution role, and asked about there.
+    """As `Target.explained`, for CreateModel: SageMaker makes its own checks with the execution role, whose policies are asked about.
 
     By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
     """

@@ -1,6 +1,6 @@
-"""Removal of what was made, each with its outcome: what a run made, what came to nothing, what is no longer needed.
+"""The removal of resources, each with its outcome: those of a run, of a shift that failed, and those no longer needed.
 
-The live endpoint config is never removed: the endpoint is looked at before each one. Not here: what dead runs left
+The live endpoint config is never removed: the endpoint is looked at before each removal. Not here: the leftovers of dead runs
 (``leftovers``).
 
 Source: DeleteEndpoint, DeleteEndpointConfig and DeleteModel in the SageMaker API reference.
@@ -37,9 +37,9 @@ from crossaccount.release.manifest import Release
 
 
 def remove(target: Target, resources: Sequence[HostedResource], patience: Patience) -> tuple[Removal, ...]:
-    """Take down what a run made, newest first, and say what became of each.
+    """Remove the resources of a run, newest first; the fate of each.
 
-    What is tagged to stay stays. One failure does not stop the rest; what could not be removed is reported as left.
+    A resource that is to stay is kept. One failure does not stop the rest; a resource that could not be removed is left.
 
     Args:
         target: the consumer's account.
@@ -68,7 +68,7 @@ def delete(
         kind: of the resource.
         name: its name.
         patience: how long to wait for an endpoint.
-        check: is called just before it is deleted; what it raises beside Failed and ClientError is raised.
+        check: is called just before the deletion; any error of it but Failed and ClientError is raised.
     """
     try:
         if kind == "endpoint":
@@ -78,11 +78,11 @@ def delete(
             deleted = gateway.delete(kind, name)
     except (ClientError, Failed) as error:
         return Removal(kind, name, "left", str(error))
-    return Removal(kind, name, "removed" if deleted else "gone")  # who else removes it may have been faster
+    return Removal(kind, name, "removed" if deleted else "gone")  # another run may have been faster
 
 
 def find_unfinished(target: Target, release: Release, kind: HostingKind) -> HostedResource | None:
-    """The resource that a creation which ended in an error may have left behind; None when there is none of ours.
+    """The resource that a creation left behind although it ended in an error; None when there is none of ours.
 
     Raises:
         Failed: when AWS refuses to be asked.
@@ -97,16 +97,18 @@ def find_unfinished(target: Target, release: Release, kind: HostingKind) -> Host
     except Conflict:
         return None
     except ClientError as error:
-        raise Failed(f"Whether the {kind} {name} was made cannot be seen: {error}") from None
+        raise Failed(
+            f"The {kind.replace('-', ' ')} {name} may have been made, which cannot be seen: {error}"
+        ) from None
 
 
 def discard(
     target: Target, release: Release, patience: Patience, progress: Progress = silent
 ) -> tuple[Removal, ...]:
-    """Remove what a shift to a version made, if it came to nothing: a failed endpoint, the endpoint config, the model.
+    """Remove the resources of a shift that failed: a failed endpoint, the endpoint config, the model; the fate of each.
 
-    A change that is under way is waited for first. What is live, on its way to be, proven, or used by another endpoint config
-    stays. What cannot be removed is reported as left.
+    A change that is under way is waited for first. A resource that is live, on its way to be, proven, or used by another
+    endpoint config stays. One that cannot be removed is left.
 
     Raises:
         Conflict: when the endpoint is not this tool's.
@@ -119,7 +121,7 @@ def discard(
     except Failed as error:
         return (Removal("endpoint-config", config, "left", str(error)),)
     if live is not None and live.status == "UpdateRollbackFailed":
-        why = "the endpoint serves a mix, and a part of it may run on this"
+        why = "the endpoint serves a mix of two versions, and a part of it may run on this"
         return (Removal("endpoint-config", config, "kept", why),)
     if live is not None and live.status == "Failed":
         removals.append(delete(gateway, "endpoint", live.endpoint, patience))
@@ -132,12 +134,12 @@ def discard(
 
 
 def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Removal, ...]:
-    """Remove what the endpoint no longer needs, and say of everything whether it was removed, kept or left.
+    """Remove the resources that the endpoint no longer needs; the fate of each, also of those that stay.
 
     Kept are the live endpoint config, the one that the endpoint moves to, the previous one that proved itself, the last of
     each of the ``keep_versions`` versions that proved themselves before, and the models of all of these. Temporary endpoints
-    that a run left when it died go too, with ``trials``. Only what carries this tool's tags, under this endpoint's names, is ever removed:
-    artifacts, images and packages never are.
+    that a run left when it died go too, with ``trials``. Only resources with this tool's tags, under this endpoint's names, are
+    ever removed: artifacts, images and packages never are.
 
     Raises:
         Conflict: when the endpoint is not this tool's.
@@ -148,10 +150,10 @@ def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Rem
     if live is not None:
         claimed(live)
     configs = list_configs(target)
-    kept = reasons_to_keep(live, configs, target.consumer.endpoint.keep_versions)
+    reasons = reasons_to_keep(live, configs, target.consumer.endpoint.keep_versions)
     of_configs = [
-        Removal("endpoint-config", config.config, "kept", kept[config.config])
-        if config.config in kept
+        Removal("endpoint-config", config.config, "kept", reasons[config.config])
+        if config.config in reasons
         else _delete_config(target, config.config, patience)
         for config in configs
     ]
@@ -161,8 +163,8 @@ def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Rem
 def take_down(target: Target, patience: Patience, progress: Progress = silent) -> Removal:
     """Remove an endpoint whose version never proved itself, such as one whose first version answered wrong.
 
-    A change that is under way is waited for first. One that proved itself stays: `shift.roll_back` moves it. What it served is
-    removed by `discard`.
+    A change that is under way is waited for first. An endpoint that proved itself stays: `shift.roll_back` moves it. Its model
+    and endpoint config are removed by `discard`.
 
     Raises:
         Conflict: when it is not this tool's.
@@ -181,12 +183,12 @@ def take_down(target: Target, patience: Patience, progress: Progress = silent) -
 def end_trials(target: Target, patience: Patience, only: int | None = None) -> tuple[Removal, ...]:
     """Remove the endpoints and endpoint configs of trials, even of one whose beginning failed; their models stay.
 
-    One that somebody deployed to keep, by the same name, stays.
+    A resource that somebody deployed to keep, by the same name, stays.
 
     Args:
         target: the consumer's account.
         patience: how long to wait for each endpoint.
-        only: of this version; None is all.
+        only: the version whose trial to remove; None is all.
 
     Raises:
         ClientError: when AWS refuses to be asked.
@@ -211,17 +213,17 @@ def _trials(target: Target, only: int | None) -> Iterator[HostedResource]:
 def reasons_to_keep(
     live: LiveEndpoint | None, configs: Sequence[VersionConfig], versions: int
 ) -> dict[str, str]:
-    """The endpoint configs that stay, and why."""
+    """The endpoint configs that stay, each with the reason."""
     before = previous_of(live, configs)
     lasting: dict[int, str] = {}
     for config in configs:
         if config.proven and (live is None or config.version != live.version) and len(lasting) < versions:
             lasting.setdefault(config.version, config.config)
-    kept = dict.fromkeys(lasting.values(), f"one of the last {versions} versions that proved themselves")
-    kept |= {before.config: "the previous one that proved itself"} if before else {}
-    kept |= {live.pending: "the endpoint moves to it"} if live and live.pending else {}
-    kept |= {live.config: "it is live"} if live and live.config else {}
-    return kept
+    reasons = dict.fromkeys(lasting.values(), f"one of the last {versions} versions that proved themselves")
+    reasons |= {before.config: "the previous one that proved itself"} if before else {}
+    reasons |= {live.pending: "the endpoint moves to it"} if live and live.pending else {}
+    reasons |= {live.config: "it is live"} if live and live.config else {}
+    return reasons
 
 
 def _delete_config(target: Target, config: str, patience: Patience) -> Removal:

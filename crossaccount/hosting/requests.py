@@ -1,4 +1,4 @@
-"""What a model, an endpoint config and an update ask of SageMaker: the parameters of each call, as pure functions.
+"""The requests for a model, an endpoint config and an update of an endpoint: the parameters of each call, as pure functions.
 
 ``deploy`` and ``promote`` send the same. Not here: sending them (``gateway``).
 
@@ -22,7 +22,7 @@ _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 
 
 def check(consumer: ConsumerConfig, release: Release) -> None:
-    """Refuse what AWS would refuse, or would make a promise empty, as far as config and Release show it.
+    """Refuse a version that AWS would refuse on the endpoint, as far as config and Release show it.
 
     Raises:
         Failed: for a serverless endpoint of another account's image or of several containers.
@@ -65,7 +65,7 @@ def endpoint_config(consumer: ConsumerConfig, release: Release, name: str) -> di
 
 
 def config_name(consumer: ConsumerConfig, release: Release) -> str:
-    """The name of a staying endpoint's config, NAME-vN-HHHH: HHHH stands for the capacity that the config asks for now.
+    """The name of the config of an endpoint that stays, NAME-vN-HHHH: HHHH stands for the capacity that the consumer asks for now.
 
     Raises:
         InputError: when it would be longer than SageMaker allows.
@@ -81,13 +81,11 @@ def config_name(consumer: ConsumerConfig, release: Release) -> str:
 
 def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     wanted = consumer.endpoint
-    variant: dict[str, Any] = {
-        "VariantName": VARIANT,
-        "ModelName": deployment_name(consumer, release.version),
-    }
+    model_name = deployment_name(consumer, release.version)
+    variant: dict[str, Any] = {"VariantName": VARIANT, "ModelName": model_name}
     if wanted.serverless is not None:
-        size, most = wanted.serverless.memory_mb, wanted.serverless.max_concurrency
-        variant["ServerlessConfig"] = {"MemorySizeInMB": size, "MaxConcurrency": most}
+        memory, concurrency = wanted.serverless.memory_mb, wanted.serverless.max_concurrency
+        variant["ServerlessConfig"] = {"MemorySizeInMB": memory, "MaxConcurrency": concurrency}
     else:
         variant |= {"InstanceType": wanted.instance_type, "InitialInstanceCount": wanted.instance_count}
     content: dict[str, Any] = {"ProductionVariants": [variant]}
@@ -114,17 +112,14 @@ def update(
     Args:
         endpoint: of the config.
         old: the description of the endpoint config that the endpoint has.
-        new: the description of the one that it gets.
+        new: the description of the endpoint config that it gets.
         deployment_config: see `deployment_config`; None is AWS's own default.
     """
-    request: dict[str, Any] = {
-        "EndpointName": endpoint.name,
-        "EndpointConfigName": new["EndpointConfigName"],
-    }
+    request: dict[str, Any] = {"EndpointName": endpoint.name, "EndpointConfigName": new["EndpointConfigName"]}
     if deployment_config:
         request["DeploymentConfig"] = deployment_config
     if endpoint.retain_variant_properties and endpoint.serverless is None:
-        # What is retained is what the endpoint has, not what the config says: what the config changed is not retained.
+        # An endpoint retains the properties that it has, also one that the config has changed since: that one is excluded.
         before, after = (config["ProductionVariants"][0].get("InitialInstanceCount") for config in (old, new))
         excluded = ["DataCaptureConfig", *(["DesiredInstanceCount"] if before != after else [])]
         request["RetainAllVariantProperties"] = True
@@ -133,7 +128,7 @@ def update(
 
 
 def deployment_config(endpoint: Endpoint) -> dict[str, Any] | None:
-    """UpdateEndpoint's DeploymentConfig; None where nothing is asked for that AWS does not do by itself."""
+    """UpdateEndpoint's DeploymentConfig; None for AWS's own default."""
     wanted = endpoint.deployment
     plain = wanted.type == "all-at-once" and not (
         wanted.wait_seconds or wanted.termination_wait_seconds or wanted.maximum_seconds or wanted.alarms
@@ -172,19 +167,17 @@ def _percent(value: int | None) -> dict[str, Any]:
 
 
 def difference(description: Any, request: Any, path: str = "") -> str | None:
-    """The first place where a resource is not as asked for; None when it is. AWS may add what nobody asked for.
+    """The first place where a resource is not as requested; None when it is. AWS may add properties that nobody requested.
 
     Args:
-        description: what AWS says.
-        request: what is asked for; None or False asks for nothing at that place.
+        description: of the resource, by AWS.
+        request: the parameters of its creation; None or False requests nothing at that place.
         path: of the place.
     """
     if isinstance(request, dict):
         present = description if isinstance(description, dict) else {}
-        parts = [
-            difference(present.get(key), value, f"{path}.{key}" if path else key)
-            for key, value in request.items()
-        ]
+        prefix = f"{path}." if path else ""
+        parts = (difference(present.get(key), value, f"{prefix}{key}") for key, value in request.items())
         return next(filter(None, parts), None)
     if isinstance(request, list) and isinstance(description, list):
         if all(isinstance(item, str) for item in request):
@@ -194,8 +187,5 @@ def difference(description: Any, request: Any, path: str = "") -> str | None:
             return next(filter(None, (difference(*pair, path) for pair in pairs)), None)
     if description == request or not (description or request):
         return None
-    return f"{path} {_shown(description)}, not {_shown(request)}"
-
-
-def _shown(value: Any) -> Any:
-    return "none" if value is None else value
+    actual, wanted = ("none" if value is None else value for value in (description, request))
+    return f"{path} {actual}, not {wanted}"

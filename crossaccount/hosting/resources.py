@@ -1,7 +1,7 @@
-"""The resources of a deployment, as plain data: their kinds, names and tags, and what became of each.
+"""The resources of a deployment, as plain data: their kinds, names and tags, and the fate of each.
 
-Everything made carries one name, derived from the consumer's endpoint and the version, and tags that say whose it is, so a
-rerun finds its own work and nothing else is ever removed. Not here: any call to AWS (``gateway``).
+Every resource has a name derived from the consumer's endpoint and the version, and tags that say whose it is, so a rerun
+finds its own work and nothing else is ever removed. Not here: any call to AWS (``gateway``).
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,9 @@ from crossaccount.config.model import ConsumerConfig
 HostingKind = Literal["model", "endpoint-config", "endpoint"]
 KINDS: tuple[HostingKind, ...] = ("model", "endpoint-config", "endpoint")  # in the order they are made
 VARIANT = "AllTraffic"
-OWNER_TAG, PACKAGE_TAG, KEEP_TAG = (
-    "crossaccount:managed-by",
-    "crossaccount:model-package",
-    "crossaccount:keep",
-)
-RUN_TAG, SINCE_TAG, PROVEN_TAG = "crossaccount:flow-run", "crossaccount:taken-over", "crossaccount:proven"
+OWNER_TAG, PACKAGE_TAG = "crossaccount:managed-by", "crossaccount:model-package"
+KEEP_TAG, RUN_TAG = "crossaccount:keep", "crossaccount:flow-run"
+SINCE_TAG, PROVEN_TAG = "crossaccount:taken-over", "crossaccount:proven"
 OWNER = "crossaccount"
 
 
@@ -34,13 +31,24 @@ class HostedResource:
 
 
 @dataclass(frozen=True)
-class Removal:
-    """What became of a resource at the end: removed, kept, already gone, or left with the reason."""
+class Fate:
+    """The fate of a resource: an outcome of `Removal`, or young, in use, or (on a dry run) would be removed."""
 
     kind: HostingKind
     name: str
-    outcome: Literal["removed", "kept", "gone", "left"]
+    outcome: str
     reason: str = ""
+
+    def __str__(self) -> str:
+        """In a line."""
+        return f"{self.kind} {self.name}: {self.outcome}{f' ({self.reason})' if self.reason else ''}"
+
+
+@dataclass(frozen=True)
+class Removal(Fate):
+    """The fate of a resource that was to be removed: removed, kept, already gone, or left with the reason."""
+
+    outcome: Literal["removed", "kept", "gone", "left"]
 
 
 def deployment_name(consumer: ConsumerConfig, version: int) -> str:
@@ -49,19 +57,21 @@ def deployment_name(consumer: ConsumerConfig, version: int) -> str:
 
 
 def tag_values(package: str, keep: bool, flow_run: str | None = None) -> dict[str, str]:
-    """The tags of everything that is made from a package: whose it is, of which package, and whether it stays.
-
-    What does not stay has the flow run that made it, where it was made in one: see ``leftovers``.
-    """
+    """The tags of a resource: its owner, its package, whether it stays, and the flow run of one that does not (``leftovers``)."""
     run = {RUN_TAG: flow_run} if flow_run is not None and not keep else {}
     return {OWNER_TAG: OWNER, PACKAGE_TAG: package, KEEP_TAG: str(keep).lower(), **run}
 
 
+def gone(endpoint: str, when: str) -> str:
+    """The message about an endpoint that is not there any more."""
+    return f"The endpoint {endpoint} is gone: someone deleted it {when}."
+
+
 def is_of_version(tags: Mapping[str, str], version: int) -> bool:
-    """Whether the tags are this tool's, for a package of that version."""
+    """Whether the tags are this tool's, of a resource made from that version."""
     return tags.get(OWNER_TAG) == OWNER and tags.get(PACKAGE_TAG, "").rpartition("/")[2] == str(version)
 
 
 def is_temporary(tags: Mapping[str, str]) -> bool:
-    """Whether the tags are this tool's, for what goes when its run ends."""
+    """Whether the tags are this tool's, of a resource that goes when its run ends."""
     return tags.get(OWNER_TAG) == OWNER and tags.get(KEEP_TAG) == "false"

@@ -1,8 +1,7 @@
-"""A shift: an endpoint that stays is made once, moves from version to version, and goes back.
+"""A shift: an endpoint that stays is created once, moves from version to version, and goes back.
 
-The endpoint has the name that the config gives it, its models are called NAME-vN, its endpoint configs NAME-vN-HHHH. What a
-run finds is what it goes on from. Not here: which version, whether its answers are right, and what a caller does when they
-are not.
+The endpoint has the name in the config, its models are called NAME-vN, its endpoint configs NAME-vN-HHHH. A run goes on from
+the state that it finds. Not here: which version, and whether its answers are right (``promotion``).
 
 Source: UpdateEndpoint and DescribeEndpoint (EndpointStatus) in the SageMaker API reference.
 """
@@ -38,7 +37,7 @@ Action = Literal["created", "updated", "in progress", "nothing"]
 
 @dataclass(frozen=True)
 class Shift:
-    """The request that was made of an endpoint: to become ``config``; its state ``before``, and the resources for it."""
+    """A request to an endpoint to serve ``config``: the endpoint's state ``before``, the resources for it, and the action."""
 
     endpoint: str
     config: str
@@ -50,9 +49,9 @@ class Shift:
 def shift(target: Target, release: Release, patience: Patience, progress: Progress = silent) -> Shift:
     """Begin to move the endpoint to a version, with the guardrails of the config; `settle` says how it ends.
 
-    It is created if there is none, and anew if its creation failed. A change that is under way is waited for first, unless it
-    is this very one. Model and endpoint config are made, or found from a run that died. Their removal: `removal.discard`,
-    `removal.retire`.
+    An endpoint is created if there is none, and anew if its creation failed. A change that is under way is waited for first,
+    unless it is this very one. Model and endpoint config are created, or found from a run that died. Their removal:
+    `removal.discard`, `removal.retire`.
 
     Args:
         target: the consumer's account.
@@ -61,9 +60,9 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
         progress: as for `Gateway.watch`.
 
     Raises:
-        Failed: for what `requests.check` and `guardrails.check_alarms` refuse, and for an endpoint that stays in a change, cannot
-            be updated to this, or has lost its own endpoint config. Nothing was asked of the endpoint then.
-        InputError: for a name that has no room for the version.
+        Failed: as `requests.check` and `guardrails.check_alarms`; and for an endpoint that stays in a change, cannot be updated
+            to this, or has lost its own endpoint config. The endpoint was not changed then.
+        InputError: for an endpoint name that is too long for the version's.
         Conflict: for an endpoint, model or endpoint config of that name that is not this tool's.
         ClientError: AWS's refusal.
     """
@@ -77,7 +76,7 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
     model = creation.ensure_model(target, release, keep=True)
     config = creation.ensure_endpoint_config(target, release, wanted, keep=True)
     if config.reused and (before is None or before.config != wanted):
-        withdraw_proof(target, wanted)  # what it proved the last time says nothing about this time
+        withdraw_proof(target, wanted)  # its last proof says nothing about this time
     guard = requests.deployment_config(target.consumer.endpoint)
     action = _point(target, before, wanted, release.model_package_arn, guard, patience, progress)
     return Shift(target.consumer.endpoint.name, wanted, before, (model, config), action)
@@ -89,24 +88,22 @@ def when_calm(
     """The endpoint once it is in no change, or in the change to the wanted endpoint config; None when there is none.
 
     Raises:
-        Conflict: when it is not this tool's.
-        Failed: when it is still in a change after all that time.
+        Conflict: when the endpoint is not this tool's.
+        Failed: when it is still in a change at the end of the patience.
         ClientError: when AWS refuses to be asked.
     """
     gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
     for description, _ in gateway.watch(name, patience, progress):
         if description is None:
             return None
-        status = description["EndpointStatus"]
-        pending, config = pending_config(description), description.get("EndpointConfigName")
-        to_wanted = wanted is not None and (
-            (status in ("Creating", "Updating") and pending == wanted)
-            or (status == "Creating" and config == wanted)
-        )
+        status, goals = description["EndpointStatus"], [pending_config(description)]
+        if status == "Creating":
+            goals.append(description.get("EndpointConfigName"))
+        to_wanted = wanted is not None and status in ("Creating", "Updating") and wanted in goals
         if to_wanted or status not in IN_PROGRESS:
             return claimed(read(gateway, description))
     raise Failed(
-        f"The endpoint {name} is still {status} after {patience.seconds:.0f} s, and cannot be changed before that ends. "
+        f"The endpoint {name} is still {status} after {patience.seconds:.0f} s, and cannot be changed until that ends. "
         "Run this again later."
     )
 
@@ -133,11 +130,13 @@ def _check_serverless(target: Target, before: LiveEndpoint | None) -> None:
     if before is None or before.status == "Failed" or before.config is None:
         return
     config = Gateway(target.sagemaker).describe("endpoint-config", before.config)
-    was = config is not None and "ServerlessConfig" in config["ProductionVariants"][0]
-    if config is not None and was != (target.consumer.endpoint.serverless is not None):
+    if config is None:
+        return
+    is_serverless = "ServerlessConfig" in config["ProductionVariants"][0]
+    if is_serverless != (target.consumer.endpoint.serverless is not None):
         raise Failed(
-            f"The endpoint {before.endpoint} {'is' if was else 'is not'} serverless, and an endpoint cannot change that and be changed "
-            "back. Choose another endpoint.name."
+            f"The endpoint {before.endpoint} {'is' if is_serverless else 'is not'} serverless, and an endpoint that changes that cannot "
+            "be changed back. Choose another endpoint.name."
         )
 
 
@@ -150,7 +149,7 @@ def _point(
     patience: Patience,
     progress: Progress,
 ) -> Action:
-    """Ask the endpoint to serve the wanted endpoint config, from whatever it is; a change that AWS began meanwhile is waited for."""
+    """Ask the endpoint to serve the wanted endpoint config, from any state; a change that AWS began meanwhile is waited for."""
     gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
     deadline = time.monotonic() + patience.seconds
     while True:
@@ -184,7 +183,7 @@ def _update(target: Target, now: LiveEndpoint, wanted: str, guard: Mapping[str, 
     if old is None or new is None:
         missing = now.config if old is None else wanted
         raise Failed(
-            f"The endpoint {now.endpoint} cannot be updated: the endpoint config {missing} was deleted, and AWS wants the old one and the "
+            f"The endpoint {now.endpoint} cannot be updated: the endpoint config {missing} was deleted, and AWS wants both the old and the "
             "new one. Create it again under that name, or delete the endpoint."
         )
     gateway.update_endpoint(requests.update(target.consumer.endpoint, old, new, guard))
@@ -193,11 +192,11 @@ def _update(target: Target, now: LiveEndpoint, wanted: str, guard: Mapping[str, 
 def roll_back(target: Target, to: str, patience: Patience, progress: Progress = silent) -> Shift:
     """Begin to move the endpoint back to an endpoint config that it had; `settle` says how it ends.
 
-    All at once and unwatched: the alarms of what is left may be ringing. What is left has no proof any more.
+    All at once and without alarms: those of the version that it leaves may be ringing. That version loses its proof.
 
     Args:
         target: the consumer's account.
-        to: name of the endpoint config, see `state.previous_config` and `Shift.before`.
+        to: the endpoint config's name, see `state.previous_config` and `Shift.before`.
         patience: how long to wait for a change that is under way.
         progress: as for `Gateway.watch`.
 
@@ -209,7 +208,7 @@ def roll_back(target: Target, to: str, patience: Patience, progress: Progress = 
     configs = {config.config: config for config in list_configs(target)}
     if to not in configs:
         raise Failed(
-            f"The endpoint {target.consumer.endpoint.name} cannot go back to {to}: this tool has no such endpoint config. There are: "
+            f"The endpoint {target.consumer.endpoint.name} cannot go back to {to}: this tool has no such endpoint config. It has: "
             f"{', '.join(configs) or 'none'}."
         )
     model = deployment_name(target.consumer, configs[to].version)
@@ -225,11 +224,11 @@ def roll_back(target: Target, to: str, patience: Patience, progress: Progress = 
 
 
 def settle(target: Target, wanted: str, patience: Patience, progress: Progress = silent) -> ShiftOutcome:
-    """Wait until an endpoint serves the wanted endpoint config, or does not come to, and say which.
+    """Wait until the endpoint serves the wanted endpoint config, or a shift to it has ended otherwise; the outcome.
 
     Args:
         target: the consumer's account.
-        wanted: the endpoint config that it was asked to serve, see `Shift.config`.
+        wanted: the name of the endpoint config, see `Shift.config`.
         patience: how long to wait.
         progress: as for `Gateway.watch`.
 
@@ -251,7 +250,7 @@ def settle(target: Target, wanted: str, patience: Patience, progress: Progress =
 
 
 def ending_of(description: Description | None, wanted: str) -> Ending | None:
-    """What an endpoint's description means for a shift; None while it may still become something else."""
+    """The ending of a shift that an endpoint's description stands for; None while the shift goes on."""
     if description is None:
         return Ending.GONE
     match description["EndpointStatus"]:
@@ -268,7 +267,7 @@ def ending_of(description: Description | None, wanted: str) -> Ending | None:
 
 
 def is_sure(seen: Sequence[Ending | None]) -> bool:
-    """False for what AWS may say because its reads lag behind: the state from before the call, right after it."""
+    """Whether the last ending seen is final: right after a call AWS may still show the state from before it."""
     last = seen[-1]
     if last is None:
         return False

@@ -1,6 +1,6 @@
-"""The state of an endpoint that stays: what it serves, what it has served, and what of that has proved itself.
+"""The state of an endpoint that stays: the version it serves, those it has served, and those that have proved themselves.
 
-The state is read from AWS each time; nothing is remembered. Not here: changing what it serves (``shift``).
+The state is read from AWS each time; nothing is remembered. Not here: changing it (``shift``).
 
 Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API reference.
 """
@@ -21,10 +21,10 @@ from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG, PROVEN
 class LiveEndpoint:
     """An endpoint as it is now.
 
-    ``config`` is the endpoint config that it serves, ``version`` and ``package`` what that was made from, as its tags say;
-    ``pending`` is the one that it moves to, ``stages`` how far, as ``VARIANT STATUS``. ``failure_reason`` is AWS's own, and
-    may be missing after a failure. ``alarms`` are those of its last deployment. ``proven`` is when its config last proved
-    itself. ``ours`` is False for an endpoint that this project did not make.
+    ``config`` is the endpoint config that it serves, ``version`` and ``package`` are in that config's tags; ``pending`` is the
+    endpoint config that it moves to, ``stages`` how far, as ``VARIANT STATUS``. ``failure_reason`` is AWS's own, and may be
+    missing after a failure. ``alarms`` are those of its last deployment. ``proven`` is when its config last proved itself.
+    ``ours`` is False for an endpoint that this project did not make.
     """
 
     endpoint: str
@@ -44,7 +44,7 @@ class LiveEndpoint:
 
     @property
     def answering(self) -> int | None:
-        """The version that answers; None when none does, or a mix of two."""
+        """The version that answers; None when no version does, or a mix of two."""
         return None if self.status in ANSWERING_NOTHING else self.version
 
 
@@ -71,7 +71,7 @@ def look(target: Target) -> LiveEndpoint | None:
 
 
 def read(gateway: Gateway, description: Description) -> LiveEndpoint:
-    """An endpoint's state from its description, and from the tags of it and of its endpoint config."""
+    """An endpoint's state, from its description, its tags and those of its endpoint config."""
     config, tags = description.get("EndpointConfigName"), gateway.tags(description["EndpointArn"])
     described = gateway.describe("endpoint-config", config) if config else None
     config_tags = gateway.tags(described["EndpointConfigArn"]) if described else {}
@@ -104,9 +104,9 @@ def running_images(description: Description) -> tuple[str, ...]:
 
 
 def list_configs(target: Target) -> tuple[VersionConfig, ...]:
-    """Every endpoint config of this endpoint that this tool made, the one that proved itself last first.
+    """Every endpoint config of this endpoint that this tool made, the live one too.
 
-    Those that never did come after, the newest first. The live one is among them.
+    Those that proved themselves come first, the last to do so before the others; those that never did follow, the newest first.
 
     Raises:
         ClientError: when AWS refuses.
@@ -127,12 +127,11 @@ def previous_config(target: Target) -> VersionConfig | None:
 
     Right after a shift `Shift.before` says what was live before, be it the same version with another capacity.
     """
-    live = look(target)
-    return previous_of(live, list_configs(target))
+    return previous_of(look(target), list_configs(target))
 
 
 def previous_of(live: LiveEndpoint | None, configs: Sequence[VersionConfig]) -> VersionConfig | None:
-    """As `previous_config`, from what is live and what there is."""
+    """As `previous_config`, from the live endpoint and its endpoint configs."""
     version = live.version if live else None
     for config in configs:
         sooner = live is None or live.proven is None or (config.proven or "") < live.proven
@@ -150,7 +149,7 @@ def mark_proven(target: Target, config: str, when: datetime | None = None) -> No
         when: the time; now when it is left out.
 
     Raises:
-        Failed: when something else is live.
+        Failed: when another endpoint config is live.
         ClientError: AWS's refusal.
     """
     gateway, live = Gateway(target.sagemaker), look(target)
@@ -160,13 +159,13 @@ def mark_proven(target: Target, config: str, when: datetime | None = None) -> No
             f"{config} proved nothing: the endpoint {target.consumer.endpoint.name} serves {live.config if live else 'nothing'} now."
         )
     stamp = (when or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
-    # The proof comes last: whoever finds it takes everything else for done.
+    # The proof comes last: a run that finds it does nothing of the rest again.
     gateway.add_tags(live.arn, {PACKAGE_TAG: live.package})
     gateway.add_tags(description["EndpointConfigArn"], {PROVEN_TAG: stamp})
 
 
 def withdraw_proof(target: Target, config: str) -> None:
-    """Take back the note of `mark_proven` on an endpoint config: it has not proved itself after all.
+    """Take back the note of `mark_proven` on an endpoint config.
 
     Raises:
         ClientError: when AWS refuses.

@@ -1,6 +1,6 @@
-"""Resources for a moment: a version's trial on an endpoint of one instance, and a model made to see that it can be.
+"""Temporary resources: a version's trial on an endpoint of one instance, and a model made to see that it can be made.
 
-Their removal: `removal.end_trials`, `removal.discard` for a trial's model, and `try_model` itself.
+Not here: the removal of a trial (`removal.end_trials`, and `removal.discard` for its model).
 
 Source: CreateModel in the SageMaker API reference.
 """
@@ -28,8 +28,8 @@ def begin_trial(
 ) -> HostedResource:
     """Bring a version up on a temporary endpoint of one instance, NAME-vN, before the endpoint itself is touched.
 
-    What a run that died left of it is found, and taken over by ``flow_run``, whose tag it has. It may still be Creating:
-    `creation.wait_in_service` waits for it.
+    The resources of a run that died are found, and taken over by ``flow_run``, whose tag they get. The endpoint may still be
+    Creating: `creation.wait_in_service` waits for it.
 
     Raises:
         Failed, InputError, Conflict, ClientError: as `shift.shift` does.
@@ -44,11 +44,11 @@ def begin_trial(
 
 
 def try_model(target: Target, release: Release) -> Removal:
-    """Create a model from the shared package and delete it at once, and say what became of it.
+    """Create a model from the shared package and delete it at once; the fate of the model.
 
     CreateModel reads the artifact and the image's permission with the execution role before it answers, so this proves
-    every door in seconds, without an endpoint and without cost. The name is the one of version 0, which no group has: what
-    a killed run left of it is cleared away first.
+    every door in seconds, without an endpoint and without cost. The name is that of version 0, which no group has; a model that
+    a killed run left under it is removed first.
 
     Raises:
         Conflict: when a model of that name was made by someone else.

@@ -1,1 +1,1 @@
-"""The proof that a deployment answers as it should: what an endpoint is asked, how, and whether its answers are right."""
+"""The proof that a deployment answers as it should: the questions to its endpoint, the asking, and the expected answers."""

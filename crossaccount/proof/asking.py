@@ -1,6 +1,6 @@
-"""Asking: puts questions to an endpoint and reads the answers, in bounded time and memory, through sagemaker-core.
+"""The asking: puts questions to an endpoint and reads the answers, in bounded time and memory, through sagemaker-core.
 
-Not here: what is asked (``questions``), and which answer is right (``expectations``).
+Not here: the questions (``questions``), and the judging of answers (``expectations``).
 
 Source: InvokeEndpoint in the SageMaker Runtime API reference.
 """
@@ -28,14 +28,14 @@ from crossaccount.config.smoke import Latency
 from crossaccount.proof.questions import BODY_LIMIT, Question
 from crossaccount.strict_json import parse_json
 
-# SageMaker gives a container 60 s to answer; whatever comes later, or never ends, is no answer.
+# SageMaker gives a container 60 s to answer; an answer that comes later, or never ends, is none.
 ASK_SECONDS = 75.0
 _MOST_KEPT = 20_000  # characters of an answer, in a proof
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One question, the answer that came, and whether it is a right one. Latency in milliseconds."""
+    """A question, its expected answer, the answer that came, and whether it is right; latency in milliseconds."""
 
     content_type: str
     body: str
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast so many calls were answered, each and on the whole, in milliseconds, and the limits; None where there is none."""
+    """The latencies of calls, each one and the percentiles, and the limits; in milliseconds, None for a limit that is not set."""
 
     calls: int
     p50_ms: float
@@ -58,9 +58,9 @@ class Speed:
 
     @property
     def ok(self) -> bool:
-        """True when no limit was passed."""
+        """Whether every percentile is within its limit."""
         pairs = ((self.p50_ms, self.p50_limit_ms), (self.p95_ms, self.p95_limit_ms))
-        return all(limit is None or seen <= limit for seen, limit in pairs)
+        return all(limit is None or measured <= limit for measured, limit in pairs)
 
 
 def speed(latencies: Sequence[float], limits: Latency) -> Speed:
@@ -77,9 +77,9 @@ def speed(latencies: Sequence[float], limits: Latency) -> Speed:
 
 
 def ask(target: Target, endpoint: str, questions: Iterable[Question]) -> tuple[Answer, ...]:
-    """Put every question to the endpoint.
+    """Put every question to the endpoint; the answers.
 
-    An answer that is an error of the container is an answer too: it is not a right one.
+    An error of the container is an answer too, and a wrong one.
 
     Raises:
         ClientError: when AWS refuses the call itself.
@@ -92,15 +92,15 @@ def ask(target: Target, endpoint: str, questions: Iterable[Question]) -> tuple[A
     )
     _bound_answers(client)
     invoke = partial(Endpoint(endpoint_name=endpoint).invoke, session=session, region=region)
-    return tuple(ask_one(invoke, question) for question in questions)
+    return tuple(put_question(invoke, question) for question in questions)
 
 
 def measure(
     target: Target, endpoint: str, questions: Sequence[Question], limits: Latency
 ) -> tuple[tuple[Answer, ...], Speed]:
-    """Put the questions to the endpoint in turn, as often as the limits say, and see how fast the answers come.
+    """Put the questions to the endpoint in turn, as often as the limits say; the answers, and how fast they came.
 
-    The answers are given too: a container that quickly answers wrong is not fast.
+    The answers count too: a container that quickly answers wrong is not fast.
 
     Raises:
         ClientError: when AWS refuses the call itself.
@@ -110,8 +110,8 @@ def measure(
     return answers, speed([answer.latency_ms for answer in answers], limits)
 
 
-def ask_one(invoke: Callable[..., Any], question: Question) -> Answer:
-    """One question, put by a call that takes body, content_type and accept; raises as `ask` does."""
+def put_question(invoke: Callable[..., Any], question: Question) -> Answer:
+    """The answer to one question, put by a call that takes body, content_type and accept; raises as `ask` does."""
 
     def answer() -> Any:
         output = invoke(body=question.body, content_type=question.content_type, accept=question.accept)
@@ -130,11 +130,13 @@ def ask_one(invoke: Callable[..., Any], question: Question) -> Answer:
     except ValueError as error:
         got, ok = f"unreadable answer: {error}", False
     latency = (time.perf_counter() - started) * 1000
-    return Answer(question.content_type, question.shown, question.expected, _kept(got), ok, round(latency, 2))
+    return Answer(
+        question.content_type, question.shown, question.expected, _shortened(got), ok, round(latency, 2)
+    )
 
 
-def _kept(got: Any) -> Any:
-    """An answer as a proof keeps it; of one that is very long, its beginning as text."""
+def _shortened(got: Any) -> Any:
+    """An answer as a proof keeps it; of a very long one, the beginning as text."""
     text = got if isinstance(got, str) else json.dumps(got)
     return got if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]}... ({len(text)} characters)"
 
@@ -175,13 +177,13 @@ _ASKING = threading.local()
 
 
 def _in_time(call: Callable[[], _Result]) -> _Result:
-    """What a call gives, unless it takes longer than `ASK_SECONDS` in all.
+    """The result of a call, unless it takes longer than `ASK_SECONDS` in all.
 
     A socket's own timeout is for each piece that comes: one byte a second keeps it content for ever. So the call is made in
     a thread of its own, which is left to itself when the time is up, and which does not keep the process from ending.
 
     Raises:
-        ValueError: when the time is up; beside whatever the call raises.
+        ValueError: when the time is up; and any error of the call.
     """
     result: Future[_Result] = Future()
 
@@ -200,7 +202,7 @@ def _in_time(call: Callable[[], _Result]) -> _Result:
 
 
 def _bound_answers(client: Any) -> None:
-    """Have a client of the runtime take no more of an answer than an endpoint may give, be it an error, and no longer than it may take.
+    """Bound the bytes and the seconds that a client of the runtime spends on an answer, also on one that is an error.
 
     botocore itself reads an error to its end, whatever its length. Source: the event before-send of botocore.
     """
@@ -217,7 +219,7 @@ def _bound_answers(client: Any) -> None:
 
 
 def _bytes_of(raw: Any) -> bytes:
-    """The body of an answer, to one byte more than it may have: then it is refused by whoever reads it.
+    """The body of an answer, up to one byte more than it may have: `read_answer` refuses that.
 
     Raises:
         ValueError: when it breaks off, or does not end in time.

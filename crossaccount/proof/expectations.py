@@ -1,4 +1,4 @@
-"""Expectations: each gives the expected value, as plain data, and the judge of answers.
+"""The expectations of answers: each is the expected value, as plain data, and the judge of an answer.
 
 Pure functions. Not here: putting a question to an endpoint (``asking``).
 """
@@ -14,7 +14,7 @@ Judge = Callable[[Any], bool]
 
 
 def expectation(smoke: Smoke) -> tuple[Any, Judge]:
-    """What a configured payload expects."""
+    """The expectation of a configured payload."""
     if smoke.expect_within is not None:
         return within(smoke.expect_within.value, smoke.expect_within.tolerance)
     if smoke.expect_json_path is not None:
@@ -32,13 +32,13 @@ def exactly(value: Any) -> tuple[Any, Judge]:
 
 
 def within(value: Any, tolerance: Tolerance) -> tuple[Any, Judge]:
-    """A value of the same shape, whose numbers are near."""
+    """A value of the same shape, whose numbers differ by no more than the tolerance."""
     shown = {"value": value, "tolerance": _measure(tolerance)}
     return shown, lambda got: same_answer(got, value, _near(tolerance))
 
 
 def at_path(wanted: JsonPath) -> tuple[Any, Judge]:
-    """A value at one place of the answer; near, or exactly, where no tolerance is given."""
+    """A value at one place of the answer, within the tolerance; without one, to six significant digits."""
     tolerance = wanted.tolerance
     shown: dict[str, Any] = {"path": wanted.path, "value": wanted.value}
     if tolerance is not None:
@@ -54,7 +54,7 @@ def fitting(schema: Any) -> tuple[Any, Judge]:
 
 
 def labelled(labels: Sequence[Any]) -> tuple[Any, Judge]:
-    """One of these labels, or a list, not empty, of nothing else."""
+    """One of these labels, or a list of them that is not empty."""
     allowed = list(labels)
 
     def right(got: Any) -> bool:
@@ -75,7 +75,7 @@ def _near(tolerance: Tolerance) -> Near:
     absolute, relative = tolerance.absolute or 0.0, tolerance.relative or 0.0
 
     def near(got: float, expected: float) -> bool:
-        # A thousand-millionth more: 0.3 - 0.2 is more than 0.1 to a computer, and not to whoever wrote the
+        # A thousand-millionth more: 0.3 - 0.2 is more than 0.1 to a computer, and not to the author of a config.
         return abs(got - expected) <= (absolute + relative * abs(expected)) * (1 + 1e-9)
 
     return near
@@ -86,7 +86,7 @@ def _six_digits(got: float, expected: float) -> bool:
 
 
 def same_answer(got: Any, expected: Any, near: Near = _six_digits) -> bool:
-    """Equal in shape and content, with numbers that need only be near: to six significant digits, unless told."""
+    """Whether an answer is equal in shape and content; its numbers need only be near: by default to six significant digits."""
     if isinstance(got, bool) or isinstance(expected, bool):
         return got is expected
     if isinstance(got, int | float) and isinstance(expected, int | float):

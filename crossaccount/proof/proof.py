@@ -1,6 +1,6 @@
 """The proof of a deployment: its images, its answers and their speed, held against what they should be.
 
-Not here: how a proof is shown to a person.
+Not here: the proof as a person sees it (``show.proofs``).
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any
 from crossaccount.aws.access import Target
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import Gateway
+from crossaccount.hosting.resources import gone
 from crossaccount.hosting.state import running_images
 from crossaccount.proof.asking import Answer, Speed, ask, measure
 from crossaccount.proof.questions import Question
@@ -20,8 +21,8 @@ from crossaccount.release.manifest import Release
 class Proof:
     """The observations of one deployment, end to end.
 
-    ``verified`` is true only when every image has the digest of the Release, every answer is a right one, and they came as
-    fast as the config asks, where it does.
+    ``verified`` is True only when every image has the digest of the Release, every answer is right, and the answers came within
+    the consumer's limits on latency.
     """
 
     consumer: str
@@ -52,7 +53,7 @@ class Proof:
 
     @property
     def faults(self) -> str:
-        """What keeps it from being verified, in a sentence: at most three answers, the images, the speed."""
+        """The faults that keep it from being verified, in a sentence: at most three answers, the images, the speed."""
         faults = [
             f"{answer.content_type} {answer.body[:80]!r}: expected {answer.expected}, got {answer.got}"
             for answer in self.answers
@@ -68,16 +69,15 @@ class Proof:
 def images_match(images: Sequence[str], release: Release) -> bool:
     """True when these are exactly the images of the Release, by digest."""
     expected = sorted(container.image_digest or "" for container in release.deployed_containers)
-    return (
-        all(expected) and bool(expected) and sorted(image.rpartition("@")[2] for image in images) == expected
-    )
+    digests = sorted(image.rpartition("@")[2] for image in images)
+    return bool(expected) and all(expected) and digests == expected
 
 
 def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Question]) -> Proof:
-    """Ask an endpoint everything, and hold its images, its answers and its speed against what they should be.
+    """Put every question to an endpoint, and hold its images, answers and speed against the Release and the config.
 
     Args:
-        target: the consumer's account; the consumer's limits on latency are measured too.
+        target: the consumer's account; where the consumer has limits on latency, the speed is measured.
         release: of the version that the endpoint should run.
         endpoint: its name.
         questions: see `questions.questions`.
@@ -89,14 +89,14 @@ def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Q
     with target.explained("sagemaker:InvokeEndpoint", endpoint):
         description = Gateway(target.sagemaker).describe("endpoint", endpoint)
         if description is None:
-            raise Failed(f"The endpoint {endpoint} is gone: someone deleted it before it could be asked.")
+            raise Failed(gone(endpoint, "before it could be asked"))
         answers, speed = ask(target, endpoint, questions), None
         if target.consumer.latency is not None:
             repeated, speed = measure(target, endpoint, questions, target.consumer.latency)
-            # Of the repeated ones only those that went wrong say anything new.
+            # Of the repeated answers only the wrong ones say anything new.
             answers += tuple(answer for answer in repeated if not answer.ok)
     images = running_images(description)
-    match, right = images_match(images, release), bool(answers) and all(answer.ok for answer in answers)
+    match, all_right = images_match(images, release), bool(answers) and all(answer.ok for answer in answers)
     return Proof(
         consumer=target.name,
         account=target.account,
@@ -106,6 +106,6 @@ def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Q
         images=images,
         images_match=match,
         answers=answers,
-        verified=match and right and (speed is None or speed.ok),
+        verified=match and all_right and (speed is None or speed.ok),
         speed=speed,
     )

@@ -1,6 +1,6 @@
-"""Questions: what an endpoint is asked, from the config's smoke payloads or the samples of the Release.
+"""The questions to an endpoint, from the config's smoke payloads or the samples of the Release.
 
-Not here: which answer is right (``expectations``), and putting a question to an endpoint (``asking``).
+Not here: the judging of answers (``expectations``), and putting a question to an endpoint (``asking``).
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ class Question:
 
     Args:
         content_type: of the body.
-        body: what is sent.
-        accept: the content type asked for.
-        shown: the body as a person may read it: the text, or where it came from.
-        expected: what the answer is held against, as plain data.
-        right: whether an answer is right.
+        body: of the request.
+        accept: the content type of the wanted answer.
+        shown: the body as a person may read it: the text, or its S3 URI.
+        expected: the expected answer, as plain data.
+        right: judges an answer.
     """
 
     content_type: str
@@ -48,12 +48,12 @@ def of_sample(sample: Sample) -> Question:
 
 
 def questions(target: Target, release: Release) -> list[Question]:
-    """What an endpoint will be asked: the config's smoke payloads, or else the samples of the Release.
+    """The questions to an endpoint: the config's smoke payloads, or else the samples of the Release.
 
-    The bodies that lie in S3, of the consumer or of the producer, are read in the deployer role.
+    A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
 
     Raises:
-        Failed: when there is nothing to ask, or a body is missing or too large.
+        Failed: when there is no question, or a body is missing or too large.
         Refused: when S3 refuses a body.
     """
     check_questions(target.name, target.consumer, release)
@@ -63,10 +63,10 @@ def questions(target: Target, release: Release) -> list[Question]:
 
 
 def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> None:
-    """See that there is something to ask the endpoint, before anything is made.
+    """See that there is a question for the endpoint, before anything is created.
 
     Raises:
-        Failed: when neither the config nor the Release has anything: a deployment that is asked nothing proves nothing.
+        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing.
     """
     if not consumer.smoke and not release.samples:
         raise Failed(
@@ -84,11 +84,11 @@ def _configured(target: Target, payload: Smoke) -> Question:
 
 
 def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
-    """The object that is sent as a question, if its bucket belongs to one of these accounts.
+    """The S3 object that is the body of a question, if its bucket belongs to one of these accounts.
 
     Raises:
         Failed: when it is missing, or larger than a request may be.
-        ClientError: when S3 refuses it; also for a bucket of anybody else.
+        ClientError: when S3 refuses it, as for a bucket of any other account.
     """
     bucket, key = parse_s3(uri)
     for owner in owners:
@@ -100,7 +100,7 @@ def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
                 raise Failed(
                     f"The smoke payload {uri} is missing. Put it there, or correct the config."
                 ) from None
-            # S3 refuses another owner as it refuses everything else: only the last refusal is one.
+            # S3 refuses a wrong owner as it refuses everything else: only the last account's refusal counts.
             if code != "AccessDenied" or owner == owners[-1]:
                 raise
             continue
@@ -110,4 +110,4 @@ def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
                 f"The smoke payload {uri} is larger than the {BODY_LIMIT} bytes that an endpoint takes."
             )
         return bytes(body)
-    raise ValueError("no account may own it")
+    raise ValueError("owners: name one account or more")

@@ -56,7 +56,7 @@ def plan_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str | 
     Raises:
         PlanRefused: with every reason at once, when a finding is an error.
     """
-    return _accepted(propose_share(sharing, basis, prune, only))
+    return accepted(propose_share(sharing, basis, prune, only))
 
 
 def propose_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str | None = None) -> Plan:
@@ -130,7 +130,7 @@ def plan_revoke(sharing: Sharing, basis: Basis, leaving: Collection[str] | None)
         *find_dead_principals(plan),
         *find_strangers(plan, ours, group, gone),
     ]
-    return _accepted(replace(plan, findings=tuple(findings)))
+    return accepted(replace(plan, findings=tuple(findings)))
 
 
 def plan_narrower(sharing: Sharing, basis: Basis) -> Plan:
@@ -155,13 +155,18 @@ def plan_narrower(sharing: Sharing, basis: Basis) -> Plan:
         unchanged = tuple(
             Change(resource, document, document) for resource, document in basis.existing.items()
         )
-        return _accepted(Plan(unchanged, basis.findings))
+        return accepted(Plan(unchanged, basis.findings))
     staying = {name: consumer for name, consumer in sharing.consumers.items() if consumer.account in inside}
     narrowed = sharing if sharing.organization else sharing.model_copy(update={"consumers": staying})
     return plan_share(narrowed, basis)
 
 
-def _accepted(plan: Plan) -> Plan:
+def accepted(plan: Plan) -> Plan:
+    """The plan itself, when none of its findings is an error.
+
+    Raises:
+        PlanRefused: with every finding, when one is.
+    """
     if any(finding.severity is Severity.ERROR for finding in plan.findings):
         raise PlanRefused(plan.findings)
     return plan

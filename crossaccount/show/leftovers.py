@@ -1,23 +1,23 @@
-"""Leftovers and what became of them, for a Prefect artifact."""
+"""The leftovers of runs and the fate of each, as Markdown. Not here: how they are found and removed (``hosting``)."""
 
 from collections.abc import Sequence
 
-from crossaccount.hosting.leftovers import Swept, first_line
+from crossaccount.hosting.leftovers import Swept
 from crossaccount.show.markdown import cell
+from crossaccount.text import first_line
 
 
 def markdown(swept: Sequence[Swept]) -> str:
-    """For a Prefect artifact: a row for everything that was found."""
-    rows = ["| consumer | what | became of it | because |", "|---|---|---|---|"]
+    """A table for a Prefect artifact, with a row for each leftover."""
+    rows = ["| consumer | leftover | outcome | because |", "|---|---|---|---|"]
     for account in swept:
-        where = f"{account.consumer} ({account.account})"
         if account.error:
-            rows.append(
-                f"| {where} | everything | **could not be looked through** | {cell(first_line(account.error))} |"
-            )
+            why = cell(first_line(account.error))
+            rows.append(f"| {account.where} | everything | **could not be looked through** | {why} |")
         for fate in account.fates:
-            outcome = f"**{fate.outcome}**" if fate.outcome == "left" else fate.outcome
-            rows.append(
-                f"| {where} | {fate.kind} `{fate.name}` | {outcome} | {cell(first_line(fate.reason))} |"
+            outcome, why = (
+                f"**{fate.outcome}**" if fate.outcome == "left" else fate.outcome,
+                cell(first_line(fate.reason)),
             )
+            rows.append(f"| {account.where} | {fate.kind} `{fate.name}` | {outcome} | {why} |")
     return "\n".join(rows) if len(rows) > 2 else "Nothing was left."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,26 +13,8 @@ import pytest
 UNUSED_SERVICES = ("EVENT_PERSISTER", "TASK_RUN_RECORDER", "TRIGGERS", "SCHEDULER", "LATE_RUNS", "DB_VACUUM")
 
 
-def _migrated(folder: Path) -> Path:
-    """Prefect's empty database, made once for all workers of a run and kept for later runs: it takes ten seconds."""
-    from prefect import __version__
-    from prefect.server.database.dependencies import provide_database_interface, temporary_database_interface
-    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings
-
-    made, half = folder / f"{__version__}.db", folder / f"{__version__}.half.db"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            half.unlink(missing_ok=True)
-            url = {PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{half}"}
-            with temporary_database_interface(), temporary_settings(url):
-                asyncio.run(provide_database_interface().create_db())
-            half.rename(made)
-    return made
-
-
 @pytest.fixture(scope="session", autouse=True)
-def prefect(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[None]:
+def prefect(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> Iterator[None]:
     """A Prefect server with a database of its own; the heartbeat, which costs a second for each flow, is off.
 
     The product looks after an endpoint every half second at first. The sandbox's are up sooner than that.
@@ -42,7 +22,6 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    assert pytestconfig.cache is not None
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("prefect")
         patch.setenv("PREFECT_HOME", str(home))
@@ -52,7 +31,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
         patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.05)
         database = home / "harness"
         database.mkdir()
-        shutil.copy(_migrated(pytestconfig.cache.mkdir("prefect")), database / "prefect-test.db")
+        shutil.copy(prefect_database, database / "prefect-test.db")
         patch.setenv("PREFECT_SERVER_DATABASE_MIGRATE_ON_START", "false")
         # The harness makes a folder for its database; in this one there is one already.
         patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(database))

@@ -475,8 +475,8 @@ NO_PART_OF_A_SUCCESS = {
     "ListArtifacts",  # for uncompressed artifacts, and to tell a missing one from a refusal: see below
     "WriteLogs",  # CloudWatch is not modelled
     "PutMetrics",
-    "SeeWhatIsDeployed",  # asked by a revoke: tests/library/test_revoke.py
-    # Of an endpoint that stays: tests/library/test_rollout.py takes each out.
+    "SeeWhatIsDeployed",  # asked by a revoke: tests/sharing/test_revoke.py
+    # Of an endpoint that stays: tests/hosting/test_shift.py takes each out.
     "MoveEndpoint",
     "FindAlarms",
     "WatchAlarms",
@@ -491,7 +491,7 @@ ACTIONS_ELSEWHERE = {
     "ecr:GetAuthorizationToken",  # refused as ecr:BatchGetImage: the row of LogInToRegistry
     "iam:GetRole",
     "sagemaker:ListEndpoints",
-    "sagemaker:ListEndpointConfigs",  # tests/library/test_rollout.py, as those below
+    "sagemaker:ListEndpointConfigs",  # tests/hosting/test_shift.py, as those below
     "sagemaker:ListModels",
     "sagemaker:UpdateEndpoint",
     "sagemaker:DeleteTags",
@@ -534,7 +534,7 @@ def test_the_matrix_has_every_statement_and_action_of_the_producer_s_template() 
     rows = " ".join(f"{row.left_out} {row.action}" for row in PRODUCER_ROWS)
     rows += " ".join(action for _, action in DELETIONS.values())
     assert missing(r"Sid: (\w+)", text, rows) == {"AssumeSharingRole", "SeeAccountPublicAccessBlock"}
-    # Asked only where a bucket has a public statement, or owners of objects of its own: tests/library/test_findings.py.
+    # Asked only where a bucket has a public statement, or owners of objects of its own: tests/sharing/test_findings.py.
     assert missing(ACTION, text, rows) == {
         "s3:GetAccountPublicAccessBlock",
         "s3:GetBucketAcl",

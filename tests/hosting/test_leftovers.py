@@ -292,7 +292,7 @@ def _two_at_a_time(params: dict[str, Any], **_: Any) -> None:
     ("keep", "endpoint", "tag", "says"),
     [
         (False, True, "run-2", "flow run run-2 has it now"),
-        (True, False, "run-1", "it is to stay now"),
+        (True, False, "run-1", "it is tagged to stay now"),
     ],
 )
 def test_what_a_later_run_took_over_is_not_taken_from_under_it(

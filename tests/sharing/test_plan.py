@@ -390,7 +390,7 @@ def test_every_reason_of_every_change_is_told_at_once() -> None:
     )
     found = tuple(find_objections(wrong, OURS, SHARING))
     with pytest.raises(PlanRefused) as refused:
-        plan._accepted(Plan((), found))
+        plan.accepted(Plan((), found))
     assert len(refused.value.reasons) == len(found)
     assert str(refused.value).count("\n") == len(found) - 1
 

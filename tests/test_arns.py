@@ -9,7 +9,7 @@ from crossaccount.arns import Image
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed
 
-SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[1] / "configs" / "sandbox.yaml")
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 HOST = "111111111111.dkr.ecr.us-east-1.amazonaws.com"
 

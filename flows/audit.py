@@ -1,4 +1,7 @@
-"""The audit: whether the access that a config promises is there, from both sides as far as this machine reaches them."""
+"""The audit's flow: see whether the access that a config promises is there, from both sides as far as this machine reaches them.
+
+Not here: an answer's grounds (``crossaccount.audit``).
+"""
 
 from crossaccount.audit.answers import Audit
 from crossaccount.aws import sessions
@@ -13,7 +16,7 @@ from tasks.steps import name_run
 def check_access(
     config: forms.ConfigFile, consumer: forms.OneConsumer = None, probe: bool = True, repair: bool = False
 ) -> Audit:
-    """See whether every consumer of a config passes every door; nothing stays changed.
+    """See whether every consumer of a config passes every door, and change nothing for good.
 
     Args:
         config: The reviewed file that promises the access.

@@ -184,7 +184,7 @@ def test_what_goes_on_past_a_shut_door_says_that_it_is_shut(scene: Any, external
     met = try_doors(sharing, "staging", (), probe=True)
     assert [(one.door, one.verdict) for one in met.answers] == [(DoorName.ROLE_TRUST, Verdict.NO)]
     (found,) = usage.findings(sharing, None)
-    assert "cannot be read" in found.text
+    assert "cannot be told" in found.text
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}
     assert scene.state() == before
     answers = read_documents(scene.variant(producer__external_id=external_id), ["staging"])

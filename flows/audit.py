@@ -22,7 +22,7 @@ def check_access(
         config: The reviewed file that promises the access.
         consumer: The only consumer to look at. Leave it empty for all.
         probe: Make a model in each consumer's account and delete it: it takes seconds and costs nothing.
-        repair: Show the plan that mends what is missing.
+        repair: Show the plan that repairs missing access.
     """
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)

@@ -46,7 +46,7 @@ def deploy_model(
 
     Args:
         config: The reviewed file that names the consumer.
-        consumer: In whose account to deploy.
+        consumer: The consumer to deploy for.
         version: The version to deploy. Leave it empty for the newest approved one.
         keep: Leave the endpoint in service.
     """

@@ -1,4 +1,4 @@
-"""The run parameters as the Prefect UI shows them: choices of what is reviewed, with bounds and help.
+"""The run parameters as the Prefect UI shows them: choices of reviewed configs and consumers, with bounds and help.
 
 The choices are read when the flows are imported, so a deployment offers what the folder of reviewed configs held when it
 was deployed. A form may be set not to enforce them; a deployment's run is therefore held to the same folder when it begins

@@ -175,8 +175,8 @@ def rollback_model(
 
     Args:
         config: The reviewed file that names the consumer.
-        consumer: Whose endpoint goes back.
-        reason: Why, for the record.
+        consumer: The consumer of the endpoint that goes back.
+        reason: The reason, for the record.
         version: An earlier version that proved itself and is still kept. Leave it empty for the one before the live one.
     """
     sharing = forms.loaded(config)
@@ -211,7 +211,7 @@ def move_endpoint(
 
     Args:
         config: The reviewed file that names the consumer.
-        consumer: Whose endpoint to move.
+        consumer: The consumer of the endpoint to move.
         version: The version. For a rollback it may stay empty: the one before the live one.
         back: Roll back rather than promote.
     """

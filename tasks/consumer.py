@@ -55,7 +55,7 @@ def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
 def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
     """See that every artifact is the one that was shared."""
     count = preflight.check_artifacts(open_target(sharing, name), release)
-    get_run_logger().info("%d artifacts are what the Release says", count)
+    get_run_logger().info("%d artifacts are those of the Release", count)
     return count
 
 

@@ -176,7 +176,9 @@ def _ended(client: SyncPrefectClient, sharing: Sharing, name: str, child: FlowRu
         if now - taken > _PICKUP_SECONDS:
             _called_off(client, child, "No worker took it.")
             pool = child.work_pool_name
-            start = f"prefect worker start --pool {pool!r}" if pool else f"whatever serves {deployment}"
+            start = (
+                f"prefect worker start --pool {pool!r}" if pool else f"the process that serves {deployment}"
+            )
             raise Failed(
                 f"Flow run {child.name} of {deployment} was cancelled: no worker took it in {_PICKUP_SECONDS:.0f} s. Start one: {start}."
             )

@@ -57,7 +57,7 @@ def _history(sharing: Sharing) -> Sequence[Record]:
         return records.read(producer, _REMEMBERED)
 
 
-@steps.step("look who is held")
+@steps.step("find the consumers held from version {version}")
 def find_held(sharing: Sharing, version: int, named: bool) -> dict[str, str]:
     """The consumers that were rolled back from the version and stay so, and why; none when a person named the version."""
     if named:
@@ -124,13 +124,13 @@ def _release(target: Target, version: int) -> Release:
     return release
 
 
-@steps.step("read what the history says of {name}")
+@steps.step("read the last move of {name}")
 def read_last_move(sharing: Sharing, name: str) -> Move | None:
     """The last move of a consumer's endpoint on record; None when there is none."""
     return history.last_move(_history(sharing), name)
 
 
-@steps.step("look whether the history says where {names} are")
+@steps.step("look whether version {version} is on record for {names}")
 def is_recorded(sharing: Sharing, names: Sequence[str], version: int) -> bool:
     """Whether it is on record that all of these consumers' endpoints serve the version: a run may have died before that."""
     known = _history(sharing)

@@ -1,4 +1,6 @@
-"""Removing what dead runs left: on a schedule, and as the hook of a run that crashed or was cancelled.
+"""The reaper's steps: remove the leftovers of dead runs, on a schedule, and as the hook of a run that crashed or was cancelled.
+
+Not here: finding and removing them in an account (``hosting.leftovers``).
 
 Prefect runs a hook in another process than the run's, for example after SIGKILL, with only the run's parameters. The loss of
 a host runs no hook: the schedule removes the leftovers then.
@@ -37,7 +39,7 @@ _PATIENCE_SECONDS = 900.0  # a hook keeps its worker from ending; the schedule r
 
 @steps.step("look through {name}")
 def sweep(sharing: Sharing, name: str, older_than: timedelta, dry_run: bool) -> Swept:
-    """Remove what dead runs left in one consumer's account; an error is part of what it returns."""
+    """Remove the leftovers of dead runs in one consumer's account; an error is part of the result."""
     account = sharing.consumers[name].account
     try:
         target = open_target(sharing, name)
@@ -85,7 +87,7 @@ def _find_living(flow_runs: Iterable[str | None]) -> dict[str | None, str]:
     return living
 
 
-@steps.step("list what was left")
+@steps.step("list the leftovers")
 def report(sharing: Sharing, swept: Sequence[Swept]) -> None:
     """Put the leftovers, and the fate of each, into an artifact of the run."""
     group = sharing.model_package_group

@@ -26,7 +26,7 @@ logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports ev
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Prefect logs whatever a task raises with its traceback; an error made for a person needs none."""
+    """Take the traceback from an error made for a person: Prefect logs one with each error of a task."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, CrossAccountError):
         record.msg, record.args, record.exc_info, record.exc_text = "%s", (reason(error),), None, None

@@ -156,7 +156,7 @@ def _unanswered(sharing: Sharing, name: str, answers: Sequence[AccessAnswer]) ->
     answered = {answer.door for answer in answers if answer.consumer == name}
     if consumer.expires is not None and consumer.expires <= datetime.now(UTC):
         return
-    needed = doors.resources(sharing, doors.needs(sharing, Contents()))  # by whatever version
+    needed = doors.resources(sharing, doors.needs(sharing, Contents()))  # by any version
     reason = "no session here could ask"
     for door, resource in (
         *((doors.door_of(need.kind).name, need.name) for need in needed),

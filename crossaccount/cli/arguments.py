@@ -64,11 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     served = "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C."
     commands.add_parser("sandbox", help=served, add_help=False)
 
-    plan = command("plan", "Show what share would change. Changes nothing.", config)
+    plan = command("plan", "Show the plan of a share. Changes nothing.", config)
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
     plan.add_argument("--prune", action="store_true", help="as for share")
 
-    share = command("share", "Grant what the config says, and publish a Release of every version.", yes)
+    share = command(
+        "share", "Grant the access that the config names, and publish a Release of every version.", yes
+    )
     files = f"{reviewed}, or several, one for each group; with --plan, the plan's by default"
     share.add_argument("config", type=Path, nargs="*", metavar="CONFIG", help=files)
     exactly = "apply exactly this plan, written by plan --out; does not ask"
@@ -112,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     reap.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
     reap.add_argument("--dry-run", action="store_true", help="only list what would be removed")
 
-    noticed = "Have the Prefect server notice runs whose host was lost. Again changes nothing."
+    noticed = "Have the Prefect server notice runs that lost their host. A second time changes nothing."
     automations = command("automations", noticed)
     silence = "after so many seconds without a heartbeat (default 600, for a heartbeat of 180 s)"
     automations.add_argument("--silent-seconds", type=_SILENCE, metavar="N", help=silence)

@@ -61,7 +61,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         agreed = _agree(options, lambda: [gather.share_plan(sharing, prune)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
-    agreement = {"prune": prune, "agreed": agreed and agreed[0]}
+    agreement: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
     return _run(options, "flows.producer:share_models", str(path), **agreement)
 
 

@@ -15,7 +15,7 @@ from crossaccount.promotion.records import Record
 def rolled_back_from(records: Iterable[Record], version: int) -> dict[str, str]:
     """The consumers that were rolled back from this version and have not been promoted to any since, and why.
 
-    A further rollback, from what the first one went back to, does not let this version in again.
+    A further rollback, from the version that the first one went back to, does not let this version in again.
 
     Args:
         records: of earlier promotions and rollbacks, the newest first.

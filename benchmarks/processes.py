@@ -145,7 +145,7 @@ def _asked(config: str) -> _Asked:
     from crossaccount.sharing import gather
 
     with _noted() as asked:  # the command itself would end this process
-        gather.share_plan(load_config(config), prune=False)
+        gather.make_plan(load_config(config), prune=False)
     return asked
 
 

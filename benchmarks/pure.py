@@ -19,6 +19,7 @@ from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.policy.documents import Document, size
 from crossaccount.sharing import plan
+from crossaccount.sharing.changes import Basis
 from crossaccount_sandbox.judge import read_case
 from crossaccount_sandbox.judging.decision import judge
 from crossaccount_sandbox.judging.request import Policies, Request
@@ -84,8 +85,8 @@ def plan_size(pairs: int, groups: int = 40, consumers: int = 200) -> dict[str, A
 def _planned(sharing: Sharing, group: str, needs: Needs, existing: Mapping[Resource, Document]) -> bool:
     """Plan for one group; whether it is refused."""
     try:
-        made = plan.share_plan(
-            sharing.model_copy(update={"model_package_group": group}), needs, existing, _NOW
+        made = plan.plan_share(
+            sharing.model_copy(update={"model_package_group": group}), Basis(needs, existing, _NOW)
         )
     except PlanRefused:
         return True

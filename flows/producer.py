@@ -8,10 +8,10 @@ from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, InputError
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import gather as gathering
 from crossaccount.sharing import revoke as revoking
 from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans
 from flows import forms
 from flows.operations import operation
@@ -112,7 +112,7 @@ def shared(
         Refused: when AWS refuses the producer.
     """
     gathered = steps.read_registry(sharing)
-    plan = gathering.planned(sharing, gathered, prune, consumer)
+    plan = plan_share(sharing, gathered, prune, consumer)
     steps.show_plan(sharing, plan)
     refuse_other(plan, agreed)
     if dry_run:
@@ -174,12 +174,12 @@ def revoke_access(
         agreed: The hash of the plan that was agreed to (16 characters, see the plan's last line). Any other plan is refused.
     """
     sharing = forms.loaded(config)
-    revocation = revoking.chosen(sharing, consumer, account, version, everything)
+    revocation = revoking.choose(sharing, consumer, account, version, everything)
     name_run(f"revoke {revocation} from {sharing.model_package_group}")
     with sessions.reuse():
         gathered = steps.read_registry_for_revoke(sharing)
         used = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
-        plan = revoking.planned(sharing, gathered, revocation, used)
+        plan = revoking.plan_revocation(sharing, gathered, revocation, used)
         steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         if dry_run:

@@ -24,8 +24,8 @@ from crossaccount.hosting.preflight import check_shared
 from crossaccount.promotion.moving import stages
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
-from crossaccount.sharing import gather as gathering
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans, proofs
 from flows import forms
 from flows.operations import operation
@@ -111,7 +111,7 @@ def promote_model(
             raise Failed(
                 f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
             )
-        plan = gathering.planned(sharing, gathered)
+        plan = plan_share(sharing, gathered)
         sharing_steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         if dry_run:

@@ -46,7 +46,7 @@ def look_for_users(
     sharing: Sharing, leaving: Collection[str] | None, version: int | None, force: bool
 ) -> tuple[Finding, ...]:
     """Look for endpoints that still run on what is about to be taken back."""
-    findings = usage.findings(sharing, leaving, version, force)
+    findings = usage.find_users(sharing, leaving, version, force)
     for finding in findings:
         get_run_logger().warning("%s", finding)
     return findings

@@ -28,7 +28,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
     try:
         with producing(sharing) as producer:
             state = gather.gather(producer)
-            proposal = plan.propose_share(sharing, state.needs, state.existing, state.now)
+            proposal = plan.propose_share(sharing, replace(state, findings=()))
             unpublished = list(_unpublished(producer, state, proposal))
     except PlanRefused as refused:
         return Evidence(findings=refused.findings)

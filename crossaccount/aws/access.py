@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 
-class _Account:
+class Account:
     """An account with a session: one client of each service, made when it is first asked for."""
 
     config: Sharing
@@ -53,7 +53,7 @@ class _Account:
 
 
 @dataclass(frozen=True)
-class Producer(_Account):
+class Producer(Account):
     """The account that shares: the config, and a session in the producer's role or credentials."""
 
     config: Sharing
@@ -107,7 +107,7 @@ class Producer(_Account):
 
 
 @dataclass(frozen=True)
-class Target(_Account):
+class Target(Account):
     """A consumer's account: the config, the consumer's name in it, the consumer, and a session in its deployer role."""
 
     config: Sharing

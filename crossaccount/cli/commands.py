@@ -35,7 +35,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
 
-    planned = gather.share_plan(sharing, options.prune)
+    planned = gather.make_plan(sharing, options.prune)
     output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
     if options.out is not None:
         plan_file.write(options.out, options.config, planned, options.prune)
@@ -55,10 +55,10 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         planned = plan_file.read(options.plan)
         path, prune = path or planned.config, planned.prune
         sharing = _load(path)
-        agreed: list[str] | None = [plan_file.confirmed(planned, gather.share_plan(sharing, prune))]
+        agreed: list[str] | None = [plan_file.confirm(planned, gather.make_plan(sharing, prune))]
     elif path is not None:
         prune, sharing = options.prune, _load(path)
-        agreed = _agree(options, lambda: [gather.share_plan(sharing, prune)])
+        agreed = _agree(options, lambda: [gather.make_plan(sharing, prune)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
     agreement: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
@@ -74,7 +74,7 @@ def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
     if len(set(options.config)) < len(options.config):
         raise InputError("CONFIG: a file is named twice. Name each once.")
     sharings = [_load(path) for path in options.config]
-    agreed = _agree(options, lambda: [gather.share_plan(sharing) for sharing in sharings])
+    agreed = _agree(options, lambda: [gather.make_plan(sharing) for sharing in sharings])
     return _run(options, "flows.groups:share_groups", [str(path) for path in options.config], agreed=agreed)
 
 
@@ -84,7 +84,7 @@ def revoke(options: argparse.Namespace) -> dict[str, Any]:
 
     sharing = _load(options.config)
     scope = {name: getattr(options, name) for name in ("consumer", "account", "version", "everything")}
-    revocation = revoking.chosen(sharing, **scope)
+    revocation = revoking.choose(sharing, **scope)
     agreed = _agree(options, lambda: [revoking.make_plan(sharing, revocation, options.force)])
     scope |= {"force": options.force, "agreed": agreed and agreed[0]}
     return _run(options, "flows.producer:revoke_access", str(options.config), **scope)
@@ -110,7 +110,7 @@ def promote(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather
 
     sharing = _load(options.config)
-    agreed = _agree(options, lambda: [gather.share_plan(sharing)], always=True)
+    agreed = _agree(options, lambda: [gather.make_plan(sharing)], always=True)
     promotion = {"version": options.version, "agreed": agreed and agreed[0]}
     return _run(options, "flows.promotion:promote_model", str(options.config), **promotion)
 

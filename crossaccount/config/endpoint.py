@@ -123,7 +123,8 @@ class Endpoint(FrozenModel):
     data_capture: DataCapture | None = Field(default=None, description="which calls are kept, and where")
     vpc: Vpc | None = Field(default=None, description="the network that the model runs in")
     kms_key: KmsKey | None = Field(
-        default=None, description="key that the instances' storage is encrypted under"
+        default=None,
+        description="key that the instances' storage volumes are encrypted under; hardware encrypts local storage, without it",
     )
     network_isolation: Flag = Field(
         default=False, description="whether the container is kept from all networks"

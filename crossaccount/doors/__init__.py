@@ -54,7 +54,7 @@ def resources(config: Sharing, needs: Needs) -> tuple[Resource, ...]:
     )
 
 
-def statements(
+def statements_for(
     config: Sharing, needs: Needs, resource: Resource, audiences: Iterable[Audience]
 ) -> list[Statement]:
     """The statements that let these audiences in to a resource; none where it is not needed."""

@@ -71,7 +71,7 @@ def newest_published(target: Target) -> int | None:
         Refused: when AWS refuses.
     """
     with target.explained("s3:ListBucket", target.config.producer.releases_bucket, DoorName.BUCKET):
-        has_release = store.published(target.s3, target.config)
+        has_release = store.list_published(target)
         versions = (version_of(arn) for arn in _approved(target))
         return next((version for version in versions if version in has_release), None)
 
@@ -105,7 +105,7 @@ def read_release(target: Target, version: ModelVersion) -> Release:
     key = store.release_key(config, version.version)
     resource = f"arn:{config.partition}:s3:::{config.producer.releases_bucket}/{key}"
     with target.explained("s3:GetObject", resource, DoorName.BUCKET):
-        published = store.find(target.s3, config, version.version)
+        published = store.find(target, version.version)
     if published is None:
         raise Failed(
             f"Version {version.version} of {config.model_package_group} has no Release at {config.producer.releases}. Account "

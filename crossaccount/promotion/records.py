@@ -93,7 +93,7 @@ def read(producer: Producer, newest: int) -> Sequence[Record]:
         ClientError: when S3 refuses.
     """
     bucket, owner = producer.config.producer.releases_bucket, producer.account
-    keys = list_keys(producer.s3, producer.config, _folder(producer.config))
+    keys = list_keys(producer, _folder(producer.config))
     named = [
         key for key in keys if re.fullmatch(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,64}\.json", key.rpartition("/")[2])
     ]

@@ -5,6 +5,8 @@ with a fresh look, each is read back once all are made, and a write that another
 what stands then. What we change is merged in; what others have changed meanwhile stays.
 
 Not here: what the documents are (``plan``), and a lock that writers share (the flows have one where they share a server).
+
+Source: "Amazon S3 data consistency model" in the S3 user guide (a change of a bucket's configuration is shown late).
 """
 
 import random
@@ -26,13 +28,12 @@ from crossaccount.policy.documents import Document, Statement
 from crossaccount.sharing.changes import Change, Plan, Verb
 
 _BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0)
-# A policy may be written and not yet be shown ("eventual consistency" in the S3 user guide).
+# A policy may be written and not yet be shown.
 _SHOWN_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 # How often a write is made again that another writer has overwritten.
 _ATTEMPTS = 12
 # Writers without a lock in common wait as long before they look again as another may take from its look to its write.
 SETTLE_SECONDS = 1.0
-
 
 _Result = TypeVar("_Result")
 
@@ -79,7 +80,7 @@ def apply(
     except BaseException as error:
         for writing in reversed(writings):
             if writing.begun:
-                error.add_note(_taken_back(producer, writing.change))
+                error.add_note(_take_back(producer, writing.change))
         raise
     return tuple(Receipt(change.resource, change.verb) for change in plan.changes)
 
@@ -151,8 +152,8 @@ def _look_again(
         if settle_seconds:
             # The waits differ, so that writers who met once do not meet again.
             time.sleep(settle_seconds * (1 + (random.random() if attempt else 0)))  # noqa: S311 - no secret
-        stand = parallel.run_all([partial(_stands, producer, writing) for writing in waiting])
-        waiting = [writing for writing, stands in zip(waiting, stand, strict=True) if not stands]
+        standing = parallel.run_all([partial(_stands, producer, writing) for writing in waiting])
+        waiting = [writing for writing, stands in zip(waiting, standing, strict=True) if not stands]
         for writing in waiting:
             tell(f"the policy of {writing.change.resource} was overwritten by another writer: merging again")
             _while_busy(writing.change.resource, partial(_write, producer, writing, exactly=False))
@@ -179,7 +180,7 @@ def _stands(producer: Producer, writing: _Writing) -> bool:
     return False
 
 
-def _taken_back(producer: Producer, change: Change) -> str:
+def _take_back(producer: Producer, change: Change) -> str:
     """Undo a change of ours on the document as it stands now, and say what stands."""
     resource = change.resource
 
@@ -198,6 +199,7 @@ def _taken_back(producer: Producer, change: Change) -> str:
 
 
 def _while_busy(resource: Resource, write: Callable[[], _Result]) -> _Result:
+    """Write, and again after a pause as long as another writer is at work."""
     for pause in _BUSY_PAUSES:
         try:
             return write()

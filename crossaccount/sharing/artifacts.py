@@ -1,4 +1,4 @@
-"""Artifacts and images as S3, KMS and ECR have them: there or not, under which key, replaced or not.
+"""Artifacts and images as S3, KMS and ECR have them: whether they are there, under which key, and whether they were replaced.
 
 It only reads. Not here: the buckets and repositories that they lie in (``doors``).
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -20,77 +20,45 @@ from crossaccount.aws.access import Producer
 from crossaccount.errors import Finding, Obstacle
 from crossaccount.registry.artifacts import Artifact
 from crossaccount.registry.versions import ModelVersion
-from crossaccount.sharing.obstacles import answers
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from crossaccount.sharing.obstacles import ask_all
 
 
 @dataclass(frozen=True)
 class Observed:
-    """An artifact as S3 has it: its ETag (of a prefix: none), and the KMS key it is encrypted under."""
+    """An artifact as S3 has it: its ETag (a prefix has none), and the KMS key that it is encrypted under."""
 
     etag: str | None
     key: str | None
 
 
 def observe_all(
-    producer: Producer, artifacts: Iterable[Artifact], findings: list[Finding]
-) -> dict[str, Observed]:
-    """The artifacts as S3 has them, by URI, each with the ARN of its key; one that stands in the way is left out, and a finding."""
-    seen = answers(
-        findings, {each: (each.uri, partial(_as_registered, producer, each)) for each in artifacts}
-    )
+    producer: Producer, artifacts: Iterable[Artifact]
+) -> tuple[dict[str, Observed], list[Finding]]:
+    """The artifacts as S3 has them, by URI, each with the ARN of its key; and the findings of those that stand in the way."""
+    observed, findings = ask_all({each: (each.uri, partial(_observe, producer, each)) for each in artifacts})
     keys: dict[str, Artifact] = {}
-    for artifact, observed in seen.items():
-        if observed.key:
-            keys.setdefault(observed.key, artifact)
-    arns = answers(
-        findings, {key: (each.uri, partial(_usable_key, producer, key, each)) for key, each in keys.items()}
+    for artifact, observation in observed.items():
+        if observation.key:
+            keys.setdefault(observation.key, artifact)
+    arns, of_keys = ask_all(
+        {key: (each.uri, partial(_usable_key, producer, key, each)) for key, each in keys.items()}
     )
-    return {
-        artifact.uri: replace(observed, key=arns[observed.key] if observed.key else None)
-        for artifact, observed in seen.items()
-        if observed.key is None or observed.key in arns
+    usable = {
+        artifact.uri: replace(observation, key=arns[observation.key] if observation.key else None)
+        for artifact, observation in observed.items()
+        if observation.key is None or observation.key in arns
     }
+    return usable, findings + of_keys
 
 
-def _as_registered(producer: Producer, artifact: Artifact) -> Observed:
-    """An artifact as S3 has it.
+def _observe(producer: Producer, artifact: Artifact) -> Observed:
+    """Look at an artifact in S3; of a prefix, at its first object.
 
     Raises:
         Obstacle: when it is not there, or not the one that was registered.
     """
-    observed = _observe(producer.s3, artifact, producer.account)
-    if artifact.etag and observed.etag and artifact.etag != observed.etag:
-        raise Obstacle(
-            artifact.uri,
-            f"It is not the one that was registered: the registry recorded ETag {artifact.etag}, S3 has {observed.etag}.",
-            "Restore it, or register a new version.",
-        )
-    return observed
-
-
-def _observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
-    """Look at an artifact in S3; of a prefix, at its first object.
-
-    Raises:
-        Obstacle: when there is nothing, naming it.
-    """
-    key = artifact.key
-    if artifact.is_prefix:
-        try:
-            listing = client.list_objects_v2(
-                Bucket=artifact.bucket, Prefix=key, ExpectedBucketOwner=owner, MaxKeys=10
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchBucket":
-                raise _gone(artifact, "Its bucket is gone.") from None
-            raise
-        keys = [entry["Key"] for entry in listing.get("Contents", []) if not entry["Key"].endswith("/")]
-        if not keys:
-            raise _gone(artifact, "There is nothing under it.")
-        key = keys[0]
+    client, owner = producer.s3, producer.account
+    key = _first_key(producer, artifact) if artifact.is_prefix else artifact.key
     try:
         head = client.head_object(Bucket=artifact.bucket, Key=key, ExpectedBucketOwner=owner)
     except ClientError as error:
@@ -110,7 +78,28 @@ def _observe(client: S3Client, artifact: Artifact, owner: str) -> Observed:
         raise
     encrypted = str(head.get("ServerSideEncryption", "")).startswith("aws:kms")
     etag = None if artifact.is_prefix else head["ETag"].strip('"')
+    if artifact.etag and etag and artifact.etag != etag:
+        raise Obstacle(
+            artifact.uri,
+            f"It is not the one that was registered: the registry recorded ETag {artifact.etag}, S3 has {etag}.",
+            "Restore it, or register a new version.",
+        )
     return Observed(etag, head.get("SSEKMSKeyId") if encrypted else None)
+
+
+def _first_key(producer: Producer, artifact: Artifact) -> str:
+    try:
+        listing = producer.s3.list_objects_v2(
+            Bucket=artifact.bucket, Prefix=artifact.key, ExpectedBucketOwner=producer.account, MaxKeys=10
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            raise _gone(artifact, "Its bucket is gone.") from None
+        raise
+    keys = [entry["Key"] for entry in listing.get("Contents", []) if not entry["Key"].endswith("/")]
+    if not keys:
+        raise _gone(artifact, "There is nothing under it.")
+    return keys[0]
 
 
 def _gone(artifact: Artifact, text: str) -> Obstacle:
@@ -148,27 +137,23 @@ def _usable_key(producer: Producer, key: str, artifact: Artifact) -> str:
 
 
 def resolve_digests(
-    producer: Producer, versions: Iterable[ModelVersion], findings: list[Finding]
-) -> dict[str, str | None]:
-    """The digests of the versions' images, by URI, None for those of AWS's registries; one that is gone is a finding."""
+    producer: Producer, versions: Iterable[ModelVersion]
+) -> tuple[dict[str, str | None], list[Finding]]:
+    """The digests of the versions' images, by URI, None for those of AWS's registries; and the findings of those that are gone."""
     containers = (container for version in versions for container in version.containers)
     questions = {
         (container.image, container.image_digest): (
             f"repository {parse_image(container.image).repository}",
-            partial(resolve_digest, producer, container.image, container.image_digest),
+            partial(_resolve_digest, producer, container.image, container.image_digest),
         )
         for container in containers
     }
-    return {image: digest for (image, _), digest in answers(findings, questions).items()}
+    digests, findings = ask_all(questions)
+    return {image: digest for (image, _), digest in digests.items()}, findings
 
 
-def resolve_digest(producer: Producer, image: str, digest: str | None = None) -> str | None:
-    """The digest that an image of the producer's registry has now; None for images of AWS's registries.
-
-    Args:
-        producer: the producer's account.
-        image: its URI.
-        digest: the one it is pinned to, where it is: then the image must still be there.
+def _resolve_digest(producer: Producer, image: str, digest: str | None) -> str | None:
+    """The digest that an image has now; ``digest`` is the one that the version pins it to, if any.
 
     Raises:
         Obstacle: when there is no such image.
@@ -177,9 +162,9 @@ def resolve_digest(producer: Producer, image: str, digest: str | None = None) ->
     if parsed.registry != producer.account:
         return None
     pinned = digest or (parsed.reference if parsed.reference.startswith("sha256:") else None)
-    wanted: Any = {"imageDigest": pinned} if pinned else {"imageTag": parsed.reference}
+    image_id: Any = {"imageDigest": pinned} if pinned else {"imageTag": parsed.reference}
     answer = producer.ecr.batch_get_image(
-        registryId=parsed.registry, repositoryName=parsed.repository, imageIds=[wanted]
+        registryId=parsed.registry, repositoryName=parsed.repository, imageIds=[image_id]
     )
     if not answer["images"]:
         raise Obstacle(

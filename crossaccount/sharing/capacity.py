@@ -1,6 +1,6 @@
-"""The room in a policy document: what is past its service's limit, and how many more consumers would fit.
+"""The room in a policy document: whether it is past its service's limit, and how many more consumers would fit.
 
-Source: each door's limit.
+Not here: the limits (``doors``).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,13 @@ def is_oversize(change: Change) -> bool:
 def too_large(
     change: Change, desired: Callable[[Sequence[Audience]], Document | None], let_in: Sequence[Audience]
 ) -> Finding:
-    """A document past its service's limit, with how many consumers would fit."""
+    """The finding of a document past its service's limit, with how many consumers would fit.
+
+    Args:
+        change: makes the document.
+        desired: the document that lets some audiences in.
+        let_in: the audiences that this one lets in.
+    """
     limit, length = door_of(change.resource.kind).limit, documents.size(change.desired or {})
     roots = [root for audience in let_in for root in audience.roots]
 
@@ -55,19 +61,19 @@ def too_large(
 
 def _first(let_in: Sequence[Audience], count: int) -> list[Audience]:
     """The audiences cut to their first accounts."""
-    cut = []
+    first = []
     for audience in let_in:
         roots = audience.roots[:count]
         count -= len(roots)
         accounts = {documents.account_of(root) for root in roots}
         roles = tuple(arn for arn in audience.roles if documents.account_of(arn) in accounts)
         if roots:
-            cut.append(replace(audience, roots=roots, roles=roles))
-    return cut
+            first.append(replace(audience, roots=roots, roles=roles))
+    return first
 
 
 def room(change: Change) -> int | None:
-    """How many more consumers of the kind that is in it would fit into the document; None where it does not grow with them."""
+    """How many more consumers like those that it lets in would fit into the document; None where it does not grow with them."""
     each = sum(_bytes_each(ours) for ours in statements(change.desired) if documents.is_marked(ours))
     if change.desired is None or not each:
         return None
@@ -75,7 +81,7 @@ def room(change: Change) -> int | None:
 
 
 def _bytes_each(statement: Statement) -> int:
-    """How much a statement of ours grows with one more account: by its root, and as many roles as each has now."""
+    """The bytes that one more account adds to a statement of ours: its root's, and those of as many roles as each has now."""
     if sources := documents.condition(statement, documents.BY_SOURCE):
         return len(f'"{sources[0]}",')
     roots = [name for name in documents.principals(statement) if name != "*"]

@@ -1,4 +1,4 @@
-"""A plan as data: one change for each policy document as it stands and as it should stand.
+"""A plan as data: what it is made from, and one change for each policy document as it stands and as it should stand.
 
 Not here: how it is decided (``plan``), what a person should know beside it (``findings``), and how it is made (``apply``).
 """
@@ -7,15 +7,31 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
+from crossaccount.doors import Needs
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Finding
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document, Statement, statements
 
 Verb = Literal["create", "update", "delete", "keep"]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a plan is made from.
+
+    ``needs`` are those of the shared versions; ``existing`` has every policy that the plan is about, None for no policy; ``now``
+    is when they were read; ``findings`` are the obstacles, and what else should be known.
+    """
+
+    needs: Needs
+    existing: Mapping[Resource, Document | None]
+    now: datetime
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,12 +63,12 @@ class Change:
 
     @cached_property
     def added(self) -> tuple[Statement, ...]:
-        """What the document gets: whole statements, or one with its new members alone."""
+        """The statements that the document gets: whole, or with their new members alone."""
         return tuple(documents.difference(self.existing, self.desired))
 
     @cached_property
     def removed(self) -> tuple[Statement, ...]:
-        """What the document loses, in the same way."""
+        """The statements that the document loses, in the same way."""
         return tuple(documents.difference(self.desired, self.existing))
 
     @cached_property
@@ -91,23 +107,20 @@ class Plan:
         return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
 
 
-Existing = Mapping[Resource, Document | None]
-
-
 def _difference(document: Document | None, other: Document | None) -> tuple[str, ...]:
-    """Who is allowed something in one document that the other does not allow them."""
+    """The principals that one document allows something that the other does not allow them."""
     # Most statements are strangers', which a plan leaves as they are: the very same objects.
     shared = {id(statement) for statement in statements(other)}
     more = _allowances(each for each in statements(document) if id(each) not in shared)
     names = {name for name, _ in more}
-    same = (each for each in statements(other) if names and names & set(documents.beneficiaries(each)))
-    return tuple(sorted({name for name, _ in more - _allowances(same)}))
+    alike = (each for each in statements(other) if names and names & set(documents.beneficiaries(each)))
+    return tuple(sorted({name for name, _ in more - _allowances(alike)}))
 
 
-def _allowances(statements: Iterable[Statement]) -> set[tuple[str, str]]:
+def _allowances(allowing: Iterable[Statement]) -> set[tuple[str, str]]:
     """Each beneficiary with the terms of each statement that allows it."""
     allowances = set()
-    for statement in statements:
+    for statement in allowing:
         if statement.get("Effect") == "Allow":
             terms, roles = documents.terms(statement), documents.roles_of(statement)
             for name in documents.beneficiaries(statement):

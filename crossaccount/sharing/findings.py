@@ -1,4 +1,4 @@
-"""What a person should know beside a plan: what is never right, who else gets in or is kept out, and what ends soon.
+"""Findings beside a plan: what is never right, who else gets in or is kept out, and what ends soon.
 
 Not here: what stands in the way of reading (``obstacles``).
 """
@@ -22,7 +22,7 @@ _ENDS_SOON = timedelta(days=14)
 
 
 def named_members(sharing: Sharing) -> list[str]:
-    """Everyone whom the config names: accounts, or an organization."""
+    """The members that the config names: accounts, or an organization's id."""
     if sharing.organization is not None:
         return [sharing.organization.id]
     return sorted({consumer.account for consumer in sharing.consumers.values()})
@@ -40,7 +40,7 @@ def find_collisions(plan: Plan, ours: Mapping[Resource, list[Statement]], group:
 def find_objections(
     plan: Plan, ours: Mapping[Resource, list[Statement]], sharing: Sharing
 ) -> Iterator[Finding]:
-    """What is never right, whatever computed it."""
+    """Changes that are never right, whatever computed them."""
     named = named_members(sharing)
     allowed = {f"organization {member}" if member.startswith("o-") else member for member in named}
     if sharing.sagemaker_service_principal:
@@ -65,11 +65,8 @@ def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str])
         if documents.is_ours(statement, ours, group)
     ):
         yield "It allows everyone (*) in a statement of ours.", "Take the * out of it by hand."
-    if (
-        (change.existing or {}).get("Version", "2008-10-17") != "2012-10-17"
-        and change.existing
-        and "${" in json.dumps(ours)
-    ):
+    old = change.existing and change.existing.get("Version", "2008-10-17") != "2012-10-17"
+    if old and "${" in json.dumps(ours):
         yield (
             "Its Version is 2008-10-17, which has no way to write a key with one of the characters * ? $.",
             "Set its Version to 2012-10-17, after looking at what that changes in the statements that are there.",
@@ -84,7 +81,7 @@ def _strangers(document: Document | None, ours: list[Statement], group: str) -> 
 
 
 def find_ending(sharing: Sharing, now: datetime) -> Iterator[Finding]:
-    """Consumers whose access has ended, or ends soon."""
+    """Consumers whose access has ended, or ends within two weeks."""
     for name, consumer in sharing.consumers.items():
         if consumer.expires is None:
             continue
@@ -107,7 +104,7 @@ def find_dead_principals(plan: Plan) -> Iterator[Finding]:
             yield Finding(
                 Severity.WARNING if change.verb == "keep" else Severity.ERROR,
                 f"policy of {change.resource}",
-                f"It names {', '.join(ids)}: a role or user that no longer exists, and AWS refuses to take the whole document again while it does.",
+                f"It names {', '.join(ids)}, a role or user that no longer exists; AWS refuses the whole document as long as it does.",
                 "Remove it from the statement it stands in.",
             )
 

@@ -12,7 +12,7 @@ from functools import partial
 from crossaccount import doors, parallel
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
-from crossaccount.doors import Needs, door_of, read_policy
+from crossaccount.doors import door_of, read_policy
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.errors import Finding, PlanRefused
@@ -21,28 +21,23 @@ from crossaccount.policy.documents import Document
 from crossaccount.registry.versions import Contents, ModelVersion, contents_of, read_versions
 from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
-from crossaccount.sharing.changes import Plan
-from crossaccount.sharing.obstacles import answers, noting
+from crossaccount.sharing.changes import Basis, Plan
+from crossaccount.sharing.obstacles import ask, ask_all
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """Everything that was read for a plan.
+@dataclass(frozen=True, kw_only=True)
+class Gathered(Basis):
+    """Everything that was read for a plan and its Releases.
 
-    ``digests`` has the digest of each image of the producer's registry; ``existing`` every policy that a plan is about, None
-    for no policy; ``findings`` the obstacles, and what else should be known; ``now`` is when it was read.
+    ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry.
     """
 
     versions: tuple[ModelVersion, ...]
-    needs: Needs
     observed: dict[str, Observed]
     digests: dict[str, str | None]
-    existing: dict[Resource, Document | None]
-    findings: tuple[Finding, ...]
-    now: datetime
 
 
 def gather(producer: Producer) -> Gathered:
@@ -52,53 +47,54 @@ def gather(producer: Producer) -> Gathered:
         PlanRefused: when there is no version to share.
         ClientError: when AWS refuses to be read.
     """
-    config, findings = producer.config, list[Finding]()
-    with noting(findings, f"model-package-group {config.model_package_group}"):
-        versions = read_versions(producer.sagemaker, config)
-    if findings:  # without versions there is nothing more to look at
-        raise PlanRefused(tuple(findings))
-    sound = [version for version in versions if _is_sound(config, version, findings)]
+    config = producer.config
+    group = f"model-package-group {config.model_package_group}"
+    versions = ask(group, partial(read_versions, producer.sagemaker, config))
+    if isinstance(versions, Finding):  # without versions there is nothing more to look at
+        raise PlanRefused((versions,))
+    grantable = {each: ask(each.arn, partial(doors.needs, config, contents_of([each]))) for each in versions}
+    sound = [version for version, needs in grantable.items() if not isinstance(needs, Finding)]
+    unsound = [needs for needs in grantable.values() if isinstance(needs, Finding)]
     contents = contents_of(sound)
     first = doors.resources(config, doors.needs(config, contents))
-    of_images, of_policies = list[Finding](), list[Finding]()
-    reachable, digests = parallel.run_both(
-        lambda: _reachable(producer, first, contents, findings),
-        lambda: resolve_digests(producer, sound, of_images),
+    (reachable, of_resources), (digests, of_images) = parallel.run_both(
+        partial(_reachable, producer, first, contents), partial(resolve_digests, producer, sound)
     )
     buckets = {resource.name for resource in reachable if resource.kind == BUCKET.kind}
-    observed, existing = parallel.run_both(
-        lambda: observe_all(
-            producer, (each for each in contents.artifacts if each.bucket in buckets), findings
-        ),
-        lambda: existing_policies(producer, reachable, of_policies),
+    artifacts = [artifact for artifact in contents.artifacts if artifact.bucket in buckets]
+    (observed, of_artifacts), (policies, of_policies) = parallel.run_both(
+        partial(observe_all, producer, artifacts), partial(read_policies, producer, reachable)
     )
     # The keys are known once the artifacts were looked at.
     contents = contents_of(sound, [artifact.key for artifact in observed.values()])
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
-    later = [resource for resource in resources if resource not in first]
-    existing |= existing_policies(producer, _reachable(producer, later, contents, of_policies), of_policies)
-    existing = {resource: existing[resource] for resource in resources if resource in existing}
-    for resource, document in existing.items():
-        of_policies += door_of(resource.kind).findings(producer, resource, document)
-    each_once = tuple(dict.fromkeys([*findings, *of_images, *of_policies]))
-    return Gathered(versions, needs, observed, digests, existing, each_once, datetime.now(UTC))
-
-
-def _is_sound(config: Sharing, version: ModelVersion, findings: list[Finding]) -> bool:
-    """Whether everything that the version needs can be granted at all."""
-    before = len(findings)
-    with noting(findings, version.arn):
-        doors.needs(config, contents_of([version]))
-    return len(findings) == before
+    reachable, of_keys = _reachable(producer, [each for each in resources if each not in first], contents)
+    of_key, of_key_policies = read_policies(producer, reachable)
+    policies |= of_key
+    existing = {resource: policies[resource] for resource in resources if resource in policies}
+    of_documents = [
+        finding
+        for resource, document in existing.items()
+        for finding in door_of(resource.kind).findings(producer, resource, document)
+    ]
+    findings = [*unsound, *of_resources, *of_artifacts, *of_images, *of_policies, *of_keys, *of_key_policies]
+    return Gathered(
+        needs,
+        existing,
+        datetime.now(UTC),
+        tuple(dict.fromkeys([*findings, *of_documents])),  # each once
+        versions=versions,
+        observed=observed,
+        digests=digests,
+    )
 
 
 def _reachable(
-    producer: Producer, resources: Iterable[Resource], contents: Contents, findings: list[Finding]
-) -> list[Resource]:
-    """The resources whose policies can be read; an obstacle of another becomes a finding."""
-    looks = answers(
-        findings,
+    producer: Producer, resources: Iterable[Resource], contents: Contents
+) -> tuple[list[Resource], list[Finding]]:
+    """The resources whose policies can be read; and the findings about all of them."""
+    looks, obstacles = ask_all(
         {
             each: (
                 f"{each.kind} {each.name}",
@@ -107,17 +103,15 @@ def _reachable(
             for each in resources
         },
     )
-    findings += [finding for look in looks.values() for finding in look]
-    return list(looks)
+    return list(looks), [*obstacles, *(finding for look in looks.values() for finding in look)]
 
 
-def existing_policies(
-    producer: Producer, resources: Iterable[Resource], findings: list[Finding]
-) -> dict[Resource, Document | None]:
-    """The policies of the resources as they stand; one that cannot be read becomes a finding."""
-    return answers(
-        findings,
-        {each: (f"{each.kind} {each.name}", partial(_read_twice, producer, each)) for each in resources},
+def read_policies(
+    producer: Producer, resources: Iterable[Resource]
+) -> tuple[dict[Resource, Document | None], list[Finding]]:
+    """The policies of the resources as they stand; and the findings of those that cannot be read."""
+    return ask_all(
+        {each: (f"{each.kind} {each.name}", partial(_read_twice, producer, each)) for each in resources}
     )
 
 
@@ -130,15 +124,8 @@ def _read_twice(producer: Producer, resource: Resource) -> Document | None:
     return document
 
 
-def share_plan(sharing: Sharing, prune: bool = False) -> Plan:
-    """Read, then plan a share; raises as `gather` and `plan.share_plan` do, and `Refused` when AWS refuses to be read."""
+def make_plan(sharing: Sharing, prune: bool = False) -> Plan:
+    """Read, then plan a share; raises as `gather` and `plan.plan_share` do, and `Refused` when AWS refuses to be read."""
     with producing(sharing) as producer:
         gathered = gather(producer)
-    return planned(sharing, gathered, prune)
-
-
-def planned(sharing: Sharing, gathered: Gathered, prune: bool = False, only: str | None = None) -> Plan:
-    """The plan of a share, from what was gathered; arguments and errors as those of `plan.share_plan`."""
-    return plan.share_plan(
-        sharing, gathered.needs, gathered.existing, gathered.now, prune, gathered.findings, only
-    )
+    return plan.plan_share(sharing, gathered, prune)

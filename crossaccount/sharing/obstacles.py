@@ -3,8 +3,7 @@
 Not here: the questions themselves.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -13,39 +12,33 @@ from botocore.exceptions import ClientError
 from crossaccount import doors, parallel
 from crossaccount.errors import Failed, Finding, Obstacle, Severity
 
-_About = TypeVar("_About")
+_Subject = TypeVar("_Subject")
 _Answer = TypeVar("_Answer")
 
 
-@contextmanager
-def noting(findings: list[Finding], subject: str) -> Iterator[None]:
-    """Within this, an obstacle becomes a finding about the subject, and the reading goes on."""
+def ask(subject: str, question: Callable[[], _Answer]) -> _Answer | Finding:
+    """The answer to a question about a subject; a finding where an obstacle stands in its way."""
     try:
-        yield
+        return question()
     except Obstacle as obstacle:
-        findings.append(obstacle.finding)
+        return obstacle.finding
     except Failed as failed:
-        findings.append(Finding(Severity.ERROR, subject, str(failed)))
+        return Finding(Severity.ERROR, subject, str(failed))
     except ClientError as error:
         if not doors.is_missing(error):
             raise
         way_out = "Create or restore it, or correct the config."
-        findings.append(Finding(Severity.ERROR, subject, "It does not exist.", way_out))
+        return Finding(Severity.ERROR, subject, "It does not exist.", way_out)
 
 
-def answers(
-    findings: list[Finding], questions: Mapping[_About, tuple[str, Callable[[], _Answer]]]
-) -> dict[_About, _Answer]:
-    """The answers to questions, each with its subject, all asked at once; an obstacle becomes a finding instead of an answer."""
-
-    def ask(
-        about: _About, subject: str, question: Callable[[], _Answer]
-    ) -> tuple[dict[_About, _Answer], list[Finding]]:
-        obstacles: list[Finding] = []
-        with noting(obstacles, subject):
-            return {about: question()}, obstacles
-        return {}, obstacles
-
-    answered = parallel.run_all([partial(ask, about, *question) for about, question in questions.items()])
-    findings += [finding for _, obstacles in answered for finding in obstacles]
-    return {about: answer for pair, _ in answered for about, answer in pair.items()}
+def ask_all(
+    questions: Mapping[_Subject, tuple[str, Callable[[], _Answer]]],
+) -> tuple[dict[_Subject, _Answer], list[Finding]]:
+    """The answers to questions, each with its subject's name, all asked at once; and the findings of those without one."""
+    results = parallel.run_all([partial(ask, name, question) for name, question in questions.values()])
+    answered = {
+        subject: result
+        for subject, result in zip(questions, results, strict=True)
+        if not isinstance(result, Finding)
+    }
+    return answered, [result for result in results if isinstance(result, Finding)]

@@ -1,9 +1,9 @@
-"""The plans of a share, a revoke and a narrower share, decided by pure functions from what was read.
+"""Pure functions that decide the plans of a share, a revoke and a narrower share from what was read.
 
 A plan refuses what is never right. Not here: reading AWS (``gather``), changing it (``apply``), showing a plan (``show.plans``).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -11,14 +11,13 @@ from functools import partial
 from crossaccount import doors
 from crossaccount.arns import group_arn, root_arn
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.doors import Needs
 from crossaccount.doors.base import Resource
-from crossaccount.errors import Finding, PlanRefused, Severity
+from crossaccount.errors import PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience, Organization
 from crossaccount.policy.documents import Document, statements
 from crossaccount.sharing.capacity import is_oversize, too_large
-from crossaccount.sharing.changes import Change, Existing, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 from crossaccount.sharing.findings import (
     find_collisions,
     find_dead_principals,
@@ -31,7 +30,7 @@ from crossaccount.sharing.findings import (
 
 
 def audiences(sharing: Sharing, now: datetime) -> list[Audience]:
-    """Whom the config lets in: consumers with the same terms together, those whose access has ended left out."""
+    """The audiences of the config: one for all consumers with the same terms; none for those whose access has ended."""
     if (scope := sharing.organization) is not None:
         roles = tuple(f"arn:{sharing.partition}:iam::*:role/{name}" for name in scope.role_names)
         return [Audience(organization=Organization(scope.id, scope.paths, roles))]
@@ -51,43 +50,25 @@ def audiences(sharing: Sharing, now: datetime) -> list[Audience]:
     ]
 
 
-def share_plan(
-    sharing: Sharing,
-    needs: Needs,
-    existing: Existing,
-    now: datetime,
-    prune: bool = False,
-    findings: Iterable[Finding] = (),
-    only: str | None = None,
-) -> Plan:
+def plan_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str | None = None) -> Plan:
     """The plan that gives every consumer of the config what it needs; arguments as for `propose_share`.
 
     Raises:
         PlanRefused: with every reason at once, when a finding is an error.
     """
-    return accepted(propose_share(sharing, needs, existing, now, prune, findings, only))
+    return accepted(propose_share(sharing, basis, prune, only))
 
 
-def propose_share(
-    sharing: Sharing,
-    needs: Needs,
-    existing: Existing,
-    now: datetime,
-    prune: bool = False,
-    findings: Iterable[Finding] = (),
-    only: str | None = None,
-) -> Plan:
+def propose_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str | None = None) -> Plan:
     """The plan of a share, with everything that stands in its way.
 
     Args:
         sharing: the config.
-        needs: those of the shared versions.
-        existing: the documents as they stand, by resource.
-        now: statements that have expired by then are taken out, and not granted again.
+        basis: what was read; statements that have expired by then are taken out, and not granted again.
         prune: take out everyone whom the config does not name, as far as statements of ours let them in.
-        findings: those of the reading.
         only: the name of the one consumer who is let in; what the others have stays. Without it, all are.
     """
+    existing, now = basis.existing, basis.now
     group, named = group_arn(sharing), named_members(sharing)
     everyone = audiences(sharing, now)
     lone = {"consumers": {name: each for name, each in sharing.consumers.items() if name == only}}
@@ -95,78 +76,69 @@ def propose_share(
     ended = set(named) - {member for audience in everyone for member in audience.members}
 
     def desired(resource: Resource, let_in: Sequence[Audience]) -> Document | None:
-        wanted = doors.statements(sharing, needs, resource, let_in)
+        granted = doors.statements_for(sharing, basis.needs, resource, let_in)
         moving = ended | {member for audience in let_in for member in audience.members}
-        return documents.granted(existing[resource], wanted, group, moving, now, prune)
+        return documents.granted(existing[resource], granted, group, moving, now, prune)
 
-    ours = {resource: doors.statements(sharing, needs, resource, let_in) for resource in existing}
-    plan = Plan(
-        tuple(
-            Change(resource, document, desired(resource, let_in)) for resource, document in existing.items()
-        )
-    )
+    ours = _ours(sharing, basis, let_in)
+    plan = Plan(tuple(Change(each, document, desired(each, let_in)) for each, document in existing.items()))
     collisions = list(find_collisions(plan, ours, group))
-    objections: list[Finding] = []
-    if not collisions:
-        objections += find_objections(plan, ours, sharing)
-        objections += [
-            too_large(change, partial(desired, change.resource), let_in)
-            for change in plan.changes
-            if is_oversize(change)
-        ]
-    everything = [
-        *findings,
+    oversize = [change for change in plan.changes if not collisions and is_oversize(change)]
+    findings = [
+        *basis.findings,
         *collisions,
         *find_ending(sharing, now),
-        *objections,
+        *(() if collisions else find_objections(plan, ours, sharing)),
+        *(too_large(change, partial(desired, change.resource), let_in) for change in oversize),
         *find_dead_principals(plan),
         *find_strangers(plan, ours, group, named),
         *find_unnamed_members(plan, ours, group, sharing),
     ]
-    return replace(plan, findings=tuple(everything))
+    return replace(plan, findings=tuple(findings))
 
 
-def revoke_plan(
-    sharing: Sharing,
-    needs: Needs,
-    existing: Existing,
-    leaving: Collection[str] | None,
-    now: datetime,
-    findings: Iterable[Finding] = (),
-) -> Plan:
+def _ours(
+    sharing: Sharing, basis: Basis, let_in: Sequence[Audience]
+) -> dict[Resource, list[documents.Statement]]:
+    """The statements of ours that let these audiences in, by resource."""
+    return {each: doors.statements_for(sharing, basis.needs, each, let_in) for each in basis.existing}
+
+
+def plan_revoke(sharing: Sharing, basis: Basis, leaving: Collection[str] | None) -> Plan:
     """The plan that takes back what was given; other members and strangers' statements stay.
 
-    Args as for `propose_share`, and ``leaving``: accounts (12 digits), or an organization's id; None is everyone whom
-    statements of ours let in.
+    Args:
+        sharing: the config.
+        basis: what was read.
+        leaving: accounts (12 digits), or an organization's id; None is everyone whom statements of ours let in.
 
     Raises:
         PlanRefused: with every reason at once.
     """
     group = group_arn(sharing)
-    let_in = audiences(sharing, now)
-    ours = {resource: doors.statements(sharing, needs, resource, let_in) for resource in existing}
+    ours = _ours(sharing, basis, audiences(sharing, basis.now))
     plan = Plan(
         tuple(
             Change(resource, document, documents.revoked(document, ours[resource], group, leaving))
-            for resource, document in existing.items()
+            for resource, document in basis.existing.items()
         )
     )
     gone = named_members(sharing) if leaving is None else leaving
-    everything = [
-        *findings,
+    findings = [
+        *basis.findings,
         *find_objections(plan, ours, sharing),
         *find_dead_principals(plan),
         *find_strangers(plan, ours, group, gone),
     ]
-    return accepted(replace(plan, findings=tuple(everything)))
+    return accepted(replace(plan, findings=tuple(findings)))
 
 
-def narrow_plan(
-    sharing: Sharing, needs: Needs, existing: Existing, now: datetime, findings: Iterable[Finding] = ()
-) -> Plan:
+def plan_narrower(sharing: Sharing, basis: Basis) -> Plan:
     """The plan that leaves those who have access by this config with the needs of fewer versions.
 
-    Args as for `propose_share`, of the versions that stay; ``existing`` also has resources that are needed no more.
+    Args:
+        sharing: the config without the versions that leave.
+        basis: the needs of the versions that stay; its ``existing`` also has resources that are needed no more.
 
     Raises:
         PlanRefused: with every reason at once.
@@ -174,17 +146,19 @@ def narrow_plan(
     group = group_arn(sharing)
     inside = {
         member
-        for document in existing.values()
+        for document in basis.existing.values()
         for statement in statements(document)
         if documents.is_owned(statement, group)
         for member in documents.members(statement)
     }
     if not inside & set(named_members(sharing)):
-        kept = tuple(Change(resource, document, document) for resource, document in existing.items())
-        return accepted(Plan(kept, tuple(findings)))
+        unchanged = tuple(
+            Change(resource, document, document) for resource, document in basis.existing.items()
+        )
+        return accepted(Plan(unchanged, basis.findings))
     staying = {name: consumer for name, consumer in sharing.consumers.items() if consumer.account in inside}
     narrowed = sharing if sharing.organization else sharing.model_copy(update={"consumers": staying})
-    return share_plan(narrowed, needs, existing, now, findings=findings)
+    return plan_share(narrowed, basis)
 
 
 def accepted(plan: Plan) -> Plan:

@@ -23,7 +23,7 @@ _MAX_BYTES = 20_000_000
 
 @dataclass(frozen=True)
 class PlanFile:
-    """A plan as its file has it: of which config, and the changes as they were planned."""
+    """A plan as its file has it: the config that it is of, and the changes as they were planned."""
 
     source: Path
     config: Path
@@ -64,7 +64,7 @@ def _change_json(change: Change) -> dict[str, Any]:
 
 
 def write(path: Path, config: Path, plan: Plan, prune: bool) -> None:
-    """Write a plan.
+    """Write a plan as JSON.
 
     Raises:
         InputError: when the file cannot be written.
@@ -82,23 +82,19 @@ def read(path: Path) -> PlanFile:
     """Read a plan.
 
     Raises:
-        InputError: for a file that is no plan.
+        InputError: for a file that cannot be read, or is not a plan.
     """
     way_out = "Write one with crossaccount plan CONFIG --out FILE."
     try:
         raw = read_file(path, _MAX_BYTES)
-        loaded: Any = parse_json(raw) if len(raw) <= _MAX_BYTES else None
+        return _parsed(path, parse_json(raw) if len(raw) <= _MAX_BYTES else None)
     except OSError as error:
         raise InputError(f"--plan {path}: cannot be read ({error.strerror}). {way_out}") from None
-    except ValueError:
-        loaded = None
-    try:
-        return _planfile(path, loaded)
     except (TypeError, KeyError, ValueError, AttributeError):
         raise InputError(f"--plan {path}: this is not a plan. {way_out}") from None
 
 
-def _planfile(path: Path, loaded: Any) -> PlanFile:
+def _parsed(path: Path, loaded: Any) -> PlanFile:
     keys = ("kind", "resource", "account", "existing", "desired")
     changes = tuple({key: change[key] for key in keys} for change in loaded["changes"])
     texts = [loaded["config"], loaded["hash"], *(change[key] for change in changes for key in keys[:3])]
@@ -110,19 +106,19 @@ def _planfile(path: Path, loaded: Any) -> PlanFile:
     return PlanFile(path, Path(loaded["config"]), loaded["prune"], loaded["hash"], changes)
 
 
-def confirmed(agreed: PlanFile, now: Plan) -> str:
-    """The hash of the plan as it is now, once it is the same as the file's.
+def confirm(agreed: PlanFile, now: Plan) -> str:
+    """The hash of the plan as it is now, which must be the same as the file's.
 
     Raises:
         Conflict: naming every document that has changed since, with its hashes, or that would be changed in another way.
-        InputError: for a file whose documents are no policies.
+        InputError: for a file whose documents are not policies.
     """
-    planned = {(each["kind"], each["resource"], each["account"]): each for each in agreed.changes}
+    in_file = {(each["kind"], each["resource"], each["account"]): each for each in agreed.changes}
     differences = []
     try:
         for change in now.changes:
             key = (change.resource.kind, change.resource.name, change.resource.account)
-            was = planned.pop(key, None)
+            was = in_file.pop(key, None)
             if was is None:
                 differences.append(f"The policy of {change.resource} is not in it.")
             elif not documents.same(was["existing"], change.existing):
@@ -136,14 +132,13 @@ def confirmed(agreed: PlanFile, now: Plan) -> str:
                     f"{documents.digest(was['desired'])}): the config or the registry has changed."
                 )
     except (TypeError, AttributeError, KeyError, ValueError):
-        raise InputError(f"--plan {agreed.source}: its documents are no policies. Make a new plan.") from None
+        raise InputError(
+            f"--plan {agreed.source}: its documents are not policies. Make a new plan."
+        ) from None
     differences += [
-        f"The policy of {kind} {name} is in it, and no longer needed." for kind, name, _ in planned
+        f"The policy of {kind} {name} is in it, and no longer needed." for kind, name, _ in in_file
     ]
     if differences:
-        raise Conflict(
-            " ".join(
-                [f"The plan {agreed.source} is stale.", *differences, "Nothing was changed. Make a new plan."]
-            )
-        )
+        reasons = " ".join(differences)
+        raise Conflict(f"The plan {agreed.source} is stale. {reasons} Nothing was changed. Make a new plan.")
     return now.digest

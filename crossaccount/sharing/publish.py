@@ -1,4 +1,4 @@
-"""Makes and publishes the Release of a version: its containers as they were seen, its samples, and the grants of a plan.
+"""Makes and publishes the Release of a version: its containers as AWS has them, its samples, and the grants of a plan.
 
 Not here: the manifest itself, and reading one (``release``).
 
@@ -20,7 +20,7 @@ from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, Failed
 from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed, statements
 from crossaccount.registry.versions import Container, ModelVersion
-from crossaccount.release import store as releases
+from crossaccount.release import store
 from crossaccount.release.manifest import (
     MEMBER_LIMIT,
     RELEASE_LIMIT,
@@ -42,7 +42,7 @@ _ARCHIVE_LIMIT = 5_000_000
 def prepare(
     producer: Producer, version: ModelVersion, gathered: Gathered, plan: Plan
 ) -> tuple[Release, bool]:
-    """The Release of a version: the published one, or else one to be published; and whether it is to be.
+    """The Release of a version, and whether it is new: one that was not published yet.
 
     A published Release stays as it is. Only its containers are compared with the version's: grants and approval may have
     changed since. Nothing is written.
@@ -52,8 +52,8 @@ def prepare(
         Failed: when its samples are missing.
     """
     config = producer.config
-    containers = [_released(container, gathered) for container in version.containers]
-    published = releases.find(producer.s3, config, version.version)
+    containers = [_released_container(container, gathered) for container in version.containers]
+    published = store.find(producer, version.version)
     if published is not None:
         return _unchanged(published, containers), False
     release = Release(
@@ -86,10 +86,10 @@ def publish(producer: Producer, release: Release) -> Release:
     Raises:
         Conflict: when that one has another image or artifact.
     """
-    key = releases.release_key(producer.config, release.version)
-    if releases.write_once(producer, key, release.to_bytes()):
+    key = store.release_key(producer.config, release.version)
+    if store.write_once(producer, key, release.to_bytes()):
         return release
-    return _unchanged(releases.read(producer.s3, producer.config, release.version), release.containers)
+    return _unchanged(store.read(producer, release.version), release.containers)
 
 
 def _unchanged(published: Release, containers: list[ReleasedContainer]) -> Release:
@@ -101,7 +101,7 @@ def _unchanged(published: Release, containers: list[ReleasedContainer]) -> Relea
     return published
 
 
-def _released(container: Container, gathered: Gathered) -> ReleasedContainer:
+def _released_container(container: Container, gathered: Gathered) -> ReleasedContainer:
     return ReleasedContainer(
         image=container.image,
         image_digest=container.image_digest or gathered.digests.get(container.image),
@@ -176,17 +176,14 @@ def parse_samples(archive: bytes) -> list[Sample]:
                 continue
             if member.size > MEMBER_LIMIT:
                 raise ValueError(f"{member.name} is larger than {MEMBER_LIMIT} bytes")
-            loaded: Any = parse_json(file.read())
-            samples += [
-                _sample(given, member.name) for given in (loaded if isinstance(loaded, list) else [loaded])
-            ]
+            samples += [_sample(content, member.name) for content in listed(parse_json(file.read()))]
     if len(samples) > SAMPLES_LIMIT:
         raise ValueError(f"it has more than {SAMPLES_LIMIT} samples")
     return samples
 
 
-def _sample(given: Any, name: str) -> Sample:
+def _sample(content: Any, name: str) -> Sample:
     try:
-        return Sample.model_validate(given)
+        return Sample.model_validate(content)
     except ValidationError as error:
         raise ValueError(f"{name}: {first_fault(error)}") from None

@@ -1,6 +1,6 @@
 """A revocation: one consumer's access, one account's, one version, or everything; and the plan of it.
 
-Not here: the documents without it (``plan``, ``policies``), and who still uses it (``usage``).
+Not here: the documents without the access (``plan``), and who still uses it (``usage``).
 """
 
 import re
@@ -12,21 +12,19 @@ from functools import partial
 from crossaccount import doors, parallel
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
-from crossaccount.doors import Needs
-from crossaccount.doors.base import Resource
 from crossaccount.errors import Failed, Finding, InputError, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
 from crossaccount.release import store
 from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import observe_all
 from crossaccount.sharing.changes import Plan
-from crossaccount.sharing.gather import Gathered, existing_policies
-from crossaccount.sharing.obstacles import noting
+from crossaccount.sharing.gather import Gathered, read_policies
+from crossaccount.sharing.obstacles import ask
 
 
 @dataclass(frozen=True)
 class Revocation:
-    """``leaving`` are the accounts that lose access, None for everyone; ``version`` is the one that they lose, None for all."""
+    """The accounts that lose access (``leaving``, None for everyone), and the version that they lose (None for all)."""
 
     subject: str
     leaving: frozenset[str] | None
@@ -37,20 +35,19 @@ class Revocation:
         return self.subject
 
 
-def chosen(
+def choose(
     sharing: Sharing,
     consumer: str | None = None,
     account: str | None = None,
     version: int | None = None,
     everything: bool = False,
 ) -> Revocation:
-    """The revocation of the one thing that is given.
+    """The revocation of one consumer's, account's or version's access, or of everything.
 
     Raises:
-        InputError: when none or several are given, or the config does not have it.
+        InputError: when it is not exactly one of them, or the config does not have it.
     """
-    given = [consumer is not None, account is not None, version is not None, everything]
-    if sum(given) != 1:
+    if [consumer is not None, account is not None, version is not None, everything].count(True) != 1:
         raise InputError("Say what to take back: one of --consumer NAME, --account ID, --version N, --all.")
     if consumer is not None:
         sharing.consumer(consumer)
@@ -73,72 +70,63 @@ def gather(producer: Producer) -> Gathered:
     config = producer.config
     arns = list_versions(producer.sagemaker, config.model_package_group)
     described = parallel.run_all([partial(_shareable, producer, arn) for arn in arns])
-    versions = tuple(version for shareable in described for version in shareable)
-    passed: list[Finding] = []
-    observed = observe_all(producer, contents_of(versions).artifacts, passed)
-    keys = [artifact.key for artifact in observed.values()]
-    needs = doors.needs(config, contents_of(versions, keys))
+    versions = tuple(version for version in described if version is not None)
+    observed, _ = observe_all(producer, contents_of(versions).artifacts)
+    needs = doors.needs(config, contents_of(versions, [artifact.key for artifact in observed.values()]))
     known = [
         version.version
         for version in versions
         if all(artifact.uri in observed for artifact in contents_of([version]).artifacts)
     ]
-    unread: list[Finding] = []
-    with noting(unread, f"Releases at {config.producer.releases}"):
-        needs = _with(needs, store.opened(producer, known))
-    doubts = tuple(replace(finding, severity=Severity.WARNING) for finding in unread)
-    existing = existing_policies(producer, doors.resources(config, needs), passed)
-    return Gathered(versions, needs, observed, {}, existing, doubts, datetime.now(UTC))
+    findings: tuple[Finding, ...] = ()
+    released = ask(f"Releases at {config.producer.releases}", partial(store.list_opened, producer, known))
+    if isinstance(released, Finding):
+        findings, released = (replace(released, severity=Severity.WARNING),), []
+    for resource in released:  # some of them no version is known to need any more
+        needs = {**needs, resource.kind: {resource.name: (), **needs[resource.kind]}}
+    existing, _ = read_policies(producer, doors.resources(config, needs))
+    return Gathered(
+        needs, existing, datetime.now(UTC), findings, versions=versions, observed=observed, digests={}
+    )
 
 
-def _with(needs: Needs, opened: Iterable[Resource]) -> Needs:
-    """The needs, and further resources that no version is known to need any more."""
-    further: dict[str, dict[str, tuple[str, ...]]] = {kind: dict(names) for kind, names in needs.items()}
-    for resource in opened:
-        further[resource.kind].setdefault(resource.name, ())
-    return further
-
-
-def _shareable(producer: Producer, arn: str) -> tuple[ModelVersion, ...]:
-    """The version, or nothing for one that a share would have refused: it opened nothing."""
+def _shareable(producer: Producer, arn: str) -> ModelVersion | None:
+    """The version; None for one that a share would have refused: it opened nothing."""
     try:
         version = describe_version(producer.sagemaker, arn)
         doors.needs(producer.config, contents_of([version]))
     except Failed:
-        return ()
-    return (version,)
+        return None
+    return version
 
 
-def planned(
-    sharing: Sharing, gathered: Gathered, revocation: Revocation, used: Iterable[Finding] = ()
+def plan_revocation(
+    sharing: Sharing, gathered: Gathered, revocation: Revocation, users: Iterable[Finding] = ()
 ) -> Plan:
-    """The plan of a revocation, from what was gathered; raises as `plan.revoke_plan` does."""
-    findings = [*gathered.findings, *used]
+    """The plan of a revocation, from what was gathered and found about users; raises as `plan.plan_revoke` does."""
+    basis = replace(gathered, findings=(*gathered.findings, *users))
     if revocation.version is None:
-        return plan.revoke_plan(
-            sharing, gathered.needs, gathered.existing, revocation.leaving, gathered.now, findings
-        )
+        return plan.plan_revoke(sharing, basis, revocation.leaving)
     left = without_version(sharing, revocation.version)
     staying = [version for version in gathered.versions if version.version in left.versions]
     artifacts = contents_of(staying).artifacts
     keys = [gathered.observed[each.uri].key for each in artifacts if each.uri in gathered.observed]
-    needs = doors.needs(left, contents_of(staying, keys))
-    return plan.narrow_plan(left, needs, gathered.existing, gathered.now, findings)
+    return plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
 
 
 def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> Plan:
-    """Read, then plan; raises as `gather` and `planned` do, and `Refused` when AWS refuses to be read."""
+    """Read, then plan; raises as `gather` and `plan_revocation` do, and `Refused` when AWS refuses to be read."""
     with producing(sharing) as producer:
         gathered = gather(producer)
-    used = usage.findings(sharing, revocation.leaving, revocation.version, force)
-    return planned(sharing, gathered, revocation, used)
+    users = usage.find_users(sharing, revocation.leaving, revocation.version, force)
+    return plan_revocation(sharing, gathered, revocation, users)
 
 
 def accounts_of(sharing: Sharing, consumer: str) -> frozenset[str]:
-    """Whose access ends when a consumer's is revoked.
+    """The accounts that lose access when a consumer does.
 
     Raises:
-        InputError: when the access is not its alone: another consumer has the account, or it is the whole organization's.
+        InputError: when others lose it too: another consumer of the same account, or the whole organization.
     """
     if sharing.organization is not None:
         raise InputError(

@@ -1,15 +1,14 @@
-"""Who still uses what is about to be taken back: endpoints in the consumers' accounts that run on the shared package.
+"""Users of what is about to be taken back: endpoints in the consumers' accounts that run on the shared package.
 
 An endpoint whose artifact, image or key can no longer be read goes on answering, and can no longer scale, be patched or be
-updated. Asked in the consumer's deployer role, with reads alone; where that is not possible, the finding says so.
+updated. They are looked for in the consumer's deployer role, by reads alone; where that is not possible, a finding says so. Not
+here: what the endpoints lose (``revoke``).
 
 Source: "Best practices for deploying models on SageMaker hosting services" in the SageMaker developer guide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,14 +18,8 @@ from crossaccount.aws.endpoint_status import GONE
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding, Severity
 
-if TYPE_CHECKING:
-    pass
 
-
-_GONE = ("Failed", "Deleting")
-
-
-def findings(
+def find_users(
     sharing: Sharing, leaving: Collection[str] | None, version: int | None = None, force: bool = False
 ) -> tuple[Finding, ...]:
     """Findings about live endpoints for a revoke.
@@ -37,15 +30,16 @@ def findings(
         version: the version that they lose; None is all.
         force: a live endpoint does not stand in the way.
     """
-    used: list[Finding] = []
-    for name, consumer in sharing.consumers.items():
-        if leaving is None or consumer.account in leaving:
-            used += _of_consumer(sharing, name, version, force)
-    named = {consumer.account for consumer in sharing.consumers.values()}
-    for account in sorted(set(leaving or ()) - named):
-        reason = "the config does not name it, so there is no role to look with"
-        used.append(_unknown(f"account {account}", reason))
-    return tuple(used)
+    accounts = {name: consumer.account for name, consumer in sharing.consumers.items()}
+    findings = [
+        finding
+        for name, account in accounts.items()
+        if leaving is None or account in leaving
+        for finding in _of_consumer(sharing, name, version, force)
+    ]
+    reason = "the config does not name it, so there is no role to look with"
+    unnamed = sorted(set(leaving or ()) - set(accounts.values()))
+    return (*findings, *(_unknown(f"account {account}", reason) for account in unnamed))
 
 
 def _of_consumer(sharing: Sharing, name: str, version: int | None, force: bool) -> Iterator[Finding]:
@@ -73,17 +67,17 @@ def _unknown(subject: str, reason: str) -> Finding:
 
 
 def endpoints_using(target: Target, version: int | None) -> tuple[list[str], list[str]]:
-    """The names of an account's endpoints that run on the group's versions, or on one; and of those that may not be looked at.
+    """The names of an account's endpoints that run on the group's versions; and of those that may not be looked at.
 
     Args:
         target: the account.
-        version: None is any version.
+        version: the one version that counts; None is any.
 
     Raises:
         ClientError: when the endpoints may not be listed.
     """
     client = target.sagemaker
-    wanted = package_arn(target.config, version or "")
+    package = package_arn(target.config, version or "")
     using, unseen = [], []
     for page in client.get_paginator("list_endpoints").paginate():
         for summary in page["Endpoints"]:
@@ -97,7 +91,7 @@ def endpoints_using(target: Target, version: int | None) -> tuple[list[str], lis
                     raise
                 unseen.append(name)
                 continue
-            if any(arn == wanted or (version is None and arn.startswith(wanted)) for arn in packages):
+            if any(arn == package or (version is None and arn.startswith(package)) for arn in packages):
                 using.append(name)
     return using, unseen
 
@@ -107,9 +101,8 @@ def _packages(client: Any, endpoint: str) -> set[str]:
     try:
         config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
         variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-        models = [
-            client.describe_model(ModelName=each["ModelName"]) for each in variants if "ModelName" in each
-        ]
+        names = [variant["ModelName"] for variant in variants if "ModelName" in variant]
+        models = [client.describe_model(ModelName=name) for name in names]
     except ClientError as error:
         if error.response["Error"]["Message"].startswith("Could not find"):
             return set()

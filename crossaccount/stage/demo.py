@@ -86,11 +86,11 @@ def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> N
         return run("flows.consumer:deploy_model", path, "staging", None, False)
 
     _refused(story, "Before sharing, the consumer is refused", deploy, DoorName.REGISTRY)
-    plan = gather.share_plan(sharing)
+    plan = gather.make_plan(sharing)
     story.tell("The plan", f"{plan.writes} documents would change", plans.text(plan))
     shared = run("flows.producer:share_models", path)
     story.tell("The share", "every policy was read back; the Releases are published", shared.table())
-    _expect(gather.share_plan(sharing).writes == 0, "A second plan has nothing left to do.")
+    _expect(gather.make_plan(sharing).writes == 0, "A second plan has nothing left to do.")
     deployment = deploy()
     _expect(deployment.proof.verified, "The deployment is proved.")
     removed = all(removal.outcome == "removed" for removal in deployment.removals)
@@ -101,7 +101,7 @@ def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> N
     for door in (DoorName.REGISTRY, DoorName.REPOSITORY, DoorName.BUCKET):
         _shut(ready, sharing, door)
         _refused(story, f"With the {door} shut, the consumer is refused", deploy, door)
-        _expect(gather.share_plan(sharing).writes == 1, f"The plan opens only the {door}.")
+        _expect(gather.make_plan(sharing).writes == 1, f"The plan opens only the {door}.")
         run("flows.producer:share_models", path)
     run("flows.producer:revoke_access", path, "staging")
     _refused(story, "Revoked, the consumer is refused again", deploy, DoorName.REGISTRY)

@@ -6,7 +6,6 @@ Source: CreateEndpointConfig and ProductionVariant in the SageMaker API referenc
 developer guide ("Feature exclusions"). Where no public text of a refusal is known, it is the sandbox's own.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -84,7 +83,7 @@ def models_of(world: World, call: Call, config: Mapping[str, Any]) -> dict[str, 
 
 
 def storage_key(call: Call, config: Record) -> str | None:
-    """The ARN of the key that the instances' storage is encrypted under; None when none is named."""
+    """The ARN of the key that the instances' storage volumes are encrypted under; None when none is named."""
     named = config.get("KmsKeyId")
     if not named:
         return None
@@ -95,7 +94,6 @@ def storage_key(call: Call, config: Record) -> str | None:
 
 
 _NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn")
-_LOCAL_STORAGE = re.compile(r"ml\.(?:[cmr]\d[a-z]*d|g4dn|g5|g6e?|p3dn|p4de?|p5e?n?|trn\d\w*|inf2)\.")
 
 
 def _faults(
@@ -121,8 +119,6 @@ def _faults(
             yield from _serverless_faults(config, variant, models[variant["ModelName"]], account, accounts)
         elif not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
             yield f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount."
-        elif config.get("KmsKeyId") and _LOCAL_STORAGE.match(variant["InstanceType"]):
-            yield f"KmsKeyId cannot be specified for instance type {variant['InstanceType']}, which has local storage."
 
 
 def _serverless_faults(

@@ -17,6 +17,7 @@ from crossaccount.config.loading import load_config
 from crossaccount.errors import Severity
 from crossaccount.policy import documents
 from crossaccount.sharing import publish
+from crossaccount.sharing.plan import plan_share
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 STAGING, PRODUCTION, OUTSIDER = "222222222222", "333333333333", "444444444444"
@@ -39,10 +40,9 @@ def shut(found: Audit) -> set[tuple[str, str]]:
 @pytest.fixture
 def standing(desk: Any) -> Any:
     """The sandbox, with everything shared and published."""
-    from crossaccount.sharing import gather
 
     found = desk.gather()
-    plan = gather.planned(desk.sharing, found)
+    plan = plan_share(desk.sharing, found)
     desk.apply(plan)
     for version in found.versions:
         made, new = publish.prepare(desk.producer, version, found, plan)

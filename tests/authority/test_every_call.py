@@ -31,6 +31,7 @@ from crossaccount.promotion.records import Record
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
 from crossaccount.sharing import apply, gather, publish, revoke
+from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.principals import identity_documents
 
@@ -337,7 +338,7 @@ def share(scene: Any, sharing: Sharing) -> Any:
     admin("PutBucketOwnershipControls", **bucket, OwnershipControls=rules)
     block(PublicAccessBlockConfiguration=dict.fromkeys(blocks, True))
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan)
     for one in prepared:
@@ -393,7 +394,7 @@ def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:
     told |= {"outcome": "succeeded", "started_by": "test", "started": now, "ended": now}
     records.write(producer, Record(**told, consumers=[rolled_back.to_json()]))
     assert len(records.read(producer, 10)) == 1
-    everyone = revoke.chosen(sharing, everything=True)
+    everyone = revoke.choose(sharing, everything=True)
     plan = revoke.make_plan(sharing, everyone, force=True)
     apply.apply(producer, plan)
 
@@ -466,7 +467,7 @@ def test_a_grant_to_an_account_is_one_to_everybody_in_it(scene: Any, told: Watch
     sharing = scene.variant(principals="accounts")
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    apply.apply(producer, gather.planned(sharing, found))
+    apply.apply(producer, plan_share(sharing, found))
     bystander = scene.assumed("staging", role_of("staging", "bystander"))
     reads = [row for row in ACROSS if row[0] == "consumer" and row[2] != "CreateModel"]
     for row in reads:

@@ -147,10 +147,10 @@ def consumer(sharing: Sharing) -> Any:
 
 
 WAYS_IN: Mapping[str, tuple[str, Callable[[Sharing], Any]]] = {
-    "plan and share": ("producer__external_id", gather.share_plan),
+    "plan and share": ("producer__external_id", gather.make_plan),
     "revoke": (
         "producer__external_id",
-        lambda sharing: revoke.make_plan(sharing, revoke.chosen(sharing, everything=True)),
+        lambda sharing: revoke.make_plan(sharing, revoke.choose(sharing, everything=True)),
     ),
     "history and the held": (
         "producer__external_id",
@@ -183,7 +183,7 @@ def test_what_goes_on_past_a_shut_door_says_that_it_is_shut(scene: Any, external
     sharing = scene.variant(external_id=external_id)
     met = try_doors(sharing, "staging", (), probe=True)
     assert [(one.door, one.verdict) for one in met.answers] == [(DoorName.ROLE_TRUST, Verdict.NO)]
-    (found,) = usage.findings(sharing, None)
+    (found,) = usage.find_users(sharing, None)
     assert "cannot be told" in found.text
     assert {one["operation"] for one in scene.calls[start:]} == {"AssumeRole"}
     assert scene.state() == before

@@ -17,7 +17,8 @@ from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import HostedResource, deployment_name
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
-from crossaccount.sharing import gather, publish
+from crossaccount.sharing import publish
+from crossaccount.sharing.plan import plan_share
 
 NAME = "decision-trees-staging"
 Arrange = Callable[..., None]
@@ -57,7 +58,7 @@ def share(desk: Any) -> None:
     """A share, as the flow makes it."""
     with producing(desk.sharing):
         found = desk.gather()
-        plan = gather.planned(desk.sharing, found)
+        plan = plan_share(desk.sharing, found)
         prepared = [publish.prepare(desk.producer, one, found, plan) for one in found.versions]
         desk.apply(plan)
         for made, new in prepared:

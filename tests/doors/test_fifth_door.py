@@ -25,6 +25,7 @@ from crossaccount.policy.audience import statement
 from crossaccount.release import store
 from crossaccount.sharing import apply, gather, plan_file, publish, revoke
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans
 
 NAME = "models/decision-trees-sample"
@@ -110,11 +111,11 @@ class Desk:
         self.producer = open_producer(self.config)
 
     def plan(self) -> Plan:
-        return gather.planned(self.config, gather.gather(self.producer))
+        return plan_share(self.config, gather.gather(self.producer))
 
     def share(self) -> None:
         gathered = gather.gather(self.producer)
-        plan = gather.planned(self.config, gathered)
+        plan = plan_share(self.config, gathered)
         apply.apply(self.producer, plan)
         for version in gathered.versions:
             made, new = publish.prepare(self.producer, version, gathered, plan)
@@ -122,7 +123,7 @@ class Desk:
                 publish.publish(self.producer, made)
 
     def revoke(self, **which: Any) -> None:
-        plan = revoke.make_plan(self.config, revoke.chosen(self.config, **which), force=True)
+        plan = revoke.make_plan(self.config, revoke.choose(self.config, **which), force=True)
         apply.apply(self.producer, plan)
 
     def audit(self) -> Audit:
@@ -166,7 +167,7 @@ def test_it_is_opened_read_back_and_published(desk: Desk, door: ParameterDoor) -
     desk.share()
     assert members(door) == {STAGING, PRODUCTION}
     assert desk.plan().writes == 0
-    published = store.read(open_target(desk.config, "staging").s3, desk.config, 1)
+    published = store.read(open_target(desk.config, "staging"), 1)
     assert [(grant.resource, grant.actions) for grant in published.grants if grant.door == "parameter"] == [
         (NAME, ["ssm:GetParameter"])
     ]
@@ -225,7 +226,7 @@ def test_it_is_closed_for_one_and_then_for_all(desk: Desk, door: ParameterDoor) 
 
 def test_it_is_closed_for_a_version_that_only_its_release_remembers(desk: Desk, door: ParameterDoor) -> None:
     desk.share()
-    opened = store.opened(desk.producer, known=())
+    opened = store.list_opened(desk.producer, known=())
     assert Resource("parameter", NAME, "111111111111") in opened
 
 

@@ -14,6 +14,7 @@ from crossaccount.errors import DoorName, Refused
 from crossaccount.hosting import preflight, temporary
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.plan import plan_share
 
 GROUP = "decision-trees-sample"
 OURS = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
@@ -40,7 +41,7 @@ def made(path: str) -> str:
     sharing = load_config(path)
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     apply.apply(producer, plan)
     published: Release = publish.prepare(producer, found.versions[0], found, plan)[0]
     target = open_target(sharing, "staging")
@@ -77,6 +78,6 @@ def test_sagemaker_itself_is_let_in_where_the_config_says_so(
         )
         sharing = load_config(others)
         producer = open_producer(sharing)
-        apply.apply(producer, gather.share_plan(sharing))
+        apply.apply(producer, gather.make_plan(sharing))
         with pytest.raises(Refused, match="service principal"):
             made(edited(versions=[number]))

@@ -78,7 +78,7 @@ def test_a_flow_refuses_any_plan_but_the_one_agreed_to(aws: Any) -> None:
         with pytest.raises(Conflict, match="no longer the one that was agreed to"):
             share_models(str(aws.config), agreed="0" * 16)
         assert aws.documents() == before
-        agreed = gather.share_plan(load_config(aws.config)).digest
+        agreed = gather.make_plan(load_config(aws.config)).digest
         assert share_models(str(aws.config), agreed=agreed).plan.writes == 4
         with pytest.raises(Conflict):
             revoke_access(str(aws.config), everything=True, agreed=agreed)

@@ -555,7 +555,7 @@ def missing(pattern: str, template: str, rows: str) -> set[str]:
 
 
 def test_every_granted_statement_has_something_that_fails_without_it(shared: Any) -> None:
-    plan = gather.share_plan(load_config(shared.config))
+    plan = gather.make_plan(load_config(shared.config))
     ours = [one for change in plan.changes for one in documents.statements(change.desired)]
     granted = {word_of(one) for one in ours if str(one.get("Sid", "")).startswith("CrossAccount")}
     words = {

@@ -191,9 +191,9 @@ def test_two_configs_of_one_group_do_not_undo_each_other(aws: Any, edited: Any) 
     with aws.restored():
         share_models(one)
         share_models(other)
-        assert gather.share_plan(load_config(one)).writes == 0
+        assert gather.make_plan(load_config(one)).writes == 0
         revoke_access(other, "production")
-        assert gather.share_plan(load_config(one)).writes == 0
+        assert gather.make_plan(load_config(one)).writes == 0
         with pytest.raises(Refused):
             deploy_model(other, "production")
 
@@ -291,7 +291,7 @@ def test_access_by_statements_that_are_not_ours_is_said(aws: Any, edited: Any) -
     with aws.restored():
         share_models(page)
         before = aws.documents()
-        plan = gather.share_plan(load_config(aws.config))
+        plan = gather.make_plan(load_config(aws.config))
         assert [one for one in plan.findings if "222222222222" in one.text and "AddPerm" in one.text]
         # They are not ours under this preset: a revoke leaves them, and says so.
         revoked = revoke_access(str(aws.config), "staging")
@@ -299,7 +299,7 @@ def test_access_by_statements_that_are_not_ours_is_said(aws: Any, edited: Any) -
         assert aws.documents()["bucket"] == before["bucket"]
         revoke_access(page, "staging")
         sharing = load_config(aws.config)
-        assert revoke.make_plan(sharing, revoke.chosen(sharing, consumer="staging")).findings == ()
+        assert revoke.make_plan(sharing, revoke.choose(sharing, consumer="staging")).findings == ()
 
 
 def test_only_the_listed_versions_are_shared(aws: Any, edited: Any) -> None:
@@ -393,7 +393,7 @@ def release_of(aws: Any, version: int) -> dict[str, Any]:
                     {**found["containers"][0], "image": "444444444444.dkr.ecr.us-east-1.amazonaws.com/evil:1"}
                 ],
             },
-            "not its producer's to share",
+            "that its producer cannot share",
         ),
         (lambda found: {**found, "model_package_group": "x" * 2_000_000}, "larger than"),
         (lambda found: [found], "cannot be used"),

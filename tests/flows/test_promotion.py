@@ -299,7 +299,7 @@ def test_a_plan_that_was_not_agreed_to_promotes_nothing(aws: Any, written: Any) 
     with pytest.raises(Exception, match="no longer the one that was agreed to"):
         promote_model(path, agreed="0" * 16)
     assert live(aws, "staging") is None
-    agreed = gather.share_plan(load_config(path)).digest
+    agreed = gather.make_plan(load_config(path)).digest
     assert promote_model(path, agreed=agreed).consumers[0].result is Result.PROMOTED
     # What was agreed to stands: a run that begins anew after an approval has no other plan.
     assert promote_model(path, agreed=agreed).consumers[0].result is Result.UNCHANGED

@@ -37,10 +37,10 @@ def test_the_story(story: str) -> None:
     assert refused.value.refusal.door is DoorName.REGISTRY
     assert refused.value.refusal.account == sharing.producer.account
 
-    assert gather.share_plan(sharing).writes > 0
+    assert gather.make_plan(sharing).writes > 0
     shared = share_models(story)
     assert shared.releases
-    assert gather.share_plan(sharing).writes == 0
+    assert gather.make_plan(sharing).writes == 0
     assert share_models(story).plan.writes == 0
 
     deployment = deploy_model(story, consumer)

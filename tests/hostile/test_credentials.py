@@ -276,7 +276,7 @@ def commands(ambient: Path) -> list[Callable[[], Any]]:
         lambda: cli.main(["history", str(ambient)]),
         lambda: cli.main(["history", str(ambient), "--json"]),
         lambda: sessions.producer_session(direct),
-        lambda: gather.share_plan(sharing),
+        lambda: gather.make_plan(sharing),
         found,
     ]
 
@@ -318,9 +318,9 @@ def calls(ambient: Path) -> list[Callable[[], Any]]:
         *map(explained, reading),
         *reading,  # as AWS's own error, which nobody explains
         explained(lambda: records.read(producer, 3)),
-        explained(lambda: store.find(producer.s3, sharing, 1)),
+        explained(lambda: store.find(producer, 1)),
         deployed(lambda: preflight.newest_published(theirs)),
-        deployed(lambda: store.find(theirs.s3, sharing, 1)),
+        deployed(lambda: store.find(theirs, 1)),
         deployed(lambda: preflight.find_version(theirs, 1)),
     ]
 

@@ -26,7 +26,7 @@ from crossaccount.registry.versions import Contents
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, plan, plan_file
-from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.show import plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -104,8 +104,7 @@ class Bucket:
 
 
 def read(content: bytes) -> Release:
-    bucket: Any = Bucket(content)
-    return store.read(bucket, SHARING, 1)
+    return store.read(producer(Bucket(content)), 1)
 
 
 def assert_told(error: Exception) -> None:
@@ -190,7 +189,7 @@ def test_a_release_of_somebody_else_s_things_is_refused(name: str) -> None:
 def test_nothing_is_read_past_its_limit() -> None:
     bucket: Any = Bucket(b"", endless=True)
     with pytest.raises(Failed, match="larger than"):
-        store.read(bucket, SHARING, 1)
+        store.read(producer(bucket), 1)
     assert records.read(producer(bucket), 5) == []
     assert 0 < bucket.body.taken < 6_000_000
 
@@ -262,7 +261,7 @@ def test_records_that_are_spoilt(tally: Any, spoil: Any, scrambled: Callable[...
 def planned(existing: Any = None) -> Plan:
     needs = doors.needs(SHARING, Contents()) | {"repository": {"trees": ()}, "bucket": {"models": ("1/",)}}
     world = dict.fromkeys(doors.resources(SHARING, needs), existing)
-    return plan.share_plan(SHARING, needs, world, datetime(2026, 1, 1, tzinfo=UTC))
+    return plan.plan_share(SHARING, Basis(needs, world, datetime(2026, 1, 1, tzinfo=UTC)))
 
 
 def test_plan_files_that_are_spoilt(
@@ -271,12 +270,12 @@ def test_plan_files_that_are_spoilt(
     now, path = planned(), tmp_path / "plan.json"
     plan_file.write(path, tmp_path / "c.yaml", now, False)
     good = path.read_bytes()
-    assert plan_file.confirmed(plan_file.read(path), now) == now.digest
+    assert plan_file.confirm(plan_file.read(path), now) == now.digest
     for rng in tally.randoms(80):
         path.write_bytes(
             scrambled(rng, good) if rng.random() < 0.3 else written(spoil(rng, json.loads(good)))
         )
-        found = tally.judge(lambda: plan_file.confirmed(plan_file.read(path), now), InputError, Conflict)
+        found = tally.judge(lambda: plan_file.confirm(plan_file.read(path), now), InputError, Conflict)
         if isinstance(found, CrossAccountError):
             assert_told(found)
         else:
@@ -329,10 +328,10 @@ def shared_and_revoked(service: Policied) -> str:
     needs = {"bucket": {"models": ("1/",)}}
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(2):
-        made = plan.share_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, now)
+        made = plan.plan_share(SHARING, Basis(needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, now))
         plans.text(made), plans.markdown(made), json.dumps(plan_file.to_json(made))
         apply.apply(account, made)
-    made = plan.revoke_plan(SHARING, needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, None, now)
+    made = plan.plan_revoke(SHARING, Basis(needs, {BUCKET: doors.read_policy(account, BUCKET)[0]}, now), None)
     apply.apply(account, made)
     return service.text
 

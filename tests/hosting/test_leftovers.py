@@ -25,6 +25,7 @@ from crossaccount.hosting.leftovers import Leftover
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.plan import plan_share
 
 NAME = "decision-trees-staging"
 QUICK = Patience(seconds=10, first=0.01, longest=0.03)
@@ -164,7 +165,7 @@ def _moved_in(sandbox: Any) -> House:
     sharing = load_config(sandbox.config)
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     newest = found.versions[-1]
     released, _ = publish.prepare(producer, newest, found, plan)
     apply.apply(producer, plan, lambda line: None, settle_seconds=0.0)

@@ -25,6 +25,7 @@ from crossaccount.hosting.gateway import Gateway, Patience
 from crossaccount.hosting.shift import settle, shift
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.server import Server
 from tasks import consumer as steps
@@ -149,7 +150,7 @@ def _shared() -> Account:
     sharing = parse_config(json.dumps(document))
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     prepared = publish.prepare(producer, found.versions[0], found, plan)[0]
     apply.apply(producer, plan, lambda line: None)
     return Account(sharing, publish.publish(producer, prepared), _prepared_account())

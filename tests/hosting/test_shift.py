@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Latency
 from crossaccount.errors import Conflict, Failed, InputError, NotLive
-from crossaccount.hosting import creation, guardrails, removal, requests, shift, state, temporary
+from crossaccount.hosting import creation, removal, requests, shift, state, temporary
 from crossaccount.hosting.gateway import Patience, Progress
 from crossaccount.hosting.outcome import Ending, ShiftOutcome, accepted
 from crossaccount.hosting.resources import (
@@ -39,13 +38,14 @@ from crossaccount.hosting.resources import (
     tag_values,
 )
 from crossaccount.hosting.shift import Shift
-from crossaccount.hosting.state import LiveEndpoint, VersionConfig
+from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.proof import expectations
 from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import BODY_LIMIT, Question, of_sample, questions, read_body
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.plan import plan_share
 from crossaccount.show import proofs
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
@@ -254,7 +254,7 @@ def _staged(server: Server, administrators: dict[str, accounts.Credentials]) -> 
     sharing = parse_config(document({}))
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
     published = {one.version: publish.publish(producer, one) for one in prepared}
@@ -1001,50 +1001,6 @@ def test_what_lags_behind_is_not_believed_at_once(seen: list[Ending | None], sur
     assert shift.is_sure(seen) is sure
 
 
-def green(kind: str, wait: int = 0, termination: int = 0, **more: Any) -> dict[str, Any]:
-    sizes = {
-        key: {"Type": "CAPACITY_PERCENT", "Value": value} for key, value in more.items() if key[0] in "CL"
-    }
-    limit = {key: value for key, value in more.items() if key[0] == "M"}
-    routing = {"Type": kind, "WaitIntervalInSeconds": wait, **sizes}
-    policy = {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": termination, **limit}
-    return {"BlueGreenUpdatePolicy": policy}
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "expected"),
-    [
-        ({}, None),
-        ({"deployment": {"wait_seconds": 60}}, green("ALL_AT_ONCE", 60)),
-        ({"deployment": {"termination_wait_seconds": 60}}, green("ALL_AT_ONCE", 0, 60)),
-        ({"deployment": {"maximum_seconds": 600}}, green("ALL_AT_ONCE", MaximumExecutionTimeoutInSeconds=600)),
-        ({"deployment": {"type": "canary", "canary_percent": 10, "wait_seconds": 5}}, green("CANARY", 5, CanarySize=10)),
-        ({"deployment": {"type": "linear", "linear_percent": 20}}, green("LINEAR", LinearStepSize=20)),
-        ({"deployment": {"type": "rolling", "batch_percent": 25, "wait_seconds": 5}},
-         {"RollingUpdatePolicy": {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 25}, "WaitIntervalInSeconds": 5}}),
-        ({"deployment": {"alarms": ["a", "b"]}},
-         {**green("ALL_AT_ONCE"), "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}, {"AlarmName": "b"}]}}),
-    ],
-)  # fmt: skip
-def test_guardrails_as_aws_writes_them(endpoint: dict[str, Any], expected: Any) -> None:
-    consumer = parse_config(document(endpoint)).consumers["staging"]
-    assert requests.deployment_config(consumer.endpoint) == expected
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "seconds"),
-    [
-        ({}, 3600),
-        ({"deployment": {"wait_seconds": 60, "termination_wait_seconds": 30}}, 3750),
-        ({"deployment": {"type": "linear", "linear_percent": 30, "wait_seconds": 100}}, 4000),
-        ({"deployment": {"type": "rolling", "batch_percent": 5, "wait_seconds": 100}}, 5600),
-        ({"deployment": {"maximum_seconds": 28800}}, 32400),
-    ],
-)
-def test_a_shift_is_waited_for_as_long_as_it_may_take(endpoint: dict[str, Any], seconds: float) -> None:
-    assert guardrails.patience(parse_config(document(endpoint)).consumers["staging"]).seconds == seconds
-
-
 def test_another_capacity_is_another_config(whole: Stage) -> None:
     capture = {"s3_uri": "s3://captured/x/", "percent": 10}
     says = [
@@ -1059,60 +1015,6 @@ def test_another_capacity_is_another_config(whole: Stage) -> None:
     for same in ({}, CANARY, {"keep_versions": 7}, {"retain_variant_properties": False}):
         assert whole.like(**same).config(2) == names[0]
     assert all(re.fullmatch(rf"{NAME}-v2-[0-9a-f]{{4}}", name) for name in names)
-
-
-def proven(*given: tuple[str, int, str | None]) -> list[VersionConfig]:
-    known = [
-        VersionConfig(config, version, f"p/{version}", datetime(2026, 1, 1, tzinfo=UTC), when)
-        for config, version, when in given
-    ]
-    return sorted(known, key=lambda one: one.proven or "", reverse=True)
-
-
-def live_on(config: str, version: int, when: str | None, pending: str | None = None) -> LiveEndpoint:
-    none: tuple[str, ...] = ()
-    return LiveEndpoint(
-        NAME,
-        "arn",
-        "InService",
-        config,
-        version,
-        f"p/{version}",
-        when,
-        none,
-        1,
-        None,
-        pending,
-        none,
-        none,
-        True,
-    )
-
-
-FOUR = (("a", 1, "t1"), ("b", 2, "t2"), ("b2", 2, "t3"), ("c", 3, "t4"), ("d", 4, None))
-
-
-@pytest.mark.parametrize(
-    ("live", "versions", "before", "kept"),
-    [
-        (live_on("c", 3, "t4"), 2, "b2", {"c", "b2", "a"}),
-        (live_on("c", 3, "t4"), 1, "b2", {"c", "b2"}),
-        (live_on("c", 3, "t4"), 0, "b2", {"c", "b2"}),
-        (live_on("d", 4, None), 2, "c", {"d", "c", "b2"}),
-        (live_on("c", 3, "t4", pending="d"), 0, "b2", {"c", "d", "b2"}),
-        (live_on("b2", 2, "t3"), 2, "a", {"b2", "a", "c"}),  # c is newer, and was left for b2
-        (live_on("a", 1, "t1"), 0, None, {"a"}),
-        (live_on("x", 9, "t9"), 9, "c", {"x", "c", "b2", "a"}),
-        (None, 1, "c", {"c"}),
-    ],
-)
-def test_what_retention_keeps(
-    live: LiveEndpoint | None, versions: int, before: str | None, kept: set[str]
-) -> None:
-    known = proven(*FOUR)
-    found = state.previous_of(live, known)
-    assert (found and found.config) == before
-    assert set(removal.reasons_to_keep(live, known, versions)) == kept
 
 
 # What a config may ask for beside: the template grants it when it is told to.

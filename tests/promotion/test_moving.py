@@ -32,12 +32,13 @@ from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.outcome import Ending
 from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG
 from crossaccount.hosting.state import LiveEndpoint, VersionConfig
-from crossaccount.promotion import history, moving, records
+from crossaccount.promotion import moving, records
 from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.promotion.records import Record
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
@@ -294,7 +295,7 @@ def _staged(server: Server, clock: Clock, log: Log, administrators: dict[str, ac
     sharing = parse_config(document({}))
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     prepared = [publish.prepare(producer, one, found, plan)[0] for one in found.versions]
     apply.apply(producer, plan, lambda line: None)
     published = {one.version: publish.publish(producer, one) for one in prepared}
@@ -761,45 +762,6 @@ def record(kind: str, version: int, at: int = 0, **more: Any) -> Record:
     return Record(
         kind=kind, version=version, model_package_group=accounts.GROUP, started=began, ended=began, **given
     )
-
-
-def moved(
-    kind: str, before: int | None, live: int, result: str = "promoted", name: str = "staging"
-) -> Record:
-    one = {"consumer": name, "result": result, "before": before, "live": live}
-    return record(kind, live, consumers=[one], reason="it was slow")
-
-
-BACK_FROM_3 = moved("rollback", 3, 2)
-
-
-@pytest.mark.parametrize(
-    ("newest_first", "held"),
-    [
-        ([], set()),
-        ([BACK_FROM_3], {"staging"}),
-        ([moved("rollback", 4, 3)], set()),
-        ([moved("rollback", None, 3)], set()),
-        ([moved("rollback", 3, 3, "failed")], set()),
-        ([moved("promotion", 3, 4)], set()),
-        ([moved("promotion", 2, 3), BACK_FROM_3], set()),
-        ([moved("promotion", 2, 4), BACK_FROM_3], set()),
-        ([moved("promotion", 2, 2, "failed"), BACK_FROM_3], {"staging"}),
-        ([moved("promotion", 2, 2, "unchanged"), BACK_FROM_3], {"staging"}),
-        ([moved("promotion", None, 3, "held"), BACK_FROM_3], {"staging"}),
-        ([moved("promotion", 2, 3, name="production"), BACK_FROM_3], {"staging"}),
-        ([BACK_FROM_3, moved("promotion", 2, 3)], {"staging"}),
-        ([moved("rollback", 2, 1), BACK_FROM_3], {"staging"}),  # and further back still
-        ([moved("promotion", 1, 3), moved("rollback", 2, 1), BACK_FROM_3], set()),
-        ([BACK_FROM_3, moved("rollback", 3, 2, name="production")], {"staging", "production"}),
-        ([record("rollback", 2, consumers=[{}])], set()),
-    ],
-)
-def test_who_is_held(newest_first: list[Record], held: set[str]) -> None:
-    found = history.rolled_back_from(newest_first, 3)
-    assert set(found) == held
-    for why in found.values():
-        assert "rolled back from version 3 at 2026-11-24 12:00Z: it was slow." in why
 
 
 FOLDER = f"{accounts.RELEASES}_promotions/{accounts.GROUP}/"

@@ -883,7 +883,6 @@ FOREIGN = f"{OTHER.id}.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
         ([{"InitialInstanceCount": 0}], {}, "greater than or equal to 1"),
         ([{}, {}], {}, "Duplicate variant names"),
         ([{}], {"KmsKeyId": "ghost"}, "Could not find KMS key ghost"),
-        ([{"InstanceType": "ml.m5d.large"}], {"KmsKeyId": "ghost"}, "local storage"),
         ([{}], {"AsyncInferenceConfig": {"OutputConfig": {}}}, "does not model AsyncInferenceConfig"),
         ([serverless(MemorySizeInMB=1500)], {}, "MemorySizeInMB must be one of"),
         ([serverless(MemorySizeInMB=7168)], {}, "less than or equal to 6144"),
@@ -1152,6 +1151,12 @@ def test_a_key_for_the_storage_needs_a_grant(host: Host, user: Any) -> None:
     give(everything)
     of("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=after)
     assert host.settled(name)["EndpointConfigName"] == after
+
+
+def test_a_key_beside_local_storage_is_taken(host: Host) -> None:
+    key = host.client("kms").create_key()["KeyMetadata"]["Arn"]
+    config = host.config(variant={"InstanceType": "ml.m5d.large"}, KmsKeyId=key)
+    assert host.sm.describe_endpoint_config(EndpointConfigName=config)["KmsKeyId"] == key
 
 
 def test_alarms_are_an_accounts_own(host: Host) -> None:

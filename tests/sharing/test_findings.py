@@ -31,7 +31,7 @@ Breaking = Callable[[Any, Any], contextlib.AbstractContextManager[dict[str, Any]
 def planned(path: str) -> tuple[Finding, ...]:
     """What a plan of the config finds, whether it is refused or not."""
     try:
-        found: Plan = gather.share_plan(load_config(path))
+        found: Plan = gather.make_plan(load_config(path))
     except PlanRefused as refused:
         return refused.findings
     return found.findings
@@ -267,7 +267,7 @@ def test_what_stands_in_the_way_is_found_before_anything_is_written(
         administrator.calls() as calls,
         pytest.raises(PlanRefused) as refused,
     ):
-        gather.share_plan(load_config(as_administrator(edited, **changes)))
+        gather.make_plan(load_config(as_administrator(edited, **changes)))
     errors = [one for one in refused.value.findings if one.severity is Severity.ERROR]
     assert len(errors) == 1
     assert subject in errors[0].subject
@@ -442,7 +442,7 @@ def test_a_role_that_is_gone_in_a_statement_of_others_is_found_before_the_put(
         found = [one for one in planned(str(aws.config)) if "AROA" in one.text]
         assert aws.documents() == before
     assert [one.severity for one in found] == [Severity.ERROR]
-    assert "refuses to take the whole document" in found[0].text
+    assert "refuses the whole document" in found[0].text
     assert "Remove it from the statement" in found[0].way_out
 
 

@@ -18,7 +18,7 @@ from crossaccount.policy import documents
 from crossaccount.registry.versions import Contents
 from crossaccount.sharing import plan, publish
 from crossaccount.sharing.capacity import room
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 from crossaccount.sharing.findings import find_objections
 from crossaccount.sharing.revoke import accounts_of, without_version
 
@@ -52,11 +52,11 @@ FRESH: dict[Resource, Any] = {**dict.fromkeys(ALL), KEY: KEY_POLICY}
 
 
 def shared(existing: dict[Resource, Any], sharing: Any = SHARING) -> Plan:
-    return plan.share_plan(sharing, NEEDS, existing, NOW)
+    return plan.plan_share(sharing, Basis(NEEDS, existing, NOW))
 
 
 def revoked(existing: dict[Resource, Any], *leaving: str, sharing: Any = SHARING) -> Plan:
-    return plan.revoke_plan(sharing, NEEDS, existing, leaving, NOW)
+    return plan.plan_revoke(sharing, Basis(NEEDS, existing, NOW), leaving)
 
 
 def after(made: Plan) -> dict[Resource, Any]:
@@ -458,7 +458,7 @@ EVERYONE = SHARING.model_copy(
 
 
 def narrowed(existing: dict[Resource, Any], sharing: Any = SHARING) -> Plan:
-    return plan.narrow_plan(without_version(sharing, 2), NEEDS, existing, NOW)
+    return plan.plan_narrower(without_version(sharing, 2), Basis(NEEDS, existing, NOW))
 
 
 def test_those_who_have_access_keep_it_to_the_versions_that_stay() -> None:
@@ -543,19 +543,19 @@ def test_a_share_for_one_consumer_lets_in_that_one_and_leaves_the_others_as_they
     only: str, other: str
 ) -> None:
     account = SHARING.consumers[only].account
-    alone = plan.share_plan(SHARING, NEEDS, FRESH, NOW, only=only)
+    alone = plan.plan_share(SHARING, Basis(NEEDS, FRESH, NOW), only=only)
     assert {change.gained for change in alone.changes} == {(account,)}
-    both = plan.share_plan(SHARING, NEEDS, after(alone), NOW)
+    both = plan.plan_share(SHARING, Basis(NEEDS, after(alone), NOW))
     assert {change.gained for change in both.changes} == {(other,)}
-    again = plan.share_plan(SHARING, NEEDS, after(both), NOW, only=only)
+    again = plan.plan_share(SHARING, Basis(NEEDS, after(both), NOW), only=only)
     assert (again.writes, [change.lost for change in again.changes]) == (0, [()] * len(ALL))
     # The others are of this config: nobody is told to take them out.
     assert [finding for finding in again.findings if "does not name it" in finding.text] == []
 
 
 def test_a_share_for_one_consumer_takes_out_whose_access_has_ended() -> None:
-    both = plan.share_plan(SHARING, NEEDS, FRESH, NOW)
+    both = plan.plan_share(SHARING, Basis(NEEDS, FRESH, NOW))
     ended = SHARING.consumers["production"].model_copy(update={"expires": NOW})
     sharing = SHARING.model_copy(update={"consumers": {**SHARING.consumers, "production": ended}})
-    alone = plan.share_plan(sharing, NEEDS, after(both), NOW, only="staging")
+    alone = plan.plan_share(sharing, Basis(NEEDS, after(both), NOW), only="staging")
     assert {change.lost for change in alone.changes} == {(PRODUCTION,)}

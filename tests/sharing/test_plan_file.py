@@ -18,7 +18,7 @@ from crossaccount.errors import Conflict, InputError
 from crossaccount.policy import documents
 from crossaccount.registry.versions import Contents
 from crossaccount.sharing import plan, plan_file
-from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.changes import Basis, Plan
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
@@ -35,7 +35,7 @@ CONFIG = Path("configs/sandbox.yaml")
 
 
 def planned(existing: dict[Resource, Any] = FRESH, prune: bool = False, **update: Any) -> Plan:
-    return plan.share_plan(SHARING.model_copy(update=update), NEEDS, existing, NOW, prune)
+    return plan.plan_share(SHARING.model_copy(update=update), Basis(NEEDS, existing, NOW), prune)
 
 
 def after(made: Plan) -> dict[Resource, Any]:
@@ -64,7 +64,7 @@ def test_a_file_comes_back_as_it_was_written(tmp_path: Path, prune: bool) -> Non
     assert agreed.source == tmp_path / "plan.json"
     assert (agreed.config, agreed.prune, agreed.hash) == (CONFIG, prune, made.digest)
     assert [one["resource"] for one in agreed.changes] == ["trees", "models", SHARING.model_package_group]
-    assert plan_file.confirmed(agreed, planned(one_more(), prune)) == made.digest
+    assert plan_file.confirm(agreed, planned(one_more(), prune)) == made.digest
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_a_file_comes_back_as_it_was_written(tmp_path: Path, prune: bool) -> Non
     ids=["a first share", "nothing to do", "one document", "no document"],
 )
 def test_a_plan_that_is_the_same_is_confirmed_with_its_hash(tmp_path: Path, made: Plan) -> None:
-    assert plan_file.confirmed(written(tmp_path, made), copy.deepcopy(made)) == made.digest
+    assert plan_file.confirm(written(tmp_path, made), copy.deepcopy(made)) == made.digest
 
 
 def test_a_document_that_is_only_written_in_another_way_is_the_same(tmp_path: Path) -> None:
     rewritten = {"Statement": {**DENY, "Principal": {"AWS": ["*"]}}, "Version": "2012-10-17"}
     agreed = written(tmp_path, planned())
-    assert plan_file.confirmed(agreed, planned({**FRESH, BUCKET: rewritten})) == planned().digest
+    assert plan_file.confirm(agreed, planned({**FRESH, BUCKET: rewritten})) == planned().digest
 
 
 # Stale: the words say what has changed.
@@ -137,7 +137,7 @@ STALE: dict[str, tuple[Plan, Plan, list[str]]] = {
 def test_a_stale_file_is_refused_and_says_what_has_changed(tmp_path: Path, name: str) -> None:
     then, now, words = STALE[name]
     with pytest.raises(Conflict) as refused:
-        plan_file.confirmed(written(tmp_path, then), now)
+        plan_file.confirm(written(tmp_path, then), now)
     said = str(refused.value)
     for word in [*words, "plan.json is stale", "Nothing was changed. Make a new plan."]:
         assert word in said
@@ -213,16 +213,16 @@ def test_a_file_that_was_changed_by_hand_is_refused(tmp_path: Path, change: Call
     now = planned()
     before = copy.deepcopy(now)
     with pytest.raises((Conflict, InputError)):
-        plan_file.confirmed(altered(tmp_path, change), now)
+        plan_file.confirm(altered(tmp_path, change), now)
     assert now == before
 
 
 def test_a_hash_that_was_changed_by_hand_confirms_no_other_plan(tmp_path: Path) -> None:
     other = planned(versions=(1,))
     agreed = altered(tmp_path, lambda found: found.update(hash=other.digest))
-    assert plan_file.confirmed(agreed, planned()) == planned().digest
+    assert plan_file.confirm(agreed, planned()) == planned().digest
     with pytest.raises(Conflict):
-        plan_file.confirmed(agreed, other)
+        plan_file.confirm(agreed, other)
 
 
 def document(place: int, key: str, value: Any) -> Callable[[Any], object]:
@@ -257,13 +257,13 @@ def nested(depth: int) -> Any:
 )
 def test_what_is_no_document_is_refused(tmp_path: Path, change: Callable[[Any], object]) -> None:
     with pytest.raises((InputError, Conflict)):
-        plan_file.confirmed(altered(tmp_path, change), planned())
+        plan_file.confirm(altered(tmp_path, change), planned())
 
 
 @pytest.mark.parametrize("depth", [100, 900])
 def test_a_document_without_bottom_is_refused(tmp_path: Path, depth: int) -> None:
     with pytest.raises((InputError, Conflict)):
-        plan_file.confirmed(altered(tmp_path, document(0, "desired", nested(depth))), planned())
+        plan_file.confirm(altered(tmp_path, document(0, "desired", nested(depth))), planned())
 
 
 # No plan at all.

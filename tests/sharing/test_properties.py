@@ -29,7 +29,7 @@ from crossaccount.doors.base import Resource
 from crossaccount.errors import InputError, PlanRefused
 from crossaccount.policy import documents
 from crossaccount.sharing import plan
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 from crossaccount.sharing.revoke import accounts_of
 from crossaccount_sandbox.judging.decision import Result, judge
 from crossaccount_sandbox.judging.request import Policies, Request
@@ -200,10 +200,10 @@ def leaving(config: Config, verb: str) -> set[str] | None:
 
 def proposed(world: World, step: Step) -> Plan:
     config = step.config
-    asked = (config.sharing(), config.needs(), world.part(config.group))
+    basis = Basis(config.needs(), world.part(config.group), world.now)
     if step.verb in ("share", "prune"):
-        return plan.share_plan(*asked, world.now, step.verb == "prune")
-    return plan.revoke_plan(*asked, leaving(config, step.verb), world.now)
+        return plan.plan_share(config.sharing(), basis, step.verb == "prune")
+    return plan.plan_revoke(config.sharing(), basis, leaving(config, step.verb))
 
 
 def taken(world: World, step: Step) -> Plan | None:
@@ -236,9 +236,8 @@ def assert_refused_rightly(world: World, step: Step, refused: InputError | PlanR
         assert config.mode == "organization" or accounts.count(accounts[0]) > 1
         return
     assert all("bytes, and AWS takes" in reason for reason in refused.reasons), refused
-    full = plan.propose_share(
-        config.sharing(), config.needs(), world.part(config.group), world.now, step.verb == "prune"
-    )
+    basis = Basis(config.needs(), world.part(config.group), world.now)
+    full = plan.propose_share(config.sharing(), basis, step.verb == "prune")
     assert any(past_limit(change) for change in full.changes)
 
 
@@ -711,7 +710,7 @@ def shared(found: Documents, config: Config) -> Documents:
     """The documents after a share; one that does not fit is no example here."""
     part = {one: found[one] for one in [*SHARED, REGISTRIES[config.group]]}
     try:
-        made = plan.share_plan(config.sharing(), config.needs(), part, START)
+        made = plan.plan_share(config.sharing(), Basis(config.needs(), part, START))
     except PlanRefused:
         reject()
     return {**found, **{change.resource: change.desired for change in made.changes}}

@@ -14,6 +14,7 @@ from crossaccount.config.loading import load_config
 from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.sharing import apply, gather, publish, revoke, usage
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.plan import plan_share
 
 GROUP = "decision-trees-sample"
 STAGING, PRODUCTION = "222222222222", "333333333333"
@@ -24,7 +25,7 @@ def share(path: Any) -> Plan:
     sharing = load_config(path)
     producer = open_producer(sharing)
     found = gather.gather(producer)
-    plan = gather.planned(sharing, found)
+    plan = plan_share(sharing, found)
     apply.apply(producer, plan)
     for version in found.versions:
         made, new = publish.prepare(producer, version, found, plan)
@@ -35,7 +36,7 @@ def share(path: Any) -> Plan:
 
 def take_back(path: Any, force: bool = False, **what: Any) -> Plan:
     sharing = load_config(path)
-    plan = revoke.make_plan(sharing, revoke.chosen(sharing, **what), force)
+    plan = revoke.make_plan(sharing, revoke.choose(sharing, **what), force)
     apply.apply(open_producer(sharing), plan)
     return plan
 
@@ -78,7 +79,7 @@ def test_pruning_takes_out_whom_the_config_does_not_name(aws: Any, edited: Any) 
     with aws.restored():
         share(aws.config)
         sharing = load_config(edited(consumers__staging=None))
-        plan = gather.share_plan(sharing, prune=True)
+        plan = gather.make_plan(sharing, prune=True)
         assert {name for change in plan.changes for name in change.lost} == {STAGING}
         apply.apply(open_producer(sharing), plan)
         assert named(aws) == {PRODUCTION}
@@ -228,7 +229,7 @@ def test_an_endpoint_that_may_not_be_looked_at_is_said(aws: Any) -> None:
     with aws.restored():
         share(aws.config)
         with live(aws, "staging", 1, "somebody-else-s".replace("'", "")):
-            found = usage.findings(sharing, frozenset({STAGING}))
+            found = usage.find_users(sharing, frozenset({STAGING}))
     assert [one.severity for one in found] == [Severity.WARNING]
     assert "these endpoints may not be looked at: somebody-else-s" in found[0].text
 
@@ -277,7 +278,7 @@ def test_endpoints_that_may_not_even_be_listed_are_said(aws: Any) -> None:
         RoleName="crossaccount-deployer", PolicyName="frozen", PolicyDocument=json.dumps(deny)
     )
     try:
-        found = usage.findings(load_config(aws.config), frozenset({STAGING}))
+        found = usage.find_users(load_config(aws.config), frozenset({STAGING}))
     finally:
         iam.delete_role_policy(RoleName="crossaccount-deployer", PolicyName="frozen")
     assert [one.severity for one in found] == [Severity.WARNING]

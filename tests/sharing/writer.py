@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.sharing import apply, gather
+from crossaccount.sharing.plan import plan_share
 
 
 def write(told: Connection, path: str, settle_seconds: float) -> None:
@@ -19,7 +20,7 @@ def write(told: Connection, path: str, settle_seconds: float) -> None:
     while told.recv():
         found = gather.gather(producer)
         lines: list[str] = []
-        apply.apply(producer, gather.planned(sharing, found), lines.append, settle_seconds=settle_seconds)
+        apply.apply(producer, plan_share(sharing, found), lines.append, settle_seconds=settle_seconds)
         told.send(sum("overwritten" in line for line in lines))
 
 

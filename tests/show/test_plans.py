@@ -21,7 +21,7 @@ from crossaccount.policy import documents
 from crossaccount.registry.versions import Contents
 from crossaccount.sharing import plan, plan_file
 from crossaccount.sharing.capacity import room
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 from crossaccount.show import markdown, plans
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -47,7 +47,7 @@ FRESH: dict[Resource, Any] = {**dict.fromkeys(ALL), KEY: KEY_POLICY}
 
 
 def shared(existing: dict[Resource, Any], **update: Any) -> Plan:
-    return plan.propose_share(SHARING.model_copy(update=update), NEEDS, existing, NOW)
+    return plan.propose_share(SHARING.model_copy(update=update), Basis(NEEDS, existing, NOW))
 
 
 def after(made: Plan) -> dict[Resource, Any]:
@@ -112,7 +112,7 @@ def test_a_plan_that_changes_nothing_is_a_line_for_each_document() -> None:
 
 
 def test_a_revocation_for_a_terminal() -> None:
-    made = plan.revoke_plan(SHARING, NEEDS, GRANTED, {STAGING}, NOW)
+    made = plan.plan_revoke(SHARING, Basis(NEEDS, GRANTED, NOW), {STAGING})
     shown = plans.text(made)
     assert shown.count("loses access: 222222222222") == 4
     assert "gains access" not in shown
@@ -120,7 +120,7 @@ def test_a_revocation_for_a_terminal() -> None:
 
 
 def test_a_document_that_goes_is_shown_with_every_line() -> None:
-    made = plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW)
+    made = plan.plan_revoke(SHARING, Basis(NEEDS, GRANTED, NOW), None)
     assert [change.verb for change in made.changes] == ["delete", "delete", "update", "delete"]
     block = plans.text(made).partition("delete: policy of bucket")[2].partition("update: ")[0]
     assert block.count("\n  -") == len(json.dumps(GRANTED[BUCKET], indent=2).splitlines())
@@ -240,14 +240,14 @@ def test_findings_for_a_machine() -> None:
 
 
 def test_a_document_that_goes_has_no_bytes_and_no_room() -> None:
-    told = plan_file.to_json(plan.revoke_plan(SHARING, NEEDS, GRANTED, None, NOW))["changes"][0]
+    told = plan_file.to_json(plan.plan_revoke(SHARING, Basis(NEEDS, GRANTED, NOW), None))["changes"][0]
     assert (told["verb"], told["desired"], told["desired_hash"], told["bytes"]) == ("delete", None, "none", 0)
     assert told["room_for_consumers"] is None
 
 
 def test_what_changed_in_a_statement_that_stays_is_told_by_its_sid() -> None:
     one = SHARING.model_copy(update={"consumers": {"staging": SHARING.consumers["staging"]}})
-    before = after(plan.share_plan(one, NEEDS, FRESH, NOW))
+    before = after(plan.plan_share(one, Basis(NEEDS, FRESH, NOW)))
     told = plan_file.to_json(shared(before))["changes"][0]
     sid = GRANTED[REPOSITORY]["Statement"][0]["Sid"]
     assert told["changed"] == [sid]

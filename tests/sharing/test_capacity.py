@@ -1,4 +1,4 @@
-"""What is written for whom, how large it gets, and what it opens: by the sandbox's judge, which knows nothing of the product."""
+"""What is written for whom, how large it gets, and how many fit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from crossaccount import doors
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import OrganizationScope, Sharing
-from crossaccount.doors import door_of, key, repository
+from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.policy import documents
-from crossaccount.policy.audience import Audience, Organization
 from crossaccount.registry.versions import Contents, contents_of, parse_version
 from crossaccount.sharing import plan
-from crossaccount_sandbox.judging.decision import Result, judge
-from crossaccount_sandbox.judging.request import Policies, Request
+from crossaccount.sharing.changes import Basis
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER, STAGING = "111111111111", "222222222222"
@@ -64,7 +62,9 @@ def with_consumers(count: int, first: int = 0, **update: Any) -> Sharing:
 def shared(
     sharing: Sharing, existing: dict[Resource, Any], needs: doors.Needs = NEEDS
 ) -> dict[Resource, Any]:
-    return {one.resource: one.desired for one in plan.share_plan(sharing, needs, existing, NOW).changes}
+    return {
+        one.resource: one.desired for one in plan.plan_share(sharing, Basis(needs, existing, NOW)).changes
+    }
 
 
 # The AWS page's documents, through the whole plan.
@@ -234,76 +234,6 @@ def test_a_bucket_s_document_grows_with_versions_whose_folder_is_not_the_group_s
     assert documents.size(three[BUCKET]) > documents.size(two[BUCKET])
 
 
-# Audiences.
-
-ROOT, ROLE = f"arn:aws:iam::{STAGING}:root", f"arn:aws:iam::{STAGING}:role/team/run"
-UNIT = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"
-UNTIL = "2026-12-31T00:00:00Z"
-IN = {"aws:PrincipalOrgID": "o-a1b2c3d4e5", "aws:PrincipalOrgPaths": [UNIT]}
-BELOW = {**IN, "aws:PrincipalOrgPaths": [f"{UNIT}ou-ab12-22222222/"]}
-BESIDE = {**IN, "aws:PrincipalOrgPaths": ["o-a1b2c3d4e5/r-ab12/ou-ab12-111111112/"]}
-LIKE = "arn:aws:iam::*:role/team/run"
-OUT_OF_TIME = {"aws:CurrentTime": UNTIL}
-
-
-def pull(document: dict[str, Any], role: str, context: dict[str, Any]) -> bool:
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    given = {"aws:CurrentTime": "2026-11-24T00:00:00Z", "aws:PrincipalArn": role, **context}
-    request = Request(role, "ecr:BatchGetImage", f"arn:aws:ecr:us-east-1:{OWNER}:repository/x", OWNER, given)
-    return judge(request, Policies([everything], document)).result is Result.ALLOWED
-
-
-@pytest.mark.parametrize(
-    ("audience", "role", "context", "allowed"),
-    [
-        (Audience((ROOT,)), ROLE, {}, True),
-        (Audience((ROOT,)), "arn:aws:iam::333333333333:role/team/run", {}, False),
-        (Audience((ROOT,), until=UNTIL), ROLE, {"aws:CurrentTime": "2026-12-30T23:59:59Z"}, True),
-        (Audience((ROOT,), until=UNTIL), ROLE, OUT_OF_TIME, False),
-        (Audience((ROOT,), (ROLE,)), ROLE, {}, True),
-        (Audience((ROOT,), (ROLE,)), f"arn:aws:iam::{STAGING}:role/run", {}, False),
-        (Audience((ROOT,), (ROLE,)), f"{ROLE}2", {}, False),
-        (Audience((ROOT,), (ROLE,)), "arn:aws:iam::333333333333:role/team/run", {}, False),
-        (Audience((ROOT,), (ROLE,), until=UNTIL), ROLE, OUT_OF_TIME, False),
-        (Audience(organization=Organization("o-a1b2c3d4e5")), ROLE, IN, True),
-        (Audience(organization=Organization("o-a1b2c3d4e5")), ROLE, {}, False),
-        (Audience(organization=Organization("o-a1b2c3d4e5")), ROLE, {"aws:PrincipalOrgID": "o-a1b2c3d4e55"}, False),
-        (Audience(organization=Organization("o-a1b2c3d4e5", (UNIT,))), ROLE, IN, True),
-        (Audience(organization=Organization("o-a1b2c3d4e5", (UNIT,))), ROLE, BELOW, True),
-        (Audience(organization=Organization("o-a1b2c3d4e5", (UNIT,))), ROLE, BESIDE, False),
-        (Audience(organization=Organization("o-a1b2c3d4e5", roles=(LIKE,))), ROLE, IN, True),
-        (Audience(organization=Organization("o-a1b2c3d4e5", roles=(LIKE,))), f"{ROLE}2", IN, False),
-        (Audience(organization=Organization("o-a1b2c3d4e5", roles=(LIKE,))), ROLE, {}, False),
-        (Audience(organization=Organization("o-a1b2c3d4e5"), until=UNTIL), ROLE, {**IN, **OUT_OF_TIME}, False),
-    ],
-)  # fmt: skip
-def test_whom_an_audience_lets_in(
-    audience: Audience, role: str, context: dict[str, Any], allowed: bool
-) -> None:
-    document = documents.granted(None, repository.least_privilege(GROUP, audience), GROUP)
-    assert document is not None
-    assert pull(document, role, context) is allowed
-
-
-@pytest.mark.parametrize(
-    ("audience", "members"),
-    [
-        (Audience((ROOT, "arn:aws:iam::333333333333:root")), ("222222222222", "333333333333")),
-        (Audience((ROOT,), (ROLE,)), ("222222222222",)),
-        (Audience(organization=Organization("o-a1b2c3d4e5")), ("o-a1b2c3d4e5",)),
-        (Audience(), ()),
-    ],
-)
-def test_the_members_of_an_audience(audience: Audience, members: tuple[str, ...]) -> None:
-    assert audience.members == members
-    for one in [
-        *repository.least_privilege(GROUP, audience),
-        *repository.service_principal(GROUP, audience),
-        *key.least_privilege(GROUP, audience),
-    ]:
-        assert tuple(documents.members(one)) == members
-
-
 def test_consumers_with_the_same_end_stand_together_and_those_that_have_ended_nowhere() -> None:
     ends = {
         0: None,
@@ -322,37 +252,3 @@ def test_consumers_with_the_same_end_stand_together_and_those_that_have_ended_no
         (None, ("300000000000",)),
         ("2026-11-25T00:00:00Z", ("300000000001", "300000000002")),
     ]
-
-
-# A key of S3 that looks like a pattern.
-
-
-def reads(document: dict[str, Any], key: str) -> bool:
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    request = Request(ROLE, "s3:GetObject", f"arn:aws:s3:::models/{key}", OWNER)
-    return judge(request, Policies([everything], document)).result is Result.ALLOWED
-
-
-OPENED = [
-    ("a*/", "a*/m", "ab/m"),
-    ("a?/", "a?/m", "ab/m"),
-    ("${aws:userid}/", "${aws:userid}/m", "x/m"),
-]
-
-
-def opened(version: str, prefix: str, keys: tuple[str, str]) -> tuple[bool, bool]:
-    stranger = {"Version": version, "Statement": [{**FILLER, "Resource": "*"}]}
-    document = shared(SHARING, {BUCKET: stranger}, {"bucket": {"models": (prefix,)}})[BUCKET]
-    return reads(document, keys[0]), reads(document, keys[1])
-
-
-@pytest.mark.parametrize(("prefix", "key", "other"), [*OPENED, ("m", "m", "m2"), ("m/", "m/m", "m2/m")])
-def test_a_key_is_opened_whatever_characters_are_in_it(prefix: str, key: str, other: str) -> None:
-    assert opened("2012-10-17", prefix, (key, other)) == (True, False)
-
-
-@pytest.mark.parametrize(("prefix", "key", "other"), OPENED)
-def test_such_a_key_is_refused_in_a_document_of_2008(prefix: str, key: str, other: str) -> None:
-    """Source: "IAM policy elements: Variables and tags" (variables need Version 2012-10-17)."""
-    with pytest.raises(PlanRefused, match=r"Its Version is 2008-10-17.*Set its Version to 2012-10-17"):
-        opened("2008-10-17", prefix, (key, other))

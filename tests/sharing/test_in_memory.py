@@ -1,3 +1,5 @@
+"""Sharing and revoking beside what others wrote, against a few lines of AWS in memory."""
+
 from __future__ import annotations
 
 import copy
@@ -20,14 +22,12 @@ from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.doors import bucket
 from crossaccount.doors.base import Resource
-from crossaccount.errors import Conflict, Failed, Finding, PlanRefused, Severity
-from crossaccount.policy.audience import Audience
+from crossaccount.errors import Conflict, Failed, PlanRefused, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, parse_version
 from crossaccount.sharing import apply, gather, plan, publish, revoke
 from crossaccount.sharing.artifacts import Observed, observe_all
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Basis, Change, Plan
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -52,10 +52,6 @@ def version(number: int, **container: Any) -> ModelVersion:
     return parse_version(described(number, **container))
 
 
-def prefix(uri: str) -> dict[str, Any]:
-    return {"S3DataSource": {"S3Uri": uri, "S3DataType": "S3Prefix", "CompressionType": "None"}}
-
-
 def needs(config: Sharing, versions: Iterable[ModelVersion]) -> doors.Needs:
     return doors.needs(config, contents_of(versions))
 
@@ -64,11 +60,11 @@ NEEDS = needs(SHARING, [version(1, ModelDataUrl="s3://models/churn/1/model.tar.g
 
 
 def shared(sharing: Sharing, resource: Resource, document: Any = None) -> Change:
-    return plan.share_plan(sharing, NEEDS, {resource: document}, NOW).changes[0]
+    return plan.plan_share(sharing, Basis(NEEDS, {resource: document}, NOW)).changes[0]
 
 
 def revoked(document: Any) -> Change:
-    return plan.revoke_plan(SHARING, NEEDS, {REGISTRY: document}, {"222222222222"}, NOW).changes[0]
+    return plan.plan_revoke(SHARING, Basis(NEEDS, {REGISTRY: document}, NOW), {"222222222222"}).changes[0]
 
 
 def desired() -> dict[str, Any]:
@@ -77,54 +73,9 @@ def desired() -> dict[str, Any]:
     return copy.deepcopy(document)
 
 
-@pytest.mark.parametrize(
-    ("keys", "granted"),
-    [
-        pytest.param(["churn/1/m.tar.gz"], ("churn/1/",), id="a lone version's own folder"),
-        pytest.param(
-            ["team/churn/1.tar.gz", "team/churn/2.tar.gz"],
-            ("team/churn/",),
-            id="not the folders beside theirs",
-        ),
-        pytest.param(
-            [f"{SHARING.model_package_group}/1/m", f"{SHARING.model_package_group}/2/m"],
-            (f"{SHARING.model_package_group}/",),
-            id="the group's own folder of the versions' folders",
-        ),
-        pytest.param(["churn/1/m", "churn/2/m"], ("churn/1/", "churn/2/"), id="not a folder of another name"),
-        pytest.param(
-            ["churn/1/m", "fraud/2/m"], ("churn/1/", "fraud/2/"), id="nothing wider without one parent"
-        ),
-        pytest.param(["1/m", "2/m"], ("1/", "2/"), id="never the bucket's root"),
-        pytest.param(["m.tar.gz"], ("m.tar.gz",), id="an object at the root by its key"),
-    ],
-)
-def test_what_is_granted_in_a_bucket(keys: list[str], granted: tuple[str, ...]) -> None:
-    found = [version(n, ModelDataUrl=f"s3://models/{key}") for n, key in enumerate(keys, 1)]
-    assert needs(SHARING, found)["bucket"]["models"] == granted
-
-
-@pytest.mark.parametrize("uri", ["s3://models", "s3://models/", "s3://models/churn", "s3://models/a/b"])
-def test_a_prefix_that_is_no_folder_is_refused(uri: str) -> None:
-    with pytest.raises(Failed, match="slash"):
-        needs(SHARING, [version(1, ModelDataSource=prefix(uri))])
-
-
 def test_a_container_without_an_image_is_refused_by_name() -> None:
     with pytest.raises(Failed, match="image"):
         version(1, Image=None, ModelDataUrl="s3://models/m")
-
-
-@pytest.mark.parametrize(
-    ("key", "resource"),
-    [("a*/", "a${*}/*"), ("a?b/", "a${?}b/*"), ("${aws:userid}/", "${$}{aws:userid}/*"), ("plain", "plain")],
-)
-def test_a_key_s_own_wildcards_stand_for_themselves(key: str, resource: str) -> None:
-    read, listed = bucket.least_privilege(
-        GROUP, "arn:aws:s3:::models", [key], Audience(("arn:aws:iam::222222222222:root",))
-    )
-    assert read["Resource"] == f"arn:aws:s3:::models/{resource}"
-    assert listed["Condition"] == {"StringLike": {"s3:prefix": resource}}
 
 
 def test_a_deny_under_our_sid_is_never_replaced_by_an_allow() -> None:
@@ -163,7 +114,7 @@ def test_a_service_that_somebody_put_beside_ours_stays() -> None:
 def test_grants_do_not_count_a_stranger_s_page_sid() -> None:
     stranger = {"Sid": "AddPerm", "Effect": "Deny", "Principal": "*", "NotAction": "s3:*", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [stranger]}
-    found = plan.share_plan(SHARING, NEEDS, {REGISTRY: document}, NOW)
+    found = plan.plan_share(SHARING, Basis(NEEDS, {REGISTRY: document}, NOW))
     assert [grant.actions for grant in publish.grants_of(found, GROUP)] == [
         [
             "sagemaker:CreateModel",
@@ -244,8 +195,7 @@ class Head:
 )
 def test_an_artifact_that_is_not_the_registered_one_is_refused(recorded: str | None, refused: bool) -> None:
     asked = version(1, ModelDataUrl="s3://models/m/1", ModelDataETag=recorded).containers[0].artifacts
-    findings: list[Finding] = []
-    observe_all(producer(Head()), asked, findings)
+    _, findings = observe_all(producer(Head()), asked)
     assert [(one.severity, one.subject) for one in findings] == (
         [(Severity.ERROR, "s3://models/m/1")] if refused else []
     )
@@ -283,7 +233,7 @@ class Busy:
 
 def test_what_a_busy_writer_wrote_is_not_overwritten() -> None:
     bucket = Busy()
-    made = plan.share_plan(SHARING, NEEDS, {BUCKET: None}, NOW)
+    made = plan.plan_share(SHARING, Basis(NEEDS, {BUCKET: None}, NOW))
     with pytest.raises(Conflict):
         apply.apply(producer(bucket), made, exactly=True)
     assert json.loads(bucket.policy or "")["Statement"] == [THEIRS]
@@ -354,7 +304,7 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
 
     one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
     observed = {"s3://models/m/1": Observed("abc", None)}
-    found = gather.Gathered((one,), NEEDS, observed, {}, {}, (), NOW)
+    found = gather.Gathered(NEEDS, {}, NOW, versions=(one,), observed=observed, digests={})
     with pytest.raises(Failed, match="smaller samples"):
         publish.prepare(producer(Bucket()), one, found, Plan(()))
     assert put == []

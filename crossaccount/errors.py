@@ -193,7 +193,7 @@ class Failed(CrossAccountError):
 class NotLive(Failed):
     """An endpoint did not come to serve what it was asked to.
 
-    `ending` is how it ended instead, one of `rollout.Ending`; `endpoint` names it; `live_version` is the version that
+    `ending` is how it ended instead, one of `hosting.outcome.Ending`; `endpoint` names it; `live_version` is the version that
     answers now, where one does; `text` says it all in a sentence or two.
     """
 

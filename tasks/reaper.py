@@ -48,16 +48,12 @@ def sweep(sharing: Sharing, name: str, older_than: timedelta, dry_run: bool) -> 
         living = _find_living(leftover.flow_run for leftover in old)
         used = {leftover.name: living[leftover.flow_run] for leftover in old if leftover.flow_run in living}
         dead = [leftover for leftover in old if leftover.name not in used]
-        fates = [
-            _fate(leftover, "young", f"since {leftover.created:%Y-%m-%d %H:%MZ}")
-            for leftover in listed
-            if leftover not in old
-        ]
+        young = [leftover for leftover in listed if leftover not in old]
+        fates = [_fate(leftover, "young", f"since {leftover.created:%Y-%m-%d %H:%MZ}") for leftover in young]
         fates += [_fate(leftover, "in use", used[leftover.name]) for leftover in old if leftover.name in used]
         if dry_run:
             fates += [
-                _fate(leftover, "would be removed", f"flow run: {leftover.flow_run or 'none'}")
-                for leftover in dead
+                _fate(item, "would be removed", f"flow run: {item.flow_run or 'none'}") for item in dead
             ]
         else:
             fates += leftovers.reap(target, dead, Patience(_PATIENCE_SECONDS))

@@ -115,7 +115,7 @@ def discard(
         ClientError: when AWS refuses to be asked.
     """
     gateway, config = Gateway(target.sagemaker), config_name(target.consumer, release)
-    removals: list[Removal] = []
+    removals = list[Removal]()
     try:
         live = when_calm(target, patience, progress)
     except Failed as error:

@@ -36,7 +36,7 @@ def cold_start(pairs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="crossaccount-bench-") as folder:
         log = Path(folder) / "calls.jsonl"
         arguments = ("--log", str(log))
-        with ui.running(Path(folder), processes.free_port(), _say, sandbox_arguments=arguments) as found:
+        with ui.serve(Path(folder), processes.free_port(), _say, sandbox_arguments=arguments) as found:
             api = httpx.Client(base_url=found["api"], timeout=60)
             share = api.get("/deployments/name/share-models/share").raise_for_status().json()["id"]
             empty = _deploy_empty(api)

@@ -1,1 +1,1 @@
-"""What an operator can run: the producer's and the consumer's flows, each a list of named steps."""
+"""The flows that an operator can run, the producer's and the consumer's: each a list of named steps."""

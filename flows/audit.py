@@ -1,4 +1,7 @@
-"""The audit: whether the access that a config promises is there, from both sides as far as this machine reaches them."""
+"""The audit's flow: see whether the access that a config promises is there, from both sides as far as this machine reaches them.
+
+Not here: an answer's grounds (``crossaccount.audit``).
+"""
 
 from crossaccount.audit.answers import Audit
 from crossaccount.aws import sessions
@@ -13,13 +16,13 @@ from tasks.steps import name_run
 def check_access(
     config: forms.ConfigFile, consumer: forms.OneConsumer = None, probe: bool = True, repair: bool = False
 ) -> Audit:
-    """See whether every consumer of a config passes every door; nothing stays changed.
+    """See whether every consumer of a config passes every door, and change nothing for good.
 
     Args:
         config: The reviewed file that promises the access.
         consumer: The only consumer to look at. Leave it empty for all.
         probe: Make a model in each consumer's account and delete it: it takes seconds and costs nothing.
-        repair: Show the plan that mends what is missing.
+        repair: Show the plan that repairs missing access.
     """
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)

@@ -1,6 +1,6 @@
-"""The automations that the Prefect server runs by itself, as ``automations.yaml`` beside this declares them.
+"""The automations that the Prefect server runs by itself, declared in ``automations.yaml`` beside this module.
 
-A trigger of ``deployments/prefect.yaml`` can start a run and nothing else; setting a lost run to Crashed is another action.
+Not here: triggers that start a run (``deployments/prefect.yaml``), which cannot set a lost run to Crashed.
 
 Source: "How to detect and respond to zombie flows" in the Prefect documentation.
 """

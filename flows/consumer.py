@@ -1,4 +1,7 @@
-"""The consumer's flow: deploy a shared version in the target account, prove that it answers, take it down again."""
+"""The consumer's flow: deploy a shared version in the target account, prove that it answers, take it down again.
+
+Not here: an endpoint that stays and moves from version to version (``flows.promotion``).
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +24,7 @@ from tasks.steps import name_run
 
 @dataclass(frozen=True)
 class DeploymentResult:
-    """What a deployment proved, and what became of everything it made."""
+    """The proof of a deployment, and the fate of each of its resources."""
 
     proof: Proof
     removals: tuple[Removal, ...]
@@ -43,7 +46,7 @@ def deploy_model(
 
     Args:
         config: The reviewed file that names the consumer.
-        consumer: In whose account to deploy.
+        consumer: The consumer to deploy for.
         version: The version to deploy. Leave it empty for the newest approved one.
         keep: Leave the endpoint in service.
     """
@@ -54,10 +57,10 @@ def deploy_model(
 
 
 def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> DeploymentResult:
-    """Deploy a version, prove it, and take it down; one run after the other for a version in an account.
+    """Deploy a version, prove it, and take it down; runs for the same version in an account wait for each other.
 
     Raises:
-        Failed: when it does not answer as it should, or something was left behind.
+        Failed: when it does not answer as it should, or a resource is left.
         Refused: when access is missing.
     """
     consumer = sharing.consumers[name]
@@ -85,10 +88,10 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
 
 
 def _accepted(deployment: DeploymentResult) -> DeploymentResult:
-    """The deployment, unless it proved something else than it should or left something behind.
+    """The deployment, if it was proved and nothing is left.
 
     Raises:
-        Failed: with what was observed.
+        Failed: otherwise, with the proof and the fate of each resource.
     """
     if not deployment.proof.verified:
         raise Failed(f"The endpoint does not answer as the Release says.\n{deployment.table()}")

@@ -1,8 +1,8 @@
-"""The run parameters as the Prefect UI shows them: choices of what is reviewed, with bounds and help.
+"""The run parameters as the Prefect UI shows them: choices of reviewed configs and consumers, with bounds and help.
 
 The choices are read when the flows are imported, so a deployment offers what the folder of reviewed configs held when it
-was deployed. A form can be told not to enforce them; a deployment's run is therefore held to the same folder when it begins
-(`tasks.reviewed`). What a run may choose narrows what a reviewed file allows and never widens it. Not here: what the files say
+was deployed. A form may be set not to enforce them; a deployment's run is therefore held to the same folder when it begins
+(`tasks.reviewed`). A choice narrows a reviewed file's permissions and never widens them. Not here: reading a config
 (``crossaccount.config``).
 """
 
@@ -44,7 +44,7 @@ Seconds = Annotated[int, Field(ge=1, le=604_800)]
 
 
 class Published(BaseModel):
-    """A Release that was published, as the event says it."""
+    """A published Release, from the event."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -59,10 +59,10 @@ class Published(BaseModel):
 
 
 def loaded(config: str) -> Sharing:
-    """The config that this run was given; a run of a deployment may only be given a reviewed one.
+    """The config that this run names; a run of a deployment may name only a reviewed one.
 
     Raises:
-        InputError: for a deployment's run that names anything else.
+        InputError: for a deployment's run that names another file.
         ConfigError: for a file with a fault.
     """
     return load_config(reviewed.locate(config, bool(deployment.get_id())))

@@ -1,4 +1,4 @@
-"""The decorator of every flow: a failure is one line of the run, and no result is kept. Not here: what a flow does."""
+"""The decorator of every flow: a failure is one line of the run, and no result is kept. Not here: the flows."""
 
 import inspect
 import re
@@ -21,14 +21,14 @@ if "join_on_exit" in inspect.signature(flow_engine._send_heartbeats).parameters:
     flow_engine._send_heartbeats = partial(flow_engine._send_heartbeats, join_on_exit=False)
 
 
-def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
+def operation(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     """A flow whose first argument is its config; results are not kept.
 
     An error made for a person goes into the log and, where AWS refused, into an artifact; the Failed state has its first line.
 
     Args:
         name: of the flow.
-        more: as for `prefect.flow`.
+        options: as for `prefect.flow`.
     """
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
@@ -36,7 +36,7 @@ def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
         # Prefect looks up the names of types where the function it is given lies: they are resolved here.
         signature = inspect.signature(function, eval_str=True)
         vars(explained)["__signature__"] = signature
-        decorated: Flow[P, R] = flow(name=name, persist_result=False, **more)(explained)
+        decorated: Flow[P, R] = flow(name=name, persist_result=False, **options)(explained)
         vars(decorated)["__signature__"] = _as_form(signature)
         return decorated
 
@@ -44,7 +44,7 @@ def operation(name: str, **more: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
 
 
 def _as_form(signature: inspect.Signature) -> inspect.Signature:
-    """The signature that the form is made from: what may stay empty has no default there.
+    """The signature that the form is made from: a field that may stay empty has no default there.
 
     A form sends each default, and the server refuses the null of a field whose type is written as plain (see `flows.forms`).
     """

@@ -1,8 +1,11 @@
-"""Promotion, stage by stage, into the consumers' own endpoints; and the way back."""
+"""The promotion's flows: bring a version into the consumers' own endpoints, stage by stage, and go back.
+
+Not here: the move of one endpoint (``crossaccount.promotion``).
+"""
 
 import getpass
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -16,9 +19,10 @@ from pydantic import Field
 
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed, Refused
+from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed
+from crossaccount.hosting.preflight import check_shared
 from crossaccount.promotion.moving import stages
-from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_moved
+from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.plan import plan_share
@@ -38,7 +42,7 @@ _LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a promotion, or a rollback, came to."""
+    """The outcomes of a promotion or a rollback; ``record`` is where it lies, empty when nothing was done."""
 
     version: int
     consumers: tuple[ConsumerOutcome, ...]
@@ -46,7 +50,7 @@ class Promotion:
 
     def table(self) -> str:
         """One line for each consumer."""
-        return "\n".join([*map(_line, self.consumers), f"record: {self.record or 'none, nothing was done'}"])
+        return "\n".join([*map(_row, self.consumers), f"record: {self.record or 'none, nothing was done'}"])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -57,13 +61,13 @@ class Promotion:
         }
 
 
-def _line(outcome: ConsumerOutcome) -> str:
+def _row(outcome: ConsumerOutcome) -> str:
     left = f" LEFT BEHIND: {', '.join(outcome.left)}" if outcome.left else ""
     return f"stage {outcome.stage}  {outcome.result:<9}  {outcome.consumer} ({outcome.account})  {outcome.text}{left}"
 
 
 class Approval(RunInput):
-    """The answer that a promotion waits for between two stages."""
+    """A person's answer that a promotion waits for between two stages."""
 
     decision: Literal["approve", "stop"] = Field(default="stop", title="Go on to the next stage?")
     reason: str = Field(default="", title="Why")
@@ -83,7 +87,7 @@ def promote_model(
 ) -> Promotion:
     """Share a version, then bring every consumer's endpoint to it, stage by stage, each proved before the next.
 
-    A stage that fails stops the promotion: later stages stay as they are, and nothing of earlier ones is undone.
+    A stage that fails stops the promotion: later stages stay as they are, and earlier ones are not undone.
 
     Args:
         config: The reviewed file that names the consumers, their endpoints and their stages.
@@ -96,32 +100,34 @@ def promote_model(
     sharing = forms.loaded(config)
     started, run = datetime.now(UTC), str(flow_run.get_id())
     outcomes: list[ConsumerOutcome] = []
-    ending: Literal["succeeded", "failed", "stopped"] = "stopped"
-    reason, waiting = "", False
+    ending, waiting = "stopped", False
+    reason: str | None = None
     with sessions.reuse():
         pinned = steps.pin_version(sharing, version)
-        _check_shared(sharing, pinned)
+        check_shared(sharing, pinned)
         name_run(f"promote {sharing.model_package_group} to version {pinned}")
-        found = sharing_steps.read_registry(sharing)
-        if pinned not in {described.version for described in found.versions}:
+        gathered = sharing_steps.read_registry(sharing)
+        if pinned not in {described.version for described in gathered.versions}:
             raise Failed(
                 f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
             )
-        plan = plan_share(sharing, found)
+        plan = plan_share(sharing, gathered)
         sharing_steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         if dry_run:
             return _foreseen(sharing, pinned)
-        prepared = sharing_steps.prepare_releases(sharing, found, plan)
+        prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared)
         held = steps.find_held(sharing, pinned, version is not None)
         try:
             for number, of_stage in stages(sharing):
                 names = [name for name in of_stage if name not in held]
-                reason = _stopped_before(outcomes) or _not_approved(
-                    sharing, number, names, releases, pinned, outcomes, plan, approve, approval_seconds
-                )
+                reason = _stopped_before(outcomes)
+                asks = reason is None and approve and outcomes and names
+                if asks and steps.has_work(sharing, names, releases, pinned):
+                    question = _question(number, names, pinned, outcomes, plan, approval_seconds)
+                    reason = _ask(number, question, approval_seconds)
                 outcomes += [
                     not_moved(sharing, name, pinned, Result.HELD, held[name])
                     for name in of_stage
@@ -132,51 +138,30 @@ def promote_model(
                     continue
                 for outcome in _stage(sharing, config, names, pinned, run):
                     outcomes.append(outcome)  # those of a stage that is cancelled stay
-            ending = (
-                "succeeded"
-                if all(outcome.went_well for outcome in outcomes)
-                else "stopped"
-                if _refused(outcomes)
-                else "failed"
-            )
+            if all(outcome.went_well for outcome in outcomes):
+                ending = "succeeded"
+            elif any(outcome.result is Result.FAILED or outcome.left for outcome in outcomes):
+                ending = "failed"
         except Pause:
-            waiting = (
-                True  # suspended for an answer: the run begins anew with it, and is put on record at its end
-            )
+            waiting = True  # for an answer: the run begins anew with it, and is put on record at its end
             raise
         finally:
-            nothing = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
-            if nothing:
-                there = [outcome.consumer for outcome in outcomes if outcome.result is Result.UNCHANGED]
-                nothing = steps.is_recorded(sharing, there, pinned)
-            record = Record(
-                kind="promotion",
-                run=run,
-                model_package_group=sharing.model_package_group,
-                version=pinned,
-                outcome=ending,
-                started_by=_started_by(),
-                reason=reason,
-                started=started,
-                ended=datetime.now(UTC),
-                plan=plan.digest,
-                consumers=[_remembered(outcome) for outcome in outcomes],
-            )
-            where = "" if nothing or waiting else steps.keep_record(sharing, record)
+            idle = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
+            if idle:
+                unchanged = [outcome.consumer for outcome in outcomes if outcome.result is Result.UNCHANGED]
+                idle = steps.is_recorded(sharing, unchanged, pinned)
+            facts = {"kind": "promotion", "version": pinned, "outcome": ending, "plan": plan.digest}
+            record = _record(sharing, started, outcomes, reason=reason or "", **facts)
+            where = "" if idle or waiting else steps.keep_record(sharing, record)
     return _accepted(Promotion(pinned, tuple(outcomes), where))
 
 
 def _foreseen(sharing: Sharing, version: int) -> Promotion:
-    """A dry run: whose turn it would be, and when."""
-    return Promotion(
-        version,
-        tuple(
-            not_moved(sharing, name, version, Result.SKIPPED, "A dry run changes nothing.")
-            for _, of_stage in stages(sharing)
-            for name in of_stage
-        ),
-        "",
-    )
+    """The promotion of a dry run: the consumers in the order of their turns."""
+    names = [name for _, of_stage in stages(sharing) for name in of_stage]
+    text = "A dry run changes nothing."
+    outcomes = tuple(not_moved(sharing, name, version, Result.SKIPPED, text) for name in names)
+    return Promotion(version, outcomes, "")
 
 
 @operation("rollback-model")
@@ -190,8 +175,8 @@ def rollback_model(
 
     Args:
         config: The reviewed file that names the consumer.
-        consumer: Whose endpoint goes back.
-        reason: Why, for the record.
+        consumer: The consumer of the endpoint that goes back.
+        reason: The reason, for the record.
         version: An earlier version that proved itself and is still kept. Leave it empty for the one before the live one.
     """
     sharing = forms.loaded(config)
@@ -208,18 +193,9 @@ def rollback_model(
         else:
             last = steps.read_last_move(sharing, consumer)
             outcome = steps.roll_back_consumer(sharing, consumer, version, last, reason)
-        record = Record(
-            kind="rollback",
-            run=str(flow_run.get_id()),
-            model_package_group=sharing.model_package_group,
-            version=outcome.version,
-            outcome="succeeded" if outcome.went_well else "failed",
-            started_by=_started_by(),
-            reason=reason,
-            started=started,
-            ended=datetime.now(UTC),
-            consumers=[_remembered(outcome)],
-        )
+        ending = "succeeded" if outcome.went_well else "failed"
+        facts = {"kind": "rollback", "version": outcome.version, "outcome": ending}
+        record = _record(sharing, started, [outcome], reason=reason, **facts)
         where = "" if outcome.result is Result.UNCHANGED else steps.keep_record(sharing, record)
     return _accepted(Promotion(outcome.version, (outcome,), where))
 
@@ -228,15 +204,15 @@ def rollback_model(
 def move_endpoint(
     config: forms.ConfigFile, consumer: forms.ConsumerName, version: forms.Version = None, back: bool = False
 ) -> Promotion:
-    """Do one consumer's part of a promotion or a rollback, with that consumer's credentials alone.
+    """Do one consumer's part of a promotion or a rollback, with only that consumer's credentials.
 
-    Run by `promote_model` and `rollback_model` where the config names a deployment of it; they keep the record. The outcome
-    is an artifact of the run, outcome-CONSUMER, and is there before the run ends, also where it ends Failed.
+    `promote_model` and `rollback_model` run it where the config names a deployment of it; they keep the record. The outcome is
+    an artifact of the run, outcome-CONSUMER, which exists before the run ends, also where it ends Failed.
 
     Args:
         config: The reviewed file that names the consumer.
-        consumer: Whose endpoint to move.
-        version: The version. For a rollback alone it may stay empty: the one before the live one.
+        consumer: The consumer of the endpoint to move.
+        version: The version. For a rollback it may stay empty: the one before the live one.
         back: Roll back rather than promote.
     """
     sharing = forms.loaded(config)
@@ -251,7 +227,7 @@ def move_endpoint(
             elif version is None:
                 raise InputError("version: name the version. Only a rollback (back) finds one by itself.")
             else:
-                _check_shared(sharing, version)
+                check_shared(sharing, version)
                 run = str(flow_run.get_id())
                 future = steps.promote_consumer.submit(sharing, consumer, version, run)
                 for outcome in _outcomes([future], run):
@@ -263,26 +239,17 @@ def move_endpoint(
 
 
 def _rolled_back(sharing: Sharing, consumer: str, version: int | None) -> ConsumerOutcome:
-    """A rollback's outcome, also where it ended before it began; version 0 where none was found to go back to."""
+    """A rollback's outcome, also of one that failed before it began; version 0 where there is none to go back to."""
     try:
         return steps.roll_back_consumer(sharing, consumer, version)
     except CrossAccountError as error:
-        failed = not_moved(sharing, consumer, version or 0, Result.FAILED, str(error))
-        return replace(failed, refused=isinstance(error, Refused))
-
-
-def _check_shared(sharing: Sharing, version: int) -> None:
-    if sharing.versions != "approved" and version not in sharing.versions:
-        listed = ", ".join(str(one) for one in sorted(sharing.versions))
-        raise InputError(
-            f"The config does not share version {version}: versions has {listed}. Choose one of these."
-        )
+        return not_begun(sharing, consumer, version or 0, error)
 
 
 def _stage(
     sharing: Sharing, config: str, names: list[str], version: int, run: str
 ) -> Iterator[ConsumerOutcome]:
-    """All consumers of a stage at once, each here or, where the config says so, by a run of its deployment."""
+    """Promote all consumers of a stage at once, each here or, where the config says so, by a run of its deployment."""
     futures = [
         delegation.move_elsewhere.submit(sharing, config, name, version, run)
         if sharing.consumers[name].run_deployment
@@ -293,7 +260,7 @@ def _stage(
 
 
 def _outcomes(futures: Sequence[Any], run: str) -> Iterator[ConsumerOutcome]:
-    """The outcome of each; when this run is cancelled, they end and clean up first, and their outcomes come before its end."""
+    """The outcome of each consumer; when this run is cancelled, they end and clean up first, and their outcomes come before its end."""
     try:
         outcomes = [future.result() for future in futures]
     except BaseException:
@@ -306,26 +273,14 @@ def _outcomes(futures: Sequence[Any], run: str) -> Iterator[ConsumerOutcome]:
     yield from outcomes
 
 
-def _stopped_before(outcomes: list[ConsumerOutcome]) -> str:
-    bad = [outcome for outcome in outcomes if not outcome.went_well]
-    return f"Stage {bad[0].stage} did not succeed." if bad else ""
+def _stopped_before(outcomes: list[ConsumerOutcome]) -> str | None:
+    """The reason to skip the stages after one that did not succeed; None when all did."""
+    stage = next((outcome.stage for outcome in outcomes if not outcome.went_well), None)
+    return None if stage is None else f"Stage {stage} did not succeed."
 
 
-def _not_approved(
-    sharing: Sharing,
-    number: int,
-    names: list[str],
-    releases: Any,
-    version: int,
-    outcomes: list[ConsumerOutcome],
-    plan: Plan,
-    approve: bool,
-    seconds: int,
-) -> str:
-    """Ask a person before a stage, if that is wanted and there is something to do; empty when it may go on."""
-    if not (approve and outcomes and names) or not steps.has_work(sharing, names, releases, version):
-        return ""
-    question = _question(number, names, version, outcomes, plan, seconds)
+def _ask(number: int, question: str, seconds: int) -> str | None:
+    """Ask a person before a stage; the reason to skip it, or None when it is approved."""
     form = Approval.with_initial_data(description=question)
     wait: Any = (
         suspend_flow_run if deployment.get_id() else partial(pause_flow_run, poll_interval=_LOOK_SECONDS)
@@ -336,7 +291,7 @@ def _not_approved(
         go_on()
         return f"Nobody approved stage {number} within {seconds} s."
     if answer.decision == "approve":
-        return ""
+        return None
     return f"Stage {number} was not approved{f': {answer.reason}' if answer.reason else ''}."
 
 
@@ -344,37 +299,31 @@ def _question(
     number: int, names: list[str], version: int, outcomes: list[ConsumerOutcome], plan: Plan, seconds: int
 ) -> str:
     pages = [proofs.markdown(proof) for outcome in outcomes for proof in outcome.proofs]
-    done = [f"- {_line(outcome)}" for outcome in outcomes]
-    return "\n\n".join(
-        [
-            f"Promote version {version} to stage {number}: {', '.join(names)}?",
-            f"Without an answer within {seconds} s this run fails; stage {number} and later ones stay as they are.",
-            "\n".join(done),
-            *pages,
-            plans.markdown(plan),
-        ]
-    )
+    rows = "\n".join(f"- {_row(outcome)}" for outcome in outcomes)
+    head = f"Promote version {version} to stage {number}: {', '.join(names)}?"
+    bound = f"Without an answer within {seconds} s this run fails; stage {number} and later ones stay as they are."
+    return "\n\n".join([head, bound, rows, *pages, plans.markdown(plan)])
 
 
 def _did_something(outcome: ConsumerOutcome) -> bool:
     return outcome.result not in (Result.UNCHANGED, Result.HELD)
 
 
-def _refused(outcomes: list[ConsumerOutcome]) -> bool:
-    """True when nothing failed, and a person stopped it."""
-    return not any(outcome.result is Result.FAILED or outcome.left for outcome in outcomes)
-
-
-def _started_by() -> str:
-    who = f"deployment {deployment.get_name()}" if deployment.get_id() else f"user {getpass.getuser()}"
-    return f"{who}, flow run {flow_run.get_name()}"
-
-
-def _remembered(outcome: ConsumerOutcome) -> dict[str, Any]:
-    part = outcome.to_json()
-    for proof in part["proofs"]:
+def _record(sharing: Sharing, started: datetime, outcomes: Sequence[ConsumerOutcome], **facts: Any) -> Record:
+    """The record of this run; ``facts`` are the other fields of `Record`."""
+    author = f"deployment {deployment.get_name()}" if deployment.get_id() else f"user {getpass.getuser()}"
+    parts = [outcome.to_json() for outcome in outcomes]
+    for proof in (proof for part in parts for proof in part["proofs"]):
         proof["answers"] = proof["answers"][:20]
-    return part
+    return Record(
+        run=str(flow_run.get_id()),
+        model_package_group=sharing.model_package_group,
+        started_by=f"{author}, flow run {flow_run.get_name()}",
+        started=started,
+        ended=datetime.now(UTC),
+        consumers=parts,
+        **facts,
+    )
 
 
 def _accepted(promotion: Promotion) -> Promotion:
@@ -383,8 +332,6 @@ def _accepted(promotion: Promotion) -> Promotion:
     Raises:
         PromotionFailed: with every consumer's outcome.
     """
-    bad = [outcome for outcome in promotion.consumers if not outcome.went_well]
-    if bad:
-        reasons = tuple(f"{outcome.consumer}: {outcome.result}. {outcome.text}" for outcome in bad)
+    if reasons := tuple(str(outcome) for outcome in promotion.consumers if not outcome.went_well):
         raise PromotionFailed(reasons, promotion.table(), promotion.to_json())
     return promotion

@@ -1,4 +1,7 @@
-"""The reaper: removes what dead runs left in the consumers' accounts; made for a schedule."""
+"""The reaper's flow: remove the leftovers of dead runs in the consumers' accounts, on a schedule.
+
+Not here: the removal after a crashed or cancelled run (``tasks.reaper``).
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +18,14 @@ from tasks.steps import name_run
 
 @dataclass(frozen=True)
 class Reaped:
-    """What was found in every consumer's account, and what became of it."""
+    """The leftovers in every consumer's account, and the fate of each."""
 
     consumers: tuple[Swept, ...]
     dry_run: bool
 
     @property
     def left(self) -> tuple[str, ...]:
-        """What could not be removed or looked at, and why, each in a line."""
+        """The resources that could not be removed, and the accounts that could not be looked through, each in a line with the reason."""
         return tuple(line for swept in self.consumers for line in swept.left)
 
     def table(self) -> str:
@@ -45,33 +48,25 @@ def reap_leftovers(
     older_than_minutes: forms.Minutes = 180,
     dry_run: bool = False,
 ) -> Reaped:
-    """Remove what runs that died left behind: temporary endpoints, their endpoint configs, and models.
+    """Remove the leftovers of dead runs: temporary endpoints, their endpoint configs, and models.
 
-    What is kept stays, and so does what belongs to a run that this Prefect server says is still going on.
+    A kept resource stays, and so does one of a run that has not ended on this Prefect server.
 
     Args:
         config: The reviewed file that names the consumers.
         consumer: The only consumer to look at. Leave it empty for all.
-        older_than_minutes: How old it must be: 90 or more.
-        dry_run: Only say what would be removed.
+        older_than_minutes: How old a leftover must be: 90 or more.
+        dry_run: List the leftovers that would be removed, and change nothing.
     """
     older_than = leftovers.age(older_than_minutes)
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
-    name_run(f"reap what runs of {sharing.model_package_group} left in {', '.join(wanted)}")
+    name_run(f"reap leftovers of {sharing.model_package_group} in {', '.join(wanted)}")
     with sessions.reuse():
         swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]
         steps.report(sharing, swept)
-    return _accepted(Reaped(tuple(swept), dry_run))
-
-
-def _accepted(reaped: Reaped) -> Reaped:
-    """What was reaped, unless something is left.
-
-    Raises:
-        Failed: with what is left, and why.
-    """
+    reaped = Reaped(tuple(swept), dry_run)
     if reaped.left:
         lines = "\n".join(reaped.left)
-        raise Failed(f"Not everything that dead runs left could be removed. Remove what is left.\n{lines}")
+        raise Failed(f"Not every leftover of a dead run could be removed. Remove what is left.\n{lines}")
     return reaped

@@ -1,9 +1,8 @@
-"""The audit's steps: each asks one side, logs what it says, returns plain data."""
+"""The audit's steps: each asks one side, logs its answers, returns plain data. Not here: an answer's grounds (``crossaccount.audit``)."""
 
 from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact
 
 from crossaccount.audit.answers import Audit, Evidence, combine
 from crossaccount.audit.documents import read_documents
@@ -43,11 +42,7 @@ def report(
     consumers: Mapping[str, Evidence],
     repair: bool,
 ) -> Audit:
-    """Put everything together, and into an artifact of the run."""
-    audit = combine(sharing, wanted, producer, consumers, repair)
-    create_markdown_artifact(
-        key=steps.key_of("access", sharing.model_package_group),
-        markdown=audit.markdown(),
-        description=f"Access to {sharing.model_package_group}",
-    )
+    """Combine the evidence, and put the audit into an artifact of the run."""
+    audit, group = combine(sharing, wanted, producer, consumers, repair), sharing.model_package_group
+    steps.put_page("access", group, audit.markdown(), f"Access to {group}")
     return audit

@@ -1,9 +1,12 @@
-"""The consumer's steps: each opens the target account, calls the library, logs one line, returns plain data."""
+"""The consumer's steps: each opens the target account, calls the library, logs one line, returns plain data.
 
+Not here: their order, and the teardown after a failure (``flows.consumer``).
+"""
+
+import logging
 from collections.abc import Sequence
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
 from crossaccount.aws.access import open_target
@@ -32,7 +35,7 @@ def assume_deployer(sharing: Sharing, name: str) -> str:
 
 @steps.step("find the version for {name}")
 def find_version(sharing: Sharing, name: str, version: int | None) -> ModelVersion:
-    """Find the version in the producer's registry: the one asked for, or the newest approved one."""
+    """Find the version in the producer's registry; the newest approved one when it is left out."""
     described = preflight.find_version(open_target(sharing, name), version)
     get_run_logger().info("%s is %s and %s", described.arn, described.status, described.approval)
     return described
@@ -40,7 +43,7 @@ def find_version(sharing: Sharing, name: str, version: int | None) -> ModelVersi
 
 @steps.step("read the Release of version {version.version}")
 def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
-    """Read the version's Release, hold it against the registry, and see that there is something to ask."""
+    """Read the version's Release, hold it against the registry, and see that there are questions for the endpoint."""
     target = open_target(sharing, name)
     release = preflight.read_release(target, version)
     check_questions(name, target.consumer, release)
@@ -52,7 +55,7 @@ def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
 def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
     """See that every artifact is the one that was shared."""
     count = preflight.check_artifacts(open_target(sharing, name), release)
-    get_run_logger().info("%d artifacts are what the Release says", count)
+    get_run_logger().info("%d artifacts are those of the Release", count)
     return count
 
 
@@ -94,7 +97,7 @@ def wait_for_endpoint(sharing: Sharing, name: str, endpoint: str) -> None:
     logger, target, progress = get_run_logger(), open_target(sharing, name), steps.Progress(endpoint)
 
     def report(status: str, stages: tuple[str, ...], seconds: float) -> None:
-        if progress.tell(status, 100.0 if status == "InService" else 50.0):
+        if progress.show(status, 100.0 if status == "InService" else 50.0):
             logger.info("%s is %s after %.0f s", endpoint, status, seconds)
 
     with target.explained("sagemaker:DescribeEndpoint", endpoint):
@@ -103,45 +106,37 @@ def wait_for_endpoint(sharing: Sharing, name: str, endpoint: str) -> None:
 
 @steps.step("ask {endpoint}")
 def ask_endpoint(sharing: Sharing, name: str, release: Release, endpoint: str) -> Proof:
-    """Put the smoke payloads to the endpoint and compare images and answers with the Release."""
+    """Put the questions to the endpoint, and hold its images and answers against the Release."""
     target = open_target(sharing, name)
     proof = prove(target, release, endpoint, questions(target, release))
-    get_run_logger().info(
-        "%d of %d answers are as expected, median %.1f ms",
-        proof.right,
-        len(proof.answers),
-        proof.median_latency_ms,
-    )
+    counts = (proof.right, len(proof.answers), proof.median_latency_ms)
+    get_run_logger().info("%d of %d answers are as expected, median %.1f ms", *counts)
     return proof
 
 
 @steps.step("publish the proof of {proof.endpoint}")
 def publish_proof(proof: Proof) -> None:
     """Put the proof into an artifact of the run."""
-    create_markdown_artifact(
-        key=steps.key_of("proof", proof.endpoint),
-        markdown=proofs.markdown(proof),
-        description=f"Version {proof.version} in account {proof.account}",
-    )
+    description = f"Version {proof.version} in account {proof.account}"
+    steps.put_page("proof", proof.endpoint, proofs.markdown(proof), description)
 
 
 @steps.step("take down version {release.version} for {name}")
 def tear_down(
     sharing: Sharing, name: str, release: Release, resources: Sequence[HostedResource]
 ) -> tuple[Removal, ...]:
-    """Remove what the run made, unless it is tagged to stay, and see it gone.
+    """Remove the run's resources, unless they are to stay, and see them gone.
 
-    A creation that ended in an error may have taken effect all the same: it is looked for.
+    A creation that ended in an error may have taken effect all the same: its resource is looked for.
     """
-    target, logger = open_target(sharing, name), get_run_logger()
-    unfinished: HostedResource | None = None
+    target, logger, unfinished = open_target(sharing, name), get_run_logger(), list[HostedResource]()
     if len(resources) < len(KINDS):
         try:
-            unfinished = removal.find_unfinished(target, release, KINDS[len(resources)])
+            resource = removal.find_unfinished(target, release, KINDS[len(resources)])
+            unfinished += [resource] if resource else []
         except Failed as error:
             logger.warning("%s", error)
-    removals = removal.remove(target, [*resources, *([unfinished] if unfinished else [])], Patience())
+    removals = removal.remove(target, [*resources, *unfinished], Patience())
     for removed in removals:
-        level = logger.error if removed.outcome == "left" else logger.info
-        level("%s %s: %s %s", removed.kind, removed.name, removed.outcome, removed.reason)
+        logger.log(logging.ERROR if removed.outcome == "left" else logging.INFO, "%s", removed)
     return removals

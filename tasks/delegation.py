@@ -1,10 +1,11 @@
-"""A consumer's part of a promotion, done by a run of its deployment; and how the runs that belong together end together.
+"""A consumer's part of a promotion, done by a run of its deployment, which ends when the promotion's run is cancelled.
 
 Not here: the part itself (``tasks.promotion``).
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ from prefect.states import Cancelling
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed
 from crossaccount.hosting import guardrails
-from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_moved, read_outcome
+from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_begun, read_outcome
 from crossaccount.strict_json import parse_json
 from tasks import steps
 
@@ -32,41 +33,28 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
 
-_FIRST_ASK, _LONGEST_ASK = 0.5, 10.0  # how often a run elsewhere is asked after
+_FIRST_ASK, _LONGEST_ASK = 0.5, 10.0  # seconds between two looks at a run elsewhere
 _PICKUP_SECONDS = 600.0  # how long a run elsewhere may stay without a worker
-_ENDING_SECONDS = (
-    25.0  # for a run that was told to end: a worker kills what it cancels after 30 s, this run too
-)
+_ENDING_SECONDS = 25.0  # for a cancelled run to end: a worker kills a cancelled run, this one too, after 30 s
 _SILENT_SECONDS = 300.0  # how long the Prefect server may not answer
 _WAITS = 8  # of one consumer's part, one after the other, each no longer than `guardrails.patience`
 _SUBMITTING = threading.Lock()  # Prefect counts a flow run's subflows without one
 
 
 class Stopped(CrossAccountError):
-    """A promotion was told to end."""
+    """A promotion was cancelled."""
 
 
-class Stop:
-    """Tells the consumers that are being promoted in other threads to end, and to clean up."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def set(self) -> None:
-        """End."""
-        self._event.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait so long, or until it is set; True when it is."""
-        return self._event.wait(seconds)
+class Stop(threading.Event):
+    """Once set, the consumers that are being promoted in other threads end, and clean up."""
 
     def check(self) -> None:
-        """End here, if it was set.
+        """End here, if it is set.
 
         Raises:
             Stopped: then.
         """
-        if self._event.is_set():
+        if self.is_set():
             raise Stopped("The run was cancelled.")
 
 
@@ -80,8 +68,8 @@ def stop_of(run: str) -> Stop:
 
 def log_outcome(outcome: ConsumerOutcome) -> None:
     """Log an outcome: at the level error when it failed."""
-    level = get_run_logger().error if outcome.result is Result.FAILED else get_run_logger().info
-    level("%s: %s. %s", outcome.consumer, outcome.result, outcome.text)
+    level = logging.ERROR if outcome.result is Result.FAILED else logging.INFO
+    get_run_logger().log(level, "%s", outcome)
 
 
 @steps.step("leave the outcome of {outcome.consumer}")
@@ -90,7 +78,7 @@ def leave_outcome(outcome: ConsumerOutcome) -> None:
     create_table_artifact(
         key=_outcome_key(outcome.consumer),
         table=[outcome.to_json()],
-        description=f"{outcome.consumer}: {outcome.result}. {outcome.text}",
+        description=str(outcome),
     )
 
 
@@ -102,36 +90,36 @@ def _outcome_key(name: str) -> str:
 def move_elsewhere(
     sharing: Sharing, config: str, name: str, version: int | None, run: str, back: bool = False
 ) -> ConsumerOutcome:
-    """Have one consumer's part done by a run of its deployment; what goes wrong is part of what this returns.
+    """Have one consumer's part done by a run of its deployment; an error is part of the outcome.
 
     Args:
         sharing: the config.
-        config: its path; the other run is given the reviewed file of that name.
+        config: its path; the other run reads the reviewed file of that name.
         name: the consumer.
-        version: the version; None, for a rollback alone, is the one before the live one.
-        run: the flow run that asks for it, whose end is the other's too.
+        version: the version; None, only for a rollback, is the one before the live one.
+        run: the flow run that asks for it; when it is cancelled, so is the other run.
         back: roll back rather than promote.
     """
-    # A run of a deployment is given the name of a reviewed file, not its path.
+    # A run of a deployment takes the name of a reviewed file, not its path.
     parameters = {"config": Path(config).name, "consumer": name, "version": version, "back": back}
     try:
         with get_client(sync_client=True) as client:
             child = _ended(client, sharing, name, _submitted(sharing, name, parameters, run), stop_of(run))
             outcome = _outcome_of(client, sharing, name, child, parameters)
     except CrossAccountError as error:
-        outcome = not_moved(sharing, name, version or 0, Result.FAILED, str(error))
+        outcome = not_begun(sharing, name, version or 0, error)
     except httpx.HTTPError as error:
-        text = f"The Prefect server does not answer: {error}. What became of {name} is to be seen in Prefect, then run this again."
-        outcome = not_moved(sharing, name, version or 0, Result.FAILED, text)
+        text = f"The Prefect server does not answer: {error}. Look at the run for {name} in Prefect, then run this again."
+        outcome = not_begun(sharing, name, version or 0, Failed(text))
     log_outcome(outcome)
     return outcome
 
 
 def _submitted(sharing: Sharing, name: str, parameters: dict[str, Any], run: str) -> FlowRun:
-    """A run of the consumer's deployment: the one that this run has under way already, or a new one."""
+    """A run of the consumer's deployment: the one that this run has started already, or a new one."""
     deployment = str(sharing.consumers[name].run_deployment)
     version = parameters["version"]
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "parameters": {key: value for key, value in parameters.items() if value is not None},
         "timeout": 0,
         "as_subflow": True,
@@ -141,11 +129,11 @@ def _submitted(sharing: Sharing, name: str, parameters: dict[str, Any], run: str
     key = f"{run}-{name}-{version}"
     try:
         with _SUBMITTING:
-            child: Any = run_deployment(deployment, idempotency_key=key, **given)
+            child: Any = run_deployment(deployment, idempotency_key=key, **options)
             if child.state and child.state.is_final():
-                # This run was begun anew, after an approval or by a person. What the endpoint is now is asked anew too.
+                # This run was begun anew, after an approval or by a person, so the endpoint's part is done anew too.
                 again = f"{key}-{flow_run.get_run_count()}"
-                child = run_deployment(deployment, idempotency_key=again, **given)
+                child = run_deployment(deployment, idempotency_key=again, **options)
     except ObjectNotFound:
         raise Failed(
             f"There is no deployment {deployment} on this Prefect server: prefect deploy --name {deployment.partition('/')[2]!r}, or take "
@@ -153,7 +141,7 @@ def _submitted(sharing: Sharing, name: str, parameters: dict[str, Any], run: str
         ) from None
     except httpx.HTTPStatusError as error:
         raise Failed(
-            f"The Prefect server takes no run of {deployment} for this: {_short(error.response.text)}. It must be a deployment of the flow "
+            f"The Prefect server takes no run of {deployment}: {_short(error.response.text)}. It must be a deployment of the flow "
             "move-endpoint, as it is in this version."
         ) from None
     get_run_logger().info("%s: flow run %s of %s", name, child.name, deployment)
@@ -162,7 +150,7 @@ def _submitted(sharing: Sharing, name: str, parameters: dict[str, Any], run: str
 
 
 def _ended(client: SyncPrefectClient, sharing: Sharing, name: str, child: FlowRun, stop: Stop) -> FlowRun:
-    """The run when it has ended; one that nobody takes, or that lasts too long, is told to end.
+    """The run when it has ended; one that no worker takes, or that lasts too long, is cancelled.
 
     Raises:
         Failed: for these, and for one that goes on although this run was cancelled.
@@ -188,7 +176,9 @@ def _ended(client: SyncPrefectClient, sharing: Sharing, name: str, child: FlowRu
         if now - taken > _PICKUP_SECONDS:
             _called_off(client, child, "No worker took it.")
             pool = child.work_pool_name
-            start = f"prefect worker start --pool {pool!r}" if pool else f"whatever serves {deployment}"
+            start = (
+                f"prefect worker start --pool {pool!r}" if pool else f"the process that serves {deployment}"
+            )
             raise Failed(
                 f"Flow run {child.name} of {deployment} was cancelled: no worker took it in {_PICKUP_SECONDS:.0f} s. Start one: {start}."
             )
@@ -205,7 +195,7 @@ def _is_final(child: FlowRun) -> bool:
 
 
 def _unclaimed(child: FlowRun) -> bool:
-    """Whether no worker has it; one that waits for the deployment's other runs, or to be tried again, has been taken."""
+    """Whether no worker has taken it; one that waits for the deployment's other runs, or for a retry, has been taken."""
     state = child.state
     return (
         state is None
@@ -215,7 +205,7 @@ def _unclaimed(child: FlowRun) -> bool:
 
 
 def _called_off(client: SyncPrefectClient, child: FlowRun, why: str) -> FlowRun:
-    """Tell a run to end; it, once it has.
+    """Cancel a run; the run, once it has ended.
 
     Raises:
         Failed: when it does not end in time.
@@ -228,7 +218,7 @@ def _called_off(client: SyncPrefectClient, child: FlowRun, why: str) -> FlowRun:
             return child
         if time.monotonic() > until:
             raise Failed(
-                f"{why} Flow run {child.name} was told to end, and has not yet. Look at it in Prefect."
+                f"{why} Flow run {child.name} was cancelled, and has not ended yet. Look at it in Prefect."
             )
         time.sleep(_FIRST_ASK)
 
@@ -239,9 +229,9 @@ def _outcome_of(
     """The outcome that a run has left.
 
     Raises:
-        Failed: when it has left none, or one that cannot be its.
+        Failed: when it has left none, or one that does not answer the request.
     """
-    who = f"Flow run {child.name} of {sharing.consumers[name].run_deployment}"
+    where = f"Flow run {child.name} of {sharing.consumers[name].run_deployment}"
     artifacts = client.read_artifacts(
         artifact_filter=ArtifactFilter(
             flow_run_id=ArtifactFilterFlowRunId(any_=[child.id]),
@@ -253,17 +243,17 @@ def _outcome_of(
     if not artifacts:
         final = child.state
         message = f": {_short(final.message)}" if final and final.message else ""
-        raise Failed(f"{who} ended {final.name if final else 'nowhere'} and left no outcome{message}")
+        raise Failed(f"{where} ended {final.name if final else 'nowhere'} and left no outcome{message}")
     try:
         (row,) = parse_json(str(artifacts[0].data))
         outcome = read_outcome(row)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Failed(f"{who} left an outcome that is none: {_short(str(error))}") from None
+        raise Failed(f"{where} left an outcome that cannot be read: {_short(str(error))}") from None
     if why := mismatch(outcome, sharing, name, parameters["version"], parameters["back"]):
-        raise Failed(f"{who} left an outcome that is not believed: {why}. Look at the endpoint.")
+        raise Failed(f"{where} left an outcome that is not believed: {why}. Look at the endpoint.")
     return outcome
 
 
 def _short(text: str) -> str:
-    """What others say, in a line that moves no terminal."""
+    """A text of others in a line that moves no terminal, cut to 1000 characters."""
     return "".join(letter if letter.isprintable() else " " for letter in text)[:1000]

@@ -1,16 +1,14 @@
-"""The hand-off's steps: what is new, and whether it was deployed already. What was is remembered as tags of flow runs.
+"""The hand-off's steps: find a new version, and see whether it was deployed already; a tag of the flow run remembers that it was.
 
 Not here: the deployment (``tasks.consumer``).
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
-from prefect.runtime import flow_run
 
 from crossaccount import arns
 from crossaccount.aws.access import open_target
@@ -31,7 +29,7 @@ def find_published(sharing: Sharing, name: str) -> int | None:
 
 @contextmanager
 def claimed(sharing: Sharing, consumer: ConsumerConfig, version: int) -> Iterator[str | None]:
-    """Within this, no other run on this server hands the version to the account; gives the name of the run that has already.
+    """Within this, no other run on this server deploys the version in the account; the name of the run that already has, or None.
 
     Raises:
         Failed: when another run does not end in two hours.
@@ -47,10 +45,9 @@ def claimed(sharing: Sharing, consumer: ConsumerConfig, version: int) -> Iterato
 
 def remember(sharing: Sharing, consumer: ConsumerConfig, version: int) -> None:
     """Note on this flow run that it has deployed the version in the consumer's account."""
-    run = UUID(str(flow_run.get_id()))
     with get_client(sync_client=True) as client:
-        tags = client.read_flow_run(run).tags
-        client.update_flow_run(run, tags=[*tags, _tag(sharing, consumer, version)])
+        tags = client.read_flow_run(steps.run_id()).tags
+        client.update_flow_run(steps.run_id(), tags=[*tags, _tag(sharing, consumer, version)])
 
 
 def _tag(sharing: Sharing, consumer: ConsumerConfig, version: int) -> str:

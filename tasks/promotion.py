@@ -1,13 +1,14 @@
-"""The promotion's steps: each opens an account, calls the library, logs one line, returns plain data."""
+"""The promotion's steps: each opens an account, calls the library, logs one line, returns plain data.
+
+Not here: the order of the consumers (``flows.promotion``), and a part done by a deployment (``tasks.delegation``).
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from uuid import UUID
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
-from prefect.runtime import flow_run
 
 from crossaccount import arns
 from crossaccount.aws.access import Target, open_target, producing
@@ -16,30 +17,30 @@ from crossaccount.errors import CrossAccountError, Failed
 from crossaccount.hosting import guardrails, preflight, state
 from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
-from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_moved
+from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
 from crossaccount.registry.versions import read_versions
 from crossaccount.release.manifest import Release
-from crossaccount.show import proofs
 from tasks import locks, steps
+from tasks.consumer import publish_proof
 from tasks.delegation import log_outcome, stop_of
 
 _PINNED = "crossaccount.version"
-_REMEMBERED = 200  # records that are looked through for rollbacks
+_REMEMBERED = 200  # records that are looked through for a move or a rollback
 _RECORD_COLUMNS = ("stage", "consumer", "account", "result", "before", "live", "seconds")
 
 
 @steps.step("find the version of {sharing.model_package_group}")
 def pin_version(sharing: Sharing, version: int | None) -> int:
-    """The version of this run: the one asked for, or the newest approved one, found once and kept with the flow run.
+    """The version of this run: the newest approved one when it is left out, found once and kept as a label of the flow run.
 
     A run that is suspended for an approval begins anew when it is resumed; it goes on with the version that it had.
     """
-    run = UUID(str(flow_run.get_id()))
+    run = steps.run_id()
     with get_client(sync_client=True) as client:
-        kept = client.read_flow_run(run).labels.get(_PINNED)
-        if kept is not None:
-            return int(kept)
+        label = client.read_flow_run(run).labels.get(_PINNED)
+        if label is not None:
+            return int(label)
         pinned = version if version is not None else _newest(sharing)
         client.update_flow_run_labels(run, {_PINNED: pinned})
     get_run_logger().info("version %d of %s", pinned, sharing.model_package_group)
@@ -51,13 +52,17 @@ def _newest(sharing: Sharing) -> int:
         return read_versions(producer.sagemaker, sharing)[-1].version
 
 
-@steps.step("look who is held")
+def _history(sharing: Sharing) -> Sequence[Record]:
+    with producing(sharing) as producer:
+        return records.read(producer, _REMEMBERED)
+
+
+@steps.step("find the consumers held from version {version}")
 def find_held(sharing: Sharing, version: int, named: bool) -> dict[str, str]:
-    """The consumers that were rolled back from the version and stay so, and why; nobody when the version was asked for."""
+    """The consumers that were rolled back from the version and stay so, and why; none when a person named the version."""
     if named:
         return {}
-    with producing(sharing) as producer:
-        reasons = history.rolled_back_from(records.read(producer, _REMEMBERED), version)
+    reasons = history.rolled_back_from(_history(sharing), version)
     for name, why in reasons.items():
         get_run_logger().warning("%s is held: %s", name, why)
     return reasons
@@ -65,9 +70,9 @@ def find_held(sharing: Sharing, version: int, named: bool) -> dict[str, str]:
 
 @steps.step("look whether there is work for {names}")
 def has_work(sharing: Sharing, names: Sequence[str], releases: Sequence[Release], version: int) -> bool:
-    """Whether any of these consumers' endpoints does not serve the version yet; one that may not be looked at does not.
+    """Whether any of these consumers' endpoints does not serve the version yet, as far as can be seen.
 
-    One whose part is done by a deployment cannot be looked at from here: only its own worker has its credentials.
+    The endpoint of a consumer whose part is done by a deployment cannot: only its own worker has its credentials.
     """
     if any(sharing.consumers[name].run_deployment for name in names):
         return True
@@ -77,45 +82,38 @@ def has_work(sharing: Sharing, names: Sequence[str], releases: Sequence[Release]
         try:
             target = open_target(sharing, name)
             with target.explained("sagemaker:DescribeEndpoint", consumer.endpoint.name):
-                there = moving.serves_proven(state.look(target), consumer, release)
-        except CrossAccountError as error:
-            get_run_logger().warning(
-                "%s: %s", name, error
-            )  # its own promotion fails with it, and is reported
-            there = False
-        if not there:
+                if not moving.serves_proven(state.look(target), consumer, release):
+                    return True
+        except CrossAccountError as error:  # its own promotion fails with it, and is reported
+            get_run_logger().warning("%s: %s", name, error)
             return True
     return False
 
 
 @steps.step("promote {name} to version {version}")
 def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> ConsumerOutcome:
-    """Bring one consumer's endpoint to the version; what goes wrong is part of what it returns."""
+    """Bring one consumer's endpoint to the version; an error is part of the outcome."""
     consumer, logger, stop = sharing.consumers[name], get_run_logger(), stop_of(run)
     progress = steps.Progress(f"{name} to version {version}")
 
     def report(line: str) -> None:
         stop.check()
-        if progress.tell(line):
+        if progress.show(line):
             logger.info("%s: %s", name, line)
 
     try:
         target = open_target(sharing, name)
         release = _release(target, version)
         arn = arns.endpoint_arn(sharing, consumer)
-        with locks.writing([arn, f"{arn}-v{version}"]):  # its own, and the one that it is tried out on
-            patience = guardrails.patience(consumer)
-            outcome = moving.promote(target, release, patience, moving.Run(report, stop.check, run))
+        with locks.writing([arn, f"{arn}-v{version}"]):  # the endpoint, and its trial endpoint
+            moving_run = moving.Run(report, stop.check, run)
+            outcome = moving.promote(target, release, guardrails.patience(consumer), moving_run)
     except CrossAccountError as error:
-        outcome = not_moved(sharing, name, version, Result.FAILED, str(error))
+        outcome = not_begun(sharing, name, version, error)
     log_outcome(outcome)
-    progress.tell(str(outcome.result), 100.0)
+    progress.show(str(outcome.result), 100.0)
     for proof in outcome.proofs:
-        create_markdown_artifact(
-            key=steps.key_of("proof", proof.endpoint),
-            markdown=proofs.markdown(proof),
-            description=f"Version {proof.version} in account {proof.account}",
-        )
+        publish_proof(proof)
     return outcome
 
 
@@ -126,18 +124,16 @@ def _release(target: Target, version: int) -> Release:
     return release
 
 
-@steps.step("read what the history says of {name}")
+@steps.step("read the last move of {name}")
 def read_last_move(sharing: Sharing, name: str) -> Move | None:
-    """How a consumer's endpoint came to where the history says that it is; None when that says nothing of it."""
-    with producing(sharing) as producer:
-        return history.last_move(records.read(producer, _REMEMBERED), name)
+    """The last move of a consumer's endpoint on record; None when there is none."""
+    return history.last_move(_history(sharing), name)
 
 
-@steps.step("look whether the history says where {names} are")
+@steps.step("look whether version {version} is on record for {names}")
 def is_recorded(sharing: Sharing, names: Sequence[str], version: int) -> bool:
-    """Whether the history says that all of these consumers' endpoints serve the version: a run may have died before it did."""
-    with producing(sharing) as producer:
-        known = records.read(producer, _REMEMBERED)
+    """Whether it is on record that all of these consumers' endpoints serve the version: a run may have died before that."""
+    known = _history(sharing)
     moves = [history.last_move(known, name) for name in names]
     return all(move is not None and move.live == version for move in moves)
 
@@ -152,8 +148,8 @@ def roll_back_consumer(
         sharing: the config.
         name: the consumer.
         version: the earlier version; None is the one before the live one.
-        last: the last move on record; by it a rollback is known that a dead run has begun, or made.
-        reason: why, as it will be on record.
+        last: the last move on record; it shows a rollback that a dead run has begun, or made.
+        reason: for the rollback, as it will be on record.
     """
     consumer, logger = sharing.consumers[name], get_run_logger()
     target = open_target(sharing, name)
@@ -189,9 +185,9 @@ def _earlier_config(
     else:
         earlier = next((config for config in configs if config.version == version and config.proven), None)
     if earlier is None:
-        what = "earlier version" if version is None else f"version {version}"
+        wanted = "earlier version" if version is None else f"version {version}"
         raise Failed(
-            f"The endpoint {target.consumer.endpoint.name} of {target.name} has no {what} that proved itself and is still kept. Promote one: crossaccount "
+            f"The endpoint {target.consumer.endpoint.name} of {target.name} has no {wanted} that proved itself and is still kept. Promote one: crossaccount "
             "promote CONFIG --version N."
         )
     return earlier
@@ -206,10 +202,7 @@ def keep_record(sharing: Sharing, record: Record) -> str:
     create_table_artifact(
         key=steps.key_of(record.kind, sharing.model_package_group),
         table=[
-            {
-                **{key: part[key] for key in _RECORD_COLUMNS},
-                "because": part["text"],
-            }
+            {**{key: part[key] for key in _RECORD_COLUMNS}, "because": part["text"]}
             for part in record.consumers
         ],
         description=f"{record.kind} of version {record.version}: {record.outcome}. {where}",

@@ -1,7 +1,7 @@
 """The reviewed configs: the files of one folder, which the runs of deployments are held to.
 
-The folder is the one that the environment variable CROSSACCOUNT_CONFIGS names, by default ``configs/`` of a checkout. Not here:
-what the files say (``crossaccount.config``).
+The environment variable CROSSACCOUNT_CONFIGS names the folder, by default ``configs/`` of a checkout. Not here: reading a
+config (``crossaccount.config``).
 """
 
 import os
@@ -16,7 +16,7 @@ _EXPLANATION = "example.yaml"  # explains every key and is nobody's
 
 
 def configs() -> dict[str, tuple[str, ...]]:
-    """The reviewed configs by file name, and the consumers that each names; none for a file that is no config."""
+    """The reviewed configs by file name, and the consumers that each names: none for a file that is no config."""
     return {name: read_consumer_names(FOLDER / name) for name in _names()}
 
 
@@ -25,14 +25,14 @@ def _names() -> list[str]:
 
 
 def require_folder() -> None:
-    """See that the folder is there: nothing can be deployed, and no deployment run, without it.
+    """See that the folder exists: without it no flow can be deployed, and no deployment can run.
 
     Raises:
-        InputError: when it is not.
+        InputError: when it does not.
     """
     if not FOLDER.is_dir():
         raise InputError(
-            f"The folder of reviewed configs, {FOLDER}, does not exist. Set CROSSACCOUNT_CONFIGS to the folder of yours, both where "
+            f"The folder of reviewed configs, {FOLDER}, does not exist. Set CROSSACCOUNT_CONFIGS to the folder with yours, both where "
             "you deploy and where the workers run, and deploy again."
         )
 
@@ -40,15 +40,15 @@ def require_folder() -> None:
 def locate(config: str, deployed: bool) -> Path:
     """The file of a config.
 
-    A run of a deployment is given a name of the reviewed folder, and nothing else is opened for it. A person on the
-    command line names any file: what it may change is theirs by their own credentials.
+    A run of a deployment may name a file of the reviewed folder, and no other is opened for it. A person on the command line
+    may name any file: their own credentials bound what it can change.
 
     Args:
-        config: the name or path that the run was given.
+        config: the name or path that the run has as its parameter.
         deployed: whether it is a run of a deployment.
 
     Raises:
-        InputError: for a deployment's run that names anything else, or that has no such folder.
+        InputError: for a deployment's run that names another file, or that has no such folder.
     """
     if not deployed:
         return Path(config)

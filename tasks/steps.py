@@ -1,6 +1,6 @@
-"""The steps of a run, and how the run shows itself: its name, the line that it fails with, and the refusal behind it.
+"""A step of a run, and how a run shows itself: its name, its artifacts, the line that it fails with, and the refusal behind it.
 
-Not here: what a step does.
+Not here: the steps themselves.
 """
 
 import logging
@@ -26,7 +26,7 @@ logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports ev
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Prefect logs whatever a task raises with its traceback; an error made for a person needs none."""
+    """Take the traceback from an error made for a person: Prefect logs one with each error of a task."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, CrossAccountError):
         record.msg, record.args, record.exc_info, record.exc_text = "%s", (reason(error),), None, None
@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 
 class _Step(Task[P, R]):
-    """A task; within another task's run it is a part of that and no run of its own."""
+    """A task; within another task's run it is a part of that, and no run of its own."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
         """Run it."""
@@ -50,7 +50,7 @@ class _Step(Task[P, R]):
 
 
 def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task that asks or changes AWS: what AWS says now is neither cached nor kept.
+    """A task that asks or changes AWS: its result is neither cached nor kept.
 
     Args:
         name: of its runs, with the arguments in braces; the function's own when it is left out.
@@ -65,12 +65,12 @@ def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
 def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callable[P, R]:
     """The function of a flow, whose errors made for a person become a Failed state with their first line and no traceback.
 
-    Whoever calls the flow in the same process still gets the error raised. Not for tasks: a state that a task gives back is
-    a value like any other, and raises nothing.
+    A caller in the same process still gets the error raised. Not for tasks: a state that a task returns is a value like any
+    other, and raises nothing.
 
     Args:
         function: of a flow.
-        shown_as: from the first argument, what the error's artifact is called after.
+        shown_as: from the first argument, the end of the key of the error's artifact.
     """
 
     @wraps(function)
@@ -78,66 +78,73 @@ def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callab
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            told = refusals.explain(error)
-            if told is None:
+            explained = refusals.explain(error)
+            if explained is None:
                 raise
-            show_error(told, shown_as(next(iter([*args, *kwargs.values()]))))
-            return cast(R, FailedState(message=reason(told), data=told))
+            show_error(explained, shown_as(next(iter([*args, *kwargs.values()]))))
+            return cast(R, FailedState(message=reason(explained), data=explained))
 
     return run
 
 
 def reason(error: CrossAccountError) -> str:
-    """The first line of an error, which says where, what, and what next."""
+    """The first line of an error, and how many more the log has."""
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0] if len(lines) == 1 else f"{lines[0]} (and {len(lines) - 1} more lines in the log)"
 
 
+def run_id() -> UUID:
+    """The id of this flow run."""
+    return UUID(str(flow_run.get_id()))
+
+
 def name_run(name: str) -> None:
-    """Call this flow run what it does, as soon as that is known."""
+    """Name this flow run after its work, as soon as that is known."""
     with get_client(sync_client=True) as client:
-        client.update_flow_run(UUID(str(flow_run.get_id())), name=name)
+        client.update_flow_run(run_id(), name=name)
 
 
 def go_on() -> None:
-    """Set this flow run to Running: Prefect fails a run whose pause ran out, which has yet to end with its own reason."""
+    """Set this flow run to Running: Prefect fails a run whose pause ran out, before it ends with its own reason."""
     with get_client(sync_client=True) as client:
-        client.set_flow_run_state(UUID(str(flow_run.get_id())), Running(), force=True)
+        client.set_flow_run_state(run_id(), Running(), force=True)
 
 
 def show_error(error: CrossAccountError, of: str) -> None:
     """Put an error that needs a person into the log, and a refusal into an artifact of the run.
 
     Args:
-        error: what ends the run.
-        of: what its artifact is called after.
+        error: the end of the run.
+        of: the end of the artifact's key, for a refusal.
     """
     text = "\n".join([str(error), *getattr(error, "__notes__", ())])
     get_run_logger().error("%s", text, extra={"explained": True})
     if isinstance(error, Refused):
-        create_markdown_artifact(
-            key=key_of("refusal", of),
-            markdown=markdown.refusal(error.refusal),
-            description=f"The {error.refusal.door} door of account {error.refusal.account} is shut",
-        )
+        description = f"The {error.refusal.door} door of account {error.refusal.account} is shut"
+        put_page("refusal", of, markdown.refusal(error.refusal), description)
 
 
 class Progress:
-    """A progress artifact of the run: what is being waited for, with AWS's own words."""
+    """A progress artifact of the run: the subject that is waited for, and its status in AWS's own words."""
 
-    def __init__(self, what: str) -> None:
-        self._what, self._last = what, ""
-        self._artifact: Any = create_progress_artifact(0.0, description=f"{what}: waiting")
+    def __init__(self, subject: str) -> None:
+        self._subject, self._last = subject, ""
+        self._artifact: Any = create_progress_artifact(0.0, description=f"{subject}: waiting")
 
-    def tell(self, text: str, percent: float = 50.0) -> bool:
-        """Show what is told; False when it is what was told last."""
-        if text == self._last:
+    def show(self, status: str, percent: float = 50.0) -> bool:
+        """Show a status; False when it is the one shown last."""
+        if status == self._last:
             return False
-        self._last = text
-        update_progress_artifact(self._artifact, percent, description=f"{self._what}: {text}")
+        self._last = status
+        update_progress_artifact(self._artifact, percent, description=f"{self._subject}: {status}")
         return True
 
 
-def key_of(what: str, of: str) -> str:
+def key_of(kind: str, of: str) -> str:
     """The key of an artifact: lower case letters, digits and dashes; the same for every run."""
-    return f"{what}-{of.lower()}"
+    return f"{kind}-{of.lower()}"
+
+
+def put_page(kind: str, of: str, text: str, description: str) -> None:
+    """Put Markdown into an artifact of the run; kind and of make its key."""
+    create_markdown_artifact(key=key_of(kind, of), markdown=text, description=description)

@@ -1,1 +1,1 @@
-"""The audit: is the access that a config promises there? Each source tells what it can, and out of reach is no answer."""
+"""The audit of the access that a config promises: each source answers as far as it reaches, and out of reach is no answer."""

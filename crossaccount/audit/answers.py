@@ -1,9 +1,11 @@
-"""The audit's answers: for each consumer, door and resource yes, no, or cannot tell, and how two sources make one answer.
+"""The audit's answers: for each consumer, door and resource yes, no, or cannot tell, combined from two sources.
+
+Not here: the sources (``documents``, ``probe``).
 
 Source: "Troubleshoot access denied error messages" in the IAM user guide.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,10 +18,11 @@ from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.sharing import plan_file
 from crossaccount.sharing.changes import Plan
 from crossaccount.show import plans
+from crossaccount.text import first_line
 
 
 class Verdict(StrEnum):
-    """Three answers to whether a consumer has access."""
+    """Whether a consumer has access, as far as it was observed."""
 
     YES = "yes"
     NO = "no"
@@ -28,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class AccessAnswer:
-    """Whether a consumer passes a door, and how that is known. ``resource`` is what lies behind the door."""
+    """Whether a consumer passes a door to the ``resource`` behind it, and the ground for the verdict."""
 
     consumer: str
     account: str
@@ -40,7 +43,7 @@ class AccessAnswer:
 
 @dataclass(frozen=True)
 class Audit:
-    """Everything that was found out."""
+    """The answers and findings about a config's consumers, and the plan that repairs their access."""
 
     answers: tuple[AccessAnswer, ...]
     findings: tuple[Finding, ...]
@@ -48,7 +51,7 @@ class Audit:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The access that the config promises and that is not there, each in a few words."""
+        """The access that the config promises and that is missing, each in a few words."""
         shut = [
             f"{answer.consumer}: {answer.door} {answer.resource}"
             for answer in self.answers
@@ -58,7 +61,7 @@ class Audit:
 
     @property
     def is_conclusive(self) -> bool:
-        """True when anything at all could be told."""
+        """Whether any answer is a yes or a no."""
         return any(answer.verdict is not Verdict.CANNOT_TELL for answer in self.answers)
 
     def to_json(self) -> dict[str, Any]:
@@ -71,7 +74,7 @@ class Audit:
         return data if self.repair is None else {**data, "repair": plan_file.to_json(self.repair)}
 
     def text(self, colour: bool = False) -> str:
-        """For a terminal: one line for each answer, the findings, and the plan that mends it."""
+        """The audit for a terminal: one line for each answer, the findings, and the plan that repairs it."""
         width = max((len(answer.resource) for answer in self.answers), default=0)
         lines = [
             f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.reason}".rstrip()
@@ -79,24 +82,27 @@ class Audit:
         ]
         lines += plans.finding_lines(self.findings, colour)
         if self.repair is not None:
-            lines += ["The plan that mends it (crossaccount share CONFIG):", plans.text(self.repair, colour)]
+            lines += [
+                "The plan that repairs it (crossaccount share CONFIG):",
+                plans.text(self.repair, colour),
+            ]
         return "\n".join(lines)
 
     def markdown(self) -> str:
-        """For a Prefect artifact."""
+        """The audit for a Prefect artifact."""
         rows = ["| access | consumer | door | to | because |", "|---|---|---|---|---|"]
         rows += [
             f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.reason} |"
             for answer in self.answers
         ]
         notes = [f"\n> {line}" for line in plans.finding_lines(self.findings)]
-        mended = [f"\n## The plan that mends it\n\n{plans.markdown(self.repair)}"] if self.repair else []
-        return "\n".join([*rows, *notes, *mended])
+        repair = [f"\n## The plan that repairs it\n\n{plans.markdown(self.repair)}"] if self.repair else []
+        return "\n".join([*rows, *notes, *repair])
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence of one source: answers, and what else it found. ``versions`` are those it knows of, newest last."""
+    """The answers and findings of one source, the versions that it knows, newest last, and its plan of a repair."""
 
     answers: tuple[AccessAnswer, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -111,43 +117,38 @@ def combine(
     consumers: Mapping[str, Evidence],
     repair: bool,
 ) -> Audit:
-    """One answer for each consumer, door and resource: what the consumer met counts more than what the documents say.
+    """One answer for each consumer, door and resource: the consumer's own try counts more than the documents.
 
     Args:
         sharing: the config.
-        wanted: names of the consumers that are asked about.
+        wanted: names of consumers.
         producer: the evidence of the documents.
-        consumers: the evidence of each consumer that was asked.
-        repair: whether to give the plan that mends it.
+        consumers: the evidence of each consumer whose role was tried.
+        repair: whether to include the plan that repairs it.
     """
     answers: list[AccessAnswer] = []
-    findings = [
-        *producer.findings,
-        *(finding for evidence in consumers.values() for finding in evidence.findings),
-    ]
+    findings = [finding for evidence in (producer, *consumers.values()) for finding in evidence.findings]
     for name in wanted:
-        said = {
-            (answer.door, answer.resource): answer for answer in producer.answers if answer.consumer == name
-        }
-        met: dict[tuple[str, str], AccessAnswer] = {}
-        for answer in consumers[name].answers if name in consumers else ():
-            key = (answer.door, answer.resource)
-            met[key] = answer if key not in met or answer.verdict is Verdict.NO else met[key]
-        for key in [*said, *(key for key in met if key not in said)]:
-            answers.append(met.get(key) or said[key])
-            if (
-                key in met
-                and key in said
-                and met[key].verdict is Verdict.YES
-                and said[key].verdict is Verdict.NO
-            ):
+        documented = _by_resource(answer for answer in producer.answers if answer.consumer == name)
+        tried = _by_resource(consumers[name].answers if name in consumers else ())
+        answers += (documented | tried).values()
+        for key in (key for key in documented if key in tried):
+            if (documented[key].verdict, tried[key].verdict) == (Verdict.NO, Verdict.YES):
                 text = f"{name} gets through by a statement that is not ours; ours is missing or says less."
-                findings.append(
-                    Finding(Severity.WARNING, f"{key[0]} {key[1]}", text, "crossaccount share CONFIG.")
-                )
+                findings.append(Finding(Severity.WARNING, " ".join(key), text, "crossaccount share CONFIG."))
         answers += _unanswered(sharing, name, answers)
-    mends = producer.repair if repair and producer.repair is not None and producer.repair.writes else None
-    return Audit(tuple(answers), tuple(dict.fromkeys(findings)), mends)
+    plan = producer.repair if repair and producer.repair is not None and producer.repair.writes else None
+    return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan)
+
+
+def _by_resource(answers: Iterable[AccessAnswer]) -> dict[tuple[str, str], AccessAnswer]:
+    """The answers by door and resource; of two about the same, a no."""
+    by_resource: dict[tuple[str, str], AccessAnswer] = {}
+    for answer in answers:
+        key = (answer.door, answer.resource)
+        if key not in by_resource or answer.verdict is Verdict.NO:
+            by_resource[key] = answer
+    return by_resource
 
 
 def _unanswered(sharing: Sharing, name: str, answers: Sequence[AccessAnswer]) -> Iterator[AccessAnswer]:
@@ -155,24 +156,18 @@ def _unanswered(sharing: Sharing, name: str, answers: Sequence[AccessAnswer]) ->
     answered = {answer.door for answer in answers if answer.consumer == name}
     if consumer.expires is not None and consumer.expires <= datetime.now(UTC):
         return
-    needed = doors.resources(sharing, doors.needs(sharing, Contents()))  # by whatever version
+    needed = doors.resources(sharing, doors.needs(sharing, Contents()))  # by any version
+    reason = "no session here could ask"
     for door, resource in (
-        *((doors.door_of(each.kind).name, each.name) for each in needed),
+        *((doors.door_of(need.kind).name, need.name) for need in needed),
         (DoorName.EXECUTION_ROLE, consumer.execution_role),
         (DoorName.ROLE_TRUST, consumer.role),
     ):
         if door not in answered:
-            yield AccessAnswer(
-                name, consumer.account, door, resource, Verdict.CANNOT_TELL, "nothing here could ask"
-            )
+            yield AccessAnswer(name, consumer.account, door, resource, Verdict.CANNOT_TELL, reason)
 
 
-def unknown(subject: str, what: str, error: Exception) -> Evidence:
-    """The evidence of a source that is out of reach: a finding alone, with the error's first line."""
-    text = f"{what} cannot be told: {first_line(error)}"
+def unknown(subject: str, source: str, error: Exception) -> Evidence:
+    """The evidence of a source that is out of reach: only a finding, with the error's first line."""
+    text = f"{source} cannot be read: {first_line(error)}"
     return Evidence(findings=(Finding(Severity.WARNING, subject, text),))
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error."""
-    return str(error).partition("\n")[0]

@@ -1,13 +1,13 @@
-"""The audit's evidence in the producer's account: what the policies and the Releases say.
+"""The audit's evidence in the producer's account: its policies and its Releases.
 
-Not here: mending it. The plan of that is the plan of a share.
+Not here: the repair, whose plan is the plan of a share.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
+from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
@@ -15,10 +15,11 @@ from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, Pl
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
+from crossaccount.text import first_line
 
 
 def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
-    """What the producer's documents and Releases say about these consumers; a finding where they are out of reach.
+    """The evidence of the producer's documents and Releases about these consumers; a finding where they are out of reach.
 
     Args:
         sharing: the config.
@@ -28,13 +29,13 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         with producing(sharing) as producer:
             state = gather.gather(producer)
             proposal = plan.propose_share(sharing, replace(state, findings=()))
-            replaced = list(_replaced(producer, state, proposal))
+            unpublished = list(_unpublished(producer, state, proposal))
     except PlanRefused as refused:
         return Evidence(findings=refused.findings)
     except CrossAccountError as error:
-        return unknown("producer", "What the producer's policies say", error)
+        return unknown("producer", "The producer's policies", error)
     answers = [answer for name in wanted for answer in _by_documents(sharing, name, proposal, state.now)]
-    findings = [*state.findings, *replaced, *_beyond(proposal), *_milder(proposal.findings)]
+    findings = [*state.findings, *unpublished, *_beyond(proposal), *_milder(proposal.findings)]
     return Evidence(tuple(answers), tuple(findings), state.versions, proposal)
 
 
@@ -42,24 +43,17 @@ def _by_documents(sharing: Sharing, name: str, proposal: Plan, now: datetime) ->
     consumer = sharing.consumers[name]
     if consumer.expires is not None and consumer.expires <= now:
         return  # nothing is promised any more; a finding says so
-    who = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
+    grantee = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
-        door = door_of(change.resource.kind).name
-        lacking = who in change.gained
-        yield AccessAnswer(
-            name,
-            consumer.account,
-            door,
-            change.resource.name,
-            Verdict.NO if lacking else Verdict.YES,
-            f"its policy has no statement of ours for {who}, or one that says less"
-            if lacking
-            else "its policy says so",
-        )
+        door, verdict, reason = door_of(change.resource.kind).name, Verdict.YES, "its policy says so"
+        if grantee in change.gained:
+            verdict = Verdict.NO
+            reason = f"its policy has no statement of ours for {grantee}, or one that says less"
+        yield AccessAnswer(name, consumer.account, door, change.resource.name, verdict, reason)
 
 
 def _beyond(proposal: Plan) -> Iterator[Finding]:
-    """Statements of ours that say more than the config does."""
+    """Warnings of statements of ours that allow more than the config does."""
     for change in proposal.changes:
         if change.lost:
             yield Finding(
@@ -71,20 +65,20 @@ def _beyond(proposal: Plan) -> Iterator[Finding]:
 
 
 def _milder(findings: Iterable[Finding]) -> list[Finding]:
-    """What would stop a share stops no access that is there."""
+    """The findings, with errors as warnings: an error stops a share, not the access that is granted already."""
     return [
         replace(finding, severity=Severity.WARNING) if finding.severity is Severity.ERROR else finding
         for finding in findings
     ]
 
 
-def _replaced(producer: Producer, state: Gathered, proposal: Plan) -> Iterator[Finding]:
+def _unpublished(producer: Producer, state: Gathered, proposal: Plan) -> Iterator[Finding]:
     for version in state.versions:
         try:
-            _, unpublished = publish.prepare(producer, version, state, proposal)
+            _, is_new = publish.prepare(producer, version, state, proposal)
         except (Conflict, Failed) as error:
             yield Finding(Severity.ERROR, version.arn, first_line(error))
             continue
-        if unpublished:
+        if is_new:
             text = "It has no Release, so it cannot be deployed."
             yield Finding(Severity.ERROR, version.arn, text, "crossaccount share CONFIG publishes it.")

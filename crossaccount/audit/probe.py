@@ -1,6 +1,7 @@
-"""The audit's evidence in a consumer's account: how far its own role gets, door by door, going on past each one that is shut.
+"""The audit's evidence in a consumer's account: its own role tries the doors one by one, and goes on past a shut one.
 
-The version is described, its Release and artifacts are read, and a model is made from it and deleted.
+The version is described, its Release and artifacts are read, and a model is made from it and deleted. Not here: the steps
+themselves (``hosting``).
 
 Source: CreateModel in the SageMaker API reference.
 """
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from crossaccount import doors
-from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, first_line, unknown
+from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
@@ -17,18 +18,19 @@ from crossaccount.errors import CrossAccountError, DoorName, Finding, Refused, S
 from crossaccount.hosting import preflight, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
+from crossaccount.text import first_line
 
 _Step = AccessAnswer | Finding
 
 
 def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe: bool) -> Evidence:
-    """The answers of a consumer's own role.
+    """The evidence of a consumer's own role.
 
     Args:
         sharing: the config.
         name: the consumer.
         known: versions that the producer knows of, newest last, for when the registry refuses the consumer.
-        probe: also make a model and delete it, which proves what the execution role may.
+        probe: also make a model and delete it, which proves the execution role's permissions.
     """
     consumer = sharing.consumers[name]
     if consumer.expires is not None and consumer.expires <= datetime.now(UTC):
@@ -38,15 +40,13 @@ def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe:
     except Refused as refused:
         return Evidence((shut(name, consumer.account, refused),))
     except CrossAccountError as error:
-        return unknown(f"consumers.{name}", "What its role meets", error)
-    steps = tuple(_doors(target, known, probe))
-    return Evidence(
-        tuple(step for step in steps if isinstance(step, AccessAnswer)),
-        tuple(step for step in steps if isinstance(step, Finding)),
-    )
+        return unknown(f"consumers.{name}", "The access of its role", error)
+    steps = tuple(_try_each(target, known, probe))
+    answers = tuple(step for step in steps if isinstance(step, AccessAnswer))
+    return Evidence(answers, tuple(step for step in steps if isinstance(step, Finding)))
 
 
-def _doors(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
+def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
     yield _open(target, DoorName.ROLE_TRUST, target.consumer.role, "assumed")
     version = known[-1] if known else None
     try:
@@ -68,14 +68,14 @@ def _doors(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterat
         for bucket in sorted({artifact.bucket for artifact in release.contents.artifacts}):
             yield _open(target, DoorName.BUCKET, bucket, "artifacts looked at")
         if probe:
-            yield from _meets_everything(target, release)
+            yield from _try_model(target, release)
     except Refused as refused:
         yield shut(target.name, target.account, refused)
     except CrossAccountError as error:
         yield _fault(target, error)
 
 
-def _meets_everything(target: Target, published: Release) -> Iterator[_Step]:
+def _try_model(target: Target, published: Release) -> Iterator[_Step]:
     with preflight.explained_creation(target, published):
         removal = temporary.try_model(target, published)
     if removal.outcome == "left":
@@ -94,7 +94,7 @@ def _open(target: Target, door: str, resource: str, reason: str) -> AccessAnswer
 
 
 def shut(name: str, account: str, refused: Refused) -> AccessAnswer:
-    """The answer that a refusal is, about the resource behind the door."""
+    """The answer no, from a refusal, about the resource behind the door."""
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
     return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)

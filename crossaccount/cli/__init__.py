@@ -1,1 +1,1 @@
-"""The ``crossaccount`` command: its arguments, what each command does, what it prints, and how it starts a flow of Prefect."""
+"""The ``crossaccount`` command: its arguments, the commands, their output, and the start of a Prefect flow."""

@@ -1,4 +1,4 @@
-"""The command's arguments: what each command takes, within which bounds. Not here: what a command does (``commands``)."""
+"""The command's arguments: the options of each command, and their bounds. Not here: the commands (``commands``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crossaccount.errors import LAST_VERSION
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command and its options; those of ``sandbox`` are the sandbox's own, and stand unread in ``arguments``."""
+    """The command and its options; those of ``sandbox`` are the sandbox's own, and are unread in ``arguments``."""
     parser = _parser()
     options, unread = parser.parse_known_args(words)
     if options.command != "sandbox" and unread:
@@ -19,29 +19,29 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     return argparse.Namespace(**{"json": False, **vars(options)}, arguments=unread)
 
 
-def _whole(least: int, most: int, noun: str) -> Callable[[str], int]:
+def _whole_number(least: int, greatest: int, noun: str) -> Callable[[str], int]:
     """A reader of whole numbers within bounds; ``noun`` ends the message for any other text."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
+        if not text.isdecimal() or not least <= int(text) <= greatest:
             raise argparse.ArgumentTypeError(f"{text!r} is not {noun}")
         return int(text)
 
     return read
 
 
-_VERSION = _whole(1, LAST_VERSION, "a version: give its number, for example 2")
-_MINUTES = _whole(0, 999_999, "a number of minutes: give 90 or more")
-_PORT = _whole(0, 65_535, "a port: give 0 to 65535")
-_SILENCE = _whole(
+_VERSION = _whole_number(1, LAST_VERSION, "a version: give its number, for example 2")
+_MINUTES = _whole_number(0, 999_999, "a number of minutes: give 90 or more")
+_PORT = _whole_number(0, 65_535, "a port: give 0 to 65535")
+_SILENCE = _whole_number(
     31, 86_400, "a number of seconds: give 31 to 86400, and more than PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 )
 
 
-def _option(*names: str, **more: Any) -> argparse.ArgumentParser:
+def _option(*names: str, **settings: Any) -> argparse.ArgumentParser:
     """An option that several commands have."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(*names, **more)
+    parser.add_argument(*names, **settings)
     return parser
 
 
@@ -64,11 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     served = "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C."
     commands.add_parser("sandbox", help=served, add_help=False)
 
-    plan = command("plan", "Show what share would change. Changes nothing.", config)
+    plan = command("plan", "Show the plan of a share. Changes nothing.", config)
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
     plan.add_argument("--prune", action="store_true", help="as for share")
 
-    share = command("share", "Grant what the config says, and publish a Release of every version.", yes)
+    share = command(
+        "share", "Grant the access that the config names, and publish a Release of every version.", yes
+    )
     files = f"{reviewed}, or several, one for each group; with --plan, the plan's by default"
     share.add_argument("config", type=Path, nargs="*", metavar="CONFIG", help=files)
     exactly = "apply exactly this plan, written by plan --out; does not ask"
@@ -78,18 +80,18 @@ def _parser() -> argparse.ArgumentParser:
 
     check = command("check", "See whether the access that a config promises is there.", config, any_consumer)
     check.add_argument("--no-probe", action="store_true", help="create no model in the consumers' accounts")
-    check.add_argument("--repair", action="store_true", help="show the plan that mends it")
+    check.add_argument("--repair", action="store_true", help="show the plan that repairs it")
 
     proved = "Deploy a shared version in a consumer's account and prove it."
     deploy = command("deploy", proved, config, consumer, version)
     deploy.add_argument("--keep", action="store_true", help="leave the endpoint in service")
 
-    revoke = command("revoke", "Take access back. Changes what is ours alone.", config, yes)
+    revoke = command("revoke", "Take access back. Changes only this project's statements.", config, yes)
     scope = revoke.add_mutually_exclusive_group(required=True)
     scope.add_argument("--consumer", metavar="NAME", help="a consumer of the config")
     scope.add_argument("--account", metavar="ID", help="an account, whether the config names it or not")
     scope.add_argument("--version", type=_VERSION, metavar="N", help="a version that the config lists")
-    whole = "whatever was granted for the group, to whomever"
+    whole = "everything that was granted for the group, to anybody"
     scope.add_argument("--all", dest="everything", action="store_true", help=whole)
     revoke.add_argument("--force", action="store_true", help="also when live endpoints still use it")
 
@@ -106,15 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     ui = command("ui", "Serve the product in a browser, with a sandbox of its own, until SIGTERM or Ctrl-C.")
     ui.add_argument("--port", type=_PORT, default=4200, help="of Prefect (default 4200); 0 picks a free one")
 
-    left = "Remove what runs that died left in the consumers' accounts."
-    reap = command("reap", left, config, any_consumer)
+    purpose = "Remove the leftovers of dead runs in the consumers' accounts."
+    reap = command("reap", purpose, config, any_consumer)
     age = "90 or more (default 180)"
     reap.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
-    reap.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    reap.add_argument("--dry-run", action="store_true", help="only list what would be removed")
 
-    noticed = "Have the Prefect server notice runs whose host was lost. Again changes nothing."
+    noticed = "Have the Prefect server notice runs that lost their host. A second time changes nothing."
     automations = command("automations", noticed)
-    silence = "after how long without a heartbeat (default 600, for a heartbeat of 180 s)"
+    silence = "after so many seconds without a heartbeat (default 600, for a heartbeat of 180 s)"
     automations.add_argument("--silent-seconds", type=_SILENCE, metavar="N", help=silence)
 
     command("demo", "Tell the whole story against a sandbox of its own.")

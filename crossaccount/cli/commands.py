@@ -1,7 +1,7 @@
-"""What each command does: reads the config, shows plans, asks before it changes anything, starts the flows.
+"""The commands: each reads the config, shows plans, asks before it changes anything, and starts a flow.
 
-One function for each command, of its name: from its options to its result, which has everything that ``--json`` prints. Whatever
-it needs is imported once its turn comes. Not here: the arguments, the output, and how a flow is started.
+Each is a function of the command's name, from its options to its result, which is the object that ``--json`` prints. A module is
+imported by the command that needs it. Not here: the arguments, the output, and how a flow is started.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def sandbox(options: argparse.Namespace) -> None:
 
 
 def plan(options: argparse.Namespace) -> dict[str, Any]:
-    """Show what a share would change."""
+    """Show the plan of a share."""
     sharing = _load(options.config)
     from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
@@ -61,15 +61,15 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         agreed = _agree(options, lambda: [gather.make_plan(sharing, prune)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
-    more: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
-    return _run(options, "flows.producer:share_models", str(path), **more)
+    agreement: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.producer:share_models", str(path), **agreement)
 
 
 def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather
 
-    for given, name in ((options.plan, "--plan"), (options.prune, "--prune")):
-        if given:
+    for value, name in ((options.plan, "--plan"), (options.prune, "--prune")):
+        if value:
             raise InputError(f"{name} is for one config: share the others with another command.")
     if len(set(options.config)) < len(options.config):
         raise InputError("CONFIG: a file is named twice. Name each once.")
@@ -86,8 +86,8 @@ def revoke(options: argparse.Namespace) -> dict[str, Any]:
     scope = {name: getattr(options, name) for name in ("consumer", "account", "version", "everything")}
     revocation = revoking.choose(sharing, **scope)
     agreed = _agree(options, lambda: [revoking.make_plan(sharing, revocation, options.force)])
-    more = {**scope, "force": options.force, "agreed": agreed and agreed[0]}
-    return _run(options, "flows.producer:revoke_access", str(options.config), **more)
+    scope |= {"force": options.force, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.producer:revoke_access", str(options.config), **scope)
 
 
 def check(options: argparse.Namespace) -> dict[str, Any]:
@@ -111,8 +111,8 @@ def promote(options: argparse.Namespace) -> dict[str, Any]:
 
     sharing = _load(options.config)
     agreed = _agree(options, lambda: [gather.make_plan(sharing)], always=True)
-    more = {"version": options.version, "agreed": agreed and agreed[0]}
-    return _run(options, "flows.promotion:promote_model", str(options.config), **more)
+    promotion = {"version": options.version, "agreed": agreed and agreed[0]}
+    return _run(options, "flows.promotion:promote_model", str(options.config), **promotion)
 
 
 def rollback(options: argparse.Namespace) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def history(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def reap(options: argparse.Namespace) -> dict[str, Any]:
-    """Remove what dead runs left."""
+    """Remove the leftovers of dead runs."""
     from crossaccount.hosting import leftovers
 
     leftovers.age(options.older_than)
@@ -170,7 +170,7 @@ def ui(options: argparse.Namespace) -> None:
 
 
 def _load(path: Path, consumer: str | None = None) -> Sharing:
-    """The config; it must name the consumer, if one is given."""
+    """The config, which must name the consumer."""
     from crossaccount.config.loading import load_config
 
     sharing = load_config(path)
@@ -184,13 +184,13 @@ def _run(
     flow: str,
     *arguments: Any,
     text: Callable[[Any], str] = lambda outcome: str(outcome.table()),
-    **more: Any,
+    **named: Any,
 ) -> dict[str, Any]:
-    """Run a flow and write its outcome, which an error may have too; the outcome as plain data."""
+    """Run a flow and write its outcome, or that of its error; the outcome as plain data."""
     from crossaccount.cli import prefect_server
 
     try:
-        outcome = prefect_server.run(flow, *arguments, **more)
+        outcome = prefect_server.run(flow, *arguments, **named)
     except (AccessMissing, PromotionFailed) as error:
         output.write(options, error.table)
         raise
@@ -201,9 +201,9 @@ def _run(
 def _agree(
     options: argparse.Namespace, make: Callable[[], list[Plan]], always: bool = False
 ) -> list[str] | None:
-    """Show plans and ask; their hashes once agreed to, or None with --yes: then whatever the flow plans.
+    """Show plans and ask; the hashes of the plans once agreed to, or None with --yes: then the flow may carry out any plan.
 
-    ``always`` asks also where no policy would change: more than policies is at stake.
+    ``always`` asks also when no policy would change, for a command that changes more than policies.
     """
     from crossaccount.show import plans
 
@@ -211,7 +211,7 @@ def _agree(
         return None
     if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
-            f"{options.command} changes what stands in AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
+            f"{options.command} changes AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
         )
     planned = make()
     output.write(options, "\n\n".join(plans.text(plan, colour=True) for plan in planned))

@@ -1,7 +1,7 @@
 """One run of the command, from its arguments to its exit code.
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 bad input, 3 refused by AWS, or access missing that a config promises. Not here:
-any step of the work.
+the commands (``commands``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from crossaccount.cli import arguments, commands, output
 
-# So many new objects, not Python's 700, before they are looked through for garbage: a start makes many and drops few.
+# New objects before the next garbage collection, 700 in Python: a start makes many and drops few.
 _GARBAGE = 50_000
 
 

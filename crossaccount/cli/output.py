@@ -1,4 +1,7 @@
-"""The command's output: with ``--json`` stdout carries one object and nothing else; what is for a person goes to stderr."""
+"""The command's output: with ``--json`` one object on stdout and nothing else there; text for a person goes to stderr.
+
+Not here: the texts (``show``).
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,18 @@ from crossaccount.errors import (
 
 
 def say(text: str) -> None:
-    """Text for a person, beside the result."""
+    """Write text for a person to stderr, beside the result."""
     print(text, file=sys.stderr)  # noqa: T201 - for a person
 
 
 def write(options: argparse.Namespace, text: str) -> None:
-    """The result as text; nothing with ``--json``."""
+    """Write the result as text; nothing with ``--json``."""
     if not options.json:
         print(text)  # noqa: T201 - the command's result
 
 
 def write_json(options: argparse.Namespace, result: dict[str, Any]) -> None:
-    """The result as one object; nothing without ``--json``."""
+    """Write the result as one object; nothing without ``--json``."""
     if options.json:
         print(json.dumps({"ok": True, **result}))  # noqa: T201 - the command's result
 

@@ -1,6 +1,6 @@
 """Flows started by their entrypoints on the configured Prefect server, or on a temporary one.
 
-The one module of the command that knows Prefect. Not here: what a flow does, and with which arguments (``commands``).
+The one module of the command that knows Prefect. Not here: a flow's arguments (``commands``).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = "120"  # Prefect's own 20 s are too short for a first start, which migrates a new database
 
 
-def run(entrypoint: str, *arguments: Any, **more: Any) -> Any:
+def run(entrypoint: str, *arguments: Any, **named: Any) -> Any:
     """Run a flow, or another function of the flows, on the Prefect server; its result.
 
     Args:
         entrypoint: for example ``flows.producer:share_models``.
         *arguments: of the flow.
-        **more: of its arguments, by name.
+        **named: further arguments of the flow.
 
     Raises:
         InputError: when another distribution or folder stands in the place of the project's flows.
@@ -39,7 +39,7 @@ def run(entrypoint: str, *arguments: Any, **more: Any) -> Any:
     check_flows()
     prepare()
     try:
-        return resolve_name(entrypoint)(*arguments, **more)
+        return resolve_name(entrypoint)(*arguments, **named)
     except RuntimeError as error:
         if not str(error).startswith("Failed to reach API"):
             raise
@@ -52,18 +52,18 @@ def require_server() -> None:
     """See that a Prefect server is configured.
 
     Raises:
-        InputError: when none is: a temporary one would forget.
+        InputError: when none is: a temporary server would forget its automations.
     """
     from prefect.settings import PREFECT_API_URL
 
     if not PREFECT_API_URL.value():
-        raise InputError("Automations are of a Prefect server: name it in PREFECT_API_URL.")
+        raise InputError("Automations belong to a Prefect server: name it in PREFECT_API_URL.")
 
 
 def prepare() -> None:
-    """Have flows run on the configured Prefect server, or say that a temporary one is started."""
-    # Prefect cleans up on SIGTERM and then sends it again: left to the default it would end us before the temporary
-    # server is stopped.
+    """Have flows run on the configured Prefect server, or on a temporary one, and say so."""
+    # Prefect cleans up on SIGTERM and then sends it again: the default handler would end this process before the
+    # temporary server is stopped.
     signal.signal(signal.SIGTERM, _end)
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", _START_SECONDS)
     from prefect.settings import PREFECT_API_URL
@@ -103,6 +103,6 @@ def _end(signum: int, frame: object) -> NoReturn:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """An error made for a person is said once, at the end; Prefect would log it too."""
+    """False for an error made for a person: it is written once, at the end, and Prefect would log it too."""
     raised = record.exc_info[1] if record.exc_info else None
     return not (getattr(record, "explained", False) or isinstance(raised, CrossAccountError))

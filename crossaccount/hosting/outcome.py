@@ -46,7 +46,35 @@ class ShiftOutcome:
     @property
     def text(self) -> str:
         """The ending, the version that is live, and the next step, in a sentence or two."""
-        return _text(self)
+        name, live = self.endpoint, self.live
+        cause, version = (live.failure_reason, live.version) if live else (None, None)
+        reason = f"AWS says: {cause}" if cause else "AWS gives no reason."
+        serves = f"version {version}" if version else "a version that this tool did not make"
+        logs = f"the log group /aws/sagemaker/Endpoints/{name}"
+        match self.ending:
+            case Ending.LIVE:
+                return f"The endpoint {name} serves {serves} ({self.config})."
+            case Ending.ROLLED_BACK:
+                now = live.config if live else None
+                return f"AWS rolled the endpoint {name} back: {serves} is live ({now}), not {self.config}. {reason}"
+            case Ending.CREATION_FAILED:
+                return f"The endpoint {name} is Failed and serves nothing. {reason} Look at {logs}."
+            case Ending.ROLLBACK_FAILED:
+                return (
+                    f"The endpoint {name} could be moved neither to {self.config} nor back, and serves a mix of both. {reason} Roll it back "
+                    "to a version that proved itself."
+                )
+            case Ending.OUT_OF_SERVICE:
+                return f"The endpoint {name} is OutOfService and answers nothing. {reason} Promote a version, or delete it."
+            case Ending.SYSTEM_UPDATING:
+                return (
+                    f"AWS has been patching the endpoint {name} (SystemUpdating) for {self.seconds:.0f} s, and it cannot be changed until that "
+                    f"ends; {serves} is live. Run this again later."
+                )
+            case Ending.GONE:
+                return gone(name, "while it was being waited for")
+            case Ending.TIMED_OUT:
+                return _late_text(self, serves, logs)
 
 
 def accepted(outcome: ShiftOutcome) -> LiveEndpoint:
@@ -58,37 +86,6 @@ def accepted(outcome: ShiftOutcome) -> LiveEndpoint:
     if outcome.ending is Ending.LIVE and outcome.live is not None:
         return outcome.live
     raise NotLive(str(outcome.ending), outcome.endpoint, outcome.version, outcome.text)
-
-
-def _text(outcome: ShiftOutcome) -> str:
-    name, live = outcome.endpoint, outcome.live
-    reason = f"AWS says: {live.failure_reason}" if live and live.failure_reason else "AWS gives no reason."
-    serves = f"version {live.version}" if live and live.version else "something that this tool did not make"
-    logs = f"the log group /aws/sagemaker/Endpoints/{name}"
-    match outcome.ending:
-        case Ending.LIVE:
-            return f"The endpoint {name} serves {serves} ({outcome.config})."
-        case Ending.ROLLED_BACK:
-            now = live.config if live else None
-            return f"AWS rolled the endpoint {name} back: {serves} is live ({now}), not {outcome.config}. {reason}"
-        case Ending.CREATION_FAILED:
-            return f"The endpoint {name} is Failed and serves nothing. {reason} Look at {logs}."
-        case Ending.ROLLBACK_FAILED:
-            return (
-                f"The endpoint {name} could be moved neither to {outcome.config} nor back, and serves a mix of both. {reason} Roll it back "
-                "to a version that proved itself."
-            )
-        case Ending.OUT_OF_SERVICE:
-            return f"The endpoint {name} is OutOfService and answers nothing. {reason} Promote a version, or delete it."
-        case Ending.SYSTEM_UPDATING:
-            return (
-                f"AWS has been patching the endpoint {name} (SystemUpdating) for {outcome.seconds:.0f} s, and it cannot be changed until that "
-                f"ends; {serves} is live. Run this again later."
-            )
-        case Ending.GONE:
-            return gone(name, "while it was being waited for")
-        case Ending.TIMED_OUT:
-            return _late_text(outcome, serves, logs)
 
 
 def _late_text(outcome: ShiftOutcome, serves: str, logs: str) -> str:

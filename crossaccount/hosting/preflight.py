@@ -95,7 +95,7 @@ def _newest(target: Target) -> str:
 
 
 def read_release(target: Target, version: ModelVersion) -> Release:
-    """The version's Release, once it agrees with what the registry says now.
+    """The version's Release, once it is seen to agree with the registry.
 
     Raises:
         Failed: when none was published, or it names other images or artifacts than the registry.

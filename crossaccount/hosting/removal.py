@@ -115,7 +115,7 @@ def discard(
         ClientError: when AWS refuses to be asked.
     """
     gateway, config = Gateway(target.sagemaker), config_name(target.consumer, release)
-    removals: list[Removal] = []
+    removals = list[Removal]()
     try:
         live = when_calm(target, patience, progress)
     except Failed as error:
@@ -181,7 +181,7 @@ def take_down(target: Target, patience: Patience, progress: Progress = silent) -
 
 
 def end_trials(target: Target, patience: Patience, only: int | None = None) -> tuple[Removal, ...]:
-    """Remove the endpoints and endpoint configs of trials, even of one whose beginning failed; their models stay.
+    """Remove the endpoints and endpoint configs of trials, also of a trial that failed to begin; their models stay.
 
     A resource that somebody deployed to keep, by the same name, stays.
 

@@ -1,6 +1,6 @@
 """The resources of a deployment, as plain data: their kinds, names and tags, and the fate of each.
 
-Every resource has a name derived from the consumer's endpoint and the version, and tags that say whose it is, so a rerun
+Every resource has a name derived from the consumer's endpoint and the version, and tags with its owner, so a rerun
 finds its own work and nothing else is ever removed. Not here: any call to AWS (``gateway``).
 """
 

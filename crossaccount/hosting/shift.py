@@ -31,7 +31,7 @@ from crossaccount.hosting.resources import HostedResource, deployment_name, tag_
 from crossaccount.hosting.state import LiveEndpoint, list_configs, read, withdraw_proof
 from crossaccount.release.manifest import Release
 
-_GLANCES = 3  # how often AWS must say what would end a wait before it is believed: its reads may lag behind its writes
+_GLANCES = 3  # times in a row that AWS must show an ending before it is believed: its reads may lag behind its writes
 Action = Literal["created", "updated", "in progress", "nothing"]
 
 

@@ -125,7 +125,7 @@ def list_configs(target: Target) -> tuple[VersionConfig, ...]:
 def previous_config(target: Target) -> VersionConfig | None:
     """The endpoint config to go back to: the last one that proved itself, of another version than the live one.
 
-    Right after a shift `Shift.before` says what was live before, be it the same version with another capacity.
+    Right after a shift `Shift.before` has the live one before it, which may be the same version with another capacity.
     """
     return previous_of(look(target), list_configs(target))
 

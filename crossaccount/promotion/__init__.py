@@ -1,1 +1,1 @@
-"""One version, moved into the consumers' own endpoints, and back."""
+"""The promotion of a version into the consumers' own endpoints, the rollback, and the records of both."""

@@ -1,4 +1,4 @@
-"""The history of promotions and rollbacks, as the records tell it: where an endpoint came to, and who is held from a version.
+"""The history of promotions and rollbacks, from the records: the last move of an endpoint, and who is held from a version.
 
 Not here: reading and writing the records (``records``).
 """
@@ -15,7 +15,7 @@ from crossaccount.promotion.records import Record
 def rolled_back_from(records: Iterable[Record], version: int) -> dict[str, str]:
     """The consumers that were rolled back from this version and have not been promoted to any since, and why.
 
-    A further rollback, from what the first one went back to, does not let this version in again.
+    A further rollback, from the version that the first one went back to, does not let this version in again.
 
     Args:
         records: of earlier promotions and rollbacks, the newest first.
@@ -28,7 +28,7 @@ def rolled_back_from(records: Iterable[Record], version: int) -> dict[str, str]:
             name = str(part.get("consumer"))
             if name in settled or not (
                 part.get("result") == Result.PROMOTED
-                or (record.version == version and _was_there(record, part))
+                or (record.version == version and _was_found(record, part))
             ):
                 continue
             if record.kind == "promotion" or part.get("before") == version:
@@ -41,8 +41,8 @@ def rolled_back_from(records: Iterable[Record], version: int) -> dict[str, str]:
     return reasons
 
 
-def _was_there(record: Record, part: Mapping[str, Any]) -> bool:
-    """Whether a promotion found the endpoint at its version: moved there by a run that died before it could say so."""
+def _was_found(record: Record, part: Mapping[str, Any]) -> bool:
+    """Whether a promotion found the endpoint at its version: a run that died had moved it there, off the record."""
     unchanged = record.kind == "promotion" and part.get("result") == Result.UNCHANGED
     return unchanged and part.get("live") == record.version
 
@@ -61,7 +61,7 @@ class Move:
 
 
 def last_move(records: Iterable[Record], name: str) -> Move | None:
-    """How a consumer's endpoint came to serve what the history says that it serves; None when that says nothing of it.
+    """The last move of a consumer's endpoint on record; None when there is none.
 
     Args:
         records: of earlier promotions and rollbacks, the newest first.
@@ -69,22 +69,22 @@ def last_move(records: Iterable[Record], name: str) -> Move | None:
     """
     for record in records:
         for part in record.consumers:
-            came = part.get("result") == Result.PROMOTED or _was_there(record, part)
-            if came and part.get("consumer") == name:
+            arrived = part.get("result") == Result.PROMOTED or _was_found(record, part)
+            if arrived and part.get("consumer") == name:
                 return Move(record.kind, record.reason, part.get("before"), part.get("live"))
     return None
 
 
 def is_rolled_back(live: LiveEndpoint | None, last: Move | None, version: int | None, reason: str) -> bool:
-    """Whether a rollback has been made and put on record already: its run died after that, or somebody asks twice.
+    """Whether this rollback is on record already: its run died after that, or somebody asks twice.
 
-    Whoever gives another reason asks for another one.
+    Another reason makes it another rollback.
 
     Args:
         live: the endpoint.
         last: the last move on record.
-        version: where it shall go back to; None is the version before.
-        reason: why.
+        version: the one to go back to; None is the version before.
+        reason: of the rollback.
     """
     if live is None or last is None or (last.kind, last.reason) != ("rollback", reason):
         return False
@@ -95,9 +95,9 @@ def is_rolled_back(live: LiveEndpoint | None, last: Move | None, version: int | 
 def unrecorded_rollback(
     live: LiveEndpoint | None, configs: Sequence[VersionConfig], last: Move | None
 ) -> int | None:
-    """The version that a rollback has moved the endpoint away from without putting it on record: its run died. Else None.
+    """The version that a rollback whose run died has moved the endpoint away from, off the record; else None.
 
-    The history says that version, and what it was served by has lost its proof: that is how a rollback begins.
+    It is the last version on record, and its endpoint configs have lost their proof: a rollback begins with that.
 
     Args:
         live: the endpoint.

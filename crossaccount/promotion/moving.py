@@ -1,12 +1,12 @@
-"""One version, moved into one consumer's endpoint: tried out, shifted to, proved, or taken back.
+"""The move of one consumer's endpoint to a version: tried out, shifted to, proved, or taken back.
 
-Not here: the endpoint's own steps (``hosting``), the questions that are asked of it (``proof``), who runs it all (the flows),
-and what is remembered of it (``history``, ``records``).
+Not here: the endpoint's own steps (``hosting``), the questions to it (``proof``), the order of the consumers (the flows), and
+the records (``history``, ``records``).
 """
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from crossaccount.aws.access import Target
 from crossaccount.config.model import ConsumerConfig, Sharing
@@ -47,9 +47,8 @@ def serves_proven(live: LiveEndpoint | None, consumer: ConsumerConfig, release: 
 class Run:
     """The run that a move is part of, as far as the move knows it.
 
-    ``report`` is given a line for each step, and for each status of an endpoint. ``check`` is called at each look at an
-    endpoint. What either raises ends the move, and what this made for a trial is removed all the same. ``flow_run`` is for
-    the tag of what is made for a trial.
+    ``report`` is called with a line for each step, and for each status of an endpoint; ``check`` at each look at an endpoint.
+    An error of either ends the move; its trial is removed all the same. ``flow_run`` is for the tag of a trial's resources.
     """
 
     report: Callable[[str], None] = lambda line: None
@@ -58,7 +57,7 @@ class Run:
 
 
 def promote(target: Target, release: Release, patience: Patience, run: Run | None = None) -> ConsumerOutcome:
-    """Bring one consumer's endpoint to a version, or leave it at the version that it had.
+    """Bring one consumer's endpoint to a version, or leave it at the version that it had; errors are part of the outcome.
 
     Args:
         target: the consumer's account.
@@ -66,7 +65,7 @@ def promote(target: Target, release: Release, patience: Patience, run: Run | Non
         patience: how long to wait for an endpoint, each time.
         run: the run that this is part of.
     """
-    started, move, steps = time.monotonic(), _Move(target, release, patience, run or Run()), list[Step]()
+    move, steps = _Move(target, release, patience, run or Run()), list[Step]()
     before: int | None = None
     try:
         with target.explained("sagemaker:DescribeEndpoint", move.endpoint):
@@ -75,14 +74,14 @@ def promote(target: Target, release: Release, patience: Patience, run: Run | Non
         if serves_proven(live, target.consumer, release):
             steps += move.retire(trials=False)
             text = f"The endpoint {move.endpoint} serves version {release.version} already."
-            return move.outcome(Result.UNCHANGED, before, release.version, text, started, steps)
+            return move.outcome(Result.UNCHANGED, before, release.version, text, steps)
         for step in move.steps():
-            steps.append(step)  # those of a move that fails later stay
+            steps.append(step)  # a move that fails later has its earlier steps in its outcome
         text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it."
-        return move.outcome(Result.PROMOTED, before, release.version, text, started, steps)
+        return move.outcome(Result.PROMOTED, before, release.version, text, steps)
     except CrossAccountError as error:
         removals, seen = move.tidied()
-        return move.failed(before, seen, error, started, [*steps, *removals])
+        return move.failed(before, seen, error, [*steps, *removals])
 
 
 def go_back(
@@ -93,25 +92,25 @@ def go_back(
     run: Run | None = None,
     before: int | None = None,
 ) -> ConsumerOutcome:
-    """Move one consumer's endpoint back to an earlier endpoint config, and prove it there.
+    """Move one consumer's endpoint back to an earlier endpoint config, and prove it there; errors are part of the outcome.
 
     Args:
         target: the consumer's account.
-        to: where to, see `state.previous_config`.
+        to: the endpoint config, see `state.previous_config`.
         release: of that version.
         patience: how long to wait.
         run: as for `promote`.
         before: the version that a run which died has moved the endpoint away from, see `history.unrecorded_rollback`; None is
             the one that answers now.
     """
-    started, move, steps = time.monotonic(), _Move(target, release, patience, run or Run()), list[Step]()
+    move, steps = _Move(target, release, patience, run or Run()), list[Step]()
     live: LiveEndpoint | None = None
     try:
         payloads = questions(target, release)
         with target.explained("sagemaker:UpdateEndpoint", move.endpoint):
             live = state.look(target)
             begun = shift.roll_back(target, to.config, patience, move.progress(move.endpoint))
-            live = begun.before or live  # an update that was under way may have come to its end meanwhile
+            live = begun.before or live  # an update that was under way may have ended meanwhile
             outcome = shift.settle(target, to.config, patience, move.progress(move.endpoint))
         accepted(outcome)
         proof = prove(target, release, move.endpoint, payloads)
@@ -124,11 +123,10 @@ def go_back(
         with target.explained("sagemaker:AddTags", to.config):
             state.mark_proven(target, to.config)
         before = _answering(live) if before is None else before
-        text = f"Rolled back: {outcome.text}"
-        return move.outcome(Result.PROMOTED, before, to.version, text, started, steps)
+        return move.outcome(Result.PROMOTED, before, to.version, f"Rolled back: {outcome.text}", steps)
     except CrossAccountError as error:
         before = _answering(live) if before is None else before
-        return move.failed(before, move.answering(), error, started, steps)
+        return move.failed(before, move.answering(), error, steps)
 
 
 def _answering(live: LiveEndpoint | None) -> int | None:
@@ -137,12 +135,13 @@ def _answering(live: LiveEndpoint | None) -> int | None:
 
 @dataclass(frozen=True)
 class _Move:
-    """One consumer's endpoint on its way to a version. What comes of a step, proofs and removals, is yielded by it."""
+    """One consumer's endpoint on its way to a version; a step yields its proofs and removals."""
 
     target: Target
     release: Release
     patience: Patience
     run: Run
+    started: float = field(default_factory=time.monotonic)
 
     @property
     def endpoint(self) -> str:
@@ -153,7 +152,7 @@ class _Move:
         return requests.config_name(self.target.consumer, self.release)
 
     def version_before(self, live: LiveEndpoint | None) -> int | None:
-        """The version before this promotion, also where a run that died has brought the endpoint to its version already."""
+        """The version before this promotion, also when a run that died has moved the endpoint already."""
         if live is None or live.config != self._config or live.proven is not None or live.answering is None:
             return _answering(live)
         with self.target.explained("sagemaker:ListEndpointConfigs", "*"):
@@ -166,7 +165,7 @@ class _Move:
         """Reports an endpoint's status, once each; the run is checked at every look."""
         last = ""
 
-        def hear(status: str, stages: tuple[str, ...], seconds: float) -> None:
+        def report(status: str, stages: tuple[str, ...], seconds: float) -> None:
             nonlocal last
             self.run.check()
             line = f"{endpoint} is {status}" + (f" ({', '.join(stages)})" if stages else "")
@@ -174,7 +173,7 @@ class _Move:
                 last = line
                 self.run.report(line)
 
-        return hear
+        return report
 
     def steps(self) -> Iterator[Step]:
         """Try the version out, shift to it, and prove it there, as far as the config asks for each.
@@ -193,7 +192,7 @@ class _Move:
         yield from self.retire()
 
     def retire(self, trials: bool = True) -> tuple[Removal, ...]:
-        """Remove what the endpoint no longer needs: also after a run that died before it came to that."""
+        """Remove the resources that the endpoint no longer needs, also those of a run that died."""
         with self.target.explained("sagemaker:ListEndpointConfigs", "*"):
             return removal.retire(self.target, self.patience, trials)
 
@@ -201,7 +200,7 @@ class _Move:
         self.run.report(f"{proof.endpoint}: {proof.right} of {len(proof.answers)} answers are right")
 
     def _try_out(self, payloads: Sequence[Question]) -> Iterator[Step]:
-        """The version on a temporary endpoint, before the endpoint itself is touched.
+        """Prove the version on a temporary endpoint, before the endpoint itself is touched.
 
         Raises:
             Failed: when it does not prove itself there.
@@ -225,7 +224,7 @@ class _Move:
             )
 
     def _end_trial(self) -> Iterable[Removal]:
-        """Remove the trial; what stands in the way of that is reported, and hides no error that ended the trial."""
+        """Remove the trial; a failure to do so is a removal too, and hides no error that ended the trial."""
         name = deployment_name(self.target.consumer, self.release.version)
         try:
             with self.target.explained("sagemaker:DeleteEndpoint", name):
@@ -234,18 +233,17 @@ class _Move:
             return [Removal("endpoint", name, "left", str(error))]
 
     def _leave(self) -> Generator[Step, None, str]:
-        """Go back where a run that died has begun to bring the endpoint to what answers wrong; in a sentence."""
+        """Go back when a run that died has begun to move the endpoint to a version that answers wrong; the result in a sentence."""
         with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
             live = state.look(self.target)
-        on_it = live is not None and live.config == self._config and live.proven is None
-        if live is not None and (on_it or live.pending == self._config):
-            return (yield from self._go_back(live))
-        return f"{self.endpoint} was not touched."
+        if live is None or self._config not in (live.pending, live.config if live.proven is None else None):
+            return f"{self.endpoint} was not touched."
+        return (yield from self._go_back(live))
 
     def _shift(self) -> shift.Shift:
-        target, hear = self.target, self.progress(self.endpoint)
+        target = self.target
         with explained_creation(target, self.release):
-            begun = shift.shift(target, self.release, self.patience, hear)
+            begun = shift.shift(target, self.release, self.patience, self.progress(self.endpoint))
         self.run.report(f"{self.endpoint}: {begun.action} to {begun.config}")
         with target.explained("sagemaker:DescribeEndpoint", self.endpoint):
             outcome = shift.settle(target, begun.config, self.patience, self.progress(self.endpoint))
@@ -253,10 +251,10 @@ class _Move:
         return begun
 
     def _prove_or_go_back(self, before: LiveEndpoint | None, payloads: Sequence[Question]) -> Iterator[Step]:
-        """The version on the endpoint itself; one that answers wrong does not stay.
+        """Prove the version on the endpoint itself; one that answers wrong does not stay.
 
         Raises:
-            Failed: when it answers wrong, with what became of the endpoint.
+            Failed: when it answers wrong, with where the endpoint is now.
         """
         try:
             proof = prove(self.target, self.release, self.endpoint, payloads)
@@ -272,14 +270,14 @@ class _Move:
             )
 
     def _go_back(self, before: LiveEndpoint | None) -> Generator[Step, None, str]:
-        """Move the endpoint back to what it served before, or remove it if that was nothing; in a sentence."""
+        """Move the endpoint back to the version it served before, or remove it if there was none; the result in a sentence."""
         target, config = self.target, before.config if before is not None else None
         try:
             with target.explained("sagemaker:UpdateEndpoint", self.endpoint):
                 if config in (None, self._config):
                     previous = state.previous_config(target)
                     config = previous.config if previous else None
-                # Nothing is reported before it has begun: a run that is stopped then must not leave what answers wrong.
+                # Nothing is reported before it has begun: a run that is stopped then must not leave a wrong version live.
                 if config is None:
                     taken = removal.take_down(target, self.patience)
                     yield taken
@@ -292,14 +290,14 @@ class _Move:
         return f"{back}: {outcome.text}"
 
     def tidied(self) -> tuple[tuple[Removal, ...], int | None]:
-        """Remove what came to nothing; the removals, and the version that answers. What cannot be seen is reported."""
+        """Remove the resources of the failed move; the removals, and the version that answers, None when it cannot be seen."""
         removals: tuple[Removal, ...] = ()
         try:
             with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
                 removals = removal.discard(self.target, self.release, self.patience)
                 return removals, _answering(state.look(self.target))
         except CrossAccountError as error:
-            self.run.report(f"what is left could not be seen: {error}")
+            self.run.report(f"the leftovers of the move could not be seen: {error}")
             return removals, None
 
     def answering(self) -> int | None:
@@ -311,24 +309,13 @@ class _Move:
             return None
 
     def failed(
-        self,
-        before: int | None,
-        live: int | None,
-        error: CrossAccountError,
-        started: float,
-        steps: Sequence[Step],
+        self, before: int | None, live: int | None, error: CrossAccountError, steps: Sequence[Step]
     ) -> ConsumerOutcome:
-        outcome = self.outcome(Result.FAILED, before, live, str(error), started, steps)
+        outcome = self.outcome(Result.FAILED, before, live, str(error), steps)
         return replace(outcome, refused=isinstance(error, Refused))
 
     def outcome(
-        self,
-        result: Result,
-        before: int | None,
-        live: int | None,
-        text: str,
-        started: float,
-        steps: Sequence[Step],
+        self, result: Result, before: int | None, live: int | None, text: str, steps: Sequence[Step]
     ) -> ConsumerOutcome:
         return ConsumerOutcome(
             consumer=self.target.name,
@@ -341,5 +328,5 @@ class _Move:
             text=text,
             proofs=tuple(step for step in steps if isinstance(step, Proof)),
             removals=tuple(step for step in steps if isinstance(step, Removal)),
-            seconds=round(time.monotonic() - started, 2),
+            seconds=round(time.monotonic() - self.started, 2),
         )

@@ -1,7 +1,10 @@
-"""The outcome of a promotion or a rollback for one consumer, as plain data, and whether one that others wrote is believable."""
+"""The outcome of a promotion or a rollback for one consumer, as plain data, and the checks of one that another run wrote.
+
+Not here: the promotion itself (``moving``).
+"""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -9,14 +12,16 @@ from pydantic import TypeAdapter
 
 from crossaccount.arns import package_arn
 from crossaccount.config.model import Sharing
+from crossaccount.errors import CrossAccountError, Refused
 from crossaccount.hosting.resources import Removal
 from crossaccount.proof.proof import Proof
 
 
 class Result(StrEnum):
-    """What became of one consumer: its endpoint serves the version now, or did before; or it does not, or it was not its turn.
+    """The result for one consumer.
 
-    Held is one that was rolled back from this version: only a promotion that names the version brings it there again.
+    Its endpoint serves the version now (promoted) or did before (unchanged); it does not (failed); its turn did not come
+    (skipped); or it was rolled back from this version and only a promotion that names the version moves it (held).
     """
 
     PROMOTED = "promoted"
@@ -30,8 +35,8 @@ class Result(StrEnum):
 class ConsumerOutcome:
     """One consumer's part of a promotion.
 
-    ``before`` and ``live`` are the versions that its endpoint served before and after, None for nothing, or for a mix of two;
-    ``refused`` is True when AWS said no; ``left`` names what could not be removed.
+    ``before`` and ``live`` are the versions that its endpoint served before and after, None for none, or for a mix of two;
+    ``refused`` is True when AWS said no; ``left`` names the resources that could not be removed.
     """
 
     consumer: str
@@ -47,6 +52,10 @@ class ConsumerOutcome:
     removals: tuple[Removal, ...] = ()
     seconds: float = 0.0
 
+    def __str__(self) -> str:
+        """In a line or more."""
+        return f"{self.consumer}: {self.result}. {self.text}"
+
     @property
     def left(self) -> tuple[str, ...]:
         """The resources that could not be removed."""
@@ -56,7 +65,7 @@ class ConsumerOutcome:
 
     @property
     def went_well(self) -> bool:
-        """True when it serves the version, or is held from it, and nothing was left behind."""
+        """Whether it serves the version, or is held from it, and no resource is left."""
         return self.result in (Result.PROMOTED, Result.UNCHANGED, Result.HELD) and not self.left
 
     def to_json(self) -> dict[str, Any]:
@@ -65,53 +74,60 @@ class ConsumerOutcome:
 
 
 def read_outcome(data: object) -> ConsumerOutcome:
-    """The outcome that `ConsumerOutcome.to_json` wrote; whether it is the one that was asked for says `mismatch`.
+    """The outcome that `ConsumerOutcome.to_json` wrote; `mismatch` says whether it answers the request.
 
     Raises:
-        ValueError: for anything that `ConsumerOutcome.to_json` does not write.
+        ValueError: for data that `ConsumerOutcome.to_json` does not write.
         RecursionError: when it is nested too deep.
     """
     if not isinstance(data, dict):
-        raise ValueError("it is no outcome")
+        raise ValueError("it is not an object")
     text = json.dumps({key: value for key, value in data.items() if key != "left"}, allow_nan=False)
     outcome: ConsumerOutcome = TypeAdapter(ConsumerOutcome).validate_json(text, strict=True)
-    # A key that no outcome has, at whatever depth, is dropped by the line above: so the way back must give all of it again.
+    # The line above drops a key that no outcome has, at any depth: so the way back must give the whole data again.
     if json.loads(json.dumps(outcome.to_json())) != data:
-        raise ValueError("it has more in it than an outcome")
+        raise ValueError("it has keys that no outcome has")
     return outcome
 
 
-def mismatch(outcome: ConsumerOutcome, sharing: Sharing, name: str, version: int | None, back: bool) -> str:
-    """Why an outcome that others wrote down cannot be that of the request, in a few words; empty when it can.
+def mismatch(
+    outcome: ConsumerOutcome, sharing: Sharing, name: str, version: int | None, back: bool
+) -> str | None:
+    """Why an outcome that another run wrote cannot be that of the request, in a few words; None when it can.
 
     Args:
         outcome: the outcome.
         sharing: the config.
         name: the consumer.
-        version: the version that was asked for; None with ``back`` is any earlier one.
-        back: whether a rollback was asked for.
+        version: the requested version; None with ``back`` is any earlier one.
+        back: whether a rollback was requested.
     """
     consumer = sharing.consumers[name]
     if (outcome.consumer, outcome.account, outcome.stage) != (name, consumer.account, consumer.stage):
         return f"it is of {outcome.consumer} (account {outcome.account}, stage {outcome.stage})"
     if outcome.result is Result.FAILED:
-        return "" if version in (None, outcome.version) else f"it is of version {outcome.version}"
+        return None if version in (None, outcome.version) else f"it is of version {outcome.version}"
     if version not in (None, outcome.version) or outcome.live != outcome.version:
         return f"it is of version {outcome.version}, with {outcome.live} live"
     if outcome.result is Result.UNCHANGED and not back:
-        return ""
+        return None
     if outcome.result is not Result.PROMOTED:
-        return f"nobody asked for {outcome.result}"
+        return f"its result cannot be {outcome.result}"
     subject = (name, consumer.account, package_arn(sharing, outcome.version), outcome.version)
     subjects = {
         (proof.consumer, proof.account, proof.model_package_arn, proof.version) for proof in outcome.proofs
     }
-    if subjects != {subject} or not all(proof.verified for proof in outcome.proofs):
-        return "it has no proof of that version there"
-    return ""
+    is_proven = subjects == {subject} and all(proof.verified for proof in outcome.proofs)
+    return None if is_proven else "it has no proof of that version there"
 
 
 def not_moved(sharing: Sharing, name: str, version: int, result: Result, why: str) -> ConsumerOutcome:
-    """The outcome of a consumer for whom nothing was done."""
+    """The outcome of a consumer whose endpoint was not touched."""
     consumer = sharing.consumers[name]
     return ConsumerOutcome(name, consumer.account, consumer.stage, result, version, None, None, why)
+
+
+def not_begun(sharing: Sharing, name: str, version: int, error: CrossAccountError) -> ConsumerOutcome:
+    """The outcome of a consumer whose part failed before its endpoint was touched."""
+    outcome = not_moved(sharing, name, version, Result.FAILED, str(error))
+    return replace(outcome, refused=isinstance(error, Refused))

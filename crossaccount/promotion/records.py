@@ -22,7 +22,7 @@ from crossaccount.strict_json import check_whole_number, parse_json
 from crossaccount.text import harmless
 
 _LIMIT = 4_000_000
-# The names and the texts of records say Z, whatever zone a caller's clock is in.
+# Names and texts of records have Z, so their times are in UTC, whatever zone a caller's clock is in.
 
 
 def _in_utc(when: datetime) -> datetime:
@@ -36,7 +36,7 @@ _Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Record(BaseModel):
-    """One promotion or rollback: what, who or what started it, when, and what became of every consumer."""
+    """One promotion or rollback: its version, author and times, its outcome, and every consumer's part."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,10 +55,12 @@ class Record(BaseModel):
 
     def line(self) -> str:
         """For a terminal."""
-        of = ", ".join(f"{each.get('consumer')} {each.get('result')}" for each in self.consumers)
+        parts = ", ".join(f"{part.get('consumer')} {part.get('result')}" for part in self.consumers)
         why = f" because {self.reason}" if self.reason else ""
         when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
-        line = f"{when}  {self.kind} of version {self.version} {self.outcome}: {of}{why}  ({self.started_by})"
+        line = (
+            f"{when}  {self.kind} of version {self.version} {self.outcome}: {parts}{why}  ({self.started_by})"
+        )
         return harmless(line).replace("\n", " ")
 
 
@@ -67,17 +69,17 @@ def _folder(sharing: Sharing) -> str:
 
 
 def write(producer: Producer, record: Record) -> str:
-    """Write a record; where it lies.
+    """Write a record; its S3 URI.
 
     Raises:
-        Conflict: where another record of that run and second is there already.
+        Conflict: when another record of that run and second is there already.
         ClientError: when S3 refuses.
     """
     key = f"{_folder(producer.config)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
     bucket = producer.config.producer.releases_bucket
     body = json.dumps(record.model_dump(mode="json"), indent=1).encode()
     if not write_once(producer, key, body):
-        # botocore asks again when an answer got lost: then what lies there is this very record.
+        # botocore asks again when an answer got lost: then this very record lies there.
         answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=producer.account)
         if answer["Body"].read(_LIMIT) != body:
             raise Conflict(f"Another record lies at s3://{bucket}/{key}. It was left as it is.")
@@ -85,7 +87,7 @@ def write(producer: Producer, record: Record) -> str:
 
 
 def read(producer: Producer, newest: int) -> Sequence[Record]:
-    """The newest records, the newest first; an object that is none is passed over.
+    """The newest records, so many at most, the newest first; an object that is no record is passed over.
 
     Raises:
         ClientError: when S3 refuses.

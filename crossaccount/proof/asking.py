@@ -115,7 +115,7 @@ def put_question(invoke: Callable[..., Any], question: Question) -> Answer:
 
     def answer() -> Any:
         output = invoke(body=question.body, content_type=question.content_type, accept=question.accept)
-        # sagemaker-core marks what a response did not have with an object of its own.
+        # sagemaker-core marks a missing field of a response with an object of its own.
         content_type = output.content_type if isinstance(output.content_type, str) else ""
         return read_answer(output.body.read(BODY_LIMIT + 1), content_type)
 
@@ -145,7 +145,7 @@ def read_answer(raw: bytes, content_type: str) -> Any:
     """An endpoint's answer as data: JSON as it is, CSV as a list of its cells (of rows, when rows have several).
 
     Raises:
-        ValueError: when the body is larger than an endpoint's may be, or is not what its content type says.
+        ValueError: when the body is larger than an endpoint's may be, or does not fit its content type.
     """
     if len(raw) > BODY_LIMIT:
         raise ValueError(f"it is larger than {BODY_LIMIT} bytes")
@@ -236,7 +236,7 @@ def _bytes_of(raw: Any) -> bytes:
         raise ValueError(f"it broke off after {len(content)} bytes ({type(error).__name__})") from None
     finally:
         if not whole:
-            raw.close()  # what still comes on this connection is no answer to anything
+            raw.close()  # a late rest on this connection must not be taken for another answer
     announced = str(raw.headers.get("Content-Length", ""))
     if whole and announced.isdecimal() and len(content) < int(announced[:20]):
         raise ValueError(f"it broke off after {len(content)} of {announced[:20]} bytes")

@@ -1,4 +1,4 @@
-"""The proof of a deployment: its images, its answers and their speed, held against what they should be.
+"""The proof of a deployment: its images, its answers and their speed, held against the Release and the config.
 
 Not here: the proof as a person sees it (``show.proofs``).
 """

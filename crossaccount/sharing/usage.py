@@ -17,6 +17,7 @@ from crossaccount.aws.access import Target, open_target
 from crossaccount.aws.endpoint_status import GONE
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Finding, Severity
+from crossaccount.text import first_line
 
 
 def find_users(
@@ -47,7 +48,7 @@ def _of_consumer(sharing: Sharing, name: str, version: int | None, force: bool) 
     try:
         using, unseen = endpoints_using(open_target(sharing, name), version)
     except (CrossAccountError, ClientError, BotoCoreError) as error:
-        yield _unknown(subject, str(error).partition("\n")[0])
+        yield _unknown(subject, first_line(error))
         return
     if using:
         yield Finding(

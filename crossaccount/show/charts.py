@@ -1,6 +1,6 @@
 """A small picture of latencies for an artifact: a column for each call, and the limits as lines.
 
-An SVG in a data address, so that nothing has to be fetched. Not here: what was measured (``smoke``).
+It is an SVG in a data address, so that nothing has to be fetched. Not here: the measuring (``proof.asking``).
 """
 
 import base64
@@ -15,7 +15,7 @@ def latencies(measured_ms: Sequence[float], limits: dict[str, float | None]) -> 
 
     Args:
         measured_ms: of each call in turn, in milliseconds; at least one.
-        limits: by name, in milliseconds; None for one that there is not.
+        limits: by name, in milliseconds; None for a limit that is not set.
     """
     drawn = measured_ms[:: -(-len(measured_ms) // _COLUMNS)]
     lines = {name: limit for name, limit in limits.items() if limit is not None}

@@ -15,9 +15,7 @@ def markdown(swept: Sequence[Swept]) -> str:
             why = cell(first_line(account.error))
             rows.append(f"| {account.where} | everything | **could not be looked through** | {why} |")
         for fate in account.fates:
-            outcome, why = (
-                f"**{fate.outcome}**" if fate.outcome == "left" else fate.outcome,
-                cell(first_line(fate.reason)),
-            )
+            outcome = f"**{fate.outcome}**" if fate.outcome == "left" else fate.outcome
+            why = cell(first_line(fate.reason))
             rows.append(f"| {account.where} | {fate.kind} `{fate.name}` | {outcome} | {why} |")
     return "\n".join(rows) if len(rows) > 2 else "Nothing was left."

@@ -1,11 +1,11 @@
-"""Markdown for a Prefect artifact: a refusal, and text of others where it may stand. Not here: a plan (``plans``)."""
+"""Markdown for a Prefect artifact: a refusal, and text of others where it can do no harm. Not here: a plan (``plans``)."""
 
 from crossaccount.errors import Refusal
 from crossaccount.text import harmless
 
 
 def refusal(refused: Refusal) -> str:
-    """A refusal for a Prefect artifact: whose door, who tried what, what was ruled out, and what next."""
+    """A refusal for a Prefect artifact: the door and its owner, the attempt, the causes ruled out, and the next step."""
     rows = {
         "door": f"{refused.door} of account {refused.account}",
         "who": f"`{refused.caller}`",
@@ -18,13 +18,13 @@ def refusal(refused: Refusal) -> str:
     return "\n".join([f"**{refused.next_step}**", "", "| refused | |", "|---|---|", *table])
 
 
-def cell(text: str, most: int = 2000) -> str:
+def cell(text: str, limit: int = 2000) -> str:
     """Text of others for a cell of a table: in one line, cut to so many characters, with nothing that ends the cell."""
     line = " ".join(harmless(text).split())
-    return (line if len(line) <= most else f"{line[:most]}...").replace("|", "\\|")
+    return (line if len(line) <= limit else f"{line[:limit]}...").replace("|", "\\|")
 
 
-def code(text: str, most: int = 300) -> str:
+def code(text: str, limit: int = 300) -> str:
     """The same as code, where no link, picture or tag of others comes to life."""
-    quoted = cell(text, most).replace("`", "'")
+    quoted = cell(text, limit).replace("`", "'")
     return f"`{quoted}`"

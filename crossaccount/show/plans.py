@@ -1,6 +1,6 @@
-"""A plan as it is read: a diff for a terminal, Markdown for a Prefect artifact, JSON for a machine.
+"""A plan as a person reads it: a diff for a terminal, Markdown for a Prefect artifact.
 
-A dry run is nothing but one of these. Not here: what a plan is (``plan``).
+A dry run is nothing but one of these. Not here: the plan (``sharing.plan``), and its JSON (``sharing.plan_file``).
 """
 
 import difflib
@@ -18,25 +18,23 @@ _PLAIN = "\033[0m"
 
 
 def text(plan: Plan, colour: bool = False) -> str:
-    """The plan for a terminal: a diff of every document that would change, and what was found."""
+    """The plan for a terminal: a diff of every document that would change, and the findings."""
     blocks = [_block(change, colour) for change in plan.changes]
-    total = (
-        f"{plan.writes} of {len(plan.changes)} policies would change."
-        if plan.writes
-        else "Nothing to do: every policy is as it should be."
-    )
+    total = "Nothing to do: every policy is as it should be."
+    if plan.writes:
+        total = f"{plan.writes} of {len(plan.changes)} policies would change."
     return "\n".join([*blocks, *finding_lines(plan.findings, colour), f"{total} (plan {plan.digest})"])
 
 
 def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str]:
-    """Findings for a terminal, one in a line, those that weigh most first."""
-    order = list(Severity)
-    return [
-        f"{_SEVERITIES[finding.severity]}{finding.severity}{_PLAIN}: {finding}"
-        if colour
-        else f"{finding.severity}: {finding}"
-        for finding in sorted(findings, key=lambda finding: order.index(finding.severity))
-    ]
+    """Findings for a terminal, one in a line, the most severe first."""
+    lines = []
+    for finding in sorted(findings, key=lambda finding: list(Severity).index(finding.severity)):
+        severity = (
+            f"{_SEVERITIES[finding.severity]}{finding.severity}{_PLAIN}" if colour else finding.severity
+        )
+        lines.append(f"{severity}: {finding}")
+    return lines
 
 
 def markdown(plan: Plan) -> str:

@@ -1,4 +1,4 @@
-"""A proof, for a terminal and for a Prefect artifact."""
+"""A proof as a person reads it, in a terminal and in a Prefect artifact. Not here: the proof (``proof``)."""
 
 import json
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from crossaccount.show.markdown import code
 from crossaccount.text import harmless
 
 _MOST_SHOWN = 300  # characters of an answer, in a line
-_ENOUGH = 5  # latencies for a picture
+_FEWEST_DRAWN = 5  # latencies for a picture
 
 
 def text(proof: Proof, removals: Sequence[Removal]) -> str:
-    """The proof, and what became of everything that was made, for a terminal."""
+    """The proof, and the fate of each resource, for a terminal."""
     verdict = "verified" if proof.verified else "NOT VERIFIED"
     lines = [
         f"{verdict}: version {proof.version} in account {proof.account} ({proof.consumer}), endpoint {proof.endpoint}",
@@ -28,25 +28,22 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
         for answer in proof.answers
     ]
     lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
-    lines += [
-        f"{removal.kind} {removal.name}: {removal.outcome} {removal.reason}".rstrip() for removal in removals
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(str, removals)])
 
 
 def _line(value: Any) -> str:
-    """What a model or another account says, in one line of a terminal."""
+    """A text of a model or another account, in one line of a terminal."""
     line = " ".join(harmless(str(value)).split("\n"))
     return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
 
 
 def _speed_text(speed: Speed) -> str:
     limits = {"median": (speed.p50_ms, speed.p50_limit_ms), "95 of 100": (speed.p95_ms, speed.p95_limit_ms)}
-    seen = [
-        f"{what} below {value:.1f} ms" + (f" (limit {limit:g} ms)" if limit is not None else "")
-        for what, (value, limit) in limits.items()
+    parts = [
+        f"{share} below {value:.1f} ms" + (f" (limit {limit:g} ms)" if limit is not None else "")
+        for share, (value, limit) in limits.items()
     ]
-    return f"{speed.calls} calls: {', '.join(seen)}"
+    return f"{speed.calls} calls: {', '.join(parts)}"
 
 
 def markdown(proof: Proof) -> str:
@@ -62,23 +59,18 @@ def markdown(proof: Proof) -> str:
         images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
     data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
     where = f"`{proof.endpoint}` of account {proof.account}"
-    if url := console_url(_endpoint_arn(proof)):
+    _, partition, service, region, *_ = proof.model_package_arn.split(":")
+    if url := console_url(f"arn:{partition}:{service}:{region}:{proof.account}:endpoint/{proof.endpoint}"):
         where = f"[{where}]({url})"
     head = f"{verdict}: `{proof.model_package_arn}` at {where}. {images}"
     return "\n".join([head, "", *rows, *_picture(proof), *data])
 
 
 def _picture(proof: Proof) -> list[str]:
-    """The latencies drawn, where there are enough for a picture to say more than the table."""
+    """The picture of the latencies, when they are enough to show more than the table."""
     speed = proof.speed
     measured = speed.measured_ms if speed else tuple(answer.latency_ms for answer in proof.answers)
-    if len(measured) < _ENOUGH:
+    if len(measured) < _FEWEST_DRAWN:
         return []
     limits = {"median": speed.p50_limit_ms, "95 of 100": speed.p95_limit_ms} if speed else {}
     return ["", charts.latencies(measured, limits)]
-
-
-def _endpoint_arn(proof: Proof) -> str:
-    """The ARN of the endpoint that a proof is of."""
-    _, partition, service, region, *_ = proof.model_package_arn.split(":")
-    return f"arn:{partition}:{service}:{region}:{proof.account}:endpoint/{proof.endpoint}"

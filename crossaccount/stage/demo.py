@@ -1,7 +1,7 @@
-"""The whole story against a sandbox of its own: refused, planned, shared, deployed and proved, shut again, revoked.
+"""The whole story against a separate sandbox: refused, planned, shared, deployed and proved, shut again, revoked.
 
-It runs the product's own flows, on a Prefect server of its own, and stops at the first step that does not go exactly as
-it should. Not a test suite: it is what a person sees first. Not here: how a flow is started, which the command hands in.
+It runs the product's own flows, on a separate Prefect server, and stops at the first step that does not go exactly as it
+should. It is a first sight of the product, not a test suite. Not here: how a flow is started, which the command hands in.
 """
 
 import os
@@ -34,11 +34,11 @@ class Story:
     started: float = field(default_factory=time.monotonic)
 
     def say(self, text: str = "") -> None:
-        """One line to whoever watches."""
+        """Print one line for the person who watches."""
         print(text, file=sys.stderr if self.quiet else sys.stdout, flush=True)
 
     def tell(self, title: str, outcome: str, detail: str = "") -> None:
-        """One step that went as it should."""
+        """Tell one step that went as it should."""
         self.steps.append({"step": title, "outcome": outcome})
         self.say(f"\n[{len(self.steps)}] {title}  ({time.monotonic() - self.started:.0f} s)")
         if detail:
@@ -47,7 +47,7 @@ class Story:
 
 
 def tell(run: Callable[..., Any], quiet: bool = False) -> dict[str, Any]:
-    """Run the story.
+    """Tell the story.
 
     Args:
         run: runs a flow: called with its entrypoint and its arguments.
@@ -74,7 +74,7 @@ def tell(run: Callable[..., Any], quiet: bool = False) -> dict[str, Any]:
         processes.wait_for(f"{os.environ['PREFECT_API_URL']}/health", "The Prefect server")
         _chapters(story, ready, run)
     seconds = round(time.monotonic() - story.started, 1)
-    story.say(f"\nThe story went as told: {len(story.steps)} steps in {seconds} s.")
+    story.say(f"\nThe story went as it should: {len(story.steps)} steps in {seconds} s.")
     return {"steps": story.steps, "seconds": seconds}
 
 
@@ -94,19 +94,14 @@ def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> N
     deployment = deploy()
     _expect(deployment.proof.verified, "The deployment is proved.")
     removed = all(removal.outcome == "removed" for removal in deployment.removals)
-    _expect(removed, "Everything made was removed.")
-    story.tell(
-        "The deployment", "predictions equal those the producer recorded; torn down", deployment.table()
-    )
+    _expect(removed, "Every resource was removed.")
+    outcome = "predictions equal those the producer recorded; torn down"
+    story.tell("The deployment", outcome, deployment.table())
     story.tell("The outsider, which no config names", _outsider(ready, sharing))
-    for name, door in (
-        ("registry", DoorName.REGISTRY),
-        ("repository", DoorName.REPOSITORY),
-        ("bucket", DoorName.BUCKET),
-    ):
+    for door in (DoorName.REGISTRY, DoorName.REPOSITORY, DoorName.BUCKET):
         _shut(ready, sharing, door)
-        _refused(story, f"With the {name} shut, the consumer is refused", deploy, door)
-        _expect(gather.make_plan(sharing).writes == 1, f"The plan opens the {name} alone.")
+        _refused(story, f"With the {door} shut, the consumer is refused", deploy, door)
+        _expect(gather.make_plan(sharing).writes == 1, f"The plan opens only the {door}.")
         run("flows.producer:share_models", path)
     run("flows.producer:revoke_access", path, "staging")
     _refused(story, "Revoked, the consumer is refused again", deploy, DoorName.REGISTRY)
@@ -116,22 +111,20 @@ def _refused(story: Story, title: str, deploy: Callable[[], Any], door: DoorName
     try:
         deploy()
     except Refused as error:
-        _expect(
-            error.refusal.door is door,
-            f"The {door} door is named, not the {error.refusal.door} door: {error}",
-        )
+        sentence = f"The {door} door is named, not the {error.refusal.door} door: {error}"
+        _expect(error.refusal.door is door, sentence)
         story.tell(title, f"refused at the {door} door of account {error.refusal.account}", str(error))
         return
     raise Failed(f"{title}: it was not refused.")
 
 
-def _expect(held: bool, sentence: str) -> None:
-    if not held:
-        raise Failed(f"The story did not go as told. This does not hold: {sentence}")
+def _expect(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise Failed(f"The story did not go as it should. This does not hold: {sentence}")
 
 
 def _outsider(ready: dict[str, Any], sharing: Sharing) -> str:
-    """Try every door with the outsider's administrator, who may do anything that is the outsider's to allow."""
+    """Try three doors as the outsider's administrator, who may do anything that the outsider's account can allow."""
     group, region, owner = sharing.model_package_group, sharing.region, sharing.producer.account
     package = f"arn:aws:sagemaker:{region}:{owner}:model-package/{group}/2"
     admin = _admin(ready, "outsider")
@@ -146,10 +139,8 @@ def _outsider(ready: dict[str, Any], sharing: Sharing) -> str:
         try:
             attempt()
         except ClientError as error:
-            _expect(
-                error.response["Error"]["Code"].startswith("AccessDenied"),
-                f"The {name} refuses the outsider.",
-            )
+            is_denied = error.response["Error"]["Code"].startswith("AccessDenied")
+            _expect(is_denied, f"The {name} refuses the outsider.")
         else:
             raise Failed(f"The outsider was let in at the {name} door.")
     return "refused at the registry, the repository and the bucket"
@@ -164,11 +155,10 @@ def _admin(ready: dict[str, Any], account: str) -> Callable[[str], Any]:
 def _shut(ready: dict[str, Any], sharing: Sharing, door: DoorName) -> None:
     """Close one door behind the product's back, as someone in the producer account might."""
     admin = _admin(ready, "producer")
+    group = sharing.model_package_group
     if door is DoorName.REGISTRY:
-        admin("sagemaker").delete_model_package_group_policy(
-            ModelPackageGroupName=sharing.model_package_group
-        )
+        admin("sagemaker").delete_model_package_group_policy(ModelPackageGroupName=group)
     elif door is DoorName.REPOSITORY:
-        admin("ecr").delete_repository_policy(repositoryName=sharing.model_package_group)
+        admin("ecr").delete_repository_policy(repositoryName=group)
     else:
         admin("s3").delete_bucket_policy(Bucket=sharing.producer.releases_bucket)

@@ -1,6 +1,6 @@
-"""Processes that end with whoever started them: the emulated AWS, a Prefect server, workers.
+"""Processes that end with the process that started them: the emulated AWS, a Prefect server, workers.
 
-Not here: what is done with them (``demo``, ``ui``).
+Not here: their use (``demo``, ``ui``).
 """
 
 import json
@@ -19,9 +19,8 @@ from typing import Any
 
 from crossaccount.errors import Failed, InputError
 
-# Ends with whoever started it, even when that is killed: then this program's standard input closes. Ctrl-C reaches it too, and so
-# does a SIGTERM to the whole group; both are for whoever started it to act on. The child gets Ctrl-C as usual: Prefect's worker
-# stops at nothing else.
+# Ends with its parent, even when that is killed: then this program's standard input closes. It ignores Ctrl-C and a SIGTERM to the
+# whole group: its parent acts on both. The child takes Ctrl-C as usual: Prefect's worker stops at nothing else.
 _TIED = """
 import os, signal, subprocess, sys
 usual = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -45,10 +44,10 @@ _SANDBOX = "crossaccount_sandbox"  # the package
 
 
 @contextmanager
-def tied(command: list[str], **more: Any) -> Iterator[subprocess.Popen[str]]:
-    """A process that is stopped at the end, and when this process is killed; arguments as for `subprocess.Popen`."""
+def tied(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that is stopped at the end, and when this process is killed; options as for `subprocess.Popen`."""
     supervised = [sys.executable, "-c", _TIED, *command]
-    process = subprocess.Popen(supervised, stdin=subprocess.PIPE, text=True, **more)  # noqa: S603 - our own commands
+    process = subprocess.Popen(supervised, stdin=subprocess.PIPE, text=True, **options)  # noqa: S603 - our own commands
     try:
         yield process
     finally:
@@ -71,14 +70,14 @@ def sandbox_command(*arguments: str) -> list[str]:
         raise InputError(
             "The sandbox is not installed here. It runs from a checkout of the project: make install."
         )
-    settled = ["--templates", str(templates), "--config", str(config)]
+    files = ["--templates", str(templates), "--config", str(config)]
     # -P: a file in the working folder is not run in the package's place.
-    return [sys.executable, "-P", "-m", _SANDBOX, *settled, *arguments]
+    return [sys.executable, "-P", "-m", _SANDBOX, *files, *arguments]
 
 
 @contextmanager
 def sandbox(*arguments: str) -> Iterator[dict[str, Any]]:
-    """An emulated AWS; what it announces. Arguments and errors as of `sandbox_command`.
+    """An emulated AWS; its announcement. Arguments and errors as of `sandbox_command`.
 
     Raises:
         Failed: when it does not start.
@@ -92,30 +91,32 @@ def sandbox(*arguments: str) -> Iterator[dict[str, Any]]:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A port of this machine that no program listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def check_free(port: int) -> None:
-    """See that nobody listens on a port of this machine.
+    """See that no program listens on a port of this machine.
 
     Raises:
-        InputError: when somebody does; a server on it would be taken for the one that could not start.
+        InputError: when one does; its answers would be taken for those of the server that could not start.
     """
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that has just ended is no obstacle
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a server that has just ended is no obstacle
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise InputError(
-                f"--port: {port} cannot be used ({error.strerror}). Stop what listens there, or choose another: --port 0 picks a free one."
+                f"--port: {port} cannot be used ({error.strerror}). Stop the program that listens there, or choose another: --port 0 picks a free one."
             ) from None
 
 
 def prefect_settings(folder: Path, port: int) -> dict[str, str]:
-    """The environment of a Prefect server of its own on this machine, and of whoever talks to it."""
+    """The environment of a separate Prefect server on this machine, and of its clients."""
     return {
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -128,7 +129,7 @@ def prefect_settings(folder: Path, port: int) -> dict[str, str]:
 
 @contextmanager
 def prefect_server(folder: Path, port: int, settings: Mapping[str, str]) -> Iterator[None]:
-    """A Prefect server with a database of its own in the folder, unless the settings name another; it may not answer yet."""
+    """A Prefect server, with its database in the folder unless the settings name another; it may not answer yet."""
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
     with (
         (folder / "prefect.log").open("w") as log,
@@ -137,11 +138,11 @@ def prefect_server(folder: Path, port: int, settings: Mapping[str, str]) -> Iter
         yield
 
 
-def wait_for(url: str, what: str) -> None:
-    """Wait until an address answers.
+def wait_for(url: str, server: str) -> None:
+    """Wait until an address answers; ``server`` names it in the error.
 
     Raises:
-        Failed: when it has not in two minutes.
+        Failed: when it has not answered in two minutes.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -150,4 +151,4 @@ def wait_for(url: str, what: str) -> None:
                 return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             time.sleep(0.25)
-    raise Failed(f"{what} did not answer at {url} within {START_SECONDS} s.")
+    raise Failed(f"{server} did not answer at {url} within {START_SECONDS} s.")

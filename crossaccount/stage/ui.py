@@ -1,7 +1,7 @@
 """The product in a browser, from nothing: an emulated AWS, a Prefect server, a worker for each side, and the deployments.
 
-Each worker has the AWS profiles of its own side alone. Everything stops together. Not here: the processes (``processes``) and
-what is deployed (``deployments/prefect.yaml``).
+Each worker has only the AWS profiles of its own side. Everything stops at once. Not here: the processes (``processes``) and
+the deployments (``deployments/prefect.yaml``).
 """
 
 import configparser
@@ -29,28 +29,28 @@ _SECONDS = {  # a person is watching
 
 
 @contextmanager
-def running(
+def serve(
     folder: Path,
     port: int,
     say: Any = print,
     settings: Mapping[str, str] | None = None,
     sandbox_arguments: Collection[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Everything, until the end of the context.
+    """Serve everything, until the end of the context.
 
     Args:
         folder: for the database, the logs and each side's AWS profiles.
         port: of the Prefect server.
-        say: prints a line on what is being started.
+        say: prints a line before each start.
         settings: further settings of Prefect, for the server and the workers: another database, for one.
         sandbox_arguments: as for ``crossaccount sandbox``.
 
     Yields:
-        ``ui`` and ``api`` (addresses), ``sandbox`` (what it announced), ``env`` (of each side's worker), ``logs`` (a folder).
+        ``ui`` and ``api`` (addresses), ``sandbox`` (its announcement), ``env`` (of each side's worker), ``logs`` (a folder).
 
     Raises:
         InputError: when the port is taken, or the sandbox is not installed.
-        Failed: when something does not start.
+        Failed: when a process does not start.
     """
     processes.sandbox_command()  # refused before anything is started
     processes.check_free(port)
@@ -76,7 +76,7 @@ def running(
 
 @contextmanager
 def worker(folder: Path, name: str, pool: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process worker of a pool, which is made if there is none; its log goes into the folder."""
+    """A process worker of a pool, which is created if there is none; its log goes into the folder."""
     named = ["--type", "process", "--pool", pool, "--name", name]
     command = [sys.executable, "-m", "prefect", "worker", "start", *named]
     with (
@@ -87,17 +87,17 @@ def worker(folder: Path, name: str, pool: str, env: Mapping[str, str]) -> Iterat
 
 
 def deploy(folder: Path, env: Mapping[str, str]) -> None:
-    """Deploy what ``deployments/prefect.yaml`` declares; again changes nothing.
+    """Deploy the deployments of ``deployments/prefect.yaml``; a second time changes nothing.
 
     Raises:
-        Failed: with Prefect's words.
+        Failed: with Prefect's output.
     """
-    deploying = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS)]
-    _run(deploying, folder, env, "The deployments were not made")
+    module = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS)]
+    _run(module, folder, env, "The deployments were not made")
 
 
 def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
-    """Apply the automations that ``flows/automations.yaml`` declares; arguments as for ``crossaccount automations``.
+    """Apply the automations of ``flows/automations.yaml``; arguments as for ``crossaccount automations``.
 
     Raises:
         Failed: when the server does not take them.
@@ -105,15 +105,15 @@ def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
     _run(["crossaccount", "automations", *arguments], folder, env, "The automations were not made")
 
 
-def _run(module: Collection[str], folder: Path, env: Mapping[str, str], otherwise: str) -> None:
+def _run(module: Collection[str], folder: Path, env: Mapping[str, str], failure: str) -> None:
     command, variables = [sys.executable, "-m", *module], {**_bare(), **env}
     ended = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     if ended.returncode:
-        raise Failed(f"{otherwise}:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}")
+        raise Failed(f"{failure}:\n{ended.stdout[-2000:]}{ended.stderr[-2000:]}")
 
 
 def _bare() -> dict[str, str]:
-    """The environment of this process without AWS credentials: a worker has what its side has."""
+    """The environment of this process without AWS credentials: a worker has those of its side."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
@@ -148,7 +148,7 @@ def show(port: int, as_json: bool) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="crossaccount-ui-") as folder:
         try:
-            with running(Path(folder), port or processes.free_port(), say) as stage:
+            with serve(Path(folder), port or processes.free_port(), say) as stage:
                 if as_json:
                     print(json.dumps(stage), flush=True)  # noqa: T201 - the command's result
                 else:

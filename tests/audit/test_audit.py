@@ -160,7 +160,7 @@ def test_a_side_that_is_out_of_reach_cannot_be_told_and_is_not_missing(standing:
 
     found = audited(edited(producer__profile="ghost"), "staging")
     assert {one.verdict for one in found.answers} == {Verdict.YES}, "the probe says so"
-    assert [one for one in found.findings if "cannot be told" in one.text]
+    assert [one for one in found.findings if "cannot be read" in one.text]
 
     found = audited(edited(producer__profile="ghost", consumers__staging__profile="ghost"), "staging")
     assert {one.verdict for one in found.answers} == {Verdict.CANNOT_TELL}

@@ -160,7 +160,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grown]:
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         }
         port = processes.free_port()
-        with ui.running(folder, port, lambda _: None, settings, ("--speed", "1000")) as found:
+        with ui.serve(folder, port, lambda _: None, settings, ("--speed", "1000")) as found:
             env = found["env"][POOL]
             with ui.worker(folder, "second", POOL, env):
                 world = Grown(found, address)

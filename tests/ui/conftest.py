@@ -149,7 +149,7 @@ def world(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_"))]:
             patch.delenv(name)  # of other tests in this process
-        with ui.running(folder, processes.free_port(), lambda _: None, EAGER, arguments) as found:
+        with ui.serve(folder, processes.free_port(), lambda _: None, EAGER, arguments) as found:
             yield World(found, folder, calls, credentials)
 
 

@@ -91,13 +91,14 @@ def apply(
 class _Writing:
     """A change, whether its writing has begun (from then on it may stand), and the document that the last write replaced.
 
-    ``unseen`` counts the writes after which that document still stood.
+    ``unseen`` counts the writes after which that document still stood; ``overwritten`` is whether ever another one stood then.
     """
 
     change: Change
     begun: bool = False
     before: Document | None = None
     unseen: int = 0
+    overwritten: bool = False
 
 
 def _write(producer: Producer, writing: _Writing, exactly: bool) -> None:
@@ -161,7 +162,7 @@ def _look_again(
         standing = parallel.run_all([partial(_stands, producer, writing) for writing in waiting])
         waiting = [writing for writing, stands in zip(waiting, standing, strict=True) if not stands]
         for writing in waiting:
-            if writing.unseen >= _UNSEEN:
+            if writing.unseen >= _UNSEEN and not writing.overwritten:
                 raise Conflict(
                     f"The policy of {writing.change.resource} was written {writing.unseen} times and reads back as it was before each time: the "
                     "write has no effect, or a writer puts the old policy back at once. CloudTrail says which. Then run this again."
@@ -182,11 +183,13 @@ def _stands(producer: Producer, writing: _Writing) -> bool:
     """Whether the change is in the document, once AWS shows it."""
     change = writing.change
     for pause in (0.0, *_SHOWN_PAUSES):
-        time.sleep(pause)
+        if pause:
+            time.sleep(pause)
         now, _ = read_policy(producer, change.resource)
         if documents.same(now, documents.merged(now, change.added, change.removed)):
             return True
         if not documents.same(now, writing.before):
+            writing.overwritten = True
             return False
     writing.unseen += 1
     return False

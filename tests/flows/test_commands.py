@@ -151,12 +151,13 @@ def test_runs_on_one_server_write_one_after_the_other(aws: Any) -> None:
 def test_a_share_waits_for_another_run_that_writes_and_then_changes_nothing(
     aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "_WAIT_SECONDS", 1.0)
     with aws.restored():
         before = aws.documents()
         held = locks.writing(["arn:aws:s3:::producer-models-111111111111"])
-        with held, pytest.raises(Failed, match="Other runs have been writing to "):
-            share_models(str(aws.config))
+        with held, monkeypatch.context() as patch:
+            patch.setattr(locks, "_WAIT_SECONDS", 1.0)
+            with pytest.raises(Failed, match="Other runs have been writing to "):
+                share_models(str(aws.config))
         assert aws.documents() == before
         assert share_models(str(aws.config)).plan.writes == 4
 

@@ -30,7 +30,7 @@ def proof(*answers: Answer, verified: bool = True) -> Proof:
 def test_a_proof_says_what_is_wrong() -> None:
     removals = [Removal("endpoint", "e-v1", "left", "it is stuck"), Removal("model", "e-v1", "removed")]
     bad = proofs.text(proof(answer(True, 1), answer(False, 2), verified=False), removals)
-    for words in ("NOT VERIFIED", "ARE NOT those", "WRONG", "endpoint e-v1: left it is stuck"):
+    for words in ("NOT VERIFIED", "ARE NOT those", "WRONG", "endpoint e-v1: left (it is stuck)"):
         assert words in bad
     assert bad.endswith("model e-v1: removed")
     page = proofs.markdown(proof(answer(False, 2), verified=False))

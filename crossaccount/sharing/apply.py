@@ -167,7 +167,10 @@ def _look_again(
                     f"The policy of {writing.change.resource} was written {writing.unseen} times and reads back as it was before each time: the "
                     "write has no effect, or a writer puts the old policy back at once. CloudTrail says which. Then run this again."
                 )
-            tell(f"the policy of {writing.change.resource} was overwritten by another writer: merging again")
+            seen = (
+                "was overwritten by another writer" if writing.overwritten else "reads back as it was before"
+            )
+            tell(f"the policy of {writing.change.resource} {seen}: merging again")
             _while_busy(writing.change.resource, partial(_write, producer, writing, exactly=False))
     for writing in waiting:
         if not _stands(producer, writing):

@@ -68,7 +68,7 @@ def put_object(world: World, call: Call) -> Response:
     key = _encrypting_key(world, call)
     response = call.forward(owner or call.account)
     if response.status < 300:
-        _made(world, call, writer, key)
+        _note_upload(world, call, writer, key)
     return response
 
 
@@ -97,7 +97,7 @@ def upload_part(world: World, call: Call) -> Response:
         check_usable(upload[1], "KMS.")
     response = call.forward(owner or call.account)
     if response.status < 300 and upload is not None and call.operation == "CompleteMultipartUpload":
-        _made(world, call, *world.uploads.pop(call.params["UploadId"]))
+        _note_upload(world, call, *world.uploads.pop(call.params["UploadId"]))
     return response
 
 
@@ -118,7 +118,7 @@ def _encrypting_key(world: World, call: Call) -> str | None:
     return key
 
 
-def _made(world: World, call: Call, writer: Writer, key: str | None) -> None:
+def _note_upload(world: World, call: Call, writer: Writer, key: str | None) -> None:
     """Note who uploaded an object that is there now, and under which key."""
     bucket, name = call.params["Bucket"], call.params["Key"]
     if key is not None:

@@ -66,7 +66,7 @@ def gather(producer: Producer) -> Gathered:
         partial(observe_all, producer, artifacts), partial(read_policies, producer, reachable)
     )
     # The keys are known once the artifacts were looked at.
-    contents = contents_of(sound, [artifact.key for artifact in observed.values()])
+    contents = contents_of(sound, [key for artifact in observed.values() for key in artifact.keys])
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
     reachable, of_keys = _reachable(producer, [each for each in resources if each not in first], contents)

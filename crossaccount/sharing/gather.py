@@ -4,8 +4,8 @@ It only reads, and goes on past obstacles, so that all are said at once. Not her
 """
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,10 +19,12 @@ from crossaccount.errors import Finding, PlanRefused
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
 from crossaccount.registry.versions import Contents, ModelVersion, contents_of, read_versions
+from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.obstacles import ask, ask_all
+from crossaccount.sharing.opened import find_stale, read_opened
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
@@ -32,12 +34,21 @@ _SHOWN_AGAIN_SECONDS = 2.0
 class Gathered(Basis):
     """Everything that was read for a plan and its Releases.
 
-    ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry.
+    ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry; ``releases`` the published
+    Releases by their versions' numbers.
     """
 
     versions: tuple[ModelVersion, ...]
     observed: dict[str, Observed]
     digests: dict[str, str | None]
+    releases: Mapping[int, Release] = field(default_factory=dict)
+
+    def has_seen(self, version: ModelVersion) -> bool:
+        """Whether every artifact of a version, and every image, was there to be looked at."""
+        return all(
+            container.image in self.digests and all(each.uri in self.observed for each in container.artifacts)
+            for container in version.containers
+        )
 
 
 def gather(producer: Producer) -> Gathered:
@@ -65,6 +76,7 @@ def gather(producer: Producer) -> Gathered:
     (observed, of_artifacts), (policies, of_policies) = parallel.run_both(
         partial(observe_all, producer, artifacts), partial(read_policies, producer, reachable)
     )
+    opened = read_opened(producer)
     # The keys are known once the artifacts were looked at.
     contents = contents_of(sound, [key for artifact in observed.values() for key in artifact.keys])
     needs = doors.needs(config, contents)
@@ -73,6 +85,8 @@ def gather(producer: Producer) -> Gathered:
     of_key, of_key_policies = read_policies(producer, reachable)
     policies |= of_key
     existing = {resource: policies[resource] for resource in resources if resource in policies}
+    now = datetime.now(UTC)
+    stale, of_stale = find_stale(producer, opened, resources, [each.version for each in sound], now)
     of_documents = [
         finding
         for resource, document in existing.items()
@@ -82,11 +96,13 @@ def gather(producer: Producer) -> Gathered:
     return Gathered(
         needs,
         existing,
-        datetime.now(UTC),
-        tuple(dict.fromkeys([*findings, *of_documents])),  # each once
+        now,
+        tuple(dict.fromkeys([*findings, *of_documents, *opened.findings, *of_stale])),  # each once
+        stale=stale,
         versions=versions,
         observed=observed,
         digests=digests,
+        releases=opened.releases,
     )
 
 

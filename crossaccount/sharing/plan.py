@@ -65,9 +65,11 @@ def propose_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str
     Args:
         sharing: the config.
         basis: what was read; statements that have expired by then are taken out, and not granted again.
-        prune: take out everyone whom the config does not name, as far as statements of ours let them in.
+        prune: take out everyone whom the config does not name, as far as statements of ours let them in, and what nothing needs.
         only: the name of the one consumer who is let in; what the others have stays. Without it, all are.
     """
+    if prune:
+        basis = replace(basis, existing={**basis.existing, **basis.stale})
     existing, now = basis.existing, basis.now
     group, named = group_arn(sharing), named_members(sharing)
     everyone = audiences(sharing, now)

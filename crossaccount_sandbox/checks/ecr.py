@@ -31,7 +31,8 @@ def _repositories(call: Call) -> Iterator[Check]:
 _OPERATIONS = (
     "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository DeleteRepository "
     "DeleteRepositoryPolicy DescribeImages GetDownloadUrlForLayer GetRepositoryPolicy InitiateLayerUpload ListImages "
-    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy UploadLayerPart"
+    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy "
+    "UpdateImageStorageClass UploadLayerPart"
 )
 RULES: dict[str, Rule] = {
     **{name: _repository(name) for name in _OPERATIONS.split()},

@@ -17,6 +17,7 @@ from crossaccount.errors import Finding
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document, Statement, statements
 from crossaccount.policy.standing import Answer
+from crossaccount.text import harmless
 
 Verb = Literal["create", "update", "delete", "keep"]
 
@@ -119,7 +120,10 @@ class Standing:
 
     @property
     def line(self) -> str:
-        """What becomes of the access of a member that loses statements of ours."""
+        """What becomes of the access of a member that loses statements of ours; a Sid of others moves no terminal."""
+        return harmless(self._line()).replace("\n", "\\n").replace("\0", "\\x00")
+
+    def _line(self) -> str:
         if self.granted:
             return f"keeps access: {self.member} on other terms"
         if self.answer is Answer.OPEN:

@@ -66,6 +66,11 @@ class Change:
         return _difference(self.existing, self.desired)
 
     @cached_property
+    def deprived(self) -> tuple[str, ...]:
+        """The accounts and other principals from whom a statement is taken, whatever else allows them the same."""
+        return tuple(sorted({name for each in self.removed for name in documents.beneficiaries(each)}))
+
+    @cached_property
     def added(self) -> tuple[Statement, ...]:
         """The statements that the document gets: whole, or with their new members alone."""
         return tuple(documents.difference(self.existing, self.desired))
@@ -152,9 +157,9 @@ class Plan:
         return sum(change.verb != "keep" for change in self.changes)
 
     def leaving(self, change: Change) -> tuple[Standing, ...]:
-        """What becomes of those who are allowed something less by a change."""
+        """What becomes of those from whom a change takes statements."""
         found = {each.member: each for each in self.standing if each.resource == change.resource}
-        return tuple(found[name] for name in change.lost if name in found)
+        return tuple(found[name] for name in change.deprived if name in found)
 
     @property
     def digest(self) -> str:

@@ -26,6 +26,8 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     document = _document(world, check)
     further = world.further_policies(check.policy) if check.policy else []
     context = {**world.context(call.region, check.owner), **check.context}
+    if check.action.startswith("s3:"):
+        context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
     if check.action.startswith("kms:") and isinstance(caller, Caller):
         context["kms:CallerAccount"] = caller.account
     if isinstance(caller, str):

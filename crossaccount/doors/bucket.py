@@ -195,7 +195,7 @@ def _unreachable(producer: Producer, bucket: str, error: ClientError) -> Excepti
     subject, owner = f"bucket {bucket}", producer.account
     if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
         way_out = "Create or restore it, or register the version anew."
-        return Obstacle(subject, "It does not exist.", way_out)
+        return Obstacle.missing(subject, "It does not exist.", way_out)
     # The same question without the owner: an answer means that the bucket is another account's.
     try:
         producer.s3.head_bucket(Bucket=bucket)

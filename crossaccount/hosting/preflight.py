@@ -51,9 +51,10 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
     resource = package_arn(config, version or "*")
     with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
         target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
-        arn = package_arn(config, version) if version else _newest(target)
+        if version is None:
+            return _newest(target)
         try:
-            described = describe_version(target.sagemaker, arn)
+            described = describe_version(target.sagemaker, package_arn(config, version))
         except ClientError as error:
             if error.response["Error"]["Message"].endswith("does not exist."):
                 raise Failed(
@@ -85,13 +86,26 @@ def _approved(target: Target) -> list[str]:
     return [arn for arn in approved if arn in shared]
 
 
-def _newest(target: Target) -> str:
-    approved = _approved(target)
-    if not approved:
-        raise Failed(
-            f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
-        )
-    return approved[0]
+def _newest(target: Target) -> ModelVersion:
+    """The newest version that is shared and can be deployed.
+
+    Raises:
+        Failed: when there is none, with what keeps the newest one from it.
+    """
+    reasons: list[Failed] = []
+    for arn in _approved(target):
+        try:
+            described = describe_version(target.sagemaker, arn)
+            check_deployable(described)
+        except Failed as failed:
+            reasons.append(failed)
+            continue
+        return described
+    if reasons:
+        raise reasons[0]
+    raise Failed(
+        f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
+    )
 
 
 def read_release(target: Target, version: ModelVersion) -> Release:
@@ -113,8 +127,8 @@ def read_release(target: Target, version: ModelVersion) -> Release:
         )
     registered, released = (
         [
-            (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
-            for container in source.containers
+            (container.image, [artifact.uri for artifact in container.artifacts])
+            for container in source.deployed_containers
         ]
         for source in (version, published)
     )
@@ -123,7 +137,7 @@ def read_release(target: Target, version: ModelVersion) -> Release:
             f"The registry and the Release of version {version.version} name different images or artifacts: the version was changed after it "
             "was shared. Ask its owner to register a new one."
         )
-    for container, other in zip(version.containers, published.containers, strict=True):
+    for container, other in zip(version.deployed_containers, published.deployed_containers, strict=True):
         if container.image_digest and container.image_digest != other.image_digest:
             raise Failed(
                 f"The registry pins {container.image} to {container.image_digest}, the Release to {other.image_digest}. Version {version.version} is "

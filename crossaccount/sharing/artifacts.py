@@ -103,7 +103,7 @@ def _first_key(producer: Producer, artifact: Artifact) -> str:
 
 
 def _gone(artifact: Artifact, text: str) -> Obstacle:
-    return Obstacle(artifact.uri, text, "Restore it, or register the version anew.")
+    return Obstacle.missing(artifact.uri, text, "Restore it, or register the version anew.")
 
 
 def _usable_key(producer: Producer, key: str, artifact: Artifact) -> str:
@@ -167,7 +167,7 @@ def _resolve_digest(producer: Producer, image: str, digest: str | None) -> str |
         registryId=parsed.registry, repositoryName=parsed.repository, imageIds=[image_id]
     )
     if not answer["images"]:
-        raise Obstacle(
+        raise Obstacle.missing(
             f"repository {parsed.repository}",
             f"The image {image}{f' ({pinned})' if digest else ''} is not in it.",
             "Push it, or register the version with another.",

@@ -20,7 +20,7 @@ from crossaccount.doors.base import Door, Parts, Resource, Token
 from crossaccount.errors import DoorName, Finding, Obstacle, Severity
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document, Statement, compact, scalar, statements
+from crossaccount.policy.documents import Document, Statement, compact, listed, scalar, statements
 from crossaccount.policy.strangers import is_public
 from crossaccount.registry.artifacts import Artifact
 from crossaccount.registry.versions import Contents
@@ -72,6 +72,18 @@ class BucketDoor(Door):
         if config.preset == "aws-docs":
             return page(self.arn(config, name), audience)
         return least_privilege(group_arn(config), self.arn(config, name), parts, audience)
+
+    def parts_of(self, config: Sharing, name: str, statement: Statement) -> Parts:
+        """The prefixes and keys whose objects may be read."""
+        if "s3:GetObject" not in listed(statement.get("Action", [])):
+            return ()
+        start = f"{self.arn(config, name)}/"
+        patterns = [str(each).removeprefix(start) for each in listed(statement.get("Resource", []))]
+        return tuple(_unescaped(each.removesuffix("*") if each.endswith("/*") else each) for each in patterns)
+
+    def covers(self, part: str, other: str) -> bool:
+        """Whether the one is the other, or a prefix that it lies under."""
+        return part == other or (part.endswith("/") and other.startswith(part))
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         try:
@@ -172,6 +184,11 @@ def page(bucket_arn: str, audience: Audience) -> list[Statement]:
 def _literal(key: str) -> str:
     """A key as a policy writes it, where a wildcard character of the key stands for itself."""
     return re.sub(r"[*?$]", lambda wildcard: f"${{{wildcard[0]}}}", key)
+
+
+def _unescaped(pattern: str) -> str:
+    """The key that `_literal` wrote."""
+    return re.sub(r"\$\{([*?$])\}", r"\1", pattern)
 
 
 def _widened(folders: set[str], group: str) -> set[str]:

@@ -112,12 +112,24 @@ def list_versions(sagemaker: SageMakerClient, group: str, approval: str | None =
         group: the group's name, or its ARN when it is another account's.
         approval: only those with this ModelApprovalStatus.
     """
+    arns = [summary["ModelPackageArn"] for summary in _summaries(sagemaker, group, approval)]
+    return sorted(arns, key=version_of, reverse=True)
+
+
+def approvals(sagemaker: SageMakerClient, group: str) -> dict[int, str]:
+    """The ModelApprovalStatus of each version of a group, by its number; the group as for `list_versions`."""
+    return {
+        version_of(summary["ModelPackageArn"]): summary.get("ModelApprovalStatus", "PendingManualApproval")
+        for summary in _summaries(sagemaker, group)
+    }
+
+
+def _summaries(sagemaker: SageMakerClient, group: str, approval: str | None = None) -> Iterator[Any]:
     of_group: Any = {"ModelPackageGroupName": group}
     if approval:
         of_group["ModelApprovalStatus"] = approval
-    pages = sagemaker.get_paginator("list_model_packages").paginate(**of_group)
-    arns = [summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"]]
-    return sorted(arns, key=version_of, reverse=True)
+    for page in sagemaker.get_paginator("list_model_packages").paginate(**of_group):
+        yield from page["ModelPackageSummaryList"]
 
 
 @dataclass(frozen=True)

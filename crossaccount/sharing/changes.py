@@ -6,7 +6,7 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
@@ -25,13 +25,15 @@ class Basis:
     """The state that a plan is made from.
 
     ``needs`` are those of the shared versions; ``existing`` has every policy that the plan is about, None for no policy; ``now``
-    is when they were read; ``findings`` are the obstacles, and what else should be known.
+    is when they were read; ``findings`` are the obstacles, and what else should be known. ``withdrawn`` has the versions that were
+    published and are no longer shared, each with what became of it, where something stays open that no shared version needs.
     """
 
     needs: Needs
     existing: Mapping[Resource, Document | None]
     now: datetime
     findings: tuple[Finding, ...] = ()
+    withdrawn: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

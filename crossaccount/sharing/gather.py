@@ -23,14 +23,17 @@ from crossaccount.registry.versions import (
     Contents,
     ModelVersion,
     Shareable,
+    approvals,
     contents_of,
     left_out,
     read_versions,
 )
+from crossaccount.release import store
 from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.obstacles import ask, ask_all
+from crossaccount.sharing.staying import parts_beyond
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
@@ -102,7 +105,7 @@ def gather(producer: Producer) -> Gathered:
         for finding in door_of(resource.kind).findings(producer, resource, document)
     ]
     findings = [*findings, *of_keys, *of_key_policies, *of_documents]
-    return Gathered(
+    gathered = Gathered(
         needs,
         existing,
         datetime.now(UTC),
@@ -112,6 +115,19 @@ def gather(producer: Producer) -> Gathered:
         digests=digests,
         left_out=out,
     )
+    if not any(parts_beyond(config, gathered, resource) for resource in existing):
+        return gathered
+    return replace(gathered, withdrawn=_withdrawn(producer, versions))
+
+
+def _withdrawn(producer: Producer, shared: Iterable[ModelVersion]) -> dict[int, str]:
+    """The versions that were published and are not among these, each with what became of it in the registry."""
+    group = producer.config.model_package_group
+    published, states = parallel.run_both(
+        partial(store.list_published, producer), partial(approvals, producer.sagemaker, group)
+    )
+    gone = published - {version.version for version in shared}
+    return {number: states.get(number, "deleted") for number in gone}
 
 
 def _unsound(config: Sharing, versions: Iterable[ModelVersion]) -> dict[ModelVersion, list[Finding]]:

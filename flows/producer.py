@@ -8,6 +8,7 @@ from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, InputError
 from crossaccount.release.manifest import Release
+from crossaccount.sharing import plan_file
 from crossaccount.sharing import revoke as revoking
 from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
@@ -47,6 +48,7 @@ class Shared:
             "hash": self.plan.digest,
             "receipts": [asdict(receipt) for receipt in self.receipts],
             "findings": [asdict(finding) for finding in self.plan.findings],
+            "standing": plan_file.standing_json(self.plan.standing),
         }
 
 
@@ -70,6 +72,7 @@ class Revoked:
             "writes": self.plan.writes,
             "receipts": [asdict(receipt) for receipt in self.receipts],
             "findings": [asdict(finding) for finding in self.plan.findings],
+            "standing": plan_file.standing_json(self.plan.standing),
         }
 
 

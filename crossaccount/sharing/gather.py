@@ -99,10 +99,14 @@ def gather(producer: Producer) -> Gathered:
     of_key, of_key_policies = read_policies(producer, reachable)
     policies |= of_key
     existing = {resource: policies[resource] for resource in resources if resource in policies}
+    beside = doors.surroundings(producer, existing)
     of_documents = [
         finding
         for resource, document in existing.items()
-        for finding in door_of(resource.kind).findings(producer, resource, document)
+        for finding in (
+            *door_of(resource.kind).findings(producer, resource, document),
+            *(beside[resource].findings if resource in beside else ()),
+        )
     ]
     findings = [*findings, *of_keys, *of_key_policies, *of_documents]
     gathered = Gathered(
@@ -110,6 +114,7 @@ def gather(producer: Producer) -> Gathered:
         existing,
         datetime.now(UTC),
         tuple(dict.fromkeys(findings)),  # each once
+        beside,
         versions=versions,
         observed=observed,
         digests=digests,

@@ -21,12 +21,15 @@ from crossaccount.sharing.changes import Basis, Change, Plan
 from crossaccount.sharing.findings import (
     find_collisions,
     find_dead_principals,
+    find_denials,
     find_ending,
     find_objections,
-    find_strangers,
+    find_openings,
     find_unnamed_members,
+    find_unwritable,
     named_members,
 )
+from crossaccount.sharing.standing import with_standing
 from crossaccount.sharing.staying import find_staying, statements_keeping
 
 
@@ -85,7 +88,8 @@ def propose_share(
         return documents.granted(existing[resource], granted, group, moving, now, prune)
 
     ours = _ours(sharing, basis, let_in, exactly)
-    plan = Plan(tuple(Change(each, document, desired(each, let_in)) for each, document in existing.items()))
+    changes = tuple(Change(each, document, desired(each, let_in)) for each, document in existing.items())
+    plan = with_standing(sharing, basis, Plan(changes, group=group), ours)
     collisions = list(find_collisions(plan, ours, group))
     oversize = [change for change in plan.changes if not collisions and is_oversize(change)]
     findings = [
@@ -95,7 +99,8 @@ def propose_share(
         *(() if collisions else find_objections(plan, ours, sharing)),
         *(too_large(change, partial(desired, change.resource), let_in) for change in oversize),
         *find_dead_principals(plan),
-        *find_strangers(plan, ours, group, named),
+        *find_openings(plan),
+        *find_denials(sharing, basis, plan, ours, named),
         *find_unnamed_members(plan, ours, group, sharing),
         *(() if exactly else find_staying(sharing, basis, let_in)),
     ]
@@ -129,18 +134,19 @@ def plan_revoke(sharing: Sharing, basis: Basis, leaving: Collection[str] | None)
     """
     group = group_arn(sharing)
     ours = _ours(sharing, basis, audiences(sharing, basis.now))
-    plan = Plan(
-        tuple(
-            Change(resource, document, documents.revoked(document, ours[resource], group, leaving))
-            for resource, document in basis.existing.items()
-        )
+    changes = tuple(
+        Change(resource, document, documents.revoked(document, ours[resource], group, leaving))
+        for resource, document in basis.existing.items()
     )
     gone = named_members(sharing) if leaving is None else leaving
+    plan = with_standing(sharing, basis, Plan(changes, group=group), ours, gone)
     findings = [
         *basis.findings,
         *find_objections(plan, ours, sharing),
         *find_dead_principals(plan),
-        *find_strangers(plan, ours, group, gone),
+        *find_unwritable(plan, basis),
+        *find_openings(plan),
+        *find_denials(sharing, basis, plan, ours, gone),
     ]
     return accepted(replace(plan, findings=tuple(findings)))
 
@@ -167,7 +173,8 @@ def plan_narrower(sharing: Sharing, basis: Basis) -> Plan:
         unchanged = tuple(
             Change(resource, document, document) for resource, document in basis.existing.items()
         )
-        return accepted(Plan(unchanged, basis.findings))
+        plan = Plan(unchanged, basis.findings, group)
+        return accepted(with_standing(sharing, basis, plan, _ours(sharing, basis, ())))
     staying = {name: consumer for name, consumer in sharing.consumers.items() if consumer.account in inside}
     narrowed = sharing if sharing.organization else sharing.model_copy(update={"consumers": staying})
     return accepted(propose_share(narrowed, basis, exactly=True))

@@ -85,8 +85,20 @@ def gather(producer: Producer) -> Gathered:
     for resource in released:  # some of them no version is known to need any more
         needs = {**needs, resource.kind: {resource.name: (), **needs[resource.kind]}}
     existing, _ = read_policies(producer, doors.resources(config, needs))
+    beside = doors.surroundings(producer, existing)
+    # What stops a share need not stop a revoke: only what stops the writing does.
+    notes = (
+        each for found in beside.values() for each in found.findings if each.severity is not Severity.ERROR
+    )
     return Gathered(
-        needs, existing, datetime.now(UTC), findings, versions=versions, observed=observed, digests={}
+        needs,
+        existing,
+        datetime.now(UTC),
+        tuple(dict.fromkeys([*findings, *notes])),
+        beside,
+        versions=versions,
+        observed=observed,
+        digests={},
     )
 
 

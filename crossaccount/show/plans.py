@@ -19,7 +19,7 @@ _PLAIN = "\033[0m"
 
 def text(plan: Plan, colour: bool = False) -> str:
     """The plan for a terminal: a diff of every document that would change, and the findings."""
-    blocks = [_block(change, colour) for change in plan.changes]
+    blocks = [_block(plan, change, colour) for change in plan.changes]
     total = "Nothing to do: every policy is as it should be."
     if plan.writes:
         total = f"{plan.writes} of {len(plan.changes)} policies would change."
@@ -39,9 +39,9 @@ def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str
 
 def markdown(plan: Plan) -> str:
     """The plan for a Prefect artifact."""
-    rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
+    rows = ["| policy of | change | gains access | loses access | keeps access |", "|---|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(change.lost))} |"
+        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {' | '.join(_losing(plan, change))} |"
         for change in plan.changes
     ]
     diffs = [
@@ -53,13 +53,22 @@ def markdown(plan: Plan) -> str:
     return "\n".join([*rows, *diffs, *findings, f"\nPlan `{plan.digest}`"])
 
 
-def _block(change: Change, colour: bool) -> str:
+def _losing(plan: Plan, change: Change) -> tuple[str, str]:
+    """The members that are shut out by a change, and what becomes of the others who are allowed something less."""
+    shut = [each for each in plan.leaving(change) if each.is_shut_out]
+    others = [
+        each.line.removeprefix("keeps access: ") for each in plan.leaving(change) if not each.is_shut_out
+    ]
+    return cell(", ".join(each.member for each in shut)), cell("; ".join(others))
+
+
+def _block(plan: Plan, change: Change, colour: bool) -> str:
     paint = _paint if colour else str
     block = [f"{change.verb}: policy of {change.resource}"]
     if change.verb != "keep":
         block += [f"  {paint(line)}" for line in _diff(change)]
         block += [f"  gains access: {name}" for name in change.gained]
-        block += [f"  loses access: {name}" for name in change.lost]
+        block += [f"  {each.line}" for each in plan.leaving(change)]
     return "\n".join(block)
 
 

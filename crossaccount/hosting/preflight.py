@@ -18,7 +18,15 @@ from crossaccount.aws import diagnosis
 from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
 from crossaccount.config.model import Sharing
-from crossaccount.errors import DoorName, Failed, InputError, Refused
+from crossaccount.errors import DoorName, Failed, InputError, Obstacle, Refused
+from crossaccount.registry.storage import (
+    Place,
+    check_prefix,
+    check_readable,
+    difference,
+    stored,
+    with_checksum,
+)
 from crossaccount.registry.versions import ModelVersion, check_deployable, describe_version, list_versions
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
@@ -150,7 +158,7 @@ def check_artifacts(target: Target, release: Release) -> int:
     """See that every artifact exists and is still the one that was shared; the number of artifacts.
 
     Raises:
-        Failed: for one that is missing or was replaced.
+        Obstacle: for one that is missing, archived or was replaced.
         Refused: when S3, or KMS behind it, refuses.
     """
     client, owner = target.s3, target.config.producer.account
@@ -159,25 +167,42 @@ def check_artifacts(target: Target, release: Release) -> int:
     resource = f"arn:{target.config.partition}:s3:::{where}"
     with target.explained("s3:GetObject", resource, DoorName.BUCKET):
         for artifact in artifacts:
-            if artifact.etag is None:
-                continue
             bucket, key = parse_s3(artifact.uri)
+            place = Place(bucket, key)
+            if artifact.etag is None:
+                _check_prefix(target, place)
+                continue
             try:
                 head = client.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
             except ClientError as error:
                 if error.response["Error"]["Code"] == "404":
-                    raise Failed(
-                        f"The artifact {artifact.uri} is missing. Account {owner} restores it, or shares another version."
+                    raise Obstacle(
+                        artifact.uri,
+                        "The artifact is missing.",
+                        f"Account {owner} restores it, or shares another version.",
                     ) from None
                 # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
                 client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
                 raise
-            if (etag := head["ETag"].strip('"')) != artifact.etag:
-                raise Failed(
-                    f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. Version "
-                    f"{release.version} is not deployed. Ask its owner to register a new one."
+            check_readable(place, head)
+            if stored(head).etag != artifact.etag:
+                now = with_checksum(client, place, owner, head)
+                found = difference(artifact.etag, now, was_plain=not release.contents.keys)
+                raise Obstacle(
+                    artifact.uri,
+                    f"The artifact {found.verb} after it was shared: {found.detail} Version {release.version} is not deployed.",
+                    "Ask its owner to register a new one.",
                 )
     return len(artifacts)
+
+
+def _check_prefix(target: Target, place: Place) -> None:
+    """See that the objects under a prefix can be read, as far as the deployer may list them: CreateModel reads as another role."""
+    try:
+        check_prefix(target.s3, place, target.config.producer.account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
+            raise
 
 
 @contextmanager

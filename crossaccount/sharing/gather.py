@@ -89,10 +89,8 @@ def gather(producer: Producer) -> Gathered:
     findings = _settled(shareable, reasons, found, out if versions else {})
     versions = versions or tuple(sound)
     # The keys are known once the artifacts were looked at.
-    kept = contents_of(versions)
-    contents = contents_of(
-        versions, [observed[each.uri].key for each in kept.artifacts if each.uri in observed]
-    )
+    seen = [observed[each.uri] for each in contents_of(versions).artifacts if each.uri in observed]
+    contents = contents_of(versions, [key for artifact in seen for key in artifact.keys])
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
     reachable, of_keys = _reachable(producer, [each for each in resources if each not in first], contents)
@@ -149,7 +147,7 @@ def _gone(
 ) -> list[Finding]:
     """The findings that something which a version is made of is no longer there."""
     artifacts = contents_of([version]).artifacts
-    places = {artifact.uri for artifact in artifacts}
+    places = {place for each in artifacts for place in (each.uri, f"s3://{each.bucket}/{each.key}")}
     places |= {f"bucket {each.bucket}" for each in artifacts} - {f"bucket {config.producer.releases_bucket}"}
     images = {each.image: f"repository {parse_image(each.image).repository}" for each in version.containers}
     places |= {repository for image, repository in images.items() if image not in digests}

@@ -72,7 +72,9 @@ def gather(producer: Producer) -> Gathered:
     described = parallel.run_all([partial(_shareable, producer, arn) for arn in arns])
     versions = tuple(version for version in described if version is not None)
     observed, _ = observe_all(producer, contents_of(versions).artifacts)
-    needs = doors.needs(config, contents_of(versions, [artifact.key for artifact in observed.values()]))
+    needs = doors.needs(
+        config, contents_of(versions, [key for artifact in observed.values() for key in artifact.keys])
+    )
     known = [
         version.version
         for version in versions
@@ -122,7 +124,9 @@ def plan_revocation(
     left = without_version(sharing, revocation.version)
     staying = [version for version in gathered.versions if version.version in left.versions]
     artifacts = contents_of(staying).artifacts
-    keys = [gathered.observed[each.uri].key for each in artifacts if each.uri in gathered.observed]
+    keys = [
+        key for each in artifacts if each.uri in gathered.observed for key in gathered.observed[each.uri].keys
+    ]
     return plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
 
 

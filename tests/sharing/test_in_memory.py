@@ -304,7 +304,7 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
             return {"images": [{"imageId": {"imageDigest": "sha256:" + "0" * 64}}]}
 
     one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
-    observed = {"s3://models/m/1": Observed("abc", None)}
+    observed = {"s3://models/m/1": Observed("abc")}
     found = gather.Gathered(NEEDS, {}, NOW, versions=(one,), observed=observed, digests={})
     with pytest.raises(Failed, match="smaller samples"):
         publish.prepare(producer(Bucket()), one, found, Plan(()))

@@ -57,6 +57,11 @@ def key_state(arn: str) -> str:
     return str(kms_backends[account][region].keys[resource.removeprefix("key/")].key_state)
 
 
+def registry_of(arn: str) -> PolicyKey:
+    """Where the policy of the registry is kept that a repository, by its ARN, lies in."""
+    return "registry", f"{arn.partition(':repository/')[0]}:registry"
+
+
 def group_of(arn_or_name: str, region: str, account: str) -> tuple[str, str]:
     """The group's ARN and its owner's account, from the ARN or name of a model package group."""
     if arn_or_name.startswith("arn:"):

@@ -105,7 +105,7 @@ class Server:
         self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
         guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
-        application = Control(self.outcomes, self.faults, guard) if control else guard
+        application = Control(self.world, self.outcomes, self.faults, guard) if control else guard
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )

@@ -11,12 +11,13 @@ from typing import Any
 
 from moto.s3.models import s3_backends
 
-from crossaccount_sandbox.attached import Attached, PolicyKey, is_public
+from crossaccount_sandbox.attached import Attached, PolicyKey
 from crossaccount_sandbox.callers import Caller, Keys
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.images import policy_of
 from crossaccount_sandbox.principals import Account, Document
-from crossaccount_sandbox.resources import owner_of_bucket
+from crossaccount_sandbox.public import is_public
+from crossaccount_sandbox.resources import owner_of_bucket, registry_of
 from crossaccount_sandbox.wire import Response
 
 Place = tuple[str, str]  # account, region
@@ -129,6 +130,19 @@ class World:
         """The policy that a resource is judged by, also of one that AWS itself owns; None without one."""
         own = self.attached.felt(key)
         return policy_of(key[1]) if own is None and key[0] == "repository" else own
+
+    def further_policies(self, key: PolicyKey) -> list[Document]:
+        """The policies that a resource is judged by beside its own.
+
+        A repository has that of its registry, which ECR asks at every call, and a key the one that AWS RAM manages.
+
+        Source: "Private registry permissions in Amazon ECR" in the Amazon ECR user guide; GetKeyPolicy in the AWS KMS API
+        reference.
+        """
+        kind, arn = key
+        beside = {"repository": registry_of(arn), "key": ("AWS_RAM", arn)}.get(kind)
+        document = None if beside is None else self.attached.felt(beside)
+        return [] if document is None else [document]
 
     def same_organization(self, account: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""

@@ -41,10 +41,9 @@ def is_public(statement: Mapping[str, Any]) -> bool:
 def _for_anyone(statement: Mapping[str, Any]) -> bool:
     if "*" in principals(statement) or "NotPrincipal" in statement:
         return True
-    others = other_principals(statement)
     # A provider that an account keeps is named by an ARN with the account in it.
-    federated = [str(name) for name in listed(others.get("Federated", []))]
-    return any(account_of(name) is None for name in federated) or "*" in listed(others.get("Service", []))
+    federated = [str(name) for name in listed(other_principals(statement).get("Federated", []))]
+    return any(account_of(name) is None for name in federated)
 
 
 def _fixes(operator: str, key: str, values: list[str]) -> bool:

@@ -5,18 +5,24 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from collections.abc import Mapping
+from crossaccount.doors import Needs
+from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Surroundings
+from crossaccount.errors import Finding
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
+from crossaccount.policy.documents import statements
+from crossaccount.policy.standing import Answer
+from crossaccount.text import harmless
+from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from crossaccount.doors import Needs
-from crossaccount.doors.base import Resource, Surroundings
-from crossaccount.errors import Finding
-from crossaccount.policy import documents
-from crossaccount.policy.documents import Document, Statement, statements
-from crossaccount.policy.standing import Answer
 
 Verb = Literal["create", "update", "delete", "keep"]
 
@@ -121,7 +127,10 @@ class Standing:
 
     @property
     def line(self) -> str:
-        """What becomes of the access of a member that loses statements of ours."""
+        """What becomes of the access of a member that loses statements of ours; a Sid of others moves no terminal."""
+        return harmless(self._line()).replace("\n", "\\n").replace("\0", "\\x00")
+
+    def _line(self) -> str:
         if self.granted:
             return f"keeps access: {self.member} on other terms"
         if self.answer is Answer.OPEN:

@@ -115,7 +115,7 @@ def find_openings(plan: Plan) -> Iterator[Finding]:
     """Members that others' statements let in too, and those of whom that cannot be told."""
     alike: dict[tuple[Resource, Answer, str], list[Standing]] = {}
     for each in plan.standing:
-        if each.answer is not Answer.SHUT:
+        if each.answer is not Answer.SHUT and each.by:
             alike.setdefault((each.resource, each.answer, each.reason), []).append(each)
     for (resource, answer, reason), found in alike.items():
         who, first, hint = ", ".join(each.member for each in found), found[0], ""

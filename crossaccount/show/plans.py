@@ -39,9 +39,9 @@ def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str
 
 def markdown(plan: Plan) -> str:
     """The plan for a Prefect artifact."""
-    rows = ["| policy of | change | gains access | loses access | keeps access |", "|---|---|---|---|---|"]
+    rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {' | '.join(_losing(plan, change))} |"
+        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(_shut_out(plan, change)))} |"
         for change in plan.changes
     ]
     diffs = [
@@ -49,17 +49,18 @@ def markdown(plan: Plan) -> str:
         for change in plan.changes
         if change.verb != "keep"
     ]
-    findings = [f"\n> {line}" for line in finding_lines(plan.findings)]
-    return "\n".join([*rows, *diffs, *findings, f"\nPlan `{plan.digest}`"])
-
-
-def _losing(plan: Plan, change: Change) -> tuple[str, str]:
-    """The members that are shut out by a change, and what becomes of the others who are allowed something less."""
-    shut = [each for each in plan.leaving(change) if each.is_shut_out]
-    others = [
-        each.line.removeprefix("keeps access: ") for each in plan.leaving(change) if not each.is_shut_out
+    staying = [
+        f"\n> {cell(f'{change.resource}: {each.line}')}"
+        for change in plan.changes
+        for each in plan.leaving(change)
+        if not each.is_shut_out
     ]
-    return cell(", ".join(each.member for each in shut)), cell("; ".join(others))
+    findings = [f"\n> {line}" for line in finding_lines(plan.findings)]
+    return "\n".join([*rows, *diffs, *staying, *findings, f"\nPlan `{plan.digest}`"])
+
+
+def _shut_out(plan: Plan, change: Change) -> list[str]:
+    return [each.member for each in plan.leaving(change) if each.is_shut_out]
 
 
 def _block(plan: Plan, change: Change, colour: bool) -> str:

@@ -24,12 +24,13 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         call: the request, for its region.
     """
     document = _document(world, check)
+    further = world.further_policies(check.policy) if check.policy else []
     context = {**world.context(call.region, check.owner), **check.context}
     if check.action.startswith("kms:") and isinstance(caller, Caller):
         context["kms:CallerAccount"] = caller.account
     if isinstance(caller, str):
         question = Request(caller, check.action, check.resource, check.owner, context)
-        return judge(question, Policies(resource=document))
+        return judge(question, Policies(resource=document, further=further))
     owner = check.owner
     on_bucket = check.policy is not None and check.policy[0] == "bucket"
     if on_bucket and caller.account != owner and world.cuts_cross_account(check.resource):
@@ -44,6 +45,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         resource=document,
         boundaries=boundary_documents(holder),
         session=caller.session_policy,
+        further=further,
     )
     decision = judge(Request(caller.arn, check.action, check.resource, owner, context), policies)
     for other in check.either:
@@ -149,6 +151,11 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
 
 def _named_directly(world: World, caller: Caller, check: Check) -> bool:
     """True when the resource's policy names the caller itself, rather than its whole account."""
-    document = _document(world, check)
-    named = [name for statement in statements(document or {}) for name in named_principals(statement)]
+    documents = [
+        _document(world, check) or {},
+        *(world.further_policies(check.policy) if check.policy else ()),
+    ]
+    named = [
+        name for document in documents for each in statements(document) for name in named_principals(each)
+    ]
     return any(name in ("*", caller.arn, caller.role_arn) for name in named)

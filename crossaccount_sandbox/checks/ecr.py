@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, Rule, own
+from crossaccount_sandbox.checks.check import Check, Rule
+from crossaccount_sandbox.resources import registry_of
 
 
 def repository_arn(call: Call) -> str:
@@ -28,6 +29,18 @@ def _repositories(call: Call) -> Iterator[Check]:
         yield Check("ecr:DescribeRepositories", arn, owner, ("repository", arn))
 
 
+def _registry(action: str) -> Rule:
+    """What is asked of the caller's own registry, whose policy holds for it."""
+
+    def rule(call: Call) -> Iterator[Check]:
+        owner = call.account
+        yield Check(
+            f"ecr:{action}", "*", owner, registry_of(f"arn:aws:ecr:{call.region}:{owner}:repository/")
+        )
+
+    return rule
+
+
 _OPERATIONS = (
     "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository DeleteRepository "
     "DeleteRepositoryPolicy DescribeImages GetDownloadUrlForLayer GetRepositoryPolicy InitiateLayerUpload ListImages "
@@ -36,5 +49,13 @@ _OPERATIONS = (
 RULES: dict[str, Rule] = {
     **{name: _repository(name) for name in _OPERATIONS.split()},
     "DescribeRepositories": _repositories,
-    "GetAuthorizationToken": own("ecr:GetAuthorizationToken"),
+    **{
+        name: _registry(name)
+        for name in (
+            "DeleteRegistryPolicy",
+            "GetAuthorizationToken",
+            "GetRegistryPolicy",
+            "PutRegistryPolicy",
+        )
+    },
 }

@@ -19,7 +19,8 @@ def key_of(call: Call) -> str:
 
 def _key(action: str) -> Rule:
     def rule(call: Call) -> Iterator[Check]:
-        yield key_check(f"kms:{action}", key_of(call))
+        named = {"kms:PolicyName": call.params.get("PolicyName") or "default"}
+        yield key_check(f"kms:{action}", key_of(call), named if action in _ON_A_POLICY else None)
 
     return rule
 
@@ -30,6 +31,7 @@ def _encrypting_key(call: Call) -> str:
     return bytes(blob)[:36].decode("ascii", "replace")
 
 
+_ON_A_POLICY = ("GetKeyPolicy", "PutKeyPolicy")
 _OPERATIONS = (
     "CreateAlias Decrypt DescribeKey DisableKey EnableKey EnableKeyRotation Encrypt GenerateDataKey "
     "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListResourceTags PutKeyPolicy "

@@ -97,6 +97,8 @@ def _milder(findings: Iterable[Finding]) -> list[Finding]:
 
 def _unpublished(producer: Producer, state: Gathered, proposal: Plan) -> Iterator[Finding]:
     for version in state.versions:
+        if not state.has_seen(version):  # a finding says what of it could not be looked at
+            continue
         try:
             _, is_new = publish.prepare(producer, version, state, proposal)
         except (Conflict, Failed) as error:

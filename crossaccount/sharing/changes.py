@@ -28,8 +28,9 @@ class Basis:
 
     ``needs`` are those of the shared versions; ``existing`` has every policy that the plan is about, None for no policy; ``now``
     is when they were read; ``findings`` are the obstacles, and what else should be known; ``beside`` is what decides beside those
-    policies. ``withdrawn`` has the versions that were published and are no longer shared, each with what became of it, where
-    something stays open that no shared version needs.
+    policies. ``stale`` has the policies with statements of ours that were opened before and that nothing shared needs any more.
+    ``withdrawn`` has the versions that were published and are no longer shared, each with what became of it, where a part of
+    a resource stays open that no shared version needs.
     """
 
     needs: Needs
@@ -38,6 +39,7 @@ class Basis:
     findings: tuple[Finding, ...] = ()
     beside: Mapping[Resource, Surroundings] = field(default_factory=dict)
     withdrawn: Mapping[int, str] = field(default_factory=dict)
+    stale: Mapping[Resource, Document | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

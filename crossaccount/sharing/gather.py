@@ -28,11 +28,12 @@ from crossaccount.registry.versions import (
     left_out,
     read_versions,
 )
-from crossaccount.release import store
+from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.obstacles import ask, ask_all
+from crossaccount.sharing.opened import find_stale, read_opened
 from crossaccount.sharing.staying import parts_beyond
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -43,14 +44,22 @@ _SHOWN_AGAIN_SECONDS = 2.0
 class Gathered(Basis):
     """Everything that was read for a plan and its Releases.
 
-    ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry. ``left_out`` says why
-    other versions that the config means are not shared, by their numbers.
+    ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry; ``releases`` the published
+    Releases by their versions' numbers. ``left_out`` says why other versions that the config means are not shared, by their numbers.
     """
 
     versions: tuple[ModelVersion, ...]
     observed: dict[str, Observed]
     digests: dict[str, str | None]
     left_out: Mapping[int, Finding] = field(default_factory=dict)
+    releases: Mapping[int, Release] = field(default_factory=dict)
+
+    def has_seen(self, version: ModelVersion) -> bool:
+        """Whether every artifact of a version, and every image, was there to be looked at."""
+        return all(
+            container.image in self.digests and all(each.uri in self.observed for each in container.artifacts)
+            for container in version.containers
+        )
 
 
 def gather(producer: Producer) -> Gathered:
@@ -88,6 +97,7 @@ def gather(producer: Producer) -> Gathered:
     }
     findings = _settled(shareable, reasons, found, out if versions else {})
     versions = versions or tuple(sound)
+    opened = read_opened(producer)
     # The keys are known once the artifacts were looked at.
     seen = [observed[each.uri] for each in contents_of(versions).artifacts if each.uri in observed]
     contents = contents_of(versions, [key for artifact in seen for key in artifact.keys])
@@ -98,6 +108,8 @@ def gather(producer: Producer) -> Gathered:
     policies |= of_key
     existing = {resource: policies[resource] for resource in resources if resource in policies}
     beside = doors.surroundings(producer, existing)
+    now = datetime.now(UTC)
+    stale, of_stale = find_stale(producer, opened, resources, [each.version for each in versions], now)
     of_documents = [
         finding
         for resource, document in existing.items()
@@ -106,30 +118,31 @@ def gather(producer: Producer) -> Gathered:
             *(beside[resource].findings if resource in beside else ()),
         )
     ]
-    findings = [*findings, *of_keys, *of_key_policies, *of_documents]
+    findings = [*findings, *of_keys, *of_key_policies, *of_documents, *opened.findings, *of_stale]
     gathered = Gathered(
         needs,
         existing,
-        datetime.now(UTC),
+        now,
         tuple(dict.fromkeys(findings)),  # each once
         beside,
+        stale=stale,
         versions=versions,
         observed=observed,
         digests=digests,
         left_out=out,
+        releases=opened.releases,
     )
     if not any(parts_beyond(config, gathered, resource) for resource in existing):
         return gathered
-    return replace(gathered, withdrawn=_withdrawn(producer, versions))
+    return replace(gathered, withdrawn=_withdrawn(producer, opened.releases, versions))
 
 
-def _withdrawn(producer: Producer, shared: Iterable[ModelVersion]) -> dict[int, str]:
-    """The versions that were published and are not among these, each with what became of it in the registry."""
-    group = producer.config.model_package_group
-    published, states = parallel.run_both(
-        partial(store.list_published, producer), partial(approvals, producer.sagemaker, group)
-    )
-    gone = published - {version.version for version in shared}
+def _withdrawn(
+    producer: Producer, published: Iterable[int], shared: Iterable[ModelVersion]
+) -> dict[int, str]:
+    """The versions that were published and are not shared, each with what became of it in the registry."""
+    states = approvals(producer.sagemaker, producer.config.model_package_group)
+    gone = set(published) - {version.version for version in shared}
     return {number: states.get(number, "deleted") for number in gone}
 
 

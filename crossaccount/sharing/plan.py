@@ -71,10 +71,13 @@ def propose_share(
     Args:
         sharing: the config.
         basis: what was read; statements that have expired by then are taken out, and not granted again.
-        prune: take out everyone whom the config does not name, as far as statements of ours let them in, and what ``exactly`` does.
+        prune: take out everyone whom the config does not name, as far as statements of ours let them in, what nothing needs, and what
+            ``exactly`` does.
         only: the name of the one consumer who is let in; what the others have stays. Without it, all are.
         exactly: whoever is let in keeps nothing that no shared version needs any more.
     """
+    if prune:
+        basis = replace(basis, existing={**basis.existing, **basis.stale})
     existing, now, exactly = basis.existing, basis.now, prune or exactly
     group, named = group_arn(sharing), named_members(sharing)
     everyone = audiences(sharing, now)

@@ -14,12 +14,11 @@ from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Finding, InputError, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
-from crossaccount.release import store
 from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import observe_all
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered, read_policies
-from crossaccount.sharing.obstacles import ask
+from crossaccount.sharing.opened import find_between, read_opened
 
 
 @dataclass(frozen=True)
@@ -75,18 +74,15 @@ def gather(producer: Producer) -> Gathered:
     needs = doors.needs(
         config, contents_of(versions, [key for artifact in observed.values() for key in artifact.keys])
     )
-    known = [
-        version.version
-        for version in versions
-        if all(artifact.uri in observed for artifact in contents_of([version]).artifacts)
-    ]
-    findings: tuple[Finding, ...] = ()
-    released = ask(f"Releases at {config.producer.releases}", partial(store.list_opened, producer, known))
-    if isinstance(released, Finding):
-        findings, released = (replace(released, severity=Severity.WARNING),), []
+    opened = read_opened(producer)
+    released = opened.resources(producer.account)
+    changed = _changed_keys(versions, observed, opened)
     for resource in released:  # some of them no version is known to need any more
         needs = {**needs, resource.kind: {resource.name: (), **needs[resource.kind]}}
-    existing, _ = read_policies(producer, doors.resources(config, needs))
+    looked_at = doors.resources(config, needs)
+    existing, _ = read_policies(producer, looked_at)
+    between, of_between = find_between(producer, looked_at) if changed else ({}, [])
+    existing |= between
     beside = doors.surroundings(producer, existing)
     # What stops a share need not stop a revoke: only what stops the writing does.
     notes = (
@@ -96,11 +92,23 @@ def gather(producer: Producer) -> Gathered:
         needs,
         existing,
         datetime.now(UTC),
-        tuple(dict.fromkeys([*findings, *notes])),
+        tuple(dict.fromkeys([*opened.findings, *of_between, *notes])),
         beside,
         versions=versions,
         observed=observed,
         digests={},
+    )
+
+
+def _changed_keys(versions: Iterable[ModelVersion], observed: Mapping[str, Observed], opened: Opened) -> bool:
+    """Whether an artifact is under another key than those that its version's Release names: then there may have been further ones."""
+    return any(
+        key not in release.contents.keys
+        for version in versions
+        if (release := opened.releases.get(version.version)) is not None
+        for artifact in contents_of([version]).artifacts
+        if artifact.uri in observed
+        for key in observed[artifact.uri].keys
     )
 
 

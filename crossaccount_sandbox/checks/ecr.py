@@ -44,7 +44,8 @@ def _registry(action: str) -> Rule:
 _OPERATIONS = (
     "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository DeleteRepository "
     "DeleteRepositoryPolicy DescribeImages GetDownloadUrlForLayer GetRepositoryPolicy InitiateLayerUpload ListImages "
-    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy UploadLayerPart"
+    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy "
+    "UpdateImageStorageClass UploadLayerPart"
 )
 RULES: dict[str, Rule] = {
     **{name: _repository(name) for name in _OPERATIONS.split()},

@@ -88,6 +88,16 @@ def _copy(call: Call) -> Iterator[Check]:
     yield from _on_new_key(call)
 
 
+def _update_encryption(call: Call) -> Iterator[Check]:
+    place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
+    yield from _on_object("UpdateObjectEncryption", call, *place)
+    for action in ("kms:Decrypt", "kms:ReEncryptFrom"):
+        yield from _on_key(action, object_key(*place), call)
+    wanted = (call.params["ObjectEncryption"].get("SSEKMS") or {}).get("KMSKeyArn")
+    for action in ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptTo"):
+        yield from _on_key(action, wanted, call)
+
+
 def _delete_objects(call: Call) -> Iterator[Check]:
     listed = call.params.get("Delete", {}).get("Objects", [])
     if not listed:
@@ -132,7 +142,7 @@ _BUCKET_ACTIONS: dict[str, tuple[str, ...]] = {
 }
 _SAME_OBJECT_ACTIONS = (
     *("AbortMultipartUpload", "DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectTagging"),
-    *("PutObject", "PutObjectTagging"),
+    *("PutObject", "PutObjectTagging", "RestoreObject"),
 )
 _OBJECT_ACTIONS = {
     "CompleteMultipartUpload": "PutObject",
@@ -150,6 +160,7 @@ RULES: dict[str, Rule] = {
     "CreateBucket": _create_bucket,
     "CopyObject": _copy,
     "DeleteObjects": _delete_objects,
+    "UpdateObjectEncryption": _update_encryption,
     "ListBuckets": own("s3:ListAllMyBuckets"),
 }
 CONTROL_RULES: dict[str, Rule] = {

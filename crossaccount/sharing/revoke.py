@@ -4,7 +4,7 @@ Not here: the documents without the access (``plan``), and who still uses it (``
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,10 +15,10 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Finding, InputError, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
 from crossaccount.sharing import plan, usage
-from crossaccount.sharing.artifacts import observe_all
+from crossaccount.sharing.artifacts import Observed, observe_all
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered, read_policies
-from crossaccount.sharing.opened import find_between, read_opened
+from crossaccount.sharing.opened import Opened, find_between, read_opened
 
 
 @dataclass(frozen=True)

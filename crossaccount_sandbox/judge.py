@@ -92,7 +92,7 @@ def read_case(case: object) -> tuple[str, Request, Policies, str]:
         identity=_list(whole, "identityPolicies"),
         resource=whole.get("resourcePolicy"),
         boundaries=_list(whole, "permissionBoundaries") or None,
-        session=whole.get("sessionPolicy"),
+        session=_list(whole, "sessionPolicies") or whole.get("sessionPolicy"),
         scps=_levels(whole, "serviceControlPolicies"),
         rcps=_levels(whole, "resourceControlPolicies"),
     )

@@ -85,9 +85,9 @@ def _document(world: World, check: Check) -> Document | None:
 _ON_AN_OBJECT = (
     "GetObject",
     "GetObjectVersion",
-    "GetObjectTagging",
-    "PutObjectTagging",
-    "DeleteObjectTagging",
+    *("GetObjectAttributes", "GetObjectVersionAttributes"),
+    *("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging"),
+    *("GetObjectVersionTagging", "PutObjectVersionTagging", "DeleteObjectVersionTagging"),
 )
 
 

@@ -119,7 +119,8 @@ def _on_principal(kind: str, parameter: str) -> Rule:
 def _iam_context(call: Call, arn: str) -> dict[str, Any]:
     context: dict[str, Any] = {}
     if call.operation in _BOUNDED:
-        boundary = call.params.get("PermissionsBoundary") or boundary_of(arn)
+        new = call.operation.startswith("Create")
+        boundary = call.params.get("PermissionsBoundary") or (None if new else boundary_of(arn))
         if boundary:
             context["iam:PermissionsBoundary"] = boundary
     if call.operation.startswith(("Attach", "Detach")):

@@ -11,22 +11,21 @@ from typing import Any
 
 from moto.ecr.models import ecr_backends
 from moto.kms.models import kms_backends
-from moto.s3.models import s3_backends
 
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.principals import tags_of
-from crossaccount_sandbox.resources import owner_of_bucket
+from crossaccount_sandbox.resources import object_tags
 from crossaccount_sandbox.world import World
 
 
 def resource_keys(world: World, check: Check) -> dict[str, Any]:
     """The keys of the resource that a check is about; none for one that does not exist, or that brings none."""
+    if check.action.startswith("s3:"):
+        return {"s3:ResourceAccount": check.owner, **_of_object(check)}
     parts = check.resource.split(":", 5)
     if len(parts) < 6:
         return {}
     service, name = parts[2], parts[5]
-    if service == "s3":
-        return _of_object(name, check)
     if service == "sagemaker":
         return _of_sagemaker(world, check.resource, name)
     if service == "iam" and name.startswith(("role/", "user/")):
@@ -96,17 +95,9 @@ _ON_TAGGED_OBJECTS = frozenset(
 )
 
 
-def _of_object(name: str, check: Check) -> dict[str, Any]:
-    bucket, slash, key = name.partition("/")
-    owner = owner_of_bucket(bucket)
-    if owner is None or not slash or check.action not in _ON_TAGGED_OBJECTS:
+def _of_object(check: Check) -> dict[str, Any]:
+    bucket, slash, key = check.resource.removeprefix("arn:aws:s3:::").partition("/")
+    if not slash or check.action not in _ON_TAGGED_OBJECTS:
         return {}
-    backend, version = s3_backends[owner]["aws"], check.context.get("s3:VersionId")
-    held = backend.buckets[bucket].keys
-    found = (
-        next((kept for kept in held.getlist(key, []) if kept.version_id == version), None)
-        if version
-        else held.get(key)
-    )
-    tags = {} if found is None else backend.tagger.get_tag_dict_for_resource(found.arn)
+    tags = object_tags(bucket, key, check.context.get("s3:VersionId"))
     return {f"s3:ExistingObjectTag/{tag}": value for tag, value in tags.items()}

@@ -184,8 +184,8 @@ def _must_be_named(action: str, resource: str) -> bool:
     parts = resource.split(":", 5)
     if len(parts) < 6:
         return False
-    if action.startswith("kms:"):
-        return parts[2] == "kms" and parts[5].startswith("key/")
+    if action.startswith("kms:"):  # "key/*" is no key: it stands for one that is about to be made
+        return parts[2] == "kms" and parts[5].startswith("key/") and parts[5] != "key/*"
     return action.startswith("sts:") and parts[2] == "iam" and parts[5].startswith("role/")
 
 

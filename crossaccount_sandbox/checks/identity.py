@@ -165,10 +165,24 @@ _STACK_READS = (
 )
 
 
+_STACK_KEYS = {
+    "ChangeSetName": "cloudformation:ChangeSetName",
+    "ResourceTypes": "cloudformation:ResourceTypes",
+    "RoleARN": "cloudformation:RoleArn",
+    "StackPolicyURL": "cloudformation:StackPolicyUrl",
+    "TemplateURL": "cloudformation:TemplateUrl",
+}
+
+
 def _stack(call: Call) -> Iterator[Check]:
     name = str(call.params.get("StackName") or "*")
     arn = f"arn:aws:cloudformation:{call.region}:{call.account}:stack/{name}/*"
-    yield Check(f"cloudformation:{call.operation}", name if name.startswith("arn:") else arn, call.account)
+    given = {key: call.params.get(parameter) for parameter, key in _STACK_KEYS.items()}
+    if "ChangeSet" not in call.operation:
+        del given["cloudformation:ChangeSetName"]
+    context = {key: value for key, value in given.items() if value} | request_tags(call.params.get("Tags"))
+    resource = name if name.startswith("arn:") else arn
+    yield Check(f"cloudformation:{call.operation}", resource, call.account, context=context)
     if call.operation in _STACK_WRITES:
         # The emulation makes a stack's resources without asking again, so whoever makes a stack must be able
         # to make what ours hold: roles with policies.

@@ -27,7 +27,7 @@ def resource_keys(world: World, check: Check) -> dict[str, Any]:
         return {}
     service, name = parts[2], parts[5]
     if service == "sagemaker":
-        return _of_sagemaker(world, check.resource, name)
+        return _of_sagemaker(world, check, name)
     if service == "iam" and name.startswith(("role/", "user/")):
         return _tagged(tags_of(check.resource), "iam")
     region, account = parts[3], parts[4]
@@ -45,15 +45,15 @@ def _tagged(tags: dict[str, Any], service: str | None = None) -> dict[str, Any]:
     return context
 
 
-def _of_sagemaker(world: World, arn: str, name: str) -> dict[str, Any]:
+def _of_sagemaker(world: World, check: Check, name: str) -> dict[str, Any]:
     """A version has the tags of its group. Source: CreateModelPackage, Tags, in the SageMaker API reference."""
-    kind, _, path = name.partition("/")
+    arn, (kind, _, path) = check.resource, name.partition("/")
     if kind != "model-package":
         return _tagged(world.registry.tags.get(arn, {}), "sagemaker")
     group = arn.replace(f":{name}", f":model-package-group/{path.split('/')[0]}")
     context = _tagged(world.registry.tags.get(group, {}), "sagemaker")
     package = world.registry.packages.get(arn)
-    if package is None:
+    if package is None or check.action == "sagemaker:CreateModel":  # which does not know how a version stands
         return context
     cycle = package.get("ModelLifeCycle") or {}
     current = {
@@ -78,6 +78,11 @@ def _of_key(account: str, region: str, key_id: str) -> dict[str, Any]:
         "kms:KeySpec": key.key_spec,
         "kms:KeyUsage": key.key_usage,
         "kms:MultiRegion": bool(key.multi_region),
+        **(
+            {"kms:MultiRegionKeyType": key.multi_region_configuration["MultiRegionKeyType"]}
+            if key.multi_region
+            else {}
+        ),
         **({"kms:ResourceAliases": aliases} if aliases else {}),
     }
 

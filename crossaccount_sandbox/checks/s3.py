@@ -1,10 +1,17 @@
 """What AWS checks for the operations of S3 and S3 Control."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule, key_check, own, unknown
-from crossaccount_sandbox.checks.s3_keys import beside, copy_source, upload_keys, with_request_keys
+from crossaccount_sandbox.checks.s3_keys import (
+    beside,
+    bucket_keys,
+    copy_source,
+    upload_keys,
+    with_request_keys,
+)
 from crossaccount_sandbox.resources import find_key, object_key, object_tags, owner_of_bucket
 
 
@@ -26,7 +33,13 @@ def _bucket(action: str, *parameters: str) -> Rule:
 
 
 def _create_bucket(call: Call) -> Iterator[Check]:
-    yield from _bucket("CreateBucket")(call)
+    context = bucket_keys(call)
+    for check in _bucket("CreateBucket")(call):
+        yield replace(check, context={**check.context, **context})
+    if "aws:TagKeys" in context:
+        tags = {key: value for key, value in context.items() if key.startswith("aws:")}
+        for check in _bucket("TagResource")(call):
+            yield replace(check, context={**check.context, **tags})
     if call.params.get("ObjectOwnership"):
         yield from _bucket("PutBucketOwnershipControls")(call)
 
@@ -38,7 +51,7 @@ def _object(*actions: str) -> Rule:
         place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
         for action in actions:
             yield from _on_object(action, call, *place)
-        if actions[0] == "GetObject":
+        if call.operation in ("GetObject", "HeadObject"):
             yield from _on_key("kms:Decrypt", object_key(*place), call)
         elif actions[0] == "PutObject":
             yield from _on_new_key(call)
@@ -61,12 +74,12 @@ _VERSIONED = frozenset(
 def _on_object(action: str, call: Call, bucket: str, key: str, version: str | None = None) -> Iterator[Check]:
     """The check on an object; of an upload also those on what it asks for beside it: a list, tags, a lock."""
     owner, arn = owner_of_bucket(bucket) or call.account, f"arn:aws:s3:::{bucket}"
-    context = upload_keys(call) if action in ("PutObject", "PutObjectTagging") else {}
-    if version and action in _VERSIONED:
-        action, context = action.replace("Object", "ObjectVersion"), {**context, "s3:VersionId": version}
-    elif action == "DeleteObject" and call.params.get("IfMatch"):
-        context = {"s3:if-match": call.params["IfMatch"]}
     for name in (action, *(beside(call) if action == "PutObject" else ())):
+        context = upload_keys(name, call)
+        if version and name in _VERSIONED:
+            name, context = name.replace("Object", "ObjectVersion"), {**context, "s3:VersionId": version}
+        elif name == "DeleteObject" and call.params.get("IfMatch"):
+            context = {"s3:if-match": str(call.params["IfMatch"])}
         yield Check(f"s3:{name}", f"{arn}/{key}", owner, ("bucket", arn), context=context)
 
 

@@ -12,28 +12,47 @@ import binascii
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule
+from crossaccount_sandbox.checks.tagging import request_tags
 from crossaccount_sandbox.resources import find_key
 
-_UPLOAD = {
+_LISTS = {
     "ACL": "s3:x-amz-acl",
     "GrantFullControl": "s3:x-amz-grant-full-control",
     "GrantRead": "s3:x-amz-grant-read",
     "GrantReadACP": "s3:x-amz-grant-read-acp",
+    "GrantWrite": "s3:x-amz-grant-write",
     "GrantWriteACP": "s3:x-amz-grant-write-acp",
-    "IfMatch": "s3:if-match",
-    "IfNoneMatch": "s3:if-none-match",
-    "MetadataDirective": "s3:x-amz-metadata-directive",
-    "ObjectLockLegalHoldStatus": "s3:object-lock-legal-hold",
+}
+_HOLD = {"ObjectLockLegalHoldStatus": "s3:object-lock-legal-hold"}
+_LOCK = {
     "ObjectLockMode": "s3:object-lock-mode",
-    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
-    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
-    "StorageClass": "s3:x-amz-storage-class",
-    "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
+    "ObjectLockRetainUntilDate": "s3:object-lock-retain-until-date",
+}
+_CLASS = {"StorageClass": "s3:x-amz-storage-class"}
+# The parameters of an upload that each of its actions knows, and their keys.
+_PARAMETERS: dict[str, dict[str, str]] = {
+    "PutObject": {
+        **_LISTS,
+        **_HOLD,
+        **_LOCK,
+        **_CLASS,
+        "IfMatch": "s3:if-match",
+        "IfNoneMatch": "s3:if-none-match",
+        "MetadataDirective": "s3:x-amz-metadata-directive",
+        "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
+        "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+        "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
+    },
+    "PutObjectAcl": {**_LISTS, **_CLASS},
+    "PutObjectLegalHold": _HOLD,
+    "PutObjectRetention": _LOCK,
+    "PutObjectTagging": {},
 }
 _CREATIONS = ("PutObject", "CopyObject", "CompleteMultipartUpload")
 _PARTS = ("CreateMultipartUpload", "UploadPart", "UploadPartCopy")
@@ -46,22 +65,52 @@ def copy_source(call: Call) -> tuple[str, str, str | None]:
     return bucket, key, version or None
 
 
-def upload_keys(call: Call) -> dict[str, Any]:
-    """The keys of an upload: its list, encryption, class, conditions, tags and source, as far as the request has them."""
-    params = call.params
-    context: dict[str, Any] = {key: str(params[name]) for name, key in _UPLOAD.items() if params.get(name)}
-    if named := params.get("SSEKMSKeyId"):
+def upload_keys(action: str, call: Call) -> dict[str, Any]:
+    """The keys that an action of an upload has of the request: those that AWS lists for it, as far as there are values.
+
+    Args:
+        action: without its ``s3:``.
+        call: the request.
+    """
+    context = _named(_PARAMETERS.get(action, {}), call)
+    if action == "PutObject":
+        context |= _of_upload(call)
+    if action in ("PutObject", "PutObjectTagging"):
+        tags = _tags(call.params.get("Tagging"))
+        context |= {f"s3:RequestObjectTag/{key}": value for key, value in tags.items()}
+        context |= {"s3:RequestObjectTagKeys": list(tags)} if tags else {}
+    return context
+
+
+def _named(keys: dict[str, str], call: Call) -> dict[str, Any]:
+    given = {key: call.params.get(name) for name, key in keys.items()}
+    return {
+        key: value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)
+        for key, value in given.items()
+        if value
+    }
+
+
+def _of_upload(call: Call) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    if named := call.params.get("SSEKMSKeyId"):
         arn = find_key(str(named), call.account, call.region)
         context["s3:x-amz-server-side-encryption-aws-kms-key-id"] = arn or str(named)
-    if params.get("CopySource"):
+    if call.params.get("CopySource"):
         context["s3:x-amz-copy-source"] = "/".join(copy_source(call)[:2])
     if call.operation in (*_CREATIONS, *_PARTS):
         context["s3:ObjectCreationOperation"] = call.operation in _CREATIONS
-    tags = _tags(params.get("Tagging"))
-    if tags:
-        context |= {f"s3:RequestObjectTag/{key}": value for key, value in tags.items()}
-        context["s3:RequestObjectTagKeys"] = list(tags)
     return context
+
+
+def bucket_keys(call: Call) -> dict[str, Any]:
+    """The keys of a bucket that is to be made: its place, its lists, who is to own its objects, its tags."""
+    settings = call.params.get("CreateBucketConfiguration") or {}
+    context = _named({**_LISTS, "ObjectOwnership": "s3:x-amz-object-ownership"}, call)
+    context |= _named({"BucketNamespace": "s3:x-amz-bucket-namespace"}, call)
+    if settings.get("LocationConstraint"):
+        context["s3:locationconstraint"] = str(settings["LocationConstraint"])
+    return context | request_tags(settings.get("Tags"))
 
 
 def _tags(tagging: object) -> dict[str, str]:
@@ -78,7 +127,7 @@ def beside(call: Call) -> Iterator[str]:
     Source: "Required permissions for Amazon S3 API operations" in the S3 user guide.
     """
     params = call.params
-    if params.get("ACL") or any(params.get(name) for name in _UPLOAD if name.startswith("Grant")):
+    if any(params.get(name) for name in _LISTS):
         yield "PutObjectAcl"
     if isinstance(params.get("Tagging"), str) and params["Tagging"]:
         yield "PutObjectTagging"
@@ -128,7 +177,7 @@ def object_encryption(bucket: str, key: str, further: dict[str, str] | None = No
     key the context is the bucket's ARN, which the sandbox does not model.
     """
     pairs = {**(further or {}), "aws:s3:arn": f"arn:aws:s3:::{bucket}/{key}"}
-    return encryption_context(pairs)
+    return {**encryption_context(pairs), "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
 
 
 def encryption_context(pairs: dict[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ SageMaker developer guide, "Deploy a Model Version from a Different Account".
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
@@ -172,10 +173,12 @@ def _create_package(call: Call) -> Iterator[Check]:
 
 def _create_model(call: Call) -> Iterator[Check]:
     arn = _own_arn(call, "model", str(call.params.get("ModelName", "*")))
-    yield from _with_tags(call, arn, _given(_network(call)))
+    network = _given(_network(call))
+    yield from _with_tags(call, arn, network)
+    context = {**network, **request_tags(call.params.get("Tags"))}
     for container in (call.params.get("PrimaryContainer") or {}, *(call.params.get("Containers") or [])):
         if container.get("ModelPackageName"):
-            yield _package_check(call, container["ModelPackageName"])
+            yield replace(_package_check(call, container["ModelPackageName"]), context=context)
     if role := call.params.get("ExecutionRoleArn"):
         yield from _pass_role(call, str(role))
 

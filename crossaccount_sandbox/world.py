@@ -15,7 +15,7 @@ from crossaccount_sandbox.attached import Attached, PolicyKey
 from crossaccount_sandbox.callers import Caller, Keys
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.images import policy_of
-from crossaccount_sandbox.principals import Account, Document
+from crossaccount_sandbox.principals import Account, Document, tags_of
 from crossaccount_sandbox.public import is_public
 from crossaccount_sandbox.resources import owner_of_bucket, registry_of
 from crossaccount_sandbox.wire import Response
@@ -132,6 +132,14 @@ class World:
         }
         if caller.role_arn is None:
             context["aws:username"] = caller.arn.rpartition("/")[2]
+        if caller.session_began is not None:
+            context["aws:TokenIssueTime"] = caller.session_began.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if caller.source_identity is not None:
+            context["aws:SourceIdentity"] = caller.source_identity
+        # A session's tag takes the place of its role's with the same key, in whatever case that is written.
+        named = {key.lower(): (key, value) for key, value in tags_of(caller.role_arn or caller.arn).items()}
+        named |= {key.lower(): (key, value) for key, value in caller.tags.items()}
+        context |= {f"aws:PrincipalTag/{key}": value for key, value in named.values()}
         return context | _organization("Principal", self.accounts.get(caller.account))
 
     def source_context(self, account: str, arn: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from crossaccount_sandbox.attached import compact, load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.decisions import authorize
-from crossaccount_sandbox.checks.s3 import copy_source
+from crossaccount_sandbox.checks.s3_keys import copy_source
 from crossaccount_sandbox.handlers.kms import check_usable, managed_key
 from crossaccount_sandbox.handlers.storage import check_active, shown
 from crossaccount_sandbox.principals import canonical_id

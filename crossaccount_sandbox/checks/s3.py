@@ -12,7 +12,13 @@ from crossaccount_sandbox.checks.s3_keys import (
     upload_keys,
     with_request_keys,
 )
-from crossaccount_sandbox.resources import find_key, object_key, object_tags, owner_of_bucket
+from crossaccount_sandbox.resources import (
+    encryption_of_upload,
+    find_key,
+    object_key,
+    object_tags,
+    owner_of_bucket,
+)
 
 
 def _bucket(action: str, *parameters: str) -> Rule:
@@ -84,8 +90,12 @@ def _on_object(action: str, call: Call, bucket: str, key: str, version: str | No
 
 
 def _on_new_key(call: Call) -> Iterator[Check]:
-    if call.params.get("ServerSideEncryption") == "aws:kms":
-        yield from _on_key("kms:GenerateDataKey", call.params.get("SSEKMSKeyId"), call)
+    params = call.params
+    algorithm, named = encryption_of_upload(
+        params["Bucket"], params.get("ServerSideEncryption"), params.get("SSEKMSKeyId")
+    )
+    if str(algorithm).startswith("aws:kms"):
+        yield from _on_key("kms:GenerateDataKey", named, call)
 
 
 def _on_key(action: str, key_id: str | None, call: Call) -> Iterator[Check]:

@@ -118,13 +118,16 @@ def put_key_policy(world: World, call: Call) -> Response:
 def use_key(world: World, call: Call) -> Response:
     """Encrypt, Decrypt and whatever else needs a key in use.
 
-    Source: "Key states of AWS KMS keys" in the KMS developer guide.
+    Source: "Key states of AWS KMS keys" and "Testing your permissions" (DryRun) in the KMS developer guide.
 
     Raises:
-        AwsError: ``DisabledException``, ``KMSInvalidStateException``.
+        AwsError: ``DisabledException``, ``KMSInvalidStateException``; ``DryRunOperationException`` where it was only tried, and would be done.
     """
     arn = key_of(call)
     check_usable(arn)
+    if call.params.get("DryRun"):
+        text = "The request would have succeeded, but the DryRun option is set."
+        raise AwsError("DryRunOperationException", text, 412)
     return call.forward(arn.split(":")[4])
 
 

@@ -1,6 +1,6 @@
-"""How a test arranges outcomes of endpoints, faults of calls, and the policies that AWS RAM keeps, over HTTP.
+"""How a test arranges outcomes of endpoints, faults of calls, archive tiers of objects, and the policies that AWS RAM keeps, over HTTP.
 
-Not here: what an outcome is (``sagemaker.outcomes``) and what a fault is (``faults``).
+Not here: what an outcome is (``sagemaker.outcomes``), what a fault is (``faults``), and what an archive does (``handlers.storage``).
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.handlers.kms import share_key
+from crossaccount_sandbox.handlers.storage import move
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes
 from crossaccount_sandbox.wire import AwsError
 from crossaccount_sandbox.world import World
@@ -17,6 +18,7 @@ from crossaccount_sandbox.world import World
 _PATH = "/_sandbox/outcomes"
 _FAULTS_PATH = "/_sandbox/faults"
 _SHARES_PATH = "/_sandbox/shares"
+_TIERS_PATH = "/_sandbox/tiers"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -27,10 +29,12 @@ class Control:
     {"account", "endpoint", "status", "seconds"}`` holds an endpoint in a state, ``DELETE`` forgets all of it. At
     ``/_sandbox/faults``: ``PUT`` one rule or a list of them (see ``faults.Rule``), ``GET`` what is at work and which calls
     are held, ``DELETE`` ends all of it and releases those. At ``/_sandbox/shares``: ``PUT {"key": ARN, "policy": {...}}``
-    does what AWS RAM does, which is not here: it gives a KMS key its policy AWS_RAM, and with null takes it away. Answers 204 (``GET``: 200 and JSON), or 400 and why.
+    does what AWS RAM does, which is not here: it gives a KMS key its policy AWS_RAM, and with null takes it away. At
+    ``/_sandbox/tiers``: ``PUT {"bucket", "key", "tier"}`` moves an object of Intelligent-Tiering into an archive tier, with a tier
+    of null out of it. Answers 204 (``GET``: 200 and JSON), or 400 and why.
 
     Args:
-        world: where policies are kept.
+        world: where policies and objects are.
         outcomes: where outcomes are.
         faults: where faults are.
         other: what answers everything else.
@@ -48,6 +52,7 @@ class Control:
             _PATH: self._take_outcome,
             _FAULTS_PATH: self._take_fault,
             _SHARES_PATH: self._take_share,
+            _TIERS_PATH: self._take_tier,
         }
         take = takers.get(environ.get("PATH_INFO", ""))
         if take is None:
@@ -83,6 +88,12 @@ class Control:
             raise ValueError(f"{_SHARES_PATH} takes PUT")
         given = json.loads(body)
         share_key(self._world, given["key"], given["policy"])
+
+    def _take_tier(self, method: str, body: bytes) -> None:
+        if method != "PUT":
+            raise ValueError(f"{_TIERS_PATH} takes PUT")
+        given = json.loads(body)
+        move(self._world, given["bucket"], given["key"], given["tier"])
 
     def _take_outcome(self, method: str, body: bytes) -> None:
         if method == "DELETE":

@@ -15,7 +15,7 @@ from crossaccount_sandbox.attached import Attached, PolicyKey
 from crossaccount_sandbox.callers import Caller, Keys
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.images import policy_of
-from crossaccount_sandbox.principals import Account, Document
+from crossaccount_sandbox.principals import Account, Document, tags_of
 from crossaccount_sandbox.public import is_public
 from crossaccount_sandbox.resources import owner_of_bucket, registry_of
 from crossaccount_sandbox.wire import Response
@@ -36,6 +36,14 @@ class Writer:
 
     account: str
     shared: bool
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A restore of an archived object: when its copy is there, and when that ends; an archive tier's object then stays."""
+
+    ready: datetime
+    ends: datetime | None
 
 
 @dataclass
@@ -59,6 +67,10 @@ class World:
         keys: the access keys that exist.
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
+        tiers: the archive tier of an object of Intelligent-Tiering, by bucket, key and version.
+        restores: the restores that were asked for, by bucket, key and version.
+        archived_images: ECR images in the storage class ARCHIVE, by registry, region, repository and digest.
+        speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
@@ -72,6 +84,10 @@ class World:
     keys: Keys = field(default_factory=Keys)
     public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
     writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
+    tiers: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    restores: dict[tuple[str, str, str], Restore] = field(default_factory=dict)
+    archived_images: set[tuple[str, str, str, str]] = field(default_factory=set)
+    speed: float = 1.0
     uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
@@ -116,6 +132,14 @@ class World:
         }
         if caller.role_arn is None:
             context["aws:username"] = caller.arn.rpartition("/")[2]
+        if caller.session_began is not None:
+            context["aws:TokenIssueTime"] = caller.session_began.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if caller.source_identity is not None:
+            context["aws:SourceIdentity"] = caller.source_identity
+        # A session's tag takes the place of its role's with the same key, in whatever case that is written.
+        named = {key.lower(): (key, value) for key, value in tags_of(caller.role_arn or caller.arn).items()}
+        named |= {key.lower(): (key, value) for key, value in caller.tags.items()}
+        context |= {f"aws:PrincipalTag/{key}": value for key, value in named.values()}
         return context | _organization("Principal", self.accounts.get(caller.account))
 
     def source_context(self, account: str, arn: str) -> dict[str, Any]:
@@ -157,7 +181,7 @@ class World:
         return list(s3_backends[owner]["aws"].buckets[bucket].keys.keys()) if owner else []
 
     def wrote(self, bucket: str, key: str, writer: Writer) -> None:
-        """Note who uploaded the object that is now under this key, if it is to be that account's.
+        """Note who uploaded the object that is now under this key, if it is to be that account's; it lies in no archive tier.
 
         Source: "Controlling ownership of objects" in the S3 user guide; a bucket without ownership controls is as with
         ``ObjectWriter``.
@@ -165,6 +189,8 @@ class World:
         owner = owner_of_bucket(bucket)
         held = s3_backends[owner]["aws"].buckets[bucket]
         place = (bucket, key, held.keys[key].version_id)
+        self.tiers.pop(place, None)
+        self.restores.pop(place, None)
         given_up = held.ownership_rule == ENFORCED or (held.ownership_rule == PREFERRED and writer.shared)
         if writer.account == owner or given_up:
             self.writers.pop(place, None)

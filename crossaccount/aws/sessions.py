@@ -26,6 +26,7 @@ from botocore.session import Session as BotocoreSession
 
 from crossaccount.aws.hiding import hide_credentials
 from crossaccount.aws.loaders import shared_loader
+from crossaccount.aws.operations import note_calls
 from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
 from crossaccount.errors import DoorName, InputError
@@ -197,6 +198,7 @@ def _botocore_session(profile: str | None) -> BotocoreSession:
     session = BotocoreSession(profile=profile)
     session.register_component("data_loader", shared_loader())
     hide_credentials(session)
+    note_calls(session)
     return session
 
 

@@ -100,6 +100,14 @@ class Door(Protocol):
     def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """The statements that let an audience in to the parts of a resource, in the config's preset."""
 
+    def parts_of(self, config: Sharing, name: str, statement: Statement) -> Parts:
+        """The parts of a resource that a statement of ours lets in to; none for a kind without parts."""
+        return ()
+
+    def covers(self, part: str, other: str) -> bool:
+        """Whether who is let in to one part is let in to the other too."""
+        return part == other
+
     @abstractmethod
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         """The policy that stands, None where there is none, and the token to write it with.

@@ -31,7 +31,7 @@ class RepositoryDoor(Door):
     kind = "repository"
     name = DoorName.REPOSITORY
     limit = 10_240
-    place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr\.ecr[^/]*/)([a-z0-9._/-]+).*")
+    place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr[.-]ecr[^/]*/)([a-z0-9._/-]+).*")
     missing_code = "RepositoryNotFoundException"
     proved_by_model = True
     services = (SERVICE,)

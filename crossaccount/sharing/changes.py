@@ -5,19 +5,24 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from collections.abc import Mapping
+from crossaccount.doors import Needs
+from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Surroundings
+from crossaccount.errors import Finding
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
+from crossaccount.policy.documents import statements
+from crossaccount.policy.standing import Answer
+from crossaccount.text import harmless
+from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from crossaccount.doors import Needs
-from crossaccount.doors.base import Resource, Surroundings
-from crossaccount.errors import Finding
-from crossaccount.policy import documents
-from crossaccount.policy.documents import Document, Statement, statements
-from crossaccount.policy.standing import Answer
-from crossaccount.text import harmless
 
 Verb = Literal["create", "update", "delete", "keep"]
 
@@ -28,7 +33,9 @@ class Basis:
 
     ``needs`` are those of the shared versions; ``existing`` has every policy that the plan is about, None for no policy; ``now``
     is when they were read; ``findings`` are the obstacles, and what else should be known; ``beside`` is what decides beside those
-    policies.
+    policies. ``stale`` has the policies with statements of ours that were opened before and that nothing shared needs any more.
+    ``withdrawn`` has the versions that were published and are no longer shared, each with what became of it, where a part of
+    a resource stays open that no shared version needs.
     """
 
     needs: Needs
@@ -36,6 +43,8 @@ class Basis:
     now: datetime
     findings: tuple[Finding, ...] = ()
     beside: Mapping[Resource, Surroundings] = field(default_factory=dict)
+    withdrawn: Mapping[int, str] = field(default_factory=dict)
+    stale: Mapping[Resource, Document | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,26 @@
 Not here: which checks a call raises (``operations``) and the judge itself (``judging``).
 """
 
-from crossaccount_sandbox.attached import named_principals, statements
+from crossaccount_sandbox.attached import named_principals
+from crossaccount_sandbox.attached import statements
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
-from crossaccount_sandbox.judging.decision import Decision, Result, judge
-from crossaccount_sandbox.judging.request import Policies, Request
-from crossaccount_sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
+from crossaccount_sandbox.checks.resource_keys import resource_keys
+from crossaccount_sandbox.judging.decision import Decision
+from crossaccount_sandbox.judging.decision import Result
+from crossaccount_sandbox.judging.decision import judge
+from crossaccount_sandbox.judging.request import Policies
+from crossaccount_sandbox.judging.request import Request
+from crossaccount_sandbox.principals import Document
+from crossaccount_sandbox.principals import boundary_documents
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.principals import identity_documents
+from crossaccount_sandbox.principals import managed_document
+from crossaccount_sandbox.principals import parse
 from crossaccount_sandbox.wire import AwsError
-from crossaccount_sandbox.world import World, Writer
+from crossaccount_sandbox.world import World
+from crossaccount_sandbox.world import Writer
 
 
 def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:
@@ -25,7 +36,9 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     """
     document = _document(world, check)
     further = world.further_policies(check.policy) if check.policy else []
-    context = {**world.context(call.region, check.owner), **check.context}
+    context = {**world.context(call.region, check.owner), **resource_keys(world, check), **check.context}
+    if agent := call.headers.get("User-Agent"):
+        context["aws:UserAgent"] = agent
     if check.action.startswith("s3:"):
         context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
     if check.action.startswith("kms:") and isinstance(caller, Caller):
@@ -46,16 +59,26 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         identity=identity_documents(holder),
         resource=document,
         boundaries=boundary_documents(holder),
-        session=caller.session_policy,
+        session=_session_documents(caller),
         further=further,
     )
-    decision = judge(Request(caller.arn, check.action, check.resource, owner, context), policies)
-    for other in check.either:
-        if decision.result is Result.ALLOWED:
-            break
-        again = judge(Request(caller.arn, check.action, other, check.owner, context), policies)
-        decision = again if again.result is not Result.IMPLICITLY_DENIED else decision
-    return decision
+    decisions = [
+        judge(Request(caller.arn, check.action, resource, owner, context), policies)
+        for resource in (check.resource, *check.either)
+    ]
+    # A Deny on any of the resources wins; an Allow on any of them suffices.
+    return min(decisions, key=lambda decision: _WEIGHT.index(decision.result))
+
+
+_WEIGHT = (Result.EXPLICITLY_DENIED, Result.ALLOWED, Result.IMPLICITLY_DENIED)
+
+
+def _session_documents(caller: Caller) -> list[Document] | None:
+    """The policies that narrow a session; a managed one that is gone by now allows nothing. None for no such policy."""
+    if caller.session_policy is None and not caller.session_policy_arns:
+        return None
+    managed = [managed_document(arn) for arn in caller.session_policy_arns]
+    return [document for document in (caller.session_policy, *managed) if document is not None]
 
 
 def _document(world: World, check: Check) -> Document | None:
@@ -69,9 +92,9 @@ def _document(world: World, check: Check) -> Document | None:
 _ON_AN_OBJECT = (
     "GetObject",
     "GetObjectVersion",
-    "GetObjectTagging",
-    "PutObjectTagging",
-    "DeleteObjectTagging",
+    *("GetObjectAttributes", "GetObjectVersionAttributes"),
+    *("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging"),
+    *("GetObjectVersionTagging", "PutObjectVersionTagging", "DeleteObjectVersionTagging"),
 )
 
 

@@ -1,22 +1,72 @@
-"""IAM: trust policies that name living principals only, and the simulation of a role's policies."""
+"""IAM: trust policies, the roles that AWS alone may change, and the simulation of a role's policies."""
 
+import json
 from xml.sax.saxutils import escape
 
-from crossaccount_sandbox.attached import load
+from crossaccount_sandbox.attached import load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.judging.decision import Result, judge
 from crossaccount_sandbox.judging.request import Policies, Request
-from crossaccount_sandbox.principals import boundary_documents, find_role, identity_documents
+from crossaccount_sandbox.principals import boundary_documents, find_role, identity_documents, principal_arn
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
 
 def check_trust(world: World, call: Call) -> Response:
-    """CreateRole and UpdateAssumeRolePolicy: every principal of a trust policy must exist; ``MalformedPolicyDocument``."""
+    """CreateRole and UpdateAssumeRolePolicy: a trust policy names living principals, and no one by exception.
+
+    Source: recordings of IAM by localstack for what is no JSON and for a Resource; "IAM JSON policy elements:
+    NotPrincipal" in the IAM user guide says that trust policies do not take one, its text is the Resource's.
+
+    Raises:
+        AwsError: ``MalformedPolicyDocument``; ``InvalidInput`` for a path that AWS keeps for itself, whose text is not
+            recorded anywhere.
+    """
+    if str(call.params.get("Path", "/")).startswith(_RESERVED):
+        text = f"The path {call.params['Path']} is reserved: AWS alone makes roles under it."
+        raise AwsError("InvalidInput", text)
     text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
+    if not _is_json(text):
+        raise _malformed("This policy contains invalid Json")
     document = load(text, lambda why: _malformed(f"The trust policy cannot be used: {why}"))
+    for statement in statements(document):
+        for field in ("NotPrincipal", "Resource", "NotResource"):
+            if field in statement:
+                raise _malformed(f"Has prohibited field {field}")
     unknown = 'Invalid principal in policy: "AWS":"{}"'
     world.attached.check_principals(document, lambda name: _malformed(unknown.format(name)))
+    return call.forward(call.account)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+_RESERVED = ("/aws-reserved/", "/aws-service-role/")
+
+
+def unprotected(handler: Handler) -> Handler:
+    """The handler of a change to a role, which AWS refuses for the roles that it alone may change.
+
+    Source: the text of IAM, as users of IAM Identity Center and of service-linked roles report it.
+    """
+
+    def checked(world: World, call: Call) -> Response:
+        name = call.params["RoleName"]
+        if principal_arn("role", name, call.account).split(":role")[-1].startswith(_RESERVED):
+            text = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+            raise AwsError("UnmodifiableEntity", text)
+        return handler(world, call)
+
+    return checked
+
+
+def forward(world: World, call: Call) -> Response:
+    """What moto answers well."""
     return call.forward(call.account)
 
 
@@ -73,8 +123,13 @@ def _simulated(request: Request, policies: Policies) -> str:
     )
 
 
+_CHANGES = (
+    "DeleteRole UpdateRole TagRole UntagRole PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy "
+    "PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
+)
 HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(_CHANGES.split(), unprotected(forward)),
     "CreateRole": check_trust,
-    "UpdateAssumeRolePolicy": check_trust,
+    "UpdateAssumeRolePolicy": unprotected(check_trust),
     "SimulatePrincipalPolicy": simulate_principal_policy,
 }

@@ -3,16 +3,18 @@
 Not here, and not modelled: where policies are kept and who is calling (``guard``), VPC endpoint policies, S3
 access control lists and object ownership, KMS grants, which services honour a resource control policy (those
 given are applied to every resource), canonical user ids, the IAM user behind a federated session (its own ARN
-is all that is seen), which key is single-valued, and the checks with which AWS refuses a malformed document
+is all that is seen), and the checks with which AWS refuses a malformed document
 when it is stored. Such a document, like an operator or a global key that nobody knows, allows nothing here;
-its Deny applies in doubt.
+its Deny applies in doubt. What is open in the public record is answered against the caller, see ``conditions``.
 
 Source: "Policy evaluation logic" and "IAM JSON policy elements" in the IAM user guide, "SCP evaluation" and
 "RCP evaluation" in the Organizations user guide, "Key policies" in the KMS developer guide.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from crossaccount_sandbox.judging.request import (
     Kind,
@@ -148,8 +150,12 @@ def _scan_all(question: Question, policies: Policies) -> dict[PolicyType, list[V
         PolicyType.BOUNDARY: [scan((document,), question) for document in boundaries],
         PolicyType.SESSION: []
         if foreign or policies.session is None
-        else [scan((policies.session,), question)],
+        else [scan(_session_documents(policies.session), question)],
     }
+
+
+def _session_documents(session: object) -> Sequence[Any]:
+    return session if isinstance(session, (list, tuple)) else (session,)
 
 
 def _settled(question: Question) -> Decision | None:
@@ -177,8 +183,8 @@ def _must_be_named(action: str, resource: str) -> bool:
     parts = resource.split(":", 5)
     if len(parts) < 6:
         return False
-    if action.startswith("kms:"):
-        return parts[2] == "kms" and parts[5].startswith("key/")
+    if action.startswith("kms:"):  # "key/*" is no key: it stands for one that is about to be made
+        return parts[2] == "kms" and parts[5].startswith("key/") and parts[5] != "key/*"
     return action.startswith("sts:") and parts[2] == "iam" and parts[5].startswith("role/")
 
 

@@ -377,7 +377,7 @@ def test_a_public_statement_is_held_against_the_account_s_block_too(
 
 
 def test_an_account_s_block_that_cannot_be_asked_is_said(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_CLIENTS", ONCE)
+    monkeypatch.setattr(sessions, "CLIENTS", ONCE)
     with public(aws):
         found = [one for one in planned(str(aws.config)) if "public" in one.text]
     assert "could not be asked" in found[0].text

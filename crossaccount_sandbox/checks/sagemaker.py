@@ -164,7 +164,8 @@ RUNTIME_RULES: dict[str, Rule] = {
     "InvokeEndpoint": _own_resource("endpoint", "EndpointName", "sagemaker:InvokeEndpoint")
 }
 ALARM_RULES: dict[str, Rule] = dict.fromkeys(
-    ("PutMetricAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"), _alarms
+    ("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"),
+    _alarms,
 )
 SCALING_RULES: dict[str, Rule] = {
     **dict.fromkeys(("RegisterScalableTarget", "DeregisterScalableTarget"), _scalable_target),

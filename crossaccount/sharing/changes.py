@@ -87,10 +87,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """All changes of one run, in the order they are made, and what a person should know beside them."""
+    """All changes of one run, in the order they are made, and what a person should know beside them.
+
+    ``takes_back`` is whether it takes access back: what it has taken is granted again only after a refusal.
+    """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
+    takes_back: bool = False
 
     @property
     def writes(self) -> int:

@@ -80,8 +80,8 @@ class Persistence:
         timed_out = isinstance(caught, ReadTimeoutError | ConnectTimeoutError)
         if attempts >= (_TIMED_OUT_ATTEMPTS if timed_out else _ATTEMPTS):
             self._outlasted = True
-        known = host in self._reached or (self._reached and not isinstance(caught, EndpointConnectionError))
-        return _pause_after(attempts) if known and not self._outlasted else None
+        is_there = host in self._reached or not isinstance(caught, EndpointConnectionError)
+        return _pause_after(attempts) if is_there and not self._outlasted else None
 
 
 def _pause_after(attempts: int) -> float:

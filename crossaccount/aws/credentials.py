@@ -20,6 +20,7 @@ from botocore.exceptions import (
     InvalidConfigError,
     LoginError,
     MissingDependencyException,
+    PartialCredentialsError,
     RefreshWithMFAUnsupportedError,
     SSOError,
     TokenRetrievalError,
@@ -75,7 +76,7 @@ def _reason(error: Exception, profile: str | None) -> str | None:
             )
         case CredentialRetrievalError() | InvalidConfigError() | ConfigParseError() | ConfigNotFound():
             return f"{said}. {_CORRECT}."
-        case UnknownCredentialError():
+        case UnknownCredentialError() | PartialCredentialsError():
             return f"{said}. {_CORRECT}."
         case BotoCoreError():
             return None

@@ -5,20 +5,27 @@ Not here: any behaviour of a service.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from moto.s3.models import s3_backends
-
-from crossaccount_sandbox.attached import Attached, PolicyKey
-from crossaccount_sandbox.callers import Caller, Keys
+from crossaccount_sandbox.attached import Attached
+from crossaccount_sandbox.attached import PolicyKey
+from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.callers import Keys
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.images import policy_of
-from crossaccount_sandbox.principals import Account, Document, tags_of
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.principals import Document
+from crossaccount_sandbox.principals import tags_of
 from crossaccount_sandbox.public import is_public
-from crossaccount_sandbox.resources import owner_of_bucket, registry_of
+from crossaccount_sandbox.resources import owner_of_bucket
+from crossaccount_sandbox.resources import registry_of
 from crossaccount_sandbox.wire import Response
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from moto.s3.models import s3_backends
+from typing import Any
+
 
 Place = tuple[str, str]  # account, region
 Record = dict[str, Any]
@@ -75,6 +82,7 @@ class World:
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
         alarms: CloudWatch's alarms, by account and region and name.
+        alarm_types: their types in the same way, ``MetricAlarm`` for one.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
         lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
@@ -92,6 +100,7 @@ class World:
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)

@@ -5,16 +5,19 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
-
+from collections.abc import Iterator
+from collections.abc import Mapping
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Finding
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document, Statement
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
 from crossaccount.registry.versions import Contents
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Protocol
+
 
 # A mark that a service gives with a document, for a put that fails once the document is another; None without such a put.
 Token = str | None
@@ -124,6 +127,8 @@ class Door(Protocol):
     @abstractmethod
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         """Remove the policy that was read with this token; raises AWS's refusal.
+
+        None to remove is no refusal: where the answer to a removal is lost, botocore asks again, and AWS says that there is none.
 
         Raises:
             Conflict: where such a resource is never left without a policy.

@@ -6,26 +6,40 @@ Different Account" in the SageMaker developer guide.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
-
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from crossaccount import parallel
 from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
-from crossaccount.errors import DoorName, Finding, Obstacle, Severity
+from crossaccount.doors.base import Door
+from crossaccount.doors.base import Parts
+from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Surroundings
+from crossaccount.doors.base import Token
+from crossaccount.errors import DoorName
+from crossaccount.errors import Finding
+from crossaccount.errors import Obstacle
+from crossaccount.errors import Severity
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document, Statement, compact, listed, scalar, statements
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
+from crossaccount.policy.documents import compact
+from crossaccount.policy.documents import listed
+from crossaccount.policy.documents import scalar
+from crossaccount.policy.documents import statements
 from crossaccount.policy.strangers import is_public
 from crossaccount.registry.artifacts import Artifact
 from crossaccount.registry.storage import gives_reason
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
+from functools import partial
+from typing import Any
+
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
 _ASKABLE = re.compile(r"[A-Za-z0-9._-]{1,255}")  # botocore sends no request about any other name
@@ -99,9 +113,9 @@ class BucketDoor(Door):
         try:
             text = producer.s3.get_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)["Policy"]
         except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(text), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -110,7 +124,12 @@ class BucketDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
+        # S3 says the same whether there is a policy or none; what takes its place may not.
+        try:
+            producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
         """Objects that another account owns; an obstacle for a bucket that is not there, not the producer's, or elsewhere."""
@@ -185,6 +204,10 @@ def least_privilege(
 def page(bucket_arn: str, audience: Audience) -> list[Statement]:
     """The AWS page's policy of a bucket."""
     return [audiences.page_statement("AddPerm", audience, Action="s3:*", Resource=f"{bucket_arn}/*")]
+
+
+def _has_none(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "NoSuchBucketPolicy"
 
 
 def _literal(key: str) -> str:

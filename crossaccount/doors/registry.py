@@ -6,18 +6,24 @@ error is modelled for a group without a policy; its text is from public reports.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-
 from botocore.exceptions import ClientError
-
-from crossaccount.arns import group_arn, package_arn
+from collections.abc import Mapping
+from collections.abc import Sequence
+from crossaccount.arns import group_arn
+from crossaccount.arns import package_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door, Parts, Token
+from crossaccount.doors.base import Door
+from crossaccount.doors.base import Parts
+from crossaccount.doors.base import Token
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document, Statement, compact, listed, scalar
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
+from crossaccount.policy.documents import compact
+from crossaccount.policy.documents import listed
+from crossaccount.policy.documents import scalar
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
 
@@ -67,10 +73,9 @@ class RegistryDoor(Door):
         try:
             answer = producer.sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)
         except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            if code == "ValidationException" and message.startswith("Cannot find resource policy for"):
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(answer["ResourcePolicy"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -79,7 +84,17 @@ class RegistryDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
+        try:
+            producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
+
+
+def _has_none(error: ClientError) -> bool:
+    answer = error.response["Error"]
+    text = answer.get("Message", "")
+    return answer["Code"] == "ValidationException" and text.startswith("Cannot find resource policy for")
 
 
 def least_privilege(group_arn: str, package_arns: Sequence[str], audience: Audience) -> list[Statement]:

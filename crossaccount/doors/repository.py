@@ -5,22 +5,29 @@ botocore's model of ECR; "Deploy a Model Version from a Different Account" in th
 """
 
 import re
-from collections.abc import Mapping
-
 from botocore.exceptions import ClientError
-
-from crossaccount.arns import group_arn, parse_image
+from collections.abc import Mapping
+from crossaccount.arns import group_arn
+from crossaccount.arns import parse_image
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
+from crossaccount.doors.base import Door
+from crossaccount.doors.base import Parts
+from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Surroundings
+from crossaccount.doors.base import Token
 from crossaccount.doors.reading import read_further
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
-from crossaccount.policy.audience import SERVICE, Audience
-from crossaccount.policy.documents import Document, Statement, compact
+from crossaccount.policy.audience import Audience
+from crossaccount.policy.audience import SERVICE
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
+from crossaccount.policy.documents import compact
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
+
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
@@ -59,9 +66,9 @@ class RepositoryDoor(Door):
         try:
             answer = producer.ecr.get_repository_policy(registryId=producer.account, repositoryName=name)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(answer["policyText"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -70,7 +77,11 @@ class RepositoryDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        try:
+            producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
 
     def surroundings(
         self, producer: Producer, documents: Mapping[Resource, Document | None]
@@ -101,6 +112,10 @@ class RepositoryDoor(Door):
             repository = _arn(config, image.region, image.registry, image.repository)
             needs |= dict.fromkeys(PULL_ACTIONS, repository)
         return {**needs, "ecr:GetAuthorizationToken": "*"}
+
+
+def _has_none(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException"
 
 
 def _arn(config: Sharing, region: str, account: str, name: str) -> str:

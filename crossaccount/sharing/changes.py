@@ -151,14 +151,16 @@ class Standing:
 class Plan:
     """All changes of one run, in the order they are made, and what a person should know beside them.
 
-    ``group`` is the ARN of the group that it is about, and ``standing`` has, for each member that it concerns and each resource,
-    what others' statements let it do.
+    ``group`` is the ARN of the group that it is about; ``standing`` has, for each member that it concerns and each resource,
+    what others' statements let it do; ``takes_back`` is whether it takes access back: what it has taken is granted again only
+    after a refusal.
     """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
     group: str = ""
     standing: tuple[Standing, ...] = ()
+    takes_back: bool = False
 
     @property
     def writes(self) -> int:

@@ -5,15 +5,20 @@ SageMaker developer guide, "Deploy a Model Version from a Different Account".
 """
 
 from collections.abc import Iterator
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check
+from crossaccount_sandbox.checks.check import Rule
+from crossaccount_sandbox.checks.check import own
+from crossaccount_sandbox.checks.tagging import request_tags
+from crossaccount_sandbox.checks.tagging import tag_keys
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.resources import alarm_arn
+from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.resources import group_of
+from crossaccount_sandbox.resources import package_of
+from crossaccount_sandbox.wire import AwsError
 from dataclasses import replace
 from typing import Any
-
-from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, Rule, own
-from crossaccount_sandbox.checks.tagging import request_tags, tag_keys
-from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.resources import alarm_arn, find_key, group_of, package_of
-from crossaccount_sandbox.wire import AwsError
 
 
 def _own_resource(kind: str, name: str) -> Rule:
@@ -262,7 +267,8 @@ RULES: dict[str, Rule] = {
 }
 RUNTIME_RULES: dict[str, Rule] = {"InvokeEndpoint": _invoke}
 ALARM_RULES: dict[str, Rule] = dict.fromkeys(
-    ("PutMetricAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"), _alarms
+    ("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"),
+    _alarms,
 )
 SCALING_RULES: dict[str, Rule] = {
     **dict.fromkeys(("RegisterScalableTarget", "DeregisterScalableTarget"), _scalable_target),

@@ -6,16 +6,25 @@ Source: DescribeModelPackage (IncludedData) and ModelPackageModelCard in the Sag
 """
 
 import json
-
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import key_check
 from crossaccount_sandbox.checks.decisions import authorize
-from crossaccount_sandbox.resources import find_key, package_of
-from crossaccount_sandbox.sagemaker.groups import find_group, versions, versions_prefix
-from crossaccount_sandbox.sagemaker.records import check_region, invalid, listed, members_of, shown
+from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.resources import package_of
+from crossaccount_sandbox.sagemaker.groups import find_group
+from crossaccount_sandbox.sagemaker.groups import versions
+from crossaccount_sandbox.sagemaker.groups import versions_prefix
+from crossaccount_sandbox.sagemaker.records import check_region
+from crossaccount_sandbox.sagemaker.records import invalid
+from crossaccount_sandbox.sagemaker.records import listed
+from crossaccount_sandbox.sagemaker.records import members_of
+from crossaccount_sandbox.sagemaker.records import shown
 from crossaccount_sandbox.sagemaker.tags import tag
-from crossaccount_sandbox.wire import Response, json_response
-from crossaccount_sandbox.world import Handler, Record, World
+from crossaccount_sandbox.wire import Response
+from crossaccount_sandbox.wire import json_response
+from crossaccount_sandbox.world import Handler
+from crossaccount_sandbox.world import Record
+from crossaccount_sandbox.world import World
 
 
 def find_package(world: World, call: Call, named: str) -> Record:
@@ -102,14 +111,16 @@ def batch_describe(world: World, call: Call) -> Response:
 
 
 def list_packages(world: World, call: Call) -> Response:
-    """ListModelPackages of a group (by name or ARN), newest first unless asked otherwise."""
+    """ListModelPackages of a group (by name or ARN), of one approval status or any, newest first unless asked otherwise."""
     if not call.params.get("ModelPackageGroupName"):
         return json_response({"ModelPackageSummaryList": []})
     group = find_group(world, call)
-    wanted = call.params.get("ModelApprovalStatus")
-    records = versions(world, group["ModelPackageGroupArn"])
-    fitting = [record for record in records if wanted in (None, record["ModelApprovalStatus"])]
-    return listed(call, "ModelPackageSummaryList", fitting)
+    records = list(versions(world, group["ModelPackageGroupArn"]))
+
+    def fits(record: Record) -> bool:
+        return call.params.get("ModelApprovalStatus") in (None, record["ModelApprovalStatus"])
+
+    return listed(call, "ModelPackageSummaryList", records, fits=fits)
 
 
 _UPDATABLE = (

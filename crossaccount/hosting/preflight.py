@@ -3,12 +3,14 @@
 Every check is a read in the consumer's deployer role. Not here: the deployment (``creation``), and why a read was refused
 (``refusals``, ``diagnosis``).
 
-Source: DescribeModelPackage in the SageMaker API reference; GetObject and HeadObject in the S3 API reference.
+Source: DescribeModelPackage in the SageMaker API reference; GetObject in the S3 API reference (a range of an empty object is
+InvalidRange). S3 asks KMS for an object's key when it is read, and not by HeadObject.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +21,7 @@ from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
 from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Failed, InputError, Refused
+from crossaccount.parallel import run_all
 from crossaccount.registry.versions import ModelVersion, check_deployable, describe_version, list_versions
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
@@ -132,38 +135,130 @@ def read_release(target: Target, version: ModelVersion) -> Release:
     return published
 
 
-def check_artifacts(target: Target, release: Release) -> int:
-    """See that every artifact exists and is still the one that was shared; the number of artifacts.
+_MOST_UNDER_A_PREFIX = 50  # objects that are read of one uncompressed artifact
+
+
+@dataclass(frozen=True)
+class ArtifactsRead:
+    """What the deployer has read of a Release's artifacts, a byte of each object.
+
+    Args:
+        count: the number of artifacts.
+        buckets: those in which every artifact was read.
+        keys: the ARNs of the KMS keys that objects were read under.
+        unread: what could not be looked at under prefixes, by its URI, and why; the deployer needs none of it.
+    """
+
+    count: int
+    buckets: frozenset[str]
+    keys: frozenset[str]
+    unread: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Object:
+    """An object that belongs to an artifact; one of several under a prefix has no ``etag`` of its own."""
+
+    bucket: str
+    key: str
+    etag: str | None
+
+    @property
+    def uri(self) -> str:
+        """Its S3 location."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class _Byte:
+    """A byte of an object as S3 gave it: the ETag of the object and the KMS key it was read under; or why it was not read."""
+
+    etag: str = ""
+    kms_key: str = ""
+    unread: str = ""
+
+
+def check_artifacts(target: Target, release: Release) -> ArtifactsRead:
+    """See that every artifact exists, can be read, and is still the one that was shared; a byte of every object is read.
+
+    Under a prefix it is the first fifty objects, where the deployer may list and read them.
 
     Raises:
         Failed: for one that is missing or was replaced.
         Refused: when S3, or KMS behind it, refuses.
     """
-    client, owner = target.s3, target.config.producer.account
-    artifacts = [artifact for container in release.deployed_containers for artifact in container.artifacts]
-    where = "/".join(parse_s3(artifacts[0].uri)) if artifacts else ""
-    resource = f"arn:{target.config.partition}:s3:::{where}"
-    with target.explained("s3:GetObject", resource, DoorName.BUCKET):
-        for artifact in artifacts:
-            if artifact.etag is None:
-                continue
-            bucket, key = parse_s3(artifact.uri)
+    named = [artifact for container in release.deployed_containers for artifact in container.artifacts]
+    artifacts = list(dict.fromkeys((artifact.uri, artifact.etag) for artifact in named))
+    places = run_all([partial(_objects_of, target, uri, etag) for uri, etag in artifacts])
+    objects = list(dict.fromkeys(each for found, _ in places for each in found))
+    found = run_all([partial(_read_byte, target, each) for each in objects])
+    for each, byte in zip(objects, found, strict=True):
+        if each.etag is not None and byte.etag != each.etag:
+            raise Failed(
+                f"The artifact {each.uri} was replaced after it was shared: its ETag is {byte.etag}, the Release says "
+                f"{each.etag}. Version {release.version} is not deployed. Ask its owner to register a new one."
+            )
+    unread = {uri: doubt for (uri, _), (_, doubt) in zip(artifacts, places, strict=True) if doubt}
+    unread |= {each.uri: byte.unread for each, byte in zip(objects, found, strict=True) if byte.unread}
+    return ArtifactsRead(
+        len(named),
+        frozenset(parse_s3(uri)[0] for uri, _ in artifacts) - {parse_s3(uri)[0] for uri in unread},
+        frozenset(byte.kms_key for byte in found if byte.kms_key),
+        unread,
+    )
+
+
+def _objects_of(target: Target, uri: str, etag: str | None) -> tuple[list[_Object], str]:
+    """The objects of an artifact, and what of it cannot be seen: one, or the first under its prefix."""
+    bucket, key = parse_s3(uri)
+    if etag is not None:
+        return [_Object(bucket, key, etag)], ""
+    owner = target.config.producer.account
+    resource = f"arn:{target.config.partition}:s3:::{bucket}"
+    with target.explained("s3:ListBucket", resource, DoorName.BUCKET):
+        try:
+            listing = target.s3.list_objects_v2(Bucket=bucket, Prefix=key, ExpectedBucketOwner=owner)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("AccessDenied", "403"):
+                return [], "the deployer may not list it"
+            raise
+    keys = [entry["Key"] for entry in listing.get("Contents", []) if not entry["Key"].endswith("/")]
+    if not keys and not listing.get("IsTruncated"):
+        raise _missing(uri, owner)
+    doubt = ""
+    if len(keys) > _MOST_UNDER_A_PREFIX or listing.get("IsTruncated"):
+        doubt = f"only the first {_MOST_UNDER_A_PREFIX} objects were read"
+    return [_Object(bucket, each, None) for each in keys[:_MOST_UNDER_A_PREFIX]], doubt
+
+
+def _read_byte(target: Target, wanted: _Object) -> _Byte:
+    owner, get = (
+        target.config.producer.account,
+        partial(target.s3.get_object, Bucket=wanted.bucket, Key=wanted.key),
+    )
+    resource = f"arn:{target.config.partition}:s3:::{wanted.bucket}/{wanted.key}"
+    try:
+        with target.explained("s3:GetObject", resource, DoorName.BUCKET):
             try:
-                head = client.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
+                answer = get(Range="bytes=0-0", ExpectedBucketOwner=owner)
             except ClientError as error:
-                if error.response["Error"]["Code"] == "404":
-                    raise Failed(
-                        f"The artifact {artifact.uri} is missing. Account {owner} restores it, or shares another version."
-                    ) from None
-                # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
-                client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
-                raise
-            if (etag := head["ETag"].strip('"')) != artifact.etag:
-                raise Failed(
-                    f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. Version "
-                    f"{release.version} is not deployed. Ask its owner to register a new one."
-                )
-    return len(artifacts)
+                code = error.response["Error"]["Code"]
+                if code in ("NoSuchKey", "NoSuchBucket", "404"):
+                    raise _missing(wanted.uri, owner) from None
+                if code not in ("InvalidRange", "416"):
+                    raise
+                answer = get(ExpectedBucketOwner=owner)  # it has no first byte
+            answer["Body"].read(1)
+    except Refused as refused:
+        # SageMaker reads what lies under a prefix in the execution role; the deployer need not be able to.
+        if wanted.etag is None and refused.refusal.door == DoorName.CALLER_POLICY:
+            return _Byte(unread="the deployer itself may not read it")
+        raise
+    return _Byte(answer["ETag"].strip('"'), str(answer.get("SSEKMSKeyId", "")))
+
+
+def _missing(uri: str, owner: str) -> Failed:
+    return Failed(f"The artifact {uri} is missing. Account {owner} restores it, or shares another version.")
 
 
 @contextmanager
@@ -186,14 +281,23 @@ def explained_creation(target: Target, release: Release) -> Iterator[None]:
             refused = classify(error, attempt)
             if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
                 raise
-            could_not_read = refused.refusal.aws_message.startswith("Could not access model data")
-            ruled_out = _READ_BEFORE if could_not_read else ()
+            ruled_out: tuple[str, ...] = ()
+            if refused.refusal.aws_message.startswith("Could not access model data"):
+                # What is shut to the deployer too is told here, and only what it reads now is ruled out.
+                ruled_out = _read_now(check_artifacts(target, release))
             needed = doors.execution_needs(target.config, release.contents)
-            raise diagnosis.narrow_execution_role(refused, target.session, role, needed, ruled_out) from None
+            owner, simulator = target.config.producer.account, replace(target.simulator, role=role)
+            raise diagnosis.narrow_execution_role(refused, simulator, needed, ruled_out, owner) from None
 
 
-_READ_BEFORE = (
-    "a missing artifact: the deployer has just read it",
-    "the bucket's policy and the key's policy: they let this account in",
-    "another region: the bucket answered in this one",
-)
+def _read_now(read: ArtifactsRead) -> tuple[str, ...]:
+    """The causes that a read of the artifacts in the deployer role rules out."""
+    seen = [f"the policy of the bucket {bucket}: it lets the deployer in" for bucket in sorted(read.buckets)]
+    seen += [f"the policy of the key {key}: it lets the deployer in" for key in sorted(read.keys)]
+    if read.unread:
+        return tuple(seen)
+    return (
+        "a missing artifact: the deployer has just read it",
+        *seen,
+        "another region: the bucket answered in this one",
+    )

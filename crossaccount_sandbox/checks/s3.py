@@ -37,7 +37,8 @@ def _object(action: str) -> Rule:
     def rule(call: Call) -> Iterator[Check]:
         place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
         yield from _on_object(action, call, *place, acl=call.params.get("ACL"))
-        if action == "GetObject":
+        # Headers say nothing of what is encrypted: KMS is not asked for them.
+        if action == "GetObject" and call.operation != "HeadObject":
             yield from _on_key("kms:Decrypt", object_key(*place), call)
         elif action == "PutObject":
             yield from _on_new_key(call)

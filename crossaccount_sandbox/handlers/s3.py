@@ -204,6 +204,8 @@ def list_with_owners(world: World, call: Call) -> Response:
 def get_object(world: World, call: Call) -> Response:
     """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
 
+    KMS is asked for what is read, and so not by HeadObject.
+
     Raises:
         AwsError: ``AccessDenied`` for a missing object, to everyone else; ``KMS.DisabledException`` and
             ``KMS.KMSInvalidStateException`` for one that is encrypted under a key out of use.
@@ -214,7 +216,8 @@ def get_object(world: World, call: Call) -> Response:
         arn = _bucket_arn(call)
         listing = Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key})
         authorize(world, listing, call)
-    if encrypted_under := object_key(bucket, key, call.params.get("VersionId")):
+    encrypted_under = object_key(bucket, key, call.params.get("VersionId"))
+    if encrypted_under and call.operation == "GetObject":
         check_usable(encrypted_under, "KMS.")
     return call.forward(owner or call.account)
 

@@ -11,10 +11,11 @@ Source: "Policy evaluation logic" and "IAM JSON policy elements" in the IAM user
 "RCP evaluation" in the Organizations user guide, "Key policies" in the KMS developer guide.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from crossaccount_sandbox.judging.request import (
+    Document,
     Kind,
     Policies,
     Question,
@@ -48,12 +49,13 @@ class PolicyType(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer: the result, the kind of policy and statement (Sid or index) that decided, a sentence."""
+    """The answer: the result, the kind of policy and statement (Sid or index) that decided, a sentence, the document."""
 
     result: Result
     policy_type: PolicyType
     statement: str | int | None
     why: str
+    document: Document | None = field(default=None, compare=False, repr=False)
 
 
 def judge(request: Request, policies: Policies) -> Decision:
@@ -73,7 +75,8 @@ def judge(request: Request, policies: Policies) -> Decision:
     for kind, verdicts in scanned.items():
         for verdict in verdicts:
             if verdict.denied:
-                return _decide(question, Result.EXPLICITLY_DENIED, kind, verdict.statement)
+                denied = _decide(question, Result.EXPLICITLY_DENIED, kind, verdict.statement)
+                return replace(denied, document=verdict.document)
     if any(level.grant is Grant.NONE for level in scanned[PolicyType.SCP]):
         return _decide(question, Result.IMPLICITLY_DENIED, PolicyType.SCP, None)
     # RCPFullAWSAccess cannot be detached: a resource control policy denies, it never lacks an Allow.
@@ -101,7 +104,10 @@ def _within_account(
     lacking = _lacking(question, scanned)
     if lacking is not None:
         return _refuse(question, lacking)
-    return _decide(question, Result.ALLOWED, PolicyType.IDENTITY, scanned[PolicyType.IDENTITY][0].statement)
+    own = scanned[PolicyType.IDENTITY][0]
+    return replace(
+        _decide(question, Result.ALLOWED, PolicyType.IDENTITY, own.statement), document=own.document
+    )
 
 
 def _by_resource(question: Question, attached: Verdict) -> Decision:

@@ -42,7 +42,7 @@ def denied(denial: Denial, account: str, caller: str, what: str, owner: str) -> 
         )
     if denial.kind == RESOURCE_BASED:
         return (
-            f"A statement of the resource's own policy denies {what}, and no share can change that. Account {owner}, which owns the "
+            f"The resource-based policy of the resource itself denies {what}, and no share can change that. Account {owner}, which owns the "
             f"resource, takes that Deny out, or exempts {caller} from it."
         )
     if denial.kind == ROLE_TRUST:
@@ -115,10 +115,19 @@ def opened(account: str, other: str, service_principal: bool = False) -> str:
 
 
 def trust(role: str, caller: str, config_key: str) -> str:
-    """The way out where a role may not be assumed: AWS says no more for a role that does not exist."""
+    """The way out where a role may not be assumed: AWS says no more for a role that does not exist.
+
+    Args:
+        role: the role's ARN.
+        caller: who wants to assume it.
+        config_key: the part of the config that names it; one that ends in ``profile`` is a role of the AWS profile's own.
+    """
+    external_id, named = f"{config_key}.external_id", f"{config_key}.role"
+    if config_key.endswith(".profile"):
+        external_id, named = "external_id of the profile in the AWS config file", "role_arn of that profile"
     return (
-        f"The trust policy of {role} must allow {caller}, with the external id that {config_key}.external_id has. AWS says the same of a "
-        f"role that does not exist: compare {config_key}.role with the role's ARN. The templates in deployments/iam make such a role."
+        f"The trust policy of {role} must allow {caller}, with the external id that {external_id} has. AWS says the same of a role that "
+        f"does not exist: compare {named} with the role's ARN. The templates in deployments/iam make such a role."
     )
 
 

@@ -3,6 +3,8 @@
 Not here: which checks a call raises (``operations``) and the judge itself (``judging``).
 """
 
+import re
+
 from crossaccount_sandbox.attached import named_principals, statements
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
@@ -149,9 +151,14 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
     return AwsError(code, text, 403 if call.service in _XML else 400)
 
 
+_IAM_NAME = re.compile(r"arn:aws:iam::\d{12}:(role|user|group)/(?:.*/)?([^/]+)")
+
+
 def _shown_resource(call: Call, check: Check) -> str:
     if call.service == "s3" and check.action == "kms:Decrypt":
         return "the resource associated with this ciphertext"
+    if call.service == "iam" and (match := _IAM_NAME.fullmatch(check.resource)):
+        return f"resource: {match[1]} {match[2]}"  # IAM's own operations name, where PassRole has an ARN
     quote = '"' if check.action.startswith("s3:") else ""
     return f"resource: {quote}{check.resource}{quote}"
 

@@ -78,7 +78,7 @@ def _read(target: Target, release: Release) -> Iterator[_Step]:
     read = preflight.check_artifacts(target, release)
     for bucket in sorted(read.buckets):
         yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read")
-    for key in sorted(read.keys):
+    for key in sorted(set(read.keys.values())):
         yield _open(target, DoorName.KEY, key, "an artifact under it read")
     for uri, doubt in read.unread.items():
         text = f"Whether {target.name} can read all of {uri} cannot be told: {doubt}."

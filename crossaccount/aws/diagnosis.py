@@ -41,8 +41,8 @@ def narrow(refused: Refused, simulator: Simulator) -> Refused:
     if refusal.denied_by is not None or refusal.door in _ROLE_DOORS or ":" not in refusal.action:
         return refused
     if not refusal.resource.startswith(
-        "arn:"
-    ):  # a key that AWS does not name, and that could not be found out
+        ("arn:", "*")
+    ):  # a key that AWS does not name, and that was not found out
         return _doubted(refusal, f"{role} itself may do it: the resource is not known")
     said = simulator.simulate(refusal.action, refusal.resource)
     # Where AWS gives a reason it has weighed the organization's policies, and they are not it.
@@ -122,7 +122,10 @@ def narrow_execution_role(
         for action, said in answers.items()
         if said.allowed is None
     ]
-    doubts += [f"{role} trusts SageMaker: it cannot be read (iam:GetRole)"] if trust is None else []
+    if trust is None:
+        doubts.append(
+            f"{role} trusts SageMaker here: its trust policy has a condition or a Deny, or cannot be read"
+        )
     if asked_for and not doubts:
         ruled_out = (*ruled_out, "the policies of the execution role: they allow everything it needs")
     refusal = replace(refusal, ruled_out=tuple(ruled_out))
@@ -162,9 +165,9 @@ def _elsewhere(refusal: Refusal, needed: Mapping[str, str], role: str, owner: st
 
 
 def trusts_sagemaker(session: boto3.Session, role: str) -> bool | None:
-    """Whether a role's trust policy names SageMaker's service principal; None when the role could not be read.
+    """Whether a role's trust policy lets SageMaker's service principal in; None when that cannot be told.
 
-    A role that does not exist trusts no one. Conditions of the trust policy are not judged.
+    A role that does not exist trusts no one. Conditions of the trust policy are not judged, nor who a Deny is for.
     """
     try:
         answer: Any = session.client("iam").get_role(RoleName=role.rpartition("/")[2])
@@ -172,8 +175,14 @@ def trusts_sagemaker(session: boto3.Session, role: str) -> bool | None:
         return False if error.response["Error"]["Code"] == "NoSuchEntity" else None
     except BotoCoreError:
         return None
-    return any(
-        statement.get("Effect") == "Allow"
+    document = list(statements(answer["Role"]["AssumeRolePolicyDocument"]))  # botocore has decoded it
+    naming = [
+        statement
+        for statement in document
+        if statement.get("Effect") == "Allow"
         and SERVICE in listed(other_principals(statement).get("Service", []))
-        for statement in statements(answer["Role"]["AssumeRolePolicyDocument"])  # botocore has decoded it
-    )
+    ]
+    if not naming:
+        return False
+    certain = any(not statement.get("Condition") for statement in naming)
+    return True if certain and all(statement.get("Effect") != "Deny" for statement in document) else None

@@ -22,7 +22,13 @@ from crossaccount.aws.refusals import classify
 from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Failed, InputError, Refused
 from crossaccount.parallel import run_all
-from crossaccount.registry.versions import ModelVersion, check_deployable, describe_version, list_versions
+from crossaccount.registry.versions import (
+    Contents,
+    ModelVersion,
+    check_deployable,
+    describe_version,
+    list_versions,
+)
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 
@@ -145,13 +151,13 @@ class ArtifactsRead:
     Args:
         count: the number of artifacts.
         buckets: those in which every artifact was read.
-        keys: the ARNs of the KMS keys that objects were read under.
+        keys: the ARN of the KMS key that an object was read under, by the object's URI.
         unread: what could not be looked at under prefixes, by its URI, and why; the deployer needs none of it.
     """
 
     count: int
     buckets: frozenset[str]
-    keys: frozenset[str]
+    keys: Mapping[str, str]
     unread: Mapping[str, str]
 
 
@@ -203,7 +209,7 @@ def check_artifacts(target: Target, release: Release) -> ArtifactsRead:
     return ArtifactsRead(
         len(named),
         frozenset(parse_s3(uri)[0] for uri, _ in artifacts) - {parse_s3(uri)[0] for uri in unread},
-        frozenset(byte.kms_key for byte in found if byte.kms_key),
+        {each.uri: byte.kms_key for each, byte in zip(objects, found, strict=True) if byte.kms_key},
         unread,
     )
 
@@ -281,19 +287,39 @@ def explained_creation(target: Target, release: Release) -> Iterator[None]:
             refused = classify(error, attempt)
             if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
                 raise
-            ruled_out: tuple[str, ...] = ()
+            named, ruled_out = refused.refusal.resource, tuple[str, ...]()
+            keys: Mapping[str, str] = {}
             if refused.refusal.aws_message.startswith("Could not access model data"):
                 # What is shut to the deployer too is told here, and only what it reads now is ruled out.
-                ruled_out = _read_now(check_artifacts(target, release))
-            needed = doors.execution_needs(target.config, release.contents)
+                read = check_artifacts(target, release)
+                ruled_out, keys = _read_now(read), read.keys
+            needed = doors.execution_needs(target.config, _about(named, release.contents, keys))
             owner, simulator = target.config.producer.account, replace(target.simulator, role=role)
             raise diagnosis.narrow_execution_role(refused, simulator, needed, ruled_out, owner) from None
+
+
+def _about(named: str, contents: Contents, keys: Mapping[str, str]) -> Contents:
+    """The part of a Release's contents that SageMaker's text is about; all of it where the text names none of it.
+
+    Args:
+        named: the image or the artifact's URI in the text.
+        contents: of the Release.
+        keys: the KMS keys by the URIs of the objects under them.
+    """
+    read = tuple(sorted({key for uri, key in keys.items() if uri.startswith(named)}))
+    return Contents(
+        tuple(image for image in contents.images if image == named) or contents.images,
+        tuple(artifact for artifact in contents.artifacts if artifact.uri == named) or contents.artifacts,
+        read or contents.keys,
+    )
 
 
 def _read_now(read: ArtifactsRead) -> tuple[str, ...]:
     """The causes that a read of the artifacts in the deployer role rules out."""
     seen = [f"the policy of the bucket {bucket}: it lets the deployer in" for bucket in sorted(read.buckets)]
-    seen += [f"the policy of the key {key}: it lets the deployer in" for key in sorted(read.keys)]
+    seen += [
+        f"the policy of the key {key}: it lets the deployer in" for key in sorted(set(read.keys.values()))
+    ]
     if read.unread:
         return tuple(seen)
     return (

@@ -21,7 +21,8 @@ ORGANIZATION, NO_ORGANIZATION = (
     {"OrganizationsDecisionDetail": {"AllowedByOrganizations": allowed}} for allowed in (True, False)
 )
 BOUNDED, UNBOUNDED = (
-    {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": allowed}} for allowed in (True, False)
+    {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": allowed}}
+    for allowed in (True, False)
 )
 REGION = {"MissingContextValues": ["aws:RequestedRegion"]}
 SCP, BOUNDARY, IDENTITY = (
@@ -92,7 +93,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("results", "allowed", "denial"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("results", "allowed", "denial"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_an_answer_of_iam_is_read_in_either_form(
     results: list[dict[str, Any]], allowed: bool | None, denial: Denial | None
 ) -> None:
@@ -103,7 +106,9 @@ def test_an_answer_of_iam_is_read_in_either_form(
 
 
 def test_a_missing_value_is_named() -> None:
-    found = read_answer({"EvaluationResults": [old(LACKS, MissingContextValues=["aws:SourceVpce", "aws:A"])]}, KEY)
+    found = read_answer(
+        {"EvaluationResults": [old(LACKS, MissingContextValues=["aws:SourceVpce", "aws:A"])]}, KEY
+    )
     assert "aws:A, aws:SourceVpce" in found.doubt
 
 

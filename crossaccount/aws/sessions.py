@@ -6,45 +6,32 @@ in the library sees a credential. Not here: the calls that clients make, and how
 Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (role chaining) in the IAM user guide.
 """
 
-import boto3
 import ipaddress
 import os
 import re
 import sys
-from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher
-from botocore.credentials import DeferredRefreshableCredentials
-from botocore.exceptions import BotoCoreError
-from botocore.exceptions import ClientError
-from botocore.exceptions import NoCredentialsError
-from botocore.exceptions import ProfileNotFound
-from botocore.session import Session as BotocoreSession
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from crossaccount.aws.credentials import FAULTS
-from crossaccount.aws.credentials import explain_refreshes
-from crossaccount.aws.credentials import fault_of
-from crossaccount.aws.credentials import name_of
-from crossaccount.aws.hiding import hide_credentials
-from crossaccount.aws.loaders import shared_loader
-from crossaccount.aws.operations import note_calls
-from crossaccount.aws.refusals import Attempt
-from crossaccount.aws.refusals import classify
-from crossaccount.aws.refusals import unreachable
-from crossaccount.aws.retries import CLIENTS
-from crossaccount.aws.retries import Persistence
-from crossaccount.config.model import ConsumerConfig
-from crossaccount.config.model import ProducerConfig
-from crossaccount.config.model import Sharing
-from crossaccount.errors import DoorName
-from crossaccount.errors import InputError
 from functools import partial
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
+from botocore.session import Session as BotocoreSession
+
+from crossaccount.aws.credentials import FAULTS, explain_refreshes, fault_of, name_of
+from crossaccount.aws.hiding import hide_credentials
+from crossaccount.aws.loaders import shared_loader
+from crossaccount.aws.operations import note_calls
+from crossaccount.aws.refusals import Attempt, classify, unreachable
+from crossaccount.aws.retries import CLIENTS, Persistence
+from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
+from crossaccount.errors import DoorName, InputError
 
 _Identity = tuple[str | None, str | None, str | None, str, str]
 _REUSED: ContextVar[dict[_Identity, boto3.Session] | None] = ContextVar("sessions used again", default=None)

@@ -6,24 +6,18 @@ error is modelled for a group without a policy; its text is from public reports.
 """
 
 import re
+from collections.abc import Mapping, Sequence
+
 from botocore.exceptions import ClientError
-from collections.abc import Mapping
-from collections.abc import Sequence
-from crossaccount.arns import group_arn
-from crossaccount.arns import package_arn
+
+from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door
-from crossaccount.doors.base import Parts
-from crossaccount.doors.base import Token
+from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
-from crossaccount.policy.documents import compact
-from crossaccount.policy.documents import listed
-from crossaccount.policy.documents import scalar
+from crossaccount.policy.documents import Document, Statement, compact, listed, scalar
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
 

@@ -7,24 +7,19 @@ Source: PutObject (If-None-Match) and "Add preconditions to S3 operations with c
 
 import re
 import time
+
 from botocore.exceptions import ClientError
-from crossaccount.arns import group_arn
-from crossaccount.arns import package_arn
-from crossaccount.arns import parse_image
-from crossaccount.arns import parse_s3
-from crossaccount.aws.access import Account
-from crossaccount.aws.access import Producer
+from pydantic import ValidationError
+
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.aws.access import Account, Producer
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_named
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.errors import Failed
 from crossaccount.registry.artifacts import check_registry
-from crossaccount.release.manifest import RELEASE_LIMIT
-from crossaccount.release.manifest import Release
-from crossaccount.release.manifest import first_fault
+from crossaccount.release.manifest import RELEASE_LIMIT, Release, first_fault
 from crossaccount.strict_json import parse_json
-from pydantic import ValidationError
-
 
 _MISSING = ("NoSuchKey", "404")
 _TAKEN = ("PreconditionFailed", "412")

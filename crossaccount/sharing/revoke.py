@@ -4,36 +4,21 @@ Not here: the documents without the access (``plan``), and who still uses it (``
 """
 
 import re
-from collections.abc import Iterable
-from collections.abc import Mapping
-from crossaccount import doors
-from crossaccount import parallel
-from crossaccount.aws.access import Producer
-from crossaccount.aws.access import producing
-from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed
-from crossaccount.errors import Finding
-from crossaccount.errors import InputError
-from crossaccount.errors import Severity
-from crossaccount.registry.versions import ModelVersion
-from crossaccount.registry.versions import contents_of
-from crossaccount.registry.versions import describe_version
-from crossaccount.registry.versions import list_versions
-from crossaccount.sharing import plan
-from crossaccount.sharing import usage
-from crossaccount.sharing.artifacts import Observed
-from crossaccount.sharing.artifacts import observe_all
-from crossaccount.sharing.changes import Plan
-from crossaccount.sharing.gather import Gathered
-from crossaccount.sharing.gather import read_policies
-from crossaccount.sharing.opened import Opened
-from crossaccount.sharing.opened import find_between
-from crossaccount.sharing.opened import read_opened
-from dataclasses import dataclass
-from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
+
+from crossaccount import doors, parallel
+from crossaccount.aws.access import Producer, producing
+from crossaccount.config.model import Sharing
+from crossaccount.errors import Failed, Finding, InputError, Severity
+from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
+from crossaccount.sharing import plan, usage
+from crossaccount.sharing.artifacts import Observed, observe_all
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered, read_policies
+from crossaccount.sharing.opened import Opened, find_between, read_opened
 
 
 @dataclass(frozen=True)

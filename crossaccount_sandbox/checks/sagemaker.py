@@ -5,20 +5,15 @@ SageMaker developer guide, "Deploy a Model Version from a Different Account".
 """
 
 from collections.abc import Iterator
-from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check
-from crossaccount_sandbox.checks.check import Rule
-from crossaccount_sandbox.checks.check import own
-from crossaccount_sandbox.checks.tagging import request_tags
-from crossaccount_sandbox.checks.tagging import tag_keys
-from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.resources import alarm_arn
-from crossaccount_sandbox.resources import find_key
-from crossaccount_sandbox.resources import group_of
-from crossaccount_sandbox.resources import package_of
-from crossaccount_sandbox.wire import AwsError
 from dataclasses import replace
 from typing import Any
+
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check, Rule, own
+from crossaccount_sandbox.checks.tagging import request_tags, tag_keys
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.resources import alarm_arn, find_key, group_of, package_of
+from crossaccount_sandbox.wire import AwsError
 
 
 def _own_resource(kind: str, name: str) -> Rule:

@@ -6,25 +6,16 @@ Source: DescribeModelPackage (IncludedData) and ModelPackageModelCard in the Sag
 """
 
 import json
+
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import key_check
 from crossaccount_sandbox.checks.decisions import authorize
-from crossaccount_sandbox.resources import find_key
-from crossaccount_sandbox.resources import package_of
-from crossaccount_sandbox.sagemaker.groups import find_group
-from crossaccount_sandbox.sagemaker.groups import versions
-from crossaccount_sandbox.sagemaker.groups import versions_prefix
-from crossaccount_sandbox.sagemaker.records import check_region
-from crossaccount_sandbox.sagemaker.records import invalid
-from crossaccount_sandbox.sagemaker.records import listed
-from crossaccount_sandbox.sagemaker.records import members_of
-from crossaccount_sandbox.sagemaker.records import shown
+from crossaccount_sandbox.resources import find_key, package_of
+from crossaccount_sandbox.sagemaker.groups import find_group, versions, versions_prefix
+from crossaccount_sandbox.sagemaker.records import check_region, invalid, listed, members_of, shown
 from crossaccount_sandbox.sagemaker.tags import tag
-from crossaccount_sandbox.wire import Response
-from crossaccount_sandbox.wire import json_response
-from crossaccount_sandbox.world import Handler
-from crossaccount_sandbox.world import Record
-from crossaccount_sandbox.world import World
+from crossaccount_sandbox.wire import Response, json_response
+from crossaccount_sandbox.world import Handler, Record, World
 
 
 def find_package(world: World, call: Call, named: str) -> Record:

@@ -24,6 +24,7 @@ from crossaccount_sandbox.handlers import (
     kms,
     s3,
     s3control,
+    simulation,
     storage,
     sts,
 )
@@ -41,7 +42,7 @@ _MODULES = {
     "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
     "ecr": [ecr],
-    "iam": [iam],
+    "iam": [iam, simulation],
     "kms": [kms],
     "s3": [s3, storage],
     "s3control": [s3control],
@@ -106,7 +107,7 @@ class Server:
         self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
         guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
-        application = Control(self.outcomes, self.faults, self.world, guard) if control else guard
+        application = Control(self.world, self.outcomes, self.faults, guard) if control else guard
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )

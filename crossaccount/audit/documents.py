@@ -14,6 +14,7 @@ from crossaccount.doors import door_of, name_in
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.repository import REPOSITORY
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity
+from crossaccount.release import store
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
@@ -106,3 +107,6 @@ def _unpublished(producer: Producer, state: Gathered, proposal: Plan) -> Iterato
         if is_new:
             text = "It has no Release, so it cannot be deployed."
             yield Finding(Severity.ERROR, version.arn, text, "crossaccount share CONFIG publishes it.")
+    if state.left_out:  # what was published is promised, whatever became of it
+        for number in sorted(store.list_published(producer) & set(state.left_out)):
+            yield replace(state.left_out[number], severity=Severity.ERROR)

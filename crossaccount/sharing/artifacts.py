@@ -219,7 +219,7 @@ def _of_object(look: _Look | Finding) -> Iterator[Finding]:
 
 
 def _gone(subject: str, text: str) -> Obstacle:
-    return Obstacle(subject, text, "Restore it, or register the version anew.")
+    return Obstacle.missing(subject, text, "Restore it, or register the version anew.")
 
 
 def _usable_keys(
@@ -311,8 +311,9 @@ def _resolve_digest(producer: Producer, image: str, digest: str | None) -> str |
     )
     if not answer["images"]:
         failures: list[Any] = [*answer.get("failures", []), {}]
-        text, way_out = _why_no_image(parsed, image_id, failures[0])
-        raise Obstacle(
+        is_gone, text, way_out = _why_no_image(parsed, image_id, failures[0])
+        refuse = Obstacle.missing if is_gone else Obstacle
+        raise refuse(
             f"repository {parsed.repository}",
             f"The image {image}{f' ({pinned})' if digest else ''} {text}",
             way_out,
@@ -320,20 +321,24 @@ def _resolve_digest(producer: Producer, image: str, digest: str | None) -> str |
     return answer["images"][0]["imageId"]["imageDigest"]
 
 
-def _why_no_image(image: Image, image_id: Mapping[str, str], failure: Mapping[str, Any]) -> tuple[str, str]:
-    """Why ECR does not give an image, by the failure of BatchGetImage, and the way out."""
+def _why_no_image(
+    image: Image, image_id: Mapping[str, str], failure: Mapping[str, Any]
+) -> tuple[bool, str, str]:
+    """Whether an image is gone, why ECR does not give it, by the failure of BatchGetImage, and the way out."""
     code = failure.get("failureCode", "ImageNotFound")
     if code == "ImageInaccessible":
         name, value = next(iter(image_id.items()))
         return (
+            False,
             "is archived, or is being restored: nobody can pull it until that is done (ECR's ImageInaccessible).",
             f"Restore it, which takes up to 20 minutes: aws ecr update-image-storage-class --registry-id {image.registry} "
             f"--repository-name {image.repository} --image-id {name}={value} --target-storage-class STANDARD",
         )
     if code in ("ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"):
-        return "is not in it.", "Push it, or register the version with another."
+        return True, "is not in it.", "Push it, or register the version with another."
     reason = failure.get("failureReason") or "no reason given"
     return (
+        False,
         f"cannot be pulled by anybody: {code} ({reason}).",
         "Mend that, or register the version with another.",
     )

@@ -48,12 +48,12 @@ def prepare(
 ) -> tuple[Release, bool]:
     """The Release of a version, and whether it is new: one that was not published yet.
 
-    A published Release stays as it is. Only its containers are compared with the version's: grants and approval may have
-    changed since. Nothing is written.
+    A published Release stays as it is. Only its deployed containers are compared with the version's: grants and approval may have
+    changed since, and further specifications may have been added. Nothing is written.
 
     Raises:
         Conflict: when the version was published with another image or artifact than it has now.
-        Failed: when its samples are missing.
+        Failed: when its samples are missing, or an artifact could not be looked at.
     """
     config = producer.config
     containers = [_released_container(container, gathered) for container in version.containers]
@@ -99,10 +99,11 @@ def publish(producer: Producer, release: Release) -> Release:
 def _unchanged(
     published: Release, containers: list[ReleasedContainer], observed: Mapping[str, Observed]
 ) -> Release:
-    if published.containers != containers:
+    deployed = [container for container in containers if container.specification is None]
+    if published.deployed_containers != deployed:
         changes = [
             each
-            for before, now in zip(published.containers, containers, strict=False)
+            for before, now in zip(published.deployed_containers, deployed, strict=False)
             for each in _changes(before, now, was_plain=not published.contents.keys, observed=observed)
         ]
         raise Conflict(
@@ -129,6 +130,8 @@ def _changes(
 
 
 def _released_container(container: Container, gathered: Gathered) -> ReleasedContainer:
+    if unseen := [artifact.uri for artifact in container.artifacts if artifact.uri not in gathered.observed]:
+        raise Failed(f"{unseen[0]} could not be looked at, so there is no Release with it.")
     return ReleasedContainer(
         image=container.image,
         image_digest=container.image_digest or gathered.digests.get(container.image),

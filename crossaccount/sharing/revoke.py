@@ -12,7 +12,7 @@ from functools import partial
 from crossaccount import doors, parallel
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Finding, InputError
+from crossaccount.errors import Failed, Finding, InputError, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
 from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import Observed, observe_all
@@ -82,11 +82,18 @@ def gather(producer: Producer) -> Gathered:
     looked_at = doors.resources(config, needs)
     existing, _ = read_policies(producer, looked_at)
     between, of_between = find_between(producer, looked_at) if changed else ({}, [])
+    existing |= between
+    beside = doors.surroundings(producer, existing)
+    # What stops a share need not stop a revoke: only what stops the writing does.
+    notes = (
+        each for found in beside.values() for each in found.findings if each.severity is not Severity.ERROR
+    )
     return Gathered(
         needs,
-        {**existing, **between},
+        existing,
         datetime.now(UTC),
-        (*opened.findings, *of_between),
+        tuple(dict.fromkeys([*opened.findings, *of_between, *notes])),
+        beside,
         versions=versions,
         observed=observed,
         digests={},
@@ -121,14 +128,15 @@ def plan_revocation(
     """The plan of a revocation, from what was gathered and found about users; raises as `plan.plan_revoke` does."""
     basis = replace(gathered, findings=(*gathered.findings, *users))
     if revocation.version is None:
-        return plan.plan_revoke(sharing, basis, revocation.leaving)
+        return replace(plan.plan_revoke(sharing, basis, revocation.leaving), takes_back=True)
     left = without_version(sharing, revocation.version)
     staying = [version for version in gathered.versions if version.version in left.versions]
     artifacts = contents_of(staying).artifacts
     keys = [
         key for each in artifacts if each.uri in gathered.observed for key in gathered.observed[each.uri].keys
     ]
-    return plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
+    narrower = plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
+    return replace(narrower, takes_back=True)
 
 
 def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> Plan:

@@ -1,4 +1,4 @@
-"""ECR: the policies of repositories, which layers their images have, and images in the archive.
+"""ECR: the policies of repositories and of registries, which layers images have, and images in the archive.
 
 Source: UpdateImageStorageClass and BatchGetImage in the ECR API reference; "Archiving an image" in the ECR user guide.
 """
@@ -8,10 +8,11 @@ from typing import Any
 
 from moto.ecr.models import ecr_backends
 
-from crossaccount_sandbox.attached import load, statements
+from crossaccount_sandbox.attached import PolicyKey, load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.ecr import repository_arn
 from crossaccount_sandbox.images import image_repository
+from crossaccount_sandbox.resources import registry_of
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, World
 
@@ -45,6 +46,54 @@ def delete_repository_policy(world: World, call: Call) -> Response:
     response = _repository_policy(world, arn)
     world.attached.drop(("repository", arn))
     return response
+
+
+def put_registry_policy(world: World, call: Call) -> Response:
+    """PutRegistryPolicy: its statements name their resources.
+
+    Source: "Private registry permissions in Amazon ECR" in the Amazon ECR user guide.
+
+    Raises:
+        AwsError: ``InvalidParameterException`` for a document that is none, that has a statement without a Resource element, or
+            that names no living principal.
+    """
+    text = call.params["policyText"]
+    for statement in statements(load(text, _invalid_registry_policy)):
+        if "Resource" not in statement and "NotResource" not in statement:
+            raise _invalid_registry_policy("a statement of a registry policy needs a Resource")
+    world.attached.put(
+        _own_registry(call), text, lambda name: _invalid_registry_policy("Principal not found")
+    )
+    return _registry_policy(world, call)
+
+
+def get_registry_policy(world: World, call: Call) -> Response:
+    """GetRegistryPolicy; ``RegistryPolicyNotFoundException`` without one."""
+    return _registry_policy(world, call)
+
+
+def delete_registry_policy(world: World, call: Call) -> Response:
+    """DeleteRegistryPolicy; ``RegistryPolicyNotFoundException`` without one."""
+    response = _registry_policy(world, call)
+    world.attached.drop(_own_registry(call))
+    return response
+
+
+def _own_registry(call: Call) -> PolicyKey:
+    return registry_of(f"arn:aws:ecr:{call.region}:{call.account}:repository/")
+
+
+def _registry_policy(world: World, call: Call) -> Response:
+    document = world.attached.get(_own_registry(call))
+    if document is None:
+        text = f"Registry policy does not exist in the registry with id '{call.account}'"
+        raise AwsError("RegistryPolicyNotFoundException", text)
+    return json_response({"registryId": call.account, "policyText": json.dumps(document, indent=2)})
+
+
+def _invalid_registry_policy(why: str) -> AwsError:
+    text = f"Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid registry policy provided' ({why})"
+    return AwsError("InvalidParameterException", text)
 
 
 def delete_repository(world: World, call: Call) -> Response:
@@ -204,6 +253,9 @@ HANDLERS: dict[str, Handler] = {
     "GetRepositoryPolicy": get_repository_policy,
     "DeleteRepositoryPolicy": delete_repository_policy,
     "DeleteRepository": delete_repository,
+    "PutRegistryPolicy": put_registry_policy,
+    "GetRegistryPolicy": get_registry_policy,
+    "DeleteRegistryPolicy": delete_registry_policy,
     "BatchCheckLayerAvailability": check_layers,
     "BatchGetImage": get_images,
     "DescribeImages": describe_images,

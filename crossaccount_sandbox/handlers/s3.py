@@ -14,15 +14,16 @@ from xml.etree import ElementTree
 
 from moto.s3.models import PublicAccessBlock, s3_backends
 
-from crossaccount_sandbox.attached import compact, is_public, load, statements
+from crossaccount_sandbox.attached import compact, load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.decisions import authorize
-from crossaccount_sandbox.checks.s3 import copy_source
+from crossaccount_sandbox.checks.s3_keys import copy_source
 from crossaccount_sandbox.handlers.kms import check_usable, managed_key
 from crossaccount_sandbox.handlers.storage import check_active, shown
 from crossaccount_sandbox.principals import canonical_id
-from crossaccount_sandbox.resources import find_key, object_key, owner_of_bucket
+from crossaccount_sandbox.public import is_public
+from crossaccount_sandbox.resources import encryption_of_upload, find_key, object_key, owner_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response, unchunk
 from crossaccount_sandbox.world import ENFORCED, PREFERRED, WRITER, Handler, World, Writer
 
@@ -109,10 +110,14 @@ def _encrypting_key(world: World, call: Call) -> str | None:
     Raises:
         AwsError: ``KMS.NotFoundException``, ``KMS.DisabledException``, ``KMS.KMSInvalidStateException``.
     """
-    if call.params.get("ServerSideEncryption") != "aws:kms":
+    params = call.params
+    algorithm, named = encryption_of_upload(
+        params["Bucket"], params.get("ServerSideEncryption"), params.get("SSEKMSKeyId")
+    )
+    if not str(algorithm).startswith("aws:kms"):
         return None
-    owner = owner_of_bucket(call.params["Bucket"]) or call.account
-    named = call.params.get("SSEKMSKeyId") or managed_key(world, owner, call.region)
+    owner = owner_of_bucket(params["Bucket"]) or call.account
+    named = named or managed_key(world, owner, call.region)
     key = find_key(named, call.account, call.region)
     if key is None:
         raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
@@ -161,6 +166,19 @@ def _uploader(call: Call) -> Writer:
             text = f"The sandbox knows no access control list but {_FULL_CONTROL}."
             raise AwsError("NotImplemented", text, 501)
     return Writer(call.account, acl == _FULL_CONTROL)
+
+
+def get_bucket_encryption(world: World, call: Call) -> Response:
+    """GetBucketEncryption: every bucket has a default encryption, keys of S3 itself where nobody chose another."""
+    response = call.forward(_owner(call))
+    if response.status != 404:
+        return response
+    text = (
+        f'<ServerSideEncryptionConfiguration xmlns="{_NAMESPACE}"><Rule><ApplyServerSideEncryptionByDefault>'
+        "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>"
+        "<BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>"
+    )
+    return Response(200, text.encode(), (("Content-Type", "application/xml"),))
 
 
 def put_ownership(world: World, call: Call) -> Response:
@@ -232,9 +250,9 @@ def get_object(world: World, call: Call) -> Response:
         authorize(world, listing, call)
     version = call.params.get("VersionId")
     further = shown(world, bucket, key, version)
+    encrypted_under = object_key(bucket, key, version)
     if call.operation == "GetObject":
         check_active(world, call, bucket, key, version, copied=False)
-    encrypted_under = object_key(bucket, key, version)
     if encrypted_under and call.operation == "GetObject":
         check_usable(encrypted_under, "KMS.")
     response = call.forward(owner or call.account)
@@ -344,6 +362,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("UploadPart", "CompleteMultipartUpload"), upload_part),
     "PutBucketOwnershipControls": put_ownership,
     "GetBucketAcl": get_bucket_acl,
+    "GetBucketEncryption": get_bucket_encryption,
     **dict.fromkeys(("ListObjects", "ListObjectsV2", "ListObjectVersions"), list_with_owners),
     "GetBucketPolicy": get_bucket_policy,
     "PutBucketPolicy": put_bucket_policy,

@@ -11,6 +11,7 @@ from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, key_check
 from crossaccount_sandbox.checks.decisions import decide
+from crossaccount_sandbox.checks.s3_keys import object_encryption
 from crossaccount_sandbox.handlers.storage import is_archived
 from crossaccount_sandbox.images import PULL_ACTIONS, holds, image_digest, parse_image
 from crossaccount_sandbox.judging.decision import Result
@@ -72,7 +73,10 @@ class RoleProbe:
             if is_archived(self._world, bucket, name):
                 raise self._no_access(uri)
             kms = object_key(bucket, name)
-            via = {"kms:ViaService": f"s3.{self._call.region}.amazonaws.com"}
+            via = {
+                "kms:ViaService": f"s3.{self._call.region}.amazonaws.com",
+                **object_encryption(bucket, name),
+            }
             if kms is None:
                 continue
             allowed = self._allows(self._session, key_check("kms:Decrypt", kms, via))

@@ -258,7 +258,8 @@ class Registry:
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
         return [{"ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in self.versions]}]
 
-    def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+    def describe_model_package(self, ModelPackageName: str, IncludedData: str) -> dict[str, Any]:
+        assert IncludedData == "MetadataOnly"
         return self.versions[ModelPackageName]
 
     def head_object(self, **_: Any) -> dict[str, Any]:

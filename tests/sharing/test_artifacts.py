@@ -23,6 +23,7 @@ from crossaccount.hosting import preflight
 from crossaccount.registry.storage import Stored, is_other, stored
 from crossaccount.sharing import apply, artifacts, gather, publish, revoke
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.opened import read_opened
 from crossaccount.sharing.plan import plan_share
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -257,8 +258,15 @@ def test_a_restored_copy_is_shared_with_a_warning_until_when(scene: Scene, kept:
     assert not warned or "can be read until" in found[0].text
 
 
-@pytest.mark.parametrize("kept", ARCHIVES)
-@pytest.mark.parametrize("shape", ["object", "prefix"])
+@pytest.mark.parametrize(
+    ("kept", "shape"),
+    [
+        ("GLACIER", "object"),
+        ("DEEP_ARCHIVE", "prefix"),
+        ("ARCHIVE_ACCESS", "prefix"),
+        ("DEEP_ARCHIVE_ACCESS", "object"),
+    ],
+)
 def test_what_was_archived_after_it_was_shared_is_no_yes_and_not_deployed(
     scene: Scene, uncompressed: Scene, kept: str, shape: str
 ) -> None:
@@ -266,17 +274,14 @@ def test_what_was_archived_after_it_was_shared_is_no_yes_and_not_deployed(
     tier = "ACCESS" in kept
     one.put(StorageClass="INTELLIGENT_TIERING" if tier else "STANDARD")
     one.share()
-    assert not one.audit().missing
     archive(one, kept)
     target = open_target(load_config(one.path), "staging")
     release = preflight.read_release(target, preflight.find_version(target, one.number))
     with pytest.raises(Obstacle, match="aws s3api restore-object"):
         preflight.check_artifacts(target, release)
-    for probe in (True, False):
-        found = one.audit(probe)
-        verdicts = {each.verdict for each in found.answers if each.resource == BUCKET}
-        assert verdicts == {Verdict.NO}
-        assert any(URI in each for each in found.missing)
+    found = one.audit(probe=False)
+    assert {each.verdict for each in found.answers if each.resource == BUCKET} == {Verdict.NO}
+    assert any(URI in each for each in found.missing)
     # Where no role of the consumer's can try, the documents do not say yes either.
     documents = read_documents(load_config(one.path), ("staging",))
     assert {each.verdict for each in documents.answers if each.resource == BUCKET} == {Verdict.CANNOT_TELL}
@@ -584,6 +589,32 @@ def test_a_revoke_takes_a_key_that_is_disabled(scene: Scene) -> None:
     assert named(scene, key) == [False]
 
 
+def test_a_version_s_revoke_takes_its_old_key_too_and_leaves_the_others(
+    changed: tuple[Scene, str, str], registered: Any, edited: Any
+) -> None:
+    scene, old, new = changed
+    kept, other = scene.key(), f"{FOLDER}other.tar.gz"
+    scene.put(other, kept)
+    with registered(scene.aws, Image=IMAGE, ModelDataUrl=f"s3://{BUCKET}/{other}") as number:
+        both = edited(**dict.fromkeys(AS_ADMINISTRATOR), versions=[scene.number, number])
+        scene.share(path=both)
+        assert named(scene, old, new, kept) == [True, True, True]
+        scene.take_back(both, version=scene.number)
+        assert named(scene, old, new, kept) == [False, False, True]
+
+
+def test_a_release_names_the_keys_of_its_own_artifacts(scene: Scene, registered: Any, edited: Any) -> None:
+    key, other = scene.key(), f"{FOLDER}other.tar.gz"
+    scene.put()
+    scene.put(other, key)
+    with registered(scene.aws, Image=IMAGE, ModelDataUrl=f"s3://{BUCKET}/{other}") as number:
+        both = edited(**dict.fromkeys(AS_ADMINISTRATOR), versions=[scene.number, number])
+        scene.share(path=both)
+        releases = read_opened(open_producer(load_config(both))).releases
+    assert releases[scene.number].contents.keys == ()
+    assert releases[number].contents.keys == (key,)
+
+
 def test_a_revoke_finds_a_key_that_no_release_names(changed: tuple[Scene, str, str]) -> None:
     scene, old, between = changed
     scene.share()
@@ -644,7 +675,8 @@ def test_another_etag_blames_nobody_where_it_cannot_tell(
     expected = "was replaced after" if "replaced" in says else "cannot be told"
     with may_decrypt(scene.aws), pytest.raises(Obstacle, match=expected):
         preflight.check_artifacts(target, release)
-    (error,) = [one for one in scene.audit().findings if "published with another" in one.text]
+    documents = read_documents(load_config(scene.path), ("staging",))
+    (error,) = [one for one in documents.findings if "published with another" in one.text]
     assert says in error.text
 
 

@@ -239,10 +239,10 @@ def _owns_all(producer: Producer, bucket: str) -> bool:
 
 def _uploaded_by_other(producer: Producer, artifact: Artifact, owner: str) -> Finding | None:
     """A finding for an object of the artifact that another than the bucket's owner (a canonical user id) owns."""
-    listing = producer.s3.list_objects_v2(
+    pages = producer.s3.get_paginator("list_objects_v2").paginate(
         Bucket=artifact.bucket, Prefix=artifact.key, ExpectedBucketOwner=producer.account, FetchOwner=True
     )
-    for entry in listing.get("Contents", []):
+    for entry in (entry for page in pages for entry in page.get("Contents", [])):
         if (artifact.is_prefix or entry["Key"] == artifact.key) and entry["Owner"]["ID"] != owner:
             return Finding(
                 Severity.ERROR,
@@ -250,6 +250,8 @@ def _uploaded_by_other(producer: Producer, artifact: Artifact, owner: str) -> Fi
                 "Another account uploaded it and still owns it, so the bucket's policy says nothing about it.",
                 f"Set the object ownership of {artifact.bucket} to BucketOwnerEnforced, or copy the object onto itself as its bucket's owner.",
             )
+        if not artifact.is_prefix:
+            return None  # the key itself comes first of those that begin with it
     return None
 
 

@@ -6,7 +6,7 @@ Every error is rebuilt from its `args` alone, so it survives pickling on the way
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from crossaccount.text import harmless
 
@@ -166,6 +166,10 @@ class Finding:
         return harmless(line).replace("\n", "\\n").replace("\0", "\\x00")
 
 
+class Gone(Finding):
+    """A finding that an artifact or an image is no longer there: the versions that are made of it can be deployed by nobody."""
+
+
 class PlanRefused(CrossAccountError):
     """A plan with an error among its `findings`: it is never right, or cannot be carried out. Nothing was written."""
 
@@ -217,3 +221,10 @@ class Obstacle(Failed):
 
     def __str__(self) -> str:
         return str(self.finding)
+
+    @classmethod
+    def missing(cls, subject: str, text: str, way_out: str) -> Self:
+        """An artifact, an image, or what it lay in, that is no longer there: the finding is a `Gone`."""
+        obstacle = cls(subject, text, way_out)
+        obstacle.finding = Gone(Severity.ERROR, subject, text, way_out)
+        return obstacle

@@ -11,12 +11,13 @@ from typing import Any
 
 from moto.s3.models import s3_backends
 
-from crossaccount_sandbox.attached import Attached, PolicyKey, is_public
+from crossaccount_sandbox.attached import Attached, PolicyKey
 from crossaccount_sandbox.callers import Caller, Keys
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.images import policy_of
 from crossaccount_sandbox.principals import Account, Document, tags_of
-from crossaccount_sandbox.resources import owner_of_bucket
+from crossaccount_sandbox.public import is_public
+from crossaccount_sandbox.resources import owner_of_bucket, registry_of
 from crossaccount_sandbox.wire import Response
 
 Place = tuple[str, str]  # account, region
@@ -35,6 +36,14 @@ class Writer:
 
     account: str
     shared: bool
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A restore of an archived object: when its copy is there, and when that ends; an archive tier's object then stays."""
+
+    ready: datetime
+    ends: datetime | None
 
 
 @dataclass
@@ -58,6 +67,10 @@ class World:
         keys: the access keys that exist.
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
+        tiers: the archive tier of an object of Intelligent-Tiering, by bucket, key and version.
+        restores: the restores that were asked for, by bucket, key and version.
+        archived_images: ECR images in the storage class ARCHIVE, by registry, region, repository and digest.
+        speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
@@ -71,6 +84,10 @@ class World:
     keys: Keys = field(default_factory=Keys)
     public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
     writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
+    tiers: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    restores: dict[tuple[str, str, str], Restore] = field(default_factory=dict)
+    archived_images: set[tuple[str, str, str, str]] = field(default_factory=set)
+    speed: float = 1.0
     uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
@@ -138,6 +155,19 @@ class World:
         own = self.attached.felt(key)
         return policy_of(key[1]) if own is None and key[0] == "repository" else own
 
+    def further_policies(self, key: PolicyKey) -> list[Document]:
+        """The policies that a resource is judged by beside its own.
+
+        A repository has that of its registry, which ECR asks at every call, and a key the one that AWS RAM manages.
+
+        Source: "Private registry permissions in Amazon ECR" in the Amazon ECR user guide; GetKeyPolicy in the AWS KMS API
+        reference.
+        """
+        kind, arn = key
+        beside = {"repository": registry_of(arn), "key": ("AWS_RAM", arn)}.get(kind)
+        document = None if beside is None else self.attached.felt(beside)
+        return [] if document is None else [document]
+
     def same_organization(self, account: str, other: str) -> bool:
         """True for one account, and for two accounts of one organization."""
         first, second = self.accounts.get(account), self.accounts.get(other)
@@ -151,7 +181,7 @@ class World:
         return list(s3_backends[owner]["aws"].buckets[bucket].keys.keys()) if owner else []
 
     def wrote(self, bucket: str, key: str, writer: Writer) -> None:
-        """Note who uploaded the object that is now under this key, if it is to be that account's.
+        """Note who uploaded the object that is now under this key, if it is to be that account's; it lies in no archive tier.
 
         Source: "Controlling ownership of objects" in the S3 user guide; a bucket without ownership controls is as with
         ``ObjectWriter``.
@@ -159,6 +189,8 @@ class World:
         owner = owner_of_bucket(bucket)
         held = s3_backends[owner]["aws"].buckets[bucket]
         place = (bucket, key, held.keys[key].version_id)
+        self.tiers.pop(place, None)
+        self.restores.pop(place, None)
         given_up = held.ownership_rule == ENFORCED or (held.ownership_rule == PREFERRED and writer.shared)
         if writer.account == owner or given_up:
             self.writers.pop(place, None)

@@ -14,7 +14,7 @@ from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
-from crossaccount.errors import CrossAccountError, DoorName, Finding, Refused, Severity
+from crossaccount.errors import CrossAccountError, DoorName, Finding, Obstacle, Refused, Severity
 from crossaccount.hosting import preflight, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
@@ -71,6 +71,9 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
             yield from _try_model(target, release)
     except Refused as refused:
         yield shut(target.name, target.account, refused)
+    except Obstacle as obstacle:  # an artifact that cannot be read, whoever is let in
+        yield _unreadable(target, obstacle.finding)
+        yield _fault(target, obstacle)
     except CrossAccountError as error:
         yield _fault(target, error)
 
@@ -98,6 +101,13 @@ def shut(name: str, account: str, refused: Refused) -> AccessAnswer:
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
     return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
+
+
+def _unreadable(target: Target, finding: Finding) -> AccessAnswer:
+    reason = f"{finding.subject}: {finding.text} {finding.way_out}"
+    return AccessAnswer(
+        target.name, target.account, DoorName.BUCKET, doors.name_in(finding.subject), Verdict.NO, reason
+    )
 
 
 def _fault(target: Target, error: Exception) -> Finding:

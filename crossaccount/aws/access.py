@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws import diagnosis, sessions
+from crossaccount.aws.operations import action_of, resource_of
 from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, DoorName, Refused
@@ -89,18 +90,19 @@ class Producer(Account):
         """
         producer = self.config.producer
         profile = f"profile {producer.profile}" if producer.profile else "the ambient credentials"
-        attempt = Attempt(
-            producer.role or profile,
-            self.account,
-            self.account,
-            DoorName.CALLER_POLICY,
-            "an AWS call",
-            self.config.model_package_group,
-            "producer",
-        )
         try:
             yield
         except ClientError as error:
+            resource = resource_of(error, self.config.partition) or self.config.model_package_group
+            attempt = Attempt(
+                producer.role or profile,
+                self.account,
+                self.account,
+                DoorName.CALLER_POLICY,
+                action_of(error),
+                resource,
+                "producer",
+            )
             raise _with_notes(classify(error, attempt), error) from None
         except BotoCoreError as error:
             raise _with_notes(unreachable(error, "producer"), error) from None

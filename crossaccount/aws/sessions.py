@@ -6,7 +6,9 @@ in the library sees a credential. Not here: the calls that clients make, and how
 Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (role chaining) in the IAM user guide.
 """
 
+import ipaddress
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from contextvars import ContextVar
 from functools import partial
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -23,6 +26,7 @@ from botocore.session import Session as BotocoreSession
 
 from crossaccount.aws.hiding import hide_credentials
 from crossaccount.aws.loaders import shared_loader
+from crossaccount.aws.operations import note_calls
 from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
 from crossaccount.errors import DoorName, InputError
@@ -152,8 +156,32 @@ class CachingSession(boto3.Session):
     def _client(self, service: tuple[str, str | None]) -> Any:
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = super().client(*service, config=_CLIENTS)  # type: ignore[call-overload]
+                made = super().client(*service, config=_CLIENTS)  # type: ignore[call-overload]
+                made.meta.events.register("before-call.s3-control", _without_account_before_address)
+                self._clients[service] = made
             return self._clients[service]
+
+
+def _without_account_before_address(params: dict[str, Any], **_: Any) -> None:
+    """Take the account out of S3 Control's host where that is no name but an address, before which nothing can stand.
+
+    botocore puts it there whatever its Config says (``inject_host_prefix`` is not asked), before names of hosts and addresses alike;
+    the request has it in a header too.
+    """
+    url = urlsplit(params["url"])
+    _, _, host = url.netloc.partition(".")
+    account = params["headers"].get("x-amz-account-id")
+    if account and url.netloc == f"{account}.{host}" and _is_address(host):
+        params["url"] = url._replace(netloc=host).geturl()
+
+
+def _is_address(host: str) -> bool:
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return name == "localhost"
+    return True
 
 
 class LazyClient:
@@ -170,6 +198,7 @@ def _botocore_session(profile: str | None) -> BotocoreSession:
     session = BotocoreSession(profile=profile)
     session.register_component("data_loader", shared_loader())
     hide_credentials(session)
+    note_calls(session)
     return session
 
 

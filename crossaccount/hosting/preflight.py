@@ -18,7 +18,15 @@ from crossaccount.aws import diagnosis
 from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
 from crossaccount.config.model import Sharing
-from crossaccount.errors import DoorName, Failed, InputError, Refused
+from crossaccount.errors import DoorName, Failed, InputError, Obstacle, Refused
+from crossaccount.registry.storage import (
+    Place,
+    check_prefix,
+    check_readable,
+    difference,
+    stored,
+    with_checksum,
+)
 from crossaccount.registry.versions import ModelVersion, check_deployable, describe_version, list_versions
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
@@ -51,9 +59,10 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
     resource = package_arn(config, version or "*")
     with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
         target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
-        arn = package_arn(config, version) if version else _newest(target)
+        if version is None:
+            return _newest(target)
         try:
-            described = describe_version(target.sagemaker, arn)
+            described = describe_version(target.sagemaker, package_arn(config, version))
         except ClientError as error:
             if error.response["Error"]["Message"].endswith("does not exist."):
                 raise Failed(
@@ -85,13 +94,26 @@ def _approved(target: Target) -> list[str]:
     return [arn for arn in approved if arn in shared]
 
 
-def _newest(target: Target) -> str:
-    approved = _approved(target)
-    if not approved:
-        raise Failed(
-            f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
-        )
-    return approved[0]
+def _newest(target: Target) -> ModelVersion:
+    """The newest version that is shared and can be deployed.
+
+    Raises:
+        Failed: when there is none, with what keeps the newest one from it.
+    """
+    reasons: list[Failed] = []
+    for arn in _approved(target):
+        try:
+            described = describe_version(target.sagemaker, arn)
+            check_deployable(described)
+        except Failed as failed:
+            reasons.append(failed)
+            continue
+        return described
+    if reasons:
+        raise reasons[0]
+    raise Failed(
+        f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
+    )
 
 
 def read_release(target: Target, version: ModelVersion) -> Release:
@@ -113,8 +135,8 @@ def read_release(target: Target, version: ModelVersion) -> Release:
         )
     registered, released = (
         [
-            (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
-            for container in source.containers
+            (container.image, [artifact.uri for artifact in container.artifacts])
+            for container in source.deployed_containers
         ]
         for source in (version, published)
     )
@@ -123,7 +145,7 @@ def read_release(target: Target, version: ModelVersion) -> Release:
             f"The registry and the Release of version {version.version} name different images or artifacts: the version was changed after it "
             "was shared. Ask its owner to register a new one."
         )
-    for container, other in zip(version.containers, published.containers, strict=True):
+    for container, other in zip(version.deployed_containers, published.deployed_containers, strict=True):
         if container.image_digest and container.image_digest != other.image_digest:
             raise Failed(
                 f"The registry pins {container.image} to {container.image_digest}, the Release to {other.image_digest}. Version {version.version} is "
@@ -136,7 +158,7 @@ def check_artifacts(target: Target, release: Release) -> int:
     """See that every artifact exists and is still the one that was shared; the number of artifacts.
 
     Raises:
-        Failed: for one that is missing or was replaced.
+        Obstacle: for one that is missing, archived or was replaced.
         Refused: when S3, or KMS behind it, refuses.
     """
     client, owner = target.s3, target.config.producer.account
@@ -145,25 +167,42 @@ def check_artifacts(target: Target, release: Release) -> int:
     resource = f"arn:{target.config.partition}:s3:::{where}"
     with target.explained("s3:GetObject", resource, DoorName.BUCKET):
         for artifact in artifacts:
-            if artifact.etag is None:
-                continue
             bucket, key = parse_s3(artifact.uri)
+            place = Place(bucket, key)
+            if artifact.etag is None:
+                _check_prefix(target, place)
+                continue
             try:
                 head = client.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
             except ClientError as error:
                 if error.response["Error"]["Code"] == "404":
-                    raise Failed(
-                        f"The artifact {artifact.uri} is missing. Account {owner} restores it, or shares another version."
+                    raise Obstacle(
+                        artifact.uri,
+                        "The artifact is missing.",
+                        f"Account {owner} restores it, or shares another version.",
                     ) from None
                 # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
                 client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
                 raise
-            if (etag := head["ETag"].strip('"')) != artifact.etag:
-                raise Failed(
-                    f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. Version "
-                    f"{release.version} is not deployed. Ask its owner to register a new one."
+            check_readable(place, head)
+            if stored(head).etag != artifact.etag:
+                now = with_checksum(client, place, owner, head)
+                found = difference(artifact.etag, now, was_plain=not release.contents.keys)
+                raise Obstacle(
+                    artifact.uri,
+                    f"The artifact {found.verb} after it was shared: {found.detail} Version {release.version} is not deployed.",
+                    "Ask its owner to register a new one.",
                 )
     return len(artifacts)
+
+
+def _check_prefix(target: Target, place: Place) -> None:
+    """See that the objects under a prefix can be read, as far as the deployer may list them: CreateModel reads as another role."""
+    try:
+        check_prefix(target.s3, place, target.config.producer.account)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
+            raise
 
 
 @contextmanager

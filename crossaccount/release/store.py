@@ -6,7 +6,6 @@ Source: PutObject (If-None-Match) in the S3 API reference.
 """
 
 import re
-from collections.abc import Iterable
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
@@ -15,7 +14,6 @@ from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
 from crossaccount.aws.access import Account, Producer
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_named
-from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.errors import Failed
 from crossaccount.registry.artifacts import check_registry
@@ -50,25 +48,6 @@ def list_keys(account: Account, prefix: str) -> list[str]:
         Bucket=producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=producer.account
     )
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-
-
-def list_opened(producer: Producer, known: Iterable[int]) -> list[Resource]:
-    """The resources that Releases say were opened for versions that the registry no longer has.
-
-    Args:
-        producer: the producer's account.
-        known: the versions that the registry has; their needs are found there.
-
-    Raises:
-        Failed: for a Release that cannot be read.
-        ClientError: when S3 refuses.
-    """
-    return [
-        Resource(door.kind, grant.resource, producer.account)
-        for number in sorted(list_published(producer) - set(known))
-        for grant in read(producer, number).grants
-        if (door := door_named(grant.door)) is not None
-    ]
 
 
 def write_once(producer: Producer, key: str, body: bytes) -> bool:

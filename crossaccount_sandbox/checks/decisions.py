@@ -3,23 +3,26 @@
 Not here: which checks a call raises (``operations``) and the judge itself (``judging``).
 """
 
-from crossaccount_sandbox.attached import named_principals, statements
+from crossaccount_sandbox.attached import named_principals
+from crossaccount_sandbox.attached import statements
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.resource_keys import resource_keys
-from crossaccount_sandbox.judging.decision import Decision, Result, judge
-from crossaccount_sandbox.judging.request import Policies, Request
-from crossaccount_sandbox.principals import (
-    Document,
-    boundary_documents,
-    find_role,
-    identity_documents,
-    managed_document,
-    parse,
-)
+from crossaccount_sandbox.judging.decision import Decision
+from crossaccount_sandbox.judging.decision import Result
+from crossaccount_sandbox.judging.decision import judge
+from crossaccount_sandbox.judging.request import Policies
+from crossaccount_sandbox.judging.request import Request
+from crossaccount_sandbox.principals import Document
+from crossaccount_sandbox.principals import boundary_documents
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.principals import identity_documents
+from crossaccount_sandbox.principals import managed_document
+from crossaccount_sandbox.principals import parse
 from crossaccount_sandbox.wire import AwsError
-from crossaccount_sandbox.world import World, Writer
+from crossaccount_sandbox.world import World
+from crossaccount_sandbox.world import Writer
 
 
 def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:
@@ -32,14 +35,17 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         call: the request, for its region.
     """
     document = _document(world, check)
+    further = world.further_policies(check.policy) if check.policy else []
     context = {**world.context(call.region, check.owner), **resource_keys(world, check), **check.context}
     if agent := call.headers.get("User-Agent"):
         context["aws:UserAgent"] = agent
+    if check.action.startswith("s3:"):
+        context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
     if check.action.startswith("kms:") and isinstance(caller, Caller):
         context["kms:CallerAccount"] = caller.account
     if isinstance(caller, str):
         question = Request(caller, check.action, check.resource, check.owner, context)
-        return judge(question, Policies(resource=document))
+        return judge(question, Policies(resource=document, further=further))
     owner = check.owner
     on_bucket = check.policy is not None and check.policy[0] == "bucket"
     if on_bucket and caller.account != owner and world.cuts_cross_account(check.resource):
@@ -54,6 +60,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         resource=document,
         boundaries=boundary_documents(holder),
         session=_session_documents(caller),
+        further=further,
     )
     decisions = [
         judge(Request(caller.arn, check.action, resource, owner, context), policies)
@@ -169,6 +176,11 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
 
 def _named_directly(world: World, caller: Caller, check: Check) -> bool:
     """True when the resource's policy names the caller itself, rather than its whole account."""
-    document = _document(world, check)
-    named = [name for statement in statements(document or {}) for name in named_principals(statement)]
+    documents = [
+        _document(world, check) or {},
+        *(world.further_policies(check.policy) if check.policy else ()),
+    ]
+    named = [
+        name for document in documents for each in statements(document) for name in named_principals(each)
+    ]
     return any(name in ("*", caller.arn, caller.role_arn) for name in named)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, Rule, own
+from crossaccount_sandbox.checks.check import Check, Rule
 from crossaccount_sandbox.checks.tagging import request_tags, tag_keys
+from crossaccount_sandbox.resources import registry_of
 
 
 def repository_arn(call: Call) -> str:
@@ -44,15 +45,36 @@ def _repositories(call: Call) -> Iterator[Check]:
         yield Check("ecr:DescribeRepositories", arn, owner, ("repository", arn))
 
 
+def _registry(action: str) -> Rule:
+    """What is asked of the caller's own registry, whose policy holds for it."""
+
+    def rule(call: Call) -> Iterator[Check]:
+        owner = call.account
+        yield Check(
+            f"ecr:{action}", "*", owner, registry_of(f"arn:aws:ecr:{call.region}:{owner}:repository/")
+        )
+
+    return rule
+
+
 _OPERATIONS = (
     "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload DeleteRepository "
     "DeleteRepositoryPolicy DescribeImages GetDownloadUrlForLayer GetRepositoryPolicy InitiateLayerUpload ListImages "
-    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy UploadLayerPart"
+    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy "
+    "UpdateImageStorageClass UploadLayerPart"
 )
 RULES: dict[str, Rule] = {
     **{name: _repository(name) for name in _OPERATIONS.split()},
     **dict.fromkeys(("TagResource", "UntagResource", "ListTagsForResource"), _by_arn),
     "CreateRepository": _create,
     "DescribeRepositories": _repositories,
-    "GetAuthorizationToken": own("ecr:GetAuthorizationToken"),
+    **{
+        name: _registry(name)
+        for name in (
+            "DeleteRegistryPolicy",
+            "GetAuthorizationToken",
+            "GetRegistryPolicy",
+            "PutRegistryPolicy",
+        )
+    },
 }

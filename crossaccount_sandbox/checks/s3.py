@@ -12,7 +12,13 @@ from crossaccount_sandbox.checks.s3_keys import (
     upload_keys,
     with_request_keys,
 )
-from crossaccount_sandbox.resources import find_key, object_key, object_tags, owner_of_bucket
+from crossaccount_sandbox.resources import (
+    encryption_of_upload,
+    find_key,
+    object_key,
+    object_tags,
+    owner_of_bucket,
+)
 
 
 def _bucket(action: str, *parameters: str) -> Rule:
@@ -84,8 +90,12 @@ def _on_object(action: str, call: Call, bucket: str, key: str, version: str | No
 
 
 def _on_new_key(call: Call) -> Iterator[Check]:
-    if call.params.get("ServerSideEncryption") == "aws:kms":
-        yield from _on_key("kms:GenerateDataKey", call.params.get("SSEKMSKeyId"), call)
+    params = call.params
+    algorithm, named = encryption_of_upload(
+        params["Bucket"], params.get("ServerSideEncryption"), params.get("SSEKMSKeyId")
+    )
+    if str(algorithm).startswith("aws:kms"):
+        yield from _on_key("kms:GenerateDataKey", named, call)
 
 
 def _on_key(action: str, key_id: str | None, call: Call) -> Iterator[Check]:
@@ -104,6 +114,16 @@ def _copy(call: Call) -> Iterator[Check]:
         yield from _on_object("GetObjectTagging", call, bucket, key, version)
         yield from _on_object("PutObjectTagging", call, *place)
     yield from _on_new_key(call)
+
+
+def _update_encryption(call: Call) -> Iterator[Check]:
+    place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
+    yield from _on_object("UpdateObjectEncryption", call, *place)
+    for action in ("kms:Decrypt", "kms:ReEncryptFrom"):
+        yield from _on_key(action, object_key(*place), call)
+    wanted = (call.params["ObjectEncryption"].get("SSEKMS") or {}).get("KMSKeyArn")
+    for action in ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptTo"):
+        yield from _on_key(action, wanted, call)
 
 
 def _delete_objects(call: Call) -> Iterator[Check]:
@@ -150,7 +170,7 @@ _BUCKET_ACTIONS: dict[str, tuple[str, ...]] = {
 }
 _SAME_OBJECT_ACTIONS = (
     *("AbortMultipartUpload", "DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectTagging"),
-    *("PutObject", "PutObjectTagging"),
+    *("PutObject", "PutObjectTagging", "RestoreObject"),
 )
 _OBJECT_ACTIONS: dict[str, tuple[str, ...]] = {
     "CompleteMultipartUpload": ("PutObject",),
@@ -168,6 +188,7 @@ _RULES: dict[str, Rule] = {
     "CreateBucket": _create_bucket,
     "CopyObject": _copy,
     "DeleteObjects": _delete_objects,
+    "UpdateObjectEncryption": _update_encryption,
     "ListBuckets": own("s3:ListAllMyBuckets"),
 }
 _CONTROL_RULES: dict[str, Rule] = {

@@ -138,15 +138,14 @@ def _scan_all(question: Question, policies: Policies) -> dict[PolicyType, list[V
     foreign = kind in (Kind.SERVICE, Kind.PROVIDER)
     linked = is_service_linked(question.subject)  # service-linked roles are exempt from SCPs and RCPs
     retires = question.action == "kms:retiregrant"  # which RCPs cannot restrict
+    attached = (*(() if policies.resource is None else (policies.resource,)), *policies.further)
     scps = () if foreign or linked else policies.scps
     rcps = () if linked or retires else policies.rcps
     boundaries = () if foreign else policies.boundaries or ()
     return {
         PolicyType.SCP: [scan(level, question) for level in scps],
         PolicyType.RCP: [scan(level, question, control=True) for level in rcps],
-        PolicyType.RESOURCE: [
-            SILENT if policies.resource is None else scan((policies.resource,), question, attached=True)
-        ],
+        PolicyType.RESOURCE: [scan(attached, question, attached=True)],
         PolicyType.IDENTITY: [SILENT if foreign else scan(policies.identity, question)],
         PolicyType.BOUNDARY: [scan((document,), question) for document in boundaries],
         PolicyType.SESSION: []

@@ -46,6 +46,7 @@ class Policies:
         session: the session policy, or a list of several, one of which must allow; None without one.
         scps: per level of the caller's organization, from root to account, its service control policies.
         rcps: the same for the resource's account and its resource control policies.
+        further: policies that hold for the resource beside its own, as that of its whole registry.
     """
 
     identity: Sequence[Document] = ()
@@ -54,6 +55,7 @@ class Policies:
     session: Document | Sequence[Document] | None = None
     scps: Sequence[Sequence[Document]] = ()
     rcps: Sequence[Sequence[Document]] = ()
+    further: Sequence[Document] = ()
 
 
 class Kind(StrEnum):

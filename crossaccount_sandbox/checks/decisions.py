@@ -3,26 +3,23 @@
 Not here: which checks a call raises (``operations``) and the judge itself (``judging``).
 """
 
-from crossaccount_sandbox.attached import named_principals
-from crossaccount_sandbox.attached import statements
+from crossaccount_sandbox.attached import named_principals, statements
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.resource_keys import resource_keys
-from crossaccount_sandbox.judging.decision import Decision
-from crossaccount_sandbox.judging.decision import Result
-from crossaccount_sandbox.judging.decision import judge
-from crossaccount_sandbox.judging.request import Policies
-from crossaccount_sandbox.judging.request import Request
-from crossaccount_sandbox.principals import Document
-from crossaccount_sandbox.principals import boundary_documents
-from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.principals import identity_documents
-from crossaccount_sandbox.principals import managed_document
-from crossaccount_sandbox.principals import parse
+from crossaccount_sandbox.judging.decision import Decision, Result, judge
+from crossaccount_sandbox.judging.request import Policies, Request
+from crossaccount_sandbox.principals import (
+    Document,
+    boundary_documents,
+    find_role,
+    identity_documents,
+    managed_document,
+    parse,
+)
 from crossaccount_sandbox.wire import AwsError
-from crossaccount_sandbox.world import World
-from crossaccount_sandbox.world import Writer
+from crossaccount_sandbox.world import World, Writer
 
 
 def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:

@@ -25,10 +25,7 @@ def key_of(call: Call) -> str:
 
 def _key(action: str) -> Rule:
     def rule(call: Call) -> Iterator[Check]:
-        named = (
-            {"kms:PolicyName": call.params.get("PolicyName") or "default"} if action in _ON_A_POLICY else {}
-        )
-        yield key_check(f"kms:{action}", key_of(call), _context(call) | named)
+        yield key_check(f"kms:{action}", key_of(call), _context(call))
 
     return rule
 
@@ -104,7 +101,6 @@ def _encrypting_key(call: Call) -> str:
     return bytes(blob)[:36].decode("ascii", "replace")
 
 
-_ON_A_POLICY = ("GetKeyPolicy", "PutKeyPolicy")
 _OPERATIONS = (
     "Decrypt DescribeKey DisableKey EnableKey EnableKeyRotation Encrypt GenerateDataKey "
     "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListResourceTags PutKeyPolicy "

@@ -121,7 +121,8 @@ _REASON = re.compile(
 )
 _HIDDEN_KEY = re.compile(r"The ciphertext refers to a (?:customer master|KMS) key that does not exist")
 _SUBJECT = re.compile(
-    r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: \"?(?P<resource>[^\s\"]+))?"
+    r"not authorized to perform: (?P<action>[\w:*-]+)"
+    r"(?: on resource: \"?(?P<resource>(?:(?:role|user|group|policy) )?[^\s\"]+))?"  # IAM says: role NAME
 )
 
 

@@ -161,12 +161,15 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
         if check.role is not None and kind == "resource-based":
             kind = "role trust"
         because = f"because no {kind} policy allows the {check.action} action"
+        if foreign and kind == "role trust":
+            because = ""  # STS tells no other account why
         if check.action.startswith("kms:") and kind == "resource-based":
             because = (
                 "because the resource does not exist in this Region, no resource-based policies allow access, or a "
                 "resource-based policy explicitly denies access"
             )
-    text = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource} {because}"
+    resource = check.shown or check.resource
+    text = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {resource} {because}".rstrip()
     code = "AccessDenied" if call.service in _XML else "AccessDeniedException"
     return AwsError(code, text, 403 if call.service in _XML else 400)
 

@@ -45,6 +45,8 @@ def _context(call: Call) -> dict[str, Any]:
     named = str(params.get("KeyId") or "").rpartition(":")[2]
     if named.startswith("alias/") and call.operation in (*_CRYPTOGRAPHIC, "DescribeKey"):
         context["kms:RequestAlias"] = named
+    if call.operation in ("GetKeyPolicy", "PutKeyPolicy"):  # as their pages in the KMS API reference say
+        context["kms:PolicyName"] = params.get("PolicyName") or "default"
     if call.operation == "PutKeyPolicy":
         context["kms:BypassPolicyLockoutSafetyCheck"] = bool(params.get("BypassPolicyLockoutSafetyCheck"))
     if call.operation == "ScheduleKeyDeletion":

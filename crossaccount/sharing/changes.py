@@ -5,24 +5,19 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 
 import hashlib
 import json
-from collections.abc import Iterable
-from collections.abc import Mapping
-from crossaccount.doors import Needs
-from crossaccount.doors.base import Resource
-from crossaccount.doors.base import Surroundings
-from crossaccount.errors import Finding
-from crossaccount.policy import documents
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
-from crossaccount.policy.documents import statements
-from crossaccount.policy.standing import Answer
-from crossaccount.text import harmless
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
+from crossaccount.doors import Needs
+from crossaccount.doors.base import Resource, Surroundings
+from crossaccount.errors import Finding
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document, Statement, statements
+from crossaccount.policy.standing import Answer
+from crossaccount.text import harmless
 
 Verb = Literal["create", "update", "delete", "keep"]
 
@@ -151,14 +146,16 @@ class Standing:
 class Plan:
     """All changes of one run, in the order they are made, and what a person should know beside them.
 
-    ``group`` is the ARN of the group that it is about, and ``standing`` has, for each member that it concerns and each resource,
-    what others' statements let it do.
+    ``group`` is the ARN of the group that it is about; ``standing`` has, for each member that it concerns and each resource,
+    what others' statements let it do; ``takes_back`` is whether it takes access back: what it has taken is granted again only
+    after a refusal.
     """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
     group: str = ""
     standing: tuple[Standing, ...] = ()
+    takes_back: bool = False
 
     @property
     def writes(self) -> int:

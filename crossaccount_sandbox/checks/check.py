@@ -23,7 +23,6 @@ class Check:
         policy: where the resource's own policy is kept; None for resources without one.
         role: for sts:AssumeRole the role whose trust policy is asked.
         context: condition keys that belong to this operation.
-        shown: what a refusal calls the resource; empty for its ARN.
         either: other resources of the same owner on which the action would do as well; a Deny on one of them still wins.
     """
 
@@ -34,7 +33,6 @@ class Check:
     role: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     either: tuple[str, ...] = ()
-    shown: str = ""
 
 
 Rule = Callable[[Call], Iterable[Check]]

@@ -111,8 +111,7 @@ def _on_principal(kind: str, parameter: str) -> Rule:
             arn = f"arn:aws:iam::{call.account}:{kind}{call.params['Path']}{name}"
         else:
             arn = principal_arn(kind, str(name), call.account)
-        named = "" if name is None or call.operation.startswith("Create") else f"{kind} {name}"
-        yield from _with_tags(call, arn, _iam_context(call, arn), named)
+        yield from _with_tags(call, arn, _iam_context(call, arn))
 
     return rule
 
@@ -129,14 +128,10 @@ def _iam_context(call: Call, arn: str) -> dict[str, Any]:
     return context
 
 
-def _with_tags(call: Call, arn: str, context: dict[str, Any], shown: str = "") -> Iterator[Check]:
-    """The question, and where the call tags what it creates, that about the tags.
-
-    A refusal names a role or user that is there as IAM does, ``role NAME``. Source: the patterns of access-undenied-aws.
-    """
+def _with_tags(call: Call, arn: str, context: dict[str, Any]) -> Iterator[Check]:
     owner = _owner_in_iam(arn, call.account)
     tags = request_tags(call.params.get("Tags")) or tag_keys(call.params.get("TagKeys"))
-    yield Check(f"iam:{call.operation}", arn, owner, context={**context, **tags}, shown=shown)
+    yield Check(f"iam:{call.operation}", arn, owner, context={**context, **tags})
     if tags and call.operation in _TAGGED_BY:
         yield Check(f"iam:{_TAGGED_BY[call.operation]}", arn, owner, context=tags)
 

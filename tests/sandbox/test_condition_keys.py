@@ -502,3 +502,18 @@ def test_an_alias_begins_as_one(rows: Rows) -> None:
     with pytest.raises(ClientError, match='Alias must start with the prefix "alias/"') as error:
         rows.admin("kms").create_alias(AliasName="mine", TargetKeyId=rows.key)
     assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_group_that_is_made_anew_has_none_of_the_tags_before(rows: Rows) -> None:
+    sm, name = rows.admin("sagemaker"), {"ModelPackageGroupName": "anew"}
+    for tags in (TAGS, []):
+        sm.create_model_package_group(**name, Tags=tags)
+        asked = rows.only(
+            "sagemaker",
+            "sagemaker:DescribeModelPackageGroup",
+            Condition={"Null": {"aws:ResourceTag/team": "true"}},
+        )
+        assert (denied(lambda asked=asked: asked.describe_model_package_group(**name)) is None) == (
+            tags == []
+        )
+        sm.delete_model_package_group(**name)

@@ -37,7 +37,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     document = _document(world, check)
     further = world.further_policies(check.policy) if check.policy else []
     context = {**world.context(call.region, check.owner), **resource_keys(world, check), **check.context}
-    if agent := call.headers.get("User-Agent"):
+    if caller == call.caller and (agent := call.headers.get("User-Agent")):
         context["aws:UserAgent"] = agent
     if check.action.startswith("s3:"):
         context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints

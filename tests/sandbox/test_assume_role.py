@@ -235,6 +235,20 @@ def test_a_session_s_requests_carry_its_tags(
         assert refused(keys)["Code"] == "AccessDeniedException"
 
 
+@pytest.mark.parametrize(("team", "may"), [("a", True), ("b", False)])
+def test_a_user_s_requests_carry_its_tags(roles: Roles, team: str, may: bool) -> None:
+    name = f"user-{next(NUMBERS)}"
+    roles.iam.create_user(UserName=name, Tags=TEAM)
+    narrowed = document({**LIST_KEYS, "Condition": equals("aws:PrincipalTag/team", team)})
+    roles.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=narrowed)
+    key = roles.iam.create_access_key(UserName=name)["AccessKey"]
+    keys = roles.inner.keyed("kms", key["AccessKeyId"], key["SecretAccessKey"]).list_keys
+    if may:
+        keys()
+    else:
+        assert refused(keys)["Code"] == "AccessDeniedException"
+
+
 @pytest.mark.parametrize(
     ("transitive", "trusted", "may"),
     [

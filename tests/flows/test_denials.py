@@ -533,9 +533,15 @@ def test_the_matrix_has_every_statement_and_action_of_the_producer_s_template() 
     text = (TEMPLATES / "producer.yaml").read_text()
     rows = " ".join(f"{row.left_out} {row.action}" for row in PRODUCER_ROWS)
     rows += " ".join(action for _, action in DELETIONS.values())
-    assert missing(r"Sid: (\w+)", text, rows) == {"AssumeSharingRole", "SeeAccountPublicAccessBlock"}
-    # Asked only where a bucket has a public statement, or owners of objects of its own: tests/sharing/test_findings.py.
+    assert missing(r"Sid: (\w+)", text, rows) == {
+        "AssumeSharingRole",
+        "ReadRegistryPolicy",
+        "SeeAccountPublicAccessBlock",
+    }
+    # Asked only where a bucket has a public statement, or owners of objects of its own: tests/sharing/test_findings.py. Without
+    # the registry's policy a share comes about: tests/sharing/test_beside.py.
     assert missing(ACTION, text, rows) == {
+        "ecr:GetRegistryPolicy",
         "s3:GetAccountPublicAccessBlock",
         "s3:GetBucketAcl",
         "s3:GetBucketPublicAccessBlock",

@@ -5,19 +5,24 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from collections.abc import Mapping
+from crossaccount.doors import Needs
+from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Surroundings
+from crossaccount.errors import Finding
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
+from crossaccount.policy.documents import statements
+from crossaccount.policy.standing import Answer
+from crossaccount.text import harmless
+from dataclasses import dataclass
+from dataclasses import field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from crossaccount.doors import Needs
-from crossaccount.doors.base import Resource, Surroundings
-from crossaccount.errors import Finding
-from crossaccount.policy import documents
-from crossaccount.policy.documents import Document, Statement, statements
-from crossaccount.policy.standing import Answer
-from crossaccount.text import harmless
 
 Verb = Literal["create", "update", "delete", "keep"]
 
@@ -107,7 +112,7 @@ class Standing:
         resource: the resource.
         answer: whether they let it in.
         by: the Sids, or the places, of the statements that do, or that leave it in doubt, or that deny.
-        through: the same statements as a text, with the policy where that is not the resource's own.
+        through: the same statements for messages, with the policy where that is not the resource's own.
         terms: a text of how far they let it in, to be put behind them; empty for all of it.
         reason: the same as a sentence without its end.
         granted: whether statements of ours let it in then.
@@ -117,7 +122,7 @@ class Standing:
     resource: Resource
     answer: Answer
     by: tuple[str, ...]
-    through: str
+    through: tuple[str, ...]
     terms: str
     reason: str
     granted: bool
@@ -136,7 +141,7 @@ class Standing:
         if self.granted:
             return f"keeps access: {self.member} on other terms"
         if self.answer is Answer.OPEN:
-            return f"keeps access: {self.member} by {self.through} (not ours){self.terms}"
+            return f"keeps access: {self.member} by {', '.join(self.through)} (not ours){self.terms}"
         if self.answer is Answer.CANNOT_TELL:
             return f"cannot tell whether {self.member} loses access: {self.reason}"
         return f"loses access: {self.member}"

@@ -6,25 +6,28 @@ left behind. ``ROWS`` are about deploying to staging, ``PRODUCER_ROWS`` about sh
 """
 
 from __future__ import annotations
-
 import json
+import pytest
 import re
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from contextlib import contextmanager
+from crossaccount.config.loading import load_config
+from crossaccount.doors.repository import PULL_ACTIONS
+from crossaccount.errors import DoorName
+from crossaccount.errors import Failed
+from crossaccount.errors import Refused
+from crossaccount.policy import documents
+from crossaccount.sharing import gather
 from dataclasses import dataclass
+from flows.consumer import deploy_model
+from flows.producer import revoke_access
+from flows.producer import share_models
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from crossaccount.config.loading import load_config
-from crossaccount.doors.repository import PULL_ACTIONS
-from crossaccount.errors import DoorName, Failed, Refused
-from crossaccount.policy import documents
-from crossaccount.sharing import gather
-from flows.consumer import deploy_model
-from flows.producer import revoke_access, share_models
 
 PRODUCER, STAGING = "111111111111", "222222222222"
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -532,10 +535,16 @@ def test_the_matrix_has_every_statement_and_action_of_the_producer_s_template() 
     text = (TEMPLATES / "producer.yaml").read_text()
     rows = " ".join(f"{row.left_out} {row.action}" for row in PRODUCER_ROWS)
     rows += " ".join(action for _, action in DELETIONS.values())
-    assert missing(r"Sid: (\w+)", text, rows) == {"AssumeSharingRole", "SeeAccountPublicAccessBlock"}
-    # Asked only where a bucket has a public statement, or owners of objects of its own: tests/sharing/test_findings.py. Whether
-    # an artifact can be decrypted is asked when it is read: samples and Releases are, the artifacts of a share are not.
+    assert missing(r"Sid: (\w+)", text, rows) == {
+        "AssumeSharingRole",
+        "ReadRegistryPolicy",
+        "SeeAccountPublicAccessBlock",
+    }
+    # Asked only where a bucket has a public statement, or owners of objects of its own: tests/sharing/test_findings.py. Without
+    # the registry's policy a share comes about: tests/sharing/test_beside.py. Whether an artifact can be decrypted is asked when it
+    # is read: samples and Releases are, the artifacts of a share are not.
     assert missing(ACTION, text, rows) == {
+        "ecr:GetRegistryPolicy",
         "kms:Decrypt",
         "s3:GetAccountPublicAccessBlock",
         "s3:GetBucketAcl",

@@ -5,7 +5,7 @@ It only reads, and goes on past obstacles, so that all are said at once. Not her
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -23,6 +23,7 @@ from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.obstacles import ask, ask_all
+from crossaccount.sharing.samples import Samples, gather_samples
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
@@ -32,12 +33,14 @@ _SHOWN_AGAIN_SECONDS = 2.0
 class Gathered(Basis):
     """Everything that was read for a plan and its Releases.
 
-    ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry.
+    ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry; ``samples`` those of each
+    version that has no Release yet, by its ARN.
     """
 
     versions: tuple[ModelVersion, ...]
     observed: dict[str, Observed]
     digests: dict[str, str | None]
+    samples: Samples = field(default_factory=dict)
 
 
 def gather(producer: Producer) -> Gathered:
@@ -57,8 +60,13 @@ def gather(producer: Producer) -> Gathered:
     unsound = [needs for needs in grantable.values() if isinstance(needs, Finding)]
     contents = contents_of(sound)
     first = doors.resources(config, doors.needs(config, contents))
-    (reachable, of_resources), (digests, of_images) = parallel.run_both(
-        partial(_reachable, producer, first, contents), partial(resolve_digests, producer, sound)
+    (reachable, of_resources), ((digests, of_images), (samples, of_samples)) = parallel.run_both(
+        partial(_reachable, producer, first, contents),
+        partial(
+            parallel.run_both,
+            partial(resolve_digests, producer, sound),
+            partial(gather_samples, producer, versions),
+        ),
     )
     buckets = {resource.name for resource in reachable if resource.kind == BUCKET.kind}
     artifacts = [artifact for artifact in contents.artifacts if artifact.bucket in buckets]
@@ -78,7 +86,16 @@ def gather(producer: Producer) -> Gathered:
         for resource, document in existing.items()
         for finding in door_of(resource.kind).findings(producer, resource, document)
     ]
-    findings = [*unsound, *of_resources, *of_artifacts, *of_images, *of_policies, *of_keys, *of_key_policies]
+    findings = [
+        *unsound,
+        *of_resources,
+        *of_artifacts,
+        *of_images,
+        *of_policies,
+        *of_keys,
+        *of_key_policies,
+        *of_samples,
+    ]
     return Gathered(
         needs,
         existing,
@@ -87,6 +104,7 @@ def gather(producer: Producer) -> Gathered:
         versions=versions,
         observed=observed,
         digests=digests,
+        samples=samples,
     )
 
 

@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,9 +25,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Finding, Severity
 from crossaccount.policy.documents import listed
 from crossaccount.registry.versions import ModelVersion
-from crossaccount.release import store
-from crossaccount.release.manifest import MEMBER_LIMIT, SAMPLES_LIMIT, Sample, first_fault
-from crossaccount.sharing.obstacles import ask
+from crossaccount.release.manifest import MEMBER_LIMIT, SAMPLES_LIMIT, Release, Sample, first_fault
 from crossaccount.strict_json import parse_model_json
 from crossaccount.text import quote
 
@@ -56,45 +54,40 @@ class LeftOut:
 Samples = dict[str, tuple[Sample, ...]]
 
 
-def gather_samples(producer: Producer, versions: Sequence[ModelVersion]) -> tuple[Samples, list[Finding]]:
+def gather_samples(
+    producer: Producer, versions: Sequence[ModelVersion], releases: Mapping[int, Release]
+) -> tuple[Samples, list[Finding]]:
     """The samples of every version that has no Release yet, by its ARN; and what there is to say of all versions' samples.
 
+    Args:
+        producer: the producer's account.
+        versions: the shared ones.
+        releases: the published Releases, by their versions' numbers.
+
     Raises:
-        ClientError: when AWS fails, or does not let the Releases be listed.
+        ClientError: when AWS fails.
     """
     config = producer.config
-    recorded = [version for version in versions if version.sample_payload_url]
-    published: set[int] = set()
-    if recorded:
-        answer = ask(f"bucket {config.producer.releases_bucket}", partial(store.list_published, producer))
-        if isinstance(answer, Finding):
-            return {}, [answer]
-        published = answer
-    unpublished = [version for version in recorded if version.version not in published]
-    read = parallel.run_all([partial(_read, producer, version) for version in unpublished])
-    samples = {version.arn: found for version, (found, _) in zip(unpublished, read, strict=True)}
+    recorded = [
+        version for version in versions if version.sample_payload_url and version.version not in releases
+    ]
+    read = parallel.run_all([partial(_read, producer, version) for version in recorded])
+    samples = {version.arn: found for version, (found, _) in zip(recorded, read, strict=True)}
     silent = [name for name, consumer in config.consumers.items() if not consumer.smoke]
     findings = [
         finding
-        for version, (_, left_out) in zip(unpublished, read, strict=True)
+        for version, (_, left_out) in zip(recorded, read, strict=True)
         for finding in _findings(version, left_out, bool(silent))
     ]
     if silent:
-        asked = [version for version in recorded if version.version in published]
-        released = parallel.run_all([partial(_released, producer, version) for version in asked])
-        has_some = {arn for arn, found in samples.items() if found}
-        has_some |= {version.arn for version, some in zip(asked, released, strict=True) if some}
-        findings += _nothing_to_ask(config, silent, [each for each in versions if each.arn not in has_some])
+        empty = [each for each in versions if not _has_samples(each, samples, releases)]
+        findings += _nothing_to_ask(config, silent, empty)
     return samples, findings
 
 
-def _released(producer: Producer, version: ModelVersion) -> bool:
-    """Whether a published Release has samples; a Release that cannot be read is told of where it is compared."""
-    try:
-        release = store.find(producer, version.version)
-    except Failed:
-        return True
-    return release is None or bool(release.samples)
+def _has_samples(version: ModelVersion, samples: Samples, releases: Mapping[int, Release]) -> bool:
+    release = releases.get(version.version)
+    return bool(samples.get(version.arn) if release is None else release.samples)
 
 
 def _nothing_to_ask(

@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 import tracemalloc
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,27 +60,18 @@ def version(number: int = 1, url: str | None = URL) -> ModelVersion:
 
 
 class S3:
-    """S3 with a few objects, or a refusal for every read, and with Releases of these versions; counts its calls."""
+    """S3 with one object, or a refusal for every read; counts its calls."""
 
-    def __init__(self, content: bytes | ClientError | None = None, published: tuple[int, ...] = ()) -> None:
+    def __init__(self, content: bytes | ClientError | None = None) -> None:
         self.content = content
-        self.published = published
         self.calls: list[str] = []
 
     def get_object(self, Bucket: str, Key: str, ExpectedBucketOwner: str) -> dict[str, Any]:
         assert ExpectedBucketOwner == OWNER
         self.calls.append(Key)
-        if Key.startswith("releases/"):
-            raise refusal("NoSuchKey", 404)
         if isinstance(self.content, bytes):
             return {"Body": io.BytesIO(self.content)}
         raise self.content or refusal("NoSuchKey", 404)
-
-    def get_paginator(self, _: str) -> Any:
-        prefix = f"releases/{CONFIG.model_package_group}/"
-        listed = [{"Key": f"{prefix}{number}.json"} for number in self.published]
-        self.calls.append("list")
-        return SimpleNamespace(paginate=lambda **_: [{"Contents": listed}])
 
 
 def refusal(code: str, status: int) -> ClientError:
@@ -88,10 +80,10 @@ def refusal(code: str, status: int) -> ClientError:
 
 
 def gathered(
-    s3: S3, *versions: ModelVersion, config: Sharing = SILENT
+    s3: S3, *versions: ModelVersion, config: Sharing = SILENT, published: Mapping[int, Any] | None = None
 ) -> tuple[dict[str, tuple[Sample, ...]], list[Finding]]:
     producer = Producer(config, SimpleNamespace(client=lambda *_: s3))  # type: ignore[arg-type]
-    return gather_samples(producer, versions)
+    return gather_samples(producer, versions, published or {})
 
 
 def member(name: str, content: bytes | str = b"", **changed: Any) -> tuple[tarfile.TarInfo, bytes]:
@@ -329,7 +321,7 @@ def test_an_archive_outside_s3_is_told_and_stops_nothing(url: str) -> None:
     samples, findings = gathered(s3, version(url=url), config=BUSY)
     assert samples == {package_arn(CONFIG, 1): ()}
     assert "is not a location in Amazon S3" in findings[0].text
-    assert s3.calls == ["list"]
+    assert s3.calls == []
 
 
 @pytest.mark.parametrize(
@@ -410,19 +402,26 @@ def test_a_deployment_that_will_have_nothing_to_ask_is_told_beforehand(
 @pytest.mark.parametrize(
     ("versions", "published", "calls"),
     [
-        ([version(1, None), version(2, None)], (), []),
-        ([version(1), version(2)], (1, 2), ["list"]),
-        ([version(1), version(2)], (1,), ["list", "samples.tar.gz"]),
-        ([version(1), version(2, None)], (), ["list", "samples.tar.gz"]),
+        ([version(1, None), version(2, None)], (), 0),
+        ([version(1), version(2)], (1, 2), 0),
+        ([version(1), version(2)], (1,), 1),
+        ([version(1), version(2, None)], (), 1),
     ],
 )
 def test_an_archive_is_read_once_and_only_for_a_release_that_is_to_be_made(
-    versions: list[ModelVersion], published: tuple[int, ...], calls: list[str]
+    versions: list[ModelVersion], published: tuple[int, ...], calls: int
 ) -> None:
-    s3 = S3(packed(member("a.json", ONE)), published)
-    samples, findings = gathered(s3, *versions, config=BUSY)
-    assert s3.calls == calls
+    s3 = S3(packed(member("a.json", ONE)))
+    releases = {number: SimpleNamespace(samples=[SAMPLE]) for number in published}
+    samples, findings = gathered(s3, *versions, config=BUSY, published=releases)
+    assert len(s3.calls) == calls
     assert set(samples) == {
         each.arn for each in versions if each.sample_payload_url and each.version not in published
     }
     assert findings == []
+
+
+def test_what_a_published_release_has_is_known_from_it() -> None:
+    releases = {1: SimpleNamespace(samples=[]), 2: SimpleNamespace(samples=[SAMPLE])}
+    _, (finding,) = gathered(S3(), version(1), version(2), published=releases)
+    assert "nothing to ask version 1: no samples" in finding.text

@@ -39,6 +39,7 @@ class BucketDoor(Door):
     limit = 20_480
     place = re.compile(r"(?:arn:[a-z-]+:s3:::|s3://)([^/]+).*")
     missing_code = "NoSuchBucket"
+    reads, writes, clears = "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"
 
     def arn(self, config: Sharing, name: str) -> str:
         return f"arn:{config.partition}:s3:::{name}"

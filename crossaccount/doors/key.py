@@ -31,6 +31,7 @@ class KeyDoor(Door):
     limit = 32_768
     place = re.compile(r"(arn:[a-z-]+:kms:.*)")
     missing_code = "NotFoundException"
+    reads, writes, clears = "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:PutKeyPolicy"
     proved_by_model = True
 
     def arn(self, config: Sharing, name: str) -> str:

@@ -33,6 +33,7 @@ class RepositoryDoor(Door):
     limit = 10_240
     place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr[.-]ecr[^/]*/)([a-z0-9._/-]+).*")
     missing_code = "RepositoryNotFoundException"
+    reads, writes, clears = "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy"
     proved_by_model = True
     services = (SERVICE,)
 

@@ -6,6 +6,8 @@ Source: PutObject (If-None-Match) in the S3 API reference.
 """
 
 import re
+from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
@@ -50,8 +52,16 @@ def list_keys(account: Account, prefix: str) -> list[str]:
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
+def encryption(config: Sharing) -> dict[str, Any]:
+    """The parameters of an upload that say how it is to be encrypted; none where the bucket's default decides."""
+    key = config.producer.releases_kms_key
+    return {} if key is None else {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+
+
 def write_once(producer: Producer, key: str, body: bytes) -> bool:
     """Store an object of JSON in the releases bucket; False when the key was taken already, and nothing was stored.
+
+    It is encrypted under the config's key for Releases, or else as the bucket's default says.
 
     Raises:
         ClientError: when S3 refuses.
@@ -64,6 +74,7 @@ def write_once(producer: Producer, key: str, body: bytes) -> bool:
             ContentType="application/json",
             IfNoneMatch="*",
             ExpectedBucketOwner=producer.account,
+            **encryption(producer.config),
         )
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
@@ -82,7 +93,20 @@ def find(account: Account, version: int) -> Release | None:
         raise
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A Release as it lies in the bucket, and the ARN of the KMS key that the object is encrypted under; None without one."""
+
+    release: Release
+    key: str | None
+
+
 def read(account: Account, version: int) -> Release:
+    """A published Release; raises as `read_stored` does."""
+    return read_stored(account, version).release
+
+
+def read_stored(account: Account, version: int) -> Stored:
     """Read and check a published Release. It comes from another account: nothing in it is believed unchecked.
 
     Raises:
@@ -105,7 +129,8 @@ def read(account: Account, version: int) -> Release:
         raise Failed(f"The Release {where} cannot be used: {fault}. Its producer publishes it.") from None
     _check_identity(sharing, version, release, where)
     _check_places(sharing, release, where)
-    return release
+    encrypted = str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
+    return Stored(release, answer.get("SSEKMSKeyId") if encrypted else None)
 
 
 def _check_identity(sharing: Sharing, version: int, release: Release, where: str) -> None:

@@ -198,6 +198,11 @@ def _stands(producer: Producer, writing: _Writing) -> bool:
     return False
 
 
+def take_back(producer: Producer, plan: Plan) -> tuple[str, ...]:
+    """Undo a plan that was carried out, the last change first, on the documents as they stand now; a sentence about each."""
+    return tuple(_take_back(producer, change) for change in reversed(plan.changes) if change.verb != "keep")
+
+
 def _take_back(producer: Producer, change: Change) -> str:
     """Undo a change of ours on the document as it stands now, and say what stands."""
     resource = change.resource

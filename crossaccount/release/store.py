@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, same_arn
 from crossaccount.aws.access import Account, Producer
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_named
@@ -142,7 +142,7 @@ def _check_identity(sharing: Sharing, version: int, release: Release, where: str
         "producer_account": sharing.producer.account,
     }
     for name, value in expected.items():
-        if getattr(release, name) != value:
+        if not same_arn(str(getattr(release, name)), str(value)):
             raise Failed(
                 f"The Release {where} says {name} is {getattr(release, name)!r}, the config says {value!r}. It is not used."
             )

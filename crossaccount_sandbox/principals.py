@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
@@ -146,6 +146,36 @@ def identity_documents(arn: str) -> list[Document]:
         if any(member.name == user.name for member in group.users)
     ]
     return [document for holder in (user, *groups) for document in _documents(holder)]
+
+
+class Named(NamedTuple):
+    """A policy of a role or user: what it says, the id by which a simulation names it, its ARN (an inline one has none)."""
+
+    document: Document
+    source: str
+    arn: str = ""
+
+
+def named_policies(arn: str) -> list[Named]:
+    """Every identity policy of a role or user, and a role's boundary, with their names."""
+    holder = find_role(arn) if ":role/" in arn else find_user(arn)
+    if holder is None:
+        return []
+    kind = "role" if ":role/" in arn else "user"
+    inline: dict[str, str] = holder.policies if isinstance(holder.policies, dict) else {}
+    boundary = getattr(holder, "permissions_boundary_arn", None)
+    named = [Named(parse(text), f"{kind}_{holder.name}_{name}") for name, text in inline.items()]
+    attached = [*holder.managed_policies.items(), *([(boundary, _managed(boundary))] if boundary else [])]
+    return named + [
+        Named(_default_version(policy), each.rpartition("/")[2], each)
+        for each, policy in attached
+        if policy is not None
+    ]
+
+
+def _managed(arn: str) -> Any | None:
+    account = arn.split(":")[4]
+    return iam_backends[account]["aws"].managed_policies.get(arn) if account.isdigit() else None
 
 
 def boundary_documents(arn: str) -> list[Document] | None:

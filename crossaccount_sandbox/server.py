@@ -24,6 +24,7 @@ from crossaccount_sandbox.handlers import (
     kms,
     s3,
     s3control,
+    simulation,
     storage,
     sts,
 )
@@ -41,7 +42,7 @@ _MODULES = {
     "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
     "ecr": [ecr],
-    "iam": [iam],
+    "iam": [iam, simulation],
     "kms": [kms],
     "s3": [s3, storage],
     "s3control": [s3control],

@@ -4,7 +4,7 @@ Not here: any behaviour of a service.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +57,28 @@ class Registry:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class OrganizationPolicies:
+    """The policies of its organization that are attached to an account, by their ARNs; above it everything is allowed.
+
+    Args:
+        service_control: limit what the account's identities may do; empty allows everything.
+        resource_control: deny access to the account's resources.
+    """
+
+    service_control: Mapping[str, Document] = field(default_factory=dict)
+    resource_control: Mapping[str, Document] = field(default_factory=dict)
+
+
+MANAGEMENT_ACCOUNT = "999999999999"  # of every organization here; it holds nothing else
+
+
+def policy_arn(organization: str, kind: str, name: str) -> str:
+    """The ARN of an organization's policy; ``kind`` is service_control or resource_control."""
+    place = f"arn:aws:organizations::{MANAGEMENT_ACCOUNT}:policy/{organization}"
+    return f"{place}/{kind}_policy/p-{name}"
+
+
 @dataclass
 class World:
     """Everything that one sandbox knows.
@@ -66,6 +88,7 @@ class World:
         clock: the time that sessions and date conditions see.
         keys: the access keys that exist.
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
+        organization_policies: those of an account's organization that were arranged, by account.
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
         tiers: the archive tier of an object of Intelligent-Tiering, by bucket, key and version.
         restores: the restores that were asked for, by bucket, key and version.
@@ -75,6 +98,7 @@ class World:
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
         alarms: CloudWatch's alarms, by account and region and name.
+        alarm_types: their types in the same way, ``MetricAlarm`` for one.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
         lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
@@ -83,6 +107,7 @@ class World:
     clock: Callable[[], datetime] = utc_now
     keys: Keys = field(default_factory=Keys)
     public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
+    organization_policies: dict[str, OrganizationPolicies] = field(default_factory=dict)
     writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
     tiers: dict[tuple[str, str, str], str] = field(default_factory=dict)
     restores: dict[tuple[str, str, str], Restore] = field(default_factory=dict)
@@ -92,6 +117,7 @@ class World:
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)
@@ -149,6 +175,21 @@ class World:
         """
         context = {"aws:SourceAccount": account, "aws:SourceArn": arn}
         return context | _organization("Source", self.accounts.get(account))
+
+    def service_control(self, account: str) -> list[list[Document]]:
+        """The service control policies that limit an account's identities, by level; none where none were arranged."""
+        policies = self.organization_policies.get(account, OrganizationPolicies()).service_control
+        return [list(policies.values())] if policies else []
+
+    def resource_control(self, action: str, account: str) -> list[list[Document]]:
+        """The resource control policies that limit an action on an account's resources, by level.
+
+        Source: "Resource control policies", the services that support them, in the Organizations user guide.
+        """
+        if action.partition(":")[0] not in ("s3", "sts", "kms", "ecr"):
+            return []
+        policies = self.organization_policies.get(account, OrganizationPolicies()).resource_control
+        return [list(policies.values())] if policies else []
 
     def policy(self, key: PolicyKey) -> Document | None:
         """The policy that a resource is judged by, also of one that AWS itself owns; None without one."""

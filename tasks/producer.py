@@ -123,6 +123,10 @@ def _after_failure(sharing: Sharing, prepared: Sequence[tuple[Release, bool]], p
     try:
         with producing(sharing) as producer:
             standing = new & store.list_published(producer)
+            if not standing and any(change.lost for change in plan.changes):
+                return [
+                    "No Release was published. The policies stand as written: to put them back would grant again what they took away."
+                ]
             if not standing:
                 with locks.writing(_written(sharing, plan)):
                     taken_back = applying.take_back(producer, plan)

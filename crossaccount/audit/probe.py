@@ -64,9 +64,7 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         release = preflight.read_release(target, version)
         reason = f"Release of version {version.version} read"
         yield _open(target, DoorName.BUCKET, target.config.producer.releases_bucket, reason)
-        preflight.check_artifacts(target, release)
-        for bucket in sorted({artifact.bucket for artifact in release.contents.artifacts}):
-            yield _open(target, DoorName.BUCKET, bucket, "artifacts looked at")
+        yield from _read(target, release)
         if probe:
             yield from _try_model(target, release)
     except Refused as refused:
@@ -76,6 +74,20 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         yield _fault(target, obstacle)
     except CrossAccountError as error:
         yield _fault(target, error)
+
+
+def _read(target: Target, release: Release) -> Iterator[_Step]:
+    """The answers about buckets and keys, from a byte of each object: KMS is asked when an object is read, not before."""
+    read = preflight.check_artifacts(target, release)
+    for bucket in sorted(read.buckets):
+        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read")
+    for key in sorted(set(read.keys.values())):
+        yield _open(target, DoorName.KEY, key, "an artifact under it read")
+    for uri, doubt in read.unread.items():
+        text = f"Whether {target.name} can read all of {uri} cannot be told: {doubt}."
+        yield Finding(
+            Severity.NOTE, f"consumers.{target.name}", text, "CreateModel asks with the execution role."
+        )
 
 
 def _try_model(target: Target, published: Release) -> Iterator[_Step]:

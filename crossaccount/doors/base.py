@@ -129,6 +129,8 @@ class Door(Protocol):
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         """Remove the policy that was read with this token; raises AWS's refusal.
 
+        None to remove is no refusal: where the answer to a removal is lost, botocore asks again, and AWS says that there is none.
+
         Raises:
             Conflict: where such a resource is never left without a policy.
         """

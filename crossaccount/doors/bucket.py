@@ -100,9 +100,9 @@ class BucketDoor(Door):
         try:
             text = producer.s3.get_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)["Policy"]
         except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(text), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -111,7 +111,12 @@ class BucketDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
+        # S3 says the same whether there is a policy or none; what takes its place may not.
+        try:
+            producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
         """Objects that another account owns; an obstacle for a bucket that is not there, not the producer's, or elsewhere."""
@@ -186,6 +191,10 @@ def least_privilege(
 def page(bucket_arn: str, audience: Audience) -> list[Statement]:
     """The AWS page's policy of a bucket."""
     return [audiences.page_statement("AddPerm", audience, Action="s3:*", Resource=f"{bucket_arn}/*")]
+
+
+def _has_none(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "NoSuchBucketPolicy"
 
 
 def _literal(key: str) -> str:

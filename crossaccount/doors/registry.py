@@ -72,10 +72,9 @@ class RegistryDoor(Door):
         try:
             answer = producer.sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)
         except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            if code == "ValidationException" and message.startswith("Cannot find resource policy for"):
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(answer["ResourcePolicy"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -84,7 +83,17 @@ class RegistryDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
+        try:
+            producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
+
+
+def _has_none(error: ClientError) -> bool:
+    answer = error.response["Error"]
+    text = answer.get("Message", "")
+    return answer["Code"] == "ValidationException" and text.startswith("Cannot find resource policy for")
 
 
 def least_privilege(group_arn: str, package_arns: Sequence[str], audience: Audience) -> list[Statement]:

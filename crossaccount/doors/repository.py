@@ -60,9 +60,9 @@ class RepositoryDoor(Door):
         try:
             answer = producer.ecr.get_repository_policy(registryId=producer.account, repositoryName=name)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(answer["policyText"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -71,7 +71,11 @@ class RepositoryDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        try:
+            producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
 
     def surroundings(
         self, producer: Producer, documents: Mapping[Resource, Document | None]
@@ -102,6 +106,10 @@ class RepositoryDoor(Door):
             repository = _arn(config, image.region, image.registry, image.repository)
             needs |= dict.fromkeys(PULL_ACTIONS, repository)
         return {**needs, "ecr:GetAuthorizationToken": "*"}
+
+
+def _has_none(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException"
 
 
 def _arn(config: Sharing, region: str, account: str, name: str) -> str:

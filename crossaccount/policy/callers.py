@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossaccount.policy.conditions import Verdict, negated, principal_arns, some
-from crossaccount.policy.documents import UNIQUE_ID, account_of, listed, principal_key
+from crossaccount.policy.documents import UNIQUE_ID, account_of, listed, principal_key, principals
 from crossaccount.policy.globs import examples, glob, literal
 
 _SESSION = re.compile(r"arn:[a-z-]+:sts::\d{12}:assumed-role/([^/]+)/(.+)")
@@ -167,6 +167,9 @@ def reaches(statement: Mapping[str, Any], caller: Caller) -> Verdict:
     if "NotPrincipal" in statement:
         return _excepts(statement, caller)
     principal = statement.get("Principal")
+    if caller.is_service and statement.get("Effect") == "Allow" and "*" in principals(statement):
+        # Whether anyone is a service too is not documented; it matters where the statement has services in mind.
+        return None if _about_services(statement) else False
     if principal == "*":
         return True
     return some(
@@ -186,9 +189,14 @@ def _excepts(statement: Mapping[str, Any], caller: Caller) -> Verdict:
         return False
     named = [(kind, str(name)) for kind, names in excepted.items() for name in listed(names)]
     spared, allows = some(_is(kind, name, caller) for kind, name in named), statement.get("Effect") == "Allow"
-    if caller.is_service if allows else spared is True:
-        return None
-    return negated(spared)
+    if allows and caller.is_service:
+        return False
+    return None if spared is True and not allows else negated(spared)
+
+
+def _about_services(statement: Mapping[str, Any]) -> bool:
+    keys = {key.lower() for keys in (statement.get("Condition") or {}).values() for key in keys}
+    return any(key.startswith(("aws:source", "aws:principalservice", "aws:principalisaws")) for key in keys)
 
 
 def _is(kind: str, name: str, caller: Caller) -> Verdict:

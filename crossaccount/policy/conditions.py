@@ -18,6 +18,8 @@ from crossaccount.policy.globs import Glob, Values, filled, glob
 
 # How a client of AWS asks, though one may ask otherwise: over TLS, and KMS by way of S3.
 USUAL = frozenset({"aws:securetransport", "kms:viaservice"})
+# Services whose keys are in their own requests alone; others' may come with a caller's session.
+_SERVICES = frozenset({"ecr", "kms", "s3", "sagemaker"})
 _TIMES = frozenset({"aws:currenttime", "aws:epochtime"})
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -29,16 +31,23 @@ class Known:
     """What is known of a request.
 
     ``keys`` has condition keys in lower case: each with the values that it may have, one after the other those that are possible,
-    an empty one where the key is absent. A key that is not in it is unknown. ``now`` is the time.
+    an empty one where the key is absent. A key that is not in it is unknown, but for keys of services that another ``service``
+    does not have. ``now`` is the time.
     """
 
     keys: Mapping[str, tuple[tuple[str, ...], ...]]
     now: datetime
+    service: str
+
+    def possible(self, name: str) -> tuple[tuple[str, ...], ...] | None:
+        """The values that a key may have; None where they are not known."""
+        prefix = name.partition(":")[0]
+        return ((),) if prefix in _SERVICES and prefix != self.service else self.keys.get(name)
 
     def value(self, name: str) -> str | None:
         """The one value of a key, for a policy variable; None where it is not known."""
-        possible = self.keys.get(name, ())
-        return possible[0][0] if len(possible) == 1 and len(possible[0]) == 1 else None
+        possible = self.possible(name)
+        return possible[0][0] if possible and len(possible) == 1 and len(possible[0]) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -98,10 +107,11 @@ def _key_holds(
         )
         # What shuts today and opens later by itself is neither.
         return None if now is denies and later is not denies else now
-    if key not in known.keys:
+    possible = known.possible(key)
+    if possible is None:
         return None
     values = known.value if variables else None
-    verdicts = {_test(operator, wanted, given, values) for given in known.keys[key]}
+    verdicts = {_test(operator, wanted, given, values) for given in possible}
     verdict = verdicts.pop() if len(verdicts) == 1 else None
     return None if key in USUAL and verdict is False and not denies else verdict
 
@@ -231,9 +241,16 @@ _COMPARISONS: dict[str, _Compare] = {
 def principal_arns(conditions: Mapping[str, Any], values: Values | None) -> list[Glob]:
     """The patterns of callers' ARNs in conditions on aws:PrincipalArn, of every operator."""
     return [
-        glob(text, values)
-        for keys in conditions.values()
+        glob(_as_written(text) if "ignorecase" in operator.lower() else text, values)
+        for operator, keys in conditions.items()
         for key, value in keys.items()
         if key.lower() == "aws:principalarn"
         for text in _texts(value)
     ]
+
+
+def _as_written(arn: str) -> str:
+    """An ARN, whose case does not matter, with the parts in lower case that always are."""
+    *head, resource = arn.split(":", 5)
+    kind, slash, name = resource.partition("/")
+    return ":".join([*(part.lower() for part in head), f"{kind.lower()}{slash}{name}"])

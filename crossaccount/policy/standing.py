@@ -84,7 +84,8 @@ class Doorway:
             "s3:tlsversion": (("1.2",), ("1.3",)),
             "kms:viaservice": ((f"s3.{self.region}.amazonaws.com",),),
         }
-        return Known({**of_request, **caller.keys()}, self.now)
+        service = next((each.action.partition(":")[0] for each in self.passages), "")
+        return Known({**of_request, **caller.keys()}, self.now, service)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,10 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from crossaccount import parallel
 from crossaccount.errors import Finding, Obstacle, Severity
 
 if TYPE_CHECKING:
@@ -83,28 +81,6 @@ def check_readable(place: Place, head: Head) -> None:
         f"It is archived ({_archive(kept, tier)}): nobody can read it until it is restored.",
         f"Restore it, which takes hours: aws s3api restore-object {place.arguments} --restore-request '{request}' {then}",
     )
-
-
-def check_prefix(s3: S3Client, place: Place, owner: str) -> None:
-    """See that there are objects under a prefix, and that none of them is archived; by its listing, and HEAD where that is not enough.
-
-    Raises:
-        Obstacle: when nothing is there, or for the first archived object.
-        ClientError: S3's refusal.
-    """
-    entries = list_objects(s3, place, owner)
-    if not entries:
-        raise Obstacle(
-            str(place),
-            "There is nothing under it.",
-            f"Account {owner} restores it, or shares another version.",
-        )
-    maybe = [Place(place.bucket, entry["Key"]) for entry in entries if may_be_archived(entry)]
-
-    def check(each: Place) -> None:
-        check_readable(each, s3.head_object(Bucket=each.bucket, Key=each.key, ExpectedBucketOwner=owner))
-
-    parallel.run_all([partial(check, each) for each in maybe])
 
 
 def list_objects(s3: S3Client, place: Place, owner: str) -> list[Any]:

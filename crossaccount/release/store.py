@@ -2,10 +2,11 @@
 
 Not here: what a Release says (``manifest``), and how it comes about (``sharing.publish``).
 
-Source: PutObject (If-None-Match) in the S3 API reference.
+Source: PutObject (If-None-Match) and "Add preconditions to S3 operations with conditional requests" in the S3 references.
 """
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,12 @@ from crossaccount.errors import Failed
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.release.manifest import RELEASE_LIMIT, Release, first_fault
 from crossaccount.strict_json import parse_json
+
+_MISSING = ("NoSuchKey", "404")
+_TAKEN = ("PreconditionFailed", "412")
+# Of two writes at once, which botocore never makes again. Each pause is in seconds.
+_BUSY = ("ConditionalRequestConflict", "OperationAborted")
+_BUSY_PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def release_key(sharing: Sharing, version: int) -> str:
@@ -59,28 +66,54 @@ def encryption(config: Sharing) -> dict[str, Any]:
 
 
 def write_once(producer: Producer, key: str, body: bytes) -> bool:
-    """Store an object of JSON in the releases bucket; False when the key was taken already, and nothing was stored.
+    """Store an object of JSON in the releases bucket; False when another one has the key, and nothing was stored.
+
+    The same object there counts as stored: where an answer is lost botocore asks again, and S3 says that the key is taken. While
+    S3 is busy with another write of the key, it is tried again, and looked at in the end.
 
     It is encrypted under the config's key for Releases, or else as the bucket's default says.
 
     Raises:
         ClientError: when S3 refuses.
     """
+    bucket, owner = producer.config.producer.releases_bucket, producer.account
+    for pause in (*_BUSY_PAUSES, None):
+        try:
+            producer.s3.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=body,
+                ContentType="application/json",
+                IfNoneMatch="*",
+                ExpectedBucketOwner=owner,
+                **encryption(producer.config),
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in (*_TAKEN, *_BUSY):
+                raise
+            if code in _TAKEN or pause is None:
+                standing = _standing(producer, key, len(body) + 1)
+                if standing is not None:
+                    return standing == body
+            if pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            return True
+    raise AssertionError("the last round returns or raises")
+
+
+def _standing(producer: Producer, key: str, most: int) -> bytes | None:
+    """The first bytes of an object in the releases bucket, so many at most; None where there is none."""
+    bucket, owner = producer.config.producer.releases_bucket, producer.account
     try:
-        producer.s3.put_object(
-            Bucket=producer.config.producer.releases_bucket,
-            Key=key,
-            Body=body,
-            ContentType="application/json",
-            IfNoneMatch="*",
-            ExpectedBucketOwner=producer.account,
-            **encryption(producer.config),
-        )
+        answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+        if error.response["Error"]["Code"] not in _MISSING:
             raise
-        return False
-    return True
+        return None
+    return answer["Body"].read(most)
 
 
 def find(account: Account, version: int) -> Release | None:
@@ -88,7 +121,7 @@ def find(account: Account, version: int) -> Release | None:
     try:
         return read(account, version)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        if error.response["Error"]["Code"] in _MISSING:
             return None
         raise
 

@@ -71,6 +71,11 @@ class Change:
         return _difference(self.existing, self.desired)
 
     @cached_property
+    def deprived(self) -> tuple[str, ...]:
+        """The accounts and other principals from whom a statement is taken, whatever else allows them the same."""
+        return tuple(sorted({name for each in self.removed for name in documents.beneficiaries(each)}))
+
+    @cached_property
     def added(self) -> tuple[Statement, ...]:
         """The statements that the document gets: whole, or with their new members alone."""
         return tuple(documents.difference(self.existing, self.desired))
@@ -142,14 +147,16 @@ class Standing:
 class Plan:
     """All changes of one run, in the order they are made, and what a person should know beside them.
 
-    ``group`` is the ARN of the group that it is about, and ``standing`` has, for each member that it concerns and each resource,
-    what others' statements let it do.
+    ``group`` is the ARN of the group that it is about; ``standing`` has, for each member that it concerns and each resource,
+    what others' statements let it do; ``takes_back`` is whether it takes access back: what it has taken is granted again only
+    after a refusal.
     """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
     group: str = ""
     standing: tuple[Standing, ...] = ()
+    takes_back: bool = False
 
     @property
     def writes(self) -> int:
@@ -157,9 +164,9 @@ class Plan:
         return sum(change.verb != "keep" for change in self.changes)
 
     def leaving(self, change: Change) -> tuple[Standing, ...]:
-        """What becomes of those who are allowed something less by a change."""
+        """What becomes of those from whom a change takes statements."""
         found = {each.member: each for each in self.standing if each.resource == change.resource}
-        return tuple(found[name] for name in change.lost if name in found)
+        return tuple(found[name] for name in change.deprived if name in found)
 
     @property
     def digest(self) -> str:

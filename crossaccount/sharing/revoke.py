@@ -128,14 +128,15 @@ def plan_revocation(
     """The plan of a revocation, from what was gathered and found about users; raises as `plan.plan_revoke` does."""
     basis = replace(gathered, findings=(*gathered.findings, *users))
     if revocation.version is None:
-        return plan.plan_revoke(sharing, basis, revocation.leaving)
+        return replace(plan.plan_revoke(sharing, basis, revocation.leaving), takes_back=True)
     left = without_version(sharing, revocation.version)
     staying = [version for version in gathered.versions if version.version in left.versions]
     artifacts = contents_of(staying).artifacts
     keys = [
         key for each in artifacts if each.uri in gathered.observed for key in gathered.observed[each.uri].keys
     ]
-    return plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
+    narrower = plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
+    return replace(narrower, takes_back=True)
 
 
 def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> Plan:

@@ -85,7 +85,7 @@ def _members(
         for name in documents.beneficiaries(each)
     }
     shown = {f"organization {name}" if name.startswith("o-") else name for name in (*named, *leaving)}
-    return sorted(shown | inside | {*change.gained, *change.lost})
+    return sorted(shown | inside | {*change.gained, *change.deprived})
 
 
 def strangers(basis: Basis, group: str, change: Change, ours: Sequence[Statement]) -> list[Clause]:

@@ -57,7 +57,8 @@ def _object(*actions: str) -> Rule:
         place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
         for action in actions:
             yield from _on_object(action, call, *place)
-        if call.operation in ("GetObject", "HeadObject"):
+        # Headers say nothing of what is encrypted: KMS is not asked for them.
+        if call.operation == "GetObject":
             yield from _on_key("kms:Decrypt", object_key(*place), call)
         elif actions[0] == "PutObject":
             yield from _on_new_key(call)

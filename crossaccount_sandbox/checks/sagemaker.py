@@ -262,7 +262,8 @@ RULES: dict[str, Rule] = {
 }
 RUNTIME_RULES: dict[str, Rule] = {"InvokeEndpoint": _invoke}
 ALARM_RULES: dict[str, Rule] = dict.fromkeys(
-    ("PutMetricAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"), _alarms
+    ("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"),
+    _alarms,
 )
 SCALING_RULES: dict[str, Rule] = {
     **dict.fromkeys(("RegisterScalableTarget", "DeregisterScalableTarget"), _scalable_target),

@@ -1,13 +1,10 @@
-"""IAM: trust policies, the roles that AWS alone may change, and the simulation of a role's policies."""
+"""IAM: trust policies, and the roles that AWS alone may change. Not here: the simulation of policies (``simulation``)."""
 
 import json
-from xml.sax.saxutils import escape
 
 from crossaccount_sandbox.attached import load, statements
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.judging.decision import Result, judge
-from crossaccount_sandbox.judging.request import Policies, Request
-from crossaccount_sandbox.principals import boundary_documents, find_role, identity_documents, principal_arn
+from crossaccount_sandbox.principals import principal_arn
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
@@ -74,55 +71,6 @@ def _malformed(text: str) -> AwsError:
     return AwsError("MalformedPolicyDocument", text)
 
 
-def simulate_principal_policy(world: World, call: Call) -> Response:
-    """SimulatePrincipalPolicy of a role: what its own policies say of each action on each resource.
-
-    As in AWS, policies of the resources play no part in it.
-
-    Raises:
-        AwsError: ``NoSuchEntity`` for a role that does not exist.
-    """
-    arn = call.params["PolicySourceArn"]
-    if find_role(arn) is None:
-        raise AwsError("NoSuchEntity", f"The role {arn} cannot be found.", 404)
-    # The resource is treated as the role's own account's, and as leaving the decision to IAM, as keys and roles must.
-    account = arn.split(":")[4]
-    to_iam = {"Effect": "Allow", "Principal": {"AWS": account}, "Action": "*", "Resource": "*"}
-    policies = Policies(
-        identity=identity_documents(arn), boundaries=boundary_documents(arn), resource={"Statement": [to_iam]}
-    )
-    context = {
-        entry["ContextKeyName"]: entry["ContextKeyValues"]
-        for entry in call.params.get("ContextEntries") or ()
-    }
-    session = f"arn:aws:sts::{account}:assumed-role/{arn.rpartition('/')[2]}/simulation"
-    results = "".join(
-        _simulated(Request(session, action, resource, account, context), policies)
-        for action in call.params["ActionNames"]
-        for resource in call.params.get("ResourceArns") or ["*"]
-    )
-    text = (
-        '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
-        f"<SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>{results}"
-        "</EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
-    )
-    return Response(200, text.encode(), (("Content-Type", "text/xml"),))
-
-
-_SIMULATED = {
-    Result.ALLOWED: "allowed",
-    Result.IMPLICITLY_DENIED: "implicitDeny",
-    Result.EXPLICITLY_DENIED: "explicitDeny",
-}
-
-
-def _simulated(request: Request, policies: Policies) -> str:
-    return (
-        f"<member><EvalActionName>{escape(request.action)}</EvalActionName><EvalResourceName>{escape(request.resource)}"
-        f"</EvalResourceName><EvalDecision>{_SIMULATED[judge(request, policies).result]}</EvalDecision></member>"
-    )
-
-
 _CHANGES = (
     "DeleteRole UpdateRole TagRole UntagRole PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy "
     "PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
@@ -131,5 +79,4 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_CHANGES.split(), unprotected(forward)),
     "CreateRole": check_trust,
     "UpdateAssumeRolePolicy": unprotected(check_trust),
-    "SimulatePrincipalPolicy": simulate_principal_policy,
 }

@@ -235,6 +235,8 @@ def list_with_owners(world: World, call: Call) -> Response:
 def get_object(world: World, call: Call) -> Response:
     """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
 
+    KMS is asked for what is read, and so not by HeadObject.
+
     Raises:
         AwsError: ``AccessDenied`` for a missing object, to everyone else; ``KMS.DisabledException`` and
             ``KMS.KMSInvalidStateException`` for one that is encrypted under a key out of use; ``InvalidObjectState`` for the
@@ -248,9 +250,10 @@ def get_object(world: World, call: Call) -> Response:
         authorize(world, listing, call)
     version = call.params.get("VersionId")
     further = shown(world, bucket, key, version)
+    encrypted_under = object_key(bucket, key, version)
     if call.operation == "GetObject":
         check_active(world, call, bucket, key, version, copied=False)
-    if encrypted_under := object_key(bucket, key, version):
+    if encrypted_under and call.operation == "GetObject":
         check_usable(encrypted_under, "KMS.")
     response = call.forward(owner or call.account)
     return replace(response, headers=(*response.headers, *further))

@@ -12,11 +12,12 @@ Source: "Policy evaluation logic" and "IAM JSON policy elements" in the IAM user
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from crossaccount_sandbox.judging.request import (
+    Document,
     Kind,
     Policies,
     Question,
@@ -50,12 +51,13 @@ class PolicyType(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer: the result, the kind of policy and statement (Sid or index) that decided, a sentence."""
+    """The answer: the result, the kind of policy and statement (Sid or index) that decided, a sentence, the document."""
 
     result: Result
     policy_type: PolicyType
     statement: str | int | None
     why: str
+    document: Document | None = field(default=None, compare=False, repr=False)
 
 
 def judge(request: Request, policies: Policies) -> Decision:
@@ -75,7 +77,8 @@ def judge(request: Request, policies: Policies) -> Decision:
     for kind, verdicts in scanned.items():
         for verdict in verdicts:
             if verdict.denied:
-                return _decide(question, Result.EXPLICITLY_DENIED, kind, verdict.statement)
+                denied = _decide(question, Result.EXPLICITLY_DENIED, kind, verdict.statement)
+                return replace(denied, document=verdict.document)
     if any(level.grant is Grant.NONE for level in scanned[PolicyType.SCP]):
         return _decide(question, Result.IMPLICITLY_DENIED, PolicyType.SCP, None)
     # RCPFullAWSAccess cannot be detached: a resource control policy denies, it never lacks an Allow.
@@ -103,7 +106,10 @@ def _within_account(
     lacking = _lacking(question, scanned)
     if lacking is not None:
         return _refuse(question, lacking)
-    return _decide(question, Result.ALLOWED, PolicyType.IDENTITY, scanned[PolicyType.IDENTITY][0].statement)
+    own = scanned[PolicyType.IDENTITY][0]
+    return replace(
+        _decide(question, Result.ALLOWED, PolicyType.IDENTITY, own.statement), document=own.document
+    )
 
 
 def _by_resource(question: Question, attached: Verdict) -> Decision:

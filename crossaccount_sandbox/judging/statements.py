@@ -23,11 +23,12 @@ class Grant(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """What documents of one kind say of a request, and the statement (Sid or index) that says it."""
+    """What documents of one kind say of a request, and the statement (Sid or index) and document that say it."""
 
     denied: bool
     grant: Grant
     statement: str | int | None
+    document: Document | None = None
 
 
 SILENT = Verdict(False, Grant.NONE, None)
@@ -72,11 +73,28 @@ def scan(
             if grant <= best.grant and not (deny and grant):
                 continue
             sid = statement.get("Sid")
-            verdict = Verdict(deny, grant, sid if isinstance(sid, str) and sid else index)
+            verdict = Verdict(deny, grant, sid if isinstance(sid, str) and sid else index, document)
             if deny:
                 return verdict
             best = verdict
     return best
+
+
+def context_keys(documents: Iterable[Document], question: Question) -> set[str]:
+    """The condition keys, as they are written, that statements about the question's action and resource ask for."""
+    keys: set[str] = set()
+    for document in documents:
+        variables = document.get("Version") == "2012-10-17"
+        for statement in _statements(document):
+            deny = statement.get("Effect") != "Allow"
+            if not _action_matches(statement, question.action, deny):
+                continue
+            if not _resource_matches(statement, question, deny, variables, attached=False):
+                continue
+            condition = statement.get("Condition")
+            for block in condition.values() if isinstance(condition, Mapping) else ():
+                keys |= {str(key) for key in block} if isinstance(block, Mapping) else set()
+    return keys
 
 
 def _statements(document: Document) -> Iterator[Mapping[str, Any]]:

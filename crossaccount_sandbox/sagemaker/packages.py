@@ -102,14 +102,16 @@ def batch_describe(world: World, call: Call) -> Response:
 
 
 def list_packages(world: World, call: Call) -> Response:
-    """ListModelPackages of a group (by name or ARN), newest first unless asked otherwise."""
+    """ListModelPackages of a group (by name or ARN), of one approval status or any, newest first unless asked otherwise."""
     if not call.params.get("ModelPackageGroupName"):
         return json_response({"ModelPackageSummaryList": []})
     group = find_group(world, call)
-    wanted = call.params.get("ModelApprovalStatus")
-    records = versions(world, group["ModelPackageGroupArn"])
-    fitting = [record for record in records if wanted in (None, record["ModelApprovalStatus"])]
-    return listed(call, "ModelPackageSummaryList", fitting)
+    records = list(versions(world, group["ModelPackageGroupArn"]))
+
+    def fits(record: Record) -> bool:
+        return call.params.get("ModelApprovalStatus") in (None, record["ModelApprovalStatus"])
+
+    return listed(call, "ModelPackageSummaryList", records, fits=fits)
 
 
 _UPDATABLE = (

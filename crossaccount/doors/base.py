@@ -5,16 +5,20 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
-
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Finding
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document, Statement
+from crossaccount.policy.documents import Document
+from crossaccount.policy.documents import Statement
 from crossaccount.registry.versions import Contents
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Protocol
+
 
 # A mark that a service gives with a document, for a put that fails once the document is another; None without such a put.
 Token = str | None
@@ -60,7 +64,8 @@ class Door(Protocol):
     service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
     error for a resource that does not exist, and ``missing_texts`` how its message then begins; ``busy_codes`` are its errors while
     another writer is at work, the one condition that passes by itself. ``proved_by_model`` is whether a model that was made from
-    the package has passed the door. ``services`` are AWS's services that come through it on behalf of an account.
+    the package has passed the door. ``reads``, ``writes`` and ``clears`` are the permissions to read, replace and remove its policy,
+    empty for an unknown one. ``services`` are AWS's services that come through it on behalf of an account.
     """
 
     kind: str
@@ -71,6 +76,9 @@ class Door(Protocol):
     missing_texts: tuple[str, ...] = ("",)
     busy_codes: tuple[str, ...] = ("OperationAborted", "ConflictException", "ConcurrentModificationException")
     proved_by_model: bool = False
+    reads: str = ""
+    writes: str = ""
+    clears: str = ""
     services: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:

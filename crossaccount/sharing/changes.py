@@ -35,7 +35,7 @@ class Basis:
     is when they were read; ``findings`` are the obstacles, and what else should be known; ``beside`` is what decides beside those
     policies. ``stale`` has the policies with statements of ours that were opened before and that nothing shared needs any more.
     ``withdrawn`` has the versions that were published and are no longer shared, each with what became of it, where a part of
-    a resource stays open that no shared version needs.
+    a resource stays open that no shared version needs. ``publishing`` are the versions that have no Release yet.
     """
 
     needs: Needs
@@ -45,6 +45,7 @@ class Basis:
     beside: Mapping[Resource, Surroundings] = field(default_factory=dict)
     withdrawn: Mapping[int, str] = field(default_factory=dict)
     stale: Mapping[Resource, Document | None] = field(default_factory=dict)
+    publishing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

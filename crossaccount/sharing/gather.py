@@ -4,38 +4,53 @@ It only reads, and goes on past obstacles, so that all are said at once. Not her
 """
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import partial
-
-from crossaccount import doors, parallel
+from collections.abc import Iterable
+from collections.abc import Mapping
+from crossaccount import doors
+from crossaccount import parallel
 from crossaccount.arns import parse_image
-from crossaccount.aws.access import Producer, producing
+from crossaccount.aws.access import Producer
+from crossaccount.aws.access import producing
 from crossaccount.config.model import Sharing
-from crossaccount.doors import door_of, read_policy
+from crossaccount.doors import door_of
+from crossaccount.doors import read_policy
 from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
-from crossaccount.errors import Finding, Gone, PlanRefused, Severity
+from crossaccount.errors import Finding
+from crossaccount.errors import Gone
+from crossaccount.errors import PlanRefused
+from crossaccount.errors import Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
-from crossaccount.registry.versions import (
-    Contents,
-    ModelVersion,
-    Shareable,
-    approvals,
-    contents_of,
-    left_out,
-    read_versions,
-)
+from crossaccount.registry.versions import Contents
+from crossaccount.registry.versions import ModelVersion
+from crossaccount.registry.versions import Shareable
+from crossaccount.registry.versions import approvals
+from crossaccount.registry.versions import contents_of
+from crossaccount.registry.versions import left_out
+from crossaccount.registry.versions import read_versions
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan
-from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
-from crossaccount.sharing.changes import Basis, Plan
-from crossaccount.sharing.obstacles import ask, ask_all
-from crossaccount.sharing.opened import find_stale, read_opened
-from crossaccount.sharing.samples import Samples, gather_samples
+from crossaccount.sharing.artifacts import Observed
+from crossaccount.sharing.artifacts import observe_all
+from crossaccount.sharing.artifacts import resolve_digests
+from crossaccount.sharing.changes import Basis
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.encryption import read_encryption
+from crossaccount.sharing.obstacles import ask
+from crossaccount.sharing.obstacles import ask_all
+from crossaccount.sharing.opened import find_stale
+from crossaccount.sharing.opened import read_opened
+from crossaccount.sharing.samples import Samples
+from crossaccount.sharing.samples import gather_samples
 from crossaccount.sharing.staying import parts_beyond
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from functools import partial
+
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0
@@ -104,7 +119,12 @@ def gather(producer: Producer) -> Gathered:
     samples, of_samples = gather_samples(producer, versions, opened.releases)
     # The keys are known once the artifacts were looked at.
     seen = [observed[each.uri] for each in contents_of(versions).artifacts if each.uri in observed]
-    contents = contents_of(versions, [key for artifact in seen for key in artifact.keys])
+    keys = {key for artifact in seen for key in artifact.keys}
+    numbers = [version.version for version in versions]
+    publishing = tuple(sorted(set(numbers) - set(opened.releases)))
+    lying = {number: key for number, key in opened.keys.items() if number in numbers}
+    releases = read_encryption(producer, lying, publishing, keys)
+    contents = contents_of(versions, {*keys, *releases.keys})
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
     reachable, of_keys = _reachable(producer, [each for each in resources if each not in first], contents)
@@ -127,6 +147,7 @@ def gather(producer: Producer) -> Gathered:
         *of_keys,
         *of_key_policies,
         *of_documents,
+        *releases.findings,
         *opened.findings,
         *of_stale,
         *of_samples,
@@ -138,6 +159,7 @@ def gather(producer: Producer) -> Gathered:
         tuple(dict.fromkeys(findings)),  # each once
         beside,
         stale=stale,
+        publishing=publishing,
         versions=versions,
         observed=observed,
         digests=digests,

@@ -1,29 +1,35 @@
 """A version is published once."""
 
 from __future__ import annotations
-
 import io
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 from botocore.exceptions import ClientError
-
+from collections.abc import Callable
 from crossaccount import doors
-from crossaccount.arns import group_arn, package_arn
+from crossaccount.arns import group_arn
+from crossaccount.arns import package_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.loading import load_config
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict
-from crossaccount.registry.versions import ModelVersion, contents_of, parse_version
+from crossaccount.registry.versions import ModelVersion
+from crossaccount.registry.versions import contents_of
+from crossaccount.registry.versions import parse_version
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import gather, plan, publish
+from crossaccount.sharing import gather
+from crossaccount.sharing import plan
+from crossaccount.sharing import publish
 from crossaccount.sharing.artifacts import Observed
-from crossaccount.sharing.changes import Basis, Change, Plan
+from crossaccount.sharing.changes import Basis
+from crossaccount.sharing.changes import Change
+from crossaccount.sharing.changes import Plan
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account
@@ -135,6 +141,24 @@ def test_what_may_change_after_publishing_is_no_conflict() -> None:
     made, _ = ensure(bucket)
     moved = replace(VERSION, approval="Rejected", content_types=("application/json",))
     assert ensure(bucket, version=moved) == (made, False)
+
+
+@pytest.mark.parametrize("image", [IMAGE, f"{IMAGE[:-1]}2"])
+def test_a_specification_that_was_added_later_is_no_conflict(image: str) -> None:
+    """Only what is deployed counts: consumers make their models from the main specification."""
+    bucket = Bucket()
+    made, _ = ensure(bucket)
+    extra = replace(VERSION.containers[0], image=image, specification="edge")
+    assert ensure(bucket, version=replace(VERSION, containers=(*VERSION.containers, extra))) == (made, False)
+
+
+def test_another_image_of_the_main_specification_is_a_conflict_beside_any_other() -> None:
+    bucket = Bucket()
+    extra = replace(VERSION.containers[0], specification="edge")
+    ensure(bucket, version=replace(VERSION, containers=(*VERSION.containers, extra)))
+    changed = replace(VERSION.containers[0], image=f"{IMAGE[:-1]}2", image_digest=f"sha256:{'1' * 64}")
+    with pytest.raises(Conflict):
+        ensure(bucket, version=replace(VERSION, containers=(changed, extra)))
 
 
 def test_the_grants_of_a_plan_are_by_door_and_name_nobody() -> None:

@@ -273,7 +273,7 @@ def _usable_key(producer: Producer, key: str, place: Place) -> tuple[str, Findin
         return arn, Finding(
             Severity.ERROR,
             str(place),
-            f"It is encrypted under {arn}, which is {state}: nobody can read it.",
+            f"It is encrypted under the KMS key {arn}, which is {state}: nobody can read it.",
             "Enable the key (or cancel its deletion), or encrypt the artifact under another.",
         )
     return arn, None

@@ -170,15 +170,12 @@ def deploy(config: Any, consumer: str = "staging", version: int | None = None) -
 
 
 def with_names(aws: Any) -> Any:
-    """Exchanges what a table cannot know: the newest version's ARN, and the keys'."""
+    """Exchanges what a table cannot know: the newest version's number, and the keys' ARNs."""
     listed = aws.admin("producer", "sagemaker").list_model_packages(
         ModelPackageGroupName=GROUP, SortBy="CreationTime", SortOrder="Descending"
     )
-    newest = max(
-        (one["ModelPackageArn"] for one in listed["ModelPackageSummaryList"]),
-        key=lambda arn: int(arn.rpartition("/")[2]),
-    )
-    real = {"{new}": newest, "{key}": aws.key, "{another}": another_key(aws)}
+    newest = max(int(one["ModelPackageArn"].rpartition("/")[2]) for one in listed["ModelPackageSummaryList"])
+    real = {"{new}": f"version {newest}", "{key}": aws.key, "{another}": another_key(aws)}
 
     def exchanged(value: Any) -> Any:
         if isinstance(value, list):
@@ -252,6 +249,7 @@ class Tried:
                     client.describe_model_package(ModelPackageName=f"{ARNS}/{GROUP}/1")
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            assert code in ("AccessDenied", "AccessDeniedException"), error
+            if code not in ("AccessDenied", "AccessDeniedException"):
+                raise
             return False
         return True

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import commands
+from worlds import another_key_usable
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def shared(sandbox: Any) -> Iterator[Any]:
             patch.delenv(name, raising=False)
         for name, value in sandbox.ready["env"].items():
             patch.setenv(name, value)
-        with sandbox.restored():
+        with sandbox.restored(), another_key_usable(sandbox):
             said = commands.share(sandbox.config)
             assert said.ending == "shared", said.text
             yield sandbox

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +49,10 @@ def run(row: Row, config: Any) -> Said:
 
 
 @pytest.fixture
-def path(shared: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+def path(shared: Any, request: pytest.FixtureRequest) -> Any:
     """The config of a row."""
     row: Row = request.getfixturevalue("row")
-    yield request.getfixturevalue("edited")(**row.config) if row.config else shared.config
+    return request.getfixturevalue("edited")(**row.config) if row.config else shared.config
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[f"{row.command}: {row.state}" for row in TABLE])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import commands
 from commands import GUEST, KIND, Said, Tried, guest
 from tables import rows
-from worlds import DOORS, STAGING, changed, named
+from worlds import BESIDE, DOORS, STAGING, changed, documents_kept, named, theirs_in
 
 assert GUEST == "verdicts-guest", "the table names it"
 
@@ -31,10 +30,17 @@ class Row:
     documents: list[str] = field(default_factory=lambda: list(DOORS))
     also: list[str] = field(default_factory=list)
     truth: str = ""
+    world: list[list[Any]] = field(default_factory=list)
+    beside: bool = True
+
+    @property
+    def places(self) -> list[str]:
+        """Where the statements stand: a policy beside one of the four takes what is about nothing particular."""
+        return [*self.documents, *(BESIDE if self.beside and self.documents == list(DOORS) else [])]
 
 
 TABLE = rows("taking_away.yaml", Row)
-CASES = [(row, kind) for row in TABLE for kind in row.documents]
+CASES = [(row, place) for row in TABLE for place in row.places]
 
 
 @dataclass(frozen=True)
@@ -47,48 +53,52 @@ class State:
 
 @pytest.fixture(scope="module")
 def states(shared: Any) -> Iterator[Any]:
-    """The states of the table, each gone through once for all its documents."""
-    seen: dict[str, State] = {}
+    """The states of the table, each gone through once for the four documents, and once for the policies beside them."""
+    seen: dict[tuple[str, bool], State] = {}
     with guest(shared, "staging"), changed(shared, [["public access unblocked"]]):
         tried = Tried(shared)
         assert all(tried.opens("staging", kind) for kind in DOORS), "what is taken away is there before"
 
-        def state(row: Row) -> State:
-            if row.state not in seen:
-                seen[row.state] = gone_through(shared, row, tried)
-            return seen[row.state]
+        def state(row: Row, place: str) -> State:
+            key = (row.state, place in BESIDE)
+            if key not in seen:
+                places = [each for each in row.places if (each in BESIDE) == (place in BESIDE)]
+                seen[key] = gone_through(shared, row, places, tried)
+            return seen[key]
 
         yield state
 
 
-def gone_through(aws: Any, row: Row, tried: Tried) -> State:
+def gone_through(aws: Any, row: Row, places: list[str], tried: Tried) -> State:
     theirs = [named(each) for each in row.theirs]
-    with ExitStack() as stack:
-        stack.enter_context(changed(aws, [["theirs", kind, *theirs] for kind in row.documents]))
+    kinds = [BESIDE.get(place, place) for place in places]
+    world = [*row.world, *(theirs_in(place, theirs) for place in places)]
+    with changed(aws, world), documents_kept(aws, *kinds):
         said = commands.revoke(aws.config, consumer="staging")
         assert said.ending == "planned", said.text
         for change in said.data["changes"]:
-            kind = KIND[change["kind"]]
-            if kind in row.documents:
+            if (kind := KIND[change["kind"]]) in kinds:
                 assert change["verb"] in ("update", "delete")
                 aws.put(kind, change["desired"])
-        return State(said, {kind: tried.opens("staging", kind) for kind in row.documents})
+        return State(
+            said, {place: tried.opens("staging", kind) for place, kind in zip(places, kinds, strict=True)}
+        )
 
 
-@pytest.mark.parametrize(("row", "kind"), CASES, ids=[f"{row.state}: {kind}" for row, kind in CASES])
+@pytest.mark.parametrize(("row", "place"), CASES, ids=[f"{row.state}: {place}" for row, place in CASES])
 def test_an_account_loses_what_it_is_said_to_lose(
-    states: Any, row: Row, kind: str, record_property: Any
+    states: Any, row: Row, place: str, record_property: Any
 ) -> None:
-    state, door = states(row), DOORS[kind]
+    state, kind = states(row, place), BESIDE.get(place, place)
     truth = row.truth or {"still open": "open", "shut": "shut"}.get(row.answer)
     if truth is not None:
-        assert state.opens[kind] == (truth == "open"), "the table is wrong: its own try says otherwise"
+        assert state.opens[place] == (truth == "open"), "the table is wrong: its own try says otherwise"
     loses = state.said.loses(STAGING, kind)
     assert row.answer == "shut" or not loses, "a false `loses access`"
-    answers = state.said.standing(STAGING, door) or {"shut"}
+    answers = state.said.standing(STAGING, DOORS[kind]) or {"shut"}
     right = {row.answer, *row.also}
     if "cannot tell" in answers and "cannot tell" not in right:
-        record_property("needless", f"revoke: {row.state}: {door}")
+        record_property("needless", f"revoke: {row.state}: {place}")
         right.add("cannot tell")
     assert answers <= right
     if answers == {"shut"}:

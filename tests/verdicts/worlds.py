@@ -24,6 +24,8 @@ IMAGE = f"{PRODUCER}.dkr.ecr.{REGION}.amazonaws.com/{GROUP}:1"
 DEPLOYER, EXECUTION, SHARER = "crossaccount-deployer", "crossaccount-execution", "crossaccount-producer"
 WORDS = ("Group", "Versions", "Pull", "Read", "List", "Decrypt")  # of the Sids of our statements
 DOORS = {"bucket": "bucket", "repository": "repository", "key": "key", "group": "registry"}
+# The policies that stand beside one of the four documents, and which.
+BESIDE = {"registry": "repository", "ram": "key"}
 
 # What a statement of others is about where a table does not say: all that a consumer needs at that door.
 ACTIONS = {
@@ -231,6 +233,19 @@ def theirs(aws: Any, kind: str, *written: dict[str, Any]) -> Iterator[None]:
         yield
 
 
+def theirs_in(place: str, statements: list[dict[str, Any]]) -> list[Any]:
+    """The change that gives a document, or a policy beside one, statements of a stranger's."""
+    if place in BESIDE and not statements:
+        return [
+            "public access unblocked"
+        ]  # which the table has already: a policy without a statement is none
+    return (
+        [{"registry": "registry policy", "ram": "shared by ram"}[place], *statements]
+        if place in BESIDE
+        else ["theirs", place, *statements]
+    )
+
+
 @change
 def deny(aws: Any, kind: str, account: str, *actions: str) -> Iterator[None]:
     """A stranger's Deny for an account, of all that the door is for or of these actions."""
@@ -266,13 +281,12 @@ def public_access_unblocked(aws: Any) -> Iterator[None]:
 def registry_policy(aws: Any, *written: dict[str, Any]) -> Iterator[None]:
     """The policy of the producer's whole ECR registry, which since scope V2 is asked by every call."""
     ecr, everything = aws.admin("producer", "ecr"), f"arn:aws:ecr:{REGION}:{PRODUCER}:repository/*"
-    whole = [
-        {"Sid": f"Registry{n}", "Resource": everything, **theirs_of("repository", each)}
-        for n, each in enumerate(written)
-    ]
     document = {
         "Version": "2012-10-17",
-        "Statement": [{**each, "Sid": f"Registry{n}"} for n, each in enumerate(whole)],
+        "Statement": [
+            {"Resource": everything, **theirs_of("repository", each), "Sid": f"Registry{number}"}
+            for number, each in enumerate(written)
+        ],
     }
     ecr.put_registry_policy(policyText=json.dumps(document))
     try:
@@ -328,6 +342,18 @@ def another_key(aws: Any) -> str:
         if found["Description"] == "Another":
             return str(found["Arn"])
     return str(kms.create_key(Description="Another")["KeyMetadata"]["Arn"])
+
+
+@contextmanager
+def another_key_usable(aws: Any) -> Iterator[None]:
+    """Everybody's own policies let them use the further key as the first: what then keeps them out is its policy."""
+    use = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": another_key(aws)}
+    keep = ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:GenerateDataKey", "kms:Decrypt"]
+    with ExitStack() as stack:
+        for role in (SHARER, DEPLOYER, EXECUTION):
+            statement = {**use, "Action": keep} if role == SHARER else use
+            stack.enter_context(role_policy(aws, role, statement, name="another-key"))
+        yield
 
 
 # Artifacts.
@@ -574,8 +600,8 @@ def role_denies(aws: Any, role: str, *actions: str) -> Iterator[None]:
 
 
 @contextmanager
-def role_policy(aws: Any, role: str, *statements: dict[str, Any]) -> Iterator[None]:
-    iam, name = aws.admin(account_of(role), "iam"), "verdicts"
+def role_policy(aws: Any, role: str, *statements: dict[str, Any], name: str = "verdicts") -> Iterator[None]:
+    iam = aws.admin(account_of(role), "iam")
     text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
     try:
@@ -722,13 +748,48 @@ def release_written_anew(aws: Any, version: int) -> Iterator[None]:
 
 @change
 def service_control_policy(aws: Any, account: str, statement: dict[str, Any]) -> Iterator[None]:
-    """A service control policy of an account's organization."""
-    arranged = {"account": aws.id(account), "kind": "service-control", "statements": [statement]}
-    control(aws, "policies", "PUT", arranged)
+    """A service control policy of an account's organization, beside the one that allows everything."""
+    with organization_policy(aws, account, "service_control", statement):
+        yield
+
+
+@change
+def resource_control_policy(aws: Any, account: str, statement: dict[str, Any]) -> Iterator[None]:
+    """A resource control policy of an account's organization, beside the one that allows everything."""
+    with organization_policy(aws, account, "resource_control", {"Principal": "*", **statement}):
+        yield
+
+
+@contextmanager
+def organization_policy(aws: Any, account: str, kind: str, statement: dict[str, Any]) -> Iterator[None]:
+    everything: dict[str, Any] = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    everything |= {"Principal": "*"} if kind == "resource_control" else {}
+    document = {"Version": "2012-10-17", "Statement": [everything, statement]}
+    control(aws, "organizations", "PUT", {"account": aws.id(account), kind: [document]})
     try:
         yield
     finally:
-        control(aws, "policies", "DELETE")
+        control(aws, "organizations", "DELETE")
+
+
+@change
+def shared_by_ram(aws: Any, *written: dict[str, Any]) -> Iterator[None]:
+    """The key's second policy, which AWS RAM writes and PutKeyPolicy does not."""
+    statements = [{**theirs_of("key", each), "Sid": f"Ram{number}"} for number, each in enumerate(written)]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    control(aws, "shares", "PUT", {"key": aws.key, "policy": document})
+    try:
+        yield
+    finally:
+        control(aws, "shares", "PUT", {"key": aws.key, "policy": None})
+
+
+@change
+def artifact_in_a_tier(aws: Any, version: int, tier: str) -> Iterator[None]:
+    """An artifact of Intelligent-Tiering that S3 has moved into one of its archive tiers."""
+    with CHANGES["artifact archived"](aws, version, "INTELLIGENT_TIERING"):
+        control(aws, "tiers", "PUT", {"bucket": BUCKET, "key": artifact(version)["Key"], "tier": tier})
+        yield
 
 
 def control(aws: Any, what: str, method: str, body: Any = None) -> None:

@@ -47,11 +47,7 @@ class Said:
 
     def severities(self, words: list[str]) -> set[str]:
         """The severities of the findings that have all of these words."""
-        return {
-            severity
-            for severity, text in self.findings
-            if all(word.lower() in text.lower() for word in words)
-        }
+        return {severity for severity, text in self.findings if all(has(text, word) for word in words)}
 
     def standing(self, account: str, door: str) -> set[str]:
         """The answers about what statements of others leave open to an account at a door."""
@@ -70,6 +66,11 @@ class Said:
                 here = KIND.get(match[1]) == kind
             found = found or (here and re.match(rf"\s+loses access: .*{account}", line) is not None)
         return found
+
+
+def has(text: str, word: str) -> bool:
+    """Whether a text has a word, or one of several that a table separates by ``|``; case does not count."""
+    return any(each.lower() in text.lower() for each in word.split("|"))
 
 
 def found(findings: Any) -> tuple[tuple[str, str], ...]:

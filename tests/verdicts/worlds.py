@@ -413,17 +413,12 @@ def artifact_archived(aws: Any, version: int, storage_class: str) -> Iterator[No
 @change
 def artifact_under_another_key(aws: Any, version: int) -> Iterator[None]:
     """An artifact whose key was changed in place: it keeps its ETag and its dates."""
-    s3 = aws.admin("producer", "s3")
-    before = s3.head_object(**artifact(version))
-    under = before.get("SSEKMSKeyId")
-    own = {"SSEKMS": {"KMSKeyArn": under, "BucketKeyEnabled": False}} if under else {"SSES3": {}}
-    changed_ = {"SSEKMS": {"KMSKeyArn": another_key(aws), "BucketKeyEnabled": False}}
-    s3.update_object_encryption(**artifact(version), ObjectEncryption=changed_)
-    assert s3.head_object(**artifact(version))["ETag"] == before["ETag"]
-    try:
+    with object_kept(aws, artifact(version)["Key"]) as s3:
+        before = s3.head_object(**artifact(version))["ETag"]
+        under = {"SSEKMS": {"KMSKeyArn": another_key(aws), "BucketKeyEnabled": False}}
+        s3.update_object_encryption(**artifact(version), ObjectEncryption=under)
+        assert s3.head_object(**artifact(version))["ETag"] == before
         yield
-    finally:
-        s3.update_object_encryption(**artifact(version), ObjectEncryption=own)
 
 
 @change

@@ -17,7 +17,8 @@ from crossaccount_sandbox import principals
 from crossaccount_sandbox.principals import Document
 from crossaccount_sandbox.wire import AwsError
 
-PolicyKey = tuple[str, str]  # the kind ("bucket", "repository", "key", "group") and the resource's ARN
+_ORIGIN_ACCESS = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity "
+PolicyKey = tuple[str, str]  # the kind ("bucket", "registry", "AWS_RAM" ...) and the resource's ARN
 
 
 class Attached:
@@ -97,11 +98,15 @@ class Attached:
         if name == "*":
             return name
         account = name if name.isdigit() else (name.split(":")[4] if name.count(":") >= 5 else "")
+        if name.startswith(_ORIGIN_ACCESS):
+            return name  # whether CloudFront has it is not known here
         if account not in self._accounts:
             raise error(name)
         if name == account or name.endswith(":root"):
             return f"arn:aws:iam::{account}:root"
-        if ":assumed-role/" in name and name.startswith(f"arn:aws:sts::{account}:"):
+        if name.startswith(
+            (f"arn:aws:sts::{account}:assumed-role/", f"arn:aws:sts::{account}:federated-user/")
+        ):
             return name
         unique_id = principals.unique_id(name)
         if unique_id is None:
@@ -171,36 +176,3 @@ def load(text: str, error: Callable[[str], AwsError]) -> Document:
         if ("Principal" in statement) == ("NotPrincipal" in statement):
             raise error("a statement of a resource policy needs one of Principal and NotPrincipal")
     return document
-
-
-_FIXED_KEYS = frozenset(
-    [
-        *("aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount"),
-        *("aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid", "aws:sourcevpc", "aws:sourcevpce"),
-        *("aws:userid", "s3:dataaccesspointaccount", "s3:dataaccesspointarn"),
-    ]
-)
-_FIXING_OPERATORS = ("stringequals", "stringlike", "arnequals", "arnlike")
-
-
-def is_public(document: Document) -> bool:
-    """True when S3 Block Public Access would call the policy public: anyone, with no fixed value to narrow it.
-
-    Source: "Blocking public access to your Amazon S3 storage", the meaning of "public".
-    """
-    return any(_opens(statement) for statement in statements(document))
-
-
-def _opens(statement: dict[str, Any]) -> bool:
-    if statement.get("Effect") != "Allow" or (
-        "*" not in named_principals(statement) and "NotPrincipal" not in statement
-    ):
-        return False
-    for operator, keys in statement.get("Condition", {}).items():
-        if operator.lower().removesuffix("ifexists") not in _FIXING_OPERATORS:
-            continue
-        for key, values in keys.items():
-            texts = [values] if isinstance(values, str) else values
-            if key.lower() in _FIXED_KEYS and not any("*" in text or "?" in text for text in texts):
-                return False
-    return True

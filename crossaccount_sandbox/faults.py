@@ -44,7 +44,8 @@ class Rule:
     Args:
         kind: ``throttle``: told to slow down. ``error``: an error of AWS's own (``status``). ``latency``: takes
             ``seconds`` longer. ``drop``: the connection is closed without an answer. ``hold``: the call waits until it is
-            released, and is dropped then. ``conflict``: another call is busy with the resource (S3, SageMaker).
+            released, and is dropped then. ``conflict``: another call is busy with the resource (S3, which names it after the
+            condition of a conditional write, and SageMaker).
             ``expire-session``: the caller's session is over from this call on. ``slow-policy``: a policy that this call
             writes is felt ``seconds`` later, though it reads back at once. ``show-ids``: for ``seconds`` after this write
             the policy reads back with unique ids in place of ARNs. ``no-capacity``: this CreateEndpoint or
@@ -248,7 +249,10 @@ class Faults:
             case "error":
                 raise AwsError(*_error(call.service, rule.status))
             case "conflict":
-                raise AwsError(*_BUSY[call.service])
+                conditional = call.service == "s3" and call.operation in _CONDITIONAL
+                raise AwsError(
+                    *(_CONFLICTING if conditional and _has_condition(call) else _BUSY[call.service])
+                )
             case "drop":
                 raise Dropped
             case "hold":
@@ -287,6 +291,18 @@ _BUSY: Mapping[str, _Error] = {
         400,
     ),
 }
+# A conditional write while another one of the same key goes on. Source: "Add preconditions to S3 operations with conditional
+# requests" in the S3 user guide; the text as recorded from AWS.
+_CONFLICTING: _Error = (
+    "ConditionalRequestConflict",
+    "The conditional request cannot succeed due to a conflicting operation against this resource.",
+    409,
+)
+_CONDITIONAL = frozenset(("PutObject", "CopyObject", "CompleteMultipartUpload"))
+
+
+def _has_condition(call: Call) -> bool:
+    return any(call.headers.get(name) for name in ("If-None-Match", "If-Match"))
 
 
 def _error(service: str, status: int) -> _Error:

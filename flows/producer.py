@@ -8,6 +8,7 @@ from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Conflict, InputError
 from crossaccount.release.manifest import Release
+from crossaccount.sharing import plan_file
 from crossaccount.sharing import revoke as revoking
 from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
@@ -29,14 +30,15 @@ class Shared:
     releases: tuple[Release, ...]
 
     def table(self) -> str:
-        """The group's ARN and every version's, one on a line."""
+        """The group's ARN and every version's, one on a line, and what else should be known."""
         rows = [("ModelPackageGroupArn", self.group)]
         rows += [
             (f"ModelPackageArn of version {release.version}", release.model_package_arn)
             for release in self.releases
         ]
         width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {arn}" for name, arn in rows)
+        lines = [f"{name:<{width}}  {arn}" for name, arn in rows]
+        return "\n".join([*lines, *plans.finding_lines(self.plan.findings)])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -47,6 +49,7 @@ class Shared:
             "hash": self.plan.digest,
             "receipts": [asdict(receipt) for receipt in self.receipts],
             "findings": [asdict(finding) for finding in self.plan.findings],
+            "standing": plan_file.standing_json(self.plan.standing),
         }
 
 
@@ -59,8 +62,16 @@ class Revoked:
     receipts: tuple[Receipt, ...]
 
     def table(self) -> str:
-        """One line for each document."""
-        done = [f"{receipt.verb}: policy of {receipt.resource}" for receipt in self.receipts]
+        """One line for each document, with what becomes of those who lose statements of ours, and what else should be known."""
+        left = {change.resource: self.plan.leaving(change) for change in self.plan.changes}
+        done = [
+            line
+            for receipt in self.receipts
+            for line in (
+                f"{receipt.verb}: policy of {receipt.resource}",
+                *(f"  {each.line}" for each in left[receipt.resource]),
+            )
+        ]
         return "\n".join([*done, *plans.finding_lines(self.plan.findings)])
 
     def to_json(self) -> dict[str, Any]:
@@ -70,6 +81,7 @@ class Revoked:
             "writes": self.plan.writes,
             "receipts": [asdict(receipt) for receipt in self.receipts],
             "findings": [asdict(finding) for finding in self.plan.findings],
+            "standing": plan_file.standing_json(self.plan.standing),
         }
 
 

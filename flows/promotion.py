@@ -107,6 +107,8 @@ def promote_model(
         check_shared(sharing, pinned)
         name_run(f"promote {sharing.model_package_group} to version {pinned}")
         gathered = sharing_steps.read_registry(sharing)
+        if pinned in gathered.left_out:
+            raise Failed(str(gathered.left_out[pinned]))
         if pinned not in {described.version for described in gathered.versions}:
             raise Failed(
                 f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."

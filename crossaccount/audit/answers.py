@@ -16,7 +16,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Finding, Severity
 from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.sharing import plan_file
-from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.changes import Plan, Standing
 from crossaccount.show import plans
 from crossaccount.text import first_line
 
@@ -43,11 +43,12 @@ class AccessAnswer:
 
 @dataclass(frozen=True)
 class Audit:
-    """The answers and findings about a config's consumers, and the plan that repairs their access."""
+    """The answers and findings about a config's consumers, the plan that repairs their access, and what others' statements allow."""
 
     answers: tuple[AccessAnswer, ...]
     findings: tuple[Finding, ...]
     repair: Plan | None = None
+    standing: tuple[Standing, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -70,6 +71,7 @@ class Audit:
             "answers": [asdict(answer) for answer in self.answers],
             "findings": [asdict(finding) for finding in self.findings],
             "missing": list(self.missing),
+            "standing": plan_file.standing_json(self.standing),
         }
         return data if self.repair is None else {**data, "repair": plan_file.to_json(self.repair)}
 
@@ -102,7 +104,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The answers and findings of one source, the versions that it knows, newest last, and its plan of a repair."""
+    """The answers and findings of one source, the versions that it knows, newest last, and its plan of a share."""
 
     answers: tuple[AccessAnswer, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -138,7 +140,8 @@ def combine(
                 findings.append(Finding(Severity.WARNING, " ".join(key), text, "crossaccount share CONFIG."))
         answers += _unanswered(sharing, name, answers)
     plan = producer.repair if repair and producer.repair is not None and producer.repair.writes else None
-    return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan)
+    standing = producer.repair.standing if producer.repair is not None else ()
+    return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan, standing)
 
 
 def _by_resource(answers: Iterable[AccessAnswer]) -> dict[tuple[str, str], AccessAnswer]:

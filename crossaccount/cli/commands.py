@@ -19,6 +19,7 @@ from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFail
 if TYPE_CHECKING:
     from crossaccount.config.model import Sharing
     from crossaccount.sharing.changes import Plan
+    from crossaccount.sharing.revoke import Revocation
 
 
 def sandbox(options: argparse.Namespace) -> None:
@@ -85,9 +86,21 @@ def revoke(options: argparse.Namespace) -> dict[str, Any]:
     sharing = _load(options.config)
     scope = {name: getattr(options, name) for name in ("consumer", "account", "version", "everything")}
     revocation = revoking.choose(sharing, **scope)
+    if options.dry_run:
+        return _show_revocation(options, sharing, revocation)
     agreed = _agree(options, lambda: [revoking.make_plan(sharing, revocation, options.force)])
     scope |= {"force": options.force, "agreed": agreed and agreed[0]}
     return _run(options, "flows.producer:revoke_access", str(options.config), **scope)
+
+
+def _show_revocation(options: argparse.Namespace, sharing: Sharing, revocation: Revocation) -> dict[str, Any]:
+    from crossaccount.sharing import plan_file
+    from crossaccount.sharing import revoke as revoking
+    from crossaccount.show import plans
+
+    planned = revoking.make_plan(sharing, revocation, options.force)
+    output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
+    return {"revoked": str(revocation), "receipts": [], **plan_file.to_json(planned)}
 
 
 def check(options: argparse.Namespace) -> dict[str, Any]:

@@ -4,12 +4,14 @@ Code that enumerates doors asks here. Not here: what is particular to one door (
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from botocore.exceptions import ClientError
 
+from crossaccount import parallel
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door, Parts, Resource, Token
+from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.key import KEY
 from crossaccount.doors.registry import REGISTRY
@@ -84,6 +86,24 @@ def read_policy(producer: Producer, resource: Resource) -> tuple[Document | None
             f"It cannot be read: {str(error)[:200]}.",
             "Look at it and correct it by hand; it was left as it is.",
         ) from None
+
+
+def surroundings(
+    producer: Producer, policies: Mapping[Resource, Document | None]
+) -> dict[Resource, Surroundings]:
+    """What decides about resources beside their policies, which are given as they stand; every door asks at once.
+
+    Raises:
+        ClientError: when AWS refuses for another reason than permissions.
+    """
+    of_doors = {
+        door.kind: {each: document for each, document in policies.items() if each.kind == door.kind}
+        for door in DOORS
+    }
+    asked = [
+        partial(door.surroundings, producer, of_doors[door.kind]) for door in DOORS if of_doors[door.kind]
+    ]
+    return {each: found for answer in parallel.run_all(asked) for each, found in answer.items()}
 
 
 def write_policy(producer: Producer, resource: Resource, document: Document | None, token: Token) -> None:

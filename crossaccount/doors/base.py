@@ -6,7 +6,7 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from crossaccount.aws.access import Producer
@@ -35,6 +35,23 @@ class Resource:
         return f"{self.kind} {self.name} (account {self.account})"
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What decides about a resource beside the policy that is written here.
+
+    ``policies`` are further policies that hold for it, by what they are called (``registry policy``), and ``unread`` are those
+    that could not be read; ``cut_off`` says why no other account comes through as things stand, empty where they may, and
+    ``doubtful`` what could not be asked about that; ``findings`` are what should be known about all of it, and ``unwritable`` what makes AWS refuse every write of the resource's own policy.
+    """
+
+    policies: Mapping[str, Document] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    cut_off: str = ""
+    doubtful: str = ""
+    findings: tuple[Finding, ...] = ()
+    unwritable: tuple[Finding, ...] = ()
+
+
 class Door(Protocol):
     """One kind of resource, and how its policy is written, read and explained. A class without one of these parts is a TypeError.
 
@@ -43,7 +60,7 @@ class Door(Protocol):
     service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
     error for a resource that does not exist, and ``missing_texts`` how its message then begins; ``busy_codes`` are its errors while
     another writer is at work, the one condition that passes by itself. ``proved_by_model`` is whether a model that was made from
-    the package has passed the door.
+    the package has passed the door. ``services`` are AWS's services that come through it on behalf of an account.
     """
 
     kind: str
@@ -54,6 +71,7 @@ class Door(Protocol):
     missing_texts: tuple[str, ...] = ("",)
     busy_codes: tuple[str, ...] = ("OperationAborted", "ConflictException", "ConcurrentModificationException")
     proved_by_model: bool = False
+    services: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
         """See that a class has every fact without a default: a door that lacks one would fail in the middle of a share."""
@@ -82,6 +100,14 @@ class Door(Protocol):
     def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """The statements that let an audience in to the parts of a resource, in the config's preset."""
 
+    def parts_of(self, config: Sharing, name: str, statement: Statement) -> Parts:
+        """The parts of a resource that a statement of ours lets in to; none for a kind without parts."""
+        return ()
+
+    def covers(self, part: str, other: str) -> bool:
+        """Whether who is let in to one part is let in to the other too."""
+        return part == other
+
     @abstractmethod
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         """The policy that stands, None where there is none, and the token to write it with.
@@ -99,6 +125,8 @@ class Door(Protocol):
     def clear(self, producer: Producer, name: str, token: Token) -> None:
         """Remove the policy that was read with this token; raises AWS's refusal.
 
+        None to remove is no refusal: where the answer to a removal is lost, botocore asks again, and AWS says that there is none.
+
         Raises:
             Conflict: where such a resource is never left without a policy.
         """
@@ -114,6 +142,16 @@ class Door(Protocol):
     def findings(self, producer: Producer, resource: Resource, document: Document | None) -> list[Finding]:
         """Findings about a resource and the policy that stands on it."""
         return []
+
+    def surroundings(
+        self, producer: Producer, documents: Mapping[Resource, Document | None]
+    ) -> dict[Resource, Surroundings]:
+        """What decides beside the policies of these resources, which are given as they stand; none for a resource that is left out.
+
+        Raises:
+            ClientError: when AWS refuses for another reason than permissions.
+        """
+        return {}
 
     def objections(
         self, resource: Resource, existing: Document | None, desired: Document | None

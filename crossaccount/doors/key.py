@@ -6,11 +6,14 @@ policy's size in the KMS developer guide.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 
+from crossaccount import parallel
 from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door, Parts, Resource, Token
+from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
+from crossaccount.doors.reading import read_further
 from crossaccount.errors import Conflict, DoorName
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
@@ -61,6 +64,18 @@ class KeyDoor(Door):
             f"The policy of {resource} was emptied by another writer. A key is never left without one."
         )
 
+    def surroundings(
+        self, producer: Producer, documents: Mapping[Resource, Document | None]
+    ) -> dict[Resource, Surroundings]:
+        """The second policy of a key that is shared by AWS RAM, which alone may write it."""
+        return dict(
+            zip(
+                documents,
+                parallel.run_all([partial(_beside, producer, each) for each in documents]),
+                strict=True,
+            )
+        )
+
     def objections(
         self, resource: Resource, existing: Document | None, desired: Document | None
     ) -> Iterator[tuple[str, str]]:
@@ -77,6 +92,23 @@ class KeyDoor(Door):
     def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
         """Decrypting, where an artifact is encrypted."""
         return {"kms:Decrypt": contents.keys[0]} if contents.keys else {}
+
+
+def _beside(producer: Producer, resource: Resource) -> Surroundings:
+    """A key's policy named AWS_RAM.
+
+    Source: GetKeyPolicy and PutKeyPolicy in the AWS KMS API reference.
+    """
+    name = "AWS_RAM policy"
+    policy, unread = read_further(
+        name,
+        f"{name} of {resource}",
+        lambda: producer.kms.get_key_policy(KeyId=resource.name, PolicyName="AWS_RAM")["Policy"],
+        "NotFoundException",
+        "kms:GetKeyPolicy",
+    )
+    policies = {} if policy is None else {name: policy}
+    return Surroundings(policies, (name,) if unread else (), findings=(unread,) if unread else ())
 
 
 def least_privilege(group_arn: str, audience: Audience) -> list[Statement]:

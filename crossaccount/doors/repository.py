@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 from crossaccount.arns import group_arn, parse_image
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door, Parts, Token
+from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
+from crossaccount.doors.reading import read_further
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
-from crossaccount.policy.audience import Audience
+from crossaccount.policy.audience import SERVICE, Audience
 from crossaccount.policy.documents import Document, Statement, compact
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.registry.versions import Contents
@@ -30,9 +31,10 @@ class RepositoryDoor(Door):
     kind = "repository"
     name = DoorName.REPOSITORY
     limit = 10_240
-    place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr\.ecr[^/]*/)([a-z0-9._/-]+).*")
+    place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr[.-]ecr[^/]*/)([a-z0-9._/-]+).*")
     missing_code = "RepositoryNotFoundException"
     proved_by_model = True
+    services = (SERVICE,)
 
     def arn(self, config: Sharing, name: str) -> str:
         return _arn(config, config.region, config.producer.account, name)
@@ -57,9 +59,9 @@ class RepositoryDoor(Door):
         try:
             answer = producer.ecr.get_repository_policy(registryId=producer.account, repositoryName=name)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(answer["policyText"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -68,7 +70,33 @@ class RepositoryDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        try:
+            producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
+
+    def surroundings(
+        self, producer: Producer, documents: Mapping[Resource, Document | None]
+    ) -> dict[Resource, Surroundings]:
+        """The policy of the whole registry, which ECR asks at every call: it lets in, or shuts, beside the repositories' own.
+
+        Source: "Private registry permissions in Amazon ECR" in the Amazon ECR user guide; GetRegistryPolicy in its API reference.
+        """
+        name = "registry policy"
+        policy, unread = read_further(
+            name,
+            f"{name} of account {producer.account} in {producer.region}",
+            lambda: producer.ecr.get_registry_policy()["policyText"],
+            "RegistryPolicyNotFoundException",
+            "ecr:GetRegistryPolicy",
+        )
+        found = Surroundings(
+            {} if policy is None else {name: policy},
+            (name,) if unread else (),
+            findings=(unread,) if unread else (),
+        )
+        return dict.fromkeys(documents, found)
 
     def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
         """Pulling every image, of AWS's registries too."""
@@ -77,6 +105,10 @@ class RepositoryDoor(Door):
             repository = _arn(config, image.region, image.registry, image.repository)
             needs |= dict.fromkeys(PULL_ACTIONS, repository)
         return {**needs, "ecr:GetAuthorizationToken": "*"}
+
+
+def _has_none(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException"
 
 
 def _arn(config: Sharing, region: str, account: str, name: str) -> str:

@@ -117,7 +117,7 @@ def listed(value: Any) -> list[Any]:
 
 _ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
 _ARN = re.compile(r"arn:[a-z-]+:(?:iam|sts)::(\d{12}):")
-_UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{4,}")
+UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{4,}")
 
 
 def principal_key(name: str) -> str:
@@ -135,7 +135,7 @@ def account_of(name: str) -> str | None:
 def unique_ids(document: Document | None) -> list[str]:
     """The unique ids in a document's principals: AWS shows one in place of a role or a user that is gone."""
     names = {name for statement in statements(document) for name in _all_principals(statement)}
-    return sorted(filter(_UNIQUE_ID.fullmatch, names))
+    return sorted(filter(UNIQUE_ID.fullmatch, names))
 
 
 def _all_principals(statement: Mapping[str, Any]) -> list[str]:
@@ -262,7 +262,7 @@ def _identified(document: Document, other: Document) -> dict[str, str] | None:
     for left, right in zip(*pairs, strict=True):
         mine, theirs = set(_all_principals(left)), set(_all_principals(right))
         for lone, opposite in ((mine - theirs, theirs - mine), (theirs - mine, mine - theirs)):
-            ids = sorted(name for name in lone if _UNIQUE_ID.fullmatch(name))
+            ids = sorted(name for name in lone if UNIQUE_ID.fullmatch(name))
             for kind, infix in (("AROA", ":role/"), ("AIDA", ":user/")):
                 of_kind = [name for name in ids if name.startswith(kind)]
                 arns = sorted(name for name in opposite if infix in name)

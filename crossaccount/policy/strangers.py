@@ -1,45 +1,77 @@
-"""Strangers' statements, as far as they matter to those who are let in: public ones, Denies, and a key's administrators.
+"""Strangers' statements, as far as they matter to a whole document: public ones, and a key's administrators.
 
-Pure functions over statements that this project does not write and never changes. Not here: which those are (``documents``).
+Pure functions over statements that this project does not write and never changes. Not here: which those are (``documents``), and
+whom they let in or keep out (``standing``).
 
 Source: the IAM JSON policy reference; "Blocking public access to your Amazon S3 storage" in the S3 user guide.
 """
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
 from crossaccount.policy.documents import (
     Document,
-    Statement,
     account_of,
-    condition,
     listed,
+    other_principals,
     principals,
     statements,
 )
+from crossaccount.policy.standing import touches
 
 
 def is_public(statement: Mapping[str, Any]) -> bool:
     """True when S3 Block Public Access calls an Allow public: for anyone, and no condition names a fixed somebody.
 
+    Anyone is also whoever signed in with a web identity provider. A value with a wildcard or a policy variable is not fixed, nor is a
+    range of addresses broader than /8 (IPv4) or /32 (IPv6); an operator with IfExists lets those through who have no such key.
+
     Source: 'The meaning of "public"' in the S3 user guide.
     """
-    for_anyone = "*" in principals(statement) or "NotPrincipal" in statement
-    if statement.get("Effect") != "Allow" or not for_anyone:
+    if statement.get("Effect") != "Allow" or not _for_anyone(statement):
         return False
-    for operator, keys in (statement.get("Condition") or {}).items():
-        if re.fullmatch(r"(String|Arn)(Equals|Like)", operator):
-            for key, values in keys.items():
-                if key.lower() in _FIXED and not any(
-                    re.search(r"[*?]", str(value)) for value in listed(values)
-                ):
-                    return False
-        if operator == "IpAddress" and "aws:sourceip" in {key.lower() for key in keys}:
-            return False
-    return True
+    return not any(
+        _fixes(operator.lower(), key.lower(), [str(value) for value in listed(values)])
+        for operator, keys in (statement.get("Condition") or {}).items()
+        for key, values in keys.items()
+    )
 
 
+def _for_anyone(statement: Mapping[str, Any]) -> bool:
+    if "*" in principals(statement) or "NotPrincipal" in statement:
+        return True
+    # A provider that an account keeps is named by an ARN with the account in it.
+    federated = [str(name) for name in listed(other_principals(statement).get("Federated", []))]
+    return any(account_of(name) is None for name in federated)
+
+
+def _fixes(operator: str, key: str, values: list[str]) -> bool:
+    """Whether a condition narrows anyone to fixed values."""
+    if operator == "ipaddress" and key == "aws:sourceip":
+        return all(map(_is_narrow, values))
+    if operator.removeprefix("foranyvalue:") not in _FIXING or key not in _FIXED:
+        return False
+    if key == "s3:dataaccesspointarn":
+        return all(_of_one_account(value) for value in values)
+    return not any("*" in value or "?" in value or "${" in value for value in values)
+
+
+def _is_narrow(value: str) -> bool:
+    try:
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen >= (8 if network.version == 4 else 32)
+
+
+def _of_one_account(arn: str) -> bool:
+    """Whether an access point's ARN has a fixed account; its name may be any."""
+    parts = arn.split(":", 5)
+    return len(parts) == 6 and parts[4].isdigit()
+
+
+_FIXING = frozenset(("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike"))
 _FIXED = frozenset(
     key.lower()
     for key in (
@@ -68,40 +100,6 @@ def administered(document: Document | None, account: str) -> bool:
     return any(
         each.get("Effect") == "Allow"
         and any(account_of(name) == account or name == "*" for name in principals(each))
-        and _covers(each.get("Action", []), "kms:PutKeyPolicy")
+        and touches(each, "kms:PutKeyPolicy")
         for each in statements(document)
     )
-
-
-def touches(statement: Mapping[str, Any], actions: Iterable[str]) -> bool:
-    """True when a statement is about any of these actions."""
-    if "NotAction" in statement:
-        return any(not _covers(statement["NotAction"], action) for action in actions)
-    return any(_covers(statement.get("Action", []), action) for action in actions)
-
-
-def about_transport(statement: Mapping[str, Any]) -> bool:
-    """True for the usual statements against plain HTTP and old TLS: they keep nobody out who speaks as AWS's clients do."""
-    conditions = statement.get("Condition") or {}
-    places = {(operator, key) for operator, keys in conditions.items() for key in keys}
-    plain = {str(value).lower() for value in condition(statement, ("Bool", "aws:SecureTransport"))}
-    return (
-        bool(places)
-        and places <= {("Bool", "aws:SecureTransport"), ("NumericLessThan", "s3:TlsVersion")}
-        and plain <= {"false"}
-    )
-
-
-def _covers(patterns: Any, action: str) -> bool:
-    escaped = (re.escape(str(each)).replace(r"\*", ".*").replace(r"\?", ".") for each in listed(patterns))
-    return any(re.fullmatch(pattern, action, re.IGNORECASE) for pattern in escaped)
-
-
-def kept_out(statement: Statement, named: Collection[str], actions: Sequence[str]) -> str:
-    """Those of the named accounts that a Deny may keep from these actions, in a text; empty for nobody."""
-    if not touches(statement, actions) or about_transport(statement):
-        return ""
-    if "NotPrincipal" in statement or "*" in principals(statement):
-        return "everyone"
-    accounts = {account_of(name) for name in principals(statement)}
-    return ", ".join(sorted(set(named) & accounts))

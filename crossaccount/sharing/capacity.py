@@ -72,9 +72,12 @@ def _first(let_in: Sequence[Audience], count: int) -> list[Audience]:
     return first
 
 
-def room(change: Change) -> int | None:
-    """The number of further consumers, like those it lets in, that fit into the document; None where it does not grow with them."""
-    each = sum(_bytes_each(ours) for ours in statements(change.desired) if documents.is_marked(ours))
+def room(change: Change, group: str) -> int | None:
+    """The number of further consumers, like those it lets in, that fit into the document; None where it does not grow with them.
+
+    Only the statements of the group (an ARN) grow with its consumers.
+    """
+    each = sum(_bytes_each(ours) for ours in statements(change.desired) if documents.is_owned(ours, group))
     if change.desired is None or not each:
         return None
     return max(0, door_of(change.resource.kind).limit - documents.size(change.desired)) // each

@@ -6,16 +6,18 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
 from crossaccount.doors import Needs
-from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Resource, Surroundings
 from crossaccount.errors import Finding
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document, Statement, statements
+from crossaccount.policy.standing import Answer
+from crossaccount.text import harmless
 
 Verb = Literal["create", "update", "delete", "keep"]
 
@@ -25,13 +27,19 @@ class Basis:
     """The state that a plan is made from.
 
     ``needs`` are those of the shared versions; ``existing`` has every policy that the plan is about, None for no policy; ``now``
-    is when they were read; ``findings`` are the obstacles, and what else should be known.
+    is when they were read; ``findings`` are the obstacles, and what else should be known; ``beside`` is what decides beside those
+    policies. ``stale`` has the policies with statements of ours that were opened before and that nothing shared needs any more.
+    ``withdrawn`` has the versions that were published and are no longer shared, each with what became of it, where a part of
+    a resource stays open that no shared version needs.
     """
 
     needs: Needs
     existing: Mapping[Resource, Document | None]
     now: datetime
     findings: tuple[Finding, ...] = ()
+    beside: Mapping[Resource, Surroundings] = field(default_factory=dict)
+    withdrawn: Mapping[int, str] = field(default_factory=dict)
+    stale: Mapping[Resource, Document | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,11 @@ class Change:
         return _difference(self.existing, self.desired)
 
     @cached_property
+    def deprived(self) -> tuple[str, ...]:
+        """The accounts and other principals from whom a statement is taken, whatever else allows them the same."""
+        return tuple(sorted({name for each in self.removed for name in documents.beneficiaries(each)}))
+
+    @cached_property
     def added(self) -> tuple[Statement, ...]:
         """The statements that the document gets: whole, or with their new members alone."""
         return tuple(documents.difference(self.existing, self.desired))
@@ -86,16 +99,73 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What the statements of others let a member do at the door of a resource, once the plan is carried out.
+
+    Args:
+        member: an account (12 digits), ``organization ID``, or another principal as a plan names it.
+        resource: the resource.
+        answer: whether they let it in.
+        by: the Sids, or the places, of the statements that do, or that leave it in doubt, or that deny.
+        through: the same statements as a text, with the policy where that is not the resource's own.
+        terms: a text of how far they let it in, to be put behind them; empty for all of it.
+        reason: the same as a sentence without its end.
+        granted: whether statements of ours let it in then.
+    """
+
+    member: str
+    resource: Resource
+    answer: Answer
+    by: tuple[str, ...]
+    through: str
+    terms: str
+    reason: str
+    granted: bool
+
+    @property
+    def is_shut_out(self) -> bool:
+        """Whether nothing lets the member in, neither ours nor others'."""
+        return not self.granted and self.answer is Answer.SHUT
+
+    @property
+    def line(self) -> str:
+        """What becomes of the access of a member that loses statements of ours; a Sid of others moves no terminal."""
+        return harmless(self._line()).replace("\n", "\\n").replace("\0", "\\x00")
+
+    def _line(self) -> str:
+        if self.granted:
+            return f"keeps access: {self.member} on other terms"
+        if self.answer is Answer.OPEN:
+            return f"keeps access: {self.member} by {self.through} (not ours){self.terms}"
+        if self.answer is Answer.CANNOT_TELL:
+            return f"cannot tell whether {self.member} loses access: {self.reason}"
+        return f"loses access: {self.member}"
+
+
+@dataclass(frozen=True)
 class Plan:
-    """All changes of one run, in the order they are made, and what a person should know beside them."""
+    """All changes of one run, in the order they are made, and what a person should know beside them.
+
+    ``group`` is the ARN of the group that it is about; ``standing`` has, for each member that it concerns and each resource,
+    what others' statements let it do; ``takes_back`` is whether it takes access back: what it has taken is granted again only
+    after a refusal.
+    """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
+    group: str = ""
+    standing: tuple[Standing, ...] = ()
+    takes_back: bool = False
 
     @property
     def writes(self) -> int:
         """The number of documents that would be written or removed."""
         return sum(change.verb != "keep" for change in self.changes)
+
+    def leaving(self, change: Change) -> tuple[Standing, ...]:
+        """What becomes of those from whom a change takes statements."""
+        found = {each.member: each for each in self.standing if each.resource == change.resource}
+        return tuple(found[name] for name in change.deprived if name in found)
 
     @property
     def digest(self) -> str:

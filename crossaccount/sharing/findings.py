@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from crossaccount.arns import group_arn
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
-from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Resource, Surroundings
 from crossaccount.errors import Finding, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.audience import SERVICE
+from crossaccount.policy.callers import Caller
 from crossaccount.policy.documents import Document, Statement, statements
-from crossaccount.policy.strangers import kept_out
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.policy.standing import Answer, Clause, shut_out
+from crossaccount.sharing.changes import Basis, Change, Plan, Standing
+from crossaccount.sharing.standing import callers_of_member, doorway, strangers
 
 _ENDS_SOON = timedelta(days=14)
 
@@ -71,12 +73,12 @@ def _wrong(change: Change, ours: list[Statement], group: str, allowed: set[str])
             "Its Version is 2008-10-17, which has no way to write a key with one of the characters * ? $.",
             "Set its Version to 2012-10-17, after looking at what that changes in the statements that are there.",
         )
-    before, after = (_strangers(document, ours, group) for document in (change.existing, change.desired))
+    before, after = (_others(document, ours, group) for document in (change.existing, change.desired))
     if before != after:
         yield "It would lose or change a statement that is not ours.", ""
 
 
-def _strangers(document: Document | None, ours: list[Statement], group: str) -> list[Statement]:
+def _others(document: Document | None, ours: list[Statement], group: str) -> list[Statement]:
     return [each for each in statements(document) if not documents.is_ours(each, ours, group)]
 
 
@@ -109,29 +111,66 @@ def find_dead_principals(plan: Plan) -> Iterator[Finding]:
             )
 
 
-def find_strangers(
-    plan: Plan, ours: Mapping[Resource, list[Statement]], group: str, named: Collection[str]
+def find_openings(plan: Plan) -> Iterator[Finding]:
+    """Members that others' statements let in too, and those of whom that cannot be told."""
+    alike: dict[tuple[Resource, Answer, str], list[Standing]] = {}
+    for each in plan.standing:
+        if each.answer is not Answer.SHUT and each.by:
+            alike.setdefault((each.resource, each.answer, each.reason), []).append(each)
+    for (resource, answer, reason), found in alike.items():
+        who, first, hint = ", ".join(each.member for each in found), found[0], ""
+        if answer is Answer.OPEN:
+            hint = "The preset aws-docs manages it." if documents.DOCS_SIDS & {*first.by} else ""
+            text = f"{who} also has access by a statement that is not ours: {first.through}{first.terms}."
+        else:
+            text = f"Whether {who} also has access by a statement that is not ours cannot be told: {reason}."
+        yield Finding(Severity.NOTE, f"policy of {resource}", text, hint)
+
+
+def find_denials(
+    sharing: Sharing,
+    basis: Basis,
+    plan: Plan,
+    ours: Mapping[Resource, list[Statement]],
+    named: Collection[str],
 ) -> Iterator[Finding]:
-    """Statements that are not ours to change and that let the same accounts in, or keep them out."""
+    """Statements of others that keep members out of what a share opens, whatever allows it."""
     for change in plan.changes:
-        actions = [
-            action for statement in ours[change.resource] for action in documents.listed(statement["Action"])
-        ]
-        for stranger in _strangers(change.desired, ours[change.resource], group):
-            sid = stranger.get("Sid", "without a Sid")
-            subject = f"policy of {change.resource}"
-            if stranger.get("Effect") == "Allow":
-                who = sorted(set(named) & set(documents.beneficiaries(stranger)))
-                if who:
-                    hint = "The preset aws-docs manages it." if sid in documents.DOCS_SIDS else ""
-                    text = f"{', '.join(who)} also has access by a statement that is not ours: {sid}."
-                    yield Finding(Severity.NOTE, subject, text, hint)
-            elif out := kept_out(stranger, named, actions):
-                sure = "Condition" not in stranger and "NotPrincipal" not in stranger
-                verb = "keeps" if sure else "may keep"
-                severity = Severity.WARNING if sure else Severity.NOTE
-                text = f"The statement {sid} denies, and {verb} {out} out."
-                yield Finding(severity, subject, text, "See that it lets the consumers through.")
+        way = doorway(sharing, basis, change)
+        for clause in strangers(basis, plan.group, change, ours[change.resource]):
+            if clause.body.get("Effect") != "Deny":
+                continue
+            verdicts = {name: shut_out(clause, callers_of_member(sharing, name), way) for name in named}
+            kept = _kept(clause, verdicts, True)
+            if out := kept or _kept(clause, verdicts, None):
+                text = f"The statement {clause} denies, and {'keeps' if kept else 'may keep'} {out} out."
+                severity = Severity.WARNING if kept else Severity.NOTE
+                yield Finding(
+                    severity, f"policy of {change.resource}", text, "See that it lets the consumers through."
+                )
+
+
+def _kept(clause: Clause, verdicts: Mapping[str, Mapping[Caller, bool | None]], verdict: bool | None) -> str:
+    """Those to whom a Deny does this: everyone, members, or roles of them; empty for nobody."""
+    whole = [name for name, found in verdicts.items() if all(each is verdict for each in found.values())]
+    anybody = "NotPrincipal" in clause.body or "*" in documents.principals(clause.body)
+    if whole and len(whole) == len(verdicts) and anybody:
+        return "everyone"
+    roles = [
+        caller.arn
+        for name, found in verdicts.items()
+        if name not in whole
+        for caller, each in found.items()
+        if each is verdict
+    ]
+    return ", ".join(sorted({*whole, *roles}))
+
+
+def find_unwritable(plan: Plan, basis: Basis) -> Iterator[Finding]:
+    """Policies that would be written, and that AWS then refuses whatever is written."""
+    for change in plan.changes:
+        if change.verb in ("create", "update"):
+            yield from basis.beside.get(change.resource, Surroundings()).unwritable
 
 
 def find_unnamed_members(

@@ -5,6 +5,7 @@ same. So a file changed by hand can refuse a share, and cannot grant anything.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from crossaccount.errors import Conflict, InputError
 from crossaccount.files import read_file
 from crossaccount.policy import documents
 from crossaccount.sharing.capacity import room
-from crossaccount.sharing.changes import Change, Plan
+from crossaccount.sharing.changes import Change, Plan, Standing
 from crossaccount.strict_json import parse_json
 
 _FORMAT = "crossaccount-plan/1"
@@ -35,14 +36,31 @@ class PlanFile:
 def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as plain data; plans of equal meaning have an equal ``hash``."""
     return {
-        "changes": [_change_json(change) for change in plan.changes],
+        "changes": [_change_json(change, plan.group) for change in plan.changes],
         "writes": plan.writes,
         "findings": [asdict(finding) for finding in plan.findings],
+        "standing": standing_json(plan.standing),
         "hash": plan.digest,
     }
 
 
-def _change_json(change: Change) -> dict[str, Any]:
+def standing_json(standing: Iterable[Standing]) -> list[dict[str, Any]]:
+    """What others' statements let each account do at each door, as plain data."""
+    return [
+        {
+            "account": each.member,
+            "door": str(door_of(each.resource.kind).name),
+            "resource": each.resource.name,
+            "answer": str(each.answer),
+            "by": list(each.by),
+            "reason": each.reason,
+            "granted": each.granted,
+        }
+        for each in standing
+    ]
+
+
+def _change_json(change: Change, group: str) -> dict[str, Any]:
     return {
         "kind": change.resource.kind,
         "resource": change.resource.name,
@@ -59,7 +77,7 @@ def _change_json(change: Change) -> dict[str, Any]:
         "lost": list(change.lost),
         "bytes": documents.size(change.desired) if change.desired is not None else 0,
         "limit": door_of(change.resource.kind).limit,
-        "room_for_consumers": room(change),
+        "room_for_consumers": room(change, group),
     }
 
 

@@ -9,6 +9,7 @@ import gzip
 import io
 import tarfile
 import zlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,8 +18,10 @@ from pydantic import ValidationError
 from crossaccount.arns import group_arn, parse_s3
 from crossaccount.aws.access import Producer
 from crossaccount.doors import door_of
+from crossaccount.doors.key import KEY
 from crossaccount.errors import Conflict, Failed
 from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed, statements
+from crossaccount.registry.storage import Stored, difference
 from crossaccount.registry.versions import Container, ModelVersion
 from crossaccount.release import store
 from crossaccount.release.manifest import (
@@ -32,6 +35,7 @@ from crossaccount.release.manifest import (
     Sample,
     first_fault,
 )
+from crossaccount.sharing.artifacts import Observed
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
 from crossaccount.strict_json import parse_json
@@ -44,18 +48,18 @@ def prepare(
 ) -> tuple[Release, bool]:
     """The Release of a version, and whether it is new: one that was not published yet.
 
-    A published Release stays as it is. Only its containers are compared with the version's: grants and approval may have
-    changed since. Nothing is written.
+    A published Release stays as it is. Only its deployed containers are compared with the version's: grants and approval may have
+    changed since, and further specifications may have been added. Nothing is written.
 
     Raises:
         Conflict: when the version was published with another image or artifact than it has now.
-        Failed: when its samples are missing.
+        Failed: when its samples are missing, or an artifact could not be looked at.
     """
     config = producer.config
     containers = [_released_container(container, gathered) for container in version.containers]
-    published = store.find(producer, version.version)
+    published = gathered.releases.get(version.version) or store.find(producer, version.version)
     if published is not None:
-        return _unchanged(published, containers), False
+        return _unchanged(published, containers, gathered.observed), False
     release = Release(
         schema_version=1,
         model_package_arn=version.arn,
@@ -70,7 +74,7 @@ def prepare(
         response_types=list(version.response_types),
         instance_types=list(version.instance_types),
         samples=read_samples(producer, version),
-        grants=grants_of(plan, group_arn(config), docs=config.preset == "aws-docs"),
+        grants=_grants_for(version, gathered, plan, group_arn(config), config.preset == "aws-docs"),
     )
     if (length := len(release.to_bytes())) > RELEASE_LIMIT:
         raise Failed(
@@ -89,19 +93,45 @@ def publish(producer: Producer, release: Release) -> Release:
     key = store.release_key(producer.config, release.version)
     if store.write_once(producer, key, release.to_bytes()):
         return release
-    return _unchanged(store.read(producer, release.version), release.containers)
+    return _unchanged(store.read(producer, release.version), release.containers, {})
 
 
-def _unchanged(published: Release, containers: list[ReleasedContainer]) -> Release:
-    if published.containers != containers:
+def _unchanged(
+    published: Release, containers: list[ReleasedContainer], observed: Mapping[str, Observed]
+) -> Release:
+    deployed = [container for container in containers if container.specification is None]
+    if published.deployed_containers != deployed:
+        changes = [
+            each
+            for before, now in zip(published.deployed_containers, deployed, strict=False)
+            for each in _changes(before, now, was_plain=not published.contents.keys, observed=observed)
+        ]
         raise Conflict(
-            f"{published.model_package_arn} was published with another image or artifact than it has now: someone replaced one of them. "
-            "Register a new version instead; a shared one never changes."
+            f"{published.model_package_arn} was published with another image or artifact than it has now: "
+            f"{' '.join(changes) or 'its containers are others.'} Register a new version instead; a shared one never changes."
         )
     return published
 
 
+def _changes(
+    before: ReleasedContainer, now: ReleasedContainer, was_plain: bool, observed: Mapping[str, Observed]
+) -> Iterator[str]:
+    """What is another in a container than when it was published, each in a sentence or two."""
+    if before.image_digest != now.image_digest and before.image == now.image:
+        yield f"someone replaced the image {now.image}: its digest was {before.image_digest}, and is {now.image_digest}."
+    etags = {artifact.uri: artifact.etag for artifact in before.artifacts}
+    for artifact in now.artifacts:
+        recorded, etag = etags.get(artifact.uri), artifact.etag
+        if recorded and etag and recorded != etag:
+            digest = observed[artifact.uri].digest if artifact.uri in observed else None
+            found = difference(recorded, Stored(etag, digest), was_plain)
+            who = "someone replaced it" if found.verb == "was replaced" else f"it {found.verb}"
+            yield f"{artifact.uri}: {who}; {found.detail}"
+
+
 def _released_container(container: Container, gathered: Gathered) -> ReleasedContainer:
+    if unseen := [artifact.uri for artifact in container.artifacts if artifact.uri not in gathered.observed]:
+        raise Failed(f"{unseen[0]} could not be looked at, so there is no Release with it.")
     return ReleasedContainer(
         image=container.image,
         image_digest=container.image_digest or gathered.digests.get(container.image),
@@ -111,6 +141,18 @@ def _released_container(container: Container, gathered: Gathered) -> ReleasedCon
         ],
         specification=container.specification,
     )
+
+
+def _grants_for(version: ModelVersion, gathered: Gathered, plan: Plan, group: str, docs: bool) -> list[Grant]:
+    """The grants of a plan, without the keys that the artifacts of other versions alone are encrypted under."""
+    own = {artifact.uri for container in version.containers for artifact in container.artifacts}
+    keys = {key for uri, artifact in gathered.observed.items() if uri in own for key in artifact.keys}
+    others = {key for artifact in gathered.observed.values() for key in artifact.keys} - keys
+    return [
+        grant
+        for grant in grants_of(plan, group, docs)
+        if grant.door != KEY.name or grant.resource not in others
+    ]
 
 
 def grants_of(plan: Plan, group: str, docs: bool = False) -> list[Grant]:

@@ -80,7 +80,7 @@ def endpoints_using(target: Target, version: int | None) -> tuple[list[str], lis
     client = target.sagemaker
     package = package_arn(target.config, version or "")
     using, unseen = [], []
-    for page in client.get_paginator("list_endpoints").paginate():
+    for page in client.get_paginator("list_endpoints").paginate(PaginationConfig={"PageSize": 100}):
         for summary in page["Endpoints"]:
             if summary["EndpointStatus"] in GONE:
                 continue

@@ -19,7 +19,7 @@ _PLAIN = "\033[0m"
 
 def text(plan: Plan, colour: bool = False) -> str:
     """The plan for a terminal: a diff of every document that would change, and the findings."""
-    blocks = [_block(change, colour) for change in plan.changes]
+    blocks = [_block(plan, change, colour) for change in plan.changes]
     total = "Nothing to do: every policy is as it should be."
     if plan.writes:
         total = f"{plan.writes} of {len(plan.changes)} policies would change."
@@ -41,7 +41,7 @@ def markdown(plan: Plan) -> str:
     """The plan for a Prefect artifact."""
     rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(change.lost))} |"
+        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(_shut_out(plan, change)))} |"
         for change in plan.changes
     ]
     diffs = [
@@ -49,17 +49,27 @@ def markdown(plan: Plan) -> str:
         for change in plan.changes
         if change.verb != "keep"
     ]
+    staying = [
+        f"\n> {cell(f'{change.resource}: {each.line}')}"
+        for change in plan.changes
+        for each in plan.leaving(change)
+        if not each.is_shut_out
+    ]
     findings = [f"\n> {line}" for line in finding_lines(plan.findings)]
-    return "\n".join([*rows, *diffs, *findings, f"\nPlan `{plan.digest}`"])
+    return "\n".join([*rows, *diffs, *staying, *findings, f"\nPlan `{plan.digest}`"])
 
 
-def _block(change: Change, colour: bool) -> str:
+def _shut_out(plan: Plan, change: Change) -> list[str]:
+    return [each.member for each in plan.leaving(change) if each.is_shut_out]
+
+
+def _block(plan: Plan, change: Change, colour: bool) -> str:
     paint = _paint if colour else str
     block = [f"{change.verb}: policy of {change.resource}"]
     if change.verb != "keep":
         block += [f"  {paint(line)}" for line in _diff(change)]
         block += [f"  gains access: {name}" for name in change.gained]
-        block += [f"  loses access: {name}" for name in change.lost]
+        block += [f"  {each.line}" for each in plan.leaving(change)]
     return "\n".join(block)
 
 

@@ -1,4 +1,4 @@
-"""KMS: the policies of keys, and keys that are out of use."""
+"""KMS: the policies of keys, the second one that AWS RAM keeps too, and keys that are out of use."""
 
 import json
 from datetime import timedelta
@@ -28,42 +28,86 @@ def create_key(world: World, call: Call) -> Response:
 
 
 def managed_key(world: World, account: str, region: str) -> str:
-    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it."""
+    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it.
+
+    Source: its policy as KMS shows it in accounts (GetKeyPolicy of ``alias/aws/s3``), in public repositories.
+    """
     backend = kms_backends[account][region]
     key = backend.keys[str(backend.get_key_id_from_alias("alias/aws/s3"))]
     key.key_manager = "AWS"
     arn = str(key.arn)
-    statement = {
+    through_s3 = {
+        "Sid": "Allow access through S3 for all principals in the account that are authorized to use S3",
         "Effect": "Allow",
         "Principal": {"AWS": "*"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"],
+        "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
         "Resource": "*",
-        "Condition": {"StringEquals": {"kms:CallerAccount": account}},
+        "Condition": {
+            "StringEquals": {"kms:CallerAccount": account, "kms:ViaService": f"s3.{region}.amazonaws.com"}
+        },
     }
-    document = {"Version": "2012-10-17", "Statement": [statement]}
+    metadata = {
+        "Sid": "Allow direct access to key metadata to the account",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
+        "Resource": "*",
+    }
+    document = {"Version": "2012-10-17", "Id": "auto-s3-2", "Statement": [through_s3, metadata]}
     world.attached.put(("key", arn), json.dumps(document), _malformed_key_policy)
     return arn
 
 
 def get_key_policy(world: World, call: Call) -> Response:
-    """GetKeyPolicy; every key has one, named ``default``."""
-    document = world.attached.get(("key", _own_key(call)))
-    return json_response({"Policy": json.dumps(document, indent=2), "PolicyName": "default"})
+    """GetKeyPolicy; every key has one named ``default``, and one named ``AWS_RAM`` where AWS RAM shares it.
+
+    Source: GetKeyPolicy in the AWS KMS API reference.
+
+    Raises:
+        AwsError: ``NotFoundException`` for a key without a policy of this name.
+    """
+    name = str(call.params.get("PolicyName") or "default")
+    document = world.attached.get((_POLICY_NAMES.get(name, ""), _own_key(call)))
+    if document is None:
+        raise AwsError("NotFoundException", f"No such policy exists: {name}")
+    return json_response({"Policy": json.dumps(document, indent=2), "PolicyName": name})
+
+
+_POLICY_NAMES = {"default": "key", "AWS_RAM": "AWS_RAM"}  # and the kinds that they are kept as
+
+
+def list_key_policies(world: World, call: Call) -> Response:
+    """ListKeyPolicies: the names of the policies that a key has."""
+    arn = _own_key(call)
+    names = [name for name, kind in _POLICY_NAMES.items() if world.attached.get((kind, arn)) is not None]
+    return json_response({"PolicyNames": names, "Truncated": False})
+
+
+def share_key(world: World, arn: str, document: dict[str, Any] | None) -> None:
+    """Do what AWS RAM does, which is not here: give a key a policy of its own, or with None take it away."""
+    if document is None:
+        world.attached.drop(("AWS_RAM", arn))
+    else:
+        world.attached.put(("AWS_RAM", arn), json.dumps(document), _malformed_key_policy)
 
 
 def put_key_policy(world: World, call: Call) -> Response:
-    """PutKeyPolicy.
+    """PutKeyPolicy, of the policy named ``default``.
 
     Raises:
-        AwsError: ``MalformedPolicyDocumentException`` for a document that is none, that names no living principal, or
+        AwsError: ``ValidationException`` for any other; ``MalformedPolicyDocumentException`` for a document that is none, that names no living principal, or
             that would leave the caller unable to change it again.
     """
     arn = _own_key(call)
+    if call.params.get("PolicyName", "default") != "default":
+        raise AwsError("ValidationException", "The AWS_RAM policy can only be managed by the RAM service.")
     text = call.params["Policy"]
     load(text, _malformed_key_policy)
     before = world.attached.get(("key", arn))
     world.attached.put(("key", arn), text, _malformed_key_policy)
-    again = decide(world, call.caller, key_check("kms:PutKeyPolicy", arn), call)
+    again = decide(
+        world, call.caller, key_check("kms:PutKeyPolicy", arn, {"kms:PolicyName": "default"}), call
+    )
     if not call.params.get("BypassPolicyLockoutSafetyCheck") and again.result is not Result.ALLOWED:
         world.attached.put(("key", arn), json.dumps(before), _malformed_key_policy)
         text = "The new key policy will not allow you to update the key policy in the future."
@@ -74,13 +118,16 @@ def put_key_policy(world: World, call: Call) -> Response:
 def use_key(world: World, call: Call) -> Response:
     """Encrypt, Decrypt and whatever else needs a key in use.
 
-    Source: "Key states of AWS KMS keys" in the KMS developer guide.
+    Source: "Key states of AWS KMS keys" and "Testing your permissions" (DryRun) in the KMS developer guide.
 
     Raises:
-        AwsError: ``DisabledException``, ``KMSInvalidStateException``.
+        AwsError: ``DisabledException``, ``KMSInvalidStateException``; ``DryRunOperationException`` where it was only tried, and would be done.
     """
     arn = key_of(call)
     check_usable(arn)
+    if call.params.get("DryRun"):
+        text = "The request would have succeeded, but the DryRun option is set."
+        raise AwsError("DryRunOperationException", text, 412)
     return call.forward(arn.split(":")[4])
 
 
@@ -164,6 +211,7 @@ _USES = ("Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlainte
 HANDLERS: dict[str, Handler] = {
     "CreateKey": create_key,
     "GetKeyPolicy": get_key_policy,
+    "ListKeyPolicies": list_key_policies,
     "PutKeyPolicy": put_key_policy,
     **dict.fromkeys(_STATE_AFTER, set_key_state),
     **dict.fromkeys(_USES, use_key),

@@ -80,6 +80,8 @@ def _containers(world: World, call: Call, given: Record) -> list[Record]:
         specification = next((known for known in extra if known["Name"] == wanted), None)
     if not specification:
         raise invalid(f"ModelPackage {arn} has no inference specification {wanted or ''}".strip() + ".")
+    if not all(container.get("Image") for container in specification["Containers"]):
+        raise invalid(f"ModelPackage {arn} has a container without an Image.")
     environment = given.get("Environment") or {}
     return [
         {**container, "Environment": {**(container.get("Environment") or {}), **environment}}

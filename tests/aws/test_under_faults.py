@@ -127,7 +127,7 @@ def test_a_write_that_keeps_failing_leaves_all_as_it_was(
 ) -> None:
     before = desk.aws.documents()
     plan = desk.plan()
-    befall(kind=kind, operation=operation, when=when, times=10)  # as often as botocore tries
+    befall(kind=kind, operation=operation, when=when, times=21)  # as often as a call is made
     with pytest.raises((ClientError, BotoCoreError)) as caught:
         desk.apply(plan)
     assert caught.value.__notes__

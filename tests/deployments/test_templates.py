@@ -14,7 +14,7 @@ import yaml
 from crossaccount.doors import bucket, key, registry, repository
 from crossaccount.policy import documents, strangers
 from crossaccount.policy.audience import Audience, Organization
-from crossaccount_sandbox.attached import is_public
+from crossaccount_sandbox.public import is_public
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "iam"
 PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "222222222222"}
@@ -44,6 +44,7 @@ WITHOUT_RESOURCE = {
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
+    "ecr:GetRegistryPolicy",
     # "VPC configuration" in the SageMaker developer guide grants the network's on everything.
     "ec2:CreateNetworkInterface",
     "ec2:CreateNetworkInterfacePermission",

@@ -88,3 +88,26 @@ def test_a_key_s_own_wildcards_stand_for_themselves(key: str, resource: str) -> 
     )
     assert read["Resource"] == f"arn:aws:s3:::models/{resource}"
     assert listed["Condition"] == {"StringLike": {"s3:prefix": resource}}
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "host"),
+    [
+        ("us-east-1", "aws", "dkr-ecr.us-east-1.on.aws"),
+        ("us-east-1", "aws", "dkr.ecr-fips.us-east-1.amazonaws.com"),
+        ("cn-north-1", "aws-cn", "dkr.ecr.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "aws-eusc", "dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+        ("us-iso-east-1", "aws-iso", "dkr.ecr.us-iso-east-1.c2s.ic.gov"),
+        ("us-isof-south-1", "aws-iso-f", "dkr.ecr.us-isof-south-1.csp.hci.ic.gov"),
+    ],
+)
+def test_an_image_of_any_partition_s_host_is_opened_in_its_repository(
+    region: str, partition: str, host: str
+) -> None:
+    there = SHARING.model_copy(update={"region": region})
+    found = needs(
+        there, [version(1, Image=f"{OWNER}.{host}/team/trees:1", ModelDataUrl="s3://models/churn/1/m")]
+    )
+    assert list(found["repository"]) == ["team/trees"]
+    arns = {doors.door_of(kind).arn(there, name) for kind, names in found.items() for name in names}
+    assert {arn.split(":")[1] for arn in arns} == {partition}

@@ -842,22 +842,3 @@ def test_when_a_statement_ends(condition: dict[str, Any], ends: str | None) -> N
 def test_who_administers_a_key(statement: dict[str, Any], administered: bool) -> None:
     assert strangers.administered({"Statement": {"Effect": "Allow", **statement}}, OWNER) is administered
     assert not strangers.administered(None, OWNER)
-
-
-@pytest.mark.parametrize(
-    ("condition", "about"),
-    [
-        ({"Bool": {"aws:SecureTransport": "false"}}, True),
-        ({"NumericLessThan": {"s3:TlsVersion": "1.2"}}, True),
-        ({"Bool": {"aws:SecureTransport": "false"}, "NumericLessThan": {"s3:TlsVersion": 1.2}}, True),
-        ({}, False),
-        ({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, False),
-        ({"Bool": {"aws:SecureTransport": "false", "aws:ViaAWSService": "false"}}, False),
-        pytest.param(
-            {"Bool": {"aws:SecureTransport": "true"}},
-            False,
-        ),
-    ],
-)
-def test_what_is_only_about_transport(condition: dict[str, Any], about: bool) -> None:
-    assert strangers.about_transport({**public(Effect="Deny"), "Condition": condition}) is about

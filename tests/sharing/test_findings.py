@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.config import Config
 
 from crossaccount import doors
-from crossaccount.aws import sessions
 from crossaccount.config.loading import load_config
 from crossaccount.errors import DoorName, Finding, PlanRefused, Refused, Severity
 from crossaccount.sharing import gather
@@ -22,7 +21,6 @@ BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 MODEL = f"s3://{BUCKET}/models/{GROUP}/1/model.tar.gz"
 STAGING = "222222222222"
-ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})  # nobody waits for what never answers
 EVERYTHING = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 Breaking = Callable[[Any, Any], contextlib.AbstractContextManager[dict[str, Any]]]
@@ -325,9 +323,22 @@ def public(aws: Any, *settings: str) -> Iterator[None]:
         )
 
 
+@contextlib.contextmanager
+def denied(aws: Any, action: str) -> Iterator[None]:
+    """The producer's role may not do this."""
+    iam = aws.admin("producer", "iam")
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    role = {"RoleName": "crossaccount-producer", "PolicyName": "frozen"}
+    iam.put_role_policy(**role, PolicyDocument=json.dumps(deny))
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(**role)
+
+
 @pytest.fixture
 def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """S3 Control has the account in front of its host's name: here every such name is this machine."""
+    """S3 Control has the account in front of its host's name: for the clients of tests every such name is this machine."""
     known = socket.getaddrinfo
 
     def resolved(host: Any, *more: Any, **others: Any) -> Any:
@@ -346,7 +357,7 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_public_statement_of_others_is_held_against_the_bucket_s_block(
-    aws: Any, reachable: None, settings: tuple[str, ...], severity: Severity, says: str
+    aws: Any, settings: tuple[str, ...], severity: Severity, says: str
 ) -> None:
     with public(aws, *settings):
         found = [one for one in planned(str(aws.config)) if "public" in one.text]
@@ -376,11 +387,22 @@ def test_a_public_statement_is_held_against_the_account_s_block_too(
     assert says in found[0].text
 
 
-def test_an_account_s_block_that_cannot_be_asked_is_said(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_CLIENTS", ONCE)
-    with public(aws):
+def test_an_account_s_block_that_cannot_be_asked_is_said(aws: Any) -> None:
+    with public(aws), denied(aws, "s3:GetAccountPublicAccessBlock"):
         found = [one for one in planned(str(aws.config)) if "public" in one.text]
     assert "could not be asked" in found[0].text
+
+
+def test_an_account_s_block_is_asked_at_an_address_without_a_wait(aws: Any) -> None:
+    """S3 Control has the account in front of its host's name; before an address that would be no name."""
+    with public(aws):
+        start = time.monotonic()
+        with aws.calls() as calls:
+            planned(str(aws.config))
+    assert [one["service"] for one in calls if one["operation"] == "GetPublicAccessBlock"].count(
+        "s3control"
+    ) == 1
+    assert time.monotonic() - start < 8
 
 
 @pytest.mark.parametrize(
@@ -476,7 +498,9 @@ def test_a_role_shown_by_its_id_for_a_moment_is_no_finding(aws: Any, monkeypatch
     [
         ({"Principal": {"AWS": STAGING}}, Severity.WARNING, "keeps 222222222222 out"),
         ({"Principal": "*"}, Severity.WARNING, "keeps everyone out"),
-        ({"NotPrincipal": {"AWS": "111111111111"}}, Severity.NOTE, "may keep everyone out"),
+        ({"NotPrincipal": {"AWS": "111111111111"}}, Severity.WARNING, "keeps everyone out"),
+        ({"NotPrincipal": {"AWS": STAGING}}, Severity.WARNING, "keeps 333333333333 out"),
+        ({"NotPrincipal": {"AWS": [STAGING, "333333333333"]}}, Severity.NOTE, "may keep everyone out"),
         (
             {"Principal": "*", "Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-other00000"}}},
             Severity.NOTE,
@@ -485,6 +509,57 @@ def test_a_role_shown_by_its_id_for_a_moment_is_no_finding(aws: Any, monkeypatch
         ({"Principal": {"AWS": "444444444444"}}, None, ""),
         ({"Principal": "*", "Action": "s3:DeleteObject"}, None, ""),
         ({"Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}, None, ""),
+        ({"Principal": "*", "Condition": {"BoolIfExists": {"aws:securetransport": "false"}}}, None, ""),
+        ({"Principal": "*", "Condition": {"NumericLessThanIfExists": {"s3:TlsVersion": "1.2"}}}, None, ""),
+        (
+            {"Principal": "*", "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.3"}}},
+            Severity.NOTE,
+            "may keep everyone out",
+        ),
+        ({"Principal": "*", "Resource": f"arn:aws:s3:::{BUCKET}/hr/*"}, None, ""),
+        (
+            {
+                "Principal": "*",
+                "Action": "s3:GetObject*",
+                "Resource": None,
+                "NotResource": f"arn:aws:s3:::{BUCKET}/*",
+            },
+            None,
+            "",
+        ),
+        (
+            {"Principal": {"AWS": f"arn:aws:iam::{STAGING}:role/crossaccount-deployer"}},
+            Severity.WARNING,
+            f"keeps arn:aws:iam::{STAGING}:role/crossaccount-deployer out",
+        ),
+        (
+            {"Principal": {"AWS": f"arn:aws:sts::{STAGING}:assumed-role/crossaccount-execution/SageMaker"}},
+            Severity.WARNING,
+            f"keeps arn:aws:iam::{STAGING}:role/crossaccount-execution out",
+        ),
+        (
+            {"Principal": {"AWS": f"arn:aws:sts::{STAGING}:assumed-role/crossaccount-deployer/other"}},
+            None,
+            "",
+        ),
+        (
+            {
+                "Principal": "*",
+                "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/crossaccount-*"}},
+            },
+            Severity.WARNING,
+            "keeps everyone out",
+        ),
+        (
+            {"Principal": "*", "Condition": {"StringNotEquals": {"aws:PrincipalAccount": [STAGING]}}},
+            Severity.WARNING,
+            "keeps 333333333333 out",
+        ),
+        (
+            {"Principal": "*", "Condition": {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}},
+            None,
+            "",
+        ),
     ],
 )
 def test_a_deny_that_may_keep_a_consumer_out_is_pointed_at(
@@ -497,6 +572,7 @@ def test_a_deny_that_may_keep_a_consumer_out_is_pointed_at(
         "Resource": f"arn:aws:s3:::{BUCKET}/releases/*",
         **changes,
     }
+    deny = {key: value for key, value in deny.items() if value is not None}
     with aws.restored():
         aws.put("bucket", {"Version": "2012-10-17", "Statement": [deny]})
         found = [one for one in planned(str(aws.config)) if "denies" in one.text]
@@ -513,24 +589,19 @@ def test_a_deny_that_may_keep_a_consumer_out_is_pointed_at(
     ],
 )
 def test_what_may_not_be_looked_at_is_a_refusal_of_the_sharing_role(
-    aws: Any, reachable: None, action: str, owned: str, settings: tuple[str, ...] | None
+    aws: Any, action: str, owned: str, settings: tuple[str, ...] | None
 ) -> None:
     """The actions of the producer's template that only some buckets need, each taken out in turn."""
-    iam, s3 = aws.admin("producer", "iam"), aws.admin("producer", "s3")
-    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    s3 = aws.admin("producer", "s3")
     with public(aws, *settings) if settings is not None else contextlib.nullcontext():
         s3.put_bucket_ownership_controls(
             Bucket=BUCKET, OwnershipControls={"Rules": [{"ObjectOwnership": owned}]}
         )
         try:
             assert planned(str(aws.config)) is not None
-            iam.put_role_policy(
-                RoleName="crossaccount-producer", PolicyName="frozen", PolicyDocument=json.dumps(deny)
-            )
-            with pytest.raises(Refused) as refused:
+            with denied(aws, action), pytest.raises(Refused) as refused:
                 planned(str(aws.config))
         finally:
-            iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="frozen")
             enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
             s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=enforced)
     assert (refused.value.refusal.door, refused.value.refusal.action) == (DoorName.CALLER_POLICY, action)

@@ -258,7 +258,8 @@ class Registry:
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
         return [{"ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in self.versions]}]
 
-    def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+    def describe_model_package(self, ModelPackageName: str, IncludedData: str) -> dict[str, Any]:
+        assert IncludedData == "MetadataOnly"
         return self.versions[ModelPackageName]
 
     def head_object(self, **_: Any) -> dict[str, Any]:
@@ -303,7 +304,7 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
             return {"images": [{"imageId": {"imageDigest": "sha256:" + "0" * 64}}]}
 
     one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
-    observed = {"s3://models/m/1": Observed("abc", None)}
+    observed = {"s3://models/m/1": Observed("abc")}
     found = gather.Gathered(NEEDS, {}, NOW, versions=(one,), observed=observed, digests={})
     with pytest.raises(Failed, match="smaller samples"):
         publish.prepare(producer(Bucket()), one, found, Plan(()))

@@ -527,7 +527,7 @@ ROOM_IN_ROLES = pytest.param(
 def test_as_many_more_consumers_fit_as_there_is_said_to_be_room_for(resource: Resource, mode: str) -> None:
     few = SHARING.model_copy(update={"consumers": consumers(2), "principals": mode})
     made = shared({resource: FRESH[resource]}, few).changes[0]
-    more = room(made)
+    more = room(made, GROUP)
     assert more
     full = few.model_copy(update={"consumers": consumers(more, 2)})
     assert verbs(shared({resource: made.desired}, full)) == ["update"]

@@ -238,7 +238,7 @@ MADE = plan.plan_share(SHARING, Basis(NEEDS, dict.fromkeys(doors.resources(SHARI
 
 
 def found(etag: str = "abc") -> gather.Gathered:
-    observed = {"s3://models/churn/1/m": Observed(etag, None)}
+    observed = {"s3://models/churn/1/m": Observed(etag)}
     return gather.Gathered(NEEDS, {}, NOW, versions=(VERSION,), observed=observed, digests={IMAGE: DIGEST})
 
 

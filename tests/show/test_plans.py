@@ -224,7 +224,7 @@ def test_a_plan_for_a_machine() -> None:
         "lost": [],
         "bytes": documents.size(document),
         "limit": door_of("bucket").limit,
-        "room_for_consumers": room(made.changes[1]),
+        "room_for_consumers": room(made.changes[1], made.group),
     }
 
 

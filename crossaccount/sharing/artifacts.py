@@ -256,11 +256,8 @@ def _usable_key(producer: Producer, key: str, place: Place) -> tuple[str, Findin
     except ClientError as error:
         if error.response["Error"]["Code"] != "AccessDeniedException":
             raise
-        raise Obstacle(
-            str(place),
-            f"It is encrypted under {key}, a key of account {producer.account} that may not be looked at (kms:DescribeKey is refused): whether it "
-            "is the one that AWS manages for S3, which no other account can ever use, cannot be told.",
-            f"Allow kms:DescribeKey on it, or encrypt the artifact under a key of your own: {recrypt}",
+        raise _hidden_key(
+            producer, key, place, recrypt, str(error.response["Error"].get("Message"))
         ) from None
     arn = described["Arn"]
     if described.get("KeyManager") == "AWS":
@@ -277,6 +274,28 @@ def _usable_key(producer: Producer, key: str, place: Place) -> tuple[str, Findin
             "Enable the key (or cancel its deletion), or encrypt the artifact under another.",
         )
     return arn, None
+
+
+def _hidden_key(producer: Producer, key: str, place: Place, recrypt: str, said: str) -> Obstacle:
+    """The obstacle of a key of the producer's account that its own role may not describe.
+
+    Source: "Key policies in AWS KMS" in the KMS developer guide: an IAM policy counts where the key's policy lets the account's
+    policies decide, and AWS then names the identity's policy.
+    """
+    if "resource-based policy" not in said:
+        return Obstacle(
+            str(place),
+            f"It is encrypted under {key}, a key of account {producer.account} that may not be looked at (kms:DescribeKey is refused): whether it "
+            "is the one that AWS manages for S3, which no other account can ever use, cannot be told.",
+            f"Allow kms:DescribeKey on it, or encrypt the artifact under a key of your own: {recrypt}",
+        )
+    who = producer.config.producer.role or "whoever shares"
+    actions = "kms:DescribeKey, kms:GetKeyPolicy, kms:PutKeyPolicy and kms:Decrypt"
+    return Obstacle(
+        str(place),
+        f"It is encrypted under {key}, whose own policy keeps {who} out (kms:DescribeKey is refused).",
+        f"An administrator of the key lets {who} do {actions} in the key's policy; or encrypt the artifact under another: {recrypt}",
+    )
 
 
 def resolve_digests(

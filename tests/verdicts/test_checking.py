@@ -30,6 +30,7 @@ class Row:
     unsure: list[str] = field(default_factory=list)
     says: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    standing: list[list[str]] = field(default_factory=list)
 
 
 TABLE = rows("checking.yaml", Row)
@@ -68,6 +69,8 @@ def test_what_is_broken_is_found_and_named(shared: Any, row: Row, edited: Any, r
         said = commands.check(path, "staging", probe=row.probe)
         says, silent = of_row(row.says), of_row(row.silent)
     answers = verdicts(said, "staging")
+    for account, door, answer in of_row(row.standing):
+        assert said.standing(account, door) == {answer}, said.data["standing"]
     if row.sound:
         if row.probe:
             assert {word for words in answers.values() for word in words} == {"yes"}, said.text

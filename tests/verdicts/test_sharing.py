@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import commands
 from commands import KIND, Said, with_names
 from tables import rows
-from worlds import changed
+from worlds import DEPLOYER, artifact, changed, named
 
 from crossaccount.policy import documents
 
@@ -37,6 +37,10 @@ class Row:
     documents: dict[str, int] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     room: str = ""
+    standing: list[list[str]] = field(default_factory=list)
+    loses: list[list[str]] = field(default_factory=list)
+    keeps_access: list[list[str]] = field(default_factory=list)
+    keeps: list[int] = field(default_factory=list)
 
 
 TABLE = rows("sharing.yaml", Row)
@@ -44,7 +48,7 @@ TABLE = rows("sharing.yaml", Row)
 
 def run(row: Row, config: Any) -> Said:
     if row.command == "revoke":
-        return commands.revoke(config, **row.what)
+        return commands.revoke(config, **named(row.what))
     return {"plan": commands.plan, "share": commands.share}[row.command](config)
 
 
@@ -73,6 +77,12 @@ def test_what_is_in_the_way_is_told_before_anything_is_written(shared: Any, row:
             assert len([one for one in changes if KIND[one["kind"]] == kind]) == count
     for resource in of_row(row.changed):
         assert [one["verb"] for one in changes if one["resource"] == resource] == ["update"]
+    for account, door, answer in of_row(row.standing):
+        assert said.standing(account, door) == {answer}, said.data["standing"]
+    for account, kind in of_row(row.loses):
+        assert said.loses(account, kind), said.text
+    for account, kind in of_row(row.keeps_access):
+        assert not said.loses(account, kind), said.text
     if row.room:
         assert [room_is_right(one) for one in changes if KIND[one["kind"]] == row.room] == [True]
 
@@ -85,6 +95,8 @@ def told_only(aws: Any, row: Row, path: Any) -> Said:
         before = aws.documents()
         said = run(row, path)
         assert said.ending == "shared" or aws.documents() == before
+        for version in row.keeps:
+            aws.role("staging", DEPLOYER, "s3").get_object(**artifact(version))
     return said
 
 

@@ -32,6 +32,7 @@ from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
+from crossaccount.sharing.encryption import read_encryption
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import find_stale, read_opened
 from crossaccount.sharing.samples import Samples, gather_samples
@@ -104,7 +105,12 @@ def gather(producer: Producer) -> Gathered:
     samples, of_samples = gather_samples(producer, versions, opened.releases)
     # The keys are known once the artifacts were looked at.
     seen = [observed[each.uri] for each in contents_of(versions).artifacts if each.uri in observed]
-    contents = contents_of(versions, [key for artifact in seen for key in artifact.keys])
+    keys = {key for artifact in seen for key in artifact.keys}
+    numbers = [version.version for version in versions]
+    publishing = tuple(sorted(set(numbers) - set(opened.releases)))
+    lying = {number: key for number, key in opened.keys.items() if number in numbers}
+    releases = read_encryption(producer, lying, publishing, keys)
+    contents = contents_of(versions, {*keys, *releases.keys})
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
     reachable, of_keys = _reachable(producer, [each for each in resources if each not in first], contents)
@@ -127,6 +133,7 @@ def gather(producer: Producer) -> Gathered:
         *of_keys,
         *of_key_policies,
         *of_documents,
+        *releases.findings,
         *opened.findings,
         *of_stale,
         *of_samples,
@@ -138,6 +145,7 @@ def gather(producer: Producer) -> Gathered:
         tuple(dict.fromkeys(findings)),  # each once
         beside,
         stale=stale,
+        publishing=publishing,
         versions=versions,
         observed=observed,
         digests=digests,

@@ -121,14 +121,11 @@ def _released_container(container: Container, gathered: Gathered) -> ReleasedCon
 
 
 def _grants_for(version: ModelVersion, gathered: Gathered, plan: Plan, group: str, docs: bool) -> list[Grant]:
-    """The grants of a plan, without the keys that the artifacts of other versions alone are encrypted under."""
+    """The grants of a plan, of the keys only those that the version's own artifacts are encrypted under."""
     own = {artifact.uri for container in version.containers for artifact in container.artifacts}
     keys = {key for uri, artifact in gathered.observed.items() if uri in own for key in artifact.keys}
-    others = {key for artifact in gathered.observed.values() for key in artifact.keys} - keys
     return [
-        grant
-        for grant in grants_of(plan, group, docs)
-        if grant.door != KEY.name or grant.resource not in others
+        grant for grant in grants_of(plan, group, docs) if grant.door != KEY.name or grant.resource in keys
     ]
 
 

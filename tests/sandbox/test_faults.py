@@ -1,23 +1,24 @@
 """What befalls a call, whether the call had its effect, and that nothing befalls the calls that no rule is about."""
 
 from __future__ import annotations
-
 import io
 import json
+import pytest
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError
+from collections.abc import Callable
+from collections.abc import Iterator
+from crossaccount_sandbox.command import main
+from crossaccount_sandbox.control import Control
+from crossaccount_sandbox.faults import Rule
+from crossaccount_sandbox.faults import rules
 from pathlib import Path
 from typing import Any
 
-import pytest
-from botocore.exceptions import BotoCoreError, ClientError
-
-from crossaccount_sandbox.command import main
-from crossaccount_sandbox.control import Control
-from crossaccount_sandbox.faults import Rule, rules
 
 BUCKET, ROLE = "befallen", "reader"
 PRODUCER, STAGING = "111111111111", "222222222222"
@@ -111,6 +112,18 @@ def test_a_rule_befalls_the_calls_that_it_is_about(
     assert code(lambda: CALLS[service](inner.client("producer", service))) == expected
     faults.clear()
     assert code(lambda: CALLS[service](inner.client("producer", service))) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [({"IfNoneMatch": "*"}, "ConditionalRequestConflict"), ({}, "OperationAborted")],
+)
+def test_a_conflict_is_named_after_the_condition_of_the_write(
+    inner: Any, faults: Any, condition: dict[str, str], expected: str
+) -> None:
+    s3 = inner.client("producer", "s3")
+    faults.arrange({"kind": "conflict", "operation": "PutObject"})
+    assert code(lambda: s3.put_object(Bucket=BUCKET, Key="conflict", Body=b"", **condition)) == expected
 
 
 def test_skip_and_times_say_which_of_them(inner: Any, faults: Any) -> None:

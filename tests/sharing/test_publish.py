@@ -137,6 +137,24 @@ def test_what_may_change_after_publishing_is_no_conflict() -> None:
     assert ensure(bucket, version=moved) == (made, False)
 
 
+@pytest.mark.parametrize("image", [IMAGE, f"{IMAGE[:-1]}2"])
+def test_a_specification_that_was_added_later_is_no_conflict(image: str) -> None:
+    """Only what is deployed counts: consumers make their models from the main specification."""
+    bucket = Bucket()
+    made, _ = ensure(bucket)
+    extra = replace(VERSION.containers[0], image=image, specification="edge")
+    assert ensure(bucket, version=replace(VERSION, containers=(*VERSION.containers, extra))) == (made, False)
+
+
+def test_another_image_of_the_main_specification_is_a_conflict_beside_any_other() -> None:
+    bucket = Bucket()
+    extra = replace(VERSION.containers[0], specification="edge")
+    ensure(bucket, version=replace(VERSION, containers=(*VERSION.containers, extra)))
+    changed = replace(VERSION.containers[0], image=f"{IMAGE[:-1]}2", image_digest=f"sha256:{'1' * 64}")
+    with pytest.raises(Conflict):
+        ensure(bucket, version=replace(VERSION, containers=(changed, extra)))
+
+
 def test_the_grants_of_a_plan_are_by_door_and_name_nobody() -> None:
     grants = publish.grants_of(MADE, group_arn(SHARING))
     assert [(one.door, one.resource) for one in grants] == [

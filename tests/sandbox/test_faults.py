@@ -1,24 +1,23 @@
 """What befalls a call, whether the call had its effect, and that nothing befalls the calls that no rule is about."""
 
 from __future__ import annotations
+
 import io
 import json
-import pytest
 import threading
 import time
 import urllib.error
 import urllib.request
-from botocore.exceptions import BotoCoreError
-from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterator
-from crossaccount_sandbox.command import main
-from crossaccount_sandbox.control import Control
-from crossaccount_sandbox.faults import Rule
-from crossaccount_sandbox.faults import rules
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from crossaccount_sandbox.command import main
+from crossaccount_sandbox.control import Control
+from crossaccount_sandbox.faults import Rule, rules
 
 BUCKET, ROLE = "befallen", "reader"
 PRODUCER, STAGING = "111111111111", "222222222222"

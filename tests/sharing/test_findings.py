@@ -1,24 +1,21 @@
 """What stands in the way of a share is found before anything is written, all of it at once, with the way out."""
 
 from __future__ import annotations
+
 import contextlib
 import json
-import pytest
 import socket
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
-from crossaccount import doors
-from crossaccount.config.loading import load_config
-from crossaccount.errors import DoorName
-from crossaccount.errors import Finding
-from crossaccount.errors import PlanRefused
-from crossaccount.errors import Refused
-from crossaccount.errors import Severity
-from crossaccount.sharing import gather
-from crossaccount.sharing.changes import Plan
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
+from crossaccount import doors
+from crossaccount.config.loading import load_config
+from crossaccount.errors import DoorName, Finding, PlanRefused, Refused, Severity
+from crossaccount.sharing import gather
+from crossaccount.sharing.changes import Plan
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"

@@ -57,7 +57,7 @@ check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM li
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 lock:  ## Pin every package anew (needs uv)
-	$(LOCK) --all-extras -o requirements.lock
+	$(LOCK) --extra sandbox --extra dev -o requirements.lock
 	$(LOCK) -c requirements.lock -o requirements-production.lock
 
 clean:  ## Remove .venv

@@ -6,7 +6,7 @@ Every error is rebuilt from its `args` alone, so it survives pickling on the way
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from crossaccount.text import harmless
 
@@ -72,6 +72,15 @@ class DoorName(StrEnum):
     ROLE_TRUST = "role-trust"
     CALLER_POLICY = "caller-policy"
     EXECUTION_ROLE = "execution-role"
+    UNKNOWN = "unknown"  # which of several it is cannot be told
+
+
+@dataclass(frozen=True)
+class Denial:
+    """A policy that denies an action: its kind in AWS's words (`service control policy`), and its ARN where AWS names it."""
+
+    kind: str
+    arn: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,8 @@ class Refusal:
     """An action that AWS refused, with the door that is shut and the account that opens it.
 
     `account` is the 12-digit id of the account that owns the shut door; `ruled_out` lists the causes of an ambiguous
-    AWS message that were checked and found not to apply; `next_step` is one sentence.
+    AWS message that were checked and found not to apply; `next_step` is a sentence or two; `denied_by` is the policy that
+    denies it, None where none is known to: what then lacks is an Allow.
     """
 
     door: str
@@ -91,6 +101,14 @@ class Refusal:
     aws_message: str
     ruled_out: tuple[str, ...]
     next_step: str
+    denied_by: Denial | None = None
+
+    @property
+    def shut(self) -> str:
+        """The shut door and its owner, in a few words."""
+        if self.door == DoorName.UNKNOWN:
+            return "which door is shut cannot be told"
+        return f"the {self.door} door of account {self.account} is shut"
 
 
 class Refused(CrossAccountError):
@@ -106,8 +124,7 @@ class Refused(CrossAccountError):
         """Where, what, what next; then AWS's own words."""
         refusal = self.refusal
         lines = [
-            f"{refusal.caller} may not {refusal.action} on {refusal.resource}: "
-            f"the {refusal.door} door of account {refusal.account} is shut. {refusal.next_step}"
+            f"{refusal.caller} may not {refusal.action} on {refusal.resource}: {refusal.shut}. {refusal.next_step}"
         ]
         if refusal.ruled_out:
             lines.append("Ruled out: " + "; ".join(refusal.ruled_out) + ".")
@@ -166,6 +183,10 @@ class Finding:
         return harmless(line).replace("\n", "\\n").replace("\0", "\\x00")
 
 
+class Gone(Finding):
+    """A finding that an artifact or an image is no longer there: the versions that are made of it can be deployed by nobody."""
+
+
 class PlanRefused(CrossAccountError):
     """A plan with an error among its `findings`: it is never right, or cannot be carried out. Nothing was written."""
 
@@ -217,3 +238,10 @@ class Obstacle(Failed):
 
     def __str__(self) -> str:
         return str(self.finding)
+
+    @classmethod
+    def missing(cls, subject: str, text: str, way_out: str) -> Self:
+        """An artifact, an image, or what it lay in, that is no longer there: the finding is a `Gone`."""
+        obstacle = cls(subject, text, way_out)
+        obstacle.finding = Gone(Severity.ERROR, subject, text, way_out)
+        return obstacle

@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.iam.models import iam_backends
 
+from crossaccount_sandbox.principals import user_id
 from crossaccount_sandbox.wire import AwsError, Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
@@ -35,7 +36,12 @@ class Caller:
         unique_id: AIDA... of a user, AROA...:SESSION of a role session.
         role_arn: the role of a session, with its path; None for a user.
         session_policy: the policy that narrows the session; None without one.
+        session_policy_arns: the managed policies that narrow it, each looked up anew for each request.
+        session_began: begin of the session; None where nobody asked for it.
         session_expires: end of the session; None for a user.
+        tags: the session's own tags and those it inherited; a key in another case is the same key.
+        transitive: the keys, in lower case, of the tags that the next role in a chain inherits.
+        source_identity: who is behind the session; it cannot be changed along a chain.
     """
 
     arn: str
@@ -43,12 +49,22 @@ class Caller:
     unique_id: str
     role_arn: str | None = None
     session_policy: dict[str, Any] | None = None
+    session_policy_arns: tuple[str, ...] = ()
+    session_began: datetime | None = None
     session_expires: datetime | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    transitive: frozenset[str] = frozenset()
+    source_identity: str | None = None
 
     @property
     def chained(self) -> bool:
         """True for a role's session: a role it assumes in turn is role chaining."""
         return self.role_arn is not None
+
+    @property
+    def inherited(self) -> dict[str, str]:
+        """The tags that the next role in a chain inherits."""
+        return {key: value for key, value in self.tags.items() if key.lower() in self.transitive}
 
     def until(self, expires: datetime) -> Caller:
         """The same caller in a session that ends then."""
@@ -101,7 +117,7 @@ def _user_key(access_key_id: str) -> Key | None:
         for user in list(partitions["aws"].users.values()):
             for key in user.access_keys:
                 if key.access_key_id == access_key_id and key.status == "Active":
-                    return Key(Caller(user.arn, account, user.id), key.secret_access_key)
+                    return Key(Caller(user.arn, account, user_id(user)), key.secret_access_key)
     return None
 
 

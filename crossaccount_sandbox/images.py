@@ -64,14 +64,19 @@ def image_repository(registry: str, region: str, name: str) -> bool:
 
 
 _IMAGE = re.compile(
-    r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([a-z0-9._/-]+?)(?::([\w.-]+)|@(sha256:[0-9a-f]{64}))?"
+    r"(\d{12})\.(?:dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com|dkr-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.aws)"
+    r"/([a-z0-9._/-]+?)(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?"
 )
 
 
 def parse_image(image: str) -> tuple[str, str, str, str] | None:
     """Registry account, region, repository and tag or digest of an ECR image URI; None for anything else."""
     match = _IMAGE.fullmatch(image)
-    return None if match is None else (match[1], match[2], match[3], match[5] or match[4] or "latest")
+    return (
+        None
+        if match is None
+        else (match[1], match[2] or match[3], match[4], match[6] or match[5] or "latest")
+    )
 
 
 def image_digest(image: str) -> str | None:

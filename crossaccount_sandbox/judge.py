@@ -1,6 +1,7 @@
 """``python -m crossaccount_sandbox.judge CASES.json``: the judge of policies on cases of one's own.
 
-Not here: the decision (``judging``).
+With ``--operations`` in place of files: the table of what is asked for each operation. Not here: the decision
+(``judging``) and the table (``checks.table``).
 """
 
 import json
@@ -22,8 +23,17 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0 when every answer is the expected one, 1 when one differs, 2 when a file or case cannot be read.
     """
+    if list(arguments) == ["--operations"]:
+        from crossaccount_sandbox.checks.table import (
+            operations_table,
+        )  # it starts the emulation, which cases do without
+
+        sys.stdout.write(operations_table())
+        return 0
     if not arguments:
-        sys.stderr.write("usage: python -m crossaccount_sandbox.judge CASES.json [MORE.json ...]\n")
+        sys.stderr.write(
+            "usage: python -m crossaccount_sandbox.judge CASES.json [MORE.json ...] | --operations\n"
+        )
         return 2
     try:
         cases = [case for path in arguments for case in _read_cases(path)]
@@ -92,7 +102,7 @@ def read_case(case: object) -> tuple[str, Request, Policies, str]:
         identity=_list(whole, "identityPolicies"),
         resource=whole.get("resourcePolicy"),
         boundaries=_list(whole, "permissionBoundaries") or None,
-        session=whole.get("sessionPolicy"),
+        session=_list(whole, "sessionPolicies") or whole.get("sessionPolicy"),
         scps=_levels(whole, "serviceControlPolicies"),
         rcps=_levels(whole, "resourceControlPolicies"),
     )

@@ -7,10 +7,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import iam_backends
 
 Document = dict[str, Any]
@@ -62,6 +63,25 @@ def _find(arn: str, table: str) -> Any | None:
     return next((principal for principal in held if principal.arn == arn), None)
 
 
+def principal_arn(kind: str, name: str, account: str) -> str:
+    """The ARN of a role or user by its name, with its path; without one where there is none of this name.
+
+    Args:
+        kind: ``role`` or ``user``.
+        name: its name.
+        account: 12 digits.
+    """
+    held = list(getattr(iam_backends[account]["aws"], f"{kind}s").values()) if account in iam_backends else ()
+    found = next((str(principal.arn) for principal in held if principal.name == name), None)
+    return found or f"arn:aws:iam::{account}:{kind}/{name}"
+
+
+def boundary_of(arn: str) -> str | None:
+    """The ARN of the permissions boundary of a role; None without one, and for a user, who has none here."""
+    role = find_role(arn) if ":role/" in arn else None
+    return getattr(role, "permissions_boundary_arn", None) or None
+
+
 def unique_id(arn: str) -> str | None:
     """The id under which IAM knows the role (AROA...) or user (AIDA...) with this ARN; None if it does not exist."""
     if ":role/" in arn:
@@ -72,8 +92,45 @@ def unique_id(arn: str) -> str | None:
 
 
 def user_id(user: Any) -> str:
-    """A user's unique id in IAM's form."""
-    return "AIDA" + str(user.id).upper()[:17]
+    """A user's unique id in IAM's form: AIDA and 17 characters."""
+    held = str(user.id)
+    return held if held.startswith("AIDA") else "AIDA" + held.upper()[:17]
+
+
+def tags_of(arn: str) -> dict[str, str]:
+    """The tags of the role or user with this ARN; none when it does not exist."""
+    if ":role/" in arn:
+        role = find_role(arn)
+        listed = [] if role is None else list(role.tags or ())
+    else:
+        user = find_user(arn)
+        listed = (
+            []
+            if user is None
+            else iam_backends[user.account_id]["aws"].tagger.list_tags_for_resource(arn)["Tags"]
+        )
+    return {tag["Key"]: tag["Value"] for tag in listed}
+
+
+def managed_document(arn: str) -> Document | None:
+    """The managed policy with this ARN, its default version; None when there is none.
+
+    AWS's own are those of the emulation's copy of them.
+    """
+    account = arn.split(":")[4] if arn.count(":") >= 5 else ""
+    if account == "aws":
+        return _aws_policies().get(arn)
+    policy = iam_backends[account]["aws"].managed_policies.get(arn) if account in iam_backends else None
+    return None if policy is None else _default_version(policy)
+
+
+@cache
+def _aws_policies() -> dict[str, Document]:
+    listed = json.loads(aws_managed_policies_data)
+    return {
+        f"arn:aws:iam::aws:policy{policy.get('Path', '/')}{name}": policy["Document"]
+        for name, policy in listed.items()
+    }
 
 
 def identity_documents(arn: str) -> list[Document]:
@@ -92,15 +149,44 @@ def identity_documents(arn: str) -> list[Document]:
     return [document for holder in (user, *groups) for document in _documents(holder)]
 
 
+class Named(NamedTuple):
+    """A policy of a role or user: what it says, the id by which a simulation names it, its ARN (an inline one has none)."""
+
+    document: Document
+    source: str
+    arn: str = ""
+
+
+def named_policies(arn: str) -> list[Named]:
+    """Every identity policy of a role or user, and a role's boundary, with their names."""
+    holder = find_role(arn) if ":role/" in arn else find_user(arn)
+    if holder is None:
+        return []
+    kind = "role" if ":role/" in arn else "user"
+    inline: dict[str, str] = holder.policies if isinstance(holder.policies, dict) else {}
+    boundary = getattr(holder, "permissions_boundary_arn", None)
+    named = [Named(parse(text), f"{kind}_{holder.name}_{name}") for name, text in inline.items()]
+    attached = [*holder.managed_policies.items(), *([(boundary, _managed(boundary))] if boundary else [])]
+    return named + [
+        Named(_default_version(policy), each.rpartition("/")[2], each)
+        for each, policy in attached
+        if policy is not None
+    ]
+
+
+def _managed(arn: str) -> Any | None:
+    account = arn.split(":")[4]
+    return iam_backends[account]["aws"].managed_policies.get(arn) if account.isdigit() else None
+
+
 def boundary_documents(arn: str) -> list[Document] | None:
     """The permissions boundary of a role; None when it has none."""
-    role = find_role(arn) if ":role/" in arn else None
-    boundary = getattr(role, "permissions_boundary_arn", None)
-    if not boundary:
+    boundary = boundary_of(arn)
+    if boundary is None:
         return None
-    policy = iam_backends[role.account_id]["aws"].managed_policies.get(boundary)  # type: ignore[union-attr]
+    document = managed_document(boundary)
     # A boundary that does not exist allows nothing: the policy behind the ARN is gone.
-    return [] if policy is None else [_default_version(policy)]
+    return [] if document is None else [document]
 
 
 def _documents(holder: Any) -> list[Document]:

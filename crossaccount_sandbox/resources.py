@@ -23,18 +23,47 @@ def region_of_bucket(bucket: str) -> str | None:
     return None if owner is None else str(s3_backends[owner]["aws"].buckets[bucket].region_name)
 
 
-def object_key(bucket: str, key: str, version: str | None = None) -> str | None:
-    """The ARN of the KMS key an object is encrypted under; None when it is not, or does not exist."""
+def _stored(bucket: str, key: str, version: str | None) -> tuple[str, Any, Any]:
+    """The bucket's owner, the bucket and the object in it; None in place of what does not exist."""
     owner = owner_of_bucket(bucket)
     if owner is None:
-        return None
+        return "", None, None
     held = s3_backends[owner]["aws"].buckets[bucket]
-    stored: Any = held.keys.get(key)
-    if version is not None:
-        stored = next((kept for kept in held.keys.getlist(key, []) if kept.version_id == version), None)
+    if version is None:
+        return owner, held, held.keys.get(key)
+    found = next((kept for kept in held.keys.getlist(key, []) if kept.version_id == version), None)
+    return owner, held, found
+
+
+def object_key(bucket: str, key: str, version: str | None = None) -> str | None:
+    """The ARN of the KMS key an object is encrypted under; None when it is not, or does not exist."""
+    owner, held, stored = _stored(bucket, key, version)
     if getattr(stored, "encryption", None) != "aws:kms" or not stored.kms_key_id:
         return None
     return find_key(stored.kms_key_id, owner, held.region_name)
+
+
+def encryption_of_upload(
+    bucket: str, algorithm: str | None, named: str | None
+) -> tuple[str | None, str | None]:
+    """The encryption of an object that is uploaded, and the key as it is named: those of the request, or else the bucket's default.
+
+    Source: "Setting default server-side encryption behavior for Amazon S3 buckets" in the S3 user guide.
+    """
+    if algorithm:
+        return algorithm, named
+    owner = owner_of_bucket(bucket)
+    kept: Any = s3_backends[owner]["aws"].buckets[bucket].encryption if owner is not None else None
+    default = kept["Rule"]["ApplyServerSideEncryptionByDefault"] if kept else {}
+    return default.get("SSEAlgorithm"), default.get("KMSMasterKeyID")
+
+
+def object_tags(bucket: str, key: str, version: str | None = None) -> dict[str, str]:
+    """The tags of an object; none for one that does not exist."""
+    owner, _, stored = _stored(bucket, key, version)
+    if getattr(stored, "arn", None) is None:
+        return {}
+    return dict(s3_backends[owner]["aws"].tagger.get_tag_dict_for_resource(stored.arn))
 
 
 def find_key(key_id: str, account: str, region: str) -> str | None:

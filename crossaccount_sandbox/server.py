@@ -24,6 +24,8 @@ from crossaccount_sandbox.handlers import (
     kms,
     s3,
     s3control,
+    simulation,
+    storage,
     sts,
 )
 from crossaccount_sandbox.principals import Account
@@ -40,9 +42,9 @@ _MODULES = {
     "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
     "ecr": [ecr],
-    "iam": [iam],
+    "iam": [iam, simulation],
     "kms": [kms],
-    "s3": [s3],
+    "s3": [s3, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
     "sts": [sts],
@@ -97,7 +99,7 @@ class Server:
         issued: Issued | None = None,
     ):
         BackendDict.reset()
-        self.world = World({account.id: account for account in accounts}, clock, Keys(issued))
+        self.world = World({account.id: account for account in accounts}, clock, Keys(issued), speed=speed)
         self._containers = Containers()
         pace = Pace(endpoint_seconds, speed)
         self.outcomes = Outcomes(pace)

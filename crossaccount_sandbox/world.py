@@ -4,7 +4,7 @@ Not here: any behaviour of a service.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from crossaccount_sandbox.attached import Attached, PolicyKey
 from crossaccount_sandbox.callers import Caller, Keys
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.images import policy_of
-from crossaccount_sandbox.principals import Account, Document
+from crossaccount_sandbox.principals import Account, Document, tags_of
 from crossaccount_sandbox.public import is_public
 from crossaccount_sandbox.resources import owner_of_bucket, registry_of
 from crossaccount_sandbox.wire import Response
@@ -38,6 +38,14 @@ class Writer:
     shared: bool
 
 
+@dataclass(frozen=True)
+class Restore:
+    """A restore of an archived object: when its copy is there, and when that ends; an archive tier's object then stays."""
+
+    ready: datetime
+    ends: datetime | None
+
+
 @dataclass
 class Registry:
     """What SageMaker holds: a table for each kind of resource, by account and region and name."""
@@ -49,6 +57,28 @@ class Registry:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class OrganizationPolicies:
+    """The policies of its organization that are attached to an account, by their ARNs; above it everything is allowed.
+
+    Args:
+        service_control: limit what the account's identities may do; empty allows everything.
+        resource_control: deny access to the account's resources.
+    """
+
+    service_control: Mapping[str, Document] = field(default_factory=dict)
+    resource_control: Mapping[str, Document] = field(default_factory=dict)
+
+
+MANAGEMENT_ACCOUNT = "999999999999"  # of every organization here; it holds nothing else
+
+
+def policy_arn(organization: str, kind: str, name: str) -> str:
+    """The ARN of an organization's policy; ``kind`` is service_control or resource_control."""
+    place = f"arn:aws:organizations::{MANAGEMENT_ACCOUNT}:policy/{organization}"
+    return f"{place}/{kind}_policy/p-{name}"
+
+
 @dataclass
 class World:
     """Everything that one sandbox knows.
@@ -58,11 +88,17 @@ class World:
         clock: the time that sessions and date conditions see.
         keys: the access keys that exist.
         public_access: each account's own S3 Block Public Access settings; no entry for an account without any.
+        organization_policies: those of an account's organization that were arranged, by account.
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
+        tiers: the archive tier of an object of Intelligent-Tiering, by bucket, key and version.
+        restores: the restores that were asked for, by bucket, key and version.
+        archived_images: ECR images in the storage class ARCHIVE, by registry, region, repository and digest.
+        speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
         alarms: CloudWatch's alarms, by account and region and name.
+        alarm_types: their types in the same way, ``MetricAlarm`` for one.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
         lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
@@ -71,11 +107,17 @@ class World:
     clock: Callable[[], datetime] = utc_now
     keys: Keys = field(default_factory=Keys)
     public_access: dict[str, dict[str, bool]] = field(default_factory=dict)
+    organization_policies: dict[str, OrganizationPolicies] = field(default_factory=dict)
     writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
+    tiers: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    restores: dict[tuple[str, str, str], Restore] = field(default_factory=dict)
+    archived_images: set[tuple[str, str, str, str]] = field(default_factory=set)
+    speed: float = 1.0
     uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)
@@ -116,6 +158,14 @@ class World:
         }
         if caller.role_arn is None:
             context["aws:username"] = caller.arn.rpartition("/")[2]
+        if caller.session_began is not None:
+            context["aws:TokenIssueTime"] = caller.session_began.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if caller.source_identity is not None:
+            context["aws:SourceIdentity"] = caller.source_identity
+        # A session's tag takes the place of its role's with the same key, in whatever case that is written.
+        named = {key.lower(): (key, value) for key, value in tags_of(caller.role_arn or caller.arn).items()}
+        named |= {key.lower(): (key, value) for key, value in caller.tags.items()}
+        context |= {f"aws:PrincipalTag/{key}": value for key, value in named.values()}
         return context | _organization("Principal", self.accounts.get(caller.account))
 
     def source_context(self, account: str, arn: str) -> dict[str, Any]:
@@ -125,6 +175,21 @@ class World:
         """
         context = {"aws:SourceAccount": account, "aws:SourceArn": arn}
         return context | _organization("Source", self.accounts.get(account))
+
+    def service_control(self, account: str) -> list[list[Document]]:
+        """The service control policies that limit an account's identities, by level; none where none were arranged."""
+        policies = self.organization_policies.get(account, OrganizationPolicies()).service_control
+        return [list(policies.values())] if policies else []
+
+    def resource_control(self, action: str, account: str) -> list[list[Document]]:
+        """The resource control policies that limit an action on an account's resources, by level.
+
+        Source: "Resource control policies", the services that support them, in the Organizations user guide.
+        """
+        if action.partition(":")[0] not in ("s3", "sts", "kms", "ecr"):
+            return []
+        policies = self.organization_policies.get(account, OrganizationPolicies()).resource_control
+        return [list(policies.values())] if policies else []
 
     def policy(self, key: PolicyKey) -> Document | None:
         """The policy that a resource is judged by, also of one that AWS itself owns; None without one."""
@@ -157,7 +222,7 @@ class World:
         return list(s3_backends[owner]["aws"].buckets[bucket].keys.keys()) if owner else []
 
     def wrote(self, bucket: str, key: str, writer: Writer) -> None:
-        """Note who uploaded the object that is now under this key, if it is to be that account's.
+        """Note who uploaded the object that is now under this key, if it is to be that account's; it lies in no archive tier.
 
         Source: "Controlling ownership of objects" in the S3 user guide; a bucket without ownership controls is as with
         ``ObjectWriter``.
@@ -165,6 +230,8 @@ class World:
         owner = owner_of_bucket(bucket)
         held = s3_backends[owner]["aws"].buckets[bucket]
         place = (bucket, key, held.keys[key].version_id)
+        self.tiers.pop(place, None)
+        self.restores.pop(place, None)
         given_up = held.ownership_rule == ENFORCED or (held.ownership_rule == PREFERRED and writer.shared)
         if writer.account == owner or given_up:
             self.writers.pop(place, None)

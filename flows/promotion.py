@@ -107,6 +107,8 @@ def promote_model(
         check_shared(sharing, pinned)
         name_run(f"promote {sharing.model_package_group} to version {pinned}")
         gathered = sharing_steps.read_registry(sharing)
+        if pinned in gathered.left_out:
+            raise Failed(str(gathered.left_out[pinned]))
         if pinned not in {described.version for described in gathered.versions}:
             raise Failed(
                 f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
@@ -118,7 +120,7 @@ def promote_model(
             return _foreseen(sharing, pinned)
         prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
-        releases = sharing_steps.publish_releases(sharing, prepared)
+        releases = sharing_steps.publish_releases(sharing, prepared, plan)
         held = steps.find_held(sharing, pinned, version is not None)
         try:
             for number, of_stage in stages(sharing):

@@ -54,7 +54,7 @@ def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
 @steps.step("check the artifacts of version {release.version}")
 def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
     """See that every artifact is the one that was shared."""
-    count = preflight.check_artifacts(open_target(sharing, name), release)
+    count = preflight.check_artifacts(open_target(sharing, name), release).count
     get_run_logger().info("%d artifacts are those of the Release", count)
     return count
 

@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 from crossaccount import arns
 from crossaccount.aws.access import Target, open_target, producing
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError, Failed
+from crossaccount.errors import CrossAccountError, Failed, PlanRefused, Severity
 from crossaccount.hosting import guardrails, preflight, state
 from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
@@ -49,7 +49,10 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 def _newest(sharing: Sharing) -> int:
     with producing(sharing) as producer:
-        return read_versions(producer.sagemaker, sharing)[-1].version
+        found = read_versions(producer.sagemaker, sharing)
+    if not found.versions:
+        raise PlanRefused(tuple(replace(each, severity=Severity.ERROR) for each in found.left_out.values()))
+    return found.versions[-1].version
 
 
 def _history(sharing: Sharing) -> Sequence[Record]:

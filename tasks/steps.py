@@ -120,8 +120,7 @@ def show_error(error: CrossAccountError, of: str) -> None:
     text = "\n".join([str(error), *getattr(error, "__notes__", ())])
     get_run_logger().error("%s", text, extra={"explained": True})
     if isinstance(error, Refused):
-        description = f"The {error.refusal.door} door of account {error.refusal.account} is shut"
-        put_page("refusal", of, markdown.refusal(error.refusal), description)
+        put_page("refusal", of, markdown.refusal(error.refusal), error.refusal.shut.capitalize())
 
 
 class Progress:

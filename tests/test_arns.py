@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crossaccount import arns
-from crossaccount.arns import Image
+from crossaccount import arns, doors
+from crossaccount.arns import Image, same_arn
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed
 
@@ -29,6 +29,25 @@ HOST = "111111111111.dkr.ecr.us-east-1.amazonaws.com"
         (
             "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn/xgboost:1",
             Image("727897471807", "cn-north-1", "xgboost", "1"),
+        ),
+        (f"{HOST}/trees:1@{DIGEST}", Image("111111111111", "us-east-1", "trees", DIGEST)),
+        (f"{HOST}/team/trees:1.0@{DIGEST}", Image("111111111111", "us-east-1", "team/trees", DIGEST)),
+        *(
+            (f"111111111111.{host}/trees:1", Image("111111111111", region, "trees", "1"))
+            for region, host in (
+                ("us-east-1", "dkr.ecr-fips.us-east-1.amazonaws.com"),
+                ("us-east-1", "dkr-ecr.us-east-1.on.aws"),
+                ("us-east-1", "dkr-ecr-fips.us-east-1.on.aws"),
+                ("us-gov-west-1", "dkr-ecr-fips.us-gov-west-1.on.aws"),
+                ("cn-north-1", "dkr-ecr.cn-north-1.on.amazonwebservices.com.cn"),
+                ("eusc-de-east-1", "dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+                ("eusc-de-east-1", "dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu"),
+                ("us-iso-east-1", "dkr.ecr.us-iso-east-1.c2s.ic.gov"),
+                ("us-isob-east-1", "dkr.ecr.us-isob-east-1.sc2s.sgov.gov"),
+                ("eu-isoe-west-1", "dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk"),
+                ("us-isof-south-1", "dkr.ecr.us-isof-south-1.csp.hci.ic.gov"),
+                ("eu-newest-9", "dkr.ecr.eu-newest-9.amazonaws.com"),  # of no region that botocore lists yet
+            )
         ),
     ],
 )
@@ -61,6 +80,14 @@ def test_an_image(uri: str, image: Image) -> None:
         "111111111111.dkr.ecr.us-east-1.amazonaws.org/trees",
         "111111111111.dkr.s3.us-east-1.amazonaws.com/trees",
         "111111111111xdkr.ecr.us-east-1.amazonaws.com/trees",
+        "111111111111.dkr.ecr.us-east-1.amazonaws.com.cn/trees",
+        "111111111111.dkr.ecr.cn-north-1.amazonaws.com/trees",
+        "111111111111.dkr.ecr.eusc-de-east-1.amazonaws.com/trees",
+        "111111111111.dkr.ecr.us-east-1.on.aws/trees",
+        "111111111111.dkr-ecr.us-east-1.amazonaws.com/trees",
+        "111111111111.dkr-ecr.us-east-1.api.aws/trees",
+        "111111111111.dkr.ecr.moon-1.amazonaws.com/trees",
+        f"{HOST}/trees@{DIGEST}:1",
     ],
 )
 def test_what_lies_outside_ecr_is_refused_by_its_name(uri: str) -> None:
@@ -89,6 +116,10 @@ def test_what_lies_outside_ecr_is_refused_by_its_name(uri: str) -> None:
         ("https://s3.us-east-1.amazonaws.com/models/a/m", "models", "a/m"),
         ("https://s3-us-west-2.amazonaws.com/models/a/m", "models", "a/m"),
         ("https://s3.us-east-1.amazonaws.com/models", "models", ""),
+        ("https://models.s3.eusc-de-east-1.amazonaws.eu/m", "models", "m"),
+        ("https://models.s3.us-iso-east-1.c2s.ic.gov/m", "models", "m"),
+        ("https://models.s3-fips.us-gov-west-1.amazonaws.com/m", "models", "m"),
+        ("https://s3.us-isob-east-1.sc2s.sgov.gov/models/m", "models", "m"),
     ],
 )
 def test_a_location_in_s3(uri: str, bucket: str, key: str) -> None:
@@ -133,10 +164,44 @@ def test_the_arns_of_a_group_and_its_versions() -> None:
     assert arns.root_arn("aws-cn", "222222222222") == "arn:aws-cn:iam::222222222222:root"
 
 
-@pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("us-iso-west-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("us-isof-east-1", "aws-iso-f"),
+    ],
+)
 def test_the_arns_of_another_partition(region: str, partition: str) -> None:
     elsewhere = SHARING.model_copy(update={"region": region})
     assert arns.group_arn(elsewhere).startswith(f"arn:{partition}:sagemaker:{region}:")
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b"])
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("arn:{}:s3:::models/churn/1/model.tar.gz", "models"),
+        ("arn:{}:ecr:any-region-1:111111111111:repository/team/trees", "team/trees"),
+        ("arn:{}:kms:any-region-1:111111111111:key/1", "arn:{}:kms:any-region-1:111111111111:key/1"),
+        ("arn:{}:sagemaker:any-region-1:111111111111:model-package/churn/1", "churn"),
+    ],
+)
+def test_the_resource_behind_an_arn_of_any_partition(partition: str, place: str, name: str) -> None:
+    assert doors.name_in(place.format(partition)) == name.format(partition)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["dkr.ecr.us-east-1.amazonaws.com", "dkr.ecr-fips.us-east-1.amazonaws.com", "dkr-ecr.us-east-1.on.aws"],
+)
+@pytest.mark.parametrize("reference", ["", ":1", f"@{DIGEST}", f":1@{DIGEST}"])
+def test_the_repository_behind_an_image(host: str, reference: str) -> None:
+    assert doors.name_in(f"111111111111.{host}/team/trees{reference}") == "team/trees"
 
 
 def test_a_group_named_like_a_part_of_its_own_arn() -> None:
@@ -201,3 +266,17 @@ def test_an_address_without_a_bucket_is_none(uri: str) -> None:
 )
 def test_where_the_console_shows_it(arn: str, url: str | None) -> None:
     assert arns.console_url(arn) == url
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/Churn/1", True),
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/churn/1", True),
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/churn/11", False),
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/churn-2/1", False),
+        ("arn:aws:sagemaker:us-east-1:222222222222:model-package/Churn/1", False),
+    ],
+)
+def test_arns_of_sagemaker_are_told_apart_without_regard_to_case(other: str, same: bool) -> None:
+    assert same_arn("arn:aws:sagemaker:us-east-1:111111111111:model-package/Churn/1", other) is same

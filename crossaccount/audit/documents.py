@@ -3,18 +3,21 @@
 Not here: the repair, whose plan is the plan of a share.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
-from crossaccount.doors import door_of
+from crossaccount.doors import door_of, name_in
+from crossaccount.doors.bucket import BUCKET
+from crossaccount.doors.repository import REPOSITORY
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity
+from crossaccount.release import store
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.standing import kept_out
 from crossaccount.text import first_line
 
 
@@ -34,21 +37,45 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         return Evidence(findings=refused.findings)
     except CrossAccountError as error:
         return unknown("producer", "The producer's policies", error)
-    answers = [answer for name in wanted for answer in _by_documents(sharing, name, proposal, state.now)]
+    unreadable = _unreadable(state.findings)
+    answers = [
+        answer for name in wanted for answer in _by_documents(sharing, name, proposal, state, unreadable)
+    ]
     findings = [*state.findings, *unpublished, *_beyond(proposal), *_milder(proposal.findings)]
     return Evidence(tuple(answers), tuple(findings), state.versions, proposal)
 
 
-def _by_documents(sharing: Sharing, name: str, proposal: Plan, now: datetime) -> Iterator[AccessAnswer]:
+def _unreadable(findings: Iterable[Finding]) -> dict[str, Finding]:
+    """What stands in the way of an artifact or image, whoever is let in: by the name of the bucket or repository, the first of each."""
+    found: dict[str, Finding] = {}
+    for finding in findings:
+        if finding.severity is Severity.ERROR:
+            kind, _, name = finding.subject.partition(" ")
+            found.setdefault(
+                name if kind in (BUCKET.kind, REPOSITORY.kind) else name_in(finding.subject), finding
+            )
+    return found
+
+
+def _by_documents(
+    sharing: Sharing, name: str, proposal: Plan, state: Gathered, unreadable: Mapping[str, Finding]
+) -> Iterator[AccessAnswer]:
     consumer = sharing.consumers[name]
-    if consumer.expires is not None and consumer.expires <= now:
+    if consumer.expires is not None and consumer.expires <= state.now:
         return  # nothing is promised any more; a finding says so
+    member = consumer.account if sharing.organization is None else sharing.organization.id
     grantee = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
         door, verdict, reason = door_of(change.resource.kind).name, Verdict.YES, "its policy says so"
         if grantee in change.gained:
             verdict = Verdict.NO
             reason = f"its policy has no statement of ours for {grantee}, or one that says less"
+        elif (out := kept_out(sharing, state, proposal, change, member))[0] is not False:
+            verdict = Verdict.NO if out[0] else Verdict.CANNOT_TELL
+            reason = f"its policy says so, but {out[1]}"
+        elif (finding := unreadable.get(change.resource.name)) is not None:
+            verdict = Verdict.CANNOT_TELL
+            reason = f"its policy says so, but {finding.subject}: {finding.text}"
         yield AccessAnswer(name, consumer.account, door, change.resource.name, verdict, reason)
 
 
@@ -74,6 +101,8 @@ def _milder(findings: Iterable[Finding]) -> list[Finding]:
 
 def _unpublished(producer: Producer, state: Gathered, proposal: Plan) -> Iterator[Finding]:
     for version in state.versions:
+        if not state.has_seen(version):  # a finding says what of it could not be looked at
+            continue
         try:
             _, is_new = publish.prepare(producer, version, state, proposal)
         except (Conflict, Failed) as error:
@@ -82,3 +111,6 @@ def _unpublished(producer: Producer, state: Gathered, proposal: Plan) -> Iterato
         if is_new:
             text = "It has no Release, so it cannot be deployed."
             yield Finding(Severity.ERROR, version.arn, text, "crossaccount share CONFIG publishes it.")
+    if state.left_out:  # what was published is promised, whatever became of it
+        for number in sorted(store.list_published(producer) & set(state.left_out)):
+            yield replace(state.left_out[number], severity=Severity.ERROR)

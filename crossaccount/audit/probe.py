@@ -14,7 +14,7 @@ from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
-from crossaccount.errors import CrossAccountError, DoorName, Finding, Refused, Severity
+from crossaccount.errors import CrossAccountError, DoorName, Finding, Obstacle, Refused, Severity
 from crossaccount.hosting import preflight, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
@@ -64,15 +64,30 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         release = preflight.read_release(target, version)
         reason = f"Release of version {version.version} read"
         yield _open(target, DoorName.BUCKET, target.config.producer.releases_bucket, reason)
-        preflight.check_artifacts(target, release)
-        for bucket in sorted({artifact.bucket for artifact in release.contents.artifacts}):
-            yield _open(target, DoorName.BUCKET, bucket, "artifacts looked at")
+        yield from _read(target, release)
         if probe:
             yield from _try_model(target, release)
     except Refused as refused:
         yield shut(target.name, target.account, refused)
+    except Obstacle as obstacle:  # an artifact that cannot be read, whoever is let in
+        yield _unreadable(target, obstacle.finding)
+        yield _fault(target, obstacle)
     except CrossAccountError as error:
         yield _fault(target, error)
+
+
+def _read(target: Target, release: Release) -> Iterator[_Step]:
+    """The answers about buckets and keys, from a byte of each object: KMS is asked when an object is read, not before."""
+    read = preflight.check_artifacts(target, release)
+    for bucket in sorted(read.buckets):
+        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read")
+    for key in sorted(set(read.keys.values())):
+        yield _open(target, DoorName.KEY, key, "an artifact under it read")
+    for uri, doubt in read.unread.items():
+        text = f"Whether {target.name} can read all of {uri} cannot be told: {doubt}."
+        yield Finding(
+            Severity.NOTE, f"consumers.{target.name}", text, "CreateModel asks with the execution role."
+        )
 
 
 def _try_model(target: Target, published: Release) -> Iterator[_Step]:
@@ -98,6 +113,13 @@ def shut(name: str, account: str, refused: Refused) -> AccessAnswer:
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
     return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
+
+
+def _unreadable(target: Target, finding: Finding) -> AccessAnswer:
+    reason = f"{finding.subject}: {finding.text} {finding.way_out}"
+    return AccessAnswer(
+        target.name, target.account, DoorName.BUCKET, doors.name_in(finding.subject), Verdict.NO, reason
+    )
 
 
 def _fault(target: Target, error: Exception) -> Finding:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws import diagnosis, sessions
-from crossaccount.aws.refusals import Attempt, classify, unreachable
+from crossaccount.aws.operations import action_of, resource_of
+from crossaccount.aws.refusals import Attempt, classify, hides_key, unreachable
+from crossaccount.aws.simulation import Simulator
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, DoorName, Refused
 
@@ -87,23 +89,28 @@ class Producer(Account):
             Refused: for an access-denied error.
             Failed: for any other.
         """
+        try:
+            yield
+        except ClientError as error:
+            raise _with_notes(self.explain(error), error) from None
+        except BotoCoreError as error:
+            raise _with_notes(unreachable(error, "producer"), error) from None
+
+    def explain(self, error: ClientError) -> CrossAccountError:
+        """The product's error for one of AWS's: a `Refused` for access that is denied, else a `Failed`."""
         producer = self.config.producer
         profile = f"profile {producer.profile}" if producer.profile else "the ambient credentials"
+        resource = resource_of(error, self.config.partition) or self.config.model_package_group
         attempt = Attempt(
             producer.role or profile,
             self.account,
             self.account,
             DoorName.CALLER_POLICY,
-            "an AWS call",
-            self.config.model_package_group,
+            action_of(error),
+            resource,
             "producer",
         )
-        try:
-            yield
-        except ClientError as error:
-            raise _with_notes(classify(error, attempt), error) from None
-        except BotoCoreError as error:
-            raise _with_notes(unreachable(error, "producer"), error) from None
+        return classify(error, attempt)
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,11 @@ class Target(Account):
         owner, key = self.config.producer.account, f"consumers.{self.name}"
         return Attempt(self.consumer.role, self.account, owner, door, action, resource, key)
 
+    @property
+    def simulator(self) -> Simulator:
+        """What IAM can be asked about the deployer role."""
+        return Simulator(self.session, self.consumer.role, self.region, self.config.producer.account)
+
     @contextmanager
     def explained(self, action: str, resource: str, door: str = DoorName.CALLER_POLICY) -> Iterator[None]:
         """Within this, AWS's errors become the product's, once IAM was asked about the deployer role's own policies.
@@ -141,12 +153,29 @@ class Target(Account):
         try:
             yield
         except ClientError as error:
-            failure = classify(error, self.attempt(door, action, resource))
+            attempt = self.attempt(door, action, resource)
+            if hides_key(error):
+                attempt = replace(attempt, key=self._key_of(resource))
+            failure = classify(error, attempt)
             if isinstance(failure, Refused):
-                failure = diagnosis.narrow(failure, self.session, self.consumer.role)
+                failure = diagnosis.narrow(failure, self.simulator)
             raise failure from None
         except BotoCoreError as error:
             raise unreachable(error, f"consumers.{self.name}") from None
+
+    def _key_of(self, resource: str) -> str:
+        """The KMS key of an object, by its ARN; empty when it cannot be found out. Reading it asks nothing of KMS."""
+        _, is_object, place = resource.partition(":s3:::")
+        bucket, _, key = place.partition("/")
+        if not (is_object and key):
+            return ""
+        try:
+            head = self.s3.head_object(
+                Bucket=bucket, Key=key, ExpectedBucketOwner=self.config.producer.account
+            )
+        except (ClientError, BotoCoreError):
+            return ""
+        return str(head.get("SSEKMSKeyId", ""))
 
 
 def open_producer(config: Sharing) -> Producer:

@@ -1,9 +1,11 @@
 """Errors of AWS and of botocore as a person reads them: the door that is shut, the account that owns it, the next step.
 
 A pure reading of codes and texts. Where one text has several causes, the caller says which ones it has ruled out. Not here:
-asking AWS which side it was (``diagnosis``).
+asking AWS which side it was (``diagnosis``), and the sentences of the next step (``ways_out``).
 
-Source: "Troubleshoot access denied error messages" in the IAM user guide; SageMaker's texts from public reports.
+Source: "Troubleshoot access denied error messages" in the IAM user guide; "Enhanced access denied error messages with policy
+ARNs" in the AWS Security Blog (the denying policy is named within an account or organization); "Troubleshoot access denied (403
+Forbidden) errors in Amazon S3" in the S3 user guide; SageMaker's texts from public reports.
 """
 
 import re
@@ -18,7 +20,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from crossaccount.errors import CrossAccountError, DoorName, Failed, Refusal, Refused
+from crossaccount.aws import operations, ways_out
+from crossaccount.errors import CrossAccountError, Denial, DoorName, Failed, Refusal, Refused
 from crossaccount.text import harmless
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation"})
@@ -41,6 +44,7 @@ class Attempt:
         resource: the resource that it was needed on, where the error does not name it.
         config_key: the part of the config that this comes from, for the next step.
         ruled_out: causes that were checked before and do not apply.
+        key: the KMS key of the object that was read, which AWS's text about it does not name; empty where it is not known.
     """
 
     caller: str
@@ -51,6 +55,7 @@ class Attempt:
     resource: str
     config_key: str = ""
     ruled_out: tuple[str, ...] = ()
+    key: str = ""
 
 
 def explain(error: Exception) -> CrossAccountError | None:
@@ -96,6 +101,12 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     answer = error.response.get("Error", {})
     code, text = harmless(str(answer.get("Code", "Unknown"))), answer.get("Message")
     text = harmless(str(error) if text is None else str(text))
+    action = operations.action_of(error)
+    action = action if ":" in action else attempt.action
+    preposition = "on" if action == attempt.action else "for"  # another call on the way to what was attempted
+    # Endpoints, their configs and tags are the caller's own account's.
+    own = "Endpoint" in error.operation_name or error.operation_name.endswith("Tags")
+    attempt = replace(attempt, action=action, owner=attempt.account if own else attempt.owner)
     if code in _DENIED:
         return _denied(code, text, attempt)
     if code == "ValidationException" and (refused := _from_create_model(code, text, attempt)):
@@ -110,39 +121,116 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
         return Failed(
             f"AWS does not know the credentials of {attempt.caller}. Check {attempt.config_key or 'them'}. {code}: {text}"
         )
-    return Failed(f"{attempt.action} on {attempt.resource} by {attempt.caller} failed. {code}: {text}")
+    return Failed(f"{action} {preposition} {attempt.resource} by {attempt.caller} failed. {code}: {text}")
+
+
+def hides_key(error: ClientError) -> bool:
+    """Whether an error is KMS's refusal of a key that it does not name: of an object that S3 was asked for."""
+    text = str(error.response.get("Error", {}).get("Message") or "")
+    subject = _SUBJECT.search(text)
+    return bool(subject and subject["action"].startswith("kms:") and not subject["resource"])
 
 
 _READ = "s3:GetObject, s3:ListBucket or kms:Decrypt"
 _ASSUME, _PULL = "sts:AssumeRole by sagemaker.amazonaws.com", "ecr:BatchGetImage"
-_REASON = re.compile(
-    r"(?:because no|with an explicit deny in (?:an?|the)) (?P<kind>identity-based|resource-based|session|"
-    r"permissions boundary|VPC endpoint|service control|resource control|role trust)\b"
-)
-_HIDDEN_KEY = re.compile(r"The ciphertext refers to a (?:customer master|KMS) key that does not exist")
 _SUBJECT = re.compile(
-    r"not authorized to perform: (?P<action>[\w:*-]+)(?: on resource: \"?(?P<resource>[^\s\"]+))?"
+    r"not authorized to perform: (?P<action>[\w:*-]+)"
+    r"(?: on (?:resource: \"?(?P<resource>(?:(?:role|user|group|policy|instance profile) )?[^\s\"]+)|the resource associated))?"
 )
+_USER = re.compile(r"User: (arn:[^\s\"]+)")
+_DENIES = re.compile(
+    r"with an explicit deny in (?:an?|the) (?P<kind>(?:[A-Za-z-]+ ){1,4}?(?:policy|boundary))(?: policy)?"
+    r"(?::? \"?(?P<arn>arn:[^\s\"]+))?"
+)
+_LACKS = re.compile(r"because no (?P<kind>[A-Za-z-]+(?: [A-Za-z-]+){0,3}) allows the")
+# Several causes in one text, none of them on the caller's side.
+_KEY_SIDE = re.compile(r"no resource-based policies allow access")
+_HIDDEN_KEY = re.compile(r"The ciphertext refers to a (?:customer master|KMS) key that does not exist")
+_MADE_PUBLIC = re.compile(r"prevented by the (\w+) setting in S3 Block Public Access")
+_OF_OWNER = (ways_out.RESOURCE_BASED, ways_out.RESOURCE_CONTROL)
+_OF_CALLER = (
+    *(ways_out.IDENTITY_BASED, "session policy", ways_out.BOUNDARY, "VPC endpoint policy"),
+    ways_out.SERVICE_CONTROL,
+)
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """The reason that a text gives: the kind of policy that lacks an Allow, or the one that denies; neither where it gives none."""
+
+    lacks: str = ""
+    denies: Denial | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.denies.kind if self.denies else self.lacks
+
+
+def _reason(text: str) -> _Reason:
+    if found := _DENIES.search(text):
+        return _Reason(denies=Denial(_kind(found["kind"]), (found["arn"] or "").rstrip(".,;")))
+    if _KEY_SIDE.search(text):
+        return _Reason(ways_out.RESOURCE_BASED)
+    found = _LACKS.search(text)
+    return _Reason(_kind(found["kind"])) if found else _Reason()
+
+
+def _kind(words: str) -> str:
+    """The kind of a policy as AWS's guide writes it: some texts leave the word policy out, or add it."""
+    words = words.removesuffix(" policy")
+    return words if words == ways_out.BOUNDARY else f"{words} policy"
 
 
 def _denied(code: str, text: str, attempt: Attempt) -> Refused:
+    attempt = _subject(text, attempt)
+    reason = _reason(text)
+    if made_public := _MADE_PUBLIC.search(text):
+        step = ways_out.made_private(made_public[1])
+        return _refusal(DoorName.BUCKET, attempt.owner, code, text, attempt, step)
+    if reason.kind == ways_out.ROLE_TRUST or (
+        attempt.door == DoorName.ROLE_TRUST and reason.kind in ("", *_OF_OWNER)
+    ):
+        return _explained(DoorName.ROLE_TRUST, attempt.owner, code, text, attempt, reason)
+    if reason.kind in _OF_CALLER:
+        return _explained(DoorName.CALLER_POLICY, attempt.account, code, text, attempt, reason)
+    if reason.kind in _OF_OWNER:
+        return _explained(_door_of(attempt), attempt.owner, code, text, attempt, reason)
+    if reason.denies is not None:  # a kind of policy that is not known here
+        return _explained(DoorName.UNKNOWN, attempt.owner, code, text, attempt, reason)
+    if attempt.door == DoorName.CALLER_POLICY or attempt.owner == attempt.account:
+        # Nobody shares with oneself: what is refused in the caller's own account is refused by its own policies.
+        return _explained(DoorName.CALLER_POLICY, attempt.account, code, text, attempt, reason)
+    return _explained(attempt.door, attempt.owner, code, text, attempt, reason)
+
+
+def _subject(text: str, attempt: Attempt) -> Attempt:
+    """The attempt with the action and the resource that the text names, the resource's owner, and the door of a key."""
     subject = _SUBJECT.search(text)
     if subject is not None:
-        attempt = replace(attempt, action=subject["action"], resource=subject["resource"] or attempt.resource)
-        owner = re.match(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):", attempt.resource)
+        resource = subject["resource"] or attempt.resource
+        if subject["action"].startswith("kms:") and not subject["resource"]:
+            resource = attempt.key or f"the KMS key of {attempt.resource}"
+        attempt = replace(attempt, action=subject["action"], resource=resource)
+        owner = re.match(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):", resource)
         attempt = replace(attempt, owner=owner[1] if owner else attempt.owner)
     if attempt.action.startswith("kms:") or _HIDDEN_KEY.search(text):
         attempt = replace(attempt, door=DoorName.KEY)
-    reason = _REASON.search(text)
-    kind = reason["kind"] if reason else None
-    if kind == "role trust":
-        return _refused(DoorName.ROLE_TRUST, attempt.owner, code, text, attempt)
-    if kind is not None and kind not in ("resource-based", "resource control"):
-        return _refused(DoorName.CALLER_POLICY, attempt.account, code, text, attempt, kind)
-    if kind is None and attempt.owner == attempt.account and attempt.door is not DoorName.ROLE_TRUST:
-        # Nobody shares with oneself: what is refused in the caller's own account is refused by its own policies.
-        return _refused(DoorName.CALLER_POLICY, attempt.account, code, text, attempt)
-    return _refused(attempt.door, attempt.owner, code, text, attempt, kind)
+    return attempt
+
+
+_DOORS = {
+    "kms": DoorName.KEY,
+    "s3": DoorName.BUCKET,
+    "ecr": DoorName.REPOSITORY,
+    "sagemaker": DoorName.REGISTRY,
+}
+
+
+def _door_of(attempt: Attempt) -> str:
+    """The door of the resource: the one that was tried, or by the action's service where only the caller's policies were."""
+    if attempt.door != DoorName.CALLER_POLICY:
+        return attempt.door
+    return _DOORS.get(attempt.action.partition(":")[0], attempt.door)
 
 
 # SageMaker checks artifacts and images with the execution role, and says so in a ValidationException: how its text begins, where
@@ -162,44 +250,48 @@ def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountEr
             attempt = replace(attempt, action=action, resource=match[1] if match else text)
             if door is DoorName.REPOSITORY:
                 owner = attempt.resource.split(".")[0]
-                return _refused(door, owner, code, text, attempt, "service principal")
+                step = ways_out.opened(owner, attempt.account, service_principal=True)
+                return _refusal(door, owner, code, text, attempt, step)
             return _refused(door, attempt.account, code, text, attempt)
     return None
 
 
-def _refused(
-    door: str, account: str, code: str, text: str, attempt: Attempt, kind: str | None = None
+def _refused(door: str, account: str, code: str, text: str, attempt: Attempt) -> Refused:
+    step = ways_out.execution_role(account, attempt.config_key)
+    return _refusal(door, account, code, text, attempt, step)
+
+
+def _explained(door: str, account: str, code: str, text: str, attempt: Attempt, reason: _Reason) -> Refused:
+    step = _next_step(door, account, text, attempt, reason)
+    return _refusal(door, account, code, text, attempt, step, reason.denies)
+
+
+def _refusal(
+    door: str, account: str, code: str, text: str, attempt: Attempt, step: str, denial: Denial | None = None
 ) -> Refused:
     needed = (attempt.action, attempt.resource, attempt.caller)
-    next_step = _next_step(door, account, attempt, kind)
-    return Refused(Refusal(door, account, *needed, code, text, attempt.ruled_out, next_step))
+    return Refused(Refusal(door, account, *needed, code, text, attempt.ruled_out, step, denial))
 
 
-def _next_step(door: str, account: str, attempt: Attempt, kind: str | None) -> str:
-    if kind == "resource control":
-        return (
-            f"A resource control policy of the organization of account {account} denies it, and no share can change that. Whoever "
-            f"keeps that organization's policies must let account {attempt.account} in."
-        )
-    if door is DoorName.ROLE_TRUST:
-        return (
-            f"The trust policy of {attempt.resource} must allow {attempt.caller}, with the external id that "
-            f"{attempt.config_key}.external_id has. The templates in deployments/iam make such a role."
-        )
-    if door is DoorName.CALLER_POLICY and kind == "resource-based":
-        return f"In account {account}, the policy of the resource itself must let {attempt.caller} do {attempt.action} on {attempt.resource}."
-    if door is DoorName.CALLER_POLICY:
-        where = f"a {kind} policy" if kind not in (None, "identity-based") else "an identity policy"
-        return (
-            f"In account {account}, {where} of {attempt.caller} must allow {attempt.action} on {attempt.resource}. "
-            "The templates in deployments/iam have every permission that is needed."
-        )
-    if door is DoorName.EXECUTION_ROLE:
-        return (
-            f"In account {account}, compare the execution role ({attempt.config_key}.execution_role) with ExecutionRole in "
-            "deployments/iam/consumer.yaml: its trust in sagemaker.amazonaws.com, and what it may read, decrypt and pull."
-        )
-    opened = f"Account {account} opens it: crossaccount share CONFIG, with a config that names account {attempt.account}."
-    if kind == "service principal":
-        opened += " If that is done, set sagemaker_service_principal: true in the config and share again: SageMaker itself may then pull."
-    return opened
+def _next_step(door: str, account: str, text: str, attempt: Attempt, reason: _Reason) -> str:
+    what = f"{attempt.action} on {attempt.resource}"
+    if reason.denies is not None:
+        return ways_out.denied(reason.denies, attempt.account, attempt.caller, what, attempt.owner)
+    if door == DoorName.ROLE_TRUST:
+        return ways_out.trust(attempt.resource, attempt.caller, attempt.config_key)
+    if reason.lacks == ways_out.RESOURCE_BASED and attempt.owner == attempt.account:
+        principal = _principal(text, attempt)
+        return ways_out.named_by_resource(door, account, principal, attempt.action, attempt.resource)
+    if door == DoorName.CALLER_POLICY:
+        return ways_out.lacking(reason.lacks, account, attempt.caller, what)
+    return ways_out.opened(account, attempt.account)
+
+
+def _principal(text: str, attempt: Attempt) -> str:
+    """The caller as a policy names it: its role's ARN, without the session."""
+    if attempt.caller.startswith("arn:"):
+        return attempt.caller
+    named = _USER.search(text)
+    user = named[1] if named else attempt.caller
+    session = re.fullmatch(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.*", user)
+    return f"arn:{session[1]}:iam::{session[2]}:role/{session[3]}" if session else user

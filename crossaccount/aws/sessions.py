@@ -24,9 +24,12 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 from botocore.session import Session as BotocoreSession
 
+from crossaccount.aws.credentials import FAULTS, explain_refreshes, fault_of, name_of
 from crossaccount.aws.hiding import hide_credentials
 from crossaccount.aws.loaders import shared_loader
+from crossaccount.aws.operations import note_calls
 from crossaccount.aws.refusals import Attempt, classify, unreachable
+from crossaccount.aws.retries import CLIENTS, Persistence
 from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
 from crossaccount.errors import DoorName, InputError
 
@@ -81,11 +84,12 @@ def reuse() -> Iterator[None]:
 
 
 def _open_session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
+    persistence = Persistence()
     try:
-        source = _source_session(key, side.profile, region)
+        source = _source_session(key, side, region, persistence)
         if side.role is None:
             return _check_account(source, key, side.account)
-        return _assume(source, side.role, side.external_id, region)
+        return _assume(source, side.role, side.external_id, region, persistence)
     except ClientError as error:
         caller = f"profile {side.profile}" if side.profile else "the ambient credentials"
         action, resource = "sts:AssumeRole", side.role or "the credentials"
@@ -95,10 +99,24 @@ def _open_session(key: str, side: ProducerConfig | ConsumerConfig, region: str) 
         raise unreachable(error, key) from None
 
 
-def _source_session(key: str, profile: str | None, region: str) -> boto3.Session:
+def _source_session(
+    key: str, side: ProducerConfig | ConsumerConfig, region: str, persistence: Persistence
+) -> boto3.Session:
+    """A session in the profile's credentials, or the ambient ones; they are fetched here, where a profile's faults are its own.
+
+    Raises:
+        InputError: for a profile that does not exist or cannot be used.
+        Refused, Failed: when AWS refuses the role or the sign-in that the profile names.
+        NoCredentialsError: without credentials.
+    """
+    profile = side.profile
     try:
-        source = CachingSession(botocore_session=_botocore_session(profile), region_name=region)
-        source.get_credentials()  # an AWS_PROFILE that does not exist is told apart here
+        source = CachingSession(botocore_session=_botocore_session(profile, persistence), region_name=region)
+        credentials = source.get_credentials()  # an AWS_PROFILE that does not exist is told apart here
+        if credentials is None:
+            raise NoCredentialsError
+        explain_refreshes(credentials, key, profile)
+        credentials.get_frozen_credentials()
         return source
     except ProfileNotFound:
         profile = profile or os.environ.get("AWS_PROFILE", "")
@@ -107,27 +125,38 @@ def _source_session(key: str, profile: str | None, region: str) -> boto3.Session
             f"{key}.profile: this machine has no AWS profile {profile!r} (it has: {known}). Add it to the AWS config file, "
             "or leave profile out to use the ambient credentials."
         ) from None
+    except ClientError as error:
+        role = source._session.get_scoped_config().get("role_arn", "")
+        owner, caller = (role.split(":") + [""] * 5)[4] or side.account, name_of(profile)
+        action, door = f"sts:{error.operation_name}", DoorName.ROLE_TRUST
+        attempt = Attempt(caller, owner, owner, door, action, role or caller, f"{key}.profile")
+        raise classify(error, attempt) from None
+    except FAULTS as error:
+        fault = fault_of(error, key, profile)
+        if fault is None:
+            raise
+        raise fault from None
 
 
-def _assume(source: boto3.Session, role: str, external_id: str | None, region: str) -> boto3.Session:
+def _assume(
+    source: boto3.Session, role: str, external_id: str | None, region: str, persistence: Persistence
+) -> boto3.Session:
     arguments = {"RoleSessionName": SESSION_NAME, "DurationSeconds": _SESSION_SECONDS}
     if external_id is not None:
         arguments["ExternalId"] = external_id
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=source._session.create_client,
-        source_credentials=_credentials(source),
+        source_credentials=source.get_credentials(),
         role_arn=role,
         extra_args=arguments,
     )
     credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     credentials.get_frozen_credentials()  # a role that may not be assumed is refused here, not at some later call
-    inner = _botocore_session(None)
+    inner = _botocore_session(None, persistence)
     inner._credentials = credentials  # type: ignore[attr-defined]  # botocore has no public way in for refreshing ones
     return CachingSession(botocore_session=inner, region_name=region)
 
 
-# A throttled call is made again; several groups may be shared at once, each asking several questions at once.
-_CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=64)
 # Services that few runs need, and two whose clients sagemaker-core makes, for resources that are not used here.
 _SELDOM = frozenset({"s3control", "kms", "sagemaker-featurestore-runtime", "sagemaker-metrics"})
 
@@ -135,7 +164,7 @@ _SELDOM = frozenset({"s3control", "kms", "sagemaker-featurestore-runtime", "sage
 class CachingSession(boto3.Session):
     """A session that makes one client of a service and region: each takes megabytes, and longer to make than most calls.
 
-    Whatever Config is asked for, it has the one above. Clients may be used from many threads.
+    Whatever Config is asked for, it has that of `retries`. Clients may be used from many threads.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -155,7 +184,7 @@ class CachingSession(boto3.Session):
     def _client(self, service: tuple[str, str | None]) -> Any:
         with self._lock:
             if service not in self._clients:
-                made = super().client(*service, config=_CLIENTS)  # type: ignore[call-overload]
+                made = super().client(*service, config=CLIENTS)  # type: ignore[call-overload]
                 made.meta.events.register("before-call.s3-control", _without_account_before_address)
                 self._clients[service] = made
             return self._clients[service]
@@ -193,22 +222,16 @@ class LazyClient:
         return getattr(self._client(), name)
 
 
-def _botocore_session(profile: str | None) -> BotocoreSession:
+def _botocore_session(profile: str | None, persistence: Persistence | None = None) -> BotocoreSession:
     session = BotocoreSession(profile=profile)
     session.register_component("data_loader", shared_loader())
     hide_credentials(session)
+    note_calls(session)
+    (persistence or Persistence()).attach(session)
     return session
 
 
-def _credentials(source: boto3.Session) -> object:
-    credentials = source.get_credentials()
-    if credentials is None:
-        raise NoCredentialsError
-    return credentials
-
-
 def _check_account(source: boto3.Session, key: str, account: str) -> boto3.Session:
-    _credentials(source)
     actual = source.client("sts").get_caller_identity()["Account"]
     if actual != account:
         raise InputError(

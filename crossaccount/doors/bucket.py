@@ -6,7 +6,7 @@ Different Account" in the SageMaker developer guide.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,13 +20,15 @@ from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
 from crossaccount.errors import DoorName, Finding, Obstacle, Severity
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document, Statement, compact, scalar, statements
+from crossaccount.policy.documents import Document, Statement, compact, listed, scalar, statements
 from crossaccount.policy.strangers import is_public
 from crossaccount.registry.artifacts import Artifact
+from crossaccount.registry.storage import gives_reason
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
+_ASKABLE = re.compile(r"[A-Za-z0-9._-]{1,255}")  # botocore sends no request about any other name
 
 
 class BucketDoor(Door):
@@ -37,6 +39,7 @@ class BucketDoor(Door):
     limit = 20_480
     place = re.compile(r"(?:arn:[a-z-]+:s3:::|s3://)([^/]+).*")
     missing_code = "NoSuchBucket"
+    reads, writes, clears = "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"
 
     def arn(self, config: Sharing, name: str) -> str:
         return f"arn:{config.partition}:s3:::{name}"
@@ -53,6 +56,14 @@ class BucketDoor(Door):
         """
         prefixes: dict[str, set[str]] = {}
         for artifact in contents.artifacts:
+            if artifact.fault:
+                raise Obstacle(artifact.uri, artifact.fault, "")
+            if not _ASKABLE.fullmatch(artifact.bucket):
+                raise Obstacle(
+                    artifact.uri,
+                    f"{artifact.bucket!r} cannot name a bucket.",
+                    "Register the version with a location in a bucket, as in s3://BUCKET/KEY.",
+                )
             if not artifact.key or (artifact.is_prefix and not artifact.key.endswith("/")):
                 raise Obstacle(
                     artifact.uri,
@@ -73,13 +84,25 @@ class BucketDoor(Door):
             return page(self.arn(config, name), audience)
         return least_privilege(group_arn(config), self.arn(config, name), parts, audience)
 
+    def parts_of(self, config: Sharing, name: str, statement: Statement) -> Parts:
+        """The prefixes and keys whose objects may be read."""
+        if "s3:GetObject" not in listed(statement.get("Action", [])):
+            return ()
+        start = f"{self.arn(config, name)}/"
+        patterns = [str(each).removeprefix(start) for each in listed(statement.get("Resource", []))]
+        return tuple(_unescaped(each.removesuffix("*") if each.endswith("/*") else each) for each in patterns)
+
+    def covers(self, part: str, other: str) -> bool:
+        """Whether the one is the other, or a prefix that it lies under."""
+        return part == other or (part.endswith("/") and other.startswith(part))
+
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         try:
             text = producer.s3.get_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)["Policy"]
         except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(text), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -88,7 +111,12 @@ class BucketDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
+        # S3 says the same whether there is a policy or none; what takes its place may not.
+        try:
+            producer.s3.delete_bucket_policy(Bucket=name, ExpectedBucketOwner=producer.account)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
 
     def obstacles(self, producer: Producer, resource: Resource, contents: Contents) -> list[Finding]:
         """Objects that another account owns; an obstacle for a bucket that is not there, not the producer's, or elsewhere."""
@@ -132,15 +160,13 @@ class BucketDoor(Door):
             for resource, of_bucket in zip(asked, blocks, strict=True)
         }
 
-    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
+    def execution_needs(self, config: Sharing, contents: Contents) -> Iterable[tuple[str, str]]:
         """Reading every artifact, and listing where one is a prefix."""
-        needs: dict[str, str] = {}
         for artifact in contents.artifacts:
             bucket = self.arn(config, artifact.bucket)
-            needs["s3:GetObject"] = f"{bucket}/{artifact.key}"
+            yield "s3:GetObject", f"{bucket}/{artifact.key}"
             if artifact.is_prefix:
-                needs["s3:ListBucket"] = bucket
-        return needs
+                yield "s3:ListBucket", bucket
 
 
 def least_privilege(
@@ -165,9 +191,18 @@ def page(bucket_arn: str, audience: Audience) -> list[Statement]:
     return [audiences.page_statement("AddPerm", audience, Action="s3:*", Resource=f"{bucket_arn}/*")]
 
 
+def _has_none(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "NoSuchBucketPolicy"
+
+
 def _literal(key: str) -> str:
     """A key as a policy writes it, where a wildcard character of the key stands for itself."""
     return re.sub(r"[*?$]", lambda wildcard: f"${{{wildcard[0]}}}", key)
+
+
+def _unescaped(pattern: str) -> str:
+    """The key that `_literal` wrote."""
+    return re.sub(r"\$\{([*?$])\}", r"\1", pattern)
 
 
 def _widened(folders: set[str], group: str) -> set[str]:
@@ -191,19 +226,40 @@ def _unreachable(producer: Producer, bucket: str, error: ClientError) -> Excepti
     subject, owner = f"bucket {bucket}", producer.account
     if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
         way_out = "Create or restore it, or register the version anew."
-        return Obstacle(subject, "It does not exist.", way_out)
+        return Obstacle.missing(subject, "It does not exist.", way_out)
+    way_out = f"Its owner must share it; or copy the artifacts into a bucket of {owner}, and register the version anew."
+    other = f"It belongs to another account than the producer, {owner}{_likely_owner(bucket, owner)}."
     # The same question without the owner: an answer means that the bucket is another account's.
     try:
         producer.s3.head_bucket(Bucket=bucket)
     except ClientError:
-        # An answer gives a reason only where it has a body.
+        pass
+    else:
+        return Obstacle(subject, other, way_out)
+    # An answer gives a reason only where it has a body, and then to callers of the bucket's own account or organization alone.
+    try:
         producer.s3.list_objects_v2(Bucket=bucket, ExpectedBucketOwner=owner, MaxKeys=1)
-        return error
-    return Obstacle(
-        subject,
-        f"It belongs to another account than the producer, {owner}.",
-        f"Its owner must share it; or copy the artifacts into a bucket of {owner}, and register the version anew.",
-    )
+    except ClientError as refused:
+        if refused.response["Error"]["Code"] != "AccessDenied" or gives_reason(refused):
+            raise
+        return Obstacle(
+            subject,
+            f"S3 refuses it without a reason, as it does for a bucket of another account than the producer, {owner}"
+            f"{_likely_owner(bucket, owner)}.",
+            f"{way_out} If it is one of {owner}, its policy or an organization's denies s3:ListBucket.",
+        )
+    return error
+
+
+def _likely_owner(bucket: str, producer: str) -> str:
+    """Whose a bucket is as far as its name says, in words that follow the producer's account; empty where it says nothing.
+
+    Source: the names of SageMaker's own buckets in the SageMaker Python SDK (JumpStart, the sample files).
+    """
+    if re.match(r"jumpstart-(private-)?cache-|sagemaker-sample-|sagemaker-example-files", bucket):
+        return " (its name is that of a bucket of AWS)"
+    numbers = [number for number in re.findall(r"(?<!\d)\d{12}(?!\d)", bucket) if number != producer]
+    return f" (its name says {numbers[0]})" if numbers else ""
 
 
 def _owns_all(producer: Producer, bucket: str) -> bool:
@@ -226,10 +282,16 @@ def _owns_all(producer: Producer, bucket: str) -> bool:
 
 def _uploaded_by_other(producer: Producer, artifact: Artifact, owner: str) -> Finding | None:
     """A finding for an object of the artifact that another than the bucket's owner (a canonical user id) owns."""
-    listing = producer.s3.list_objects_v2(
-        Bucket=artifact.bucket, Prefix=artifact.key, ExpectedBucketOwner=producer.account, FetchOwner=True
+    pages = producer.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=artifact.bucket,
+        Prefix=artifact.key,
+        ExpectedBucketOwner=producer.account,
+        FetchOwner=True,
+        PaginationConfig={}
+        if artifact.is_prefix
+        else {"MaxItems": 1},  # an object's key comes before longer ones
     )
-    for entry in listing.get("Contents", []):
+    for entry in (entry for page in pages for entry in page.get("Contents", [])):
         if (artifact.is_prefix or entry["Key"] == artifact.key) and entry["Owner"]["ID"] != owner:
             return Finding(
                 Severity.ERROR,

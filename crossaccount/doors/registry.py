@@ -17,7 +17,7 @@ from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document, Statement, compact, scalar
+from crossaccount.policy.documents import Document, Statement, compact, listed, scalar
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
 
@@ -30,6 +30,11 @@ class RegistryDoor(Door):
     limit = 20_480
     place = re.compile(r"arn:[a-z-]+:sagemaker:.*:model-package(?:-group)?/([^/]+).*")
     missing_code = "ValidationException"
+    reads, writes, clears = (
+        "sagemaker:GetModelPackageGroupPolicy",
+        "sagemaker:PutModelPackageGroupPolicy",
+        "sagemaker:DeleteModelPackageGroupPolicy",
+    )
     missing_texts = ("Cannot find Model Package Group", "ModelPackageGroup")
 
     def arn(self, config: Sharing, name: str) -> str:
@@ -43,21 +48,33 @@ class RegistryDoor(Door):
         return {config.model_package_group: ()}
 
     def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
-        """Seeing the group, and deploying the versions that the config shares."""
+        """Seeing the group, and deploying the versions that the config shares, and those of the parts."""
         group = group_arn(config)
         if config.preset == "aws-docs":
             return page(group, audience)
-        versions = ["*"] if config.versions == "approved" else sorted(config.versions)
+        versions: list[int | str] = ["*"]
+        if config.versions != "approved" and "*" not in parts:
+            versions = sorted({*config.versions, *map(int, parts)})
         return least_privilege(group, [package_arn(config, version) for version in versions], audience)
+
+    def parts_of(self, config: Sharing, name: str, statement: Statement) -> Parts:
+        """The numbers of the versions that may be deployed; ``*`` for all."""
+        start = package_arn(config, "")
+        arns = [str(each) for each in listed(statement.get("Resource", []))]
+        numbers = [arn.removeprefix(start) for arn in arns if arn.startswith(start)]
+        return tuple(number for number in numbers if re.fullmatch(r"[1-9]\d{0,8}|\*", number))
+
+    def covers(self, part: str, other: str) -> bool:
+        """Whether the one is the other, or every version."""
+        return part in ("*", other)
 
     def read(self, producer: Producer, name: str) -> tuple[Document | None, Token]:
         try:
             answer = producer.sagemaker.get_model_package_group_policy(ModelPackageGroupName=name)
         except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            if code == "ValidationException" and message.startswith("Cannot find resource policy for"):
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(answer["ResourcePolicy"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -66,7 +83,17 @@ class RegistryDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
+        try:
+            producer.sagemaker.delete_model_package_group_policy(ModelPackageGroupName=name)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
+
+
+def _has_none(error: ClientError) -> bool:
+    answer = error.response["Error"]
+    text = answer.get("Message", "")
+    return answer["Code"] == "ValidationException" and text.startswith("Cannot find resource policy for")
 
 
 def least_privilege(group_arn: str, package_arns: Sequence[str], audience: Audience) -> list[Statement]:

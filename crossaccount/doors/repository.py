@@ -5,7 +5,7 @@ botocore's model of ECR; "Deploy a Model Version from a Different Account" in th
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from botocore.exceptions import ClientError
 
@@ -31,8 +31,9 @@ class RepositoryDoor(Door):
     kind = "repository"
     name = DoorName.REPOSITORY
     limit = 10_240
-    place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr\.ecr[^/]*/)([a-z0-9._/-]+).*")
+    place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr[.-]ecr[^/]*/)([a-z0-9._/-]+).*")
     missing_code = "RepositoryNotFoundException"
+    reads, writes, clears = "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy"
     proved_by_model = True
     services = (SERVICE,)
 
@@ -59,9 +60,9 @@ class RepositoryDoor(Door):
         try:
             answer = producer.ecr.get_repository_policy(registryId=producer.account, repositoryName=name)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException":
-                return None, None
-            raise
+            if not _has_none(error):
+                raise
+            return None, None
         return parse_json(answer["policyText"]), None
 
     def write(self, producer: Producer, name: str, document: Document, token: Token) -> None:
@@ -70,7 +71,11 @@ class RepositoryDoor(Door):
         )
 
     def clear(self, producer: Producer, name: str, token: Token) -> None:
-        producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        try:
+            producer.ecr.delete_repository_policy(registryId=producer.account, repositoryName=name)
+        except ClientError as error:
+            if not _has_none(error):
+                raise
 
     def surroundings(
         self, producer: Producer, documents: Mapping[Resource, Document | None]
@@ -94,13 +99,16 @@ class RepositoryDoor(Door):
         )
         return dict.fromkeys(documents, found)
 
-    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
+    def execution_needs(self, config: Sharing, contents: Contents) -> Iterable[tuple[str, str]]:
         """Pulling every image, of AWS's registries too."""
-        needs: dict[str, str] = {}
         for image in map(parse_image, contents.images):
             repository = _arn(config, image.region, image.registry, image.repository)
-            needs |= dict.fromkeys(PULL_ACTIONS, repository)
-        return {**needs, "ecr:GetAuthorizationToken": "*"}
+            yield from ((action, repository) for action in PULL_ACTIONS)
+        yield "ecr:GetAuthorizationToken", "*"
+
+
+def _has_none(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "RepositoryPolicyNotFoundException"
 
 
 def _arn(config: Sharing, region: str, account: str, name: str) -> str:

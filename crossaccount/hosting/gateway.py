@@ -15,13 +15,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws.endpoint_status import IN_PROGRESS
+from crossaccount.aws.retries import passes
 from crossaccount.errors import Failed
 from crossaccount.hosting.resources import HostingKind
+from crossaccount.text import first_line
 
 FIRST_SECONDS = 1.0
+MOST_LISTED = (
+    100  # the most that a page of SageMaker's lists has; of endpoints it has ten unless asked otherwise
+)
 HOST_SECONDS = 3600.0  # for instances to come up and go: an instance that is not up by then does not come up
 # Ends of names that `Gateway.list` looks for; an endpoint config NAME-vN or NAME-vN-HHHH has the model NAME-vN.
 VERSION, VERSION_AND_HASH, VERSION_AND_ANY_HASH = "", "-[0-9a-f]{4}", "(?:-[0-9a-f]{4})?"
@@ -93,7 +98,9 @@ class Gateway:
         """The resources that are called ENDPOINT-vN and then ``end``, a pattern."""
         call, word = _WORDS[kind]
         pattern = re.compile(rf"{re.escape(endpoint)}-v([0-9]{{1,9}}){end}")
-        for page in self._client.get_paginator(f"list_{call}s").paginate(NameContains=f"{endpoint}-v"):
+        # AWS cuts the pages before it looks at the names, so a page may be empty and not the last one.
+        given = {"NameContains": f"{endpoint}-v", "PaginationConfig": {"PageSize": MOST_LISTED}}
+        for page in self._client.get_paginator(f"list_{call}s").paginate(**given):
             for summary in page[f"{word}s"]:
                 if match := pattern.fullmatch(summary[f"{word}Name"]):
                     yield Listed(match[0], int(match[1]), summary[f"{word}Arn"], summary["CreationTime"])
@@ -107,22 +114,29 @@ class Gateway:
     def create_or_find(
         self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]
     ) -> tuple[str, Description | None]:
-        """Create a resource unless it exists; its ARN, and its description if it existed.
-
-        Where an answer is lost botocore asks again, and the second time AWS says that it exists.
-        """
-        name = request[f"{_WORDS[kind][1]}Name"]
-        description = self.describe(kind, name)
+        """Create a resource unless it exists; its ARN, and its description if it existed."""
+        description = self.describe(kind, request[f"{_WORDS[kind][1]}Name"])
         if description is None:
-            try:
-                return self.create(kind, request, tags), None
-            except ClientError as error:
-                if not _message(error).startswith("Cannot create already existing"):
-                    raise
-                description = self.describe(kind, name)
-                if description is None:  # and it is gone again
-                    raise
+            return self.create_new(kind, request, tags)
         return self.arn(kind, description), description
+
+    def create_new(
+        self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> tuple[str, Description | None]:
+        """Create a resource that was not there just now; its ARN, and its description if AWS says that it exists.
+
+        Where an answer is lost botocore asks again, and the second time AWS says that it exists. So it does when another run was
+        faster.
+        """
+        try:
+            return self.create(kind, request, tags), None
+        except ClientError as error:
+            if not _message(error).startswith("Cannot create already existing"):
+                raise
+            description = self.describe(kind, request[f"{_WORDS[kind][1]}Name"])
+            if description is None:  # and it is gone again
+                raise
+            return self.arn(kind, description), description
 
     def update_endpoint(self, request: Mapping[str, Any]) -> None:
         """UpdateEndpoint."""
@@ -138,19 +152,33 @@ class Gateway:
     ) -> Iterator[tuple[Description | None, float]]:
         """An endpoint's descriptions, ever less often, with the seconds waited; the last one at the end of the patience.
 
+        A disturbance, during which AWS cannot be asked, is waited out as long as the patience lasts.
+
         Args:
             endpoint: its name.
             patience: how long to wait, and how often to look.
             progress: is called with AWS's status, the variants' stages and the seconds waited, at every look.
+
+        Raises:
+            ClientError, BotoCoreError: when AWS refuses to be asked, or cannot be asked at the end of the patience.
         """
         started = time.monotonic()
         while True:
-            description = self.describe("endpoint", endpoint)
-            waited = time.monotonic() - started
-            progress(description["EndpointStatus"] if description else "gone", stages(description), waited)
-            yield description, waited
-            if waited >= patience.seconds:
-                return
+            try:
+                description = self.describe("endpoint", endpoint)
+            except (ClientError, BotoCoreError) as error:
+                waited = time.monotonic() - started
+                if waited >= patience.seconds or not passes(error):
+                    raise
+                progress(f"not seen, AWS cannot be asked: {first_line(error)}", (), waited)
+            else:
+                waited = time.monotonic() - started
+                progress(
+                    description["EndpointStatus"] if description else "gone", stages(description), waited
+                )
+                yield description, waited
+                if waited >= patience.seconds:
+                    return
             time.sleep(max(0.0, min(patience.pause(waited), patience.seconds - waited)))
 
     def delete_endpoint(

@@ -12,6 +12,12 @@ from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 
+_ALARM_TYPES = (
+    "MetricAlarm",
+    "CompositeAlarm",
+    "LogAlarm",
+)  # AWS names metric alarms alone unless asked for the others
+
 
 def check_alarms(target: Target) -> None:
     """See that every alarm that is to roll an update back exists: a missing one would never ring.
@@ -24,11 +30,11 @@ def check_alarms(target: Target) -> None:
     if not names:
         return
     paginator = target.client("cloudwatch").get_paginator("describe_alarms")
-    pages = paginator.paginate(AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     present = {
         alarm["AlarmName"]
-        for page in pages
-        for alarm in [*page.get("MetricAlarms", []), *page.get("CompositeAlarms", [])]
+        for page in paginator.paginate(AlarmNames=names, AlarmTypes=_ALARM_TYPES)
+        for kind in _ALARM_TYPES
+        for alarm in page.get(f"{kind}s", [])
     }
     if missing := [name for name in names if name not in present]:
         raise Failed(

@@ -16,8 +16,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError
-
 from crossaccount.aws.access import Target
 from crossaccount.errors import Conflict, Failed, InputError
 from crossaccount.hosting.gateway import (
@@ -182,8 +180,6 @@ def reap(target: Target, leftovers: Sequence[Leftover], patience: Patience) -> t
             removals.append(delete(gateway, kind, name, patience, partial(_check, gateway, leftover)))
         except Conflict as conflict:
             removals.append(Removal(kind, name, "kept", str(conflict)))
-        except BotoCoreError as error:
-            removals.append(Removal(kind, name, "left", f"AWS cannot be asked: {error}"))
     return tuple(removals)
 
 

@@ -3,12 +3,14 @@
 Every check is a read in the consumer's deployer role. Not here: the deployment (``creation``), and why a read was refused
 (``refusals``, ``diagnosis``).
 
-Source: DescribeModelPackage in the SageMaker API reference; GetObject and HeadObject in the S3 API reference.
+Source: DescribeModelPackage in the SageMaker API reference; GetObject in the S3 API reference (a range of an empty object is
+InvalidRange). S3 asks KMS for an object's key when it is read, and not by HeadObject.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -18,8 +20,26 @@ from crossaccount.aws import diagnosis
 from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
 from crossaccount.config.model import Sharing
-from crossaccount.errors import DoorName, Failed, InputError, Refused
-from crossaccount.registry.versions import ModelVersion, check_deployable, describe_version, list_versions
+from crossaccount.errors import DoorName, Failed, InputError, Obstacle, Refused
+from crossaccount.parallel import run_all
+from crossaccount.registry.storage import (
+    Head,
+    Place,
+    check_readable,
+    difference,
+    kms_key,
+    list_objects,
+    may_be_archived,
+    stored,
+    with_checksum,
+)
+from crossaccount.registry.versions import (
+    Contents,
+    ModelVersion,
+    check_deployable,
+    describe_version,
+    list_versions,
+)
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 
@@ -51,9 +71,10 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
     resource = package_arn(config, version or "*")
     with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
         target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
-        arn = package_arn(config, version) if version else _newest(target)
+        if version is None:
+            return _newest(target)
         try:
-            described = describe_version(target.sagemaker, arn)
+            described = describe_version(target.sagemaker, package_arn(config, version))
         except ClientError as error:
             if error.response["Error"]["Message"].endswith("does not exist."):
                 raise Failed(
@@ -81,17 +102,30 @@ def _approved(target: Target) -> list[str]:
     approved = list_versions(target.sagemaker, group_arn(target.config), "Approved")
     if target.config.versions == "approved":
         return approved
-    shared = {package_arn(target.config, number) for number in target.config.versions}
-    return [arn for arn in approved if arn in shared]
+    shared = set(target.config.versions)
+    return [arn for arn in approved if version_of(arn) in shared]
 
 
-def _newest(target: Target) -> str:
-    approved = _approved(target)
-    if not approved:
-        raise Failed(
-            f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
-        )
-    return approved[0]
+def _newest(target: Target) -> ModelVersion:
+    """The newest version that is shared and can be deployed.
+
+    Raises:
+        Failed: when there is none, with what keeps the newest one from it.
+    """
+    reasons: list[Failed] = []
+    for arn in _approved(target):
+        try:
+            described = describe_version(target.sagemaker, arn)
+            check_deployable(described)
+        except Failed as failed:
+            reasons.append(failed)
+            continue
+        return described
+    if reasons:
+        raise reasons[0]
+    raise Failed(
+        f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
+    )
 
 
 def read_release(target: Target, version: ModelVersion) -> Release:
@@ -113,8 +147,8 @@ def read_release(target: Target, version: ModelVersion) -> Release:
         )
     registered, released = (
         [
-            (container.specification, container.image, [artifact.uri for artifact in container.artifacts])
-            for container in source.containers
+            (container.image, [artifact.uri for artifact in container.artifacts])
+            for container in source.deployed_containers
         ]
         for source in (version, published)
     )
@@ -123,7 +157,7 @@ def read_release(target: Target, version: ModelVersion) -> Release:
             f"The registry and the Release of version {version.version} name different images or artifacts: the version was changed after it "
             "was shared. Ask its owner to register a new one."
         )
-    for container, other in zip(version.containers, published.containers, strict=True):
+    for container, other in zip(version.deployed_containers, published.deployed_containers, strict=True):
         if container.image_digest and container.image_digest != other.image_digest:
             raise Failed(
                 f"The registry pins {container.image} to {container.image_digest}, the Release to {other.image_digest}. Version {version.version} is "
@@ -132,38 +166,137 @@ def read_release(target: Target, version: ModelVersion) -> Release:
     return published
 
 
-def check_artifacts(target: Target, release: Release) -> int:
-    """See that every artifact exists and is still the one that was shared; the number of artifacts.
+_MOST_UNDER_A_PREFIX = 50  # objects that are read of one uncompressed artifact
+
+
+@dataclass(frozen=True)
+class ArtifactsRead:
+    """What the deployer has read of a Release's artifacts, a byte of each object.
+
+    Args:
+        count: the number of artifacts.
+        buckets: those in which every artifact was read.
+        keys: the ARN of the KMS key that an object was read under, by the object's URI.
+        unread: what could not be looked at under prefixes, by its URI, and why; the deployer needs none of it.
+    """
+
+    count: int
+    buckets: frozenset[str]
+    keys: Mapping[str, str]
+    unread: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Object:
+    """An object that belongs to an artifact; one of several under a prefix has no ``etag`` of its own."""
+
+    place: Place
+    etag: str | None
+
+
+@dataclass(frozen=True)
+class _Byte:
+    """A byte of an object as S3 gave it: the object's ETag, and all that the answer says of it; or why it was not read."""
+
+    etag: str = ""
+    answer: Head = field(default_factory=dict)
+    unread: str = ""
+
+
+def check_artifacts(target: Target, release: Release) -> ArtifactsRead:
+    """See that every artifact exists, can be read, and is still the one that was shared; a byte of every object is read.
+
+    Under a prefix it is the first fifty objects and every one that may be archived, where the deployer may list and read them.
 
     Raises:
-        Failed: for one that is missing or was replaced.
+        Obstacle: for one that is missing, archived or was replaced.
         Refused: when S3, or KMS behind it, refuses.
     """
-    client, owner = target.s3, target.config.producer.account
-    artifacts = [artifact for container in release.deployed_containers for artifact in container.artifacts]
-    where = "/".join(parse_s3(artifacts[0].uri)) if artifacts else ""
-    resource = f"arn:{target.config.partition}:s3:::{where}"
-    with target.explained("s3:GetObject", resource, DoorName.BUCKET):
-        for artifact in artifacts:
-            if artifact.etag is None:
-                continue
-            bucket, key = parse_s3(artifact.uri)
+    named = [artifact for container in release.deployed_containers for artifact in container.artifacts]
+    artifacts = list(dict.fromkeys((artifact.uri, artifact.etag) for artifact in named))
+    places = run_all([partial(_objects_of, target, uri, etag) for uri, etag in artifacts])
+    objects = list(dict.fromkeys(each for found, _ in places for each in found))
+    found = run_all([partial(_read_byte, target, each) for each in objects])
+    for each, byte in zip(objects, found, strict=True):
+        if each.etag is not None and byte.etag != each.etag:
+            raise _replaced(target, release, each, byte.answer)
+    unread = {uri: doubt for (uri, _), (_, doubt) in zip(artifacts, places, strict=True) if doubt}
+    unread |= {str(each.place): byte.unread for each, byte in zip(objects, found, strict=True) if byte.unread}
+    return ArtifactsRead(
+        len(named),
+        frozenset(parse_s3(uri)[0] for uri, _ in artifacts) - {parse_s3(uri)[0] for uri in unread},
+        {
+            str(each.place): key
+            for each, byte in zip(objects, found, strict=True)
+            if (key := kms_key(byte.answer))
+        },
+        unread,
+    )
+
+
+def _replaced(target: Target, release: Release, wanted: _Object, answer: Head) -> Obstacle:
+    now = with_checksum(target.s3, wanted.place, target.config.producer.account, answer)
+    differs = difference(str(wanted.etag), now, was_plain=not release.contents.keys)
+    return Obstacle(
+        str(wanted.place),
+        f"The artifact {differs.verb} after it was shared: {differs.detail} Version {release.version} is not deployed.",
+        "Ask its owner to register a new one.",
+    )
+
+
+def _objects_of(target: Target, uri: str, etag: str | None) -> tuple[list[_Object], str]:
+    """The objects of an artifact, and what of it cannot be seen: one, or the first under its prefix and all that may be archived."""
+    place, owner = Place(*parse_s3(uri)), target.config.producer.account
+    if etag is not None:
+        return [_Object(place, etag)], ""
+    resource = f"arn:{target.config.partition}:s3:::{place.bucket}"
+    with target.explained("s3:ListBucket", resource, DoorName.BUCKET):
+        try:
+            entries = list_objects(target.s3, place, owner)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("AccessDenied", "403"):
+                return [], "the deployer may not list it"
+            raise
+    if not entries:
+        raise _missing(place, owner)
+    first, further = entries[:_MOST_UNDER_A_PREFIX], entries[_MOST_UNDER_A_PREFIX:]
+    doubt = f"only the first {_MOST_UNDER_A_PREFIX} objects were read" if further else ""
+    looked_at = [*first, *filter(may_be_archived, further)]
+    return [_Object(Place(place.bucket, each["Key"]), None) for each in looked_at], doubt
+
+
+def _read_byte(target: Target, wanted: _Object) -> _Byte:
+    owner, place = target.config.producer.account, wanted.place
+    get = partial(target.s3.get_object, Bucket=place.bucket, Key=place.key, ExpectedBucketOwner=owner)
+    resource = f"arn:{target.config.partition}:s3:::{place.bucket}/{place.key}"
+    try:
+        with target.explained("s3:GetObject", resource, DoorName.BUCKET):
             try:
-                head = client.head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
+                answer = get(Range="bytes=0-0")
             except ClientError as error:
-                if error.response["Error"]["Code"] == "404":
-                    raise Failed(
-                        f"The artifact {artifact.uri} is missing. Account {owner} restores it, or shares another version."
-                    ) from None
-                # A HEAD answer has no body, so it gives no reason: the same object read from its first byte does.
-                client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", ExpectedBucketOwner=owner)
-                raise
-            if (etag := head["ETag"].strip('"')) != artifact.etag:
-                raise Failed(
-                    f"The artifact {artifact.uri} was replaced after it was shared: its ETag is {etag}, the Release says {artifact.etag}. Version "
-                    f"{release.version} is not deployed. Ask its owner to register a new one."
-                )
-    return len(artifacts)
+                code = error.response["Error"]["Code"]
+                if code in ("NoSuchKey", "NoSuchBucket", "404"):
+                    raise _missing(place, owner) from None
+                if code == "InvalidObjectState":  # HEAD says which archive it is in
+                    check_readable(
+                        place,
+                        target.s3.head_object(Bucket=place.bucket, Key=place.key, ExpectedBucketOwner=owner),
+                    )
+                if code not in ("InvalidRange", "416"):
+                    raise
+                answer = get()  # it has no first byte
+            answer["Body"].read(1)
+    except Refused as refused:
+        # SageMaker reads what lies under a prefix in the execution role; the deployer need not be able to.
+        if wanted.etag is None and refused.refusal.door == DoorName.CALLER_POLICY:
+            return _Byte(unread="the deployer itself may not read it")
+        raise
+    return _Byte(stored(answer).etag, answer)
+
+
+def _missing(place: Place, owner: str) -> Obstacle:
+    way_out = f"Account {owner} restores it, or shares another version."
+    return Obstacle(str(place), "The artifact is missing.", way_out)
 
 
 @contextmanager
@@ -186,14 +319,43 @@ def explained_creation(target: Target, release: Release) -> Iterator[None]:
             refused = classify(error, attempt)
             if not isinstance(refused, Refused) or refused.refusal.aws_code != "ValidationException":
                 raise
-            could_not_read = refused.refusal.aws_message.startswith("Could not access model data")
-            ruled_out = _READ_BEFORE if could_not_read else ()
-            needed = doors.execution_needs(target.config, release.contents)
-            raise diagnosis.narrow_execution_role(refused, target.session, role, needed, ruled_out) from None
+            named, ruled_out = refused.refusal.resource, tuple[str, ...]()
+            keys: Mapping[str, str] = {}
+            if refused.refusal.aws_message.startswith("Could not access model data"):
+                # What is shut to the deployer too is told here, and only what it reads now is ruled out.
+                read = check_artifacts(target, release)
+                ruled_out, keys = _read_now(read), read.keys
+            needed = doors.execution_needs(target.config, _about(named, release.contents, keys))
+            owner, simulator = target.config.producer.account, replace(target.simulator, role=role)
+            raise diagnosis.narrow_execution_role(refused, simulator, needed, ruled_out, owner) from None
 
 
-_READ_BEFORE = (
-    "a missing artifact: the deployer has just read it",
-    "the bucket's policy and the key's policy: they let this account in",
-    "another region: the bucket answered in this one",
-)
+def _about(named: str, contents: Contents, keys: Mapping[str, str]) -> Contents:
+    """The part of a Release's contents that SageMaker's text is about; all of it where the text names none of it.
+
+    Args:
+        named: the image or the artifact's URI in the text.
+        contents: of the Release.
+        keys: the KMS keys by the URIs of the objects under them.
+    """
+    read = tuple(sorted({key for uri, key in keys.items() if uri.startswith(named)}))
+    return Contents(
+        tuple(image for image in contents.images if image == named) or contents.images,
+        tuple(artifact for artifact in contents.artifacts if artifact.uri == named) or contents.artifacts,
+        read or contents.keys,
+    )
+
+
+def _read_now(read: ArtifactsRead) -> tuple[str, ...]:
+    """The causes that a read of the artifacts in the deployer role rules out."""
+    seen = [f"the policy of the bucket {bucket}: it lets the deployer in" for bucket in sorted(read.buckets)]
+    seen += [
+        f"the policy of the key {key}: it lets the deployer in" for key in sorted(set(read.keys.values()))
+    ]
+    if read.unread:
+        return tuple(seen)
+    return (
+        "a missing artifact: the deployer has just read it",
+        *seen,
+        "another region: the bucket answered in this one",
+    )

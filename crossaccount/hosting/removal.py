@@ -8,7 +8,7 @@ Source: DeleteEndpoint, DeleteEndpointConfig and DeleteModel in the SageMaker AP
 
 from collections.abc import Callable, Iterator, Sequence
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws.access import Target
 from crossaccount.errors import Conflict, Failed
@@ -68,7 +68,7 @@ def delete(
         kind: of the resource.
         name: its name.
         patience: how long to wait for an endpoint.
-        check: is called just before the deletion; any error of it but Failed and ClientError is raised.
+        check: is called just before the deletion; any error of it but Failed, ClientError and BotoCoreError is raised.
     """
     try:
         if kind == "endpoint":
@@ -78,6 +78,8 @@ def delete(
             deleted = gateway.delete(kind, name)
     except (ClientError, Failed) as error:
         return Removal(kind, name, "left", str(error))
+    except BotoCoreError as error:
+        return Removal(kind, name, "left", f"AWS cannot be asked: {error}")
     return Removal(kind, name, "removed" if deleted else "gone")  # another run may have been faster
 
 
@@ -96,7 +98,7 @@ def find_unfinished(target: Target, release: Release, kind: HostingKind) -> Host
         return creation.take_over(target, kind, name, arn, release, keep=False)
     except Conflict:
         return None
-    except ClientError as error:
+    except (ClientError, BotoCoreError) as error:
         raise Failed(
             f"The {kind.replace('-', ' ')} {name} may have been made, which cannot be seen: {error}"
         ) from None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from crossaccount.aws.access import Target
 from crossaccount.errors import Conflict
 from crossaccount.hosting import creation, requests
-from crossaccount.hosting.gateway import Gateway, Patience
+from crossaccount.hosting.gateway import Description, Gateway, Patience
 from crossaccount.hosting.removal import delete
 from crossaccount.hosting.resources import (
     OWNER,
@@ -57,9 +57,15 @@ def try_model(target: Target, release: Release) -> Removal:
     gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, 0)
     description = gateway.describe("model", name)
     if description is not None:
-        if gateway.tags(description["ModelArn"]).get(OWNER_TAG) != OWNER:
-            raise Conflict(f"The model {name} exists and was not made by this tool. Delete or rename it.")
+        _check_owner(gateway, name, description)
         gateway.delete("model", name)
     request = requests.model(target.consumer, release, name)
-    gateway.create("model", request, tag_values(release.model_package_arn, keep=False))
+    _, found = gateway.create_new("model", request, tag_values(release.model_package_arn, keep=False))
+    if found is not None:  # it was made by this very call, whose answer was lost, or by another audit
+        _check_owner(gateway, name, found)
     return delete(gateway, "model", name, Patience())
+
+
+def _check_owner(gateway: Gateway, model: str, description: Description) -> None:
+    if gateway.tags(description["ModelArn"]).get(OWNER_TAG) != OWNER:
+        raise Conflict(f"The model {model} exists and was not made by this tool. Delete or rename it.")

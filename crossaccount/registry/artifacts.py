@@ -13,14 +13,15 @@ from typing import Any
 
 from crossaccount.arns import Image, parse_s3
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Obstacle
+from crossaccount.errors import Failed, Obstacle
 
 
 @dataclass(frozen=True)
 class Artifact:
     """One artifact location of a container: an object, or everything under a prefix (``is_prefix``).
 
-    ``etag`` is the one that the registry recorded, if it recorded one.
+    ``etag`` is the one that the registry recorded, if it recorded one. ``fault`` says why a location is none that a bucket's policy
+    opens; such a one has neither bucket nor key.
     """
 
     uri: str
@@ -28,6 +29,7 @@ class Artifact:
     key: str
     is_prefix: bool
     etag: str | None = None
+    fault: str = ""
 
     @property
     def folder(self) -> str:
@@ -36,12 +38,11 @@ class Artifact:
 
 
 def artifact_at(uri: str, is_prefix: bool, etag: str | None = None) -> Artifact:
-    """An artifact by its S3 location.
-
-    Raises:
-        Failed: for a location that is not in S3.
-    """
-    bucket, key = parse_s3(uri)
+    """An artifact by its location as the registry has it; with a fault where that is not in a bucket of S3."""
+    try:
+        bucket, key = parse_s3(uri)
+    except Failed as failed:
+        return Artifact(uri, "", "", is_prefix, fault=str(failed))
     return Artifact(uri, bucket, key, is_prefix, etag.strip('"') if etag and not is_prefix else None)
 
 

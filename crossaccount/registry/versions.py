@@ -2,7 +2,8 @@
 
 Reading is here (DescribeModelPackage, ListModelPackages), and the pure walk over an answer. Not here: any policy.
 
-Source: InferenceSpecification and ModelPackageContainerDefinition in the SageMaker API reference.
+Source: InferenceSpecification, ModelPackageContainerDefinition, CreateModelPackage (ManagedStorageType,
+ModelPackageRegistrationType) and DescribeModelPackage (IncludedData) in the SageMaker API reference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from botocore.exceptions import ClientError
 from crossaccount import parallel
 from crossaccount.arns import package_arn, version_of
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Obstacle
+from crossaccount.errors import Failed, Finding, Obstacle, Severity
 from crossaccount.registry.artifacts import Artifact, artifact_at
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Container:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version of a group, as DescribeModelPackage shows it."""
+    """A version of a group, as DescribeModelPackage shows it.
+
+    ``registration`` is ``Logged`` for a mere record of a training, ``storage`` is ``Restricted`` where SageMaker itself keeps the
+    artifacts; both are None for what the registry does not say. ``specified`` is whether it says what to deploy at all.
+    """
 
     arn: str
     group: str
@@ -48,11 +53,19 @@ class ModelVersion:
     response_types: tuple[str, ...]
     instance_types: tuple[str, ...]
     sample_payload_url: str | None
+    registration: str | None = None
+    storage: str | None = None
+    specified: bool = True
 
     @property
     def deployable(self) -> bool:
-        """True when CreateModel takes it: Completed and Approved."""
-        return self.status == "Completed" and self.approval == "Approved"
+        """True when CreateModel takes it in another account: see `check_deployable`."""
+        return _fault(self) is None
+
+    @property
+    def deployed_containers(self) -> tuple[Container, ...]:
+        """The containers that CreateModel deploys from the package: those of its main specification."""
+        return tuple(container for container in self.containers if container.specification is None)
 
 
 @dataclass(frozen=True)
@@ -80,8 +93,15 @@ def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = (
 
 
 def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
-    """Read a version by its ARN, of the caller's account or another's."""
-    return parse_version(sagemaker.describe_model_package(ModelPackageName=arn))
+    """Read a version by its ARN, of the caller's account or another's.
+
+    Without the text of its model card: that may lie under a key that the caller may not use, and nothing of it is needed.
+
+    Raises:
+        Failed: for a version whose containers cannot be read.
+        ClientError: when AWS refuses.
+    """
+    return parse_version(sagemaker.describe_model_package(ModelPackageName=arn, IncludedData="MetadataOnly"))
 
 
 def list_versions(sagemaker: SageMakerClient, group: str, approval: str | None = None) -> list[str]:
@@ -92,65 +112,120 @@ def list_versions(sagemaker: SageMakerClient, group: str, approval: str | None =
         group: the group's name, or its ARN when it is another account's.
         approval: only those with this ModelApprovalStatus.
     """
-    of_group: Any = {"ModelPackageGroupName": group}
-    if approval:
-        of_group["ModelApprovalStatus"] = approval
-    pages = sagemaker.get_paginator("list_model_packages").paginate(**of_group)
-    arns = [summary["ModelPackageArn"] for page in pages for summary in page["ModelPackageSummaryList"]]
+    arns = [summary["ModelPackageArn"] for summary in _summaries(sagemaker, group, approval)]
     return sorted(arns, key=version_of, reverse=True)
 
 
-def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> tuple[ModelVersion, ...]:
-    """The versions that the config shares, oldest first: the approved ones, or those it lists.
+def approvals(sagemaker: SageMakerClient, group: str) -> dict[int, str]:
+    """The ModelApprovalStatus of each version of a group, by its number; the group as for `list_versions`."""
+    return {
+        version_of(summary["ModelPackageArn"]): summary.get("ModelApprovalStatus", "PendingManualApproval")
+        for summary in _summaries(sagemaker, group)
+    }
+
+
+def _summaries(sagemaker: SageMakerClient, group: str, approval: str | None = None) -> Iterator[Any]:
+    of_group: Any = {"ModelPackageGroupName": group}
+    if approval:
+        of_group["ModelApprovalStatus"] = approval
+    for page in sagemaker.get_paginator("list_model_packages").paginate(**of_group):
+        yield from page["ModelPackageSummaryList"]
+
+
+@dataclass(frozen=True)
+class Shareable:
+    """The versions that a config shares, oldest first, and why others that it means are left out, by their numbers."""
+
+    versions: tuple[ModelVersion, ...]
+    left_out: Mapping[int, Finding]
+
+
+def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
+    """The versions that the config shares: the approved ones, or those it lists.
+
+    One that cannot be deployed, whatever its owner decides about it, is left out, and the others go on.
 
     Raises:
-        Failed: when there is none, or a listed one cannot be deployed.
+        Failed: when there is none that is approved, or one that the config lists is not Approved and Completed.
     """
     if sharing.versions == "approved":
         arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
-        approved = parallel.run_all([partial(describe_version, sagemaker, arn) for arn in reversed(arns)])
-        deployable = tuple(version for version in approved if version.deployable)
-        if not deployable:
+        if not arns:
             raise Failed(
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
-        return deployable
-    listed = parallel.run_all(
-        [partial(_listed, sagemaker, sharing, number) for number in sorted(sharing.versions)]
-    )
-    for version in listed:
-        check_deployable(version)
-    return tuple(listed)
+    else:
+        arns = [package_arn(sharing, number) for number in sorted(sharing.versions, reverse=True)]
+    asked = list(reversed(arns))
+    results = parallel.run_all([partial(_shareable, sagemaker, sharing, arn) for arn in asked])
+    out = {
+        version_of(arn): each for arn, each in zip(asked, results, strict=True) if isinstance(each, Finding)
+    }
+    return Shareable(tuple(result for result in results if isinstance(result, ModelVersion)), out)
 
 
-def _listed(sagemaker: SageMakerClient, sharing: Sharing, number: int) -> ModelVersion:
+def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding:
+    """A version; or why it is left out.
+
+    Raises:
+        Failed: for one that the config lists, and that does not exist or is not Approved and Completed.
+    """
+    number, is_listed = version_of(arn), sharing.versions != "approved"
     try:
-        return describe_version(sagemaker, package_arn(sharing, number))
+        version = describe_version(sagemaker, arn)
+    except Failed as failed:
+        return left_out(sharing, number, str(failed))
     except ClientError as error:
         if not error.response["Error"].get("Message", "").endswith("does not exist."):
             raise
-        raise Obstacle(
-            f"version {number} of {sharing.model_package_group}",
-            "It does not exist in the registry.",
-            "Correct versions in the config, or register it.",
-        ) from None
+        if is_listed:
+            raise Obstacle(
+                f"version {number} of {sharing.model_package_group}",
+                "It does not exist in the registry.",
+                "Correct versions in the config, or register it.",
+            ) from None
+        return left_out(sharing, number, "It was deleted from the registry just now.")
+    if is_listed and (version.status, version.approval) != ("Completed", "Approved"):
+        check_deployable(version)
+    fault = _fault(version)
+    return version if fault is None else left_out(sharing, number, f"It {fault}")
+
+
+def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
+    """The finding of a version that is left out of a share, while the others go on.
+
+    Args:
+        sharing: the config.
+        number: the version's.
+        reason: why it cannot be deployed, and what would help, in sentences.
+    """
+    subject = f"version {number} of {sharing.model_package_group}"
+    return Finding(Severity.WARNING, subject, f"{reason} It is left out.", "Or reject it in the registry.")
 
 
 def check_deployable(version: ModelVersion) -> None:
-    """Refuse a version that CreateModel would not take.
+    """Refuse a version that CreateModel would not take in another account.
 
     Raises:
-        Failed: naming its status and the way out.
+        Failed: naming what is the matter, and the way out.
     """
+    if fault := _fault(version):
+        raise Failed(f"Version {version.version} of {version.group} {fault}")
+
+
+def _fault(version: ModelVersion) -> str | None:
+    """What keeps a version from being deployed, after "It", with the way out; None when nothing does."""
     if version.status != "Completed":
-        raise Failed(
-            f"Version {version.version} of {version.group} is {version.status}, not Completed. Wait, or choose another."
-        )
+        return f"is {version.status}, not Completed. Wait, or choose another."
     if version.approval != "Approved":
-        raise Failed(
-            f"Version {version.version} of {version.group} is {version.approval}, not Approved. Its owner approves it, or choose "
-            "an approved version."
-        )
+        return f"is {version.approval}, not Approved. Its owner approves it, or choose an approved version."
+    if version.registration == "Logged":
+        return "is registered as Logged, a record that is not deployed. Register it as Registered."
+    if version.storage == "Restricted":
+        return "has its artifacts in storage that SageMaker restricts (ManagedStorageType Restricted), which no grant opens. Register it with artifacts in a bucket."
+    if not version.specified:
+        return "has no inference specification, so there is nothing to deploy. Register it with one."
+    return None
 
 
 def parse_version(described: Mapping[str, Any]) -> ModelVersion:
@@ -171,6 +246,9 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         response_types=tuple(main.get("SupportedResponseMIMETypes") or ()),
         instance_types=tuple(main.get("SupportedRealtimeInferenceInstanceTypes") or ()),
         sample_payload_url=described.get("SamplePayloadUrl"),
+        registration=described.get("ModelPackageRegistrationType"),
+        storage=described.get("ManagedStorageType"),
+        specified=bool(main),
     )
 
 

@@ -2,25 +2,32 @@
 
 Not here: what a Release says (``manifest``), and how it comes about (``sharing.publish``).
 
-Source: PutObject (If-None-Match) in the S3 API reference.
+Source: PutObject (If-None-Match) and "Add preconditions to S3 operations with conditional requests" in the S3 references.
 """
 
 import re
-from collections.abc import Iterable
+import time
+from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, same_arn
 from crossaccount.aws.access import Account, Producer
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_named
-from crossaccount.doors.base import Resource
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.errors import Failed
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.release.manifest import RELEASE_LIMIT, Release, first_fault
 from crossaccount.strict_json import parse_json
+
+_MISSING = ("NoSuchKey", "404")
+_TAKEN = ("PreconditionFailed", "412")
+# Of two writes at once, which botocore never makes again. Each pause is in seconds.
+_BUSY = ("ConditionalRequestConflict", "OperationAborted")
+_BUSY_PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def release_key(sharing: Sharing, version: int) -> str:
@@ -52,45 +59,61 @@ def list_keys(account: Account, prefix: str) -> list[str]:
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
-def list_opened(producer: Producer, known: Iterable[int]) -> list[Resource]:
-    """The resources that Releases say were opened for versions that the registry no longer has.
-
-    Args:
-        producer: the producer's account.
-        known: the versions that the registry has; their needs are found there.
-
-    Raises:
-        Failed: for a Release that cannot be read.
-        ClientError: when S3 refuses.
-    """
-    return [
-        Resource(door.kind, grant.resource, producer.account)
-        for number in sorted(list_published(producer) - set(known))
-        for grant in read(producer, number).grants
-        if (door := door_named(grant.door)) is not None
-    ]
+def encryption(config: Sharing) -> dict[str, Any]:
+    """The parameters of an upload that say how it is to be encrypted; none where the bucket's default decides."""
+    key = config.producer.releases_kms_key
+    return {} if key is None else {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
 
 
 def write_once(producer: Producer, key: str, body: bytes) -> bool:
-    """Store an object of JSON in the releases bucket; False when the key was taken already, and nothing was stored.
+    """Store an object of JSON in the releases bucket; False when another one has the key, and nothing was stored.
+
+    The same object there counts as stored: where an answer is lost botocore asks again, and S3 says that the key is taken. While
+    S3 is busy with another write of the key, it is tried again, and looked at in the end.
+
+    It is encrypted under the config's key for Releases, or else as the bucket's default says.
 
     Raises:
         ClientError: when S3 refuses.
     """
+    bucket, owner = producer.config.producer.releases_bucket, producer.account
+    for pause in (*_BUSY_PAUSES, None):
+        try:
+            producer.s3.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=body,
+                ContentType="application/json",
+                IfNoneMatch="*",
+                ExpectedBucketOwner=owner,
+                **encryption(producer.config),
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in (*_TAKEN, *_BUSY):
+                raise
+            if code in _TAKEN or pause is None:
+                standing = _standing(producer, key, len(body) + 1)
+                if standing is not None:
+                    return standing == body
+            if pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            return True
+    raise AssertionError("the last round returns or raises")
+
+
+def _standing(producer: Producer, key: str, most: int) -> bytes | None:
+    """The first bytes of an object in the releases bucket, so many at most; None where there is none."""
+    bucket, owner = producer.config.producer.releases_bucket, producer.account
     try:
-        producer.s3.put_object(
-            Bucket=producer.config.producer.releases_bucket,
-            Key=key,
-            Body=body,
-            ContentType="application/json",
-            IfNoneMatch="*",
-            ExpectedBucketOwner=producer.account,
-        )
+        answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+        if error.response["Error"]["Code"] not in _MISSING:
             raise
-        return False
-    return True
+        return None
+    return answer["Body"].read(most)
 
 
 def find(account: Account, version: int) -> Release | None:
@@ -98,12 +121,25 @@ def find(account: Account, version: int) -> Release | None:
     try:
         return read(account, version)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        if error.response["Error"]["Code"] in _MISSING:
             return None
         raise
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A Release as it lies in the bucket, and the ARN of the KMS key that the object is encrypted under; None without one."""
+
+    release: Release
+    key: str | None
+
+
 def read(account: Account, version: int) -> Release:
+    """A published Release; raises as `read_stored` does."""
+    return read_stored(account, version).release
+
+
+def read_stored(account: Account, version: int) -> Stored:
     """Read and check a published Release. It comes from another account: nothing in it is believed unchecked.
 
     Raises:
@@ -126,7 +162,8 @@ def read(account: Account, version: int) -> Release:
         raise Failed(f"The Release {where} cannot be used: {fault}. Its producer publishes it.") from None
     _check_identity(sharing, version, release, where)
     _check_places(sharing, release, where)
-    return release
+    encrypted = str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
+    return Stored(release, answer.get("SSEKMSKeyId") if encrypted else None)
 
 
 def _check_identity(sharing: Sharing, version: int, release: Release, where: str) -> None:
@@ -138,7 +175,7 @@ def _check_identity(sharing: Sharing, version: int, release: Release, where: str
         "producer_account": sharing.producer.account,
     }
     for name, value in expected.items():
-        if getattr(release, name) != value:
+        if not same_arn(str(getattr(release, name)), str(value)):
             raise Failed(
                 f"The Release {where} says {name} is {getattr(release, name)!r}, the config says {value!r}. It is not used."
             )

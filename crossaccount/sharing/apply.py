@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import parallel
 from crossaccount.aws.access import Producer
+from crossaccount.aws.retries import passes
 from crossaccount.doors import door_of, read_policy, write_policy
 from crossaccount.doors.base import Resource, Token
 from crossaccount.errors import Conflict, Failed
@@ -67,8 +68,10 @@ def apply(
     Raises:
         Conflict: when a document is no longer what the plan was made from, or other writers keep overwriting it.
         ClientError: AWS's refusal.
+        BotoCoreError: when AWS cannot be asked.
 
-    Whatever it raises, earlier writes are taken back; notes on the exception say what stands.
+    Whatever it raises, earlier writes are taken back; notes on the exception say what stands. One thing is not: access that was
+    taken away is not granted again because an answer did not come.
     """
     writings: list[_Writing] = []
     try:
@@ -80,9 +83,11 @@ def apply(
                 tell(f"{change.verb}: policy of {change.resource}")
         _look_again(producer, writings, tell, settle_seconds)
     except BaseException as error:
+        stays_taken = plan.takes_back and isinstance(error, Exception) and passes(error)
         for writing in reversed(writings):
             if writing.begun:
-                error.add_note(_take_back(producer, writing.change))
+                change = writing.change
+                error.add_note(_left_taken(change) if stays_taken else _take_back(producer, change))
         raise
     return tuple(Receipt(change.resource, change.verb) for change in plan.changes)
 
@@ -196,6 +201,18 @@ def _stands(producer: Producer, writing: _Writing) -> bool:
             return False
     writing.unseen += 1
     return False
+
+
+def take_back(producer: Producer, plan: Plan) -> tuple[str, ...]:
+    """Undo a plan that was carried out, the last change first, on the documents as they stand now; a sentence about each."""
+    return tuple(_take_back(producer, change) for change in reversed(plan.changes) if change.verb != "keep")
+
+
+def _left_taken(change: Change) -> str:
+    return (
+        f"The policy of {change.resource} was left as this run made it, or as it was before: whether AWS made the change is not known, "
+        "and no access is granted again for that. Run this again."
+    )
 
 
 def _take_back(producer: Producer, change: Change) -> str:

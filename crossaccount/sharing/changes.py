@@ -28,7 +28,9 @@ class Basis:
 
     ``needs`` are those of the shared versions; ``existing`` has every policy that the plan is about, None for no policy; ``now``
     is when they were read; ``findings`` are the obstacles, and what else should be known; ``beside`` is what decides beside those
-    policies.
+    policies. ``stale`` has the policies with statements of ours that were opened before and that nothing shared needs any more.
+    ``withdrawn`` has the versions that were published and are no longer shared, each with what became of it, where a part of
+    a resource stays open that no shared version needs. ``publishing`` are the versions that have no Release yet.
     """
 
     needs: Needs
@@ -36,6 +38,9 @@ class Basis:
     now: datetime
     findings: tuple[Finding, ...] = ()
     beside: Mapping[Resource, Surroundings] = field(default_factory=dict)
+    withdrawn: Mapping[int, str] = field(default_factory=dict)
+    stale: Mapping[Resource, Document | None] = field(default_factory=dict)
+    publishing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,14 +163,16 @@ class Standings:
 class Plan:
     """All changes of one run, in the order they are made, and what a person should know beside them.
 
-    ``group`` is the ARN of the group that it is about, and ``standing`` has, for each member that it concerns and each resource,
-    what others' statements let it do.
+    ``group`` is the ARN of the group that it is about; ``standing`` has, for each member that it concerns and each resource,
+    what others' statements let it do; ``takes_back`` is whether it takes access back: what it has taken is granted again only
+    after a refusal.
     """
 
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
     group: str = ""
     standing: Standings = field(default_factory=Standings)
+    takes_back: bool = False
 
     @property
     def writes(self) -> int:

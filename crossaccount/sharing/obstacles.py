@@ -10,7 +10,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from crossaccount import doors, parallel
-from crossaccount.errors import Failed, Finding, Obstacle, Severity
+from crossaccount.errors import Failed, Finding, Gone, Obstacle, Severity
 
 _Subject = TypeVar("_Subject")
 _Answer = TypeVar("_Answer")
@@ -28,7 +28,7 @@ def ask(subject: str, question: Callable[[], _Answer]) -> _Answer | Finding:
         if not doors.is_missing(error):
             raise
         way_out = "Create or restore it, or correct the config."
-        return Finding(Severity.ERROR, subject, "It does not exist.", way_out)
+        return Gone(Severity.ERROR, subject, "It does not exist.", way_out)
 
 
 def ask_all(

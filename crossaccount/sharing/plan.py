@@ -3,7 +3,7 @@
 A plan refuses what is never right. Not here: reading AWS (``gather``), changing it (``apply``), showing a plan (``show.plans``).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -30,6 +30,8 @@ from crossaccount.sharing.findings import (
     named_members,
 )
 from crossaccount.sharing.standing import with_standing
+from crossaccount.sharing.staying import find_staying, statements_keeping
+from crossaccount.sharing.writes import find_refused_writes
 
 
 def audiences(sharing: Sharing, now: datetime) -> list[Audience]:
@@ -62,16 +64,22 @@ def plan_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str | 
     return accepted(propose_share(sharing, basis, prune, only))
 
 
-def propose_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str | None = None) -> Plan:
-    """The plan of a share, with everything that stands in its way.
+def propose_share(
+    sharing: Sharing, basis: Basis, prune: bool = False, only: str | None = None, exactly: bool = False
+) -> Plan:
+    """The plan of a share, with everything that stands in its way. Whoever is let in keeps what statements of ours let it in to.
 
     Args:
         sharing: the config.
         basis: what was read; statements that have expired by then are taken out, and not granted again.
-        prune: take out everyone whom the config does not name, as far as statements of ours let them in.
+        prune: take out everyone whom the config does not name, as far as statements of ours let them in, what nothing needs, and what
+            ``exactly`` does.
         only: the name of the one consumer who is let in; what the others have stays. Without it, all are.
+        exactly: whoever is let in keeps nothing that no shared version needs any more.
     """
-    existing, now = basis.existing, basis.now
+    if prune:
+        basis = replace(basis, existing={**basis.existing, **basis.stale})
+    existing, now, exactly = basis.existing, basis.now, prune or exactly
     group, named = group_arn(sharing), named_members(sharing)
     everyone = audiences(sharing, now)
     lone = {"consumers": {name: each for name, each in sharing.consumers.items() if name == only}}
@@ -79,11 +87,11 @@ def propose_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str
     ended = set(named) - {member for audience in everyone for member in audience.members}
 
     def desired(resource: Resource, let_in: Sequence[Audience]) -> Document | None:
-        granted = doors.statements_for(sharing, basis.needs, resource, let_in)
+        granted = _ours(sharing, basis, let_in, exactly, [resource])[resource]
         moving = ended | {member for audience in let_in for member in audience.members}
         return documents.granted(existing[resource], granted, group, moving, now, prune)
 
-    ours = _ours(sharing, basis, let_in)
+    ours = _ours(sharing, basis, let_in, exactly)
     changes = tuple(Change(each, document, desired(each, let_in)) for each, document in existing.items())
     plan = with_standing(sharing, basis, Plan(changes, group=group), ours)
     collisions = list(find_collisions(plan, ours, group))
@@ -96,17 +104,26 @@ def propose_share(sharing: Sharing, basis: Basis, prune: bool = False, only: str
         *(too_large(change, partial(desired, change.resource), let_in) for change in oversize),
         *find_dead_principals(plan),
         *find_openings(plan),
+        *find_refused_writes(sharing, basis, plan, ours),
         *find_denials(sharing, basis, plan, ours, named),
         *find_unnamed_members(plan, ours, group, sharing),
+        *(() if exactly else find_staying(sharing, basis, let_in)),
     ]
     return replace(plan, findings=tuple(findings))
 
 
 def _ours(
-    sharing: Sharing, basis: Basis, let_in: Sequence[Audience]
+    sharing: Sharing,
+    basis: Basis,
+    let_in: Sequence[Audience],
+    exactly: bool = True,
+    resources: Iterable[Resource] | None = None,
 ) -> dict[Resource, list[documents.Statement]]:
-    """The statements of ours that let these audiences in, by resource."""
-    return {each: doors.statements_for(sharing, basis.needs, each, let_in) for each in basis.existing}
+    """The statements of ours that let these audiences in, by resource: to what is needed exactly, or also to what they have."""
+    wanted = basis.existing if resources is None else resources
+    if exactly:
+        return {each: doors.statements_for(sharing, basis.needs, each, let_in) for each in wanted}
+    return {each: statements_keeping(sharing, basis, each, let_in) for each in wanted}
 
 
 def plan_revoke(sharing: Sharing, basis: Basis, leaving: Collection[str] | None) -> Plan:
@@ -133,6 +150,7 @@ def plan_revoke(sharing: Sharing, basis: Basis, leaving: Collection[str] | None)
         *find_objections(plan, ours, sharing),
         *find_dead_principals(plan),
         *find_unwritable(plan, basis),
+        *find_refused_writes(sharing, basis, plan, ours),
         *find_openings(plan),
         *find_denials(sharing, basis, plan, ours, gone),
     ]
@@ -165,7 +183,7 @@ def plan_narrower(sharing: Sharing, basis: Basis) -> Plan:
         return accepted(with_standing(sharing, basis, plan, _ours(sharing, basis, ())))
     staying = {name: consumer for name, consumer in sharing.consumers.items() if consumer.account in inside}
     narrowed = sharing if sharing.organization else sharing.model_copy(update={"consumers": staying})
-    return plan_share(narrowed, basis)
+    return accepted(propose_share(narrowed, basis, exactly=True))
 
 
 def accepted(plan: Plan) -> Plan:

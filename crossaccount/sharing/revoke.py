@@ -4,7 +4,7 @@ Not here: the documents without the access (``plan``), and who still uses it (``
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,12 +14,11 @@ from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Finding, InputError, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
-from crossaccount.release import store
 from crossaccount.sharing import plan, usage
-from crossaccount.sharing.artifacts import observe_all
+from crossaccount.sharing.artifacts import Observed, observe_all
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered, read_policies
-from crossaccount.sharing.obstacles import ask
+from crossaccount.sharing.opened import Opened, find_between, read_opened
 
 
 @dataclass(frozen=True)
@@ -72,19 +71,18 @@ def gather(producer: Producer) -> Gathered:
     described = parallel.run_all([partial(_shareable, producer, arn) for arn in arns])
     versions = tuple(version for version in described if version is not None)
     observed, _ = observe_all(producer, contents_of(versions).artifacts)
-    needs = doors.needs(config, contents_of(versions, [artifact.key for artifact in observed.values()]))
-    known = [
-        version.version
-        for version in versions
-        if all(artifact.uri in observed for artifact in contents_of([version]).artifacts)
-    ]
-    findings: tuple[Finding, ...] = ()
-    released = ask(f"Releases at {config.producer.releases}", partial(store.list_opened, producer, known))
-    if isinstance(released, Finding):
-        findings, released = (replace(released, severity=Severity.WARNING),), []
+    needs = doors.needs(
+        config, contents_of(versions, [key for artifact in observed.values() for key in artifact.keys])
+    )
+    opened = read_opened(producer)
+    released = opened.resources(producer.account)
+    changed = _changed_keys(versions, observed, opened)
     for resource in released:  # some of them no version is known to need any more
         needs = {**needs, resource.kind: {resource.name: (), **needs[resource.kind]}}
-    existing, _ = read_policies(producer, doors.resources(config, needs))
+    looked_at = doors.resources(config, needs)
+    existing, _ = read_policies(producer, looked_at)
+    between, of_between = find_between(producer, looked_at) if changed else ({}, [])
+    existing |= between
     beside = doors.surroundings(producer, existing)
     # What stops a share need not stop a revoke: only what stops the writing does.
     notes = (
@@ -94,11 +92,23 @@ def gather(producer: Producer) -> Gathered:
         needs,
         existing,
         datetime.now(UTC),
-        tuple(dict.fromkeys([*findings, *notes])),
+        tuple(dict.fromkeys([*opened.findings, *of_between, *notes])),
         beside,
         versions=versions,
         observed=observed,
         digests={},
+    )
+
+
+def _changed_keys(versions: Iterable[ModelVersion], observed: Mapping[str, Observed], opened: Opened) -> bool:
+    """Whether an artifact is under another key than those that its version's Release names: then there may have been further ones."""
+    return any(
+        key not in release.contents.keys
+        for version in versions
+        if (release := opened.releases.get(version.version)) is not None
+        for artifact in contents_of([version]).artifacts
+        if artifact.uri in observed
+        for key in observed[artifact.uri].keys
     )
 
 
@@ -118,12 +128,15 @@ def plan_revocation(
     """The plan of a revocation, from what was gathered and found about users; raises as `plan.plan_revoke` does."""
     basis = replace(gathered, findings=(*gathered.findings, *users))
     if revocation.version is None:
-        return plan.plan_revoke(sharing, basis, revocation.leaving)
+        return replace(plan.plan_revoke(sharing, basis, revocation.leaving), takes_back=True)
     left = without_version(sharing, revocation.version)
     staying = [version for version in gathered.versions if version.version in left.versions]
     artifacts = contents_of(staying).artifacts
-    keys = [gathered.observed[each.uri].key for each in artifacts if each.uri in gathered.observed]
-    return plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
+    keys = [
+        key for each in artifacts if each.uri in gathered.observed for key in gathered.observed[each.uri].keys
+    ]
+    narrower = plan.plan_narrower(left, replace(basis, needs=doors.needs(left, contents_of(staying, keys))))
+    return replace(narrower, takes_back=True)
 
 
 def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> Plan:

@@ -6,8 +6,10 @@ from crossaccount.text import harmless
 
 def refusal(refused: Refusal) -> str:
     """A refusal for a Prefect artifact: the door and its owner, the attempt, the causes ruled out, and the next step."""
+    denial = refused.denied_by
     rows = {
         "door": f"{refused.door} of account {refused.account}",
+        **({"denied by": cell(f"{denial.kind} {denial.arn}")} if denial else {}),
         "who": f"`{refused.caller}`",
         "action": f"`{refused.action}`",
         "resource": f"`{refused.resource}`",

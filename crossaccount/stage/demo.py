@@ -129,7 +129,9 @@ def _outsider(ready: dict[str, Any], sharing: Sharing) -> str:
     package = f"arn:aws:sagemaker:{region}:{owner}:model-package/{group}/2"
     admin = _admin(ready, "outsider")
     attempts: dict[str, Callable[[], Any]] = {
-        "registry": lambda: admin("sagemaker").describe_model_package(ModelPackageName=package),
+        "registry": lambda: admin("sagemaker").describe_model_package(
+            ModelPackageName=package, IncludedData="MetadataOnly"
+        ),
         "repository": lambda: admin("ecr").batch_get_image(
             registryId=owner, repositoryName=group, imageIds=[{"imageTag": "1"}]
         ),

@@ -23,7 +23,7 @@ class Check:
         policy: where the resource's own policy is kept; None for resources without one.
         role: for sts:AssumeRole the role whose trust policy is asked.
         context: condition keys that belong to this operation.
-        either: other resources of the same owner on which the action would do as well.
+        either: other resources of the same owner on which the action would do as well; a Deny on one of them still wins.
     """
 
     action: str

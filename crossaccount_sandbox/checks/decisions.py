@@ -3,15 +3,26 @@
 Not here: which checks a call raises (``operations``) and the judge itself (``judging``).
 """
 
+import re
+
 from crossaccount_sandbox.attached import named_principals, statements
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
+from crossaccount_sandbox.checks.resource_keys import resource_keys
 from crossaccount_sandbox.judging.decision import Decision, Result, judge
 from crossaccount_sandbox.judging.request import Policies, Request
-from crossaccount_sandbox.principals import Document, boundary_documents, find_role, identity_documents, parse
+from crossaccount_sandbox.principals import (
+    Document,
+    boundary_documents,
+    find_role,
+    identity_documents,
+    managed_document,
+    named_policies,
+    parse,
+)
 from crossaccount_sandbox.wire import AwsError
-from crossaccount_sandbox.world import World, Writer
+from crossaccount_sandbox.world import OrganizationPolicies, World, Writer
 
 
 def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Decision:
@@ -25,7 +36,9 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     """
     document = _document(world, check)
     further = world.further_policies(check.policy) if check.policy else []
-    context = {**world.context(call.region, check.owner), **check.context}
+    context = {**world.context(call.region, check.owner), **resource_keys(world, check), **check.context}
+    if caller == call.caller and (agent := call.headers.get("User-Agent")):
+        context["aws:UserAgent"] = agent
     if check.action.startswith("s3:"):
         context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
     if check.action.startswith("kms:") and isinstance(caller, Caller):
@@ -46,16 +59,28 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         identity=identity_documents(holder),
         resource=document,
         boundaries=boundary_documents(holder),
-        session=caller.session_policy,
+        session=_session_documents(caller),
         further=further,
+        scps=world.service_control(caller.account),
+        rcps=world.resource_control(check.action, owner),
     )
-    decision = judge(Request(caller.arn, check.action, check.resource, owner, context), policies)
-    for other in check.either:
-        if decision.result is Result.ALLOWED:
-            break
-        again = judge(Request(caller.arn, check.action, other, check.owner, context), policies)
-        decision = again if again.result is not Result.IMPLICITLY_DENIED else decision
-    return decision
+    decisions = [
+        judge(Request(caller.arn, check.action, resource, owner, context), policies)
+        for resource in (check.resource, *check.either)
+    ]
+    # A Deny on any of the resources wins; an Allow on any of them suffices.
+    return min(decisions, key=lambda decision: _WEIGHT.index(decision.result))
+
+
+_WEIGHT = (Result.EXPLICITLY_DENIED, Result.ALLOWED, Result.IMPLICITLY_DENIED)
+
+
+def _session_documents(caller: Caller) -> list[Document] | None:
+    """The policies that narrow a session; a managed one that is gone by now allows nothing. None for no such policy."""
+    if caller.session_policy is None and not caller.session_policy_arns:
+        return None
+    managed = [managed_document(arn) for arn in caller.session_policy_arns]
+    return [document for document in (caller.session_policy, *managed) if document is not None]
 
 
 def _document(world: World, check: Check) -> Document | None:
@@ -69,9 +94,9 @@ def _document(world: World, check: Check) -> Document | None:
 _ON_AN_OBJECT = (
     "GetObject",
     "GetObjectVersion",
-    "GetObjectTagging",
-    "PutObjectTagging",
-    "DeleteObjectTagging",
+    *("GetObjectAttributes", "GetObjectVersionAttributes"),
+    *("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging"),
+    *("GetObjectVersionTagging", "PutObjectVersionTagging", "DeleteObjectVersionTagging"),
 )
 
 
@@ -107,12 +132,12 @@ def authorize(world: World, check: Check, call: Call) -> None:
 
 
 _KINDS = {
-    "identity": "identity-based",
-    "resource": "resource-based",
-    "session": "session",
+    "identity": "identity-based policy",
+    "resource": "resource-based policy",
+    "session": "session policy",
     "boundary": "permissions boundary",
-    "scp": "service control",
-    "rcp": "resource control",
+    "scp": "service control policy",
+    "rcp": "resource control policy",
 }
 _XML = ("s3", "s3control", "sts", "iam", "cloudformation")
 
@@ -120,35 +145,86 @@ _XML = ("s3", "s3control", "sts", "iam", "cloudformation")
 def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsError:
     """AWS's access-denied error for a decision, in the service's own words.
 
-    S3 gives its reason within an account or an organization only. Across accounts, a grant to a whole account is not
-    credited: the error then names the resource's policy, even when the identity's policy is what lacks.
+    S3 gives its reason within an account or an organization only, and names its resources in quotes; KMS, whom it asks about
+    an object, names no key then, and lumps together what may be wrong on the side of another account's key. A denying policy
+    is named within an account or an organization. STS gives no reason to another account. Across accounts, a grant to a
+    whole account is not credited: the error then names the resource's policy, even when the identity's policy is what lacks.
 
     Source: "Troubleshoot access denied error messages" in the IAM user guide, "Troubleshoot access denied (403
-    Forbidden) errors in Amazon S3" in the S3 user guide; the second rule from public measurements.
+    Forbidden) errors in Amazon S3" in the S3 user guide, "Enhanced access denied error messages with policy ARNs" in the
+    AWS Security Blog; KMS's texts from the documentation of IAM Identity Center and of the AWS CDK; the last rule from public
+    measurements.
     """
     caller = call.caller
     foreign = caller.account != check.owner
-    if call.service in ("s3", "s3control") and (
-        (foreign and not world.same_organization(caller.account, check.owner)) or _writer(world, check)
-    ):
+    strangers = foreign and not world.same_organization(caller.account, check.owner)
+    if check.action.startswith("s3:") and (strangers or _writer(world, check)):
         return AwsError("AccessDenied", "Access Denied", 403)
-    kind = _KINDS.get(str(decision.policy_type), "identity-based")
-    if decision.result is Result.EXPLICITLY_DENIED:
-        because = f"with an explicit deny in a{'n' if kind.startswith('identity') else ''} {kind} policy"
-    else:
-        if foreign and kind == "identity-based" and not _named_directly(world, caller, check):
-            kind = "resource-based"
-        if check.role is not None and kind == "resource-based":
-            kind = "role trust"
-        because = f"because no {kind} policy allows the {check.action} action"
-        if check.action.startswith("kms:") and kind == "resource-based":
-            because = (
-                "because the resource does not exist in this Region, no resource-based policies allow access, or a "
-                "resource-based policy explicitly denies access"
-            )
-    text = f"User: {caller.arn} is not authorized to perform: {check.action} on resource: {check.resource} {because}"
+    text = (
+        f"User: {caller.arn} is not authorized to perform: {check.action} on {_shown_resource(call, check)}"
+    )
+    if reason := _reason(world, caller, check, decision):
+        text += f" {reason}"
     code = "AccessDenied" if call.service in _XML else "AccessDeniedException"
     return AwsError(code, text, 403 if call.service in _XML else 400)
+
+
+_IAM_NAME = re.compile(r"arn:aws:iam::\d{12}:(role|user|group)/(?:.*/)?([^/]+)")
+
+_BY_ARN = (
+    "CreateRole",
+    "CreateUser",
+    "SimulatePrincipalPolicy",
+)  # what is not there yet, and what was named by its ARN
+
+
+def _shown_resource(call: Call, check: Check) -> str:
+    if call.service == "s3" and check.action == "kms:Decrypt":
+        return "the resource associated with this ciphertext"
+    named = call.service == "iam" and call.operation not in _BY_ARN
+    if named and (match := _IAM_NAME.fullmatch(check.resource)):
+        return f"resource: {match[1]} {match[2]}"  # IAM's own operations name, where PassRole has an ARN
+    quote = '"' if check.action.startswith("s3:") else ""
+    return f"resource: {quote}{check.resource}{quote}"
+
+
+def _reason(world: World, caller: Caller, check: Check, decision: Decision) -> str:
+    """The reason that AWS gives; empty where it gives none."""
+    foreign = caller.account != check.owner
+    kind = _KINDS.get(str(decision.policy_type), _KINDS["identity"])
+    denies = decision.result is Result.EXPLICITLY_DENIED
+    if (
+        foreign
+        and not denies
+        and decision.policy_type == "identity"
+        and not _named_directly(world, caller, check)
+    ):
+        kind = _KINDS["resource"]
+    if check.role is not None and kind == _KINDS["resource"]:
+        if foreign:
+            return ""
+        kind = "role trust policy"
+    if foreign and check.action.startswith("kms:") and kind == _KINDS["resource"]:
+        return (
+            "because the resource does not exist in this Region, no resource-based policies allow access, or a "
+            "resource-based policy explicitly denies access"
+        )
+    if not denies:
+        return f"because no {kind} allows the {check.action} action"
+    article = "the" if kind == "role trust policy" else "an" if kind.startswith("identity") else "a"
+    arn = _policy_arn(world, caller, check, decision)
+    named = f": {arn}" if arn and world.same_organization(caller.account, check.owner) else ""
+    return f"with an explicit deny in {article} {kind}{named}"
+
+
+def _policy_arn(world: World, caller: Caller, check: Check, decision: Decision) -> str:
+    """The ARN of the policy that denied; empty for one that has none, an inline or a resource's policy."""
+    of_caller = world.organization_policies.get(caller.account, OrganizationPolicies()).service_control
+    of_owner = world.organization_policies.get(check.owner, OrganizationPolicies()).resource_control
+    own = {policy.arn: policy.document for policy in named_policies(caller.role_arn or caller.arn)}
+    of_session = {arn: managed_document(arn) for arn in caller.session_policy_arns}
+    named = {**own, **of_session, **of_caller, **of_owner}
+    return next((arn for arn, document in named.items() if document is decision.document), "")
 
 
 def _named_directly(world: World, caller: Caller, check: Check) -> bool:

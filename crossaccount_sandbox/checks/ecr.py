@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule
+from crossaccount_sandbox.checks.tagging import request_tags, tag_keys
 from crossaccount_sandbox.resources import registry_of
 
 
@@ -19,6 +20,21 @@ def _repository(action: str) -> Rule:
         yield Check(f"ecr:{action}", arn, arn.split(":")[4], ("repository", arn))
 
     return rule
+
+
+def _create(call: Call) -> Iterator[Check]:
+    """CreateRepository, and where it is to have tags, TagResource."""
+    arn, tags = repository_arn(call), request_tags(call.params.get("tags"))
+    for action in ("CreateRepository", *(("TagResource",) if tags else ())):
+        yield Check(f"ecr:{action}", arn, arn.split(":")[4], ("repository", arn), context=tags)
+
+
+def _by_arn(call: Call) -> Iterator[Check]:
+    """TagResource, UntagResource and ListTagsForResource name their repository by ARN."""
+    arn = str(call.params["resourceArn"])
+    tags = request_tags(call.params.get("tags")) | tag_keys(call.params.get("tagKeys"))
+    owner = arn.split(":")[4] if arn.count(":") >= 5 else call.account
+    yield Check(f"ecr:{call.operation}", arn, owner, ("repository", arn), context=tags)
 
 
 def _repositories(call: Call) -> Iterator[Check]:
@@ -42,12 +58,15 @@ def _registry(action: str) -> Rule:
 
 
 _OPERATIONS = (
-    "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository DeleteRepository "
+    "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload DeleteRepository "
     "DeleteRepositoryPolicy DescribeImages GetDownloadUrlForLayer GetRepositoryPolicy InitiateLayerUpload ListImages "
-    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy UploadLayerPart"
+    "PutImage PutImageScanningConfiguration PutImageTagMutability SetRepositoryPolicy "
+    "UpdateImageStorageClass UploadLayerPart"
 )
 RULES: dict[str, Rule] = {
     **{name: _repository(name) for name in _OPERATIONS.split()},
+    **dict.fromkeys(("TagResource", "UntagResource", "ListTagsForResource"), _by_arn),
+    "CreateRepository": _create,
     "DescribeRepositories": _repositories,
     **{
         name: _registry(name)

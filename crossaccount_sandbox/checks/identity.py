@@ -1,21 +1,70 @@
 """What AWS checks for the operations of STS, IAM and CloudFormation: sessions, roles, and the stacks that make roles.
 
 IAM's and CloudFormation's are administrators' operations, in the caller's own account.
+
+Source: the Service Authorization Reference; for tags and source identities of sessions "Pass session tags in AWS STS" and
+"Monitor and control actions taken with assumed roles" in the IAM user guide.
 """
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule
+from crossaccount_sandbox.checks.tagging import request_tags, tag_keys
+from crossaccount_sandbox.principals import boundary_of, principal_arn
+from crossaccount_sandbox.wire import AwsError
+
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):.+", re.DOTALL)
 
 
 def _assume_role(call: Call) -> Iterator[Check]:
-    role = str(call.params.get("RoleArn", ""))
-    owner = role.split(":")[4] if role.count(":") >= 5 else call.account
-    context = {"sts:RoleSessionName": call.params.get("RoleSessionName", "")}
+    """AssumeRole; what a session brings with it is asked too, also what it has from the session before in a chain.
+
+    Raises:
+        AwsError: ``ValidationError`` for a role that is named by no ARN, ``InvalidParameterValue`` for tags that STS does
+            not take.
+    """
+    role = str(call.params["RoleArn"])
+    match = _ROLE_ARN.fullmatch(role)
+    if match is None:
+        raise AwsError("ValidationError", f"{role} is invalid")
+    _check_session_tags(call)
+    tags, transitive = request_tags(call.params.get("Tags")), call.params.get("TransitiveTagKeys")
+    if transitive:
+        tags["sts:TransitiveTagKeys"] = transitive
+    identity = call.params.get("SourceIdentity") or call.caller.source_identity
+    source = {"sts:SourceIdentity": identity} if identity else {}
+    context = {"sts:RoleSessionName": call.params.get("RoleSessionName", ""), **tags, **source}
     if call.params.get("ExternalId"):
         context["sts:ExternalId"] = call.params["ExternalId"]
-    yield Check("sts:AssumeRole", role, owner, role=role, context=context)
+    yield Check("sts:AssumeRole", role, match[1], role=role, context=context)
+    if tags or call.caller.inherited:
+        yield Check("sts:TagSession", role, match[1], role=role, context=tags)
+    if source:
+        yield Check("sts:SetSourceIdentity", role, match[1], role=role, context=source)
+
+
+def _check_session_tags(call: Call) -> None:
+    """Refuse a session's tags as STS does; all keys are compared without regard to case.
+
+    Source: "Pass session tags in AWS STS" in the IAM user guide; the texts from localstack's recordings of STS.
+    """
+    keys = [str(tag["Key"]).lower() for tag in call.params.get("Tags") or ()]
+    if len(set(keys)) < len(keys):
+        raise _bad_tags("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    if call.caller.transitive & set(keys):
+        raise _bad_tags(
+            "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from "
+            "the calling session."
+        )
+    if not {str(key).lower() for key in call.params.get("TransitiveTagKeys") or ()} <= set(keys):
+        raise _bad_tags("The specified transitive tag key must be included in the requested tags.")
+
+
+def _bad_tags(text: str) -> AwsError:
+    return AwsError("InvalidParameterValue", text)
 
 
 def _nothing(call: Call) -> Iterator[Check]:
@@ -23,48 +72,83 @@ def _nothing(call: Call) -> Iterator[Check]:
     return iter(())
 
 
-_IAM_RESOURCES = (
-    ("PolicySourceArn", ""),
-    ("PolicyArn", ""),
-    ("RoleName", "role"),
-    ("UserName", "user"),
-    ("GroupName", "group"),
+_ON_ROLES = (
+    "CreateRole GetRole DeleteRole UpdateRole TagRole UntagRole ListRoleTags PutRolePolicy GetRolePolicy DeleteRolePolicy "
+    "AttachRolePolicy DetachRolePolicy ListRolePolicies ListAttachedRolePolicies PutRolePermissionsBoundary "
+    "DeleteRolePermissionsBoundary UpdateAssumeRolePolicy"
 )
-_IAM_OPERATIONS = frozenset(
-    f"{verb}{noun}"
-    for noun, verbs in {
-        "Role": "Create Get Delete Update Tag Untag",
-        "RolePolicy": "Put Get Delete Attach Detach",
-        "RolePermissionsBoundary": "Put Delete",
-        "AssumeRolePolicy": "Update",
-        "RolePolicies": "List",
-        "AttachedRolePolicies": "List",
-        "Roles": "List",
-        "RoleTags": "List",
-        "User": "Create Get Delete",
-        "UserPolicy": "Put Get Delete Attach Detach",
-        "UserPolicies": "List",
-        "AttachedUserPolicies": "List",
-        "Users": "List",
-        "AccessKey": "Create Delete Update",
-        "AccessKeys": "List",
-        "Policy": "Create Get Delete",
-        "PolicyVersion": "Create Get Delete",
-        "PolicyVersions": "List",
-        "PrincipalPolicy": "Simulate",
-        "Policies": "List",
-    }.items()
-    for verb in verbs.split()
+_ON_USERS = (
+    "CreateUser GetUser DeleteUser PutUserPolicy GetUserPolicy DeleteUserPolicy AttachUserPolicy DetachUserPolicy "
+    "ListUserPolicies ListAttachedUserPolicies CreateAccessKey DeleteAccessKey UpdateAccessKey ListAccessKeys"
 )
+_ON_POLICIES = "CreatePolicy GetPolicy DeletePolicy CreatePolicyVersion GetPolicyVersion DeletePolicyVersion ListPolicyVersions"
+_ON_NOTHING = "ListRoles ListUsers ListPolicies"
+# Where iam:PermissionsBoundary is a key. PutRolePermissionsBoundary and the two that create have it of the request.
+_BOUNDED = frozenset(
+    [
+        *("CreateRole", "GetRole", "DeleteRole", "UpdateRole", "PutRolePolicy", "DeleteRolePolicy"),
+        *(
+            "AttachRolePolicy",
+            "DetachRolePolicy",
+            "PutRolePermissionsBoundary",
+            "DeleteRolePermissionsBoundary",
+        ),
+        *("UpdateAssumeRolePolicy", "CreateUser", "PutUserPolicy", "DeleteUserPolicy", "AttachUserPolicy"),
+        "DetachUserPolicy",
+    ]
+)
+_TAGGED_BY = {"CreateRole": "TagRole", "CreateUser": "TagUser", "CreatePolicy": "TagPolicy"}
 
 
-def _administration(call: Call) -> Iterator[Check]:
-    for parameter, kind in _IAM_RESOURCES:
-        if value := call.params.get(parameter):
-            path = call.params.get("Path", "/")
-            arn = f"arn:aws:iam::{call.account}:{kind}{path}{value}" if kind else str(value)
-            yield Check(f"iam:{call.operation}", arn, _owner_in_iam(arn, call.account))
-            return
+def _on_principal(kind: str, parameter: str) -> Rule:
+    """A role or user of the caller's account, by its whole ARN: with the path that it has or is about to get."""
+
+    def rule(call: Call) -> Iterator[Check]:
+        name = call.params.get(parameter)
+        if name is None:  # GetUser, CreateAccessKey and ListAccessKeys are then about the caller
+            arn = call.caller.role_arn or call.caller.arn
+        elif call.operation.startswith("Create") and "Path" in call.params:
+            arn = f"arn:aws:iam::{call.account}:{kind}{call.params['Path']}{name}"
+        else:
+            arn = principal_arn(kind, str(name), call.account)
+        yield from _with_tags(call, arn, _iam_context(call, arn))
+
+    return rule
+
+
+def _iam_context(call: Call, arn: str) -> dict[str, Any]:
+    context: dict[str, Any] = {}
+    if call.operation in _BOUNDED:
+        new = call.operation.startswith("Create")
+        boundary = call.params.get("PermissionsBoundary") or (None if new else boundary_of(arn))
+        if boundary:
+            context["iam:PermissionsBoundary"] = boundary
+    if call.operation.startswith(("Attach", "Detach")):
+        context["iam:PolicyARN"] = str(call.params["PolicyArn"])
+    return context
+
+
+def _with_tags(call: Call, arn: str, context: dict[str, Any]) -> Iterator[Check]:
+    owner = _owner_in_iam(arn, call.account)
+    tags = request_tags(call.params.get("Tags")) or tag_keys(call.params.get("TagKeys"))
+    yield Check(f"iam:{call.operation}", arn, owner, context={**context, **tags})
+    if tags and call.operation in _TAGGED_BY:
+        yield Check(f"iam:{_TAGGED_BY[call.operation]}", arn, owner, context=tags)
+
+
+def _on_policy(call: Call) -> Iterator[Check]:
+    arn = call.params.get("PolicyArn")
+    if arn is None:
+        arn = f"arn:aws:iam::{call.account}:policy{call.params.get('Path', '/')}{call.params['PolicyName']}"
+    yield from _with_tags(call, str(arn), {})
+
+
+def _simulation(call: Call) -> Iterator[Check]:
+    arn = str(call.params["PolicySourceArn"])
+    yield Check("iam:SimulatePrincipalPolicy", arn, _owner_in_iam(arn, call.account))
+
+
+def _everything(call: Call) -> Iterator[Check]:
     yield Check(f"iam:{call.operation}", "*", call.account)
 
 
@@ -81,10 +165,24 @@ _STACK_READS = (
 )
 
 
+_STACK_KEYS = {
+    "ChangeSetName": "cloudformation:ChangeSetName",
+    "ResourceTypes": "cloudformation:ResourceTypes",
+    "RoleARN": "cloudformation:RoleArn",
+    "StackPolicyURL": "cloudformation:StackPolicyUrl",
+    "TemplateURL": "cloudformation:TemplateUrl",
+}
+
+
 def _stack(call: Call) -> Iterator[Check]:
     name = str(call.params.get("StackName") or "*")
     arn = f"arn:aws:cloudformation:{call.region}:{call.account}:stack/{name}/*"
-    yield Check(f"cloudformation:{call.operation}", name if name.startswith("arn:") else arn, call.account)
+    given = {key: call.params.get(parameter) for parameter, key in _STACK_KEYS.items()}
+    if "ChangeSet" not in call.operation:
+        del given["cloudformation:ChangeSetName"]
+    context = {key: value for key, value in given.items() if value} | request_tags(call.params.get("Tags"))
+    resource = name if name.startswith("arn:") else arn
+    yield Check(f"cloudformation:{call.operation}", resource, call.account, context=context)
     if call.operation in _STACK_WRITES:
         # The emulation makes a stack's resources without asking again, so whoever makes a stack must be able
         # to make what ours hold: roles with policies.
@@ -93,5 +191,11 @@ def _stack(call: Call) -> Iterator[Check]:
 
 
 STS_RULES: dict[str, Rule] = {"AssumeRole": _assume_role, "GetCallerIdentity": _nothing}
-IAM_RULES: dict[str, Rule] = dict.fromkeys(_IAM_OPERATIONS, _administration)
+IAM_RULES: dict[str, Rule] = {
+    **dict.fromkeys(_ON_ROLES.split(), _on_principal("role", "RoleName")),
+    **dict.fromkeys(_ON_USERS.split(), _on_principal("user", "UserName")),
+    **dict.fromkeys(_ON_POLICIES.split(), _on_policy),
+    **dict.fromkeys(_ON_NOTHING.split(), _everything),
+    "SimulatePrincipalPolicy": _simulation,
+}
 STACK_RULES: dict[str, Rule] = dict.fromkeys((*_STACK_WRITES, *_STACK_READS.split()), _stack)

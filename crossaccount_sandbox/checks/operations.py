@@ -38,3 +38,8 @@ def checks_of(call: Call) -> tuple[Check, ...]:
     if rule is None:
         raise unknown(call)
     return tuple(rule(call))
+
+
+def known_operations() -> dict[str, tuple[str, ...]]:
+    """The operations that have a row, by service."""
+    return {service: tuple(rules) for service, rules in _RULES.items()}

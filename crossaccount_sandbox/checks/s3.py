@@ -1,11 +1,24 @@
 """What AWS checks for the operations of S3 and S3 Control."""
 
 from collections.abc import Iterator
-from urllib.parse import unquote
+from dataclasses import replace
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule, key_check, own, unknown
-from crossaccount_sandbox.resources import find_key, object_key, owner_of_bucket
+from crossaccount_sandbox.checks.s3_keys import (
+    beside,
+    bucket_keys,
+    copy_source,
+    upload_keys,
+    with_request_keys,
+)
+from crossaccount_sandbox.resources import (
+    encryption_of_upload,
+    find_key,
+    object_key,
+    object_tags,
+    owner_of_bucket,
+)
 
 
 def _bucket(action: str, *parameters: str) -> Rule:
@@ -26,44 +39,64 @@ def _bucket(action: str, *parameters: str) -> Rule:
 
 
 def _create_bucket(call: Call) -> Iterator[Check]:
-    yield from _bucket("CreateBucket")(call)
+    context = bucket_keys(call)
+    for check in _bucket("CreateBucket")(call):
+        yield replace(check, context={**check.context, **context})
+    if "aws:TagKeys" in context:
+        tags = {key: value for key, value in context.items() if key.startswith("aws:")}
+        for check in _bucket("TagResource")(call):
+            yield replace(check, context={**check.context, **tags})
     if call.params.get("ObjectOwnership"):
         yield from _bucket("PutBucketOwnershipControls")(call)
 
 
-def _object(action: str) -> Rule:
+def _object(*actions: str) -> Rule:
     """The object that a call names, and the KMS key under which it is, or is about to be, encrypted."""
 
     def rule(call: Call) -> Iterator[Check]:
         place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
-        yield from _on_object(action, call, *place, acl=call.params.get("ACL"))
-        if action == "GetObject":
+        for action in actions:
+            yield from _on_object(action, call, *place)
+        # Headers say nothing of what is encrypted: KMS is not asked for them.
+        if call.operation == "GetObject":
             yield from _on_key("kms:Decrypt", object_key(*place), call)
-        elif action == "PutObject":
+        elif actions[0] == "PutObject":
             yield from _on_new_key(call)
 
     return rule
 
 
-def _on_object(
-    action: str, call: Call, bucket: str, key: str, version: str | None = None, acl: str | None = None
-) -> Iterator[Check]:
-    """The checks on an object; ``acl`` is the canned access control list that an upload asks for."""
+# The actions that have a form of their own for a version that is named.
+_VERSIONED = frozenset(
+    f"{verb}Object{what}"
+    for verb, what in (
+        ("Get", ""),
+        ("Delete", ""),
+        ("Get", "Attributes"),
+        *((v, "Tagging") for v in ("Get", "Put", "Delete")),
+    )
+)
+
+
+def _on_object(action: str, call: Call, bucket: str, key: str, version: str | None = None) -> Iterator[Check]:
+    """The check on an object; of an upload also those on what it asks for beside it: a list, tags, a lock."""
     owner, arn = owner_of_bucket(bucket) or call.account, f"arn:aws:s3:::{bucket}"
-    versioned = version and action in ("GetObject", "DeleteObject")
-    context = {
-        condition: value for condition, value in (("s3:x-amz-acl", acl), ("s3:VersionId", version)) if value
-    }
-    names = [f"{action}Version" if versioned else action]
-    if acl and action == "PutObject":
-        names.append("PutObjectAcl")
-    for name in names:
+    for name in (action, *(beside(call) if action == "PutObject" else ())):
+        context = upload_keys(name, call)
+        if version and name in _VERSIONED:
+            name, context = name.replace("Object", "ObjectVersion"), {**context, "s3:VersionId": version}
+        elif name == "DeleteObject" and call.params.get("IfMatch"):
+            context = {"s3:if-match": str(call.params["IfMatch"])}
         yield Check(f"s3:{name}", f"{arn}/{key}", owner, ("bucket", arn), context=context)
 
 
 def _on_new_key(call: Call) -> Iterator[Check]:
-    if call.params.get("ServerSideEncryption") == "aws:kms":
-        yield from _on_key("kms:GenerateDataKey", call.params.get("SSEKMSKeyId"), call)
+    params = call.params
+    algorithm, named = encryption_of_upload(
+        params["Bucket"], params.get("ServerSideEncryption"), params.get("SSEKMSKeyId")
+    )
+    if str(algorithm).startswith("aws:kms"):
+        yield from _on_key("kms:GenerateDataKey", named, call)
 
 
 def _on_key(action: str, key_id: str | None, call: Call) -> Iterator[Check]:
@@ -72,20 +105,26 @@ def _on_key(action: str, key_id: str | None, call: Call) -> Iterator[Check]:
         yield key_check(action, key, {"kms:ViaService": f"s3.{call.region}.amazonaws.com"})
 
 
-def copy_source(call: Call) -> tuple[str, str, str | None]:
-    """Bucket, key and version (None for the current one) of what a CopyObject copies."""
-    source, _, version = str(call.params.get("CopySource", "")).lstrip("/").partition("?versionId=")
-    bucket, _, key = unquote(source).partition("/")
-    return bucket, key, version or None
-
-
 def _copy(call: Call) -> Iterator[Check]:
     bucket, key, version = copy_source(call)
     yield from _on_object("GetObject", call, bucket, key, version)
     yield from _on_key("kms:Decrypt", object_key(bucket, key, version), call)
     place = (call.params["Bucket"], call.params["Key"])
-    yield from _on_object("PutObject", call, *place, acl=call.params.get("ACL"))
+    yield from _on_object("PutObject", call, *place)
+    if call.params.get("TaggingDirective", "COPY") == "COPY" and object_tags(bucket, key, version):
+        yield from _on_object("GetObjectTagging", call, bucket, key, version)
+        yield from _on_object("PutObjectTagging", call, *place)
     yield from _on_new_key(call)
+
+
+def _update_encryption(call: Call) -> Iterator[Check]:
+    place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
+    yield from _on_object("UpdateObjectEncryption", call, *place)
+    for action in ("kms:Decrypt", "kms:ReEncryptFrom"):
+        yield from _on_key(action, object_key(*place), call)
+    wanted = (call.params["ObjectEncryption"].get("SSEKMS") or {}).get("KMSKeyArn")
+    for action in ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptTo"):
+        yield from _on_key(action, wanted, call)
 
 
 def _delete_objects(call: Call) -> Iterator[Check]:
@@ -132,28 +171,31 @@ _BUCKET_ACTIONS: dict[str, tuple[str, ...]] = {
 }
 _SAME_OBJECT_ACTIONS = (
     *("AbortMultipartUpload", "DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectTagging"),
-    *("PutObject", "PutObjectTagging"),
+    *("PutObject", "PutObjectTagging", "RestoreObject"),
 )
-_OBJECT_ACTIONS = {
-    "CompleteMultipartUpload": "PutObject",
-    "CreateMultipartUpload": "PutObject",
-    "GetObjectAttributes": "GetObject",
-    "HeadObject": "GetObject",
-    "ListParts": "ListMultipartUploadParts",
-    "UploadPart": "PutObject",
+_OBJECT_ACTIONS: dict[str, tuple[str, ...]] = {
+    "CompleteMultipartUpload": ("PutObject",),
+    "CreateMultipartUpload": ("PutObject",),
+    "GetObjectAttributes": ("GetObject", "GetObjectAttributes"),
+    "HeadObject": ("GetObject",),
+    "ListParts": ("ListMultipartUploadParts",),
+    "UploadPart": ("PutObject",),
 }
-RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = {
     **{name: _bucket(name) for name in _SAME_BUCKET_ACTIONS},
     **{name: _bucket(*row) for name, row in _BUCKET_ACTIONS.items()},
     **{name: _object(name) for name in _SAME_OBJECT_ACTIONS},
-    **{name: _object(action) for name, action in _OBJECT_ACTIONS.items()},
+    **{name: _object(*row) for name, row in _OBJECT_ACTIONS.items()},
     "CreateBucket": _create_bucket,
     "CopyObject": _copy,
     "DeleteObjects": _delete_objects,
+    "UpdateObjectEncryption": _update_encryption,
     "ListBuckets": own("s3:ListAllMyBuckets"),
 }
-CONTROL_RULES: dict[str, Rule] = {
+_CONTROL_RULES: dict[str, Rule] = {
     "GetPublicAccessBlock": _account_block("Get"),
     "PutPublicAccessBlock": _account_block("Put"),
     "DeletePublicAccessBlock": _account_block("Put"),
 }
+RULES = {name: with_request_keys(rule) for name, rule in _RULES.items()}
+CONTROL_RULES = {name: with_request_keys(rule) for name, rule in _CONTROL_RULES.items()}

@@ -1,4 +1,7 @@
-"""ECR: the policies of repositories and of registries, and which layers images have."""
+"""ECR: the policies of repositories and of registries, which layers images have, and images in the archive.
+
+Source: UpdateImageStorageClass and BatchGetImage in the ECR API reference; "Archiving an image" in the ECR user guide.
+"""
 
 import json
 from typing import Any
@@ -122,6 +125,99 @@ def check_layers(world: World, call: Call) -> Response:
     return json_response({"layers": layers, "failures": failures})
 
 
+def update_storage_class(world: World, call: Call) -> Response:
+    """UpdateImageStorageClass: an archived image cannot be pulled; a restored one can at once, which takes ECR up to 20 minutes.
+
+    Raises:
+        AwsError: ``RepositoryNotFoundException``, ``ImageNotFoundException``, ``ImageStorageClassUpdateNotSupportedException`` for the
+            class that it is in already.
+    """
+    arn = _repository(call)
+    image = _find_image(arn, call.params["imageId"])
+    name = call.params["repositoryName"]
+    if image is None:
+        text = f"The image with imageId {call.params['imageId']} does not exist within the repository with name '{name}'"
+        raise AwsError("ImageNotFoundException", text)
+    place, archives = _place(arn, image), call.params["targetStorageClass"] == "ARCHIVE"
+    if archives == (place in world.archived_images):
+        text = f"The image is already in the storage class {call.params['targetStorageClass']}"
+        raise AwsError("ImageStorageClassUpdateNotSupportedException", text)
+    (world.archived_images.add if archives else world.archived_images.discard)(place)
+    status = "ARCHIVED" if archives else "ACTIVE"
+    answer = {"registryId": place[0], "repositoryName": name, "imageId": image.image_id}
+    return json_response({**answer, "imageStatus": status})
+
+
+def get_images(world: World, call: Call) -> Response:
+    """BatchGetImage: an archived image is a failure, ``ImageInaccessible``."""
+    arn = _repository(call)
+    found = {json.dumps(each): _find_image(arn, each) for each in call.params.get("imageIds") or []}
+    archived = [
+        json.loads(each)
+        for each, image in found.items()
+        if image is not None and _place(arn, image) in world.archived_images
+    ]
+    response = call.forward(arn.split(":")[4])
+    if not archived or response.status >= 300:
+        return response
+    answer = response.json()
+    gone = {_place(arn, image)[3] for image in found.values() if image is not None} & {
+        place[3] for place in world.archived_images if place[:3] == _place_of(arn)
+    }
+    answer["images"] = [one for one in answer["images"] if one["imageId"]["imageDigest"] not in gone]
+    reason = "The image is archived. Restore it to pull it."
+    failures = [
+        {"imageId": each, "failureCode": "ImageInaccessible", "failureReason": reason} for each in archived
+    ]
+    return json_response({**answer, "failures": [*answer.get("failures", []), *failures]})
+
+
+def put_image(world: World, call: Call) -> Response:
+    """PutImage: an archived image that is pushed again is restored at once."""
+    response = call.forward(repository_arn(call).split(":")[4])
+    if response.status < 300:
+        arn = repository_arn(call)
+        digest = response.json()["image"]["imageId"]["imageDigest"]
+        world.archived_images.discard((*_place_of(arn), digest))
+    return response
+
+
+def describe_images(world: World, call: Call) -> Response:
+    """DescribeImages: with each image's status."""
+    arn = _repository(call)
+    response = call.forward(arn.split(":")[4])
+    if response.status >= 300:
+        return response
+    answer = response.json()
+    for detail in answer["imageDetails"]:
+        archived = (*_place_of(arn), detail["imageDigest"]) in world.archived_images
+        detail["imageStatus"] = "ARCHIVED" if archived else "ACTIVE"
+    return json_response(answer)
+
+
+def _find_image(arn: str, image_id: Any) -> Any:
+    """The image of a repository that an identifier names; None when there is none."""
+    registry, region, name = _place_of(arn)
+    for image in ecr_backends[registry][region].repositories[name].images:
+        digest = image_id.get("imageDigest")
+        tagged = digest is None or "imageTag" in image_id
+        if digest in (None, image.get_image_digest()) and (
+            not tagged or image_id.get("imageTag") in image.image_tags
+        ):
+            return image
+    return None
+
+
+def _place_of(arn: str) -> tuple[str, str, str]:
+    """Registry, region and name of a repository."""
+    _, _, _, region, registry, resource = arn.split(":", 5)
+    return registry, region, resource.removeprefix("repository/")
+
+
+def _place(arn: str, image: Any) -> tuple[str, str, str, str]:
+    return (*_place_of(arn), str(image.get_image_digest()))
+
+
 def _layers(manifest: Any) -> list[dict[str, Any]]:
     document = json.loads(manifest) if isinstance(manifest, str) else manifest
     return [*document.get("layers", []), *([document["config"]] if "config" in document else [])]
@@ -161,4 +257,8 @@ HANDLERS: dict[str, Handler] = {
     "GetRegistryPolicy": get_registry_policy,
     "DeleteRegistryPolicy": delete_registry_policy,
     "BatchCheckLayerAvailability": check_layers,
+    "BatchGetImage": get_images,
+    "DescribeImages": describe_images,
+    "PutImage": put_image,
+    "UpdateImageStorageClass": update_storage_class,
 }

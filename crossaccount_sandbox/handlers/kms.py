@@ -28,19 +28,32 @@ def create_key(world: World, call: Call) -> Response:
 
 
 def managed_key(world: World, account: str, region: str) -> str:
-    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it."""
+    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it.
+
+    Source: its policy as KMS shows it in accounts (GetKeyPolicy of ``alias/aws/s3``), in public repositories.
+    """
     backend = kms_backends[account][region]
     key = backend.keys[str(backend.get_key_id_from_alias("alias/aws/s3"))]
     key.key_manager = "AWS"
     arn = str(key.arn)
-    statement = {
+    through_s3 = {
+        "Sid": "Allow access through S3 for all principals in the account that are authorized to use S3",
         "Effect": "Allow",
         "Principal": {"AWS": "*"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"],
+        "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
         "Resource": "*",
-        "Condition": {"StringEquals": {"kms:CallerAccount": account}},
+        "Condition": {
+            "StringEquals": {"kms:CallerAccount": account, "kms:ViaService": f"s3.{region}.amazonaws.com"}
+        },
     }
-    document = {"Version": "2012-10-17", "Statement": [statement]}
+    metadata = {
+        "Sid": "Allow direct access to key metadata to the account",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
+        "Resource": "*",
+    }
+    document = {"Version": "2012-10-17", "Id": "auto-s3-2", "Statement": [through_s3, metadata]}
     world.attached.put(("key", arn), json.dumps(document), _malformed_key_policy)
     return arn
 
@@ -105,13 +118,16 @@ def put_key_policy(world: World, call: Call) -> Response:
 def use_key(world: World, call: Call) -> Response:
     """Encrypt, Decrypt and whatever else needs a key in use.
 
-    Source: "Key states of AWS KMS keys" in the KMS developer guide.
+    Source: "Key states of AWS KMS keys" and "Testing your permissions" (DryRun) in the KMS developer guide.
 
     Raises:
-        AwsError: ``DisabledException``, ``KMSInvalidStateException``.
+        AwsError: ``DisabledException``, ``KMSInvalidStateException``; ``DryRunOperationException`` where it was only tried, and would be done.
     """
     arn = key_of(call)
     check_usable(arn)
+    if call.params.get("DryRun"):
+        text = "The request would have succeeded, but the DryRun option is set."
+        raise AwsError("DryRunOperationException", text, 412)
     return call.forward(arn.split(":")[4])
 
 

@@ -6,6 +6,7 @@ presigned requests.
 
 import json
 import re
+import secrets
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -17,11 +18,12 @@ from crossaccount_sandbox.attached import compact, load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.decisions import authorize
-from crossaccount_sandbox.checks.s3 import copy_source
+from crossaccount_sandbox.checks.s3_keys import copy_source
 from crossaccount_sandbox.handlers.kms import check_usable, managed_key
+from crossaccount_sandbox.handlers.storage import check_active, shown
 from crossaccount_sandbox.principals import canonical_id
 from crossaccount_sandbox.public import is_public
-from crossaccount_sandbox.resources import find_key, object_key, owner_of_bucket
+from crossaccount_sandbox.resources import encryption_of_upload, find_key, object_key, owner_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response, unchunk
 from crossaccount_sandbox.world import ENFORCED, PREFERRED, WRITER, Handler, World, Writer
 
@@ -54,8 +56,9 @@ def delete_bucket(world: World, call: Call) -> Response:
     response = call.forward(owner_of_bucket(call.params["Bucket"]) or call.account)
     if response.status < 300:
         world.attached.drop(("bucket", _bucket_arn(call)))
-        for place in [place for place in world.writers if place[0] == call.params["Bucket"]]:
-            del world.writers[place]
+        for kept in (world.writers, world.tiers, world.restores):
+            for place in [place for place in kept if place[0] == call.params["Bucket"]]:
+                del kept[place]
     return response
 
 
@@ -68,14 +71,13 @@ def put_object(world: World, call: Call) -> Response:
     writer, owner = _uploader(call), owner_of_bucket(call.params["Bucket"])
     key = _encrypting_key(world, call)
     response = call.forward(owner or call.account)
-    if response.status < 300:
-        _note_upload(world, call, writer, key)
-    return response
+    return _note_upload(world, call, writer, key, response) if response.status < 300 else response
 
 
 def copy_object(world: World, call: Call) -> Response:
     """CopyObject: a read, and an upload like any other."""
     _uploader(call)
+    check_active(world, call, *copy_source(call), copied=True)
     if source := object_key(*copy_source(call)):
         check_usable(source, "KMS.")
     return put_object(world, call)
@@ -98,7 +100,7 @@ def upload_part(world: World, call: Call) -> Response:
         check_usable(upload[1], "KMS.")
     response = call.forward(owner or call.account)
     if response.status < 300 and upload is not None and call.operation == "CompleteMultipartUpload":
-        _note_upload(world, call, *world.uploads.pop(call.params["UploadId"]))
+        return _note_upload(world, call, *world.uploads.pop(call.params["UploadId"]), response)
     return response
 
 
@@ -108,10 +110,14 @@ def _encrypting_key(world: World, call: Call) -> str | None:
     Raises:
         AwsError: ``KMS.NotFoundException``, ``KMS.DisabledException``, ``KMS.KMSInvalidStateException``.
     """
-    if call.params.get("ServerSideEncryption") != "aws:kms":
+    params = call.params
+    algorithm, named = encryption_of_upload(
+        params["Bucket"], params.get("ServerSideEncryption"), params.get("SSEKMSKeyId")
+    )
+    if not str(algorithm).startswith("aws:kms"):
         return None
-    owner = owner_of_bucket(call.params["Bucket"]) or call.account
-    named = call.params.get("SSEKMSKeyId") or managed_key(world, owner, call.region)
+    owner = owner_of_bucket(params["Bucket"]) or call.account
+    named = named or managed_key(world, owner, call.region)
     key = find_key(named, call.account, call.region)
     if key is None:
         raise AwsError("KMS.NotFoundException", f"Key '{named}' does not exist")
@@ -119,12 +125,23 @@ def _encrypting_key(world: World, call: Call) -> str | None:
     return key
 
 
-def _note_upload(world: World, call: Call, writer: Writer, key: str | None) -> None:
-    """Note who uploaded an object that is there now, and under which key."""
+def _note_upload(world: World, call: Call, writer: Writer, key: str | None, response: Response) -> Response:
+    """Note who uploaded an object that is there now, and under which key; the answer, with the ETag that it has under a key.
+
+    Source: "Object" in the S3 API reference: under SSE-KMS an ETag is no MD5 digest of the bytes, and so another at each upload.
+    """
     bucket, name = call.params["Bucket"], call.params["Key"]
+    held = s3_backends[owner_of_bucket(bucket)]["aws"].buckets[bucket].keys[name]
     if key is not None:
-        s3_backends[owner_of_bucket(bucket)]["aws"].buckets[bucket].keys[name].kms_key_id = key
+        before = held.etag.strip('"')
+        held.kms_key_id, held._etag = key, secrets.token_hex(16) + before[32:]
+        response = replace(
+            response,
+            body=response.body.replace(before.encode(), held._etag.encode()),
+            headers=tuple((header, value.replace(before, held._etag)) for header, value in response.headers),
+        )
     world.wrote(bucket, name, writer)
+    return response
 
 
 _FULL_CONTROL = "bucket-owner-full-control"
@@ -149,6 +166,19 @@ def _uploader(call: Call) -> Writer:
             text = f"The sandbox knows no access control list but {_FULL_CONTROL}."
             raise AwsError("NotImplemented", text, 501)
     return Writer(call.account, acl == _FULL_CONTROL)
+
+
+def get_bucket_encryption(world: World, call: Call) -> Response:
+    """GetBucketEncryption: every bucket has a default encryption, keys of S3 itself where nobody chose another."""
+    response = call.forward(_owner(call))
+    if response.status != 404:
+        return response
+    text = (
+        f'<ServerSideEncryptionConfiguration xmlns="{_NAMESPACE}"><Rule><ApplyServerSideEncryptionByDefault>'
+        "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>"
+        "<BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>"
+    )
+    return Response(200, text.encode(), (("Content-Type", "application/xml"),))
 
 
 def put_ownership(world: World, call: Call) -> Response:
@@ -205,9 +235,12 @@ def list_with_owners(world: World, call: Call) -> Response:
 def get_object(world: World, call: Call) -> Response:
     """GetObject and HeadObject: that an object is missing is told only to those who may list the bucket.
 
+    KMS is asked for what is read, and so not by HeadObject.
+
     Raises:
         AwsError: ``AccessDenied`` for a missing object, to everyone else; ``KMS.DisabledException`` and
-            ``KMS.KMSInvalidStateException`` for one that is encrypted under a key out of use.
+            ``KMS.KMSInvalidStateException`` for one that is encrypted under a key out of use; ``InvalidObjectState`` for the
+            bytes of one in an archive.
     """
     bucket, key = call.params["Bucket"], call.params["Key"]
     owner = owner_of_bucket(bucket)
@@ -215,9 +248,15 @@ def get_object(world: World, call: Call) -> Response:
         arn = _bucket_arn(call)
         listing = Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key})
         authorize(world, listing, call)
-    if encrypted_under := object_key(bucket, key, call.params.get("VersionId")):
+    version = call.params.get("VersionId")
+    further = shown(world, bucket, key, version)
+    encrypted_under = object_key(bucket, key, version)
+    if call.operation == "GetObject":
+        check_active(world, call, bucket, key, version, copied=False)
+    if encrypted_under and call.operation == "GetObject":
         check_usable(encrypted_under, "KMS.")
-    return call.forward(owner or call.account)
+    response = call.forward(owner or call.account)
+    return replace(response, headers=(*response.headers, *further))
 
 
 def get_bucket_policy(world: World, call: Call) -> Response:
@@ -323,6 +362,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("UploadPart", "CompleteMultipartUpload"), upload_part),
     "PutBucketOwnershipControls": put_ownership,
     "GetBucketAcl": get_bucket_acl,
+    "GetBucketEncryption": get_bucket_encryption,
     **dict.fromkeys(("ListObjects", "ListObjectsV2", "ListObjectVersions"), list_with_owners),
     "GetBucketPolicy": get_bucket_policy,
     "PutBucketPolicy": put_bucket_policy,

@@ -2,7 +2,13 @@
 
 Not here: the other elements of a statement (``statements``).
 
-Source: "IAM JSON policy elements: Condition operators" and "Multivalued context keys" in the IAM user guide.
+Open in the public record, and answered here against the caller: what becomes of a variable without a value (an Allow
+that has one fails, a Deny is judged by its other values), whether ``ArnLike: "*"`` fits every ARN, and what a comparison
+of a list says without a set operator.
+
+Source: "IAM JSON policy elements: Condition operators" and "Multivalued context keys" in the IAM user guide; that
+``ForAnyValue:...IfExists`` with an absent key does not match was measured by a reporter (re:Post, ListQueues with
+``aws:TagKeys``).
 """
 
 import base64
@@ -158,7 +164,11 @@ def _key_holds(
     if given and test.over:
         given = tuple(item for item in given if item)  # a set of empty texts is an empty set
     if not given:
-        return test.if_exists or (test.over == "forallvalues" if test.over else operator.negated)
+        if test.over == "foranyvalue":
+            return False  # no value matches, with IfExists or without
+        return test.if_exists or bool(test.over) or operator.negated
+    if not test.over and (len(given) > 1 or _has_many_values(name)):
+        return deny  # what such a comparison answers is nowhere said: it counts against the caller
     if variables and operator.variables:
         resolved = [
             resolve(item, question.context, escape=operator.pattern) if "${" in item else item
@@ -168,9 +178,7 @@ def _key_holds(
             return False  # a variable without a value makes the statement invalid
         values = [item for item in resolved if item is not None]
     outcomes = (_value_holds(operator, values, item, deny) for item in given)
-    # Without a set operator several values are one too many to be sure: they count against the caller.
-    every = test.over == "forallvalues" if test.over else not deny
-    return all(outcomes) if every else any(outcomes)
+    return any(outcomes) if test.over == "foranyvalue" else all(outcomes)
 
 
 def _value_holds(operator: _Operator, values: Sequence[str], given: str, deny: bool) -> bool:
@@ -204,9 +212,24 @@ _GLOBAL_NAMES = """
     vpcsourceip
 """
 _GLOBAL_KEYS = frozenset(f"aws:{name}" for name in _GLOBAL_NAMES.split())
+# Keys whose type is a list. Source: the global keys' page, and the Service Authorization Reference of each service.
+_LISTS = """
+    aws:calledvia aws:principalorgpaths aws:principalservicenameslist aws:resourceorgpaths aws:sourceorgpaths
+    aws:tagkeys aws:vpceorgpaths cloudformation:importresourcetypes cloudformation:resourcetypes
+    cloudwatch:alarmactions kms:encryptioncontextkeys kms:grantoperations kms:resourcealiases
+    s3:requestobjecttagkeys sagemaker:acceleratortypes sagemaker:customermetadatapropertiestoremove
+    sagemaker:imagearns sagemaker:imageversionarns sagemaker:instancetypes sagemaker:vpcsecuritygroupids
+    sagemaker:vpcsubnets sts:transitivetagkeys
+"""
+_LIST_KEYS = frozenset(_LISTS.split())
 _TAG_KEYS = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/")
 
 
 def _is_known(key: str) -> bool:
     """True for a global key that AWS has, and for every key of a service, whose keys are not listed here."""
     return not key.startswith("aws:") or key in _GLOBAL_KEYS or (key.startswith(_TAG_KEYS) and key[-1] != "/")
+
+
+def _has_many_values(key: str) -> bool:
+    """True for a key that holds a list, also where the list of this request has one value."""
+    return key in _LIST_KEYS

@@ -3,18 +3,21 @@
 Not here, and not modelled: where policies are kept and who is calling (``guard``), VPC endpoint policies, S3
 access control lists and object ownership, KMS grants, which services honour a resource control policy (those
 given are applied to every resource), canonical user ids, the IAM user behind a federated session (its own ARN
-is all that is seen), which key is single-valued, and the checks with which AWS refuses a malformed document
+is all that is seen), and the checks with which AWS refuses a malformed document
 when it is stored. Such a document, like an operator or a global key that nobody knows, allows nothing here;
-its Deny applies in doubt.
+its Deny applies in doubt. What is open in the public record is answered against the caller, see ``conditions``.
 
 Source: "Policy evaluation logic" and "IAM JSON policy elements" in the IAM user guide, "SCP evaluation" and
 "RCP evaluation" in the Organizations user guide, "Key policies" in the KMS developer guide.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from crossaccount_sandbox.judging.request import (
+    Document,
     Kind,
     Policies,
     Question,
@@ -48,12 +51,13 @@ class PolicyType(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer: the result, the kind of policy and statement (Sid or index) that decided, a sentence."""
+    """The answer: the result, the kind of policy and statement (Sid or index) that decided, a sentence, the document."""
 
     result: Result
     policy_type: PolicyType
     statement: str | int | None
     why: str
+    document: Document | None = field(default=None, compare=False, repr=False)
 
 
 def judge(request: Request, policies: Policies) -> Decision:
@@ -73,7 +77,8 @@ def judge(request: Request, policies: Policies) -> Decision:
     for kind, verdicts in scanned.items():
         for verdict in verdicts:
             if verdict.denied:
-                return _decide(question, Result.EXPLICITLY_DENIED, kind, verdict.statement)
+                denied = _decide(question, Result.EXPLICITLY_DENIED, kind, verdict.statement)
+                return replace(denied, document=verdict.document)
     if any(level.grant is Grant.NONE for level in scanned[PolicyType.SCP]):
         return _decide(question, Result.IMPLICITLY_DENIED, PolicyType.SCP, None)
     # RCPFullAWSAccess cannot be detached: a resource control policy denies, it never lacks an Allow.
@@ -101,7 +106,10 @@ def _within_account(
     lacking = _lacking(question, scanned)
     if lacking is not None:
         return _refuse(question, lacking)
-    return _decide(question, Result.ALLOWED, PolicyType.IDENTITY, scanned[PolicyType.IDENTITY][0].statement)
+    own = scanned[PolicyType.IDENTITY][0]
+    return replace(
+        _decide(question, Result.ALLOWED, PolicyType.IDENTITY, own.statement), document=own.document
+    )
 
 
 def _by_resource(question: Question, attached: Verdict) -> Decision:
@@ -148,8 +156,12 @@ def _scan_all(question: Question, policies: Policies) -> dict[PolicyType, list[V
         PolicyType.BOUNDARY: [scan((document,), question) for document in boundaries],
         PolicyType.SESSION: []
         if foreign or policies.session is None
-        else [scan((policies.session,), question)],
+        else [scan(_session_documents(policies.session), question)],
     }
+
+
+def _session_documents(session: object) -> Sequence[Any]:
+    return session if isinstance(session, (list, tuple)) else (session,)
 
 
 def _settled(question: Question) -> Decision | None:
@@ -177,8 +189,8 @@ def _must_be_named(action: str, resource: str) -> bool:
     parts = resource.split(":", 5)
     if len(parts) < 6:
         return False
-    if action.startswith("kms:"):
-        return parts[2] == "kms" and parts[5].startswith("key/")
+    if action.startswith("kms:"):  # "key/*" is no key: it stands for one that is about to be made
+        return parts[2] == "kms" and parts[5].startswith("key/") and parts[5] != "key/*"
     return action.startswith("sts:") and parts[2] == "iam" and parts[5].startswith("role/")
 
 

@@ -54,9 +54,7 @@ def _arn_pattern(pattern: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=65536)
 def arn_like(pattern: str, value: str) -> bool | None:
-    """True when an ARN fits a pattern, part by part; None for a pattern that is no ARN's."""
-    if pattern == "*":
-        return True
+    """True when an ARN fits a pattern, part by part; None for a pattern that is no ARN's, a lone ``*`` among them."""
     wanted, given = pattern.split(":", 5), value.split(":", 5)
     if len(wanted) < 6 or not glob(wanted[0])("arn"):
         return None
@@ -64,7 +62,8 @@ def arn_like(pattern: str, value: str) -> bool | None:
 
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_WITH_DEFAULT = re.compile(r"\s*([^,'\s]+)\s*,\s*'([^']*)'\s*")
+# A comma and a blank stand before a default. Source: "IAM policy elements: Variables and tags" in the IAM user guide.
+_WITH_DEFAULT = re.compile(r"([^,'\s]+), '([^']*)'")
 
 
 def resolve(text: str, context: Mapping[str, tuple[str, ...]], *, escape: bool) -> str | None:

@@ -43,7 +43,7 @@ class Policies:
         resource: the policy on the resource (bucket, repository or key policy, trust policy); None without
             one.
         boundaries: permissions boundaries, each of which must allow; None without one, empty allows nothing.
-        session: the session policy; None without one.
+        session: the session policy, or a list of several, one of which must allow; None without one.
         scps: per level of the caller's organization, from root to account, its service control policies.
         rcps: the same for the resource's account and its resource control policies.
         further: policies that hold for the resource beside its own, as that of its whole registry.
@@ -52,7 +52,7 @@ class Policies:
     identity: Sequence[Document] = ()
     resource: Document | None = None
     boundaries: Sequence[Document] | None = None
-    session: Document | None = None
+    session: Document | Sequence[Document] | None = None
     scps: Sequence[Sequence[Document]] = ()
     rcps: Sequence[Sequence[Document]] = ()
     further: Sequence[Document] = ()

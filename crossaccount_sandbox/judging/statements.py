@@ -23,11 +23,12 @@ class Grant(IntEnum):
 
 
 class Verdict(NamedTuple):
-    """What documents of one kind say of a request, and the statement (Sid or index) that says it."""
+    """What documents of one kind say of a request, and the statement (Sid or index) and document that say it."""
 
     denied: bool
     grant: Grant
     statement: str | int | None
+    document: Document | None = None
 
 
 SILENT = Verdict(False, Grant.NONE, None)
@@ -72,11 +73,28 @@ def scan(
             if grant <= best.grant and not (deny and grant):
                 continue
             sid = statement.get("Sid")
-            verdict = Verdict(deny, grant, sid if isinstance(sid, str) and sid else index)
+            verdict = Verdict(deny, grant, sid if isinstance(sid, str) and sid else index, document)
             if deny:
                 return verdict
             best = verdict
     return best
+
+
+def context_keys(documents: Iterable[Document], question: Question) -> set[str]:
+    """The condition keys, as they are written, that statements about the question's action and resource ask for."""
+    keys: set[str] = set()
+    for document in documents:
+        variables = document.get("Version") == "2012-10-17"
+        for statement in _statements(document):
+            deny = statement.get("Effect") != "Allow"
+            if not _action_matches(statement, question.action, deny):
+                continue
+            if not _resource_matches(statement, question, deny, variables, attached=False):
+                continue
+            condition = statement.get("Condition")
+            for block in condition.values() if isinstance(condition, Mapping) else ():
+                keys |= {str(key) for key in block} if isinstance(block, Mapping) else set()
+    return keys
 
 
 def _statements(document: Document) -> Iterator[Mapping[str, Any]]:
@@ -175,7 +193,7 @@ def _names_caller(statement: Mapping[str, Any], question: Question, deny: bool) 
         # Without either element a statement names nobody.
         grant = _closest(statement["Principal"], question) if "Principal" in statement else Grant.NONE
         return doubt if grant is None else grant
-    if "Principal" in statement:
+    if "Principal" in statement or question.action.startswith("sts:"):  # trust policies take no NotPrincipal
         return doubt
     excepted = _closest(statement["NotPrincipal"], question)
     if excepted is None or _has_wildcard(statement["NotPrincipal"]):
@@ -183,10 +201,35 @@ def _names_caller(statement: Mapping[str, Any], question: Question, deny: bool) 
     if not deny:
         # The grant is to nobody in particular, so boundary and session policy keep their say.
         return Grant.ROLE if excepted is Grant.NONE else Grant.NONE
-    # With a permissions boundary the caller is denied whatever the exception says. The account's ARN alone
-    # excepts its root user only: each user or role must be named as well.
-    spared = excepted >= Grant.ROLE or (excepted is Grant.ACCOUNT and question.subject.kind is Kind.ROOT)
-    return Grant.NONE if spared and not question.bounded else Grant.DIRECT
+    # With a permissions boundary the caller is denied whatever the exception says.
+    spared = not question.bounded and _is_spared(statement["NotPrincipal"], question)
+    return Grant.NONE if spared else Grant.DIRECT
+
+
+def _is_spared(block: object, question: Question) -> bool:
+    """True where a NotPrincipal of a Deny names a caller in each way in which it is a principal.
+
+    A session must be named by its own ARN, its role's and its account's, a user by its own and its account's; AWS says of
+    anything less that it may deny the caller.
+
+    Source: "IAM JSON policy elements: NotPrincipal" in the IAM user guide.
+    """
+    subject = question.subject
+    if block == "*" or not subject.account:
+        return _closest(block, question) is Grant.DIRECT
+    names = _texts(block.get("AWS")) or () if isinstance(block, Mapping) else ()
+    if "*" in names:
+        return True
+    grants = [_aws_name(name, question) for name in names]
+    if Grant.ACCOUNT not in grants:
+        return False
+    if subject.kind is Kind.SESSION:
+        return Grant.ROLE in grants and Grant.DIRECT in grants
+    return (
+        subject.kind is Kind.ROOT
+        or Grant.DIRECT in grants
+        or (subject.kind is Kind.ROLE and Grant.ROLE in grants)
+    )
 
 
 def _has_wildcard(block: object) -> bool:

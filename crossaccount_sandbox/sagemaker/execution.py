@@ -11,6 +11,8 @@ from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, key_check
 from crossaccount_sandbox.checks.decisions import decide
+from crossaccount_sandbox.checks.s3_keys import object_encryption
+from crossaccount_sandbox.handlers.storage import is_archived
 from crossaccount_sandbox.images import PULL_ACTIONS, holds, image_digest, parse_image
 from crossaccount_sandbox.judging.decision import Result
 from crossaccount_sandbox.principals import find_role
@@ -68,8 +70,13 @@ class RoleProbe:
         if not keys:
             raise invalid(f"Could not find model data at {uri}.") if may_list else self._no_access(uri)
         for name in keys:
+            if is_archived(self._world, bucket, name):
+                raise self._no_access(uri)
             kms = object_key(bucket, name)
-            via = {"kms:ViaService": f"s3.{self._call.region}.amazonaws.com"}
+            via = {
+                "kms:ViaService": f"s3.{self._call.region}.amazonaws.com",
+                **object_encryption(bucket, name),
+            }
             if kms is None:
                 continue
             allowed = self._allows(self._session, key_check("kms:Decrypt", kms, via))
@@ -98,7 +105,12 @@ class RoleProbe:
         refused = next((decision for decision in decisions if decision.result is not Result.ALLOWED), None)
         if refused is not None and refused.policy_type == "resource":
             raise self._not_granted(image)
-        if refused is not None or image_digest(image) is None:
+        digest = image_digest(image)
+        if (
+            refused is not None
+            or digest is None
+            or (registry, region, name, digest) in self._world.archived_images
+        ):
             raise invalid(
                 f"Role {self._role_arn} cannot pull {image}. Ensure that the role exists and the image was granted pull "
                 "permission."

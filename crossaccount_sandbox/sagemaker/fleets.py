@@ -193,7 +193,7 @@ class Fleets:
 
     def _image(self, role: str, image: str) -> Record:
         parsed, digest = parse_image(image), image_digest(image)
-        if parsed is None or digest is None:
+        if parsed is None or digest is None or (*parsed[:3], digest) in self._world.archived_images:
             text = f"The role '{role}' does not have BatchGetImage permission for the image: '{image}'."
             raise Unhealthy(text)
         resolved = f"{parsed[0]}.dkr.ecr.{parsed[1]}.amazonaws.com/{parsed[2]}@{digest}"

@@ -1,10 +1,16 @@
 """Model packages: the versions in a group.
 
 Not here: the groups and their policies (``groups``), and what is made of a package (``models``).
+
+Source: DescribeModelPackage (IncludedData) and ModelPackageModelCard in the SageMaker API reference.
 """
 
+import json
+
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.resources import package_of
+from crossaccount_sandbox.checks.check import key_check
+from crossaccount_sandbox.checks.decisions import authorize
+from crossaccount_sandbox.resources import find_key, package_of
 from crossaccount_sandbox.sagemaker.groups import find_group, versions, versions_prefix
 from crossaccount_sandbox.sagemaker.records import check_region, invalid, listed, members_of, shown
 from crossaccount_sandbox.sagemaker.tags import tag
@@ -46,8 +52,39 @@ def create_package(world: World, call: Call) -> Response:
 
 
 def describe_package(world: World, call: Call) -> Response:
-    """DescribeModelPackage, by ARN also of another account's."""
-    return shown(call, find_package(world, call, call.params["ModelPackageName"]))
+    """DescribeModelPackage, by ARN also of another account's.
+
+    The text of a model card under a customer's key is shown to those alone who may decrypt with it; nobody needs to for the rest.
+
+    Raises:
+        AwsError: ``AccessDeniedException`` for ``kms:Decrypt``, to all others who ask for all data.
+    """
+    package = find_package(world, call, call.params["ModelPackageName"])
+    card = package.get("ModelCard")
+    if not card:
+        return shown(call, package)
+    if call.params.get("IncludedData") == "MetadataOnly":
+        return shown(call, {**package, "ModelCard": {**card, "ModelCardContent": _unencrypted(card)}})
+    named = (package.get("SecurityConfig") or {}).get("KmsKeyId")
+    _, owner, _ = package_of(package["ModelPackageArn"], call.region, call.account)
+    if key := find_key(named, owner, call.region) if named else None:
+        authorize(
+            world,
+            key_check("kms:Decrypt", key, {"kms:ViaService": f"sagemaker.{call.region}.amazonaws.com"}),
+            call,
+        )
+    return shown(call, package)
+
+
+def _unencrypted(card: Record) -> str:
+    """The few fields of a model card's text that are shown to everyone."""
+    try:
+        content = json.loads(card.get("ModelCardContent") or "{}")
+    except ValueError:
+        return "{}"
+    overview = content.get("model_overview") or {}
+    kept = {name: overview[name] for name in ("model_id", "model_name") if name in overview}
+    return json.dumps({"model_overview": kept} if kept else {})
 
 
 def batch_describe(world: World, call: Call) -> Response:
@@ -65,14 +102,16 @@ def batch_describe(world: World, call: Call) -> Response:
 
 
 def list_packages(world: World, call: Call) -> Response:
-    """ListModelPackages of a group (by name or ARN), newest first unless asked otherwise."""
+    """ListModelPackages of a group (by name or ARN), of one approval status or any, newest first unless asked otherwise."""
     if not call.params.get("ModelPackageGroupName"):
         return json_response({"ModelPackageSummaryList": []})
     group = find_group(world, call)
-    wanted = call.params.get("ModelApprovalStatus")
-    records = versions(world, group["ModelPackageGroupArn"])
-    fitting = [record for record in records if wanted in (None, record["ModelApprovalStatus"])]
-    return listed(call, "ModelPackageSummaryList", fitting)
+    records = list(versions(world, group["ModelPackageGroupArn"]))
+
+    def fits(record: Record) -> bool:
+        return call.params.get("ModelApprovalStatus") in (None, record["ModelApprovalStatus"])
+
+    return listed(call, "ModelPackageSummaryList", records, fits=fits)
 
 
 _UPDATABLE = (

@@ -88,3 +88,53 @@ def test_a_key_s_own_wildcards_stand_for_themselves(key: str, resource: str) -> 
     )
     assert read["Resource"] == f"arn:aws:s3:::models/{resource}"
     assert listed["Condition"] == {"StringLike": {"s3:prefix": resource}}
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "host"),
+    [
+        ("us-east-1", "aws", "dkr-ecr.us-east-1.on.aws"),
+        ("us-east-1", "aws", "dkr.ecr-fips.us-east-1.amazonaws.com"),
+        ("cn-north-1", "aws-cn", "dkr.ecr.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "aws-eusc", "dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+        ("us-iso-east-1", "aws-iso", "dkr.ecr.us-iso-east-1.c2s.ic.gov"),
+        ("us-isof-south-1", "aws-iso-f", "dkr.ecr.us-isof-south-1.csp.hci.ic.gov"),
+    ],
+)
+def test_an_image_of_any_partition_s_host_is_opened_in_its_repository(
+    region: str, partition: str, host: str
+) -> None:
+    there = SHARING.model_copy(update={"region": region})
+    found = needs(
+        there, [version(1, Image=f"{OWNER}.{host}/team/trees:1", ModelDataUrl="s3://models/churn/1/m")]
+    )
+    assert list(found["repository"]) == ["team/trees"]
+    arns = {doors.door_of(kind).arn(there, name) for kind, names in found.items() for name in names}
+    assert {arn.split(":")[1] for arn in arns} == {partition}
+
+
+def test_an_execution_role_needs_every_artifact_every_image_and_every_key() -> None:
+    keys = tuple(f"arn:aws:kms:us-east-1:{OWNER}:key/{name}" for name in ("a", "b"))
+    found = contents_of(
+        [
+            version(1, ModelDataSource=prefix("s3://models/churn/1/")),
+            version(
+                2, Image=f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/other:1", ModelDataUrl="s3://others/2/m"
+            ),
+        ],
+        keys,
+    )
+    needed = doors.execution_needs(SHARING, found)
+    assert len(needed) == len(set(needed))
+    for need in (
+        *(("kms:Decrypt", key) for key in keys),
+        ("s3:GetObject", "arn:aws:s3:::models/churn/1/"),
+        ("s3:ListBucket", "arn:aws:s3:::models"),
+        ("s3:GetObject", "arn:aws:s3:::others/2/m"),
+        *(
+            ("ecr:BatchGetImage", f"arn:aws:ecr:us-east-1:{OWNER}:repository/{name}")
+            for name in ("decision-trees-sample", "other")
+        ),
+        ("ecr:GetAuthorizationToken", "*"),
+    ):
+        assert need in needed

@@ -25,6 +25,7 @@ from crossaccount.policy.audience import statement
 from crossaccount.release import store
 from crossaccount.sharing import apply, gather, plan_file, publish, revoke
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.opened import read_opened
 from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans
 
@@ -226,7 +227,7 @@ def test_it_is_closed_for_one_and_then_for_all(desk: Desk, door: ParameterDoor) 
 
 def test_it_is_closed_for_a_version_that_only_its_release_remembers(desk: Desk, door: ParameterDoor) -> None:
     desk.share()
-    opened = store.list_opened(desk.producer, known=())
+    opened = read_opened(desk.producer).resources("111111111111")
     assert Resource("parameter", NAME, "111111111111") in opened
 
 

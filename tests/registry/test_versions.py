@@ -11,7 +11,7 @@ from crossaccount import doors
 from crossaccount.arns import package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed
+from crossaccount.errors import Failed, Obstacle
 from crossaccount.registry.artifacts import Artifact, aws_registries
 from crossaccount.registry.versions import ModelVersion, check_deployable, contents_of, parse_version
 
@@ -226,12 +226,40 @@ def test_a_container_without_an_image_is_refused(image: str | None, place: str) 
         parse_version(given)
 
 
+POINT = "arn:aws:s3:us-east-1:111111111111:accesspoint/models"
+
+
 @pytest.mark.parametrize(
-    "uri", ["/mnt/model", "http://b.s3.amazonaws.com/m", "https://huggingface.co/m", "s3://"]
+    ("uri", "says"),
+    [
+        ("/mnt/model", "not a location in Amazon S3"),
+        ("http://b.s3.amazonaws.com/m", "not a location in Amazon S3"),
+        ("https://huggingface.co/m", "not a location in Amazon S3"),
+        ("s3://", "not a location in Amazon S3"),
+        (f"{POINT}/object/m/model.tar.gz", "an access point"),
+        (f"s3://{POINT}/object/m/model.tar.gz", "an access point"),
+        ("arn:aws-cn:s3:cn-north-1:111111111111:accesspoint:models/object/m", "an access point"),
+        ("arn:aws:s3::111111111111:accesspoint/mfzwi23gnjvgw.mrap/object/m", "an access point"),
+        ("s3://models-abcdefgh12345-s3alias/m/model.tar.gz", "an access point"),
+        ("s3://lambda-abcdefgh12345--ol-s3/m", "an Object Lambda access point"),
+        ("https://models-111111111111.s3-accesspoint.us-east-1.amazonaws.com/m", "an access point"),
+        ("s3://models--use1-az4--x-s3/m", "a directory bucket"),
+        ("s3://a bucket/m", "cannot name a bucket"),
+        ("s3://arn:aws:s3:::models/m", "cannot name a bucket"),
+        ("s3://models$/m", "cannot name a bucket"),
+    ],
 )
-def test_an_artifact_outside_s3_is_refused(uri: str) -> None:
-    with pytest.raises(Failed, match="Amazon S3"):
-        version(1, at(uri))
+@pytest.mark.parametrize("place", ["url", "source", "prefix"])
+def test_an_artifact_that_no_bucket_s_policy_opens_is_a_fault_of_its_own_version(
+    uri: str, says: str, place: str
+) -> None:
+    given = {"url": at(uri), "source": {"ModelDataSource": source(uri)}}
+    given["prefix"] = {"ModelDataSource": source(f"{uri}/", "S3Prefix")}
+    read = version(1, given[place])
+    with pytest.raises(Obstacle, match=says) as obstacle:
+        needs(SHARING, [read])
+    assert uri in str(obstacle.value)
+    assert "Register the version" in str(obstacle.value)
 
 
 # Approved and Completed, or refused by name.

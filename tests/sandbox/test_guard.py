@@ -269,7 +269,7 @@ def test_a_permissions_boundary_narrows_its_role(sandbox: Any) -> None:
     try:
         client = sandbox.role("staging", "crossaccount-deployer", "sagemaker")
         said = refused(lambda: client.describe_model(ModelName="decision-trees-staging-v1"))
-        assert "no permissions boundary policy allows" in said["Message"]
+        assert "no permissions boundary allows" in said["Message"]
     finally:
         iam.delete_role_permissions_boundary(RoleName="crossaccount-deployer")
         iam.delete_policy(PolicyArn=arn)

@@ -66,9 +66,11 @@ def listed(sm: Any, kind: str, **asked: Any) -> list[str]:
         ({"NameContains": "-a"}, ["tree-a"]),
         ({"NameContains": "oak"}, []),
         ({"MaxResults": 2}, ["forest-c", "tree-a"]),
-        ({"NameContains": "tree", "MaxResults": 1}, ["tree-a"]),
+        ({"NameContains": "tree", "MaxResults": 1}, []),
+        ({"NameContains": "tree", "MaxResults": 2}, ["tree-a"]),
         ({"CreationTimeAfter": datetime.now(UTC) + FAR}, []),
         ({"CreationTimeBefore": datetime.now(UTC) - FAR}, []),
+        ({"CreationTimeAfter": datetime.now(UTC) + FAR, "MaxResults": 1}, []),
         ({"CreationTimeAfter": datetime.now(UTC) - FAR, "MaxResults": 1}, ["forest-c"]),
         ({"CreationTimeBefore": datetime.now(UTC) + FAR, "MaxResults": 1}, ["forest-c"]),
     ],
@@ -78,12 +80,11 @@ def test_a_list_is_what_was_asked_for(sm: Any, kind: str, asked: dict[str, Any],
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_pages_follow_one_another(sm: Any, kind: str) -> None:
+def test_pages_follow_one_another_and_are_cut_before_they_are_filtered(sm: Any, kind: str) -> None:
     call, member, name = KINDS[kind]
     pages = list(sm.get_paginator(call).paginate(NameContains="tree", PaginationConfig={"PageSize": 1}))
-    assert [[entry[name] for entry in page[member]] for page in pages] == [["tree-a"], ["tree-b"]]
-    assert "NextToken" in pages[0]
-    assert "NextToken" not in pages[1]
+    assert [[entry[name] for entry in page[member]] for page in pages] == [[], ["tree-a"], ["tree-b"]]
+    assert ["NextToken" in page for page in pages] == [True, True, False]
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

@@ -1,0 +1,147 @@
+"""The way out of a refusal, in a sentence or two: who must change which policy.
+
+Pure text. Not here: which door is shut (``refusals``, ``diagnosis``).
+
+Source: "Policy evaluation logic" in the IAM user guide (a Deny outweighs every Allow), "SCP evaluation" and "RCP evaluation" in
+the Organizations user guide, "Key policies in AWS KMS" in the KMS developer guide.
+"""
+
+import json
+import re
+
+from crossaccount.errors import Denial, DoorName
+
+SERVICE_CONTROL, RESOURCE_CONTROL = "service control policy", "resource control policy"
+RESOURCE_BASED, IDENTITY_BASED = "resource-based policy", "identity-based policy"
+BOUNDARY, ROLE_TRUST = "permissions boundary", "role trust policy"
+_TEMPLATES = "The templates in deployments/iam have every permission that is needed."
+
+
+def denied(denial: Denial, account: str, caller: str, what: str, owner: str) -> str:
+    """The way out where a policy denies: whoever keeps it changes it.
+
+    Args:
+        denial: the policy.
+        account: the caller's account.
+        caller: the identity that called.
+        what: the action and the resource.
+        owner: the account that owns the resource.
+    """
+    policy = f"{denial.kind} {denial.arn}".rstrip()
+    if denial.kind == SERVICE_CONTROL:
+        keeper = _management_account(denial, account)
+        return (
+            f"A {policy} of the organization of account {account} forbids {what}, and no policy in that account can outweigh it. {keeper} "
+            f"changes it, or exempts {caller}."
+        )
+    if denial.kind == RESOURCE_CONTROL:
+        keeper = _management_account(denial, owner)
+        return (
+            f"A {policy} of the organization of account {owner} denies it, and no share can change that. {keeper} must let account "
+            f"{account} in."
+        )
+    if denial.kind == RESOURCE_BASED:
+        return (
+            f"The resource-based policy of the resource itself denies {what}, and no share can change that. Account {owner}, which owns the "
+            f"resource, takes that Deny out, or exempts {caller} from it."
+        )
+    if denial.kind == ROLE_TRUST:
+        return f"The {policy} of the role denies {what} to {caller}. Account {owner}, which keeps the role, takes that Deny out."
+    where = (
+        f"account {account}"
+        if denial.kind != "VPC endpoint policy"
+        else "the network that the call came from"
+    )
+    return (
+        f"In {where}, the {policy} of {caller} denies {what}; an Allow elsewhere does not outweigh it, and no share can change that. "
+        f"Whoever keeps that {denial.kind} takes the Deny out, or exempts {caller}."
+    )
+
+
+def _management_account(denial: Denial, account: str) -> str:
+    named = re.match(r"arn:[a-z-]+:organizations::(\d{12}):", denial.arn)
+    return (
+        f"The organization's management account{f' ({named[1]})' if named else ''}"
+        if denial.kind == SERVICE_CONTROL
+        else f"Whoever keeps that organization's policies{f' (account {named[1]})' if named else ''}"
+    )
+
+
+def lacking(kind: str, account: str, caller: str, what: str) -> str:
+    """The way out where a policy on the caller's side has no Allow; ``kind`` is AWS's word for it, empty for none."""
+    if kind == SERVICE_CONTROL:
+        return (
+            f"The service control policies of the organization of account {account} do not allow {what}: every level of it must. The "
+            "organization's management account adds it; no policy in that account can."
+        )
+    if kind == BOUNDARY:
+        return (
+            f"In account {account}, the permissions boundary of {caller} must allow {what}, beside the role's policies. Whoever keeps the "
+            "boundary adds it."
+        )
+    if kind == "VPC endpoint policy":
+        return f"The policy of the VPC endpoint that {caller} calls through must allow {what}. Whoever keeps that network adds it."
+    where = "an identity policy" if kind in ("", IDENTITY_BASED) else f"a {kind}"
+    return f"In account {account}, {where} of {caller} must allow {what}. {_TEMPLATES}"
+
+
+def named_by_resource(door: str, account: str, principal: str, action: str, resource: str) -> str:
+    """The way out inside one account, where the resource's own policy must name the caller: nobody shares with oneself."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": action}
+    if door != DoorName.REPOSITORY:
+        statement["Resource"] = "*" if door == DoorName.KEY else resource
+    return (
+        f"In account {account}, the policy of {resource} itself must name {principal}; an identity policy does not suffice, and no share "
+        f"adds it. An administrator of the resource adds the statement {json.dumps(statement)}."
+    )
+
+
+def opened(account: str, other: str, service_principal: bool = False) -> str:
+    """The way out where the owner's door is shut: a share, if it has something to write, which the consumer cannot see.
+
+    Args:
+        account: the owner of the door.
+        other: the account that wants in.
+        service_principal: SageMaker itself, rather than a role, wants to pull.
+    """
+    text = (
+        f"Account {account} opens it: crossaccount share CONFIG, with a config that names account {other}. That helps if crossaccount plan "
+        f"CONFIG shows a change for it; if it shows none, a Deny in the resource's own policy, or a policy of the organization of account "
+        f"{account}, keeps account {other} out."
+    )
+    if service_principal:
+        text += " If it is shared, set sagemaker_service_principal: true in the config and share again: SageMaker itself may then pull."
+    return text
+
+
+def trust(role: str, caller: str, config_key: str) -> str:
+    """The way out where a role may not be assumed: AWS says no more for a role that does not exist.
+
+    Args:
+        role: the role's ARN.
+        caller: who wants to assume it.
+        config_key: the part of the config that names it; one that ends in ``profile`` is a role of the AWS profile's own.
+    """
+    external_id, named = f"{config_key}.external_id", f"{config_key}.role"
+    if config_key.endswith(".profile"):
+        external_id, named = "external_id of the profile in the AWS config file", "role_arn of that profile"
+    return (
+        f"The trust policy of {role} must allow {caller}, with the external id that {external_id} has. AWS says the same of a role that "
+        f"does not exist: compare {named} with the role's ARN. The templates in deployments/iam make such a role."
+    )
+
+
+def execution_role(account: str, config_key: str) -> str:
+    """The way out where SageMaker names the execution role, and no single cause."""
+    return (
+        f"In account {account}, compare the execution role ({config_key}.execution_role) with ExecutionRole in deployments/iam/consumer.yaml: "
+        "its trust in sagemaker.amazonaws.com, and what it may read, decrypt and pull."
+    )
+
+
+def made_private(setting: str) -> str:
+    """The way out where S3 Block Public Access refuses a bucket's policy."""
+    return (
+        f"{setting} of S3 Block Public Access, of the bucket or its account, refuses a policy with a public statement. Narrow that statement "
+        "(it is not ours, ours name accounts); an identity policy cannot allow it."
+    )

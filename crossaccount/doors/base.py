@@ -5,7 +5,7 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -163,6 +163,6 @@ class Door(Protocol):
         """Reasons why a policy of this kind may never be changed so, each with the way out."""
         yield from ()
 
-    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
-        """The actions that an execution role needs for CreateModel from these contents, each with a resource that it needs it on."""
-        return {}
+    def execution_needs(self, config: Sharing, contents: Contents) -> Iterable[tuple[str, str]]:
+        """The actions that an execution role needs for CreateModel from these contents, each with each resource that it needs it on."""
+        return ()

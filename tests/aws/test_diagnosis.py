@@ -4,16 +4,18 @@ Only IAM is put in place: everything else is the product's own.
 """
 
 from __future__ import annotations
-
-from typing import Any, cast
-
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-
 from crossaccount.aws import diagnosis
 from crossaccount.aws.simulation import Simulator
-from crossaccount.errors import Denial, DoorName, Refusal, Refused
+from crossaccount.errors import Denial
+from crossaccount.errors import DoorName
+from crossaccount.errors import Refusal
+from crossaccount.errors import Refused
+from typing import Any
+from typing import cast
+
 
 OWNER, CONSUMER = "111111111111", "222222222222"
 DEPLOYER = f"arn:aws:iam::{CONSUMER}:role/crossaccount-deployer"
@@ -197,7 +199,7 @@ def test_the_execution_role_is_blamed_for_what_the_text_is_about(
     given = refused(
         DoorName.REPOSITORY if said == IMAGE else DoorName.EXECUTION_ROLE, "x", "s3://models/churn", said
     )
-    found = diagnosis.narrow_execution_role(given, role, NEEDED, ("one",), OWNER).refusal
+    found = diagnosis.narrow_execution_role(given, role, NEEDED.items(), ("one",), OWNER).refusal
     assert (found.door, found.account) == (door, account)
     assert words in found.next_step
     assert found.ruled_out[0] == "one"

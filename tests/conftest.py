@@ -66,6 +66,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List the answers that were more careful than they need be: right, and of no use to who asks."""
+    reports = [each for kind in terminalreporter.stats.values() for each in kind]
+    needless = sorted(
+        {
+            value
+            for report in reports
+            for name, value in getattr(report, "user_properties", ())
+            if name == "needless"
+        }
+    )
+    if needless:
+        terminalreporter.section(f"needless `cannot tell`: {len(needless)}")
+        terminalreporter.line("\n".join(needless))
+
+
 @cache
 def _shared_session() -> Any:
     """One session for all clients of tests: each would read AWS's service descriptions anew."""
@@ -80,6 +96,7 @@ class Sandbox:
     process: subprocess.Popen[str]
     log: Path | None = None
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _key: str = ""
 
     @property
     def url(self) -> str:
@@ -132,9 +149,11 @@ class Sandbox:
 
     @property
     def key(self) -> str:
-        """The ARN of the key that artifacts are encrypted under."""
-        head = self.admin("producer", "s3").head_object(Bucket=BUCKET, Key=f"models/{GROUP}/2/model.tar.gz")
-        return str(head["SSEKMSKeyId"])
+        """The ARN of the key that artifacts are encrypted under, as it was at first: a test may encrypt one anew."""
+        if not self._key:
+            key = f"models/{GROUP}/2/model.tar.gz"
+            self._key = str(self.admin("producer", "s3").head_object(Bucket=BUCKET, Key=key)["SSEKMSKeyId"])
+        return self._key
 
     def put(self, kind: str, document: dict[str, Any] | None) -> None:
         """Set, or with None remove, one of the producer's resource policies."""

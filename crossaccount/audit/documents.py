@@ -5,7 +5,6 @@ Not here: the repair, whose plan is the plan of a share.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Producer, producing
@@ -18,6 +17,7 @@ from crossaccount.release import store
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.standing import kept_out
 from crossaccount.text import first_line
 
 
@@ -39,7 +39,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         return unknown("producer", "The producer's policies", error)
     unreadable = _unreadable(state.findings)
     answers = [
-        answer for name in wanted for answer in _by_documents(sharing, name, proposal, state.now, unreadable)
+        answer for name in wanted for answer in _by_documents(sharing, name, proposal, state, unreadable)
     ]
     findings = [*state.findings, *unpublished, *_beyond(proposal), *_milder(proposal.findings)]
     return Evidence(tuple(answers), tuple(findings), state.versions, proposal)
@@ -58,17 +58,21 @@ def _unreadable(findings: Iterable[Finding]) -> dict[str, Finding]:
 
 
 def _by_documents(
-    sharing: Sharing, name: str, proposal: Plan, now: datetime, unreadable: Mapping[str, Finding]
+    sharing: Sharing, name: str, proposal: Plan, state: Gathered, unreadable: Mapping[str, Finding]
 ) -> Iterator[AccessAnswer]:
     consumer = sharing.consumers[name]
-    if consumer.expires is not None and consumer.expires <= now:
+    if consumer.expires is not None and consumer.expires <= state.now:
         return  # nothing is promised any more; a finding says so
+    member = consumer.account if sharing.organization is None else sharing.organization.id
     grantee = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
         door, verdict, reason = door_of(change.resource.kind).name, Verdict.YES, "its policy says so"
         if grantee in change.gained:
             verdict = Verdict.NO
             reason = f"its policy has no statement of ours for {grantee}, or one that says less"
+        elif (out := kept_out(sharing, state, proposal, change, member))[0] is not False:
+            verdict = Verdict.NO if out[0] else Verdict.CANNOT_TELL
+            reason = f"its policy says so, but {out[1]}"
         elif (finding := unreadable.get(change.resource.name)) is not None:
             verdict = Verdict.CANNOT_TELL
             reason = f"its policy says so, but {finding.subject}: {finding.text}"

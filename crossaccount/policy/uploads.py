@@ -105,7 +105,7 @@ def _denied(clause: Clause, request: Request, caller: Caller, requester: Request
         "s3:tlsversion": (("1.2",), ("1.3",)),
         **caller.keys(),
     }
-    known = Known(keys, now)
+    known = Known(keys, now, request.action.partition(":")[0])
     values = known.value if clause.variables else None
     verdict, _ = holds(clause.body.get("Condition") or {}, known, denies=True, variables=clause.variables)
     return every([reaches(clause.body, caller), _about(clause.body, request.resource, values), verdict])

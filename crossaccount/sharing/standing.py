@@ -154,3 +154,37 @@ def callers_of_member(sharing: Sharing, member: str) -> list[Caller]:
     )
     other = root_arn(sharing.partition, member).replace(":root", ":role/any-other")
     return [Caller(member, arn, session, organization) for arn, session in roles or [(other, "")]]
+
+
+def kept_out(
+    sharing: Sharing, basis: Basis, plan: Plan, change: Change, member: str
+) -> tuple[bool | None, str]:
+    """Whether others keep a member out of what our statements open to it, and how, in a few words.
+
+    Args:
+        sharing: the config.
+        basis: what was read.
+        plan: the plan, with its group.
+        change: the change of the door's document.
+        member: an account, or an organization's id.
+
+    Returns:
+        True where every caller that the config names for the member is denied a part of what the door is for, or everybody is cut off;
+        None where one of them is, where it hangs on what cannot be known from here, or where a policy could not be read.
+    """
+    way, callers = doorway(sharing, basis, change), callers_of_member(sharing, member)
+    if way.cut_off:
+        return True, way.cut_off
+    doubts = [
+        *([way.doubtful] if way.doubtful else []),
+        *(f"the {name} could not be read" for name in way.unread),
+    ]
+    for clause in strangers(basis, plan.group, change, ()):
+        if clause.body.get("Effect") != "Deny":
+            continue
+        verdicts = judging.shut_out(clause, callers, way)
+        if verdicts and all(verdict is True for verdict in verdicts.values()):
+            return True, f"the statement {clause} denies"
+        denied = [caller.arn for caller, verdict in verdicts.items() if verdict is not False]
+        doubts += [f"the statement {clause} may deny {', '.join(denied)}"] if denied else []
+    return (None, doubts[0]) if doubts else (False, "")

@@ -4,18 +4,16 @@ Only IAM is put in place: everything else is the product's own.
 """
 
 from __future__ import annotations
+
+from typing import Any, cast
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+
 from crossaccount.aws import diagnosis
 from crossaccount.aws.simulation import Simulator
-from crossaccount.errors import Denial
-from crossaccount.errors import DoorName
-from crossaccount.errors import Refusal
-from crossaccount.errors import Refused
-from typing import Any
-from typing import cast
-
+from crossaccount.errors import Denial, DoorName, Refusal, Refused
 
 OWNER, CONSUMER = "111111111111", "222222222222"
 DEPLOYER = f"arn:aws:iam::{CONSUMER}:role/crossaccount-deployer"

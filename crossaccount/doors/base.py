@@ -5,20 +5,16 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Finding
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
+from crossaccount.policy.documents import Document, Statement
 from crossaccount.registry.versions import Contents
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Protocol
-
 
 # A mark that a service gives with a document, for a put that fails once the document is another; None without such a put.
 Token = str | None

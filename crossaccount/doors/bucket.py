@@ -6,41 +6,26 @@ Different Account" in the SageMaker developer guide.
 """
 
 import re
-from botocore.exceptions import BotoCoreError
-from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
 from crossaccount import parallel
 from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door
-from crossaccount.doors.base import Parts
-from crossaccount.doors.base import Resource
-from crossaccount.doors.base import Surroundings
-from crossaccount.doors.base import Token
-from crossaccount.errors import DoorName
-from crossaccount.errors import Finding
-from crossaccount.errors import Obstacle
-from crossaccount.errors import Severity
+from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
+from crossaccount.errors import DoorName, Finding, Obstacle, Severity
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
-from crossaccount.policy.documents import compact
-from crossaccount.policy.documents import listed
-from crossaccount.policy.documents import scalar
-from crossaccount.policy.documents import statements
+from crossaccount.policy.documents import Document, Statement, compact, listed, scalar, statements
 from crossaccount.policy.strangers import is_public
 from crossaccount.registry.artifacts import Artifact
 from crossaccount.registry.storage import gives_reason
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
-from functools import partial
-from typing import Any
-
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{3,255}")  # also one from before S3 had stricter rules
 _ASKABLE = re.compile(r"[A-Za-z0-9._-]{1,255}")  # botocore sends no request about any other name

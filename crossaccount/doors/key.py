@@ -5,30 +5,22 @@ policy's size in the KMS developer guide.
 """
 
 import re
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+
 from crossaccount import parallel
 from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door
-from crossaccount.doors.base import Parts
-from crossaccount.doors.base import Resource
-from crossaccount.doors.base import Surroundings
-from crossaccount.doors.base import Token
+from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
 from crossaccount.doors.reading import read_further
-from crossaccount.errors import Conflict
-from crossaccount.errors import DoorName
+from crossaccount.errors import Conflict, DoorName
 from crossaccount.policy import audience as audiences
 from crossaccount.policy.audience import Audience
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
-from crossaccount.policy.documents import compact
+from crossaccount.policy.documents import Document, Statement, compact
 from crossaccount.policy.strangers import administered
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
-from functools import partial
 
 
 class KeyDoor(Door):

@@ -5,30 +5,22 @@ botocore's model of ECR; "Deploy a Model Version from a Different Account" in th
 """
 
 import re
+from collections.abc import Iterable, Mapping
+
 from botocore.exceptions import ClientError
-from collections.abc import Iterable
-from collections.abc import Mapping
-from crossaccount.arns import group_arn
-from crossaccount.arns import parse_image
+
+from crossaccount.arns import group_arn, parse_image
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
-from crossaccount.doors.base import Door
-from crossaccount.doors.base import Parts
-from crossaccount.doors.base import Resource
-from crossaccount.doors.base import Surroundings
-from crossaccount.doors.base import Token
+from crossaccount.doors.base import Door, Parts, Resource, Surroundings, Token
 from crossaccount.doors.reading import read_further
 from crossaccount.errors import DoorName
 from crossaccount.policy import audience as audiences
-from crossaccount.policy.audience import Audience
-from crossaccount.policy.audience import SERVICE
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
-from crossaccount.policy.documents import compact
+from crossaccount.policy.audience import SERVICE, Audience
+from crossaccount.policy.documents import Document, Statement, compact
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.registry.versions import Contents
 from crossaccount.strict_json import parse_json
-
 
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 

@@ -3,29 +3,18 @@
 Not here: the manifest itself, and reading one (``release``); reading the samples (``samples``).
 """
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
 from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer
 from crossaccount.doors import door_of
 from crossaccount.doors.key import KEY
-from crossaccount.errors import Conflict
-from crossaccount.errors import Failed
-from crossaccount.policy.documents import DOCS_SIDS
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import is_owned
-from crossaccount.policy.documents import listed
-from crossaccount.policy.documents import statements
-from crossaccount.registry.storage import Stored
-from crossaccount.registry.storage import difference
-from crossaccount.registry.versions import Container
-from crossaccount.registry.versions import ModelVersion
+from crossaccount.errors import Conflict, Failed
+from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed, statements
+from crossaccount.registry.storage import Stored, difference
+from crossaccount.registry.versions import Container, ModelVersion
 from crossaccount.release import store
-from crossaccount.release.manifest import Grant
-from crossaccount.release.manifest import RELEASE_LIMIT
-from crossaccount.release.manifest import Release
-from crossaccount.release.manifest import ReleasedArtifact
-from crossaccount.release.manifest import ReleasedContainer
+from crossaccount.release.manifest import RELEASE_LIMIT, Grant, Release, ReleasedArtifact, ReleasedContainer
 from crossaccount.sharing.artifacts import Observed
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered

@@ -5,46 +5,35 @@ by everybody who must be refused; then the product's own call goes on, and is th
 """
 
 from __future__ import annotations
+
 import json
-import pytest
-from collections.abc import Iterator
-from collections.abc import Mapping
-from crossaccount.audit.answers import Verdict
-from crossaccount.audit.answers import combine
-from crossaccount.audit.documents import read_documents
-from crossaccount.audit.probe import try_doors
-from crossaccount.aws import sessions
-from crossaccount.aws.access import Target
-from crossaccount.aws.access import open_producer
-from crossaccount.aws.access import open_target
-from crossaccount.config.model import Sharing
-from crossaccount.hosting import creation
-from crossaccount.hosting import leftovers
-from crossaccount.hosting import preflight
-from crossaccount.hosting import state
-from crossaccount.hosting.gateway import Patience
-from crossaccount.hosting.resources import deployment_name
-from crossaccount.promotion import moving
-from crossaccount.promotion import records
-from crossaccount.promotion.outcome import Result
-from crossaccount.promotion.records import Record
-from crossaccount.proof.proof import prove
-from crossaccount.proof.questions import questions
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing import publish
-from crossaccount.sharing import revoke
-from crossaccount.sharing.plan import plan_share
-from crossaccount_sandbox import accounts
-from crossaccount_sandbox.principals import identity_documents
-from dataclasses import dataclass
-from dataclasses import field
-from datetime import UTC
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 from typing import Any
 
+import pytest
+
+from crossaccount.audit.answers import Verdict, combine
+from crossaccount.audit.documents import read_documents
+from crossaccount.audit.probe import try_doors
+from crossaccount.aws import sessions
+from crossaccount.aws.access import Target, open_producer, open_target
+from crossaccount.config.model import Sharing
+from crossaccount.hosting import creation, leftovers, preflight, state
+from crossaccount.hosting.gateway import Patience
+from crossaccount.hosting.resources import deployment_name
+from crossaccount.promotion import moving, records
+from crossaccount.promotion.outcome import Result
+from crossaccount.promotion.records import Record
+from crossaccount.proof.proof import prove
+from crossaccount.proof.questions import questions
+from crossaccount.sharing import apply, gather, publish, revoke
+from crossaccount.sharing.plan import plan_share
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox.principals import identity_documents
 
 QUICK = Patience(seconds=20, first=0.01, longest=0.03)
 SIDES = {"producer": ("producer", "crossaccount-producer"), "consumer": ("staging", "crossaccount-deployer")}

@@ -1,35 +1,29 @@
 """A version is published once."""
 
 from __future__ import annotations
+
 import io
-import pytest
-from botocore.exceptions import ClientError
 from collections.abc import Callable
-from crossaccount import doors
-from crossaccount.arns import group_arn
-from crossaccount.arns import package_arn
-from crossaccount.aws.access import Producer
-from crossaccount.config.loading import load_config
-from crossaccount.doors.base import Resource
-from crossaccount.errors import Conflict
-from crossaccount.registry.versions import ModelVersion
-from crossaccount.registry.versions import contents_of
-from crossaccount.registry.versions import parse_version
-from crossaccount.release.manifest import Release
-from crossaccount.sharing import gather
-from crossaccount.sharing import plan
-from crossaccount.sharing import publish
-from crossaccount.sharing.artifacts import Observed
-from crossaccount.sharing.changes import Basis
-from crossaccount.sharing.changes import Change
-from crossaccount.sharing.changes import Plan
 from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
+from crossaccount import doors
+from crossaccount.arns import group_arn, package_arn
+from crossaccount.aws.access import Producer
+from crossaccount.config.loading import load_config
+from crossaccount.doors.base import Resource
+from crossaccount.errors import Conflict
+from crossaccount.registry.versions import ModelVersion, contents_of, parse_version
+from crossaccount.release.manifest import Release
+from crossaccount.sharing import gather, plan, publish
+from crossaccount.sharing.artifacts import Observed
+from crossaccount.sharing.changes import Basis, Change, Plan
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 OWNER = SHARING.producer.account

@@ -133,6 +133,15 @@ def endpoint_arn(sharing: Sharing, consumer: ConsumerConfig) -> str:
     return f"arn:{sharing.partition}:sagemaker:{sharing.region}:{consumer.account}:endpoint/{consumer.endpoint.name.lower()}"
 
 
+def same_arn(arn: str, other: str) -> bool:
+    """Whether two ARNs of SageMaker name one resource.
+
+    SageMaker has written names with capitals in lower case into ARNs of versions, and as they are; names are told apart without regard
+    to case. Source: refusals and answers in public logs (aws-samples/ml-edge-getting-started#18).
+    """
+    return arn.lower() == other.lower()
+
+
 def version_of(arn: str) -> int:
     """The version number in a model package's ARN.
 

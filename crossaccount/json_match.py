@@ -1,49 +1,100 @@
-"""JSON held against a path or a JSON schema, within bounds of time.
+"""Paths into JSON, and the check that a JSON schema can be used.
 
-Not here: expected values and tolerances. Source: JSON Schema, draft 2020-12.
+Not here: expected values and tolerances, and the judging by a schema (``proof``).
+
+Source: JSON Schema, draft 2020-12; paths are those of JSONPath (RFC 9535) that lead to one place.
 """
 
 import json
 import re
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 _LONGEST_PATH = 1024
-_STEP = re.compile(r"\.?([A-Za-z0-9_-]+)|\[(\d{1,6})\]")
+_QUOTED = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+_STEP = re.compile(
+    rf"(?P<dot>\.?)(?:(?P<name>[A-Za-z0-9_-]+)|(?P<key>{_QUOTED}))|\[(?:(?P<place>\d{{1,6}})|(?P<inner>{_QUOTED}))\]"
+)
+
+
+class Quoted(str):
+    """A key that a path has in quotes: the whole key, whatever is in it."""
+
+    __slots__ = ()
 
 
 def parse_path(path: str) -> tuple[str | int, ...]:
     """The steps of a path such as ``predictions[0].score``: names, and places that count from 0.
 
-    A leading ``$`` stands for the whole answer, as it does by itself.
+    A key with dots, blanks or other signs stands in quotes: ``quantiles."0.5"`` or ``quantiles["0.5"]``. A leading ``$`` stands
+    for the whole answer, as it does by itself.
 
     Raises:
         ValueError: for anything else; wildcards, slices and filters are not known here.
     """
     if len(path) > _LONGEST_PATH:
         raise ValueError(f"it has more than {_LONGEST_PATH} characters")
-    rest, steps = path.removeprefix("$"), list[str | int]()
-    if not path or (rest.startswith(".") and not path.startswith("$")):
+    rest, steps, begun = path.removeprefix("$"), list[str | int](), path.startswith("$")
+    if not path or (rest.startswith(".") and not begun):
         raise ValueError("it has no beginning")
     while rest:
         match = _STEP.match(rest)
-        bare = match is not None and match[1] is not None and not rest.startswith(".")
-        if match is None or (bare and (steps or path.startswith("$"))):
-            raise ValueError(f"{rest[:40]!r} is neither .name nor [number]")
-        steps.append(match[1] if match[1] is not None else int(match[2]))
-        rest = rest[match.end() :]
+        bare = match is not None and match["dot"] == "" and not rest.startswith("[")
+        if match is None or (bare and begun):
+            raise ValueError(
+                f'{rest[:40]!r} is neither .name nor [number]; a key with a dot, a blank or another sign stands in quotes, as ."0.5" or ["0.5"]'
+            )
+        steps.append(_step(match))
+        rest, begun = rest[match.end() :], True
     return tuple(steps)
 
 
-def follow_path(data: Any, steps: Sequence[str | int]) -> Iterator[Any]:
-    """The value at the end of a path; no value where the path leads nowhere."""
+def _step(match: re.Match[str]) -> str | int:
+    if match["name"] is not None:
+        return match["name"]
+    if match["place"] is not None:
+        return int(match["place"])
+    quoted = match["key"] or match["inner"]
+    inner = quoted[1:-1] if quoted[0] == '"' else quoted[1:-1].replace("\\'", "'").replace('"', '\\"')
+    try:
+        return Quoted(json.loads(f'"{inner}"', strict=False))
+    except ValueError:
+        raise ValueError(f"{quoted[:40]} has an escape that JSON does not know") from None
+
+
+def follow_path(data: Any, steps: Sequence[str | int]) -> list[Any]:
+    """The values that a path may stand for: one, none where it leads nowhere, several where it is ambiguous.
+
+    A path is first taken as it stands. Where that leads nowhere, names with dots between them that are not in quotes may be one
+    key: ``quantiles.0.5`` leads to the key ``0.5``.
+    """
+    return list(_exactly(data, steps)) or list(_joined(data, steps))
+
+
+def _exactly(data: Any, steps: Sequence[str | int]) -> Iterator[Any]:
     for step in steps:
         is_place = isinstance(data, list) and isinstance(step, int) and step < len(data)
         if not (is_place or (isinstance(data, dict) and step in data)):
             return
         data = data[step]
     yield data
+
+
+def _joined(data: Any, steps: Sequence[str | int]) -> Iterator[Any]:
+    """The values with names joined in every way; of each part of the data one way at most leads there, so it ends soon."""
+    if not steps:
+        yield data
+    elif isinstance(steps[0], int | Quoted):
+        for value in _exactly(data, steps[:1]):
+            yield from _joined(value, steps[1:])
+    elif isinstance(data, dict):
+        key = ""
+        for count, step in enumerate(steps, start=1):
+            if isinstance(step, int | Quoted):
+                return
+            key = f"{key}.{step}" if key else step
+            if key in data:
+                yield from _joined(data[key], steps[count:])
 
 
 def schema_fault(schema: Any) -> str | None:
@@ -71,75 +122,3 @@ def _references(schema: Any) -> Iterator[str]:
     inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
     for part in inner:
         yield from _references(part)
-
-
-def fits_schema(data: Any, schema: Any, seconds: float = 20.0) -> bool:
-    """Whether data satisfies a JSON schema; False as well where that takes more than so many seconds to see."""
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    registry: Any = Registry()  # knows nothing, and fetches nothing
-    judge = _patient(time.monotonic() + seconds)(schema, registry=registry)
-    try:
-        return bool(judge.is_valid(data))
-    except (Unresolvable, RecursionError):  # a $ref to nowhere, or around in a circle: nothing fits that
-        return False
-    except (_TooLong, OverflowError):  # a number that no float can hold is a multiple of nothing
-        return False
-
-
-_LONGEST_MATCHED = 5_000
-
-
-class _TooLong(Exception):
-    """An answer that takes longer to judge than anybody waits."""
-
-
-def _patient(deadline: float) -> Any:
-    """A validator that gives up on an answer in time.
-
-    The schema is the config's and to be trusted, the answer is anybody's: patterns are not tried on texts so long that a
-    plain one would look at them for minutes, and items are compared by what they are written as.
-    """
-    from jsonschema import Draft202012Validator, validators  # type: ignore[import-untyped,unused-ignore]
-
-    def watched(keyword: str, judge: Any) -> Any:
-        def check(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-            if time.monotonic() > deadline:
-                raise _TooLong
-            if keyword in _BY_PATTERN and any(len(text) > _LONGEST_MATCHED for text in _texts(instance)):
-                raise _TooLong
-            return judge(validator, value, instance, schema)
-
-        return check
-
-    known = {**Draft202012Validator.VALIDATORS, "uniqueItems": _unique_items}
-    return validators.extend(
-        Draft202012Validator, {keyword: watched(keyword, judge) for keyword, judge in known.items()}
-    )
-
-
-_BY_PATTERN = frozenset({"pattern", "patternProperties", "additionalProperties", "unevaluatedProperties"})
-
-
-def _texts(instance: Any) -> Any:
-    """The texts that a pattern is tried on: a text itself, or the names of a mapping."""
-    return [instance] if isinstance(instance, str) else instance if isinstance(instance, dict) else ()
-
-
-def _unique_items(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
-    from jsonschema import ValidationError
-
-    if value and isinstance(instance, list):
-        written = {json.dumps(_canonical(item), sort_keys=True) for item in instance}
-        if len(written) < len(instance):
-            yield ValidationError("it has an item twice")
-
-
-def _canonical(value: Any) -> Any:
-    """A value that is written the same for all equal values: to JSON Schema 1.0 is 1, and true is neither."""
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _canonical(item) for key, item in value.items()}
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,9 +1,13 @@
 """JSON of others as plain data within bounds: nothing in it is believed to be small, or to mean one thing only.
 
 Not here: the shape that the data must have.
+
+Source: RFC 8259; NaN, Infinity and -Infinity as the json module of Python, and so most model servers, writes them.
 """
 
 import json
+import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -19,13 +23,58 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: in a short sentence, for text that is not JSON, an infinite number (NaN, 1e999), half a character, a key that
             stands twice in one object, or data that is nested too deep.
     """
+    return _parsed(text, allow_nan=False, parse_constant=_no_number)
+
+
+def parse_model_json(text: str | bytes) -> Any:
+    """JSON as model servers write it: as `parse_json`, but with bare NaN, Infinity and -Infinity, and with numbers as `exact_number`.
+
+    Raises:
+        ValueError: as `parse_json` does.
+    """
+    return _parsed(text, allow_nan=True, parse_float=exact_number)
+
+
+def _parsed(text: str | bytes, allow_nan: bool, **readers: Any) -> Any:
     try:
-        loaded = json.loads(text, parse_constant=_no_number, object_pairs_hook=_each_once)
+        loaded = json.loads(text, object_pairs_hook=_each_once, **readers)
         check_depth(loaded)
-        json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
+        json.dumps(loaded, ensure_ascii=False, allow_nan=allow_nan).encode()
     except RecursionError:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
     return loaded
+
+
+_EVERY_WHOLE_FLOAT = 2.0**53  # a float from here on is a whole number, and stands for its neighbours too
+_WHOLE = re.compile(r"[-+]?[0-9]+(\.0*)?")
+
+
+def exact_number(text: str) -> int | float:
+    """A number in decimal digits; an int where a float would stand for another whole number.
+
+    Raises:
+        ValueError: for other text, also for one of more digits than Python reads.
+    """
+    number = float(text)
+    if abs(number) >= _EVERY_WHOLE_FLOAT and _WHOLE.fullmatch(text):
+        return int(text.partition(".")[0])
+    return number
+
+
+def is_finite(loaded: Any) -> bool:
+    """Whether every number in data of JSON is finite: whether JSON can carry it."""
+    if isinstance(loaded, dict | list | tuple):
+        return all(map(is_finite, loaded.values() if isinstance(loaded, dict) else loaded))
+    return not isinstance(loaded, float) or math.isfinite(loaded)
+
+
+def finite(loaded: Any) -> Any:
+    """Data of JSON with NaN, Infinity and -Infinity as texts, so that JSON can carry it to a reader."""
+    if isinstance(loaded, dict):
+        return {key: finite(item) for key, item in loaded.items()}
+    if isinstance(loaded, list | tuple):
+        return [finite(item) for item in loaded]
+    return loaded if is_finite(loaded) else json.dumps(loaded)
 
 
 def check_whole_number(value: object) -> object:

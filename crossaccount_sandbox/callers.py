@@ -19,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from moto.iam.models import iam_backends
 
+from crossaccount_sandbox.principals import user_id
 from crossaccount_sandbox.wire import AwsError, Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
@@ -116,7 +117,7 @@ def _user_key(access_key_id: str) -> Key | None:
         for user in list(partitions["aws"].users.values()):
             for key in user.access_keys:
                 if key.access_key_id == access_key_id and key.status == "Active":
-                    return Key(Caller(user.arn, account, user.id), key.secret_access_key)
+                    return Key(Caller(user.arn, account, user_id(user)), key.secret_access_key)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as a command: start, say where it is, serve until SIGTERM or Ctrl-C.
+"""The sandbox as a command: start, say where it is, serve until SIGTERM, Ctrl-C, or the end of whoever started it.
 
 Not here: what it serves (``server``) and who lives in it (``accounts``).
 """
@@ -28,6 +28,7 @@ from crossaccount_sandbox.server import Server
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; returns when the sandbox was told to stop."""
+    parent = os.getppid()
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
@@ -52,9 +53,14 @@ def main(arguments: list[str] | None = None) -> None:
             if issued is not None:
                 _tell_residents(issued, residents)
             _announce(options, accounts, server.url, residents, Path(folder))
-            stopped.wait()
+            while not stopped.wait(_LOOK_SECONDS):
+                if options.exit_with_parent and os.getppid() != parent:
+                    break
     finally:
         server.stop()
+
+
+_LOOK_SECONDS = 0.5
 
 
 def _opened(parser: argparse.ArgumentParser, path: Path | None) -> Log | None:
@@ -114,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)
     speed = "how many of AWS's seconds a bake or wait passes in one"
     option("--speed", type=_number(float, 0.001, 1_000_000, "speed"), default=1.0, help=speed)
+    ends = "also stop when the program that started it ends, however it does"
+    option("--exit-with-parent", action="store_true", help=ends)
     option("--control", action="store_true", help="let faults and outcomes be arranged at /_sandbox/")
     faults = "JSON: a list of faults that befall calls, see crossaccount_sandbox/faults.py"
     option("--faults", type=Path, metavar="FILE", help=faults)

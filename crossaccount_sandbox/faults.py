@@ -7,7 +7,8 @@ only the answer is lost. No rule changes what the judge decides, but for when a 
 Not here: who is let in (``guard``), how the next endpoint fares (``control``).
 
 Sources: "Common errors" and "Error responses" of each service's API reference; "Amazon S3 data consistency model" and the
-IAM user guide's "Changes that I make are not always immediately visible" for policies that are felt later.
+IAM user guide's "Changes that I make are not always immediately visible" for policies that are felt later; InvokeEndpoint for
+ModelNotReadyException.
 """
 
 import random
@@ -28,7 +29,7 @@ from crossaccount_sandbox.world import World
 
 KINDS = (
     *("throttle", "error", "latency", "drop", "hold", "conflict"),
-    *("expire-session", "slow-policy", "show-ids", "no-capacity"),
+    *("expire-session", "slow-policy", "show-ids", "no-capacity", "model-not-ready"),
 )
 _POLICY_WRITES = frozenset(
     f"{verb}{what}Policy"
@@ -49,7 +50,8 @@ class Rule:
             ``expire-session``: the caller's session is over from this call on. ``slow-policy``: a policy that this call
             writes is felt ``seconds`` later, though it reads back at once. ``show-ids``: for ``seconds`` after this write
             the policy reads back with unique ids in place of ARNs. ``no-capacity``: this CreateEndpoint or
-            UpdateEndpoint finds none.
+            UpdateEndpoint finds none. ``model-not-ready``: the endpoint has not loaded the model that this
+            InvokeEndpoint asks.
         service: the service's name in botocore, a pattern: ``s3``, ``sagemaker*``.
         operation: AWS's name of the operation, a pattern: ``PutBucketPolicy``, ``Put*``.
         account: of the caller; None for any.
@@ -94,6 +96,7 @@ class Rule:
             and self.account in (None, call.account)
             and (self.kind not in ("slow-policy", "show-ids") or call.operation in _POLICY_WRITES)
             and (self.kind != "no-capacity" or call.operation in ("CreateEndpoint", "UpdateEndpoint"))
+            and (self.kind != "model-not-ready" or call.operation == "InvokeEndpoint")
             and (self.kind != "conflict" or call.service in _BUSY)
             and (self.kind != "expire-session" or call.caller.chained)
         )
@@ -253,6 +256,8 @@ class Faults:
                 raise AwsError(
                     *(_CONFLICTING if conditional and _has_condition(call) else _BUSY[call.service])
                 )
+            case "model-not-ready":
+                raise AwsError("ModelNotReadyException", _NOT_READY, 429)
             case "drop":
                 raise Dropped
             case "hold":
@@ -269,6 +274,7 @@ class Faults:
             self._changed.wait_for(lambda: not any(held is entry for held in self._held))
 
 
+_NOT_READY = "The model is not ready for inference yet. Please try your request again."
 _Error = tuple[str, str, int]
 _THROTTLED: Mapping[str, _Error] = {
     "s3": ("SlowDown", "Please reduce your request rate.", 503),

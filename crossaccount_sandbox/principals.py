@@ -92,8 +92,9 @@ def unique_id(arn: str) -> str | None:
 
 
 def user_id(user: Any) -> str:
-    """A user's unique id in IAM's form."""
-    return "AIDA" + str(user.id).upper()[:17]
+    """A user's unique id in IAM's form: AIDA and 17 characters."""
+    held = str(user.id)
+    return held if held.startswith("AIDA") else "AIDA" + held.upper()[:17]
 
 
 def tags_of(arn: str) -> dict[str, str]:

@@ -131,7 +131,7 @@ def share(
         return Shared(group_arn(sharing), plan, (), ())
     prepared = steps.prepare_releases(sharing, gathered, plan)
     receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
-    releases = steps.publish_releases(sharing, prepared)
+    releases = steps.publish_releases(sharing, prepared, plan)
     return Shared(group_arn(sharing), plan, receipts, releases)
 
 

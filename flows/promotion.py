@@ -120,7 +120,7 @@ def promote_model(
             return _foreseen(sharing, pinned)
         prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
-        releases = sharing_steps.publish_releases(sharing, prepared)
+        releases = sharing_steps.publish_releases(sharing, prepared, plan)
         held = steps.find_held(sharing, pinned, version is not None)
         try:
             for number, of_stage in stages(sharing):

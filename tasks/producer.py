@@ -22,6 +22,7 @@ from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
 from crossaccount.show import plans
+from crossaccount.text import first_line
 from tasks import locks, steps
 
 
@@ -77,12 +78,7 @@ def prepare_releases(sharing: Sharing, gathered: Gathered, plan: Plan) -> tuple[
 def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ...]:
     """Make the plan's changes, all or none, and read every document back."""
     logger = get_run_logger()
-    arns = [
-        door_of(change.resource.kind).arn(sharing, change.resource.name)
-        for change in plan.changes
-        if change.verb != "keep"
-    ]
-    with producing(sharing) as producer, locks.writing(arns) as settle_seconds:
+    with producing(sharing) as producer, locks.writing(_written(sharing, plan)) as settle_seconds:
         receipts = applying.apply(producer, plan, logger.info, exactly, settle_seconds)
     written = sum(receipt.verb != "keep" for receipt in receipts)
     logger.info("%d of %d policies changed, each read back", written, len(receipts))
@@ -90,21 +86,21 @@ def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ..
 
 
 @steps.step("publish Releases of {sharing.model_package_group}")
-def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]]) -> tuple[Release, ...]:
-    """Publish the Release of every version that has none yet."""
+def publish_releases(
+    sharing: Sharing, prepared: Sequence[tuple[Release, bool]], plan: Plan
+) -> tuple[Release, ...]:
+    """Publish the Release of every version that has none yet; where not one can be, what the plan has changed is taken back."""
+    published: list[Release] = []
     try:
         with producing(sharing) as producer:
-            published = [
-                publish.publish(producer, release) if is_new else release for release, is_new in prepared
-            ]
+            for release, is_new in prepared:
+                published.append(publish.publish(producer, release) if is_new else release)
     except CrossAccountError as error:
-        error.add_note(
-            "The policies were written before and stand; not every Release is published. Once this is mended, share again."
-        )
+        _announce_new(sharing, prepared[: len(published)])
+        for note in _after_failure(sharing, prepared, plan):
+            error.add_note(note)
         raise
-    for release, is_new in prepared:
-        if is_new:
-            announce(sharing, release)
+    _announce_new(sharing, prepared)
     new = sum(is_new for _, is_new in prepared)
     get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
     create_table_artifact(
@@ -113,6 +109,46 @@ def publish_releases(sharing: Sharing, prepared: Sequence[tuple[Release, bool]])
         description=f"Shared versions of {published[0].model_package_group}",
     )
     return tuple(published)
+
+
+def _announce_new(sharing: Sharing, published: Sequence[tuple[Release, bool]]) -> None:
+    for release, is_new in published:
+        if is_new:
+            announce(sharing, release)
+
+
+def _after_failure(sharing: Sharing, prepared: Sequence[tuple[Release, bool]], plan: Plan) -> list[str]:
+    """What stands once publishing has failed, in sentences; the policies are put back where no new Release relies on them."""
+    new = {release.version for release, is_new in prepared if is_new}
+    try:
+        with producing(sharing) as producer:
+            standing = new & store.list_published(producer)
+            if not standing and any(change.lost for change in plan.changes):
+                return [
+                    "No Release was published. The policies stand as written: to put them back would grant again what they took away."
+                ]
+            if not standing:
+                with locks.writing(_written(sharing, plan)):
+                    taken_back = applying.take_back(producer, plan)
+                return ["No Release was published.", *taken_back]
+    except CrossAccountError as error:
+        return [
+            f"Whether a Release was published cannot be told ({first_line(error)}). The policies stand as written."
+        ]
+    shown, missing = (", ".join(map(str, sorted(some))) for some in (standing, new - standing))
+    return [
+        f"The Release of version {shown} is published, so the policies stand as written; that of version {missing} is not. Once this is "
+        "mended, share again."
+    ]
+
+
+def _written(sharing: Sharing, plan: Plan) -> list[str]:
+    """The ARNs of the resources whose policies a plan writes."""
+    return [
+        door_of(change.resource.kind).arn(sharing, change.resource.name)
+        for change in plan.changes
+        if change.verb != "keep"
+    ]
 
 
 RELEASE_PUBLISHED = "crossaccount.release.published"

@@ -238,7 +238,7 @@ def absent() -> Iterator[None]:
 
 def _start_sandbox(*arguments: str) -> Sandbox:
     """Start a sandbox as its own process and read what it announces."""
-    command = [sys.executable, "-m", "crossaccount", "sandbox", "--json", *arguments]
+    command = [sys.executable, "-m", "crossaccount", "sandbox", "--json", "--exit-with-parent", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from crossaccount import arns, doors
-from crossaccount.arns import Image
+from crossaccount.arns import Image, same_arn
 from crossaccount.config.loading import load_config
 from crossaccount.errors import Failed
 
@@ -266,3 +266,17 @@ def test_an_address_without_a_bucket_is_none(uri: str) -> None:
 )
 def test_where_the_console_shows_it(arn: str, url: str | None) -> None:
     assert arns.console_url(arn) == url
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/Churn/1", True),
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/churn/1", True),
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/churn/11", False),
+        ("arn:aws:sagemaker:us-east-1:111111111111:model-package/churn-2/1", False),
+        ("arn:aws:sagemaker:us-east-1:222222222222:model-package/Churn/1", False),
+    ],
+)
+def test_arns_of_sagemaker_are_told_apart_without_regard_to_case(other: str, same: bool) -> None:
+    assert same_arn("arn:aws:sagemaker:us-east-1:111111111111:model-package/Churn/1", other) is same

@@ -89,24 +89,28 @@ class Producer(Account):
             Refused: for an access-denied error.
             Failed: for any other.
         """
-        producer = self.config.producer
-        profile = f"profile {producer.profile}" if producer.profile else "the ambient credentials"
         try:
             yield
         except ClientError as error:
-            resource = resource_of(error, self.config.partition) or self.config.model_package_group
-            attempt = Attempt(
-                producer.role or profile,
-                self.account,
-                self.account,
-                DoorName.CALLER_POLICY,
-                action_of(error),
-                resource,
-                "producer",
-            )
-            raise _with_notes(classify(error, attempt), error) from None
+            raise _with_notes(self.explain(error), error) from None
         except BotoCoreError as error:
             raise _with_notes(unreachable(error, "producer"), error) from None
+
+    def explain(self, error: ClientError) -> CrossAccountError:
+        """The product's error for one of AWS's: a `Refused` for access that is denied, else a `Failed`."""
+        producer = self.config.producer
+        profile = f"profile {producer.profile}" if producer.profile else "the ambient credentials"
+        resource = resource_of(error, self.config.partition) or self.config.model_package_group
+        attempt = Attempt(
+            producer.role or profile,
+            self.account,
+            self.account,
+            DoorName.CALLER_POLICY,
+            action_of(error),
+            resource,
+            "producer",
+        )
+        return classify(error, attempt)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ Source: "Troubleshoot access denied error messages" in the IAM user guide; Creat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -81,14 +81,18 @@ _PULLING = ("ecr",)
 
 
 def narrow_execution_role(
-    refused: Refused, simulator: Simulator, needed: Mapping[str, str], ruled_out: Sequence[str], owner: str
+    refused: Refused,
+    simulator: Simulator,
+    needed: Iterable[tuple[str, str]],
+    ruled_out: Sequence[str],
+    owner: str,
 ) -> Refused:
     """A refusal that SageMaker met with the execution role: what the role lacks, or who else it can be.
 
     Args:
         refused: a refusal of CreateModel, or of bringing up its endpoint.
         simulator: of the execution role.
-        needed: each action that the role needs, with the resource that it needs it on.
+        needed: the actions that the role needs, each with each resource that it needs it on.
         ruled_out: causes that were ruled out before.
         owner: the account that owns the artifacts and images.
     """
@@ -106,20 +110,16 @@ def narrow_execution_role(
     services = next(
         (kinds for text, kinds in _LOOKED_AT.items() if refusal.aws_message.startswith(text)), _PULLING
     )
-    asked_for = {action: on for action, on in needed.items() if action.partition(":")[0] in services}
+    asked_for = [(action, on) for action, on in needed if action.partition(":")[0] in services]
     answers = dict(
-        zip(
-            asked_for,
-            run_all([partial(simulator.simulate, *each) for each in asked_for.items()]),
-            strict=True,
-        )
+        zip(asked_for, run_all([partial(simulator.simulate, *each) for each in asked_for]), strict=True)
     )
-    refusing = {action: said for action, said in answers.items() if said.allowed is False}
+    refusing = {need: said for need, said in answers.items() if said.allowed is False}
     if refusing:
-        return Refused(replace(own, ruled_out=tuple(ruled_out), **_lacks(refusing, asked_for, simulator)))
+        return Refused(replace(own, ruled_out=tuple(ruled_out), **_lacks(refusing, simulator)))
     doubts = [
-        f"{role} may {action} on {asked_for[action]}: {said.doubt}"
-        for action, said in answers.items()
+        f"{role} may {action} on {on}: {said.doubt}"
+        for (action, on), said in answers.items()
         if said.allowed is None
     ]
     if trust is None:
@@ -134,28 +134,26 @@ def narrow_execution_role(
     return _doubted(refusal, "; or whether ".join(doubts)) if doubts else Refused(refusal)
 
 
-def _lacks(
-    refusing: Mapping[str, Simulated], needed: Mapping[str, str], simulator: Simulator
-) -> dict[str, Any]:
+def _lacks(refusing: Mapping[tuple[str, str], Simulated], simulator: Simulator) -> dict[str, Any]:
     """The way out for an execution role that lacks permissions, and the policy that denies one of them."""
-    own = [action for action, said in refusing.items() if not (said.denial or said.lacks)]
-    lacking = ", and ".join(f"{action} on {needed[action]}" for action in own)
+    own = [need for need, said in refusing.items() if not (said.denial or said.lacks)]
+    lacking = ", and ".join(f"{action} on {on}" for action, on in own)
     steps = (
         [f"In account {simulator.account}, the policies of {simulator.role} must allow {lacking}."]
         if own
         else []
     )
     of_others: dict[tuple[Denial | None, str], str] = {}
-    for action, said in refusing.items():
-        if action not in own and (said.denial, said.lacks) not in of_others:
-            of_others[said.denial, said.lacks] = _way_out(said, simulator, f"{action} on {needed[action]}")
+    for (action, on), said in refusing.items():
+        if (action, on) not in own and (said.denial, said.lacks) not in of_others:
+            of_others[said.denial, said.lacks] = _way_out(said, simulator, f"{action} on {on}")
     denial = next((said.denial for said in refusing.values() if said.denial is not None), None)
     return {"next_step": " ".join([*steps, *of_others.values()]), "denied_by": denial}
 
 
-def _elsewhere(refusal: Refusal, needed: Mapping[str, str], role: str, owner: str) -> Refusal:
+def _elsewhere(refusal: Refusal, needed: Iterable[tuple[str, str]], role: str, owner: str) -> Refusal:
     """A refusal that SageMaker words as the execution role's, where no lack of the role is seen."""
-    places = ", ".join(sorted(set(needed.values()) - {"*"}))
+    places = ", ".join(sorted({on for _, on in needed} - {"*"}))
     step = (
         f"The execution role does not lack anything that can be seen. A statement of the policies of {places} (account {owner}) may let "
         f"the deployer in and not {role}, or deny it to that role alone; or the resource is not there. Account {owner} looks at them "

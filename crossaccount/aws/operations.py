@@ -21,7 +21,7 @@ _ACTIONS = {
     ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
     ("s3-control", "GetPublicAccessBlock"): "s3:GetAccountPublicAccessBlock",
 }
-_PREFIXES = {"s3-control": "s3"}
+_PREFIXES = {"s3-control": "s3", "sagemaker-runtime": "sagemaker"}
 _BUCKET, _KEY = "Bucket", "Key"
 _NAMES = ("KeyId", "repositoryName", "ModelPackageName", "ModelPackageGroupName", "ResourceArn", "AccountId")
 _CALL, _NAMED = "Call", "crossaccount:named"

@@ -20,7 +20,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from crossaccount.aws import ways_out
+from crossaccount.aws import operations, ways_out
 from crossaccount.errors import CrossAccountError, Denial, DoorName, Failed, Refusal, Refused
 from crossaccount.text import harmless
 
@@ -101,11 +101,11 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     answer = error.response.get("Error", {})
     code, text = harmless(str(answer.get("Code", "Unknown"))), answer.get("Message")
     text = harmless(str(error) if text is None else str(text))
-    action = _ACTIONS.get(error.operation_name, attempt.action)
+    action = operations.action_of(error)
+    action = action if ":" in action else attempt.action
     preposition = "on" if action == attempt.action else "for"  # another call on the way to what was attempted
-    own = "Endpoint" in error.operation_name or error.operation_name.endswith(
-        "Tags"
-    )  # of the caller's own account
+    # Endpoints, their configs and tags are the caller's own account's.
+    own = "Endpoint" in error.operation_name or error.operation_name.endswith("Tags")
     attempt = replace(attempt, action=action, owner=attempt.account if own else attempt.owner)
     if code in _DENIED:
         return _denied(code, text, attempt)
@@ -131,47 +131,6 @@ def hides_key(error: ClientError) -> bool:
     return bool(subject and subject["action"].startswith("kms:") and not subject["resource"])
 
 
-# The action that a call needs, for the calls of this product: texts without a reason, as S3's, name none.
-_CALLS = {
-    "s3": (
-        *(
-            "GetObject",
-            "PutObject",
-            "GetBucketPolicy",
-            "PutBucketPolicy",
-            "DeleteBucketPolicy",
-            "GetBucketAcl",
-        ),
-        *("GetBucketOwnershipControls", "GetBucketPolicyStatus"),
-    ),
-    "ecr": ("BatchGetImage", "GetRepositoryPolicy", "SetRepositoryPolicy", "DeleteRepositoryPolicy"),
-    "kms": ("DescribeKey", "GetKeyPolicy", "PutKeyPolicy"),
-    "sagemaker": (
-        *(f"{verb}ModelPackageGroupPolicy" for verb in ("Get", "Put", "Delete")),
-        *("DescribeModelPackageGroup", "DescribeModelPackage", "ListModelPackages", "InvokeEndpoint"),
-        *(
-            f"{verb}{kind}"
-            for verb in ("Create", "Describe", "Delete")
-            for kind in ("Model", "EndpointConfig", "Endpoint")
-        ),
-        *(
-            "ListModels",
-            "ListEndpointConfigs",
-            "ListEndpoints",
-            "UpdateEndpoint",
-            "AddTags",
-            "ListTags",
-            "DeleteTags",
-        ),
-    ),
-    "cloudwatch": ("DescribeAlarms",),
-    "sts": ("AssumeRole",),
-}
-_ACTIONS = {call: f"{service}:{call}" for service, calls in _CALLS.items() for call in calls} | {
-    "HeadObject": "s3:GetObject",
-    "HeadBucket": "s3:ListBucket",
-    "ListObjectsV2": "s3:ListBucket",
-}
 _READ = "s3:GetObject, s3:ListBucket or kms:Decrypt"
 _ASSUME, _PULL = "sts:AssumeRole by sagemaker.amazonaws.com", "ecr:BatchGetImage"
 _SUBJECT = re.compile(

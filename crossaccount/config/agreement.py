@@ -31,6 +31,7 @@ def disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
     if isinstance(producer, Mapping) and external_id is not None and producer.get("role") is None:
         sentence = f"{quote(external_id)} is an external id without a role to assume with it. Add producer.role, or delete external_id."
         yield ("producer", "external_id"), external_id, sentence
+    yield from _key_disagreements(producer, owner, region)
     yield from _scope_disagreements(data)
     consumers = consumers if isinstance(consumers, Mapping) else {}
     for name, consumer in consumers.items():
@@ -41,6 +42,20 @@ def disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
             endpoint = consumer.get("endpoint")
             yield from _hosting_disagreements((*path, "endpoint"), endpoint, data.get("versions"))
     yield from _name_disagreements(consumers)
+
+
+def _key_disagreements(producer: object, owner: str | None, region: str | None) -> Iterator[Complaint]:
+    arn = _sound(producer, "releases_kms_key", identifiers.check_key_arn)
+    if arn is None:
+        return
+    path = ("producer", "releases_kms_key")
+    _, partition, _, of_region, account, _ = arn.split(":", 5)
+    if owner is not None and account != owner:
+        sentence = f"{quote(arn)} is a key of account {account}, whose policy the producer {owner} cannot change. Name a key of {owner}."
+        yield path, arn, sentence
+    if region is not None and (partition, of_region) != (partitions()[region], region):
+        sentence = f"{quote(arn)} lies in {of_region}, and S3 in {region} encrypts with keys of its own region alone. Name a key in {region}."
+        yield path, arn, sentence
 
 
 def _account_disagreements(

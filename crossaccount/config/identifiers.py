@@ -171,6 +171,23 @@ _kms_key = _matching(
 )
 
 
+_KEY_ARN = re.compile(r"arn:(aws[a-z-]*):kms:([a-z0-9-]+):([0-9]{12}):key/[A-Za-z0-9-]{1,256}", re.ASCII)
+
+
+def check_key_arn(value: object) -> str:
+    """Return the ARN of one KMS key; raises a sentence for anything else, an alias too."""
+    example = "arn:aws:kms:us-east-1:111122223333:key/KEY-ID"
+    text = check_text(value, example)
+    if _KEY_ARN.fullmatch(text):
+        return text
+    if "alias/" in text:
+        raise fault(
+            f"{quote(text)} is an alias, and a policy knows keys alone. Write the ARN of its key: aws kms describe-key --key-id ALIAS "
+            "--query KeyMetadata.Arn."
+        )
+    raise fault(f"{quote(text)} is not the ARN of a KMS key. Write it as in {example}.")
+
+
 def network_id(prefix: str) -> BeforeValidator:
     """Make the check of an id such as sg-0a1b2c, by its prefix."""
     example = f"{prefix}-0a1b2c3d4e5f60718"
@@ -250,4 +267,5 @@ OrganizationPath = Annotated[str, BeforeValidator(_organization_path)]
 InstanceType = Annotated[str, BeforeValidator(_instance_type)]
 AlarmName = Annotated[str, BeforeValidator(_alarm)]
 KmsKey = Annotated[str, BeforeValidator(_kms_key)]
+KeyArn = Annotated[str, BeforeValidator(check_key_arn)]
 ReleasesUri = Annotated[str, BeforeValidator(_releases)]

@@ -17,6 +17,7 @@ from crossaccount.config.identifiers import (
     AccountId,
     ExternalId,
     GroupName,
+    KeyArn,
     OrganizationId,
     OrganizationPath,
     ProfileName,
@@ -156,6 +157,9 @@ class ProducerConfig(FrozenModel):
     profile: ProfileName | None = Field(default=None, description="AWS profile to start from")
     releases: ReleasesUri = Field(
         description="S3 prefix where releases are published", examples=["s3://BUCKET/releases/"]
+    )
+    releases_kms_key: KeyArn | None = Field(
+        default=None, description="ARN of the KMS key that releases are sent to S3 to be encrypted under"
     )
 
     @property

@@ -51,6 +51,30 @@ def _mime_type(value: object) -> str:
     )
 
 
+_MEDIA_RANGE = re.compile(
+    r"(\*/\*|[\w!#$&^.+-]+/(\*|[\w!#$&^.+-]+))(\s*;\s*[\w.+-]+\s*=\s*(\"[^\"\\\n]*\"|[\w.+-]+))*\s*", re.ASCII
+)
+
+
+def _accept(value: object) -> str:
+    """The Accept header of one type, of a list of them or of ``*/*``; empty where none is to be sent."""
+    if value is None or value == "":
+        return ""
+    wishes = list(value) if isinstance(value, list | tuple) else check_text(value, "text/csv").split(",")
+    for wish in wishes:
+        if not isinstance(wish, str) or len(wish) > 1024 or not _MEDIA_RANGE.fullmatch(wish.strip()):
+            raise fault(
+                f"{quote(wish)} is not a content type. Write TYPE/SUBTYPE, for example text/csv, a list of them, or */*; nothing at all "
+                "where no Accept is to be sent."
+            )
+    header = ", ".join(wish.strip() for wish in wishes)
+    if not wishes or len(header) > 1024:
+        raise fault(
+            f"has {len(wishes)} content types in {len(header)} characters. Write some, in 1024 characters at most."
+        )
+    return header
+
+
 def _body(value: object) -> str:
     if isinstance(value, list | tuple | Mapping):
         raise fault(
@@ -86,7 +110,8 @@ class JsonPath(FrozenModel):
     """An expected value at one place of an answer; exactly that value, without a tolerance."""
 
     path: Annotated[str, BeforeValidator(_json_path)] = Field(
-        description="where in the answer, by names and [places]", examples=["predictions[0].score"]
+        description="where in the answer, by names, keys in quotes and [places]",
+        examples=["predictions[0].score"],
     )
     value: JsonValue = Field(description="what must stand there", examples=["0.5"])
     tolerance: Tolerance | None = Field(default=None, description="how far a number may be from it")
@@ -95,8 +120,9 @@ class JsonPath(FrozenModel):
 class Smoke(FrozenModel):
     """A question that an endpoint is asked, and the answer that is expected.
 
-    The question is `body` or the object at `body_s3_uri`; `accept` is the content type asked for. Exactly one `expect...`
-    is given: `expect` is a JSON value, to be compared with the decoded answer.
+    The question is `body` or the object at `body_s3_uri`; `accept` is the content type asked for, or several of them as a header has
+    them, or empty for no such header. Exactly one `expect...` is given: `expect` is a JSON value, to be compared with the decoded
+    answer.
     """
 
     content_type: _MimeType = Field(description="content type of the body", examples=["text/csv"])
@@ -108,7 +134,9 @@ class Smoke(FrozenModel):
     expect: JsonValue = Field(
         default=None, description="the answer the model must give, a JSON value", examples=["[0]"]
     )
-    accept: _MimeType = Field(default="application/json", description="content type of the answer")
+    accept: Annotated[str, BeforeValidator(_accept)] = Field(
+        default="application/json", description="content type of the answer"
+    )
     body_s3_uri: Annotated[str, s3_address("object", "s3://BUCKET/smoke/1.csv")] | None = Field(
         default=None, description="an object that is sent to the endpoint as it stands"
     )
@@ -124,7 +152,7 @@ class Smoke(FrozenModel):
             items("labels", "setosa, virginica", 1000),
         ]
         | None
-    ) = Field(default=None, description="the labels of which the answer, or each of a list, must be one")
+    ) = Field(default=None, description="the labels of which the answer, or each of several, must be one")
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

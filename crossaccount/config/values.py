@@ -19,7 +19,7 @@ class FrozenModel(BaseModel):
     """A model that is not changed after it was read, and knows every key it may have."""
 
     # `Sharing` alone is built: the models that it is made of need no validators of their own.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, ser_json_inf_nan="constants")
 
 
 def dotted(path: KeyPath) -> str:

@@ -18,7 +18,7 @@ from yaml.reader import ReaderError
 from crossaccount.config.values import KeyPath, dotted
 from crossaccount.errors import Fault
 from crossaccount.files import read_file
-from crossaccount.strict_json import MAX_DEPTH
+from crossaccount.strict_json import MAX_DEPTH, exact_number
 from crossaccount.text import MAX_QUOTED, quote
 
 _MAX_BYTES = 1_000_000
@@ -65,7 +65,7 @@ _PATTERNS = {
     "null": r"(~|null|Null|NULL|)\Z",
     "bool": r"(true|True|TRUE|false|False|FALSE)\Z",
     "int": r"[-+]?(0|[1-9][0-9]*)\Z",
-    "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\Z",
+    "float": r"([-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z",
 }
 # Under None stand the patterns that are tried whatever the first character is.
 _Loader.yaml_implicit_resolvers = {
@@ -73,9 +73,12 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
+def _number(text: str) -> int | float:
+    """A number; infinite, or NaN, only where that is written: .inf, .nan."""
+    if text[-1] in "fFnN":
+        return float(text.replace(".", ""))
+    number = exact_number(text)
+    if isinstance(number, float) and not math.isfinite(number):
         raise ValueError(text)
     return number
 

@@ -126,10 +126,6 @@ def name_in(place: str) -> str:
     return next((match[1] for door in DOORS if (match := door.place.fullmatch(place))), place)
 
 
-def execution_needs(config: Sharing, contents: Contents) -> dict[str, str]:
-    """Each action that an execution role needs to deploy these contents, with a resource that it needs it on."""
-    return {
-        action: resource
-        for door in DOORS
-        for action, resource in door.execution_needs(config, contents).items()
-    }
+def execution_needs(config: Sharing, contents: Contents) -> list[tuple[str, str]]:
+    """The actions that an execution role needs to deploy these contents, each with each resource that it needs it on, once."""
+    return list(dict.fromkeys(need for door in DOORS for need in door.execution_needs(config, contents)))

@@ -5,7 +5,7 @@ A new door is one object of this shape, listed in ``doors.DOORS``. Not here: how
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,7 +60,8 @@ class Door(Protocol):
     service takes. ``place`` matches an ARN or a URI of such a resource, its first group the name. ``missing_code`` is the service's
     error for a resource that does not exist, and ``missing_texts`` how its message then begins; ``busy_codes`` are its errors while
     another writer is at work, the one condition that passes by itself. ``proved_by_model`` is whether a model that was made from
-    the package has passed the door. ``services`` are AWS's services that come through it on behalf of an account.
+    the package has passed the door. ``reads``, ``writes`` and ``clears`` are the permissions to read, replace and remove its policy,
+    empty for an unknown one. ``services`` are AWS's services that come through it on behalf of an account.
     """
 
     kind: str
@@ -71,6 +72,9 @@ class Door(Protocol):
     missing_texts: tuple[str, ...] = ("",)
     busy_codes: tuple[str, ...] = ("OperationAborted", "ConflictException", "ConcurrentModificationException")
     proved_by_model: bool = False
+    reads: str = ""
+    writes: str = ""
+    clears: str = ""
     services: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
@@ -159,6 +163,6 @@ class Door(Protocol):
         """Reasons why a policy of this kind may never be changed so, each with the way out."""
         yield from ()
 
-    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
-        """The actions that an execution role needs for CreateModel from these contents, each with a resource that it needs it on."""
-        return {}
+    def execution_needs(self, config: Sharing, contents: Contents) -> Iterable[tuple[str, str]]:
+        """The actions that an execution role needs for CreateModel from these contents, each with each resource that it needs it on."""
+        return ()

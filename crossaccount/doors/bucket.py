@@ -6,7 +6,7 @@ Different Account" in the SageMaker developer guide.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ class BucketDoor(Door):
     limit = 20_480
     place = re.compile(r"(?:arn:[a-z-]+:s3:::|s3://)([^/]+).*")
     missing_code = "NoSuchBucket"
+    reads, writes, clears = "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"
 
     def arn(self, config: Sharing, name: str) -> str:
         return f"arn:{config.partition}:s3:::{name}"
@@ -159,15 +160,13 @@ class BucketDoor(Door):
             for resource, of_bucket in zip(asked, blocks, strict=True)
         }
 
-    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
+    def execution_needs(self, config: Sharing, contents: Contents) -> Iterable[tuple[str, str]]:
         """Reading every artifact, and listing where one is a prefix."""
-        needs: dict[str, str] = {}
         for artifact in contents.artifacts:
             bucket = self.arn(config, artifact.bucket)
-            needs["s3:GetObject"] = f"{bucket}/{artifact.key}"
+            yield "s3:GetObject", f"{bucket}/{artifact.key}"
             if artifact.is_prefix:
-                needs["s3:ListBucket"] = bucket
-        return needs
+                yield "s3:ListBucket", bucket
 
 
 def least_privilege(

@@ -5,7 +5,7 @@ policy's size in the KMS developer guide.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from crossaccount import parallel
@@ -31,6 +31,7 @@ class KeyDoor(Door):
     limit = 32_768
     place = re.compile(r"(arn:[a-z-]+:kms:.*)")
     missing_code = "NotFoundException"
+    reads, writes, clears = "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:PutKeyPolicy"
     proved_by_model = True
 
     def arn(self, config: Sharing, name: str) -> str:
@@ -89,9 +90,9 @@ class KeyDoor(Door):
                 "Give the owner's administrators a statement of their own, without a Sid of ours.",
             )
 
-    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
-        """Decrypting, where an artifact is encrypted."""
-        return {"kms:Decrypt": contents.keys[0]} if contents.keys else {}
+    def execution_needs(self, config: Sharing, contents: Contents) -> Iterable[tuple[str, str]]:
+        """Decrypting under every key that an artifact is encrypted under."""
+        return [("kms:Decrypt", key) for key in contents.keys]
 
 
 def _beside(producer: Producer, resource: Resource) -> Surroundings:

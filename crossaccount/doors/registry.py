@@ -30,6 +30,11 @@ class RegistryDoor(Door):
     limit = 20_480
     place = re.compile(r"arn:[a-z-]+:sagemaker:.*:model-package(?:-group)?/([^/]+).*")
     missing_code = "ValidationException"
+    reads, writes, clears = (
+        "sagemaker:GetModelPackageGroupPolicy",
+        "sagemaker:PutModelPackageGroupPolicy",
+        "sagemaker:DeleteModelPackageGroupPolicy",
+    )
     missing_texts = ("Cannot find Model Package Group", "ModelPackageGroup")
 
     def arn(self, config: Sharing, name: str) -> str:

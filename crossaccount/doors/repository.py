@@ -5,7 +5,7 @@ botocore's model of ECR; "Deploy a Model Version from a Different Account" in th
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from botocore.exceptions import ClientError
 
@@ -33,6 +33,7 @@ class RepositoryDoor(Door):
     limit = 10_240
     place = re.compile(r"(?:arn:[a-z-]+:ecr:.*:repository/|\d{12}\.dkr[.-]ecr[^/]*/)([a-z0-9._/-]+).*")
     missing_code = "RepositoryNotFoundException"
+    reads, writes, clears = "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy"
     proved_by_model = True
     services = (SERVICE,)
 
@@ -98,13 +99,12 @@ class RepositoryDoor(Door):
         )
         return dict.fromkeys(documents, found)
 
-    def execution_needs(self, config: Sharing, contents: Contents) -> dict[str, str]:
+    def execution_needs(self, config: Sharing, contents: Contents) -> Iterable[tuple[str, str]]:
         """Pulling every image, of AWS's registries too."""
-        needs: dict[str, str] = {}
         for image in map(parse_image, contents.images):
             repository = _arn(config, image.region, image.registry, image.repository)
-            needs |= dict.fromkeys(PULL_ACTIONS, repository)
-        return {**needs, "ecr:GetAuthorizationToken": "*"}
+            yield from ((action, repository) for action in PULL_ACTIONS)
+        yield "ecr:GetAuthorizationToken", "*"
 
 
 def _has_none(error: ClientError) -> bool:

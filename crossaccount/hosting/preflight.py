@@ -102,8 +102,8 @@ def _approved(target: Target) -> list[str]:
     approved = list_versions(target.sagemaker, group_arn(target.config), "Approved")
     if target.config.versions == "approved":
         return approved
-    shared = {package_arn(target.config, number) for number in target.config.versions}
-    return [arn for arn in approved if arn in shared]
+    shared = set(target.config.versions)
+    return [arn for arn in approved if version_of(arn) in shared]
 
 
 def _newest(target: Target) -> ModelVersion:

@@ -98,9 +98,27 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
 
 def running_images(description: Description) -> tuple[str, ...]:
     """The images that an endpoint runs, by digest, from its description."""
+    return tuple(image.resolved for image in deployed_images(description))
+
+
+@dataclass(frozen=True)
+class DeployedImage:
+    """An image of an endpoint: as its model names it, and by digest as AWS resolved that; empty where AWS does not say."""
+
+    specified: str
+    resolved: str
+
+
+def deployed_images(description: Description) -> tuple[DeployedImage, ...]:
+    """The images of an endpoint, from its description.
+
+    Source: DeployedImage in the SageMaker API reference.
+    """
     variants = description.get("ProductionVariants") or []
     images = [image for variant in variants for image in variant.get("DeployedImages") or []]
-    return tuple(image.get("ResolvedImage", "") for image in images)
+    return tuple(
+        DeployedImage(image.get("SpecifiedImage", ""), image.get("ResolvedImage", "")) for image in images
+    )
 
 
 def list_configs(target: Target) -> tuple[VersionConfig, ...]:

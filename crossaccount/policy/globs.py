@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain, count
 
 _STAR, _ONE = "any text", "any character"  # in a glob's tokens, beside single characters
-_STATES = 20_000  # of several patterns side by side; past it nothing is said
+_STEPS = 300_000  # from a place in a pattern to the next; past them nothing is said
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _WITH_DEFAULT = re.compile(r"\s*([^,'\s]+)\s*,\s*'([^']*)'\s*")
 
@@ -116,20 +116,23 @@ def _examples(patterns: tuple[Glob, ...]) -> tuple[str, ...] | None:
     start = tuple(_opened(each.tokens, {0}) for each in patterns)
     queue, seen = deque([(start, "")]), {start}
     found: dict[tuple[bool, ...], str] = {}
+    steps = 0
     while queue:
         states, text = queue.popleft()
         fitting = tuple(len(each.tokens) in state for each, state in zip(patterns, states, strict=True))
         if fitting[0]:
             found.setdefault(fitting, text)
-        for character in (other, *sorted({*_expected(patterns, states)})):
+        characters = (other, *sorted({*_expected(patterns, states)}))
+        steps += len(characters) * sum(map(len, states))
+        if steps > _STEPS:
+            return None
+        for character in characters:
             after = tuple(
                 _after(each.tokens, state, character) for each, state in zip(patterns, states, strict=True)
             )
             if after[0] and after not in seen:
                 seen.add(after)
                 queue.append((after, text + character))
-        if len(seen) > _STATES:
-            return None
     return tuple(found.values())
 
 

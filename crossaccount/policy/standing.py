@@ -160,17 +160,14 @@ def _tries(callers: Sequence[Caller], clauses: Sequence[Clause], way: Doorway) -
             continue
         for passage in way.passages:
             about = [each for each in concerned if touches(each.body, passage.action)]
-            resources = _resources(passage.resource, about, known)
-            for resource in [passage.resource] if resources is None else resources:
-                yield _tried(caller, passage.action, resource, about, known, sure=resources is not None)
+            for resource in _resources(passage.resource, about, known):
+                yield _tried(caller, passage.action, resource, about, known)
 
 
 def _tried(
-    caller: Caller, action: str, resource: str, clauses: Iterable[Clause], known: Known, sure: bool
+    caller: Caller, action: str, resource: str | None, clauses: Iterable[Clause], known: Known
 ) -> _Try:
     found = {each: _applies(each, caller, resource, known) for each in clauses}
-    if not sure:
-        found = {each: one._replace(verdict=every([one.verdict, None])) for each, one in found.items()}
     allows = {each: one for each, one in found.items() if each.body.get("Effect") == "Allow"}
     denies = {each: one for each, one in found.items() if each not in allows}
     allowed, denied = (some(one.verdict for one in side.values()) for side in (allows, denies))
@@ -190,7 +187,7 @@ def _tried(
     )
 
 
-def _applies(clause: Clause, caller: Caller, resource: str, known: Known) -> _Found:
+def _applies(clause: Clause, caller: Caller, resource: str | None, known: Known) -> _Found:
     """Whether a statement about the action applies to the caller and the resource too."""
     body, denies = clause.body, clause.body.get("Effect") == "Deny"
     values = known.value if clause.variables else None
@@ -198,10 +195,12 @@ def _applies(clause: Clause, caller: Caller, resource: str, known: Known) -> _Fo
     return _Found(every([reaches(body, caller), _on(body, resource, values), verdict]), doubts)
 
 
-def _on(statement: Statement, resource: str, values: Values | None) -> Verdict:
+def _on(statement: Statement, resource: str | None, values: Values | None) -> Verdict:
     """Whether a statement is about a resource; one without Resource is about the one that it is attached to."""
     for element in ("Resource", "NotResource"):
         if element in statement:
+            if resource is None:
+                return None
             verdict = some(each.fits(resource) for each in _patterns(statement[element], values))
             return verdict if element == "Resource" else negated(verdict)
     return True
@@ -211,8 +210,8 @@ def _patterns(value: object, values: Values | None) -> list[Glob]:
     return [glob(str(text), values) for text in listed(value)]
 
 
-def _resources(pattern: str, clauses: Iterable[Clause], known: Known) -> tuple[str, ...] | None:
-    """Resources within a pattern, one for each set of them that the statements treat alike."""
+def _resources(pattern: str, clauses: Iterable[Clause], known: Known) -> tuple[str | None, ...]:
+    """Resources within a pattern, one for each set of them that the statements treat alike; None alone where nobody can tell which."""
     telling = [
         each
         for clause in clauses
@@ -220,7 +219,7 @@ def _resources(pattern: str, clauses: Iterable[Clause], known: Known) -> tuple[s
         if element in clause.body
         for each in _patterns(clause.body[element], known.value if clause.variables else None)
     ]
-    return examples(glob(pattern, known.value), telling)
+    return examples(glob(pattern, known.value), telling) or (None,)
 
 
 def _open(member: str, callers: Sequence[Caller], tries: Sequence[_Try], way: Doorway) -> Judgement:
@@ -303,8 +302,7 @@ def shut_out(clause: Clause, callers: Sequence[Caller], way: Doorway) -> dict[Ca
         for passage in way.passages:
             if touches(clause.body, passage.action):
                 resources = _resources(passage.resource, [clause], known)
-                verdicts += [_applies(clause, caller, each, known).verdict for each in resources or ()]
-                verdicts += [None] if resources is None else []
+                verdicts += [_applies(clause, caller, each, known).verdict for each in resources]
         found[caller] = some(verdicts)
     return found
 

@@ -78,6 +78,7 @@ _FIXED = frozenset(
         "aws:PrincipalArn",
         "aws:PrincipalAccount",
         "aws:PrincipalOrgID",
+        "aws:PrincipalOrgPaths",
         "aws:SourceAccount",
         "aws:SourceArn",
         "aws:SourceOrgID",

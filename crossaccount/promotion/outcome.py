@@ -113,9 +113,10 @@ def mismatch(
         return None
     if outcome.result is not Result.PROMOTED:
         return f"its result cannot be {outcome.result}"
-    subject = (name, consumer.account, package_arn(sharing, outcome.version), outcome.version)
+    subject = (name, consumer.account, package_arn(sharing, outcome.version).lower(), outcome.version)
     subjects = {
-        (proof.consumer, proof.account, proof.model_package_arn, proof.version) for proof in outcome.proofs
+        (proof.consumer, proof.account, proof.model_package_arn.lower(), proof.version)
+        for proof in outcome.proofs
     }
     is_proven = subjects == {subject} and all(proof.verified for proof in outcome.proofs)
     return None if is_proven else "it has no proof of that version there"

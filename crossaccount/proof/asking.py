@@ -1,11 +1,11 @@
 """The asking: puts questions to an endpoint and reads the answers, in bounded time and memory, through sagemaker-core.
 
-Not here: the questions (``questions``), and the judging of answers (``expectations``).
+Not here: the questions (``questions``), what an answer says (``reading``), and the judging of answers (``expectations``).
 
-Source: InvokeEndpoint in the SageMaker Runtime API reference.
+Source: InvokeEndpoint in the SageMaker Runtime API reference; "Retry Requests on ModelNotReadyException Errors" in the SageMaker
+developer guide: 60 s, and 360 s more, until a model is loaded.
 """
 
-import csv
 import io
 import json
 import math
@@ -25,17 +25,25 @@ from urllib3.response import HTTPResponse
 
 from crossaccount.aws.access import Target
 from crossaccount.config.smoke import Latency
-from crossaccount.proof.questions import BODY_LIMIT, Question
-from crossaccount.strict_json import parse_json
+from crossaccount.hosting.gateway import Patience
+from crossaccount.proof.questions import Question
+from crossaccount.proof.reading import BODY_LIMIT, read_answer, shown
 
 # SageMaker gives a container 60 s to answer; an answer that comes later, or never ends, is none.
 ASK_SECONDS = 75.0
+# A model that a serverless or multi-model endpoint has not loaded after this long does not come; in all, for all questions.
+READY_SECONDS = 600.0
 _MOST_KEPT = 20_000  # characters of an answer, in a proof
+_MOST_TOLD = 500  # characters of what is wrong with it
+_NOT_READY = "ModelNotReadyException"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question, its expected answer, the answer that came, and whether it is right; latency in milliseconds."""
+    """A question, its expected answer, the answer that came, and whether it is right; latency in milliseconds.
+
+    ``why`` says what is wrong with it, and is empty for a right one.
+    """
 
     content_type: str
     body: str
@@ -43,6 +51,12 @@ class Answer:
     got: Any
     ok: bool
     latency_ms: float
+    why: str = ""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, to be said after it; empty where the answer itself says it."""
+        return "" if not self.why or self.got == self.why else f" ({self.why})"
 
 
 @dataclass(frozen=True)
@@ -76,10 +90,18 @@ def speed(latencies: Sequence[float], limits: Latency) -> Speed:
     return Speed(len(ordered), p50, p95, limits.p50_ms, limits.p95_ms, tuple(latencies))
 
 
-def ask(target: Target, endpoint: str, questions: Iterable[Question]) -> tuple[Answer, ...]:
+def ask(
+    target: Target, endpoint: str, questions: Iterable[Question], patience: Patience | None = None
+) -> tuple[Answer, ...]:
     """Put every question to the endpoint; the answers.
 
     An error of the container is an answer too, and a wrong one.
+
+    Args:
+        target: the account.
+        endpoint: its name.
+        questions: of any number.
+        patience: how long to wait in all for a model that is not ready; `READY_SECONDS` when it is left out.
 
     Raises:
         ClientError: when AWS refuses the call itself.
@@ -92,7 +114,26 @@ def ask(target: Target, endpoint: str, questions: Iterable[Question]) -> tuple[A
     )
     _bound_answers(client)
     invoke = partial(Endpoint(endpoint_name=endpoint).invoke, session=session, region=region)
-    return tuple(put_question(invoke, question) for question in questions)
+    readiness = Readiness(patience or Patience(READY_SECONDS))
+    return tuple(put_question(invoke, question, readiness) for question in questions)
+
+
+class Readiness:
+    """The waiting for a model that its endpoint has not loaded yet: so long in all, whatever the number of questions."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._since: float | None = None
+
+    def wait(self) -> bool:
+        """Pause; False when the patience is at its end."""
+        if self._since is None:
+            self._since = time.monotonic()
+        waited = time.monotonic() - self._since
+        rest = self._patience.seconds - waited
+        if rest > 0:
+            time.sleep(min(self._patience.pause(waited), rest))
+        return rest > 0
 
 
 def measure(
@@ -110,66 +151,55 @@ def measure(
     return answers, speed([answer.latency_ms for answer in answers], limits)
 
 
-def put_question(invoke: Callable[..., Any], question: Question) -> Answer:
+def put_question(
+    invoke: Callable[..., Any], question: Question, readiness: Readiness | None = None
+) -> Answer:
     """The answer to one question, put by a call that takes body, content_type and accept; raises as `ask` does."""
+    given = {"body": question.body, "content_type": question.content_type}
+    if question.accept:
+        given["accept"] = question.accept
+    got, fault, latency = _answer(partial(invoke, **given))
+    while fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
+        got, fault, latency = _answer(partial(invoke, **given))
+    why = fault or question.judge(got)
+    seen = _shortened(fault or shown(got))
+    return Answer(
+        question.content_type, question.shown, question.expected, seen, not why, latency, why[:_MOST_TOLD]
+    )
 
-    def answer() -> Any:
-        output = invoke(body=question.body, content_type=question.content_type, accept=question.accept)
+
+def _answer(invoke: Callable[[], Any]) -> tuple[Any, str, float]:
+    """What came: the answer as data, or a fault that takes its place; and the milliseconds that it took."""
+
+    def come() -> tuple[bytes, str]:
+        output = invoke()
         # sagemaker-core marks a missing field of a response with an object of its own.
         content_type = output.content_type if isinstance(output.content_type, str) else ""
-        return read_answer(output.body.read(BODY_LIMIT + 1), content_type)
+        return output.body.read(BODY_LIMIT + 1), content_type
 
-    started = time.perf_counter()
+    started, got, fault = time.perf_counter(), None, ""
     try:
-        got = _in_time(answer)
-        ok = question.right(got)
+        came: tuple[bytes, str] | None = _in_time(come)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ModelError":
+        code = error.response["Error"]["Code"]
+        if code not in ("ModelError", _NOT_READY):
             raise
-        got, ok = f"ModelError: {error.response['Error'].get('Message')}", False
+        came, fault = None, f"{code}: {error.response['Error'].get('Message')}"
     except ValueError as error:
-        got, ok = f"unreadable answer: {error}", False
-    latency = (time.perf_counter() - started) * 1000
-    return Answer(
-        question.content_type, question.shown, question.expected, _shortened(got), ok, round(latency, 2)
-    )
+        came, fault = None, f"unreadable answer: {error}"
+    took = round((time.perf_counter() - started) * 1000, 2)  # without the reading: that is not the endpoint's
+    if came is not None:
+        try:
+            got = read_answer(*came)
+        except ValueError as error:
+            fault = f"unreadable answer: {error}"
+    return got, fault, took
 
 
 def _shortened(got: Any) -> Any:
     """An answer as a proof keeps it; of a very long one, the beginning as text."""
     text = got if isinstance(got, str) else json.dumps(got)
     return got if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]}... ({len(text)} characters)"
-
-
-def read_answer(raw: bytes, content_type: str) -> Any:
-    """An endpoint's answer as data: JSON as it is, CSV as a list of its cells (of rows, when rows have several).
-
-    Raises:
-        ValueError: when the body is larger than an endpoint's may be, or does not fit its content type.
-    """
-    if len(raw) > BODY_LIMIT:
-        raise ValueError(f"it is larger than {BODY_LIMIT} bytes")
-    media = content_type.split(";")[0].strip().lower()
-    text = raw.decode("utf-8")
-    try:
-        if media == "text/csv":
-            rows = [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row]
-            return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
-        if media == "application/json":
-            return parse_json(text)
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _cell(cell: str) -> Any:
-    try:
-        number = float(cell)
-    except ValueError:
-        return cell
-    if "_" in cell or not math.isfinite(number):
-        return cell  # a label that Python, but no model, takes for a number
-    return int(number) if number.is_integer() else number
 
 
 _Result = TypeVar("_Result")

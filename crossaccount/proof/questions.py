@@ -15,9 +15,8 @@ from crossaccount.config.model import ConsumerConfig
 from crossaccount.config.smoke import Smoke
 from crossaccount.errors import Failed
 from crossaccount.proof.expectations import Judge, exactly, expectation
+from crossaccount.proof.reading import BODY_LIMIT
 from crossaccount.release.manifest import Release, Sample
-
-BODY_LIMIT = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,10 @@ class Question:
     Args:
         content_type: of the body.
         body: of the request.
-        accept: the content type of the wanted answer.
+        accept: the content types of the wanted answer, as a header has them; empty for none.
         shown: the body as a person may read it: the text, or its S3 URI.
         expected: the expected answer, as plain data.
-        right: judges an answer.
+        judge: gives the reason why an answer is wrong, or an empty text.
     """
 
     content_type: str
@@ -38,11 +37,11 @@ class Question:
     accept: str
     shown: str
     expected: Any
-    right: Judge
+    judge: Judge
 
 
 def of_sample(sample: Sample) -> Question:
-    """The question that a producer recorded: its answer is the expected one, to six digits."""
+    """The question that a producer recorded: its answer is the expected one, see `expectations.exactly`."""
     body, expected = sample.body, exactly(sample.expect)
     return Question(sample.content_type, body.encode(), sample.accept, body, *expected)
 
@@ -71,7 +70,8 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
     if not consumer.smoke and not release.samples:
         raise Failed(
             f"There is nothing to ask version {release.version}: its Release has no samples. Add a payload with its expected answer to "
-            f"consumers.{name}.smoke, or register the version with a SamplePayloadUrl."
+            f"consumers.{name}.smoke, or register the next version with samples: SamplePayloadUrl names a .tar.gz whose *.json members "
+            "have content_type, body and expect."
         )
 
 

@@ -5,15 +5,26 @@ It names no consumer, so it stays true as consumers come and go. Not here: where
 """
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from crossaccount.doors.key import KEY
 from crossaccount.errors import LAST_VERSION
 from crossaccount.registry.artifacts import artifact_at
 from crossaccount.registry.versions import Contents
-from crossaccount.strict_json import check_whole_number
+from crossaccount.strict_json import check_whole_number, is_finite, parse_model_json
 
 RELEASE_LIMIT = 1_000_000
 MEMBER_LIMIT, SAMPLES_LIMIT = 1_000_000, 100
@@ -33,12 +44,31 @@ class _Model(BaseModel):
 
 
 class Sample(_Model):
-    """One question to the endpoint, and the answer that the producer's own model gave."""
+    """One question to the endpoint, and the answer that the producer's own model gave.
+
+    An answer with NaN or an infinite number, which JSON cannot carry, is written as a text of JSON, under ``expect_json``.
+    """
 
     content_type: _Short
     body: Annotated[str, Field(max_length=MEMBER_LIMIT)]
     expect: JsonValue
     accept: _Short = "application/json"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_answer(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "expect" in given or not isinstance(given.get("expect_json"), str):
+            return given
+        rest = {key: value for key, value in given.items() if key != "expect_json"}
+        return {**rest, "expect": parse_model_json(given["expect_json"])}
+
+    @model_serializer(mode="wrap")
+    def _carried(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written = dict(handler(self))
+        if not is_finite(self.expect):
+            del written["expect"]
+            written["expect_json"] = json.dumps(self.expect)
+        return written
 
 
 class ReleasedArtifact(_Model):

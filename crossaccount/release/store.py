@@ -7,11 +7,13 @@ Source: PutObject (If-None-Match) and "Add preconditions to S3 operations with c
 
 import re
 import time
+from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, same_arn
 from crossaccount.aws.access import Account, Producer
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_named
@@ -57,11 +59,19 @@ def list_keys(account: Account, prefix: str) -> list[str]:
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
+def encryption(config: Sharing) -> dict[str, Any]:
+    """The parameters of an upload that say how it is to be encrypted; none where the bucket's default decides."""
+    key = config.producer.releases_kms_key
+    return {} if key is None else {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+
+
 def write_once(producer: Producer, key: str, body: bytes) -> bool:
     """Store an object of JSON in the releases bucket; False when another one has the key, and nothing was stored.
 
     The same object there counts as stored: where an answer is lost botocore asks again, and S3 says that the key is taken. While
     S3 is busy with another write of the key, it is tried again, and looked at in the end.
+
+    It is encrypted under the config's key for Releases, or else as the bucket's default says.
 
     Raises:
         ClientError: when S3 refuses.
@@ -76,6 +86,7 @@ def write_once(producer: Producer, key: str, body: bytes) -> bool:
                 ContentType="application/json",
                 IfNoneMatch="*",
                 ExpectedBucketOwner=owner,
+                **encryption(producer.config),
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
@@ -115,7 +126,20 @@ def find(account: Account, version: int) -> Release | None:
         raise
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A Release as it lies in the bucket, and the ARN of the KMS key that the object is encrypted under; None without one."""
+
+    release: Release
+    key: str | None
+
+
 def read(account: Account, version: int) -> Release:
+    """A published Release; raises as `read_stored` does."""
+    return read_stored(account, version).release
+
+
+def read_stored(account: Account, version: int) -> Stored:
     """Read and check a published Release. It comes from another account: nothing in it is believed unchecked.
 
     Raises:
@@ -138,7 +162,8 @@ def read(account: Account, version: int) -> Release:
         raise Failed(f"The Release {where} cannot be used: {fault}. Its producer publishes it.") from None
     _check_identity(sharing, version, release, where)
     _check_places(sharing, release, where)
-    return release
+    encrypted = str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
+    return Stored(release, answer.get("SSEKMSKeyId") if encrypted else None)
 
 
 def _check_identity(sharing: Sharing, version: int, release: Release, where: str) -> None:
@@ -150,7 +175,7 @@ def _check_identity(sharing: Sharing, version: int, release: Release, where: str
         "producer_account": sharing.producer.account,
     }
     for name, value in expected.items():
-        if getattr(release, name) != value:
+        if not same_arn(str(getattr(release, name)), str(value)):
             raise Failed(
                 f"The Release {where} says {name} is {getattr(release, name)!r}, the config says {value!r}. It is not used."
             )

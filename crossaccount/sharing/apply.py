@@ -203,6 +203,11 @@ def _stands(producer: Producer, writing: _Writing) -> bool:
     return False
 
 
+def take_back(producer: Producer, plan: Plan) -> tuple[str, ...]:
+    """Undo a plan that was carried out, the last change first, on the documents as they stand now; a sentence about each."""
+    return tuple(_take_back(producer, change) for change in reversed(plan.changes) if change.verb != "keep")
+
+
 def _left_taken(change: Change) -> str:
     return (
         f"The policy of {change.resource} was left as this run made it, or as it was before: whether AWS made the change is not known, "

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from crossaccount import parallel
 from crossaccount.arns import Image, parse_image
 from crossaccount.aws.access import Producer
-from crossaccount.errors import Finding, Obstacle, Severity
+from crossaccount.errors import Finding, Obstacle, Refused, Severity
 from crossaccount.registry.artifacts import Artifact
 from crossaccount.registry.storage import (
     Head,
@@ -254,10 +254,14 @@ def _usable_key(producer: Producer, key: str, place: Place) -> tuple[str, Findin
     try:
         described = producer.kms.describe_key(KeyId=key)["KeyMetadata"]
     except ClientError as error:
-        if error.response["Error"]["Code"] != "AccessDeniedException":
+        refused = producer.explain(error)
+        if not isinstance(refused, Refused):
             raise
-        raise _hidden_key(
-            producer, key, place, recrypt, str(error.response["Error"].get("Message"))
+        raise Obstacle(
+            str(place),
+            f"It is encrypted under {key}, a key of account {producer.account} that may not be looked at (kms:DescribeKey is refused): whether it "
+            "is the one that AWS manages for S3, which no other account can ever use, cannot be told.",
+            f"{refused.refusal.next_step} Or encrypt the artifact under a key of your own: {recrypt}",
         ) from None
     arn = described["Arn"]
     if described.get("KeyManager") == "AWS":
@@ -270,32 +274,10 @@ def _usable_key(producer: Producer, key: str, place: Place) -> tuple[str, Findin
         return arn, Finding(
             Severity.ERROR,
             str(place),
-            f"It is encrypted under {arn}, which is {state}: nobody can read it.",
+            f"It is encrypted under the KMS key {arn}, which is {state}: nobody can read it.",
             "Enable the key (or cancel its deletion), or encrypt the artifact under another.",
         )
     return arn, None
-
-
-def _hidden_key(producer: Producer, key: str, place: Place, recrypt: str, said: str) -> Obstacle:
-    """The obstacle of a key of the producer's account that its own role may not describe.
-
-    Source: "Key policies in AWS KMS" in the KMS developer guide: an IAM policy counts where the key's policy lets the account's
-    policies decide, and AWS then names the identity's policy.
-    """
-    if "resource-based policy" not in said:
-        return Obstacle(
-            str(place),
-            f"It is encrypted under {key}, a key of account {producer.account} that may not be looked at (kms:DescribeKey is refused): whether it "
-            "is the one that AWS manages for S3, which no other account can ever use, cannot be told.",
-            f"Allow kms:DescribeKey on it, or encrypt the artifact under a key of your own: {recrypt}",
-        )
-    who = producer.config.producer.role or "whoever shares"
-    actions = "kms:DescribeKey, kms:GetKeyPolicy, kms:PutKeyPolicy and kms:Decrypt"
-    return Obstacle(
-        str(place),
-        f"It is encrypted under {key}, whose own policy keeps {who} out (kms:DescribeKey is refused).",
-        f"An administrator of the key lets {who} do {actions} in the key's policy; or encrypt the artifact under another: {recrypt}",
-    )
 
 
 def resolve_digests(

@@ -30,7 +30,7 @@ class Basis:
     is when they were read; ``findings`` are the obstacles, and what else should be known; ``beside`` is what decides beside those
     policies. ``stale`` has the policies with statements of ours that were opened before and that nothing shared needs any more.
     ``withdrawn`` has the versions that were published and are no longer shared, each with what became of it, where a part of
-    a resource stays open that no shared version needs.
+    a resource stays open that no shared version needs. ``publishing`` are the versions that have no Release yet.
     """
 
     needs: Needs
@@ -40,6 +40,7 @@ class Basis:
     beside: Mapping[Resource, Surroundings] = field(default_factory=dict)
     withdrawn: Mapping[int, str] = field(default_factory=dict)
     stale: Mapping[Resource, Document | None] = field(default_factory=dict)
+    publishing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Standing:
         resource: the resource.
         answer: whether they let it in.
         by: the Sids, or the places, of the statements that do, or that leave it in doubt, or that deny.
-        through: the same statements as a text, with the policy where that is not the resource's own.
+        through: the same statements for messages, with the policy where that is not the resource's own.
         terms: a text of how far they let it in, to be put behind them; empty for all of it.
         reason: the same as a sentence without its end.
         granted: whether statements of ours let it in then.
@@ -117,7 +118,7 @@ class Standing:
     resource: Resource
     answer: Answer
     by: tuple[str, ...]
-    through: str
+    through: tuple[str, ...]
     terms: str
     reason: str
     granted: bool
@@ -136,7 +137,7 @@ class Standing:
         if self.granted:
             return f"keeps access: {self.member} on other terms"
         if self.answer is Answer.OPEN:
-            return f"keeps access: {self.member} by {self.through} (not ours){self.terms}"
+            return f"keeps access: {self.member} by {', '.join(self.through)} (not ours){self.terms}"
         if self.answer is Answer.CANNOT_TELL:
             return f"cannot tell whether {self.member} loses access: {self.reason}"
         return f"loses access: {self.member}"

@@ -118,13 +118,17 @@ def find_openings(plan: Plan) -> Iterator[Finding]:
         if each.answer is not Answer.SHUT and each.by:
             alike.setdefault((each.resource, each.answer, each.reason), []).append(each)
     for (resource, answer, reason), found in alike.items():
-        who, first, hint = ", ".join(each.member for each in found), found[0], ""
-        if answer is Answer.OPEN:
-            hint = "The preset aws-docs manages it." if documents.DOCS_SIDS & {*first.by} else ""
-            text = f"{who} also has access by a statement that is not ours: {first.through}{first.terms}."
-        else:
+        who, first = ", ".join(each.member for each in found), found[0]
+        subject = f"policy of {resource}"
+        if answer is Answer.CANNOT_TELL:
             text = f"Whether {who} also has access by a statement that is not ours cannot be told: {reason}."
-        yield Finding(Severity.NOTE, f"policy of {resource}", text, hint)
+            yield Finding(Severity.NOTE, subject, text)
+            continue
+        for label, statement in zip(first.by, first.through, strict=True):
+            hint = "The preset aws-docs manages it." if label in documents.DOCS_SIDS else ""
+            terms = first.terms if len(first.by) == 1 else ""
+            text = f"{who} also has access by a statement that is not ours: {statement}{terms}."
+            yield Finding(Severity.NOTE, subject, text, hint)
 
 
 def find_denials(

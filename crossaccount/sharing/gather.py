@@ -32,8 +32,10 @@ from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
+from crossaccount.sharing.encryption import read_encryption
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import find_stale, read_opened
+from crossaccount.sharing.samples import Samples, gather_samples
 from crossaccount.sharing.staying import parts_beyond
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -45,12 +47,14 @@ class Gathered(Basis):
     """Everything that was read for a plan and its Releases.
 
     ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry; ``releases`` the published
-    Releases by their versions' numbers. ``left_out`` says why other versions that the config means are not shared, by their numbers.
+    Releases by their versions' numbers; ``samples`` those of each version that has none yet, by its ARN. ``left_out`` says why other
+    versions that the config means are not shared, by their numbers.
     """
 
     versions: tuple[ModelVersion, ...]
     observed: dict[str, Observed]
     digests: dict[str, str | None]
+    samples: Samples = field(default_factory=dict)
     left_out: Mapping[int, Finding] = field(default_factory=dict)
     releases: Mapping[int, Release] = field(default_factory=dict)
 
@@ -98,9 +102,15 @@ def gather(producer: Producer) -> Gathered:
     findings = _settled(shareable, reasons, found, out if versions else {})
     versions = versions or tuple(sound)
     opened = read_opened(producer)
+    samples, of_samples = gather_samples(producer, versions, opened.releases)
     # The keys are known once the artifacts were looked at.
     seen = [observed[each.uri] for each in contents_of(versions).artifacts if each.uri in observed]
-    contents = contents_of(versions, [key for artifact in seen for key in artifact.keys])
+    keys = {key for artifact in seen for key in artifact.keys}
+    numbers = [version.version for version in versions]
+    publishing = tuple(sorted(set(numbers) - set(opened.releases)))
+    lying = {number: key for number, key in opened.keys.items() if number in numbers}
+    releases = read_encryption(producer, lying, publishing, keys)
+    contents = contents_of(versions, {*keys, *releases.keys})
     needs = doors.needs(config, contents)
     resources = doors.resources(config, needs)
     reachable, of_keys = _reachable(producer, [each for each in resources if each not in first], contents)
@@ -118,7 +128,16 @@ def gather(producer: Producer) -> Gathered:
             *(beside[resource].findings if resource in beside else ()),
         )
     ]
-    findings = [*findings, *of_keys, *of_key_policies, *of_documents, *opened.findings, *of_stale]
+    findings = [
+        *findings,
+        *of_keys,
+        *of_key_policies,
+        *of_documents,
+        *releases.findings,
+        *opened.findings,
+        *of_stale,
+        *of_samples,
+    ]
     gathered = Gathered(
         needs,
         existing,
@@ -126,9 +145,11 @@ def gather(producer: Producer) -> Gathered:
         tuple(dict.fromkeys(findings)),  # each once
         beside,
         stale=stale,
+        publishing=publishing,
         versions=versions,
         observed=observed,
         digests=digests,
+        samples=samples,
         left_out=out,
         releases=opened.releases,
     )

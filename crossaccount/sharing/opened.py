@@ -8,7 +8,7 @@ Source: UpdateObjectEncryption in the S3 API reference (an object's key changes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -29,10 +29,14 @@ from crossaccount.sharing.obstacles import ask, ask_all
 
 @dataclass(frozen=True)
 class Opened:
-    """The Releases that can be read, by their versions' numbers, and the findings about those that cannot."""
+    """The Releases that can be read, by their versions' numbers, and the findings about those that cannot.
+
+    ``keys`` are the ARNs of the KMS keys that the Releases themselves are encrypted under, of those that are.
+    """
 
     releases: Mapping[int, Release]
     findings: tuple[Finding, ...] = ()
+    keys: Mapping[int, str] = field(default_factory=dict)
 
     def resources(self, account: str) -> dict[Resource, list[int]]:
         """The resources of an account that they say were opened, each with the versions that it was opened for."""
@@ -41,6 +45,10 @@ class Opened:
             for grant in release.grants:
                 if (door := door_named(grant.door)) is not None:
                     found.setdefault(Resource(door.kind, grant.resource, account), []).append(number)
+            key = self.keys.get(number, "")
+            if key.split(":")[4:5] == [account]:
+                numbers = found.setdefault(Resource(KEY.kind, key, account), [])
+                numbers += [] if number in numbers else [number]
         return found
 
 
@@ -57,10 +65,13 @@ def read_opened(producer: Producer) -> Opened:
     if isinstance(numbers, Finding):
         return Opened({}, (_doubt(numbers),))
     questions = {
-        number: (f"Release of version {number}", partial(store.read, producer, number)) for number in numbers
+        number: (f"Release of version {number}", partial(store.read_stored, producer, number))
+        for number in numbers
     }
-    releases, findings = ask_all(questions)
-    return Opened(releases, tuple(map(_doubt, findings)))
+    stored, findings = ask_all(questions)
+    releases = {number: each.release for number, each in stored.items()}
+    keys = {number: each.key for number, each in stored.items() if each.key}
+    return Opened(releases, tuple(map(_doubt, findings)), keys)
 
 
 def _doubt(finding: Finding) -> Finding:

@@ -31,6 +31,7 @@ from crossaccount.sharing.findings import (
 )
 from crossaccount.sharing.standing import with_standing
 from crossaccount.sharing.staying import find_staying, statements_keeping
+from crossaccount.sharing.writes import find_refused_writes
 
 
 def audiences(sharing: Sharing, now: datetime) -> list[Audience]:
@@ -103,6 +104,7 @@ def propose_share(
         *(too_large(change, partial(desired, change.resource), let_in) for change in oversize),
         *find_dead_principals(plan),
         *find_openings(plan),
+        *find_refused_writes(sharing, basis, plan, ours),
         *find_denials(sharing, basis, plan, ours, named),
         *find_unnamed_members(plan, ours, group, sharing),
         *(() if exactly else find_staying(sharing, basis, let_in)),
@@ -148,6 +150,7 @@ def plan_revoke(sharing: Sharing, basis: Basis, leaving: Collection[str] | None)
         *find_objections(plan, ours, sharing),
         *find_dead_principals(plan),
         *find_unwritable(plan, basis),
+        *find_refused_writes(sharing, basis, plan, ours),
         *find_openings(plan),
         *find_denials(sharing, basis, plan, ours, gone),
     ]

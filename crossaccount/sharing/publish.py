@@ -1,21 +1,11 @@
 """Makes and publishes the Release of a version: its containers as AWS has them, its samples, and the grants of a plan.
 
-Not here: the manifest itself, and reading one (``release``).
-
-Source: SamplePayloadUrl in the SageMaker API reference.
+Not here: the manifest itself, and reading one (``release``); reading the samples (``samples``).
 """
 
-import gzip
-import io
-import tarfile
-import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from botocore.exceptions import ClientError
-from pydantic import ValidationError
-
-from crossaccount.arns import group_arn, parse_s3
+from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer
 from crossaccount.doors import door_of
 from crossaccount.doors.key import KEY
@@ -24,23 +14,10 @@ from crossaccount.policy.documents import DOCS_SIDS, Document, is_owned, listed,
 from crossaccount.registry.storage import Stored, difference
 from crossaccount.registry.versions import Container, ModelVersion
 from crossaccount.release import store
-from crossaccount.release.manifest import (
-    MEMBER_LIMIT,
-    RELEASE_LIMIT,
-    SAMPLES_LIMIT,
-    Grant,
-    Release,
-    ReleasedArtifact,
-    ReleasedContainer,
-    Sample,
-    first_fault,
-)
+from crossaccount.release.manifest import RELEASE_LIMIT, Grant, Release, ReleasedArtifact, ReleasedContainer
 from crossaccount.sharing.artifacts import Observed
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
-from crossaccount.strict_json import parse_json
-
-_ARCHIVE_LIMIT = 5_000_000
 
 
 def prepare(
@@ -53,7 +30,7 @@ def prepare(
 
     Raises:
         Conflict: when the version was published with another image or artifact than it has now.
-        Failed: when its samples are missing, or an artifact could not be looked at.
+        Failed: when it would be larger than a consumer reads, or an artifact could not be looked at.
     """
     config = producer.config
     containers = [_released_container(container, gathered) for container in version.containers]
@@ -73,7 +50,7 @@ def prepare(
         content_types=list(version.content_types),
         response_types=list(version.response_types),
         instance_types=list(version.instance_types),
-        samples=read_samples(producer, version),
+        samples=list(gathered.samples.get(version.arn, ())),
         grants=_grants_for(version, gathered, plan, group_arn(config), config.preset == "aws-docs"),
     )
     if (length := len(release.to_bytes())) > RELEASE_LIMIT:
@@ -144,14 +121,11 @@ def _released_container(container: Container, gathered: Gathered) -> ReleasedCon
 
 
 def _grants_for(version: ModelVersion, gathered: Gathered, plan: Plan, group: str, docs: bool) -> list[Grant]:
-    """The grants of a plan, without the keys that the artifacts of other versions alone are encrypted under."""
+    """The grants of a plan, of the keys only those that the version's own artifacts are encrypted under."""
     own = {artifact.uri for container in version.containers for artifact in container.artifacts}
     keys = {key for uri, artifact in gathered.observed.items() if uri in own for key in artifact.keys}
-    others = {key for artifact in gathered.observed.values() for key in artifact.keys} - keys
     return [
-        grant
-        for grant in grants_of(plan, group, docs)
-        if grant.door != KEY.name or grant.resource not in others
+        grant for grant in grants_of(plan, group, docs) if grant.door != KEY.name or grant.resource in keys
     ]
 
 
@@ -172,60 +146,3 @@ def _actions(document: Document | None, group: str, docs: bool) -> set[str]:
         if is_owned(statement, group) or (docs and statement.get("Sid") in DOCS_SIDS)
         for action in listed(statement.get("Action", []))
     }
-
-
-def read_samples(producer: Producer, version: ModelVersion) -> list[Sample]:
-    """The samples that the producer recorded with a version; none when it recorded none.
-
-    SamplePayloadUrl names a .tar.gz; its members ``*.json`` each hold a sample, or a list of them.
-
-    Raises:
-        Failed: for an archive that is missing, too large or unreadable.
-    """
-    url = version.sample_payload_url
-    if not url:
-        return []
-    bucket, key = parse_s3(url)
-    try:
-        answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=producer.account)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            raise Failed(f"The samples {url} are missing. Restore them, or clear SamplePayloadUrl.") from None
-        raise
-    raw = answer["Body"].read(_ARCHIVE_LIMIT + 1)
-    try:
-        return parse_samples(raw)
-    except (ValueError, OSError, tarfile.TarError, EOFError, zlib.error, RecursionError) as error:
-        raise Failed(f"The samples {url} cannot be used: {error}") from None
-
-
-def parse_samples(archive: bytes) -> list[Sample]:
-    """The samples in a .tar.gz.
-
-    Raises:
-        ValueError: for one that is too large, or whose members are not samples.
-    """
-    if len(archive) > _ARCHIVE_LIMIT:
-        raise ValueError(f"the archive is larger than {_ARCHIVE_LIMIT} bytes")
-    samples: list[Sample] = []
-    unpacked = gzip.GzipFile(fileobj=io.BytesIO(archive)).read(_ARCHIVE_LIMIT + 1)
-    if len(unpacked) > _ARCHIVE_LIMIT:
-        raise ValueError(f"the archive unpacks to more than {_ARCHIVE_LIMIT} bytes")
-    with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as tar:
-        for member in tar:
-            file = tar.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
-            if file is None:
-                continue
-            if member.size > MEMBER_LIMIT:
-                raise ValueError(f"{member.name} is larger than {MEMBER_LIMIT} bytes")
-            samples += [_sample(content, member.name) for content in listed(parse_json(file.read()))]
-    if len(samples) > SAMPLES_LIMIT:
-        raise ValueError(f"it has more than {SAMPLES_LIMIT} samples")
-    return samples
-
-
-def _sample(content: Any, name: str) -> Sample:
-    try:
-        return Sample.model_validate(content)
-    except ValidationError as error:
-        raise ValueError(f"{name}: {first_fault(error)}") from None

@@ -67,7 +67,7 @@ def _of_change(
         for name in documents.beneficiaries(each)
     }
     for member, each in judged.items():
-        labels, through = tuple(clause.label for clause in each.by), ", ".join(map(str, each.by))
+        labels, through = tuple(clause.label for clause in each.by), tuple(map(str, each.by))
         said = (each.answer, labels, through, each.terms, each.reason)
         yield Standing(member, change.resource, *said, member in granted)
 

@@ -78,7 +78,7 @@ def endpoints_using(target: Target, version: int | None) -> tuple[list[str], lis
         ClientError: when the endpoints may not be listed.
     """
     client = target.sagemaker
-    package = package_arn(target.config, version or "")
+    package = package_arn(target.config, version or "").lower()  # SageMaker may write it either way
     using, unseen = [], []
     for page in client.get_paginator("list_endpoints").paginate(PaginationConfig={"PageSize": 100}):
         for summary in page["Endpoints"]:
@@ -92,7 +92,10 @@ def endpoints_using(target: Target, version: int | None) -> tuple[list[str], lis
                     raise
                 unseen.append(name)
                 continue
-            if any(arn == package or (version is None and arn.startswith(package)) for arn in packages):
+            if any(
+                arn == package or (version is None and arn.startswith(package))
+                for arn in map(str.lower, packages)
+            ):
                 using.append(name)
     return using, unseen
 

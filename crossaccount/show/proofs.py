@@ -6,7 +6,7 @@ from typing import Any
 
 from crossaccount.arns import console_url
 from crossaccount.hosting.resources import Removal
-from crossaccount.proof.asking import Speed
+from crossaccount.proof.asking import Answer, Speed
 from crossaccount.proof.proof import Proof
 from crossaccount.show import charts
 from crossaccount.show.markdown import code
@@ -21,14 +21,27 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
     verdict = "verified" if proof.verified else "NOT VERIFIED"
     lines = [
         f"{verdict}: version {proof.version} in account {proof.account} ({proof.consumer}), endpoint {proof.endpoint}",
-        f"images {'are' if proof.images_match else 'ARE NOT'} those of the Release: {', '.join(proof.images) or 'none'}",
+        f"images {'are' if proof.images_match else 'ARE NOT'} those of the Release{_by_tag(proof)}: {', '.join(proof.images) or 'none'}",
     ]
     lines += [
-        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}"
+        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}"
         for answer in proof.answers
     ]
     lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
     return "\n".join([*lines, *map(str, removals)])
+
+
+def _got(answer: Answer) -> str:
+    """What came, short enough that what is wrong with it can be seen too."""
+    return f"{answer.got}" if not answer.reason else f"{str(answer.got)[:150]}{answer.reason}"
+
+
+def _by_tag(proof: Proof) -> str:
+    return (
+        f", by tag where AWS's own registries have them ({', '.join(proof.by_tag)}: no digest pins it)"
+        if proof.by_tag
+        else ""
+    )
 
 
 def _line(value: Any) -> str:
@@ -51,10 +64,10 @@ def markdown(proof: Proof) -> str:
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
-        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(str(answer.got))} |"
+        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(_got(answer))} |"
         for answer in proof.answers
     ]
-    images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release."
+    images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release{_by_tag(proof)}."
     if proof.speed:
         images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
     data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]

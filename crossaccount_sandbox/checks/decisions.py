@@ -37,7 +37,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     document = _document(world, check)
     further = world.further_policies(check.policy) if check.policy else []
     context = {**world.context(call.region, check.owner), **resource_keys(world, check), **check.context}
-    if agent := call.headers.get("User-Agent"):
+    if caller == call.caller and (agent := call.headers.get("User-Agent")):
         context["aws:UserAgent"] = agent
     if check.action.startswith("s3:"):
         context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
@@ -171,11 +171,18 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
 
 _IAM_NAME = re.compile(r"arn:aws:iam::\d{12}:(role|user|group)/(?:.*/)?([^/]+)")
 
+_BY_ARN = (
+    "CreateRole",
+    "CreateUser",
+    "SimulatePrincipalPolicy",
+)  # what is not there yet, and what was named by its ARN
+
 
 def _shown_resource(call: Call, check: Check) -> str:
     if call.service == "s3" and check.action == "kms:Decrypt":
         return "the resource associated with this ciphertext"
-    if call.service == "iam" and (match := _IAM_NAME.fullmatch(check.resource)):
+    named = call.service == "iam" and call.operation not in _BY_ARN
+    if named and (match := _IAM_NAME.fullmatch(check.resource)):
         return f"resource: {match[1]} {match[2]}"  # IAM's own operations name, where PassRole has an ARN
     quote = '"' if check.action.startswith("s3:") else ""
     return f"resource: {quote}{check.resource}{quote}"
@@ -215,7 +222,8 @@ def _policy_arn(world: World, caller: Caller, check: Check, decision: Decision) 
     of_caller = world.organization_policies.get(caller.account, OrganizationPolicies()).service_control
     of_owner = world.organization_policies.get(check.owner, OrganizationPolicies()).resource_control
     own = {policy.arn: policy.document for policy in named_policies(caller.role_arn or caller.arn)}
-    named = {**own, **of_caller, **of_owner}
+    of_session = {arn: managed_document(arn) for arn in caller.session_policy_arns}
+    named = {**own, **of_session, **of_caller, **of_owner}
     return next((arn for arn, document in named.items() if document is decision.document), "")
 
 

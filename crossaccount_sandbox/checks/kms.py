@@ -3,6 +3,7 @@
 Source: the Service Authorization Reference, and "AWS KMS condition keys" in the KMS developer guide.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,20 +16,37 @@ from crossaccount_sandbox.wire import AwsError
 
 
 def key_of(call: Call) -> str:
-    """The ARN of the key that a KMS request is about; ``NotFoundException`` when there is none."""
+    """The ARN of the key that a KMS request is about.
+
+    Raises:
+        AwsError: ``NotFoundException`` when there is none, or it is named by an ARN of another region.
+    """
     named = str(call.params.get("KeyId") or call.params.get("TargetKeyId") or _encrypting_key(call))
-    arn = find_key(named, call.account, call.region)
+    region = named.split(":")[3] if named.startswith("arn:") and named.count(":") >= 5 else call.region
+    arn = find_key(named, call.account, call.region) if region == call.region else None
     if arn is None:
-        raise AwsError("NotFoundException", f"Key '{named}' does not exist")
+        raise AwsError("NotFoundException", _absent(named, region, call))
     return arn
+
+
+_UUID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def _absent(named: str, region: str, call: Call) -> str:
+    """What KMS says of a key that it does not find. Source: recordings of KMS by localstack and cloud-custodian."""
+    place = f"arn:aws:kms:{call.region}:{call.account}:"
+    if region != call.region:
+        return f"Invalid arn {region}"
+    if named.startswith("alias/") or ":alias/" in named:
+        return f"Alias {named if named.startswith('arn:') else place + named} is not found."
+    if _UUID.fullmatch(named):
+        return f"Key '{place}key/{named}' does not exist"
+    return f"Key '{named}' does not exist" if named.startswith("arn:") else f"Invalid keyId '{named}'"
 
 
 def _key(action: str) -> Rule:
     def rule(call: Call) -> Iterator[Check]:
-        named = (
-            {"kms:PolicyName": call.params.get("PolicyName") or "default"} if action in _ON_A_POLICY else {}
-        )
-        yield key_check(f"kms:{action}", key_of(call), _context(call) | named)
+        yield key_check(f"kms:{action}", key_of(call), _context(call))
 
     return rule
 
@@ -48,6 +66,8 @@ def _context(call: Call) -> dict[str, Any]:
     named = str(params.get("KeyId") or "").rpartition(":")[2]
     if named.startswith("alias/") and call.operation in (*_CRYPTOGRAPHIC, "DescribeKey"):
         context["kms:RequestAlias"] = named
+    if call.operation in ("GetKeyPolicy", "PutKeyPolicy"):  # as their pages in the KMS API reference say
+        context["kms:PolicyName"] = params.get("PolicyName") or "default"
     if call.operation == "PutKeyPolicy":
         context["kms:BypassPolicyLockoutSafetyCheck"] = bool(params.get("BypassPolicyLockoutSafetyCheck"))
     if call.operation == "ScheduleKeyDeletion":
@@ -104,7 +124,6 @@ def _encrypting_key(call: Call) -> str:
     return bytes(blob)[:36].decode("ascii", "replace")
 
 
-_ON_A_POLICY = ("GetKeyPolicy", "PutKeyPolicy")
 _OPERATIONS = (
     "Decrypt DescribeKey DisableKey EnableKey EnableKeyRotation Encrypt GenerateDataKey "
     "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListResourceTags PutKeyPolicy "

@@ -88,7 +88,7 @@ def _of_key(account: str, region: str, key_id: str) -> dict[str, Any]:
 
 
 # The actions that know the tags of the object which is there.
-_ON_TAGGED_OBJECTS = frozenset(
+_ON_TAGGED_OBJECTS = {"s3:UpdateObjectEncryption"} | frozenset(
     f"s3:{verb}Object{version}{what}"
     for version in ("", "Version")
     for verb, what in (

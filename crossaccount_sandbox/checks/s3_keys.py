@@ -10,7 +10,7 @@ guide. Policies see what the request says: S3 reads them before it applies a buc
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,8 @@ def upload_keys(action: str, call: Call) -> dict[str, Any]:
     context = _named(_PARAMETERS.get(action, {}), call)
     if action == "PutObject":
         context |= _of_upload(call)
+    elif action == "UpdateObjectEncryption":
+        context |= _of_new_encryption(call.params["ObjectEncryption"])
     if action in ("PutObject", "PutObjectTagging"):
         tags = _tags(call.params.get("Tagging"))
         context |= {f"s3:RequestObjectTag/{key}": value for key, value in tags.items()}
@@ -101,6 +103,16 @@ def _of_upload(call: Call) -> dict[str, Any]:
     if call.operation in (*_CREATIONS, *_PARTS):
         context["s3:ObjectCreationOperation"] = call.operation in _CREATIONS
     return context
+
+
+def _of_new_encryption(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    key = (wanted.get("SSEKMS") or {}).get("KMSKeyArn")
+    if key is None:
+        return {"s3:x-amz-server-side-encryption": "AES256"}
+    return {
+        "s3:x-amz-server-side-encryption": "aws:kms",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id": str(key),
+    }
 
 
 def bucket_keys(call: Call) -> dict[str, Any]:
@@ -155,7 +167,6 @@ def _signed(call: Call, check: Check) -> dict[str, Any]:
     context = {
         "s3:authType": "REST-HEADER" if header else "REST-QUERY-STRING",
         "s3:signatureversion": "AWS4-HMAC-SHA256",
-        "s3:TlsVersion": "1.3",
     }
     if digest := call.headers.get("X-Amz-Content-SHA256"):
         context["s3:x-amz-content-sha256"] = digest

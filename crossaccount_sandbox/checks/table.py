@@ -160,6 +160,7 @@ def _setting() -> tuple[World, dict[str, Any]]:
         "CopySource": "bucket/OBJECT",
         "ExecutionRoleArn": _ROLE,
         "Key": "OBJECT",
+        "KMSKeyArn": str(key.arn),
         "KeyId": "alias/ALIAS",
         "ModelPackageArn": _PACKAGE,
         "ModelPackageArnList": _PACKAGE,

@@ -1,10 +1,12 @@
 """IAM: trust policies, and the roles that AWS alone may change. Not here: the simulation of policies (``simulation``)."""
 
 import json
+import re
+from dataclasses import replace
 
 from crossaccount_sandbox.attached import load, statements
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.principals import principal_arn
+from crossaccount_sandbox.principals import find_user, principal_arn, user_id
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
@@ -62,9 +64,28 @@ def unprotected(handler: Handler) -> Handler:
     return checked
 
 
-def forward(world: World, call: Call) -> Response:
-    """What moto answers well."""
-    return call.forward(call.account)
+def on_role(world: World, call: Call) -> Response:
+    """What moto answers well, but for the text about a role that is not there, and for a policy that is named by no ARN.
+
+    Source: recordings of IAM by cloud-custodian and localstack.
+    """
+    if "PolicyArn" in call.params and not str(call.params["PolicyArn"]).startswith("arn:"):
+        raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
+    response = call.forward(call.account)
+    if response.status != 404:
+        return response
+    absent = re.sub(rb"Role (\S+) not found", rb"The role with name \1 cannot be found.", response.body)
+    return replace(response, body=absent)
+
+
+def create_user(world: World, call: Call) -> Response:
+    """CreateUser: its unique id is one of IAM's form wherever it is shown."""
+    response = call.forward(call.account)
+    user = find_user(principal_arn("user", call.params["UserName"], call.account))
+    if response.status >= 300 or user is None:
+        return response
+    before, user.id = str(user.id), user_id(user)
+    return replace(response, body=response.body.replace(before.encode(), str(user.id).encode()))
 
 
 def _malformed(text: str) -> AwsError:
@@ -75,8 +96,11 @@ _CHANGES = (
     "DeleteRole UpdateRole TagRole UntagRole PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy "
     "PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
 )
+_READS = "GetRole GetRolePolicy ListRolePolicies ListAttachedRolePolicies ListRoleTags"
 HANDLERS: dict[str, Handler] = {
-    **dict.fromkeys(_CHANGES.split(), unprotected(forward)),
+    **dict.fromkeys(_CHANGES.split(), unprotected(on_role)),
+    **dict.fromkeys(_READS.split(), on_role),
     "CreateRole": check_trust,
+    "CreateUser": create_user,
     "UpdateAssumeRolePolicy": unprotected(check_trust),
 }

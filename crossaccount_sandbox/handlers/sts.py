@@ -3,6 +3,8 @@
 import json
 import re
 from typing import Any
+from uuid import uuid4
+from xml.sax.saxutils import escape
 
 from moto.sts.models import sts_backends
 
@@ -125,4 +127,16 @@ def _session_policy(text: str | None) -> dict[str, Any] | None:
     return document
 
 
-HANDLERS: dict[str, Handler] = {"AssumeRole": assume_role}
+def get_caller_identity(world: World, call: Call) -> Response:
+    """GetCallerIdentity: who the guard took the caller for."""
+    caller = call.caller
+    text = (
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+        f"<Arn>{escape(caller.arn)}</Arn><UserId>{escape(caller.unique_id)}</UserId><Account>{caller.account}</Account>"
+        f"</GetCallerIdentityResult><ResponseMetadata><RequestId>{uuid4()}</RequestId></ResponseMetadata>"
+        "</GetCallerIdentityResponse>"
+    )
+    return Response(200, text.encode(), (("Content-Type", "text/xml"),))
+
+
+HANDLERS: dict[str, Handler] = {"AssumeRole": assume_role, "GetCallerIdentity": get_caller_identity}

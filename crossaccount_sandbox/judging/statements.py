@@ -193,7 +193,7 @@ def _names_caller(statement: Mapping[str, Any], question: Question, deny: bool) 
         # Without either element a statement names nobody.
         grant = _closest(statement["Principal"], question) if "Principal" in statement else Grant.NONE
         return doubt if grant is None else grant
-    if "Principal" in statement:
+    if "Principal" in statement or question.action.startswith("sts:"):  # trust policies take no NotPrincipal
         return doubt
     excepted = _closest(statement["NotPrincipal"], question)
     if excepted is None or _has_wildcard(statement["NotPrincipal"]):

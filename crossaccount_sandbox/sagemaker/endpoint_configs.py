@@ -44,6 +44,10 @@ def create_config(world: World, call: Call) -> Response:
     storage_key(call, call.params)
     world.registry.configs[(call.place, name)] = {
         **{key: value for key, value in call.params.items() if key != "Tags"},
+        # Source: ProductionVariant in the API reference, and a recording of DescribeEndpointConfig by cloud-custodian.
+        "ProductionVariants": [
+            {"InitialVariantWeight": 1.0, **variant} for variant in call.params["ProductionVariants"]
+        ],
         "EndpointConfigArn": arn,
         "CreationTime": world.clock(),
     }

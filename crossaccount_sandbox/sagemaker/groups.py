@@ -66,6 +66,7 @@ def delete_group(world: World, call: Call) -> Response:
         raise invalid(f"Model Package Group is not empty: {arn}", "ConflictException")
     del world.registry.groups[(arn.split(":")[4], call.region), group["ModelPackageGroupName"]]
     world.attached.drop(("group", arn))
+    world.registry.tags.pop(arn, None)
     return json_response({})
 
 

@@ -277,8 +277,9 @@ def _check_width(rows: Sequence[Sequence[float]], width: int | None) -> None:
 
 
 def _rendered(predictions: list[object], media_type: str) -> bytes:
+    """The answer's bytes; NaN and Infinity stand bare in JSON, as multi-model-server, TorchServe and scikit-learn's container write them."""
     if media_type == JSON:
-        return json.dumps(predictions, allow_nan=False).encode()
+        return json.dumps(predictions).encode()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows(each if isinstance(each, list) else [each] for each in predictions)

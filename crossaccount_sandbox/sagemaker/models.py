@@ -3,6 +3,8 @@
 Not here: what SageMaker asks with their execution role (``execution``).
 """
 
+from typing import Any
+
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.sagemaker.execution import RoleProbe, artifact_locations
 from crossaccount_sandbox.sagemaker.packages import find_package
@@ -46,7 +48,7 @@ def create_model(world: World, call: Call) -> Response:
         probe.check_image(container["Image"])
     probe.check_service([container["Image"] for container in containers], arn)
     world.registry.models[key] = {
-        **{name: value for name, value in params.items() if name != "Tags"},
+        **{name: _with_defaults(value) for name, value in params.items() if name != "Tags"},
         "ModelArn": arn,
         "CreationTime": world.clock(),
         "EnableNetworkIsolation": bool(params.get("EnableNetworkIsolation")),
@@ -54,6 +56,18 @@ def create_model(world: World, call: Call) -> Response:
     }
     tag(world, arn, call)
     return json_response({"ModelArn": arn})
+
+
+def _with_defaults(value: Any) -> Any:
+    """A container of an image as DescribeModel shows it, with what its request left out; anything else as it is.
+
+    Source: a recording of DescribeModel by cloud-custodian.
+    """
+    if isinstance(value, list):
+        return [_with_defaults(item) for item in value]
+    if isinstance(value, dict) and "Image" in value:
+        return {"Mode": "SingleModel", "Environment": {}, **value}
+    return value
 
 
 def _containers(world: World, call: Call, given: Record) -> list[Record]:

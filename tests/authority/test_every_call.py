@@ -43,6 +43,7 @@ Row = tuple[str, str, str, str]
 CALLS: dict[Row, tuple[str, ...]] = {
     ("producer", "ecr", "BatchGetImage", ""): ("ecr:BatchGetImage",),
     ("producer", "ecr", "DeleteRepositoryPolicy", ""): ("ecr:DeleteRepositoryPolicy",),
+    ("producer", "ecr", "GetRegistryPolicy", ""): ("ecr:GetRegistryPolicy",),
     ("producer", "ecr", "GetRepositoryPolicy", ""): ("ecr:GetRepositoryPolicy",),
     ("producer", "ecr", "SetRepositoryPolicy", ""): ("ecr:SetRepositoryPolicy",),
     ("producer", "kms", "DescribeKey", ""): ("kms:DescribeKey",),
@@ -50,6 +51,7 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ("producer", "kms", "PutKeyPolicy", ""): ("kms:PutKeyPolicy",),
     ("producer", "s3", "DeleteBucketPolicy", ""): ("s3:DeleteBucketPolicy",),
     ("producer", "s3", "GetBucketAcl", ""): ("s3:GetBucketAcl",),
+    ("producer", "s3", "GetBucketEncryption", ""): ("s3:GetEncryptionConfiguration",),
     ("producer", "s3", "GetBucketOwnershipControls", ""): ("s3:GetBucketOwnershipControls",),
     ("producer", "s3", "GetBucketPolicy", ""): ("s3:GetBucketPolicy",),
     ("producer", "s3", "GetObject", "artifact"): ("s3:GetObject",),
@@ -111,11 +113,15 @@ ACROSS = {
     row
     for row in CALLS
     if row[1] in ("s3", "s3control", "ecr", "kms") or "ModelPackage" in row[2] or row[2] == "CreateModel"
-} - {("producer", "sagemaker", name, "") for name in POLICIES_OF_GROUPS}
+} - {
+    ("producer", "ecr", "GetRegistryPolicy", ""),
+    *(("producer", "sagemaker", name, "") for name in POLICIES_OF_GROUPS),
+}
 BY_ARN = {row for row in CALLS if row[2] in ("AddTags", "DeleteTags", "ListTags", "SimulatePrincipalPolicy")}
 # What SageMaker itself needs of the execution role while it creates a model, and one by one is kept from it.
 # What is not there yet when the product first asks for it.
 ABSENT = {
+    "GetRegistryPolicy": ("RegistryPolicyNotFoundException",),
     "GetRepositoryPolicy": ("RepositoryPolicyNotFoundException",),
     "GetBucketOwnershipControls": ("OwnershipControlsNotFoundError",),
     "GetObject": ("NoSuchKey",),
@@ -425,8 +431,8 @@ def test_nobody_else_makes_the_call(scene: Any, told: Watch, row: Row) -> None:
             kind = "session policy" if one.who == "a session" else "permissions boundary"
             assert f"{one.without} on " in one.message, str(one)
             assert f"no {kind} allows" in one.message, str(one)
-    control = next(product_calls(scene, told.controls[row]))
-    assert control["operation"] == row[2]
+    # Others may be asked at the same time.
+    control = next(one for one in product_calls(scene, told.controls[row]) if one["operation"] == row[2])
     assert control["code"] in (None, *ABSENT.get(row[2], ())), control
 
 
@@ -447,7 +453,10 @@ def test_an_execution_role_that_lacks_one_action_makes_no_model(told: Watch) -> 
 
 
 # Granted by the templates and not asked for in this story, and when it is.
-UNUSED: dict[str, set[str]] = {"producer": set(), "consumer": set()}
+UNUSED: dict[str, set[str]] = {
+    "producer": {"kms:GenerateDataKey"},  # where Releases are encrypted under a key
+    "consumer": set(),
+}
 
 
 @pytest.mark.parametrize("side", SIDES)

@@ -192,7 +192,7 @@ def test_the_execution_role_is_blamed_for_what_the_text_is_about(
     given = refused(
         DoorName.REPOSITORY if said == IMAGE else DoorName.EXECUTION_ROLE, "x", "s3://models/churn", said
     )
-    found = diagnosis.narrow_execution_role(given, role, NEEDED, ("one",), OWNER).refusal
+    found = diagnosis.narrow_execution_role(given, role, NEEDED.items(), ("one",), OWNER).refusal
     assert (found.door, found.account) == (door, account)
     assert words in found.next_step
     assert found.ruled_out[0] == "one"

@@ -709,25 +709,31 @@ def test_a_policy_that_is_public_is_refused_by_a_setting_and_not_by_an_identity_
 
 
 @pytest.mark.parametrize(
-    ("operation", "action"),
+    ("service", "operation", "action"),
     [
-        ("CreateEndpoint", "sagemaker:CreateEndpoint"),
-        ("UpdateEndpoint", "sagemaker:UpdateEndpoint"),
-        ("CreateEndpointConfig", "sagemaker:CreateEndpointConfig"),
-        ("AddTags", "sagemaker:AddTags"),
-        ("HeadObject", "s3:GetObject"),
-        ("ListObjectsV2", "s3:ListBucket"),
-        ("AnyOperation", "sagemaker:CreateModel"),
+        ("sagemaker", "CreateEndpoint", "sagemaker:CreateEndpoint"),
+        ("sagemaker", "UpdateEndpoint", "sagemaker:UpdateEndpoint"),
+        ("sagemaker", "CreateEndpointConfig", "sagemaker:CreateEndpointConfig"),
+        ("sagemaker", "AddTags", "sagemaker:AddTags"),
+        ("sagemaker-runtime", "InvokeEndpoint", "sagemaker:InvokeEndpoint"),
+        ("s3", "HeadObject", "s3:GetObject"),
+        ("s3", "ListObjectsV2", "s3:ListBucket"),
+        ("", "AnyOperation", "sagemaker:CreateModel"),
     ],
 )
-def test_a_failure_and_a_bare_refusal_name_the_call_that_was_made(operation: str, action: str) -> None:
+def test_a_failure_and_a_bare_refusal_name_the_call_that_was_made(
+    service: str, operation: str, action: str
+) -> None:
     given = attempt(action="sagemaker:CreateModel", resource=PACKAGE)
-    limit = ClientError({"Error": {"Code": "ResourceLimitExceeded", "Message": "0 Instances"}}, operation)
-    failed = str(classify(limit, given))
+    noted = {"ResponseMetadata": {"Call": (service, {})}}  # as the sessions of the product note it
+
+    def answered(code: str, message: str) -> ClientError:
+        return ClientError({"Error": {"Code": code, "Message": message}, **noted}, operation)
+
+    failed = str(classify(answered("ResourceLimitExceeded", "0 Instances"), given))
     assert failed.startswith(action)
     assert ("CreateModel" in failed) == (action == "sagemaker:CreateModel")
-    bare = ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, operation)
-    found = refused(bare, given)
+    found = refused(answered("AccessDeniedException", ""), given)
     assert found.action == action
     if "Endpoint" in operation or operation == "AddTags":
         assert (found.door, found.account) == (DoorName.CALLER_POLICY, CONSUMER)

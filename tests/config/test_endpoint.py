@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,16 @@ BAD: list[tuple[str, str, tuple[str, ...]]] = [
     (document({**ENDPOINT, "name": "e" * 50}, versions=[1, 1_000_000]), E + "name", ("version 1000000", "Choose a shorter name")),
     # questions
     (asked(body="LEFT OUT"), S + "body", ("is missing", "or body_s3_uri")),
+    (asked(accept="json"), S + "accept", ("'json' is not a content type", "*/*")),
+    (asked(accept="*/json"), S + "accept", ("'*/json' is not a content type",)),
+    (asked(accept="text/csv,,text/html"), S + "accept", ("'' is not a content type",)),
+    (asked(accept=["text/csv", 1]), S + "accept", ("1 is not a content type",)),
+    (asked(accept=[]), S + "accept", ("has 0 content types",)),
+    (asked(accept="text/csv\nX-Evil: 1"), S + "accept", ("is not a content type",)),
+    (asked(accept=["text/csv"] * 200), S + "accept", ("has 200 content types",)),
+    (asked(accept=True), S + "accept", ("true is a true-or-false value",)),
+    (asked(content_type="*/*"), S + "content_type", ("is not a content type",)),
+    (asked(expect="LEFT OUT", expect_json_path={"path": "mean value", "value": 1}), S + "expect_json_path.path", ("stands in quotes",)),
     (asked(body_s3_uri="s3://smoke-bodies/1.csv"), S + "body_s3_uri", ("beside body", "Keep one")),
     (asked(body="LEFT OUT", body_s3_uri="s3://smoke-bodies/"), S + "body_s3_uri", ("names no object", "whole key")),
     (asked(body="LEFT OUT", body_s3_uri="https://example.com/1"), S + "body_s3_uri", ("not an address in S3",)),
@@ -248,6 +259,15 @@ GOOD: list[tuple[str, str, Any]] = [
     (asked(expect="LEFT OUT", expect_json_path={"path": "a", "value": None}), "smoke.0.expect_json_path", JsonPath(path="a", value=None)),
     (asked(expect="LEFT OUT", expect_schema=False), "smoke.0.expect_schema", False),
     (asked(expect="LEFT OUT", expect_label=["a", 1, True]), "smoke.0.expect_label", ("a", 1, True)),
+    (asked(accept="*/*"), "smoke.0.accept", "*/*"),
+    (asked(accept="text/*;q=0.5, application/json"), "smoke.0.accept", "text/*;q=0.5, application/json"),
+    (asked(accept=["application/json", "text/csv; q=0.1"]), "smoke.0.accept", "application/json, text/csv; q=0.1"),
+    (asked(accept=["text/csv"]), "smoke.0.accept", "text/csv"),
+    (asked(accept='application/json; profile="a b"'), "smoke.0.accept", 'application/json; profile="a b"'),
+    (asked(accept=""), "smoke.0.accept", ""),
+    (asked(accept=None), "smoke.0.accept", ""),
+    (asked(expect="LEFT OUT", expect_json_path={"path": 'quantiles."0.5"', "value": 1}), "smoke.0.expect_json_path",
+     JsonPath(path='quantiles."0.5"', value=1)),
 ]  # fmt: skip
 
 
@@ -261,6 +281,25 @@ def test_a_value_is_kept_as_it_is_meant(text: str, path: str, value: Any) -> Non
     assert type(found) is type(value)
     assert Sharing.model_validate(sharing.model_dump()) == sharing
     assert Sharing.model_validate_json(sharing.model_dump_json()) == sharing
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [(".nan", "NaN"), (".NaN", "NaN"), (".inf", "Infinity"), ("-.Inf", "-Infinity")]
+)
+def test_a_number_that_json_has_not_can_be_expected(written: str, number: str) -> None:
+    sharing = parse_config(asked(expect=["HERE"]).replace("HERE", written))
+    for each in (
+        sharing,
+        Sharing.model_validate(sharing.model_dump()),
+        Sharing.model_validate_json(sharing.model_dump_json()),
+    ):
+        assert json.dumps(each.consumers["staging"].smoke[0].expect) == f"[{number}]"
+
+
+@pytest.mark.parametrize("written", ["NaN", "nan", "Infinity", "inf", "'.nan'", ".nano", "+.nan"])
+def test_a_word_is_no_number(written: str) -> None:
+    sharing = parse_config(asked(expect=["HERE"]).replace("HERE", written))
+    assert sharing.consumers["staging"].smoke[0].expect == [written.strip("'")]
 
 
 def test_a_question_says_only_what_was_given() -> None:

@@ -76,6 +76,7 @@ def beside(*lines: str) -> dict[int, str]:
     return {4: "versions: approved\n" + "".join(f"{line}\n" for line in lines)}
 
 
+RELEASES = "releases: s3://producer-models/releases/"
 ORGANIZATION = ("principals: organization", "organization:", "  id: o-a1b2c3d4e5")
 
 
@@ -147,6 +148,19 @@ BAD = [
          "Name a role of 111111111111.")),
     Bad("external id without a role", {7: ""}, "producer.external_id", 7,
         ("without a role", "Add producer.role, or delete external_id")),
+    Bad("releases key is an alias", {10: f"  {RELEASES}\n  releases_kms_key: alias/releases\n"},
+        "producer.releases_kms_key", 11, ("'alias/releases'", "is an alias", "describe-key")),
+    Bad("releases key is an alias's ARN",
+        {10: f"  {RELEASES}\n  releases_kms_key: arn:aws:kms:us-east-1:111111111111:alias/r\n"},
+        "producer.releases_kms_key", 11, ("is an alias", "describe-key")),
+    Bad("releases key is an id", {10: f"  {RELEASES}\n  releases_kms_key: 1234abcd-12ab-34cd-56ef-1234567890ab\n"},
+        "producer.releases_kms_key", 11, ("is not the ARN of a KMS key", "key/KEY-ID")),
+    Bad("releases key is a pattern", {10: f"  {RELEASES}\n  releases_kms_key: arn:aws:kms:us-east-1:111111111111:key/*\n"},
+        "producer.releases_kms_key", 11, ("is not the ARN of a KMS key",)),
+    Bad("releases key is a consumer's", {10: f"  {RELEASES}\n  releases_kms_key: arn:aws:kms:us-east-1:222222222222:key/k1\n"},
+        "producer.releases_kms_key", 11, ("a key of account 222222222222", "Name a key of 111111111111")),
+    Bad("releases key lies elsewhere", {10: f"  {RELEASES}\n  releases_kms_key: arn:aws:kms:eu-west-1:111111111111:key/k1\n"},
+        "producer.releases_kms_key", 11, ("lies in eu-west-1", "Name a key in us-east-1")),
     Bad("external id has a space", {8: "  external_id: my id\n"}, "producer.external_id", 8,
         ("'my id'", "Use 2 to 1224 letters")),
     Bad("external id is too short", {8: "  external_id: x\n"}, "producer.external_id", 8,

@@ -26,6 +26,7 @@ GIVEN = {
     "ReleasesPrefix": "releases/",
     "RepositoryName": "trees",
     "KeyArn": "arn:aws:kms:us-east-1:111111111111:key/11111111-2222-3333-4444-555555555555",
+    "ReleasesKeyArn": "arn:aws:kms:us-east-1:111111111111:key/66666666-7777-8888-9999-000000000000",
     "ExternalId": "an-external-id",
     "TrustedPrincipalArn": "",
     "NamePrefix": "crossaccount",
@@ -38,6 +39,7 @@ GIVEN = {
     # Resources of the template itself.
     "ExecutionRole": "crossaccount-execution",
     "DeployerRole": "crossaccount-deployer",
+    "SharingRole": "crossaccount-producer",
 }
 # AWS's reference has no resource for these, or (CreateModel) does not list the one that its own developer guide grants.
 WITHOUT_RESOURCE = {

@@ -111,3 +111,30 @@ def test_an_image_of_any_partition_s_host_is_opened_in_its_repository(
     assert list(found["repository"]) == ["team/trees"]
     arns = {doors.door_of(kind).arn(there, name) for kind, names in found.items() for name in names}
     assert {arn.split(":")[1] for arn in arns} == {partition}
+
+
+def test_an_execution_role_needs_every_artifact_every_image_and_every_key() -> None:
+    keys = tuple(f"arn:aws:kms:us-east-1:{OWNER}:key/{name}" for name in ("a", "b"))
+    found = contents_of(
+        [
+            version(1, ModelDataSource=prefix("s3://models/churn/1/")),
+            version(
+                2, Image=f"{OWNER}.dkr.ecr.us-east-1.amazonaws.com/other:1", ModelDataUrl="s3://others/2/m"
+            ),
+        ],
+        keys,
+    )
+    needed = doors.execution_needs(SHARING, found)
+    assert len(needed) == len(set(needed))
+    for need in (
+        *(("kms:Decrypt", key) for key in keys),
+        ("s3:GetObject", "arn:aws:s3:::models/churn/1/"),
+        ("s3:ListBucket", "arn:aws:s3:::models"),
+        ("s3:GetObject", "arn:aws:s3:::others/2/m"),
+        *(
+            ("ecr:BatchGetImage", f"arn:aws:ecr:us-east-1:{OWNER}:repository/{name}")
+            for name in ("decision-trees-sample", "other")
+        ),
+        ("ecr:GetAuthorizationToken", "*"),
+    ):
+        assert need in needed

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) ->
 
     The product looks after an endpoint every half second at first. The sandbox's are up sooner than that.
     """
+    from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
@@ -37,8 +41,29 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) ->
         patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(database))
         with prefect_test_harness(server_startup_timeout=120):
             quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "CRITICAL"}
-            with temporary_settings(quiet):
+            server = SubprocessASGIServer().server_process  # the harness's own: it is the one of this process
+            assert server is not None
+            with temporary_settings(quiet), _ended_with_this_process(server.pid):
                 yield
+
+
+# Its standard input closes when this process ends, however it does. Signals to this process's group do not reach it.
+_KEEPER = """
+import os, signal, sys
+sys.stdin.read()
+try:
+    os.kill(int(sys.argv[1]), signal.SIGTERM)
+except ProcessLookupError:
+    pass
+"""
+
+
+@contextmanager
+def _ended_with_this_process(pid: int) -> Iterator[None]:
+    command = [sys.executable, "-S", "-c", _KEEPER, str(pid)]
+    keeper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    yield
+    keeper.communicate()
 
 
 @pytest.fixture(scope="module")

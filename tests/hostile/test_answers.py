@@ -21,11 +21,12 @@ from crossaccount.aws.access import Target
 from crossaccount.config.loading import load_config
 from crossaccount.config.smoke import JsonPath, Tolerance
 from crossaccount.hosting.resources import Removal
-from crossaccount.json_match import fits_schema
 from crossaccount.proof import expectations
-from crossaccount.proof.asking import Answer, ask, read_answer
+from crossaccount.proof.asking import Answer, ask
 from crossaccount.proof.proof import Proof
-from crossaccount.proof.questions import BODY_LIMIT, Question
+from crossaccount.proof.questions import Question
+from crossaccount.proof.reading import BODY_LIMIT, plain, read_answer
+from crossaccount.proof.schemas import misfit
 from crossaccount.show import proofs
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +121,9 @@ def session(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield boto3.Session("AKIAEXAMPLEEXAMPLE00", "s" * 40, region_name="us-east-1")
 
 
-QUESTION = Question("text/csv", b"1", "application/json", "1", [0], lambda got: bool(got == [0]))
+QUESTION = Question(
+    "text/csv", b"1", "application/json", "1", [0], lambda got: "" if plain(got) == [0] else "wrong"
+)
 
 
 def asked(session: boto3.Session, runtime: Runtime, script: Script, question: Question = QUESTION) -> Answer:
@@ -179,8 +182,8 @@ WRONG: dict[str, tuple[bytes, str]] = {
         whole(b"[0]\xe9", "application/json; charset=latin-1"),
         "unreadable answer",
     ),
-    "NaN": (whole(b"[NaN]"), "NaN is not a number"),
-    "a number without end": (whole(b"1e999"), "unreadable answer"),
+    "NaN": (whole(b"[NaN]"), "NaN"),
+    "a number without end": (whole(b"1e999"), "Infinity"),
     "a number of a million digits": (whole(b"1" + MEGABYTE), "unreadable answer"),
     "a key twice": (whole(b'{"a": 0, "a": 1}'), "written twice"),
     "deep lists": (whole(b"[" * 100_000 + b"]" * 100_000), "nested more than 64"),
@@ -317,12 +320,12 @@ def expectation_of(rng: random.Random) -> tuple[Any, Any]:
 def test_judging_of_odd_answers(tally: Any, odd: Any) -> None:
     for rng in tally.randoms(300):
         got = odd(rng)
-        _, right = expectation_of(rng)
+        _, judge = expectation_of(rng)
         try:
             read = read_answer(json.dumps(got).encode(), "application/json")
         except ValueError:
             read = None
-        assert tally.judge(lambda at=read, judge=right: judge(at)) in (True, False)
+        assert isinstance(tally.judge(lambda at=read, judge=judge: judge(at)), str)
 
 
 SLOW: dict[str, tuple[Any, Any]] = {
@@ -353,5 +356,5 @@ FITTING = ("items that are compared with each other",)
 def test_a_schema_judges_in_time(name: str) -> None:
     schema, got = SLOW[name]
     started = time.process_time()
-    assert fits_schema(got, schema, seconds=30.0 if name in FITTING else 0.3) is (name in FITTING)
+    assert bool(misfit(got, schema, seconds=30.0 if name in FITTING else 0.3)) is (name not in FITTING)
     assert time.process_time() - started < 2

@@ -251,6 +251,22 @@ def _staged(server: Server, administrators: dict[str, accounts.Credentials]) -> 
         Threshold=1.0,
         ComparisonOperator="GreaterThanThreshold",
     )
+    clients["cloudwatch"].put_composite_alarm(
+        AlarmName="errors-or-logs", AlarmRule="ALARM(errors) OR ALARM(logs)"
+    )
+    clients["cloudwatch"].put_log_alarm(
+        AlarmName="logs",
+        ScheduledQueryConfiguration={
+            "QueryString": "stats count(*)",
+            "ScheduledQueryRoleARN": ROLE.format(accounts.STAGING.id, "query"),
+            "ScheduleConfiguration": {"ScheduleExpression": "rate(1 hour)", "StartTimeOffset": 3600},
+            "AggregationExpression": "max(count)",
+        },
+        QueryResultsToEvaluate=1,
+        QueryResultsToAlarm=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
     sharing = parse_config(document({}))
     producer = open_producer(sharing)
     found = gather.gather(producer)
@@ -366,6 +382,7 @@ LINEAR = {"deployment": {"type": "linear", "linear_percent": 50, "termination_wa
 ROLLING = {"instance_count": 4, "deployment": {"type": "rolling", "batch_percent": 25}}
 LATE = {"kind": "unhealthy", "batch": 1}
 WATCHED = {"deployment": {"alarms": ["errors"], "wait_seconds": 300}}
+OF_EVERY_TYPE = {"deployment": {"alarms": ["errors", "errors-or-logs", "logs"], "wait_seconds": 300}}
 TOO_LONG = {
     "instance_count": 2,
     "deployment": {"type": "rolling", "batch_percent": 50, "wait_seconds": 301, "maximum_seconds": 600},
@@ -401,6 +418,7 @@ ROWS = [
     Row("updated linearly", one_live, healthy, Ending.LIVE, 2, (1, 2), endpoint=LINEAR),
     Row("updated rolling", one_live, healthy, Ending.LIVE, 2, (1, 2), endpoint=ROLLING),
     Row("updated under a quiet alarm", one_live, healthy, Ending.LIVE, 2, (1, 2), endpoint=WATCHED),
+    Row("updated under alarms of every type", one_live, healthy, Ending.LIVE, 2, (1, 2), endpoint=OF_EVERY_TYPE),
     Row("updated a second time", two_lived, healthy, Ending.LIVE, 2, (1, 2, 3)),
     # creations that fail
     Row("never healthy", nothing, fails(kind="unhealthy"), Ending.CREATION_FAILED, None, (), (PING, "log group")),

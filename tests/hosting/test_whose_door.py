@@ -20,7 +20,8 @@ from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.loading import load_config
 from crossaccount.errors import DoorName, Failed, Refusal, Refused
-from crossaccount.hosting import preflight, temporary
+from crossaccount.hosting import preflight, removal, temporary
+from crossaccount.hosting.gateway import Patience
 from crossaccount.policy import documents
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
@@ -186,21 +187,30 @@ def managed(role: str, action: str) -> World:
     return world
 
 
+@contextmanager
+def arranged(aws: Any, what: str, body: Any) -> Iterator[None]:
+    """Something that the sandbox was told over HTTP, until the end of this."""
+    url = f"{aws.url}/_sandbox/{what}"
+
+    def ask(method: str) -> None:
+        request = urllib.request.Request(url, json.dumps(body).encode(), method=method)
+        with urllib.request.urlopen(request):
+            pass
+
+    ask("PUT")
+    try:
+        yield
+    finally:
+        ask("DELETE")
+
+
 def organization(account: str, **policies: list[dict[str, Any]]) -> World:
     """Policies of its organization attached to an account."""
 
-    def ask(aws: Any, method: str, body: Any) -> None:
-        url, data = f"{aws.url}/_sandbox/organizations", json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data, method=method)):
-            pass
-
     @contextmanager
     def world(aws: Any) -> Iterator[None]:
-        ask(aws, "PUT", {"account": account, **policies})
-        try:
+        with arranged(aws, "organizations", {"account": account, **policies}):
             yield
-        finally:
-            ask(aws, "DELETE", None)
 
     return world
 
@@ -500,3 +510,22 @@ def test_a_release_under_a_shut_key_is_the_key_s(shared: Any) -> None:
             found = refusal(shared)
     assert (found.door, found.account, found.resource) == (DoorName.KEY, PRODUCER, shared.key)
     assert "associated with this ciphertext" in found.aws_message
+
+
+@pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"])
+def test_what_fails_names_the_call_that_failed(
+    shared: Any, target: Target, release: Release, operation: str
+) -> None:
+    try:
+        with (
+            arranged(shared, "faults", {"kind": "conflict", "service": "sagemaker", "operation": operation}),
+            pytest.raises(Failed) as error,
+            preflight.explained_creation(target, release),
+        ):
+            temporary.begin_trial(target, release, Patience(seconds=10, first=0.01, longest=0.03))
+    finally:
+        removal.end_trials(target, Patience(seconds=10, first=0.01, longest=0.03))
+        removal.discard(target, release, Patience(seconds=10, first=0.01, longest=0.03))
+    assert str(error.value).startswith(f"sagemaker:{operation} ")
+    assert ("CreateModel" in str(error.value)) == (operation == "CreateModel")
+    assert not any(shared.hosted("staging").values())

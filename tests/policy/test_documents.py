@@ -21,6 +21,7 @@ from crossaccount.policy.documents import (
     same,
     size,
 )
+from crossaccount_sandbox.public import is_public as sandbox_is_public
 
 OWNER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 GROUP = f"arn:aws:sagemaker:us-east-1:{OWNER}:model-package-group/decision-trees-sample"
@@ -782,6 +783,33 @@ def when(operator: str, key: str, value: Any) -> dict[str, Any]:
         (when("StringEquals", "aws:SourceVpce", "vpce-1a2b3c4d"), False),
         (when("IpAddress", "aws:SourceIp", "203.0.113.0/24"), False),
         (when("NotIpAddress", "aws:SourceIp", "203.0.113.0/24"), True),
+        (when("IpAddress", "aws:SourceIp", "10.0.0.0/8"), False),
+        (when("IpAddress", "aws:SourceIp", "203.0.113.7"), False),
+        (when("IpAddress", "aws:SourceIp", "0.0.0.0/1"), True),
+        (when("IpAddress", "aws:SourceIp", ["203.0.113.0/24", "8.0.0.0/7"]), True),
+        (when("IpAddress", "aws:SourceIp", "2001:db8::/32"), False),
+        (when("IpAddress", "aws:SourceIp", "2001:d00::/24"), True),
+        (when("IpAddress", "aws:SourceIp", "anywhere"), True),
+        (when("IpAddressIfExists", "aws:SourceIp", "203.0.113.0/24"), True),
+        (when("StringEquals", "aws:PrincipalAccount", "${aws:username}"), True),
+        (when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o-a/r-b/ou-c/"), False),
+        (when("ForAllValues:StringEquals", "aws:PrincipalOrgPaths", "o-a/r-b/ou-c/"), True),
+        (when("StringLike", "s3:DataAccessPointArn", f"arn:aws:s3:us-west-2:{OWNER}:accesspoint/*"), False),
+        (when("ArnLike", "s3:dataaccesspointarn", f"arn:aws:s3:*:{OWNER}:accesspoint/*"), False),
+        (when("StringLike", "s3:DataAccessPointArn", "arn:aws:s3:us-west-2:*:accesspoint/x"), True),
+        (when("StringLike", "s3:DataAccessPointAccount", "1111*"), True),
+        (when("StringLike", "aws:userid", "AROAEXAMPLEEXAMPLE:*"), True),
+        (when("StringEquals", "aws:userid", "AROAEXAMPLEEXAMPLE:me"), False),
+        (when("StringLike", "aws:SourceVpc", "vpc-*"), True),
+        (public(Principal={"Federated": "graph.facebook.com"}), True),
+        (public(Principal={"Federated": ["cognito-identity.amazonaws.com"], "AWS": STAGING}), True),
+        (public(Principal={"Federated": f"arn:aws:iam::{OWNER}:saml-provider/x"}), False),
+        (public(Principal={"CanonicalUser": "79a59df900b949e55d96a1e698fbaced"}), False),
+        (
+            public(Principal={"AWS": "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1"}),
+            False,
+        ),
+        (public(Principal=None, NotPrincipal={"AWS": STAGING}), True),
         (when("StringEquals", "aws:UserAgent", "secret"), True),
         (when("StringLike", "aws:Referer", "https://example.com/*"), True),
         (when("Bool", "aws:SecureTransport", "true"), True),
@@ -790,7 +818,9 @@ def when(operator: str, key: str, value: Any) -> dict[str, Any]:
 )
 def test_what_is_public(statement: dict[str, Any], is_public: bool) -> None:
     """Source: 'The meaning of "public"' in the S3 user guide."""
+    statement = {key: value for key, value in statement.items() if value is not None}
     assert strangers.is_public(statement) is is_public
+    assert sandbox_is_public({"Statement": [statement]}) is is_public, "by the sandbox's reading"
 
 
 @pytest.mark.parametrize("door", MARKED)

@@ -7,8 +7,9 @@ import pytest
 
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
+from crossaccount.hosting.state import DeployedImage
 from crossaccount.proof.asking import Answer
-from crossaccount.proof.proof import Proof, images_match
+from crossaccount.proof.proof import Proof, by_tag, images_match
 from crossaccount.release.manifest import Release, ReleasedContainer
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -19,11 +20,11 @@ HOST = "111111111111.dkr.ecr.us-east-1.amazonaws.com/trees"
 # The images of the Release, by digest.
 
 
-def released(*digests: str | None, specification: str | None = None) -> Release:
-    containers = [
-        ReleasedContainer(image=HOST, image_digest=digest, artifacts=[], specification=specification)
-        for digest in digests
-    ]
+AWS = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn"
+OTHERS = "999999999999.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn"
+
+
+def of_containers(*containers: ReleasedContainer) -> Release:
     return Release(
         schema_version=1,
         model_package_arn=package_arn(SHARING, 1),
@@ -33,13 +34,25 @@ def released(*digests: str | None, specification: str | None = None) -> Release:
         producer_account="111111111111",
         approval_status="Approved",
         package_status="Completed",
-        containers=containers,
+        containers=list(containers),
         content_types=[],
         response_types=[],
         instance_types=[],
         samples=[],
         grants=[],
     )
+
+
+def container(image: str, digest: str | None = None, specification: str | None = None) -> ReleasedContainer:
+    return ReleasedContainer(image=image, image_digest=digest, artifacts=[], specification=specification)
+
+
+def released(*digests: str | None, specification: str | None = None) -> Release:
+    return of_containers(*(container(HOST, digest, specification) for digest in digests))
+
+
+def running(*images: str) -> list[DeployedImage]:
+    return [DeployedImage(HOST, image) for image in images]
 
 
 @pytest.mark.parametrize(
@@ -60,12 +73,57 @@ def released(*digests: str | None, specification: str | None = None) -> Release:
         ((), released(), False),
         ((f"{HOST}@{ONE}",), released(), False),
         ((f"{HOST}@{ONE}",), released(ONE, specification="edge"), False),
+        ((f"{HOST}@{ONE}",), of_containers(container(f"{HOST}@{ONE}")), True),
+        ((f"{HOST}@{TWO}",), of_containers(container(f"{HOST}@{ONE}")), False),
     ],
 )
 def test_an_endpoint_runs_the_images_of_the_release(
     images: tuple[str, ...], release: Release, match: bool
 ) -> None:
-    assert images_match(images, release) is match
+    assert images_match(running(*images), release) is match
+
+
+TAGGED, OLDER = f"{AWS}:1.2-1-cpu-py3", f"{AWS}:1.0-1-cpu-py3"
+
+
+@pytest.mark.parametrize(
+    ("specified", "resolved", "image", "digest", "match"),
+    [
+        pytest.param(TAGGED, f"{AWS}@{ONE}", TAGGED, None, True, id="the tag of AWS's own registry"),
+        pytest.param(TAGGED, f"{AWS}@{ONE}", TAGGED, ONE, True, id="pinned by digest"),
+        pytest.param(OLDER, f"{AWS}@{ONE}", OLDER, None, True, id="another tag of AWS's"),
+        pytest.param(AWS, f"{AWS}@{ONE}", AWS, None, True, id="no tag at all"),
+        pytest.param(OLDER, f"{AWS}@{ONE}", TAGGED, None, False, id="an older tag"),
+        pytest.param(AWS, f"{AWS}@{ONE}", TAGGED, None, False, id="the latest one"),
+        pytest.param(TAGGED, f"{AWS}@{TWO}", TAGGED, ONE, False, id="another digest than the pinned one"),
+        pytest.param("", f"{AWS}@{ONE}", TAGGED, None, False, id="AWS does not say which was asked for"),
+        pytest.param(TAGGED, "", TAGGED, None, False, id="AWS does not say which it runs"),
+        pytest.param(TAGGED, f"{OTHERS}@{ONE}", TAGGED, None, False, id="it runs one of another registry"),
+        pytest.param(
+            TAGGED, f"{AWS}-more@{ONE}", TAGGED, None, False, id="it runs one of another repository"
+        ),
+        pytest.param(f"{OTHERS}:1", f"{OTHERS}@{ONE}", f"{OTHERS}:1", None, False, id="not AWS's registry"),
+        pytest.param(f"{HOST}:1", f"{HOST}@{ONE}", f"{HOST}:1", None, False, id="the producer's registry"),
+        pytest.param(TAGGED, f"{AWS}@{ONE}", f"{AWS}@{ONE}", None, True, id="the digest in its URI"),
+        pytest.param(TAGGED, f"{AWS}@{ONE}", f"{AWS}@{TWO}", None, False, id="another digest in its URI"),
+    ],
+)
+def test_an_image_of_aws_s_own_registry_is_proved_by_its_tag_where_no_digest_is_known(
+    specified: str, resolved: str, image: str, digest: str | None, match: bool
+) -> None:
+    release = of_containers(container(image, digest))
+    assert images_match([DeployedImage(specified, resolved)], release) is match
+    if match:
+        assert by_tag(release) == (() if digest or "@" in image else (image,))
+
+
+def test_two_images_are_told_apart_whatever_their_order_is() -> None:
+    release = of_containers(container(TAGGED), container(HOST, TWO))
+    images = [DeployedImage(HOST, f"{HOST}@{TWO}"), DeployedImage(TAGGED, f"{AWS}@{ONE}")]
+    assert images_match(images, release)
+    assert images_match(images[::-1], release)
+    assert not images_match([*images, images[0]], release)
+    assert not images_match(images[:1] * 2, release)
 
 
 # The proof.
@@ -92,8 +150,3 @@ def test_a_proof_is_plain_data() -> None:
     told = proof(answer(True, 1.5)).to_json()
     assert json.loads(json.dumps(told))["answers"][0]["latency_ms"] == 1.5
     assert told["verified"] is True
-
-
-def test_an_unknown_digest_matches_nothing() -> None:
-    one = type("R", (), {"deployed_containers": [type("C", (), {"image_digest": None})]})
-    assert images_match(("",), one) is False

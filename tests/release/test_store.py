@@ -244,6 +244,34 @@ def test_a_hostile_release_ends_in_one_failed_that_names_it(name: str) -> None:
     assert failed.value.__cause__ is None
 
 
+def test_a_release_under_a_key_says_which() -> None:
+    class Encrypted(Bucket):
+        def get_object(self, **given: Any) -> dict[str, Any]:
+            key = f"arn:aws:kms:us-east-1:{OWNER}:key/1"
+            return {**super().get_object(**given), "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+
+    content = written().encode()
+    assert store.read_stored(producer(Bucket(**{KEY: content})), 1).key is None
+    stored = store.read_stored(producer(Encrypted(**{KEY: content})), 1)
+    assert (stored.release, stored.key) == (read(content), f"arn:aws:kms:us-east-1:{OWNER}:key/1")
+
+
+def test_the_case_of_a_name_in_an_arn_makes_no_other_release() -> None:
+    """SageMaker has written names into ARNs in lower case, and as they are."""
+    assert read(written(model_package_arn=package_arn(SHARING, 1).replace("trees", "Trees"))).version == 1
+
+
+@pytest.mark.parametrize("key", [None, f"arn:aws:kms:us-east-1:{OWNER}:key/1"])
+def test_an_upload_names_the_config_s_key_and_no_other(key: str | None) -> None:
+    bucket = Bucket()
+    config = SHARING.model_copy(
+        update={"producer": SHARING.producer.model_copy(update={"releases_kms_key": key})}
+    )
+    store.write_once(Producer(config, SimpleNamespace(client=lambda *_: bucket)), KEY, b"{}")  # type: ignore[arg-type]
+    said = {name: bucket.puts[0].get(name) for name in ("ServerSideEncryption", "SSEKMSKeyId")}
+    assert said == {"ServerSideEncryption": key and "aws:kms", "SSEKMSKeyId": key}
+
+
 def test_a_release_is_never_read_past_its_limit() -> None:
     class Endless(io.RawIOBase):
         asked: int | None = None

@@ -112,7 +112,6 @@ def test_a_session_may_do_nothing_once_its_managed_policy_is_gone(roles: Roles) 
     [
         f"arn:aws:iam::{ACCOUNT}:policy/nobody-wrote-this",
         "arn:aws:iam::aws:policy/NobodyWroteThis",
-        "arn:aws:iam::222222222222:policy/another-account-s",
         "a word of twenty letters",
     ],
 )
@@ -121,6 +120,15 @@ def test_a_managed_session_policy_that_is_not_there_is_refused(roles: Roles, arn
     said = refused(lambda: roles.assume(role, PolicyArns=[{"arn": arn}]))
     assert (said["Code"], said["Status"]) == ("MalformedPolicyDocument", 400)
     assert arn in said["Message"]
+
+
+def test_another_account_s_managed_policy_is_no_session_policy(inner: Any, roles: Roles) -> None:
+    foreign = inner.client("staging", "iam").create_policy(
+        PolicyName="foreign", PolicyDocument=document(EVERYTHING)
+    )
+    given = [{"arn": foreign["Policy"]["Arn"]}]
+    said = refused(lambda: roles.assume(roles.role(trust("sts:AssumeRole")), PolicyArns=given))
+    assert said["Code"] == "MalformedPolicyDocument"
 
 
 def test_ten_managed_session_policies_are_the_most(roles: Roles) -> None:
@@ -221,6 +229,20 @@ def test_a_session_s_requests_carry_its_tags(
         Tags=[{"Key": key, "Value": value} for key, value in role_tags.items()],
     )
     keys = roles.assume(role, **given)("kms").list_keys
+    if may:
+        keys()
+    else:
+        assert refused(keys)["Code"] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize(("team", "may"), [("a", True), ("b", False)])
+def test_a_user_s_requests_carry_its_tags(roles: Roles, team: str, may: bool) -> None:
+    name = f"user-{next(NUMBERS)}"
+    roles.iam.create_user(UserName=name, Tags=TEAM)
+    narrowed = document({**LIST_KEYS, "Condition": equals("aws:PrincipalTag/team", team)})
+    roles.iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=narrowed)
+    key = roles.iam.create_access_key(UserName=name)["AccessKey"]
+    keys = roles.inner.keyed("kms", key["AccessKeyId"], key["SecretAccessKey"]).list_keys
     if may:
         keys()
     else:

@@ -370,7 +370,7 @@ def test_a_key_has_the_value_of_the_request(
     fits = fits(rows) if callable(fits) else fits
     said = denied(lambda: call(rows.only(service, action, Condition={operator: {key: fails}}), rows))
     assert said is not None
-    assert f"perform: {action} on resource" in said
+    assert f"perform: {action} on " in said
     assert denied(lambda: call(rows.only(service, action, Condition={operator: {key: fits}}), rows)) is None
 
 
@@ -386,6 +386,13 @@ COPYING = {"Bucket": "rows", "Key": "copy"}
 
 def of_version(c: Any, rows: Rows, name: str, **more: Any) -> Any:
     return getattr(c, name)(Bucket="rows", Key="a", VersionId=rows.version, **more)
+
+
+def shown(service: str, resource: str) -> str:
+    """What a refusal calls a resource: IAM names a role or user that is there."""
+    kind, _, path = resource.rpartition(":")[2].partition("/")
+    by_name = service == "iam" and kind in ("role", "user") and "/z/" not in resource
+    return f"{kind} {path.rpartition('/')[2]}" if by_name else resource
 
 
 # service, the call, and the actions with the resource that each is asked on
@@ -451,7 +458,7 @@ def test_every_action_of_an_operation_is_asked_on_its_resource(
             others = [resource for resource in resources if resource != left]
             refusal = said(action, [*others, one("role/no")])
             assert refusal is not None
-            assert f"perform: {action} on resource: {left} " in refusal
+            assert f"perform: {action} on resource: {shown(service, left)} " in refusal.replace('"', "")
 
 
 GROUP = f"{SAGEMAKER}:model-package-group/rows"
@@ -495,3 +502,18 @@ def test_an_alias_begins_as_one(rows: Rows) -> None:
     with pytest.raises(ClientError, match='Alias must start with the prefix "alias/"') as error:
         rows.admin("kms").create_alias(AliasName="mine", TargetKeyId=rows.key)
     assert error.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_group_that_is_made_anew_has_none_of_the_tags_before(rows: Rows) -> None:
+    sm, name = rows.admin("sagemaker"), {"ModelPackageGroupName": "anew"}
+    for tags in (TAGS, []):
+        sm.create_model_package_group(**name, Tags=tags)
+        asked = rows.only(
+            "sagemaker",
+            "sagemaker:DescribeModelPackageGroup",
+            Condition={"Null": {"aws:ResourceTag/team": "true"}},
+        )
+        assert (denied(lambda asked=asked: asked.describe_model_package_group(**name)) is None) == (
+            tags == []
+        )
+        sm.delete_model_package_group(**name)

@@ -113,6 +113,18 @@ def test_a_rule_befalls_the_calls_that_it_is_about(
     assert code(lambda: CALLS[service](inner.client("producer", service))) is None
 
 
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [({"IfNoneMatch": "*"}, "ConditionalRequestConflict"), ({}, "OperationAborted")],
+)
+def test_a_conflict_is_named_after_the_condition_of_the_write(
+    inner: Any, faults: Any, condition: dict[str, str], expected: str
+) -> None:
+    s3 = inner.client("producer", "s3")
+    faults.arrange({"kind": "conflict", "operation": "PutObject"})
+    assert code(lambda: s3.put_object(Bucket=BUCKET, Key="conflict", Body=b"", **condition)) == expected
+
+
 def test_skip_and_times_say_which_of_them(inner: Any, faults: Any) -> None:
     faults.add(Rule("throttle", operation="ListModels", skip=1, times=2))
     client = inner.client("producer", "sagemaker")

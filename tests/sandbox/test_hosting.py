@@ -1027,6 +1027,52 @@ def test_alarms_are_put_found_set_and_deleted(host: Host) -> None:
         host.set_alarm(name, "OK")
 
 
+def test_alarms_of_every_type_are_found_when_they_are_asked_for(host: Host) -> None:
+    cloudwatch = host.client("cloudwatch")
+    name = host.alarm()
+    cloudwatch.put_composite_alarm(AlarmName=f"{name}-composite", AlarmRule=f"ALARM({name})")
+    query = {"QueryString": "stats count(*)", "ScheduledQueryRoleARN": "arn:aws:iam::111111111111:role/query"}
+    schedule = {
+        "ScheduleConfiguration": {"ScheduleExpression": "rate(1 hour)", "StartTimeOffset": 3600},
+        "AggregationExpression": "max(count)",
+    }
+    limits = {"QueryResultsToEvaluate": 1, "QueryResultsToAlarm": 1, "Threshold": 1.0}
+    cloudwatch.put_log_alarm(
+        AlarmName=f"{name}-log",
+        ScheduledQueryConfiguration={**query, **schedule},
+        ComparisonOperator="GreaterThanThreshold",
+        **limits,
+    )
+    found = {
+        tuple(types): {
+            kind: [one["AlarmName"] for one in answer.get(f"{kind}s", [])]
+            for kind in ("MetricAlarm", "CompositeAlarm", "LogAlarm")
+            if answer.get(f"{kind}s")
+        }
+        for types in ([], ["MetricAlarm"], ["CompositeAlarm"], ["LogAlarm"], ["LogAlarm", "MetricAlarm"])
+        for answer in [
+            cloudwatch.describe_alarms(AlarmNamePrefix=name, **({"AlarmTypes": types} if types else {}))
+        ]
+    }
+    metric, composite, log = (
+        {"MetricAlarm": [name]},
+        {"CompositeAlarm": [f"{name}-composite"]},
+        {"LogAlarm": [f"{name}-log"]},
+    )
+    assert found == {
+        (): metric,
+        ("MetricAlarm",): metric,
+        ("CompositeAlarm",): composite,
+        ("LogAlarm",): log,
+        ("LogAlarm", "MetricAlarm"): {**metric, **log},
+    }
+    host.set_alarm(f"{name}-log", "ALARM")
+    taken = refused(lambda: cloudwatch.put_composite_alarm(AlarmName=name, AlarmRule="TRUE"))
+    assert taken[0] == "ValidationError"
+    cloudwatch.delete_alarms(AlarmNames=[name, f"{name}-composite", f"{name}-log"])
+    assert cloudwatch.describe_alarms(AlarmNamePrefix=name, AlarmTypes=["LogAlarm"])["LogAlarms"] == []
+
+
 @pytest.mark.parametrize(
     "given",
     [

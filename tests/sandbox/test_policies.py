@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -268,3 +271,125 @@ def test_a_missing_object_is_told_only_to_who_may_list(aws: Any) -> None:
         aws.admin("producer", "s3").put_bucket_policy(Bucket=BUCKET, Policy=policy(bucket(), listing))
         assert refused(lambda: reader.get_object(Bucket=BUCKET, Key="ghost"))["Code"] == "NoSuchKey"
         assert refused(lambda: reader.head_object(Bucket=BUCKET, Key="ghost"))["Code"] == "404"
+
+
+# The policy of a whole registry, and the second one of a key.
+
+REPOSITORY = "arn:aws:ecr:us-east-1:111111111111:repository/*"
+
+
+def registry(**changes: Any) -> dict[str, Any]:
+    given = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ROOT},
+        "Action": "ecr:BatchGetImage",
+        "Resource": REPOSITORY,
+    }
+    return {key: value for key, value in {**given, **changes}.items() if value is not None}
+
+
+@pytest.fixture
+def ecr(aws: Any) -> Iterator[Any]:
+    """The producer's ECR, whose registry has no policy afterwards."""
+    client = aws.admin("producer", "ecr")
+    yield client
+    with contextlib.suppress(client.exceptions.RegistryPolicyNotFoundException):
+        client.delete_registry_policy()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        (policy(registry(Resource=None)), "needs a Resource"),
+        (policy(registry(Principal={"AWS": "999999999999"})), "Principal not found"),
+        (policy(registry(Principal=None)), "Principal"),
+    ],
+)
+def test_a_registry_policy_that_ecr_would_not_take(ecr: Any, text: str, message: str) -> None:
+    said = refused(lambda: ecr.put_registry_policy(policyText=text))
+    assert said["Code"] == "InvalidParameterException"
+    assert message in said["Message"]
+    said = refused(ecr.get_registry_policy)
+    assert (said["Code"], said["Message"]) == (
+        "RegistryPolicyNotFoundException",
+        "Registry policy does not exist in the registry with id '111111111111'",
+    )
+    assert refused(ecr.delete_registry_policy)["Code"] == "RegistryPolicyNotFoundException"
+
+
+def test_a_registry_policy_holds_for_every_repository(aws: Any, ecr: Any) -> None:
+    image = {"registryId": "111111111111", "repositoryName": GROUP, "imageIds": [{"imageTag": "1"}]}
+    reader = aws.admin("staging", "ecr")
+
+    def pulls(client: Any) -> str:
+        try:
+            client.batch_get_image(**image)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "done"
+
+    assert pulls(reader) == "AccessDeniedException"
+    ecr.put_registry_policy(policyText=policy(registry()))
+    assert json.loads(ecr.get_registry_policy()["policyText"])["Statement"] == [registry()]
+    assert (pulls(reader), pulls(aws.admin("production", "ecr"))) == ("done", "AccessDeniedException")
+    ecr.put_registry_policy(policyText=policy(registry(Resource=REPOSITORY.replace("*", "other"))))
+    assert pulls(reader) == "AccessDeniedException"
+    ecr.put_registry_policy(policyText=policy(registry(Effect="Deny", Principal="*")))
+    with aws.restored():
+        aws.put("repository", json.loads(policy(registry(Resource=None))))
+        assert (pulls(reader), pulls(ecr)) == ("AccessDeniedException", "AccessDeniedException")
+        ecr.delete_registry_policy()
+        assert (pulls(reader), pulls(ecr)) == ("done", "done")
+
+
+def test_aws_ram_s_policy_of_a_key_is_read_and_judged_and_only_ram_writes_it(aws: Any) -> None:
+    kms, key = aws.admin("producer", "kms"), aws.key
+    named = {"KeyId": key, "PolicyName": "AWS_RAM"}
+    assert refused(lambda: kms.get_key_policy(**named))["Code"] == "NotFoundException"
+    assert kms.list_key_policies(KeyId=key)["PolicyNames"] == ["default"]
+    said = refused(lambda: kms.put_key_policy(**named, Policy=policy()))
+    assert (said["Code"], said["Message"]) == (
+        "ValidationException",
+        "The AWS_RAM policy can only be managed by the RAM service.",
+    )
+    sealed = kms.encrypt(KeyId=key, Plaintext=b"x")["CiphertextBlob"]
+    reader = aws.admin("staging", "kms")
+    assert (
+        refused(lambda: reader.decrypt(CiphertextBlob=sealed, KeyId=key))["Code"] == "AccessDeniedException"
+    )
+    statement = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "kms:Decrypt", "Resource": "*"}
+    try:
+        assert shared_by_ram(aws, key, {"Version": "2012-10-17", "Statement": [statement]}) == 204
+        assert kms.list_key_policies(KeyId=key)["PolicyNames"] == ["default", "AWS_RAM"]
+        assert json.loads(kms.get_key_policy(**named)["Policy"])["Statement"] == [statement]
+        assert reader.decrypt(CiphertextBlob=sealed, KeyId=key)["Plaintext"] == b"x"
+    finally:
+        shared_by_ram(aws, key, None)
+    assert (
+        refused(lambda: reader.decrypt(CiphertextBlob=sealed, KeyId=key))["Code"] == "AccessDeniedException"
+    )
+    ghost = {**statement, "Principal": {"AWS": "999999999999"}}
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        shared_by_ram(aws, key, {"Version": "2012-10-17", "Statement": [ghost]})
+
+
+def shared_by_ram(aws: Any, key: str, document: Any) -> int:
+    body = json.dumps({"key": key, "policy": document}).encode()
+    request = urllib.request.Request(f"{aws.url}/_sandbox/shares", body, method="PUT")
+    with urllib.request.urlopen(request) as answer:
+        return int(answer.status)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E127EXAMPLE51Z",
+        "arn:aws:sts::222222222222:federated-user/me",
+    ],
+)
+def test_principals_that_iam_does_not_keep_may_be_named(aws: Any, name: str) -> None:
+    with aws.restored():
+        document = {"Version": "2012-10-17", "Statement": [bucket(Principal={"AWS": name})]}
+        aws.put("bucket", document)
+        assert aws.documents()["bucket"] == document

@@ -103,6 +103,54 @@ def test_a_signal_to_the_sandbox_ends_every_process(serving: Any, signum: signal
     assert eventually(lambda: not alive(below)), alive(below)
 
 
+def test_a_run_of_tests_that_is_interrupted_leaves_nothing_running() -> None:
+    """The signal reaches pytest alone, not the workers that hold the sandbox and the Prefect server."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "tests/flows/test_story.py"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True
+    )
+    below: set[int] = set()
+
+    def serving() -> bool:
+        below.update(children(process.pid))
+        assert process.poll() is None, "pytest has ended by itself"
+        return all(name in commands(below) for name in ("crossaccount_sandbox", "uvicorn"))
+
+    try:
+        assert eventually(serving, 120), commands(below)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+        assert eventually(lambda: not alive(below), 30), commands(alive(below))
+    finally:
+        for pid in alive(below):
+            os.kill(pid, signal.SIGKILL)
+
+
+def commands(pids: set[int]) -> str:
+    """The command lines of processes."""
+    listed = subprocess.run(
+        ["ps", "-e", "-o", "pid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    return "\n".join(line for line in listed.splitlines() if int(line.split()[0]) in pids)
+
+
+def test_a_sandbox_that_is_to_end_with_its_parent_does(tmp_path: Path) -> None:
+    starts = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(60)"
+    sandbox = [sys.executable, "-m", "crossaccount", "sandbox", "--json"]
+    for option, stays in (("--exit-with-parent", False), ("--verbose", True)):
+        parent = subprocess.Popen(
+            [sys.executable, "-c", starts, *sandbox, option], stdout=subprocess.PIPE, cwd=ROOT
+        )
+        assert parent.stdout is not None
+        assert parent.stdout.readline(), "the sandbox did not come up"
+        below = children(parent.pid)
+        parent.kill()
+        parent.wait()
+        assert eventually(lambda below=below: not alive(below), 2 if stays else 20) is not stays
+        for pid in alive(below):
+            os.kill(pid, signal.SIGTERM)
+
+
 def test_a_killed_demo_leaves_nothing_running() -> None:
     command = [sys.executable, "-m", "crossaccount", "demo", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)

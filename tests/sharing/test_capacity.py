@@ -18,7 +18,7 @@ from crossaccount.doors.base import Resource
 from crossaccount.errors import PlanRefused
 from crossaccount.policy import documents
 from crossaccount.registry.versions import Contents, contents_of, parse_version
-from crossaccount.sharing import plan
+from crossaccount.sharing import plan, plan_file
 from crossaccount.sharing.changes import Basis
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -252,3 +252,30 @@ def test_consumers_with_the_same_end_stand_together_and_those_that_have_ended_no
         (None, ("300000000000",)),
         ("2026-11-25T00:00:00Z", ("300000000001", "300000000002")),
     ]
+
+
+# Room for more, which only the statements of this group take.
+
+
+OTHERS = {
+    "a stranger's with a like Sid": "CrossAccountPermission",
+    "another group's": f"CrossAccountPull{'0' * 16}",
+}
+
+
+@pytest.mark.parametrize("sid", OTHERS.values(), ids=OTHERS)
+def test_statements_of_others_take_no_room_for_more_consumers(sid: str) -> None:
+    theirs = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"arn:aws:iam::{600_000_000_000 + number}:root" for number in range(9)]},
+        "Action": "ecr:BatchGetImage",
+    }
+    document = {"Version": "2012-10-17", "Statement": [theirs]}
+    made = plan.plan_share(with_consumers(2), Basis(NEEDS, {REPOSITORY: document}, NOW))
+    change = made.changes[0]
+    assert change.desired is not None
+    left = door_of("repository").limit - documents.size(change.desired)
+    each = len('"arn:aws:iam::300000000000:root",')
+    (shown,) = plan_file.to_json(made)["changes"]
+    assert shown["room_for_consumers"] == left // each

@@ -605,3 +605,58 @@ def test_what_may_not_be_looked_at_is_a_refusal_of_the_sharing_role(
             enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
             s3.put_bucket_ownership_controls(Bucket=BUCKET, OwnershipControls=enforced)
     assert (refused.value.refusal.door, refused.value.refusal.action) == (DoorName.CALLER_POLICY, action)
+
+
+# A key of the producer's own account that its role may not look at: who must change which policy.
+
+SHARER = "arn:aws:iam::111111111111:role/crossaccount-producer"
+
+
+@contextlib.contextmanager
+def kept_by_one_administrator(aws: Any) -> Iterator[None]:
+    """The key's policy names its administrator and nobody else, as where keys are kept by a team of their own."""
+    alone = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:user/administrator"}}
+    document = {"Version": "2012-10-17", "Statement": [{**alone, "Action": "kms:*", "Resource": "*"}]}
+    with aws.restored():
+        aws.put("key", document)
+        yield
+
+
+@contextlib.contextmanager
+def without_a_policy_for_the_key(aws: Any) -> Iterator[None]:
+    iam, named = aws.admin("producer", "iam"), {"RoleName": "crossaccount-producer", "PolicyName": "key"}
+    before = iam.get_role_policy(**named)["PolicyDocument"]
+    iam.delete_role_policy(**named)
+    try:
+        yield
+    finally:
+        iam.put_role_policy(**named, PolicyDocument=json.dumps(before))
+
+
+@pytest.mark.parametrize(
+    ("broken", "words", "not_said"),
+    [
+        (
+            kept_by_one_administrator,
+            ("itself must name", f'"Principal": {{"AWS": "{SHARER}"}}', '"Action": "kms:DescribeKey"'),
+            "an identity policy of",
+        ),
+        (
+            without_a_policy_for_the_key,
+            ("an identity policy of", SHARER, "kms:DescribeKey"),
+            "itself must name",
+        ),
+    ],
+)
+def test_a_key_of_the_producer_s_own_is_opened_by_whoever_keeps_its_policy(
+    desk: Any, broken: Any, words: tuple[str, ...], not_said: str
+) -> None:
+    key = desk.aws.key
+    with broken(desk.aws):
+        before = desk.aws.documents()
+        (found,) = [one for one in planned(desk.aws.config) if one.severity is Severity.ERROR]
+        assert desk.aws.documents() == before
+    for word in (*words, key, "encrypt the artifact under a key of your own"):
+        assert word in str(found)
+    assert not_said not in str(found)
+    assert "with a config that names" not in str(found)

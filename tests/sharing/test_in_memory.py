@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import gzip
-import io
 import json
-import tarfile
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +22,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Resource
 from crossaccount.errors import Conflict, Failed, PlanRefused, Severity
 from crossaccount.registry.versions import ModelVersion, contents_of, parse_version
+from crossaccount.release.manifest import Sample
 from crossaccount.sharing import apply, gather, plan, publish, revoke
 from crossaccount.sharing.artifacts import Observed, observe_all
 from crossaccount.sharing.changes import Basis, Change, Plan
@@ -125,62 +123,12 @@ def test_grants_do_not_count_a_stranger_s_page_sid() -> None:
     ]
 
 
-# Samples and the registry's record: bytes of others.
-
-
-def archive(body: bytes) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        entry = tarfile.TarInfo("samples.json")
-        entry.size = len(body)
-        tar.addfile(entry, io.BytesIO(body))
-    return gzip.compress(out.getvalue())
-
-
-def sample(expect: str) -> bytes:
-    return b'{"content_type": "text/csv", "body": "1", "expect": ' + expect.encode() + b"}"
-
-
-def corrupt() -> bytes:
-    good = bytearray(archive(sample("[0]")))
-    good[15:25] = b"\xff" * 10
-    return bytes(good)
-
-
-class Stored:
-    """S3 with one object."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def get_object(self, **_: Any) -> dict[str, Any]:
-        return {"Body": io.BytesIO(self.content)}
+# The registry's record.
 
 
 def producer(service: Any) -> Producer:
     """The producer's account, every client of which is this one."""
     return Producer(SHARING, SimpleNamespace(client=lambda *_: service))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"not gzip", id="not gzip"),
-        pytest.param(corrupt(), id="a broken stream"),
-        pytest.param(archive(sample("[0]"))[:-12], id="cut off"),
-        pytest.param(archive(sample("[" * 100_000 + "]" * 100_000)), id="nested too deep"),
-        pytest.param(archive(sample("NaN")), id="NaN"),
-        pytest.param(archive(b" " * 1_000_001), id="a member too large"),
-        pytest.param(archive(b"[1]"), id="no object"),
-        pytest.param(gzip.compress(bytes(6_000_000)), id="a bomb"),
-    ],
-)
-def test_hostile_samples_end_in_one_failed(content: bytes) -> None:
-    asked = replace(
-        version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz"
-    )
-    with pytest.raises(Failed, match=r"samples\.tar\.gz"):
-        publish.read_samples(producer(Stored(content)), asked)
 
 
 class Head:
@@ -282,19 +230,11 @@ def test_a_revoke_passes_over_what_cannot_be_shared_or_is_gone() -> None:
 
 
 def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
-    body = json.dumps([{"content_type": "text/csv", "body": "x" * 20_000, "expect": 1}] * 49).encode()
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("a.json", "b.json"):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(body)
-            tar.addfile(entry, io.BytesIO(body))
+    many = (Sample(content_type="text/csv", body="x" * 20_000, expect=1),) * 60
     put: list[Any] = []
 
     class Bucket:
-        def get_object(self, Key: str, **_: Any) -> dict[str, Any]:
-            if Key.endswith(".tar.gz"):
-                return {"Body": io.BytesIO(gzip.compress(out.getvalue()))}
+        def get_object(self, **_: Any) -> dict[str, Any]:
             raise refusal("NoSuchKey")
 
         def put_object(self, **given: Any) -> None:
@@ -305,7 +245,9 @@ def test_a_release_that_no_consumer_would_read_is_not_published() -> None:
 
     one = replace(version(1, ModelDataUrl="s3://models/m/1"), sample_payload_url="s3://models/samples.tar.gz")
     observed = {"s3://models/m/1": Observed("abc")}
-    found = gather.Gathered(NEEDS, {}, NOW, versions=(one,), observed=observed, digests={})
+    found = gather.Gathered(
+        NEEDS, {}, NOW, versions=(one,), observed=observed, digests={}, samples={one.arn: many}
+    )
     with pytest.raises(Failed, match="smaller samples"):
         publish.prepare(producer(Bucket()), one, found, Plan(()))
     assert put == []

@@ -15,7 +15,7 @@ from crossaccount.aws.access import open_producer, open_target
 from crossaccount.config.loading import load_config
 from crossaccount.errors import PlanRefused, Severity
 from crossaccount.hosting import preflight
-from crossaccount.sharing import gather, publish
+from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -187,3 +187,24 @@ def test_the_sandbox_shows_a_model_card_s_text_to_those_who_may_decrypt_it(
             asked(ModelPackageName=arn, **included)
     everything = aws.admin("producer", "sagemaker").describe_model_package(ModelPackageName=arn)
     assert "model_owner" in everything["ModelCard"]["ModelCardContent"]
+
+
+def test_a_specification_added_after_sharing_stands_in_nobody_s_way(administrator: Any, edited: Any) -> None:
+    sagemaker = administrator.admin("producer", "sagemaker")
+    sharing = load_config(as_administrator(edited))
+    producer = open_producer(sharing)
+    with administrator.restored(), registered(administrator, {"InferenceSpecification": SOUND}) as number:
+        plan = plan_share(sharing, gather.gather(producer))
+        apply.apply(producer, plan)
+        version = next(each for each in gather.gather(producer).versions if each.version == number)
+        publish.publish(producer, publish.prepare(producer, version, gather.gather(producer), plan)[0])
+        arn = f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/{number}"
+        extra = {"Name": "edge", **SOUND}
+        sagemaker.update_model_package(ModelPackageArn=arn, AdditionalInferenceSpecificationsToAdd=[extra])
+        gathered = gather.gather(producer)
+        version = next(each for each in gathered.versions if each.version == number)
+        assert len(version.containers) == 2
+        assert publish.prepare(producer, version, gathered, plan)[1] is False
+        target = open_target(load_config(administrator.config), "staging")
+        release = preflight.read_release(target, preflight.find_version(target, number))
+    assert [container.specification for container in release.containers] == [None]

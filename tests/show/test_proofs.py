@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,13 @@ def test_a_proof_links_to_the_console_and_draws_what_is_worth_it(answers: int, p
     page = proofs.markdown(proof(*[answer(True, 1)] * answers))
     assert ".console.aws.amazon.com/sagemaker/home?region=us-east-1#/endpoints/e-v1)" in page
     assert page.count("](data:image/svg+xml;base64,") == pictures
+
+
+def test_a_proof_says_what_is_wrong_with_an_answer_and_which_image_no_digest_pins() -> None:
+    wrong = Answer("text/csv", "1", ["NaN"], ["NaN"], False, 1, "at '[0]' it is NaN, not 'NaN'")
+    tagged = replace(proof(wrong), by_tag=("683313688378.dkr.ecr.us-east-1.amazonaws.com/xgboost:1",))
+    for told in (proofs.text(tagged, []), proofs.markdown(tagged)):
+        assert "it is NaN, not 'NaN'" in told
+        assert "xgboost:1: no digest pins it" in told
+    assert "no digest" not in proofs.text(proof(wrong), [])
+    assert "it is NaN, not 'NaN'" in proof(wrong).faults

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import commands
 from commands import KIND, Said, with_names
 from tables import rows
-from worlds import DEPLOYER, artifact, changed, named
+from worlds import BUCKET, DEPLOYER, GROUP, artifact, changed, named
 
 from crossaccount.policy import documents
 
@@ -41,6 +41,7 @@ class Row:
     loses: list[list[str]] = field(default_factory=list)
     keeps_access: list[list[str]] = field(default_factory=list)
     keeps: list[int] = field(default_factory=list)
+    reads_release: int | None = None
 
 
 TABLE = rows("sharing.yaml", Row)
@@ -95,8 +96,11 @@ def told_only(aws: Any, row: Row, path: Any) -> Said:
         before = aws.documents()
         said = run(row, path)
         assert said.ending == "shared" or aws.documents() == before
+        reader = aws.role("staging", DEPLOYER, "s3")
         for version in row.keeps:
-            aws.role("staging", DEPLOYER, "s3").get_object(**artifact(version))
+            reader.get_object(**artifact(version))
+        if row.reads_release is not None:
+            reader.get_object(Bucket=BUCKET, Key=f"releases/{GROUP}/{row.reads_release}.json")
     return said
 
 

@@ -5,25 +5,19 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 
 import hashlib
 import json
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from crossaccount.doors import Needs
-from crossaccount.doors.base import Resource
-from crossaccount.doors.base import Surroundings
-from crossaccount.errors import Finding
-from crossaccount.policy import documents
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import Statement
-from crossaccount.policy.documents import statements
-from crossaccount.policy.standing import Answer
-from crossaccount.text import harmless
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
+from crossaccount.doors import Needs
+from crossaccount.doors.base import Resource, Surroundings
+from crossaccount.errors import Finding
+from crossaccount.policy import documents
+from crossaccount.policy.documents import Document, Statement, statements
+from crossaccount.policy.standing import Answer
+from crossaccount.text import harmless
 
 Verb = Literal["create", "update", "delete", "keep"]
 

@@ -6,7 +6,7 @@ Source: "Troubleshoot access denied error messages" in the IAM user guide.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Finding, Severity
 from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.sharing import plan_file
-from crossaccount.sharing.changes import Plan, Standing
+from crossaccount.sharing.changes import Plan, Standings
 from crossaccount.show import plans
 from crossaccount.text import first_line
 
@@ -48,7 +48,7 @@ class Audit:
     answers: tuple[AccessAnswer, ...]
     findings: tuple[Finding, ...]
     repair: Plan | None = None
-    standing: tuple[Standing, ...] = ()
+    standing: Standings = field(default_factory=Standings)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ def combine(
                 findings.append(Finding(Severity.WARNING, " ".join(key), text, "crossaccount share CONFIG."))
         answers += _unanswered(sharing, name, answers)
     plan = producer.repair if repair and producer.repair is not None and producer.repair.writes else None
-    standing = producer.repair.standing if producer.repair is not None else ()
+    standing = producer.repair.standing if producer.repair is not None else Standings()
     return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan, standing)
 
 

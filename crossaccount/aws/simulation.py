@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -74,15 +75,25 @@ class Simulator:
             for name, (kind, value) in self._known(action, resource).items()
         ]
         try:
-            answer: Any = self.session.client("iam").simulate_principal_policy(
-                PolicySourceArn=self.role,
-                ActionNames=[action],
-                ResourceArns=[resource],
-                ContextEntries=entries,
-            )
+            answer = self._ask(action, resource, entries)
         except (ClientError, BotoCoreError):
             return Simulated(None, "it could not be asked (iam:SimulatePrincipalPolicy)")
         return read_answer(answer, resource)
+
+    def _ask(self, action: str, resource: str, entries: Any) -> Any:
+        """IAM's answer; without the condition keys when IAM takes one of them for invalid: which of them it takes is its own."""
+        ask = partial(
+            self.session.client("iam").simulate_principal_policy,
+            PolicySourceArn=self.role,
+            ActionNames=[action],
+            ResourceArns=[resource],
+        )
+        try:
+            return ask(ContextEntries=entries)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("InvalidInput", "ValidationError"):
+                raise
+            return ask()
 
     def _known(self, action: str, resource: str) -> dict[str, tuple[str, str]]:
         """The condition keys of the role's call whose values are certain, each with its type and value."""

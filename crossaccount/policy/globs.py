@@ -47,15 +47,22 @@ def glob(text: str, values: Values | None = None) -> Glob:
         values: the value of a policy variable (in lower case), None for an unknown one; without it there are no variables, as
             in documents of the Version 2008-10-17.
     """
+    if values is None or "${" not in text:
+        return _plain(text)
     tokens: list[str] = []
     sure, position = True, 0
-    for match in _VARIABLE.finditer(text) if values is not None else ():
+    for match in _VARIABLE.finditer(text):
         tokens += _wild(text[position : match.start()])
         position = match.end()
         value = _value(match[1], values)
         tokens += [_STAR] if value is None else list(value)
         sure = sure and value is not None
     return Glob((*tokens, *_wild(text[position:])), sure)
+
+
+@lru_cache(maxsize=16384)
+def _plain(text: str) -> Glob:
+    return Glob(tuple(_wild(text)))
 
 
 def filled(text: str, values: Values | None) -> str | None:

@@ -56,7 +56,7 @@ class Answer:
     @property
     def reason(self) -> str:
         """What is wrong with it, to be said after it; empty where the answer itself says it."""
-        return "" if not self.why or self.got == self.why else f" ({self.why})"
+        return "" if not self.why or str(self.got).startswith(self.why) else f" ({self.why})"
 
 
 @dataclass(frozen=True)

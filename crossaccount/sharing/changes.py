@@ -5,7 +5,7 @@ Not here: how it is decided (``plan``), what a person should know beside it (``f
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -143,6 +143,22 @@ class Standing:
         return f"loses access: {self.member}"
 
 
+class Standings:
+    """All of them. Not a list: Prefect walks through every list and dataclass that a step is given, several times over."""
+
+    def __init__(self, found: Iterable[Standing] = ()) -> None:
+        self._found = tuple(found)
+
+    def __iter__(self) -> Iterator[Standing]:
+        return iter(self._found)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Standings) and self._found == other._found
+
+    def __hash__(self) -> int:
+        return hash(self._found)
+
+
 @dataclass(frozen=True)
 class Plan:
     """All changes of one run, in the order they are made, and what a person should know beside them.
@@ -155,7 +171,7 @@ class Plan:
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...] = ()
     group: str = ""
-    standing: tuple[Standing, ...] = ()
+    standing: Standings = field(default_factory=Standings)
     takes_back: bool = False
 
     @property

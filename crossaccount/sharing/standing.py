@@ -18,7 +18,7 @@ from crossaccount.policy.audience import Audience
 from crossaccount.policy.callers import Caller
 from crossaccount.policy.documents import Document, Statement, listed, statements
 from crossaccount.policy.standing import Clause, Doorway, Passage
-from crossaccount.sharing.changes import Basis, Change, Plan, Standing
+from crossaccount.sharing.changes import Basis, Change, Plan, Standing, Standings
 
 _NOBODY_S_ACCOUNT = "000000000000"
 _EXECUTION_SESSION = "SageMaker"  # the name of the sessions in which SageMaker acts with an execution role
@@ -45,7 +45,7 @@ def with_standing(
         for change in plan.changes
         for each in _of_change(sharing, basis, plan, change, ours[change.resource], leaving)
     ]
-    return replace(plan, standing=tuple(found))
+    return replace(plan, standing=Standings(found))
 
 
 def _of_change(

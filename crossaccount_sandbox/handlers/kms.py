@@ -70,7 +70,7 @@ def get_key_policy(world: World, call: Call) -> Response:
     document = world.attached.get((_POLICY_NAMES.get(name, ""), _own_key(call)))
     if document is None:
         raise AwsError("NotFoundException", f"No such policy exists: {name}")
-    return json_response({"Policy": json.dumps(document, indent=2), "PolicyName": name})
+    return json_response({"Policy": _laid_out(document), "PolicyName": name})
 
 
 _POLICY_NAMES = {"default": "key", "AWS_RAM": "AWS_RAM"}  # and the kinds that they are kept as
@@ -89,6 +89,18 @@ def share_key(world: World, arn: str, document: dict[str, Any] | None) -> None:
         world.attached.drop(("AWS_RAM", arn))
     else:
         world.attached.put(("AWS_RAM", arn), json.dumps(document), _malformed_key_policy)
+
+
+def _laid_out(value: Any, depth: int = 1) -> str:
+    """A document as KMS shows it. Source: a recording of KMS by localstack."""
+    if isinstance(value, dict) and value:
+        members = [
+            f"{'  ' * depth}{json.dumps(key)} : {_laid_out(item, depth + 1)}" for key, item in value.items()
+        ]
+        return "{\n" + ",\n".join(members) + "\n" + "  " * (depth - 1) + "}"
+    if isinstance(value, list) and value:
+        return f"[ {', '.join(_laid_out(item, depth) for item in value)} ]"
+    return json.dumps(value)
 
 
 def put_key_policy(world: World, call: Call) -> Response:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from crossaccount.aws import diagnosis
 from crossaccount.aws.simulation import Simulator
@@ -37,12 +38,16 @@ class Iam:
     def __init__(self, answers: dict[str, dict[str, Any]], trust: list[dict[str, Any]]) -> None:
         self.answers, self.trust, self.asked_about = answers, trust, list[tuple[str, str]]()
 
+    fault = ""  # the code with which condition keys are refused
+
     def client(self, service: str) -> Iam:
         assert service == "iam"
         return self
 
     def simulate_principal_policy(self, **call: Any) -> dict[str, Any]:
         (action,), (resource,) = call["ActionNames"], call["ResourceArns"]
+        if self.fault and "ContextEntries" in call:
+            raise ClientError({"Error": {"Code": self.fault, "Message": "no"}}, "SimulatePrincipalPolicy")
         self.asked_about.append((action, resource))
         result = self.answers.get(action, {"EvalDecision": "allowed"})
         return {"EvaluationResults": [{"EvalActionName": action, "EvalResourceName": resource, **result}]}

@@ -296,6 +296,12 @@ def test_access_by_statements_that_are_not_ours_is_said(aws: Any, edited: Any) -
         # They are not ours under this preset: a revoke leaves them, and says so.
         revoked = revoke_access(str(aws.config), "staging")
         assert len(revoked.plan.findings) == 4
+        standing = {(one["account"], one["door"]): one["answer"] for one in revoked.to_json()["standing"]}
+        assert {answer for (account, _), answer in standing.items() if account == "222222222222"} == {
+            "still open",
+            "shut",  # the page has no statement for a key
+        }
+        assert standing["222222222222", "key"] == "shut"
         assert aws.documents()["bucket"] == before["bucket"]
         revoke_access(page, "staging")
         sharing = load_config(aws.config)

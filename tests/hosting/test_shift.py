@@ -42,7 +42,8 @@ from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.proof import expectations
 from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
-from crossaccount.proof.questions import BODY_LIMIT, Question, of_sample, questions, read_body
+from crossaccount.proof.questions import Question, of_sample, questions, read_body
+from crossaccount.proof.reading import BODY_LIMIT
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share

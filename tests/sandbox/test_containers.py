@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -279,6 +280,25 @@ def test_a_bad_request_gets_its_status_and_the_process_lives_on(
     assert (answer.status, answer.content_type) == (status, "text/plain; charset=utf-8")
     assert 10 < len(answer.body) < 400
     assert served[1].invoke(SETOSA, "text/csv").body == b"[0]"
+
+
+@pytest.mark.parametrize(
+    ("predictions", "accept", "body"),
+    [
+        ([float("nan")], "", b"[NaN]"),
+        ([float("inf"), -float("inf")], "application/json", b"[Infinity, -Infinity]"),
+        ([[0.5, float("nan")]], "*/*", b"[[0.5, NaN]]"),
+        ([float("nan")], "text/csv", b"nan\n"),
+        ([True, "001"], "text/csv", b"True\n001\n"),
+        ([10234567], "text/html, text/csv", b"10234567\n"),
+    ],
+)
+def test_a_model_answers_as_it_does_on_aws_s_containers(
+    predictions: list[Any], accept: str, body: bytes
+) -> None:
+    """NaN stands bare in JSON: what multi-model-server, TorchServe and AWS's scikit-learn container write."""
+    model = SimpleNamespace(predict=lambda rows: SimpleNamespace(tolist=lambda: predictions))
+    assert model_server.answer(model, "text/csv", accept, b"1")[1] == body
 
 
 def test_a_body_of_just_the_limit_is_taken(served: dict[int, Container]) -> None:

@@ -234,6 +234,16 @@ def test_an_endpoint_finds_no_capacity(inner: Any, faults: Any) -> None:
     assert inner.server.outcomes.take("333333333333", "full").kind == "healthy"
 
 
+def test_a_model_is_not_loaded_yet(inner: Any, faults: Any) -> None:
+    faults.add(Rule("model-not-ready", account=STAGING, times=1))
+    runtime, hosting = inner.client("staging", "sagemaker-runtime"), inner.client("staging", "sagemaker")
+    assert code(lambda: hosting.describe_endpoint(EndpointName="none")) == "ValidationException"
+    with pytest.raises(runtime.exceptions.ModelNotReadyException) as refused:
+        runtime.invoke_endpoint(EndpointName="none", Body=b"1")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert code(lambda: runtime.invoke_endpoint(EndpointName="none", Body=b"1")) == "ValidationError"
+
+
 def test_a_dropped_call_is_in_the_log_without_a_status(inner: Any, faults: Any) -> None:
     faults.add(Rule("drop", when="after"))
     inner.entries.clear()

@@ -103,27 +103,34 @@ def test_a_signal_to_the_sandbox_ends_every_process(serving: Any, signum: signal
     assert eventually(lambda: not alive(below)), alive(below)
 
 
-def test_a_run_of_tests_that_is_interrupted_leaves_nothing_running() -> None:
-    """The signal reaches pytest alone, not the workers that hold the sandbox and the Prefect server."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "tests/flows/test_story.py"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True
-    )
+_HOLDING = """
+import os, pathlib, time
+def pytest_runtest_call(item):
+    pathlib.Path(os.environ["HELD"]).touch()
+    time.sleep(300)
+"""
+
+
+def test_a_run_of_tests_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:
+    """Pytest alone is interrupted, and its worker held in a test: no fixture ends its sandbox and its Prefect server."""
+    (tmp_path / "holding.py").write_text(_HOLDING)
+    held = tmp_path / "held"
+    run = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "holding", "tests/flows/test_story.py"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "HELD": str(held)}
+    silent = subprocess.DEVNULL
+    process = subprocess.Popen(run, stdout=silent, stderr=silent, cwd=ROOT, env=env, start_new_session=True)
     below: set[int] = set()
-
-    def serving() -> bool:
-        below.update(children(process.pid))
-        assert process.poll() is None, "pytest has ended by itself"
-        return all(name in commands(below) for name in ("crossaccount_sandbox", "uvicorn"))
-
     try:
-        assert eventually(serving, 120), commands(below)
+        assert eventually(lambda: held.exists() or process.poll() is not None, 120)
+        below = children(process.pid)
+        assert all(name in commands(below) for name in ("crossaccount_sandbox", "uvicorn")), commands(below)
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
         assert eventually(lambda: not alive(below), 30), commands(alive(below))
     finally:
-        for pid in alive(below):
+        for pid in alive({process.pid, *below}):
             os.kill(pid, signal.SIGKILL)
+        process.wait()
 
 
 def commands(pids: set[int]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from crossaccount.audit.answers import combine
+from crossaccount.audit.documents import read_documents
 from crossaccount.config.loading import load_config
 from crossaccount.errors import PlanRefused, Severity
 from crossaccount.sharing import apply, gather, revoke
@@ -227,3 +229,40 @@ def test_the_command_says_who_keeps_access_and_changes_nothing_in_a_dry_run(aws:
     assert {(one["account"], one["door"]): one["answer"] for one in checked["standing"]}[
         STAGING, "bucket"
     ] == "still open"
+
+
+def test_a_check_says_it_of_those_whom_the_config_names_and_of_those_whom_it_names_no_more(
+    aws: Any, desk: Any, edited: Any
+) -> None:
+    shared(desk)
+    sharing = load_config(edited(consumers__production=None))
+    with registry_policy(aws, {**REGISTRY, "Principal": {"AWS": [STAGING, PRODUCTION]}}):
+        evidence = read_documents(sharing, ["staging"])
+    audit = combine(sharing, ["staging"], evidence, {}, False)
+    found = {(one["account"], one["door"]): one["answer"] for one in audit.to_json()["standing"]}
+    doors = ("repository", "bucket", "key", "registry")
+    assert set(found) == {(account, door) for account in (STAGING, PRODUCTION) for door in doors}
+    assert {key for key, answer in found.items() if answer == "still open"} == {
+        (STAGING, "repository"),
+        (PRODUCTION, "repository"),
+    }
+    said = f"{STAGING}, {PRODUCTION} also has access by a statement that is not ours: Replicas of the registry policy."
+    assert said in audit.text()
+
+
+def test_a_page_says_loses_access_only_of_those_who_do(aws: Any, desk: Any) -> None:
+    shared(desk)
+    with registry_policy(aws, REGISTRY):
+        page = plans.markdown(revocation(aws.config, consumer="staging"))
+    rows = {
+        line.split("|")[1].split()[0]: line.split("|")[4].strip()
+        for line in page.splitlines()
+        if line.startswith("| ")
+    }
+    assert {kind: lost for kind, lost in rows.items() if kind != "policy"} == {
+        "repository": "",
+        "bucket": STAGING,
+        "key": STAGING,
+        "model-package-group": STAGING,
+    }
+    assert f"keeps access: {STAGING} by Replicas of the registry policy (not ours)" in page

@@ -292,6 +292,7 @@ def test_everything_that_stands_in_the_way_is_said_at_once(
         "bucket ghost-bucket",
         f"repository {GROUP}",
         "repository theirs",
+        f"samples of {GROUP}",
     }
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from crossaccount import doors
 from crossaccount.config.loading import load_config
 from crossaccount.doors import door_of
 from crossaccount.doors.base import Resource
-from crossaccount.errors import DoorName, Finding, Refusal, Severity
+from crossaccount.errors import Denial, DoorName, Finding, Refusal, Refused, Severity
 from crossaccount.policy import documents
 from crossaccount.registry.versions import Contents
 from crossaccount.sharing import plan, plan_file
@@ -308,3 +309,17 @@ def test_a_refusal_says_what_next_first_and_stays_one_table() -> None:
     assert lines[0] == "**Do this.**"
     assert [line.count("|") - line.count("\\|") for line in lines[2:]] == [3] * 8
     assert f"bucket of account {OWNER}" in lines[4]
+    assert not any("denied by" in line for line in lines)
+    denied = replace(
+        refusal, denied_by=Denial("service control policy", "arn:aws:organizations::9:policy/a|b")
+    )
+    lines = markdown.refusal(denied).splitlines()
+    assert lines[5] == "| denied by | service control policy arn:aws:organizations::9:policy/a\\|b |"
+
+
+def test_which_door_it_is_is_not_said_where_it_cannot_be_told() -> None:
+    known = Refusal(DoorName.KEY, OWNER, "kms:Decrypt", "key", "role", "AccessDenied", "no", (), "Do this.")
+    assert f"the key door of account {OWNER} is shut. Do this." in str(Refused(known))
+    text = str(Refused(replace(known, door=DoorName.UNKNOWN)))
+    assert "which door is shut cannot be told. Do this." in text
+    assert "door of account" not in text

@@ -62,3 +62,8 @@ def test_a_proof_says_what_is_wrong_with_an_answer_and_which_image_no_digest_pin
         assert "xgboost:1: no digest pins it" in told
     assert "no digest" not in proofs.text(proof(wrong), [])
     assert "it is NaN, not 'NaN'" in proof(wrong).faults
+
+
+def test_a_fault_that_stands_for_the_answer_is_told_once() -> None:
+    fault = f"ModelError: {'x' * 600}"
+    assert Answer("text/csv", "1", [0], fault, False, 1, fault[:500]).reason == ""

@@ -9,7 +9,7 @@ def refusal(refused: Refusal) -> str:
     denial = refused.denied_by
     rows = {
         "door": f"{refused.door} of account {refused.account}",
-        **({"denied by": cell(f"{denial.kind} {denial.arn}")} if denial else {}),
+        **({"denied by": f"{denial.kind} {denial.arn}".rstrip()} if denial else {}),
         "who": f"`{refused.caller}`",
         "action": f"`{refused.action}`",
         "resource": f"`{refused.resource}`",

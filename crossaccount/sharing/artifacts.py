@@ -256,6 +256,12 @@ def _usable_key(producer: Producer, key: str, place: Place) -> tuple[str, Findin
     try:
         described = producer.kms.describe_key(KeyId=key)["KeyMetadata"]
     except ClientError as error:
+        if error.response["Error"]["Code"] == "NotFoundException":
+            raise Obstacle.missing(
+                str(place),
+                f"It is encrypted under the KMS key {key}, which does not exist: nobody can ever read it.",
+                "Upload it anew, or register the version with another artifact.",
+            ) from None
         refused = producer.explain(error)
         if not isinstance(refused, Refused):
             raise

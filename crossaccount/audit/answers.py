@@ -6,7 +6,7 @@ Source: "Troubleshoot access denied error messages" in the IAM user guide.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -31,7 +31,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class AccessAnswer:
-    """Whether a consumer passes a door to the ``resource`` behind it, and the ground for the verdict."""
+    """Whether a consumer passes a door to the ``resource`` behind it, and the ground for the verdict.
+
+    ``denied`` is whether a statement of others denies a part of what the door is for.
+    """
 
     consumer: str
     account: str
@@ -39,6 +42,7 @@ class AccessAnswer:
     resource: str
     verdict: Verdict
     reason: str
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,15 +137,27 @@ def combine(
     for name in wanted:
         documented = _by_resource(answer for answer in producer.answers if answer.consumer == name)
         tried = _by_resource(consumers[name].answers if name in consumers else ())
-        answers += (documented | tried).values()
-        for key in (key for key in documented if key in tried):
-            if (documented[key].verdict, tried[key].verdict) == (Verdict.NO, Verdict.YES):
+        contested = {
+            key: documented[key]
+            for key, answer in tried.items()
+            if key in documented and (documented[key].verdict, answer.verdict) == (Verdict.NO, Verdict.YES)
+        }
+        doubts = {key: _partly(answer, tried[key]) for key, answer in contested.items() if answer.denied}
+        answers += (documented | tried | doubts).values()
+        for key in contested:
+            if key not in doubts:
                 text = f"{name} gets through by a statement that is not ours; ours is missing or says less."
                 findings.append(Finding(Severity.WARNING, " ".join(key), text, "crossaccount share CONFIG."))
         answers += _unanswered(sharing, name, answers)
     plan = producer.repair if repair and producer.repair is not None and producer.repair.writes else None
     standing = producer.repair.standing if producer.repair is not None else Standings()
     return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan, standing)
+
+
+def _partly(documented: AccessAnswer, tried: AccessAnswer) -> AccessAnswer:
+    """The answer where a statement denies a part of what a door is for, and what was tried came through."""
+    reason = f"{tried.reason}, and {documented.reason} a part that was not tried"
+    return replace(documented, verdict=Verdict.CANNOT_TELL, reason=reason)
 
 
 def _by_resource(answers: Iterable[AccessAnswer]) -> dict[tuple[str, str], AccessAnswer]:

@@ -85,6 +85,7 @@ def _by_documents(
     grantee = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
         door, verdict, reason = door_of(change.resource.kind).name, Verdict.YES, "its policy says so"
+        out: tuple[bool | None, str] = (False, "")
         if grantee in change.gained:
             verdict = Verdict.NO
             reason = f"its policy has no statement of ours for {grantee}, or one that says less"
@@ -94,7 +95,8 @@ def _by_documents(
         elif (finding := unreadable.get((change.resource.kind, change.resource.name))) is not None:
             verdict = Verdict.CANNOT_TELL
             reason = f"its policy says so, but {finding.subject}: {finding.text}"
-        yield AccessAnswer(name, consumer.account, door, change.resource.name, verdict, reason)
+        denied = out[0] is True
+        yield AccessAnswer(name, consumer.account, door, change.resource.name, verdict, reason, denied)
     for resource in doors.resources(sharing, state.needs):
         finding = unreadable.get((resource.kind, resource.name))
         if resource not in state.existing and finding is not None:

@@ -34,14 +34,16 @@ def statements_keeping(
     if parts is None:
         return []
     door, beyond = door_of(resource.kind), parts_beyond(sharing, basis, resource)
-    made = []
+    made: dict[str, Statement] = {}
     for audience in let_in:
         for kept, members in _by_parts(audience, beyond).items():
             wider = tuple(each for each in parts if not any(door.covers(one, each) for one in kept))
-            made += door.statements(
-                sharing, resource.name, tuple(sorted({*wider, *kept})), _only(audience, members)
-            )
-    return made
+            wanted = tuple(sorted({*wider, *kept}))
+            for each in door.statements(sharing, resource.name, wanted, _only(audience, members)):
+                # What has no parts is said alike to all: in one statement, with all of them.
+                sid = each["Sid"]
+                made[sid] = documents.joined(made[sid], each) if sid in made else each
+    return list(made.values())
 
 
 def parts_beyond(sharing: Sharing, basis: Basis, resource: Resource) -> dict[str, Parts]:

@@ -112,7 +112,7 @@ def pytest_runtest_call(item):
 
 
 def test_a_run_of_tests_that_is_interrupted_leaves_nothing_running(tmp_path: Path) -> None:
-    """Pytest alone is interrupted, and its worker held in a test: no fixture ends its sandbox and its Prefect server."""
+    """Pytest is interrupted and its worker killed in a test: no fixture ends the sandbox and the Prefect server that it holds."""
     (tmp_path / "holding.py").write_text(_HOLDING)
     held = tmp_path / "held"
     run = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "holding", "tests/flows/test_story.py"]
@@ -124,6 +124,10 @@ def test_a_run_of_tests_that_is_interrupted_leaves_nothing_running(tmp_path: Pat
         assert eventually(lambda: held.exists() or process.poll() is not None, 120)
         below = children(process.pid)
         assert all(name in commands(below) for name in ("crossaccount_sandbox", "uvicorn")), commands(below)
+        workers = [pid for pid in below if "exec(eval(sys.stdin" in commands({pid})]
+        assert workers, commands(below)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
         assert eventually(lambda: not alive(below), 30), commands(alive(below))

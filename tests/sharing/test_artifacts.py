@@ -32,7 +32,9 @@ FOLDER = f"models/{GROUP}/kept/"
 KEY = f"{FOLDER}model.tar.gz"
 URI = f"s3://{BUCKET}/{KEY}"
 STAGING = "222222222222"
-AS_ADMINISTRATOR = ("producer__role", "producer__external_id", "producer__profile")
+QUESTION = {"content_type": "text/csv", "body": "1,2", "expect": [0]}
+ASKED = {f"consumers__{name}__smoke": [QUESTION] for name in ("staging", "production")}
+AS_ADMINISTRATOR = {**ASKED, "producer__role": None, "producer__external_id": None, "producer__profile": None}
 MODEL = {"Image": IMAGE, "ModelDataUrl": URI}
 UNCOMPRESSED = {
     "Image": IMAGE,
@@ -52,8 +54,8 @@ class Scene:
     def __init__(self, aws: Any, edited: Any, number: int) -> None:
         self.aws, self.number = aws, number
         self.s3, self.kms = (aws.admin("producer", service) for service in ("s3", "kms"))
-        self.path = edited(**dict.fromkeys(AS_ADMINISTRATOR), versions=[number])
-        self.as_role = edited(versions=[number])
+        self.path = edited(**AS_ADMINISTRATOR, versions=[number])
+        self.as_role = edited(**ASKED, versions=[number])
 
     def put(self, key: str = KEY, under: str | None = None, body: bytes = b"x", **more: Any) -> str:
         if under is not None:
@@ -380,7 +382,7 @@ def test_a_bucket_that_is_not_the_producer_s_is_named_and_the_rest_is_found_too(
         scene = Scene(folder, edited, theirs)
         both = edited(
             versions=[theirs, other],
-            **({} if acting == "role" else dict.fromkeys(AS_ADMINISTRATOR)),
+            **(ASKED if acting == "role" else AS_ADMINISTRATOR),
         )
         found = scene.findings(both)
     (error,) = [one for one in found if one.severity is Severity.ERROR]
@@ -473,7 +475,7 @@ def test_a_key_that_the_producer_cannot_share_is_a_finding_beside_others(
     with registered(
         one.aws, Image=ghost, ModelDataUrl=f"s3://{BUCKET}/models/{GROUP}/1/model.tar.gz"
     ) as other:
-        more = {} if acting == "role" else dict.fromkeys(AS_ADMINISTRATOR)
+        more = ASKED if acting == "role" else AS_ADMINISTRATOR
         found = one.findings(edited(versions=[one.number, other], **more))
     (error,) = [each for each in found if each.severity is Severity.ERROR]
     assert error.subject == URI
@@ -596,7 +598,7 @@ def test_a_version_s_revoke_takes_its_old_key_too_and_leaves_the_others(
     kept, other = scene.key(), f"{FOLDER}other.tar.gz"
     scene.put(other, kept)
     with registered(scene.aws, Image=IMAGE, ModelDataUrl=f"s3://{BUCKET}/{other}") as number:
-        both = edited(**dict.fromkeys(AS_ADMINISTRATOR), versions=[scene.number, number])
+        both = edited(**AS_ADMINISTRATOR, versions=[scene.number, number])
         scene.share(path=both)
         assert named(scene, old, new, kept) == [True, True, True]
         scene.take_back(both, version=scene.number)
@@ -608,7 +610,7 @@ def test_a_release_names_the_keys_of_its_own_artifacts(scene: Scene, registered:
     scene.put()
     scene.put(other, key)
     with registered(scene.aws, Image=IMAGE, ModelDataUrl=f"s3://{BUCKET}/{other}") as number:
-        both = edited(**dict.fromkeys(AS_ADMINISTRATOR), versions=[scene.number, number])
+        both = edited(**AS_ADMINISTRATOR, versions=[scene.number, number])
         scene.share(path=both)
         releases = read_opened(open_producer(load_config(both))).releases
     assert releases[scene.number].contents.keys == ()

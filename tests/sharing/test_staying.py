@@ -131,6 +131,22 @@ def test_a_new_consumer_gets_what_is_shared_now_and_no_more() -> None:
     assert shared(SHARING, "a/1/m", after=again).writes == 0
 
 
+@pytest.mark.parametrize("principals", ["accounts", "roles"])
+def test_what_is_said_to_all_stays_one_statement_where_their_parts_differ(principals: str) -> None:
+    """Seeing the group has no parts: it is one statement for both, though one of them may deploy more versions."""
+    alone = sharing(consumers={"staging": SHARING.consumers["staging"]}, principals=principals)
+    listed = sharing(versions=(1,), principals=principals)
+    again = shared(listed, "a/1/m", after=shared(alone, "a/1/m", "b/2/m"))
+    for change in again.changes:
+        sids = [one["Sid"] for one in (change.desired or {})["Statement"]]
+        assert len(sids) == len(set(sids))
+    group = next(change for change in again.changes if change.resource.kind == "model-package-group")
+    seeing = [one for one in (group.desired or {})["Statement"] if "Group" in one["Sid"]]
+    assert [STAGING in json.dumps(one) and PRODUCTION in json.dumps(one) for one in seeing] == [True]
+    assert opened(again, PRODUCTION) < opened(again, STAGING) | opened(again, PRODUCTION)
+    assert shared(listed, "a/1/m", after=again).writes == 0
+
+
 def test_what_stays_keeps_to_the_config_s_terms() -> None:
     """Roles instead of accounts narrow what stays too: who is let in is the config's to say."""
     first = shared(SHARING, "a/1/m", "b/2/m")

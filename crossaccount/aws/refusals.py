@@ -126,6 +126,11 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     return Failed(f"{action} {preposition} {attempt.resource} by {attempt.caller} failed. {code}: {text}")
 
 
+def says_why(error: ClientError) -> bool:
+    """Whether a refusal says which kind of policy lacks an Allow, or denies."""
+    return bool(_reason(str(error.response.get("Error", {}).get("Message") or "")).kind)
+
+
 def hides_key(error: ClientError) -> bool:
     """Whether an error is KMS's refusal of a key that it does not name: of an object that S3 was asked for."""
     text = str(error.response.get("Error", {}).get("Message") or "")

@@ -123,7 +123,12 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
         return Failed(
             f"AWS does not know the credentials of {attempt.caller}. Check {attempt.config_key or 'them'}. {code}: {text}"
         )
-    return Failed(f"{action} {preposition} {attempt.resource} by {attempt.caller} failed. {code}: {text}")
+    failed = f"{action} {preposition} {attempt.resource} by {attempt.caller} failed. {code}: {text}"
+    if code.startswith("KMS."):  # S3 passes on what KMS says of a key that is out of use
+        owner = re.search(r"arn:[a-z-]+:kms:[a-z0-9-]*:(\d{12}):", f"{text} {attempt.key}")
+        way_out = ways_out.key_out_of_use(owner[1] if owner else attempt.owner, attempt.resource)
+        failed = f"{failed.rstrip('.')}. {way_out}"
+    return Failed(failed)
 
 
 def says_why(error: ClientError) -> bool:

@@ -108,8 +108,8 @@ def opened(account: str, other: str, service_principal: bool = False) -> str:
     """
     text = (
         f"Account {account} opens it: crossaccount share CONFIG, with a config that names account {other}. That helps if crossaccount plan "
-        f"CONFIG shows a change for it; if it shows none, a Deny in the resource's own policy, or a policy of the organization of account "
-        f"{account}, keeps account {other} out."
+        f"CONFIG shows a change for it; if it shows none, a Deny in the resource's own policy (of an image, in its registry's too), or a "
+        f"policy of the organization of account {account}, keeps account {other} out."
     )
     if service_principal:
         text += " If it is shared, set sagemaker_service_principal: true in the config and share again: SageMaker itself may then pull."
@@ -199,6 +199,14 @@ def foreign_image(image: str, registry: str, account: str) -> str:
     return (
         f"{image} lies in the registry of account {registry}, which no share opens. If that is one of AWS's own, compare the image with AWS's "
         f"list for this region: there may be no such tag; else account {registry} lets account {account} pull, in the repository's policy."
+    )
+
+
+def key_out_of_use(owner: str, resource: str) -> str:
+    """The way out where a KMS key is disabled, pending deletion or gone: nobody can use it, whoever is let in."""
+    return (
+        f"Nobody can use the key of {resource} as it is, and no share changes that. Account {owner} enables it or cancels its deletion, "
+        "with aws kms enable-key or cancel-key-deletion; or encrypts the object anew under another key."
     )
 
 

@@ -508,6 +508,29 @@ def test_a_text_without_a_reason_is_read_by_its_resource(message: Any, door: Any
     assert (found.door, found.account) == (door, account)
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "account"),
+    [
+        ("KMS.DisabledException", f"{KEY} is disabled.", OWNER),
+        ("KMS.KMSInvalidStateException", f"{KEY} is pending deletion.", OWNER),
+        (
+            "KMS.NotFoundException",
+            f"Key '{KEY.replace(OWNER, '444444444444')}' does not exist",
+            "444444444444",
+        ),
+        ("KMS.DisabledException", "The key is disabled", OWNER),
+    ],
+)
+def test_a_key_out_of_use_is_no_refusal_and_its_owner_s_to_mend(
+    code: str, message: str, account: str
+) -> None:
+    found = classify(said(code, message), attempt(DoorName.BUCKET, resource=OBJECT))
+    assert isinstance(found, Failed)
+    assert f"{code}: {message}" in str(found)
+    assert f"Account {account} enables it or cancels its deletion" in str(found)
+    assert ".." not in str(found)
+
+
 THIRD, AWS_S = "444444444444", "683313688378"
 PRODUCER_ROLE = f"arn:aws:iam::{OWNER}:role/crossaccount-producer"
 THIRD_KEY = f"arn:aws:kms:us-east-1:{THIRD}:key/5678"

@@ -1,22 +1,23 @@
 """Releases under a key: consumers are let in to it, and what would keep one from being published is found before anything is written."""
 
 from __future__ import annotations
-
 import contextlib
 import json
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from botocore.exceptions import ClientError
-
+from collections.abc import Iterator
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
-from crossaccount.errors import PlanRefused, Severity
+from crossaccount.errors import PlanRefused
+from crossaccount.errors import Severity
 from crossaccount.release import store
-from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing import apply
+from crossaccount.sharing import gather
+from crossaccount.sharing import publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.plan import plan_share
+from typing import Any
+
 
 BUCKET, GROUP, OWNER = "producer-models-111111111111", "decision-trees-sample", "111111111111"
 STAGING = "222222222222"
@@ -226,6 +227,7 @@ def test_a_role_that_may_make_no_data_key_is_told_before_anything_is_written(aws
     assert [(one.severity, "kms:GenerateDataKey" in one.text) for one in plan.findings] == [
         (Severity.WARNING, True)
     ]
+    assert "takes the Deny out" in plan.findings[0].way_out  # an Allow would do nothing
     assert (
         gather.make_plan(load_config(edited(versions=[1], producer__releases_kms_key=aws.key))).findings == ()
     )
@@ -244,6 +246,7 @@ def test_a_default_encryption_that_may_not_be_asked_is_told(aws: Any, edited: An
     finally:
         iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="unasked")
     assert ["s3:GetEncryptionConfiguration" in one.way_out for one in plan.findings] == [True]
+    assert "takes the Deny out" in plan.findings[0].way_out
 
 
 # Denies of the producer's changes of policies.

@@ -7,41 +7,37 @@ KMS API reference; BatchGetImage (its failure codes) in the ECR API reference; "
 """
 
 from __future__ import annotations
+
 import shlex
-from botocore.exceptions import ClientError
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from crossaccount import parallel
-from crossaccount.arns import Image
-from crossaccount.arns import parse_image
-from crossaccount.aws.access import Producer
-from crossaccount.aws.ways_out import restore_image
-from crossaccount.errors import Finding
-from crossaccount.errors import Obstacle
-from crossaccount.errors import Refused
-from crossaccount.errors import Severity
-from crossaccount.registry.artifacts import Artifact
-from crossaccount.registry.storage import Head
-from crossaccount.registry.storage import Place
-from crossaccount.registry.storage import Stored
-from crossaccount.registry.storage import check_readable
-from crossaccount.registry.storage import difference
-from crossaccount.registry.storage import expiring
-from crossaccount.registry.storage import gives_reason
-from crossaccount.registry.storage import kms_key
-from crossaccount.registry.storage import list_objects
-from crossaccount.registry.storage import may_be_archived
-from crossaccount.registry.storage import stored
-from crossaccount.registry.storage import with_checksum
-from crossaccount.registry.versions import ModelVersion
-from crossaccount.sharing.obstacles import ask
-from crossaccount.sharing.obstacles import ask_all
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from crossaccount import parallel
+from crossaccount.arns import Image, parse_image
+from crossaccount.aws.access import Producer
+from crossaccount.aws.ways_out import restore_image
+from crossaccount.errors import Finding, Obstacle, Refused, Severity
+from crossaccount.registry.artifacts import Artifact
+from crossaccount.registry.storage import (
+    Head,
+    Place,
+    Stored,
+    check_readable,
+    difference,
+    expiring,
+    gives_reason,
+    kms_key,
+    list_objects,
+    may_be_archived,
+    stored,
+    with_checksum,
+)
+from crossaccount.registry.versions import ModelVersion
+from crossaccount.sharing.obstacles import ask, ask_all
 
 # How many objects of a prefix are looked at, and how many of them are named one by one.
 _MOST = 2_000

@@ -5,19 +5,17 @@ It only reads, or tries without doing. Not here: the keys of artifacts (``artifa
 Source: GetBucketEncryption in the S3 API reference; DescribeKey and GenerateDataKey (DryRun) in the AWS KMS API reference.
 """
 
-from botocore.exceptions import ClientError
-from collections.abc import Collection
-from collections.abc import Mapping
-from crossaccount.aws.access import Producer
-from crossaccount.errors import Finding
-from crossaccount.errors import Obstacle
-from crossaccount.errors import Severity
-from crossaccount.release import store
-from crossaccount.sharing.obstacles import ask_all
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from crossaccount.aws.access import Producer
+from crossaccount.errors import Finding, Obstacle, Severity
+from crossaccount.release import store
+from crossaccount.sharing.obstacles import ask_all
 
 _REFUSALS = ("AccessDenied", "AccessDeniedException", "403")
 

@@ -6,32 +6,25 @@ Source: UpdateObjectEncryption in the S3 API reference (an object's key changes 
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+
 from botocore.exceptions import ClientError
-from collections.abc import Iterable
-from collections.abc import Mapping
+
 from crossaccount import parallel
 from crossaccount.arns import group_arn
 from crossaccount.aws.access import Producer
-from crossaccount.doors import door_named
-from crossaccount.doors import is_missing
-from crossaccount.doors import read_policy
+from crossaccount.doors import door_named, is_missing, read_policy
 from crossaccount.doors.base import Resource
 from crossaccount.doors.key import KEY
-from crossaccount.errors import Finding
-from crossaccount.errors import Severity
-from crossaccount.policy.documents import Document
-from crossaccount.policy.documents import expires
-from crossaccount.policy.documents import is_owned
-from crossaccount.policy.documents import statements
+from crossaccount.errors import Finding, Severity
+from crossaccount.policy.documents import Document, expires, is_owned, statements
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
-from crossaccount.sharing.obstacles import ask
-from crossaccount.sharing.obstacles import ask_all
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from datetime import datetime
-from functools import partial
+from crossaccount.sharing.obstacles import ask, ask_all
 
 
 @dataclass(frozen=True)

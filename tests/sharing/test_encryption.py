@@ -1,23 +1,22 @@
 """Releases under a key: consumers are let in to it, and what would keep one from being published is found before anything is written."""
 
 from __future__ import annotations
+
 import contextlib
 import json
-import pytest
-from botocore.exceptions import ClientError
 from collections.abc import Iterator
-from crossaccount.aws.access import open_producer
-from crossaccount.config.loading import load_config
-from crossaccount.errors import PlanRefused
-from crossaccount.errors import Severity
-from crossaccount.release import store
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing import publish
-from crossaccount.sharing.changes import Plan
-from crossaccount.sharing.plan import plan_share
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
+from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
+from crossaccount.errors import PlanRefused, Severity
+from crossaccount.release import store
+from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.plan import plan_share
 
 BUCKET, GROUP, OWNER = "producer-models-111111111111", "decision-trees-sample", "111111111111"
 STAGING = "222222222222"

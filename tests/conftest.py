@@ -14,7 +14,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -202,6 +203,21 @@ class Sandbox:
             "configs": [one["EndpointConfigName"] for one in sm.list_endpoint_configs()["EndpointConfigs"]],
             "models": [one["ModelName"] for one in sm.list_models()["Models"]],
         }
+
+    def clear(self, accounts: Iterable[str]) -> None:
+        """Remove what these accounts host; all their endpoints go down at the same time."""
+        hosted = {account: self.hosted(account) for account in accounts}
+        for account, found in hosted.items():
+            for name in found["endpoints"]:
+                self.admin(account, "sagemaker").delete_endpoint(EndpointName=name)
+        for account, found in hosted.items():
+            sm = self.admin(account, "sagemaker")
+            while sm.list_endpoints()["Endpoints"]:
+                time.sleep(0.05)
+            for name in found["configs"]:
+                sm.delete_endpoint_config(EndpointConfigName=name)
+            for name in found["models"]:
+                sm.delete_model(ModelName=name)
 
     @contextlib.contextmanager
     def calls(self) -> Iterator[list[dict[str, Any]]]:

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws import diagnosis, sessions
 from crossaccount.aws.operations import action_of, resource_of
-from crossaccount.aws.refusals import Attempt, classify, hides_key, unreachable
+from crossaccount.aws.refusals import Attempt, classify, hides_key, says_why, unreachable
 from crossaccount.aws.simulation import Simulator
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, DoorName, Refused
@@ -111,6 +111,13 @@ class Producer(Account):
             "producer",
         )
         return classify(error, attempt)
+
+    def way_out(self, error: ClientError, otherwise: str) -> str:
+        """The way out of a refusal that stands in no door's way: whoever keeps the policy that AWS names; ``otherwise`` where it names none."""
+        explained = self.explain(error)
+        return (
+            explained.refusal.next_step if isinstance(explained, Refused) and says_why(error) else otherwise
+        )
 
 
 @dataclass(frozen=True)

@@ -153,12 +153,17 @@ def _lacks(refusing: Mapping[tuple[str, str], Simulated], simulator: Simulator) 
 
 def _elsewhere(refusal: Refusal, needed: Iterable[tuple[str, str]], role: str, owner: str) -> Refusal:
     """A refusal that SageMaker words as the execution role's, where no lack of the role is seen."""
-    places = ", ".join(sorted({on for _, on in needed} - {"*"}))
-    step = (
-        f"The execution role does not lack anything that can be seen. A statement of the policies of {places} (account {owner}) may let "
-        f"the deployer in and not {role}, or deny it to that role alone; or the resource is not there. Account {owner} looks at them "
-        "with crossaccount plan CONFIG."
-    )
+    places = sorted({on for _, on in needed} - {"*"})
+    registries = {on.split(":")[4] for on in places if on.split(":")[2] == "ecr"} - {owner}
+    if registries:
+        registry = min(registries)
+        step = ways_out.foreign_image(refusal.resource, registry, role.split(":")[4])
+        step = f"The execution role does not lack anything that can be seen. {step}"
+        return replace(refusal, door=DoorName.UNKNOWN, account=registry, next_step=step)
+    there = any("missing" in cause for cause in refusal.ruled_out)
+    step = ways_out.closed_to_role(places, owner, role, there)
+    if refusal.action.startswith("ecr:"):
+        step = f"{step} {ways_out.archived(refusal.resource)}"
     return replace(refusal, door=DoorName.UNKNOWN, account=owner, next_step=step)
 
 

@@ -45,6 +45,7 @@ class Attempt:
         config_key: the part of the config that this comes from, for the next step.
         ruled_out: causes that were checked before and do not apply.
         key: the KMS key of the object that was read, which AWS's text about it does not name; empty where it is not known.
+        sharer: the account that shares, where the resource is another's.
     """
 
     caller: str
@@ -56,6 +57,7 @@ class Attempt:
     config_key: str = ""
     ruled_out: tuple[str, ...] = ()
     key: str = ""
+    sharer: str = ""
 
 
 def explain(error: Exception) -> CrossAccountError | None:
@@ -121,7 +123,17 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
         return Failed(
             f"AWS does not know the credentials of {attempt.caller}. Check {attempt.config_key or 'them'}. {code}: {text}"
         )
-    return Failed(f"{action} {preposition} {attempt.resource} by {attempt.caller} failed. {code}: {text}")
+    failed = f"{action} {preposition} {attempt.resource} by {attempt.caller} failed. {code}: {text}"
+    if code.startswith("KMS."):  # S3 passes on what KMS says of a key that is out of use
+        owner = re.search(r"arn:[a-z-]+:kms:[a-z0-9-]*:(\d{12}):", f"{text} {attempt.key}")
+        way_out = ways_out.key_out_of_use(owner[1] if owner else attempt.owner, attempt.resource)
+        failed = f"{failed.rstrip('.')}. {way_out}"
+    return Failed(failed)
+
+
+def says_why(error: ClientError) -> bool:
+    """Whether a refusal says which kind of policy lacks an Allow, or denies."""
+    return bool(_reason(str(error.response.get("Error", {}).get("Message") or "")).kind)
 
 
 def hides_key(error: ClientError) -> bool:
@@ -138,6 +150,7 @@ _SUBJECT = re.compile(
     r"(?: on (?:resource: \"?(?P<resource>(?:(?:role|user|group|policy|instance profile) )?[^\s\"]+)|the resource associated))?"
 )
 _USER = re.compile(r"User: (arn:[^\s\"]+)")
+_USER_ACCOUNT = re.compile(r"User: arn:[a-z-]+:(?:iam|sts)::(\d{12}):")
 _DENIES = re.compile(
     r"with an explicit deny in (?:an?|the) (?P<kind>(?:[A-Za-z-]+ ){1,4}?(?:policy|boundary))(?: policy)?"
     r"(?::? \"?(?P<arn>arn:[^\s\"]+))?"
@@ -212,7 +225,9 @@ def _subject(text: str, attempt: Attempt) -> Attempt:
             resource = attempt.key or f"the KMS key of {attempt.resource}"
         attempt = replace(attempt, action=subject["action"], resource=resource)
         owner = re.match(r"arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:(\d{12}):", resource)
-        attempt = replace(attempt, owner=owner[1] if owner else attempt.owner)
+        attempt = replace(attempt, sharer=attempt.owner, owner=owner[1] if owner else attempt.owner)
+    if named := _USER_ACCOUNT.search(text):  # whoever assumes a role may be of a third account
+        attempt = replace(attempt, account=named[1])
     if attempt.action.startswith("kms:") or _HIDDEN_KEY.search(text):
         attempt = replace(attempt, door=DoorName.KEY)
     return attempt
@@ -250,7 +265,11 @@ def _from_create_model(code: str, text: str, attempt: Attempt) -> CrossAccountEr
             attempt = replace(attempt, action=action, resource=match[1] if match else text)
             if door is DoorName.REPOSITORY:
                 owner = attempt.resource.split(".")[0]
-                step = ways_out.opened(owner, attempt.account, service_principal=True)
+                step = (
+                    ways_out.opened(owner, attempt.account, service_principal=True)
+                    if owner == attempt.owner
+                    else ways_out.foreign_image(attempt.resource, owner, attempt.account)
+                )
                 return _refusal(door, owner, code, text, attempt, step)
             return _refused(door, attempt.account, code, text, attempt)
     return None
@@ -284,6 +303,8 @@ def _next_step(door: str, account: str, text: str, attempt: Attempt, reason: _Re
         return ways_out.named_by_resource(door, account, principal, attempt.action, attempt.resource)
     if door == DoorName.CALLER_POLICY:
         return ways_out.lacking(reason.lacks, account, attempt.caller, what)
+    if attempt.sharer not in ("", attempt.owner):
+        return ways_out.of_another(account, attempt.account, attempt.caller, what)
     return ways_out.opened(account, attempt.account)
 
 

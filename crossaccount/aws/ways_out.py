@@ -3,13 +3,15 @@
 Pure text. Not here: which door is shut (``refusals``, ``diagnosis``).
 
 Source: "Policy evaluation logic" in the IAM user guide (a Deny outweighs every Allow), "SCP evaluation" and "RCP evaluation" in
-the Organizations user guide, "Key policies in AWS KMS" in the KMS developer guide.
+the Organizations user guide, "Key policies in AWS KMS" in the KMS developer guide; UpdateImageStorageClass in the ECR API reference.
 """
 
 import json
 import re
+from collections.abc import Iterable
 
-from crossaccount.errors import Denial, DoorName
+from crossaccount.arns import Image, parse_image
+from crossaccount.errors import Denial, DoorName, Failed
 
 SERVICE_CONTROL, RESOURCE_CONTROL = "service control policy", "resource control policy"
 RESOURCE_BASED, IDENTITY_BASED = "resource-based policy", "identity-based policy"
@@ -106,8 +108,8 @@ def opened(account: str, other: str, service_principal: bool = False) -> str:
     """
     text = (
         f"Account {account} opens it: crossaccount share CONFIG, with a config that names account {other}. That helps if crossaccount plan "
-        f"CONFIG shows a change for it; if it shows none, a Deny in the resource's own policy, or a policy of the organization of account "
-        f"{account}, keeps account {other} out."
+        f"CONFIG shows a change for it; if it shows none, a Deny in the resource's own policy (of an image, in its registry's too), or a "
+        f"policy of the organization of account {account}, keeps account {other} out."
     )
     if service_principal:
         text += " If it is shared, set sagemaker_service_principal: true in the config and share again: SageMaker itself may then pull."
@@ -136,6 +138,75 @@ def execution_role(account: str, config_key: str) -> str:
     return (
         f"In account {account}, compare the execution role ({config_key}.execution_role) with ExecutionRole in deployments/iam/consumer.yaml: "
         "its trust in sagemaker.amazonaws.com, and what it may read, decrypt and pull."
+    )
+
+
+def closed_to_role(places: Iterable[str], owner: str, role: str, there: bool) -> str:
+    """The way out where the execution role is kept out of resources, and no lack of its own is seen.
+
+    Args:
+        places: the ARNs of the resources.
+        owner: the account that owns them.
+        role: the execution role.
+        there: the deployer has seen that they exist.
+    """
+    gone = "" if there else "; or the resource is not there"
+    return (
+        f"The execution role does not lack anything that can be seen. A statement of the policies of {', '.join(places)} (account {owner}) "
+        f"may let the deployer in and not {role}, or deny it to that role alone{gone}. Account {owner} looks at them with crossaccount "
+        "plan CONFIG."
+    )
+
+
+def archived(image: str) -> str:
+    """The way out for an image that its owner may have archived; the consumer cannot see that."""
+    try:
+        parsed = parse_image(image)
+    except Failed:
+        return "The image may also be archived: nobody can pull it until its owner has restored it."
+    named = "imageDigest" if parsed.reference.startswith("sha256:") else "imageTag"
+    return (
+        f"The image may also be archived: nobody can pull it until account {parsed.registry} has restored it, with "
+        f"{restore_image(parsed, named, parsed.reference)}."
+    )
+
+
+def restore_image(image: Image, named: str, value: str) -> str:
+    """The command that restores an archived image; ``named`` is what it is named by, imageTag or imageDigest."""
+    return (
+        f"aws ecr update-image-storage-class --registry-id {image.registry} --repository-name {image.repository} "
+        f"--image-id {named}={value} --target-storage-class STANDARD"
+    )
+
+
+def of_another(owner: str, account: str, caller: str, what: str) -> str:
+    """The way out where the resource is neither the sharing account's nor the caller's: no share opens it.
+
+    Args:
+        owner: the account that owns the resource.
+        account: the caller's account.
+        caller: the identity that called.
+        what: the action and the resource.
+    """
+    return (
+        f"Account {owner}, which owns the resource and takes no part in the config, must let {caller} of account {account} do {what} in the "
+        "resource's own policy; no share opens it. Or use a resource of your own."
+    )
+
+
+def foreign_image(image: str, registry: str, account: str) -> str:
+    """The way out where an image in a registry that no share opens cannot be pulled: AWS's own, or a third account's."""
+    return (
+        f"{image} lies in the registry of account {registry}, which no share opens. If that is one of AWS's own, compare the image with AWS's "
+        f"list for this region: there may be no such tag; else account {registry} lets account {account} pull, in the repository's policy."
+    )
+
+
+def key_out_of_use(owner: str, resource: str) -> str:
+    """The way out where a KMS key is disabled, pending deletion or gone: nobody can use it, whoever is let in."""
+    return (
+        f"Nobody can use the key of {resource} as it is, and no share changes that. Account {owner} enables it or cancels its deletion, "
+        "with aws kms enable-key or cancel-key-deletion; or encrypts the object anew under another key."
     )
 
 

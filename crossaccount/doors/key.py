@@ -102,6 +102,7 @@ def _beside(producer: Producer, resource: Resource) -> Surroundings:
     """
     name = "AWS_RAM policy"
     policy, unread = read_further(
+        producer,
         name,
         f"{name} of {resource}",
         lambda: producer.kms.get_key_policy(KeyId=resource.name, PolicyName="AWS_RAM")["Policy"],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from botocore.exceptions import ClientError
 
+from crossaccount.aws.access import Producer
 from crossaccount.errors import Finding, Severity
 from crossaccount.policy.documents import Document, sound
 from crossaccount.strict_json import parse_json
@@ -15,11 +16,12 @@ _REFUSALS = ("AccessDenied", "AccessDeniedException")
 
 
 def read_further(
-    name: str, subject: str, read: Callable[[], str], absent: str, action: str
+    producer: Producer, name: str, subject: str, read: Callable[[], str], absent: str, action: str
 ) -> tuple[Document | None, Finding | None]:
     """A further policy, None where there is none; or else a note that it may not be read, or is not as AWS writes them.
 
     Args:
+        producer: the producer's account.
         name: what it is called, for messages.
         subject: whose it is, for findings.
         read: gives its text.
@@ -39,7 +41,7 @@ def read_further(
             raise
         text = f"The {name} could not be read ({code}): whom it lets in or keeps out cannot be told."
         way_out = f"Allow the producer's role {action}, as deployments/iam/producer.yaml does."
-        return None, Finding(Severity.NOTE, subject, text, way_out)
+        return None, Finding(Severity.NOTE, subject, text, producer.way_out(error, way_out))
     except (ValueError, RecursionError) as error:
         text = f"The {name} cannot be read: {str(error)[:200]}. Whom it lets in or keeps out cannot be told."
         return None, Finding(Severity.NOTE, subject, text, "Look at it and correct it by hand.")

@@ -86,6 +86,7 @@ class RepositoryDoor(Door):
         """
         name = "registry policy"
         policy, unread = read_further(
+            producer,
             name,
             f"{name} of account {producer.account} in {producer.region}",
             lambda: producer.ecr.get_registry_policy()["policyText"],

@@ -30,8 +30,12 @@ class Cell:
     @cached_property
     def number(self) -> int | float | None:
         """The number that the text stands for, also NaN or an infinite one; None for any other text."""
-        try:  # 1_000 is a number to Python, and to no model
-            return None if "_" in self.text else exact_number(self.text.strip())
+        if (
+            "_" in self.text or not self.text.isascii()
+        ):  # 1_000 and other alphabets' digits are numbers to Python, and to no model
+            return None
+        try:
+            return exact_number(self.text.strip())
         except ValueError:
             return None
 

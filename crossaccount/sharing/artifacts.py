@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from crossaccount import parallel
 from crossaccount.arns import Image, parse_image
 from crossaccount.aws.access import Producer
+from crossaccount.aws.ways_out import restore_image
 from crossaccount.errors import Finding, Obstacle, Refused, Severity
 from crossaccount.registry.artifacts import Artifact
 from crossaccount.registry.storage import (
@@ -340,8 +341,7 @@ def _why_no_image(
         return (
             False,
             "is archived, or is being restored: nobody can pull it until that is done (ECR's ImageInaccessible).",
-            f"Restore it, which takes up to 20 minutes: aws ecr update-image-storage-class --registry-id {image.registry} "
-            f"--repository-name {image.repository} --image-id {name}={value} --target-storage-class STANDARD",
+            f"Restore it, which takes up to 20 minutes: {restore_image(image, name, value)}",
         )
     if code in ("ImageNotFound", "InvalidImageDigest", "InvalidImageTag", "ImageTagDoesNotMatchDigest"):
         return True, "is not in it.", "Push it, or register the version with another."

@@ -101,7 +101,7 @@ def _coming(producer: Producer) -> tuple[str | None, list[Finding]]:
         way_out = (
             "Allow the producer's role s3:GetEncryptionConfiguration, as deployments/iam/producer.yaml does."
         )
-        return None, [Finding(Severity.WARNING, subject, text, way_out)]
+        return None, [Finding(Severity.WARNING, subject, text, producer.way_out(error, way_out))]
     rules: Any = answer["ServerSideEncryptionConfiguration"].get("Rules") or [{}]
     default = rules[0].get("ApplyServerSideEncryptionByDefault") or {}
     if not str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
@@ -130,7 +130,8 @@ def _usable(producer: Producer, key: str, where: str, way_out: str) -> str | Fin
         if error.response["Error"]["Code"] not in _REFUSALS:
             raise
         text = f"The key is {key}, which may not be looked at (kms:DescribeKey is refused), nor opened to consumers."
-        raise Obstacle(where, text, f"Allow the producer's role to share it. {way_out}") from None
+        allow = producer.way_out(error, "Allow the producer's role to share it.")
+        raise Obstacle(where, text, f"{allow} {way_out}") from None
     arn = str(described["Arn"])
     if described.get("KeyManager") == "AWS":
         text = f"The key is the one that AWS manages for S3 ({arn}), which no other account can ever use: no consumer could read it."
@@ -143,6 +144,7 @@ def _usable(producer: Producer, key: str, where: str, way_out: str) -> str | Fin
 
 def _tried(producer: Producer, key: str) -> list[Finding]:
     """A finding when the producer may not make a data key, as an upload under the key does."""
+    allow = "Allow the producer's role kms:GenerateDataKey on the key, as deployments/iam/producer.yaml does."
     try:
         producer.kms.generate_data_key(KeyId=key, KeySpec="AES_256", DryRun=True)
     except ClientError as error:
@@ -151,6 +153,7 @@ def _tried(producer: Producer, key: str) -> list[Finding]:
             return []
         if code not in _REFUSALS:
             raise
+        way_out = producer.way_out(error, allow)
     else:
         return []
     text = (
@@ -158,7 +161,4 @@ def _tried(producer: Producer, key: str) -> list[Finding]:
         "S3 alone (kms:ViaService, which cannot be seen from here), none can be published."
     )
     where = f"Releases at {producer.config.producer.releases}"
-    way_out = (
-        "Allow the producer's role kms:GenerateDataKey on the key, as deployments/iam/producer.yaml does."
-    )
     return [Finding(Severity.WARNING, where, text, way_out)]

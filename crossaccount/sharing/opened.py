@@ -8,7 +8,7 @@ Source: UpdateObjectEncryption in the S3 API reference (an object's key changes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -61,7 +61,8 @@ def read_opened(producer: Producer) -> Opened:
         if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
             raise
         text = "They may not be listed, so what was opened before and is needed no more cannot be told."
-        return Opened({}, (Finding(Severity.WARNING, where, text, "Allow s3:ListBucket there."),))
+        way_out = producer.way_out(error, "Allow s3:ListBucket there.")
+        return Opened({}, (Finding(Severity.WARNING, where, text, way_out),))
     if isinstance(numbers, Finding):
         return Opened({}, (_doubt(numbers),))
     questions = {
@@ -121,7 +122,7 @@ def _policy_of(producer: Producer, resource: Resource) -> Document | Finding | N
             Severity.WARNING,
             f"policy of {resource}",
             "It was opened before, and may not be read now: whether our statement is still in it cannot be told.",
-            "Allow its policy to be read, then run this again.",
+            producer.way_out(error, "Allow its policy to be read, then run this again."),
         )
 
 
@@ -163,7 +164,7 @@ def find_between(
     except ClientError as error:
         if error.response["Error"]["Code"] != "AccessDeniedException":
             raise
-        return {}, [unknown]
+        return {}, [replace(unknown, way_out=producer.way_out(error, unknown.way_out))]
     others = [Resource(KEY.kind, arn, producer.account) for arn in arns if arn not in names]
     policies = parallel.run_all(
         [partial(ask, str(each), partial(_policy_of, producer, each)) for each in others]

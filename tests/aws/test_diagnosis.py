@@ -205,3 +205,57 @@ def test_the_execution_role_is_blamed_for_what_the_text_is_about(
     conditional = trust is not None and trust != []
     assert ("lets SageMaker in" in " ".join(found.ruled_out)) == (trust is None)
     assert ("cannot tell" in found.next_step) == conditional
+
+
+PULL = f"Role {EXECUTION} cannot pull {{}}. Ensure that the role exists and the image was granted pull permission."
+DIGEST = "sha256:" + "a1" * 32
+
+
+@pytest.mark.parametrize(
+    ("registry", "reference", "account", "words", "silent"),
+    [
+        (
+            OWNER,
+            ":25.09-py3",
+            OWNER,
+            ("--repository-name trees --image-id imageTag=25.09-py3 ",),
+            "which no share",
+        ),
+        (OWNER, f"@{DIGEST}", OWNER, (f"--image-id imageDigest={DIGEST} ", "is not there"), "imageTag"),
+        (OWNER, f":1@{DIGEST}", OWNER, (f"--image-id imageDigest={DIGEST} ",), "imageTag"),
+        (OWNER, "", OWNER, ("--image-id imageTag=latest ",), "which no share"),
+        (
+            "683313688378",
+            ":1.2-1",
+            "683313688378",
+            ("which no share opens", "AWS's list"),
+            "crossaccount plan",
+        ),
+    ],
+)
+def test_an_image_that_cannot_be_pulled_may_be_archived_or_none_of_the_producer_s(
+    registry: str, reference: str, account: str, words: tuple[str, ...], silent: str
+) -> None:
+    image = f"{registry}.dkr.ecr.us-east-1.amazonaws.com/trees{reference}"
+    needed = [("ecr:BatchGetImage", REPOSITORY.replace(OWNER, registry)), ("ecr:GetAuthorizationToken", "*")]
+    given = refused(DoorName.EXECUTION_ROLE, "ecr:BatchGetImage", image, PULL.format(image))
+    role, _ = simulator(EXECUTION, {}, None)
+    found = diagnosis.narrow_execution_role(given, role, needed, (), OWNER).refusal
+    assert (found.door, found.account) == (DoorName.UNKNOWN, account)
+    assert silent not in found.next_step
+    for word in words:
+        assert word in found.next_step
+    if registry == OWNER:
+        assert f"account {OWNER} has restored it, with aws ecr update-image-storage-class" in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("ruled_out", "there"), [(("a missing artifact: the deployer has just read it",), True), ((), False)]
+)
+def test_what_the_deployer_has_read_is_not_said_to_be_missing(
+    ruled_out: tuple[str, ...], there: bool
+) -> None:
+    role, _ = simulator(EXECUTION, {}, None)
+    given = refused(DoorName.EXECUTION_ROLE, "x", "s3://models/churn", DATA)
+    found = diagnosis.narrow_execution_role(given, role, NEEDED.items(), ruled_out, OWNER).refusal
+    assert ("is not there" in found.next_step) != there

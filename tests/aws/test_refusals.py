@@ -508,6 +508,114 @@ def test_a_text_without_a_reason_is_read_by_its_resource(message: Any, door: Any
     assert (found.door, found.account) == (door, account)
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "account"),
+    [
+        ("KMS.DisabledException", f"{KEY} is disabled.", OWNER),
+        ("KMS.KMSInvalidStateException", f"{KEY} is pending deletion.", OWNER),
+        (
+            "KMS.NotFoundException",
+            f"Key '{KEY.replace(OWNER, '444444444444')}' does not exist",
+            "444444444444",
+        ),
+        ("KMS.DisabledException", "The key is disabled", OWNER),
+    ],
+)
+def test_a_key_out_of_use_is_no_refusal_and_its_owner_s_to_mend(
+    code: str, message: str, account: str
+) -> None:
+    found = classify(said(code, message), attempt(DoorName.BUCKET, resource=OBJECT))
+    assert isinstance(found, Failed)
+    assert f"{code}: {message}" in str(found)
+    assert f"Account {account} enables it or cancels its deletion" in str(found)
+    assert ".." not in str(found)
+
+
+THIRD, AWS_S = "444444444444", "683313688378"
+PRODUCER_ROLE = f"arn:aws:iam::{OWNER}:role/crossaccount-producer"
+THIRD_KEY = f"arn:aws:kms:us-east-1:{THIRD}:key/5678"
+
+
+@pytest.mark.parametrize(
+    ("message", "given", "door", "account"),
+    [
+        pytest.param(
+            denied("kms:GenerateDataKey", THIRD_KEY, no("resource-based", "kms:GenerateDataKey")),
+            {"caller": PRODUCER_ROLE, "account": OWNER, "door": DoorName.CALLER_POLICY},
+            DoorName.KEY,
+            THIRD,
+            id="the producer, and a third account's key",
+        ),
+        pytest.param(
+            denied("kms:Decrypt", THIRD_KEY, no("resource-based", "kms:Decrypt")),
+            {"door": DoorName.BUCKET},
+            DoorName.KEY,
+            THIRD,
+            id="a consumer, and a third account's key",
+        ),
+        pytest.param(
+            denied("kms:Decrypt", None, "on the resource associated with this ciphertext").replace("  ", " "),
+            {"door": DoorName.BUCKET, "key": THIRD_KEY},
+            DoorName.KEY,
+            THIRD,
+            id="a third account's key that AWS leaves out",
+        ),
+        pytest.param(
+            denied(
+                "ecr:BatchGetImage",
+                REPOSITORY.replace(OWNER, AWS_S),
+                no("resource-based", "ecr:BatchGetImage"),
+            ),
+            {"door": DoorName.REPOSITORY},
+            DoorName.REPOSITORY,
+            AWS_S,
+            id="a registry of AWS",
+        ),
+        pytest.param(
+            f"The repository of your image {IMAGE.replace(OWNER, AWS_S)} does not grant ecr:BatchGetImage permission to "
+            "sagemaker.amazonaws.com service principal.",
+            {},
+            DoorName.REPOSITORY,
+            AWS_S,
+            id="an image in a registry of AWS",
+        ),
+    ],
+)
+def test_no_share_is_advised_for_what_is_neither_the_producer_s_nor_the_caller_s(
+    message: str, given: dict[str, Any], door: DoorName, account: str
+) -> None:
+    code = "ValidationException" if message.startswith("The repository") else "AccessDenied"
+    message = message.replace(SESSION, SESSION.replace(CONSUMER, given.get("account", CONSUMER)))
+    found = refused(said(code, message), attempt(**given))
+    assert (found.door, found.account) == (door, account)
+    assert "crossaccount share" not in found.next_step
+    assert f"ccount {account}" in found.next_step
+    assert "no share opens" in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("why", "door", "account"),
+    [
+        ("because no identity-based policy allows the sts:AssumeRole action", DoorName.CALLER_POLICY, THIRD),
+        ("with an explicit deny in a service control policy", DoorName.CALLER_POLICY, THIRD),
+        ("because no permissions boundary allows the sts:AssumeRole action", DoorName.CALLER_POLICY, THIRD),
+        ("because no resource-based policy allows the sts:AssumeRole action", DoorName.ROLE_TRUST, CONSUMER),
+        ("", DoorName.ROLE_TRUST, CONSUMER),
+    ],
+)
+@pytest.mark.parametrize("user", ["iam::{}:user/operator", "sts::{}:assumed-role/hub/s"])
+def test_a_caller_of_a_third_account_is_told_by_its_own(
+    why: str, door: DoorName, account: str, user: str
+) -> None:
+    message = denied("sts:AssumeRole", DEPLOYER, why).replace(SESSION, f"arn:aws:{user.format(THIRD)}")
+    given = attempt(DoorName.ROLE_TRUST, caller="profile hub", owner=CONSUMER, resource=DEPLOYER)
+    found = refused(said("AccessDenied", message), given)
+    assert (found.door, found.account) == (door, account)
+    if door is DoorName.CALLER_POLICY:
+        assert THIRD in found.next_step
+        assert f"account {CONSUMER}" not in found.next_step
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "ValidationException"])
 def test_an_error_without_a_text_is_an_error_all_the_same(code: Any) -> None:
     assert str(classify(said(code, None), attempt()))

@@ -23,6 +23,7 @@ from crossaccount.promotion import records
 from crossaccount.promotion.outcome import Result
 from crossaccount.sharing import gather
 from flows import promotion as flows
+from flows.producer import share_models
 from flows.promotion import promote_model, rollback_model
 from tasks import locks
 
@@ -64,23 +65,7 @@ def written(aws: Any, tmp_path: Any) -> Any:
 
     with aws.restored():
         yield write
-    cleared(aws, used)
-
-
-def cleared(aws: Any, accounts: set[str]) -> None:
-    """Remove what these accounts host; all their endpoints go down at the same time."""
-    hosted = {account: aws.hosted(account) for account in accounts}
-    for account, found in hosted.items():
-        for name in found["endpoints"]:
-            aws.admin(account, "sagemaker").delete_endpoint(EndpointName=name)
-    for account, found in hosted.items():
-        sm = aws.admin(account, "sagemaker")
-        while sm.list_endpoints()["Endpoints"]:
-            time.sleep(0.05)
-        for name in found["configs"]:
-            sm.delete_endpoint_config(EndpointConfigName=name)
-        for name in found["models"]:
-            sm.delete_model(ModelName=name)
+    aws.clear(used)
 
 
 def remembered(path: str) -> list[records.Record]:
@@ -180,6 +165,49 @@ def test_a_version_is_pinned_once_and_an_unshared_one_is_refused(aws: Any, writt
         yaml.safe_dump(listed, file)
     with pytest.raises(InputError, match="does not share version 2"):
         promote_model(path, version=2)
+
+
+BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
+IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
+
+
+@contextlib.contextmanager
+def registered(aws: Any, uri: str, **container: Any) -> Iterator[int]:
+    """A further approved version for a while; its number."""
+    sagemaker = aws.admin("producer", "sagemaker")
+    made = sagemaker.create_model_package(
+        ModelPackageGroupName=GROUP,
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [{"ModelDataUrl": uri, **container}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["application/json"],
+            "SupportedRealtimeInferenceInstanceTypes": ["ml.m5.large"],
+        },
+    )["ModelPackageArn"]
+    try:
+        yield int(made.rpartition("/")[2])
+    finally:
+        sagemaker.delete_model_package(ModelPackageName=made)
+
+
+def test_a_version_is_promoted_beside_newer_ones_that_cannot_be(aws: Any, written: Any) -> None:
+    path, s3 = written(staging={}), aws.admin("producer", "s3")
+    here, gone = (f"models/{GROUP}/{name}/model.tar.gz" for name in ("1", "expired"))
+    base = {"HubContentName": "base", "HubContentVersion": "1.0.0"}
+    with registered(aws, f"s3://{BUCKET}/{here}", BaseModel=base) as without_image:
+        assert (promote_model(path).version, live(aws, "staging")) == (2, "2"), "the newest with an image"
+        with pytest.raises(Failed, match="no image of its own"):
+            promote_model(path, version=without_image)
+        with registered(aws, f"s3://{BUCKET}/{gone}", Image=IMAGE) as expired:
+            assert (promote_model(path, version=1).version, live(aws, "staging")) == (1, "1")
+            for version in (None, expired):  # an older one instead could be a step back
+                with pytest.raises(Failed, match=f"version {expired} of {GROUP}.*The artifact is missing"):
+                    promote_model(path, version=version)
+            s3.copy_object(Bucket=BUCKET, Key=gone, CopySource={"Bucket": BUCKET, "Key": here})
+            share_models(path)
+            s3.delete_object(Bucket=BUCKET, Key=gone)  # its Release stays
+            assert (promote_model(path, version=2).version, live(aws, "staging")) == (2, "2")
 
 
 def test_what_aws_rolls_back_is_a_failure_that_names_the_live_version(aws: Any, written: Any) -> None:

@@ -17,10 +17,12 @@ import joblib
 import numpy
 import pytest
 
-from crossaccount.errors import Failed
+from crossaccount.errors import Failed, PromotionFailed
+from crossaccount.promotion.outcome import Result
 from crossaccount.release.manifest import Sample
 from flows.consumer import deploy_model
 from flows.producer import share_models
+from flows.promotion import promote_model
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 OF_AWS = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -140,6 +142,31 @@ def test_answers_and_images_of_aws_are_verified_and_nothing_near_them(shared: An
         assert "is 10234567, not 10234568" in str(failed.value)
         with pytest.raises(Failed, match=rf"nothing to ask version {number}"):
             deploy_model(edited(), "staging", version=number)
+
+
+def test_an_image_of_aws_by_its_tag_is_promoted_once_the_execution_role_may_pull_it(
+    shared: Any, edited: Any
+) -> None:
+    repository = "arn:aws:ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"
+    path = edited(consumers__production=None, consumers__staging__smoke=RIGHT[:1])
+    with shared.restored(), version(shared, ANSWER, OF_AWS) as number:
+        with pytest.raises(PromotionFailed) as refused:
+            promote_model(path, version=number)
+        (one,) = refused.value.promotion["consumers"]
+        assert one["refused"]
+        for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
+            assert f"ecr:{action} on {repository}" in one["text"]
+        assert "role/crossaccount-execution must allow" in one["text"]
+        assert "crossaccount share" not in one["text"]
+        with allowed_to_pull(shared):
+            try:
+                (done,) = promote_model(path, version=number).consumers
+                assert (done.live, [proof.by_tag for proof in done.proofs]) == (number, [(OF_AWS,)])
+                assert all(proof.verified for proof in done.proofs)
+                (again,) = promote_model(path, version=number).consumers
+                assert again.result is Result.UNCHANGED
+            finally:
+                shared.clear({"staging"})
 
 
 def test_a_plan_says_what_is_no_sample_and_that_nothing_is_to_be_asked(shared: Any, edited: Any) -> None:

@@ -209,6 +209,7 @@ def test_a_cell_is_right(raw: str, expected: Any) -> None:
         ("true\n", [False]),
         ("yes\n", [True]),
         ("1_000\n", [1000]),
+        ("\u0661\u0662\n", [12]),
         ("setosa\n", ["setosa "]),
         (" setosa\n", ["setosa"]),
         ("0\n1\n", [0, 2]),

@@ -129,6 +129,7 @@ def test_what_may_not_be_read_beside_is_a_note_and_nobody_is_said_to_lose_access
     for plan in (planned, made):
         (found,) = [one for one in plan.findings if f"The {name} could not be read" in one.text]
         assert (found.severity, action in found.way_out) == (Severity.NOTE, True)
+        assert "takes the Deny out" in found.way_out  # an Allow would do nothing
     assert planned.writes == 0
     assert answers(made, kind) == dict.fromkeys((STAGING, PRODUCTION), "cannot tell")
     shown = plans.text(made)

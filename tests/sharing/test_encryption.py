@@ -226,6 +226,7 @@ def test_a_role_that_may_make_no_data_key_is_told_before_anything_is_written(aws
     assert [(one.severity, "kms:GenerateDataKey" in one.text) for one in plan.findings] == [
         (Severity.WARNING, True)
     ]
+    assert "takes the Deny out" in plan.findings[0].way_out  # an Allow would do nothing
     assert (
         gather.make_plan(load_config(edited(versions=[1], producer__releases_kms_key=aws.key))).findings == ()
     )
@@ -244,6 +245,7 @@ def test_a_default_encryption_that_may_not_be_asked_is_told(aws: Any, edited: An
     finally:
         iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="unasked")
     assert ["s3:GetEncryptionConfiguration" in one.way_out for one in plan.findings] == [True]
+    assert "takes the Deny out" in plan.findings[0].way_out
 
 
 # Denies of the producer's changes of policies.

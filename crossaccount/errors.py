@@ -112,16 +112,20 @@ class Refusal:
 
 
 class Refused(CrossAccountError):
-    """AWS said no; `refusal` holds the door, the account that owns it and the next step."""
+    """AWS said no; `refusal` holds the door, the account that owns it and the next step.
+
+    `findings` are those of a plan in whose way it stands, this one and others.
+    """
 
     exit_code = 3
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal)
+    def __init__(self, refusal: Refusal, findings: tuple["Finding", ...] = ()) -> None:
+        super().__init__(refusal, findings)
         self.refusal = refusal
+        self.findings = tuple(findings)
 
     def __str__(self) -> str:
-        """Where, what, what next; then AWS's own words."""
+        """Where, what, what next; then AWS's own words; then what else stands in the way."""
         refusal = self.refusal
         lines = [
             f"{refusal.caller} may not {refusal.action} on {refusal.resource}: {refusal.shut}. {refusal.next_step}"
@@ -129,6 +133,11 @@ class Refused(CrossAccountError):
         if refusal.ruled_out:
             lines.append("Ruled out: " + "; ".join(refusal.ruled_out) + ".")
         lines.append(f"AWS said {refusal.aws_code}: {refusal.aws_message}")
+        lines += [
+            str(finding)
+            for finding in self.findings
+            if finding.severity is Severity.ERROR and finding != Unread.of(finding.subject, refusal)
+        ]
         return harmless("\n".join(lines))
 
 
@@ -181,6 +190,22 @@ class Finding:
         """One line: `subject: text way out`. What others wrote in it (a Sid, for one) moves no terminal."""
         line = f"{self.subject}: {self.text} {self.way_out}".rstrip()
         return harmless(line).replace("\n", "\\n").replace("\0", "\\x00")
+
+
+@dataclass(frozen=True)
+class Unread(Finding):
+    """A finding that AWS refuses a read, for the reason in `refusal`: what it is about cannot be told."""
+
+    refusal: Refusal | None = None
+
+    @classmethod
+    def of(cls, subject: str, refusal: Refusal) -> Self:
+        """The finding, as an error, of a subject that is refused."""
+        denied = "" if refusal.denied_by is None else f", by a Deny in its {refusal.denied_by.kind}"
+        text = (
+            f"It cannot be read: {refusal.caller} is refused {refusal.action} on {refusal.resource}{denied}."
+        )
+        return cls(Severity.ERROR, subject, text, refusal.next_step, refusal)
 
 
 class Gone(Finding):

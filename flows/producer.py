@@ -181,7 +181,7 @@ def revoke_access(
         account: Take back what this account has: 12 digits. The file need not name it.
         version: Take back this version, which the file lists.
         everything: Take back whatever was ever granted for the group, to whomever.
-        force: Also when live endpoints still use it.
+        force: Also when live endpoints still use it, or a part of what was granted may not be read.
         dry_run: Show the plan and change nothing.
         agreed: The hash of the plan that was agreed to (16 characters, see the plan's last line). Any other plan is refused.
     """
@@ -191,7 +191,7 @@ def revoke_access(
     with sessions.reuse():
         gathered = steps.read_registry_for_revoke(sharing)
         users = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
-        plan = revoking.plan_revocation(sharing, gathered, revocation, users)
+        plan = revoking.plan_revocation(sharing, gathered, revocation, users, force)
         steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         if dry_run:

@@ -79,4 +79,5 @@ def test_the_doors_are_a_closed_set() -> None:
         "role-trust",
         "caller-policy",
         "execution-role",
+        "unknown",
     }

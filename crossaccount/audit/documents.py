@@ -6,13 +6,12 @@ Not here: the repair, whose plan is the plan of a share.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from crossaccount import doors
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
-from crossaccount.doors import door_of, name_in
-from crossaccount.doors.bucket import BUCKET
-from crossaccount.doors.repository import REPOSITORY
-from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity
+from crossaccount.doors import door_of
+from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity, Unread
 from crossaccount.release import store
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.changes import Plan
@@ -41,24 +40,43 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
     answers = [
         answer for name in wanted for answer in _by_documents(sharing, name, proposal, state, unreadable)
     ]
-    findings = [*state.findings, *unpublished, *_beyond(proposal), *_milder(proposal.findings)]
+    findings = [
+        *map(_doubtful, state.findings),
+        *unpublished,
+        *_beyond(proposal),
+        *_milder(proposal.findings),
+    ]
     return Evidence(tuple(answers), tuple(findings), state.versions, proposal)
 
 
-def _unreadable(findings: Iterable[Finding]) -> dict[str, Finding]:
-    """What stands in the way of an artifact or image, whoever is let in: by the name of the bucket or repository, the first of each."""
-    found: dict[str, Finding] = {}
+def _doubtful(finding: Finding) -> Finding:
+    """The finding, as a warning where a read was refused: what cannot be told is not missing."""
+    return replace(finding, severity=Severity.WARNING) if isinstance(finding, Unread) else finding
+
+
+_Place = tuple[str, str]  # the kind and the name of a resource
+
+
+def _unreadable(findings: Iterable[Finding]) -> dict[_Place, Finding]:
+    """What stands in the way of a resource or of what lies in it, whoever is let in: by the resource, the first of each."""
+    found: dict[_Place, Finding] = {}
     for finding in findings:
-        if finding.severity is Severity.ERROR:
-            kind, _, name = finding.subject.partition(" ")
-            found.setdefault(
-                name if kind in (BUCKET.kind, REPOSITORY.kind) else name_in(finding.subject), finding
-            )
+        if finding.severity is Severity.ERROR and (place := _place_of(finding.subject)) is not None:
+            found.setdefault(place, finding)
     return found
 
 
+def _place_of(subject: str) -> _Place | None:
+    """The resource that a finding's subject is, or that it lies in."""
+    kind, _, name = subject.removeprefix("policy of ").partition(" ")
+    if kind in {door.kind for door in doors.DOORS}:
+        return kind, name.partition(" ")[0]
+    matches = ((door.kind, door.place.fullmatch(subject)) for door in doors.DOORS)
+    return next(((kind, match[1]) for kind, match in matches if match), None)
+
+
 def _by_documents(
-    sharing: Sharing, name: str, proposal: Plan, state: Gathered, unreadable: Mapping[str, Finding]
+    sharing: Sharing, name: str, proposal: Plan, state: Gathered, unreadable: Mapping[_Place, Finding]
 ) -> Iterator[AccessAnswer]:
     consumer = sharing.consumers[name]
     if consumer.expires is not None and consumer.expires <= state.now:
@@ -73,10 +91,15 @@ def _by_documents(
         elif (out := kept_out(sharing, state, proposal, change, member))[0] is not False:
             verdict = Verdict.NO if out[0] else Verdict.CANNOT_TELL
             reason = f"its policy says so, but {out[1]}"
-        elif (finding := unreadable.get(change.resource.name)) is not None:
+        elif (finding := unreadable.get((change.resource.kind, change.resource.name))) is not None:
             verdict = Verdict.CANNOT_TELL
             reason = f"its policy says so, but {finding.subject}: {finding.text}"
         yield AccessAnswer(name, consumer.account, door, change.resource.name, verdict, reason)
+    for resource in doors.resources(sharing, state.needs):
+        finding = unreadable.get((resource.kind, resource.name))
+        if resource not in state.existing and finding is not None:
+            door, reason = door_of(resource.kind).name, f"{finding.subject}: {finding.text}"
+            yield AccessAnswer(name, consumer.account, door, resource.name, Verdict.CANNOT_TELL, reason)
 
 
 def _beyond(proposal: Plan) -> Iterator[Finding]:

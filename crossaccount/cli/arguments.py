@@ -93,7 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     scope.add_argument("--version", type=_VERSION, metavar="N", help="a version that the config lists")
     whole = "everything that was granted for the group, to anybody"
     scope.add_argument("--all", dest="everything", action="store_true", help=whole)
-    revoke.add_argument("--force", action="store_true", help="also when live endpoints still use it")
+    revoke.add_argument(
+        "--force",
+        action="store_true",
+        help="also when live endpoints still use it, or a part may not be read",
+    )
     revoke.add_argument("--dry-run", action="store_true", help="show the plan, and change nothing")
 
     command("promote", "Bring every consumer's endpoint to a version, stage by stage.", config, version, yes)

@@ -51,6 +51,8 @@ def _error_json(error: CrossAccountError) -> dict[str, Any]:
     described: dict[str, Any] = {"kind": type(error).__name__, "message": str(error)}
     if isinstance(error, Refused):
         described["refusal"] = asdict(error.refusal)
+    if isinstance(error, Refused) and error.findings:
+        described["findings"] = [asdict(finding) for finding in error.findings]
     if isinstance(error, ConfigError):
         described["faults"] = [asdict(fault) for fault in error.faults]
     if isinstance(error, PlanRefused):

@@ -16,6 +16,7 @@ from crossaccount.policy.documents import UNIQUE_ID, account_of, listed, princip
 from crossaccount.policy.globs import examples, glob, literal
 
 _SESSION = re.compile(r"arn:[a-z-]+:sts::\d{12}:assumed-role/([^/]+)/(.+)")
+_FEDERATED = re.compile(r"arn:[a-z-]+:sts::\d{12}:federated-user/[\w+=,.@*-]{1,32}")
 _KINDS = {":role/": "AssumedRole", ":user/": "User", ":federated-user/": "FederatedUser", ":root": "Account"}
 _ABSENT: tuple[tuple[str, ...], ...] = ((),)
 _OF_SERVICES = ("sourceaccount", "sourcearn", "sourceorgid", "sourceorgpaths", "sourceowner")
@@ -123,6 +124,7 @@ def callers_of(
         callers += [
             each
             for text in texts
+            if ":federated-user/" not in text or _FEDERATED.fullmatch(text)
             for each in _with_sessions(Caller(account, text, organization=organization), sessions)
         ]
     if member == account:

@@ -84,10 +84,19 @@ def read_outcome(data: object) -> ConsumerOutcome:
         raise ValueError("it is not an object")
     text = json.dumps({key: value for key, value in data.items() if key != "left"}, allow_nan=False)
     outcome: ConsumerOutcome = TypeAdapter(ConsumerOutcome).validate_json(text, strict=True)
-    # The line above drops a key that no outcome has, at any depth: so the way back must give the whole data again.
-    if json.loads(json.dumps(outcome.to_json())) != data:
+    # The line above drops a key that no outcome has, at any depth: so the way back must give all of the data again.
+    if not _within(data, json.loads(json.dumps(outcome.to_json()))):
         raise ValueError("it has keys that no outcome has")
     return outcome
+
+
+def _within(data: object, whole: object) -> bool:
+    """Whether the whole has all of the data; a worker of an earlier version may not have written every key."""
+    if isinstance(data, dict) and isinstance(whole, dict):
+        return all(key in whole and _within(value, whole[key]) for key, value in data.items())
+    if isinstance(data, list) and isinstance(whole, list):
+        return len(data) == len(whole) and all(map(_within, data, whole))
+    return data == whole
 
 
 def mismatch(

@@ -39,6 +39,7 @@ class Container:
 class ModelVersion:
     """A version of a group, as DescribeModelPackage shows it.
 
+    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason.
     ``registration`` is ``Logged`` for a mere record of a training, ``storage`` is ``Restricted`` where SageMaker itself keeps the
     artifacts; both are None for what the registry does not say. ``specified`` is whether it says what to deploy at all.
     """
@@ -56,6 +57,7 @@ class ModelVersion:
     registration: str | None = None
     storage: str | None = None
     specified: bool = True
+    incomplete: tuple[tuple[str, str], ...] = ()
 
     @property
     def deployable(self) -> bool:
@@ -229,11 +231,19 @@ def _fault(version: ModelVersion) -> str | None:
 
 
 def parse_version(described: Mapping[str, Any]) -> ModelVersion:
-    """A DescribeModelPackage answer as data: every container, artifact location and image of every specification."""
+    """A DescribeModelPackage answer as data: every container, artifact location and image of every specification.
+
+    Raises:
+        Failed: for a main specification with a container that has no image.
+    """
     main = described.get("InferenceSpecification") or {}
     containers = list(_containers(main, None))
+    incomplete: list[tuple[str, str]] = []
     for specification in described.get("AdditionalInferenceSpecifications") or ():
-        containers += _containers(specification, specification["Name"])
+        try:
+            containers += list(_containers(specification, specification["Name"]))
+        except Failed as failed:  # it is not deployed
+            incomplete.append((specification["Name"], str(failed)))
     arn = described["ModelPackageArn"]
     return ModelVersion(
         arn=arn,
@@ -249,6 +259,7 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         registration=described.get("ModelPackageRegistrationType"),
         storage=described.get("ManagedStorageType"),
         specified=bool(main),
+        incomplete=tuple(incomplete),
     )
 
 

@@ -64,7 +64,9 @@ def observe_all(
 
     Of a prefix, every object is looked at: its key and its archive tier show in HEAD alone.
     """
-    listed, findings = ask_all({each: (each.uri, partial(_places_of, producer, each)) for each in artifacts})
+    listed, findings = ask_all(
+        {each: (each.uri, partial(_places_of, producer, each)) for each in artifacts}, producer
+    )
     seen = _look_at(producer, listed)
     for artifact, looks in seen.items():
         findings += _judge(producer, artifact, looks, len(listed[artifact]))
@@ -132,7 +134,7 @@ def _look_at(
     """What HEAD shows of every object, all asked at once; a finding for one that cannot be looked at."""
     wanted = [(artifact, place) for artifact, places in listed.items() for place in places[:_MOST]]
     looks = parallel.run_all(
-        [partial(ask, str(place), partial(_look, producer, place)) for _, place in wanted]
+        [partial(ask, str(place), partial(_look, producer, place), producer) for _, place in wanted]
     )
     seen: dict[Artifact, list[_Look | Finding]] = {artifact: [] for artifact in listed}
     for (artifact, _), look in zip(wanted, looks, strict=True):
@@ -255,6 +257,12 @@ def _usable_key(producer: Producer, key: str, place: Place) -> tuple[str, Findin
     try:
         described = producer.kms.describe_key(KeyId=key)["KeyMetadata"]
     except ClientError as error:
+        if error.response["Error"]["Code"] == "NotFoundException":
+            raise Obstacle.missing(
+                str(place),
+                f"It is encrypted under the KMS key {key}, which does not exist: nobody can ever read it.",
+                "Upload it anew, or register the version with another artifact.",
+            ) from None
         refused = producer.explain(error)
         if not isinstance(refused, Refused):
             raise
@@ -293,7 +301,7 @@ def resolve_digests(
         )
         for container in containers
     }
-    digests, findings = ask_all(questions)
+    digests, findings = ask_all(questions, producer)
     return {image: digest for (image, _), digest in digests.items()}, findings
 
 

@@ -124,6 +124,9 @@ def _usable(producer: Producer, key: str, where: str, way_out: str) -> str | Fin
     try:
         described = producer.kms.describe_key(KeyId=key)["KeyMetadata"]
     except ClientError as error:
+        if error.response["Error"]["Code"] == "NotFoundException":
+            text = f"The key is {key}, which does not exist: nobody can use it."
+            raise Obstacle(where, text, way_out) from None
         if error.response["Error"]["Code"] not in _REFUSALS:
             raise
         text = f"The key is {key}, which may not be looked at (kms:DescribeKey is refused), nor opened to consumers."

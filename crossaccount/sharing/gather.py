@@ -4,7 +4,7 @@ It only reads, and goes on past obstacles, so that all are said at once. Not her
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,11 +14,13 @@ from crossaccount.arns import parse_image
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of, read_policy
-from crossaccount.doors.base import Resource
+from crossaccount.doors.base import Resource, Surroundings
 from crossaccount.doors.bucket import BUCKET
+from crossaccount.doors.key import KEY
 from crossaccount.errors import Finding, Gone, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
+from crossaccount.registry.artifacts import Artifact
 from crossaccount.registry.versions import (
     Contents,
     ModelVersion,
@@ -34,8 +36,9 @@ from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digest
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.encryption import read_encryption
 from crossaccount.sharing.obstacles import ask, ask_all
-from crossaccount.sharing.opened import find_stale, read_opened
+from crossaccount.sharing.opened import Opened, find_stale, read_opened
 from crossaccount.sharing.samples import Samples, gather_samples
+from crossaccount.sharing.specifications import narrowed, without_obstacles
 from crossaccount.sharing.staying import parts_beyond
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -80,82 +83,167 @@ def gather(producer: Producer) -> Gathered:
     shareable = ask(group, partial(read_versions, producer.sagemaker, config))
     if isinstance(shareable, Finding):  # without versions there is nothing more to look at
         raise PlanRefused((shareable,))
-    unsound = _unsound(config, shareable.versions)
-    sound = [version for version in shareable.versions if version not in unsound]
-    contents = contents_of(sound)
-    first = doors.resources(config, doors.needs(config, contents))
-    (reachable, of_resources), (digests, of_images) = parallel.run_both(
-        partial(_reachable, producer, first, contents), partial(resolve_digests, producer, sound)
-    )
-    buckets = {resource.name for resource in reachable if resource.kind == BUCKET.kind}
-    artifacts = [artifact for artifact in contents.artifacts if artifact.bucket in buckets]
-    (observed, of_artifacts), (policies, of_policies) = parallel.run_both(
-        partial(observe_all, producer, artifacts), partial(read_policies, producer, reachable)
-    )
-    found = [*of_resources, *of_artifacts, *of_images, *of_policies]
-    reasons = unsound | {each: gone for each in sound if (gone := _gone(config, each, found, digests))}
-    versions = tuple(version for version in sound if version not in reasons)
-    out = {
-        **shareable.left_out,
-        **{each.version: _left_out(config, each, why) for each, why in reasons.items()},
-    }
-    findings = _settled(shareable, reasons, found, out if versions else {})
-    versions = versions or tuple(sound)
+    complete = narrowed(shareable.versions, partial(find_fault, config))
+    unsound = _unsound(config, complete.versions)
+    world = _look(producer, [version for version in complete.versions if version not in unsound])
+    kept = _keep(config, shareable, unsound, world)
     opened = read_opened(producer)
-    samples, of_samples = gather_samples(producer, versions, opened.releases)
-    # The keys are known once the artifacts were looked at.
-    seen = [observed[each.uri] for each in contents_of(versions).artifacts if each.uri in observed]
-    keys = {key for artifact in seen for key in artifact.keys}
-    numbers = [version.version for version in versions]
-    publishing = tuple(sorted(set(numbers) - set(opened.releases)))
-    lying = {number: key for number, key in opened.keys.items() if number in numbers}
-    releases = read_encryption(producer, lying, publishing, keys)
-    contents = contents_of(versions, {*keys, *releases.keys})
-    needs = doors.needs(config, contents)
-    resources = doors.resources(config, needs)
-    reachable, of_keys = _reachable(producer, [each for each in resources if each not in first], contents)
-    of_key, of_key_policies = read_policies(producer, reachable)
-    policies |= of_key
-    existing = {resource: policies[resource] for resource in resources if resource in policies}
-    beside = doors.surroundings(producer, existing)
+    samples, of_samples = gather_samples(producer, kept.versions, opened.releases)
+    publishing = tuple(sorted({each.version for each in kept.versions} - set(opened.releases)))
+    asked = _ask_policies(producer, kept.versions, world, opened, publishing)
+    beside = doors.surroundings(producer, asked.existing)
     now = datetime.now(UTC)
-    stale, of_stale = find_stale(producer, opened, resources, [each.version for each in versions], now)
-    of_documents = [
-        finding
-        for resource, document in existing.items()
-        for finding in (
-            *door_of(resource.kind).findings(producer, resource, document),
-            *(beside[resource].findings if resource in beside else ()),
-        )
-    ]
-    findings = [
-        *findings,
-        *of_keys,
-        *of_key_policies,
-        *of_documents,
-        *releases.findings,
-        *opened.findings,
-        *of_stale,
-        *of_samples,
-    ]
+    numbers = [version.version for version in kept.versions]
+    needed = [*doors.resources(config, asked.needs), *_doubtful_keys(producer, kept, world, opened)]
+    stale, of_stale = find_stale(producer, opened, needed, numbers, now)
+    of_documents = _of_documents(producer, asked.existing, beside)
+    findings = (
+        *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
+        *(*opened.findings, *of_stale, *of_samples),
+    )
     gathered = Gathered(
-        needs,
-        existing,
+        asked.needs,
+        asked.existing,
         now,
         tuple(dict.fromkeys(findings)),  # each once
         beside,
         stale=stale,
         publishing=publishing,
-        versions=versions,
-        observed=observed,
-        digests=digests,
+        versions=kept.versions,
+        observed=world.observed,
+        digests=world.digests,
         samples=samples,
-        left_out=out,
+        left_out=kept.left_out,
         releases=opened.releases,
     )
-    if not any(parts_beyond(config, gathered, resource) for resource in existing):
+    if not any(parts_beyond(config, gathered, resource) for resource in asked.existing):
         return gathered
-    return replace(gathered, withdrawn=_withdrawn(producer, opened.releases, versions))
+    return replace(gathered, withdrawn=_withdrawn(producer, opened.releases, kept.versions))
+
+
+@dataclass(frozen=True)
+class _World:
+    """What the versions are made of, as it stands: ``first`` are the resources that were looked at, before any key was known.
+
+    The versions are without the additional specifications that an obstacle stands in the way of.
+    """
+
+    versions: tuple[ModelVersion, ...]
+    first: tuple[Resource, ...]
+    observed: dict[str, Observed]
+    digests: dict[str, str | None]
+    policies: dict[Resource, Document | None]
+    findings: tuple[Finding, ...]
+
+    def keys(self, versions: Iterable[ModelVersion]) -> set[str]:
+        """The keys of the versions' artifacts, as far as those could be looked at."""
+        uris = {each.uri for each in contents_of(versions).artifacts}
+        return {key for uri, each in self.observed.items() if uri in uris for key in each.keys}
+
+
+def _look(producer: Producer, versions: Sequence[ModelVersion]) -> _World:
+    """The artifacts and images of versions, and the policies of what they lie in."""
+    contents = contents_of(versions)
+    first = doors.resources(producer.config, doors.needs(producer.config, contents))
+    (reachable, of_resources), (digests, of_images) = parallel.run_both(
+        partial(_reachable, producer, first, contents), partial(resolve_digests, producer, versions)
+    )
+    buckets = {resource.name for resource in reachable if resource.kind == BUCKET.kind}
+    artifacts = [artifact for artifact in _deployed_first(versions) if artifact.bucket in buckets]
+    (observed, of_artifacts), (policies, of_policies) = parallel.run_both(
+        partial(observe_all, producer, artifacts), partial(read_policies, producer, reachable)
+    )
+    found = (*of_resources, *of_artifacts, *of_images, *of_policies)
+    left, findings = without_obstacles(versions, found, digests)
+    return _World(left.versions, first, observed, digests, policies, (*findings, *left.notes))
+
+
+def _deployed_first(versions: Sequence[ModelVersion]) -> tuple[Artifact, ...]:
+    """The versions' artifacts, first those that are deployed: an obstacle of a key is told of the first that lies under it."""
+    deployed = [replace(version, containers=version.deployed_containers) for version in versions]
+    return contents_of([*deployed, *versions]).artifacts
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The versions that go on, why others are left out, and everything that was found about both."""
+
+    versions: tuple[ModelVersion, ...]
+    left_out: Mapping[int, Finding]
+    findings: list[Finding]
+
+
+def _keep(
+    config: Sharing,
+    shareable: Shareable,
+    unsound: Mapping[ModelVersion, list[Finding]],
+    world: _World,
+) -> _Kept:
+    """The sound versions without those of which something is gone; all of them where none would be left."""
+    sound = world.versions
+    gone = {each: _gone(config, each, world.findings, world.digests) for each in sound}
+    reasons = {**unsound, **{version: why for version, why in gone.items() if why}}
+    versions = tuple(version for version in sound if version not in reasons)
+    out = {
+        **shareable.left_out,
+        **{each.version: _left_out(config, each, why) for each, why in reasons.items()},
+    }
+    findings = _settled(shareable, reasons, world.findings, out if versions else {})
+    return _Kept(versions or sound, out, findings)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the versions need once the keys are known, the policies of that as they stand, and what was found about keys and Releases."""
+
+    needs: doors.Needs
+    existing: dict[Resource, Document | None]
+    findings: tuple[Finding, ...]
+    of_releases: tuple[Finding, ...]
+
+
+def _ask_policies(
+    producer: Producer,
+    versions: Sequence[ModelVersion],
+    world: _World,
+    opened: Opened,
+    publishing: Sequence[int],
+) -> _Asked:
+    """The needs with the keys, which are known once the artifacts and Releases were looked at; and the policies that were not read yet."""
+    keys, numbers = world.keys(versions), {version.version for version in versions}
+    lying = {number: key for number, key in opened.keys.items() if number in numbers}
+    releases = read_encryption(producer, lying, publishing, keys)
+    contents = contents_of(versions, {*keys, *releases.keys})
+    needs = doors.needs(producer.config, contents)
+    resources = doors.resources(producer.config, needs)
+    more = [each for each in resources if each not in world.first]
+    reachable, of_keys = _reachable(producer, more, contents)
+    of_key, of_policies = read_policies(producer, reachable)
+    policies = {**world.policies, **of_key}
+    existing = {resource: policies[resource] for resource in resources if resource in policies}
+    return _Asked(needs, existing, (*of_keys, *of_policies), releases.findings)
+
+
+def _doubtful_keys(producer: Producer, kept: _Kept, world: _World, opened: Opened) -> list[Resource]:
+    """The keys that were opened for versions whose artifacts could not all be looked at: they may well be needed."""
+    unseen = {
+        version.version
+        for version in kept.versions
+        if any(each.uri not in world.observed for each in contents_of([version]).artifacts)
+    }
+    before = opened.resources(producer.account)
+    return [each for each, numbers in before.items() if each.kind == KEY.kind and unseen & set(numbers)]
+
+
+def _of_documents(
+    producer: Producer,
+    existing: Mapping[Resource, Document | None],
+    beside: Mapping[Resource, Surroundings],
+) -> Iterator[Finding]:
+    """The findings of each policy, and of what decides beside it."""
+    for resource, document in existing.items():
+        yield from door_of(resource.kind).findings(producer, resource, document)
+        yield from beside.get(resource, Surroundings()).findings
 
 
 def _withdrawn(
@@ -169,8 +257,14 @@ def _withdrawn(
 
 def _unsound(config: Sharing, versions: Iterable[ModelVersion]) -> dict[ModelVersion, list[Finding]]:
     """The versions that no grant can open, each with the reason."""
-    asked = {each: ask(each.arn, partial(doors.needs, config, contents_of([each]))) for each in versions}
-    return {version: [needs] for version, needs in asked.items() if isinstance(needs, Finding)}
+    faults = {each: find_fault(config, each, contents_of([each])) for each in versions}
+    return {version: [fault] for version, fault in faults.items() if fault is not None}
+
+
+def find_fault(config: Sharing, version: ModelVersion, contents: Contents) -> Finding | None:
+    """The reason why no grant can open contents of a version; None where one can."""
+    needs = ask(version.arn, partial(doors.needs, config, contents))
+    return needs if isinstance(needs, Finding) else None
 
 
 def _gone(
@@ -219,6 +313,7 @@ def _reachable(
             )
             for each in resources
         },
+        producer,
     )
     return list(looks), [*obstacles, *(finding for look in looks.values() for finding in look)]
 
@@ -228,7 +323,8 @@ def read_policies(
 ) -> tuple[dict[Resource, Document | None], list[Finding]]:
     """The policies of the resources as they stand; and the findings of those that cannot be read."""
     return ask_all(
-        {each: (f"{each.kind} {each.name}", partial(_read_twice, producer, each)) for each in resources}
+        {each: (f"{each.kind} {each.name}", partial(_read_twice, producer, each)) for each in resources},
+        producer,
     )
 
 

@@ -69,7 +69,7 @@ def read_opened(producer: Producer) -> Opened:
         number: (f"Release of version {number}", partial(store.read_stored, producer, number))
         for number in numbers
     }
-    stored, findings = ask_all(questions)
+    stored, findings = ask_all(questions, producer)
     releases = {number: each.release for number, each in stored.items()}
     keys = {number: each.key for number, each in stored.items() if each.key}
     return Opened(releases, tuple(map(_doubt, findings)), keys)

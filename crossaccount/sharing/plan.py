@@ -12,7 +12,7 @@ from crossaccount import doors
 from crossaccount.arns import group_arn, root_arn
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.doors.base import Resource
-from crossaccount.errors import PlanRefused, Severity
+from crossaccount.errors import PlanRefused, Refused, Severity, Unread
 from crossaccount.policy import documents
 from crossaccount.policy.audience import Audience, Organization
 from crossaccount.policy.documents import Document, statements
@@ -190,8 +190,13 @@ def accepted(plan: Plan) -> Plan:
     """The plan itself, when none of its findings is an error.
 
     Raises:
-        PlanRefused: with every finding, when one is.
+        Refused: with every finding, when AWS refused a read that the plan needs.
+        PlanRefused: with every finding, when another one is an error.
     """
-    if any(finding.severity is Severity.ERROR for finding in plan.findings):
+    errors = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
+    for finding in errors:
+        if isinstance(finding, Unread) and finding.refusal is not None:
+            raise Refused(finding.refusal, plan.findings)
+    if errors:
         raise PlanRefused(plan.findings)
     return plan

@@ -9,16 +9,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from crossaccount import doors, parallel
+from crossaccount import doors
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Finding, InputError, Severity
+from crossaccount.errors import Failed, Finding, InputError, Severity, Unread
 from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
 from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import Observed, observe_all
 from crossaccount.sharing.changes import Plan
-from crossaccount.sharing.gather import Gathered, read_policies
+from crossaccount.sharing.gather import Gathered, find_fault, read_policies
+from crossaccount.sharing.obstacles import ask_all
 from crossaccount.sharing.opened import Opened, find_between, read_opened
+from crossaccount.sharing.specifications import narrowed
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,16 @@ def choose(
 def gather(producer: Producer) -> Gathered:
     """Read everything that a revoke needs to know: whatever any version, approved or not, there now or once, may have opened.
 
-    An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back.
+    An artifact, a bucket or a repository that is gone is passed over: there is nothing to take back. One that AWS refuses to show
+    is an error among the findings: whether something was opened there cannot be told.
     """
     config = producer.config
     arns = list_versions(producer.sagemaker, config.model_package_group)
-    described = parallel.run_all([partial(_shareable, producer, arn) for arn in arns])
-    versions = tuple(version for version in described if version is not None)
-    observed, _ = observe_all(producer, contents_of(versions).artifacts)
+    described, undescribed = ask_all(
+        {arn: (arn, partial(_shareable, producer, arn)) for arn in arns}, producer
+    )
+    versions = tuple(version for version in described.values() if version is not None)
+    observed, of_artifacts = observe_all(producer, contents_of(versions).artifacts)
     needs = doors.needs(
         config, contents_of(versions, [key for artifact in observed.values() for key in artifact.keys])
     )
@@ -80,7 +85,7 @@ def gather(producer: Producer) -> Gathered:
     for resource in released:  # some of them no version is known to need any more
         needs = {**needs, resource.kind: {resource.name: (), **needs[resource.kind]}}
     looked_at = doors.resources(config, needs)
-    existing, _ = read_policies(producer, looked_at)
+    existing, of_policies = read_policies(producer, looked_at)
     between, of_between = find_between(producer, looked_at) if changed else ({}, [])
     existing |= between
     beside = doors.surroundings(producer, existing)
@@ -88,11 +93,12 @@ def gather(producer: Producer) -> Gathered:
     notes = (
         each for found in beside.values() for each in found.findings if each.severity is not Severity.ERROR
     )
+    unread = (each for each in (*undescribed, *of_artifacts, *of_policies) if isinstance(each, Unread))
     return Gathered(
         needs,
         existing,
         datetime.now(UTC),
-        tuple(dict.fromkeys([*opened.findings, *of_between, *notes])),
+        tuple(dict.fromkeys([*unread, *opened.findings, *of_between, *notes])),
         beside,
         versions=versions,
         observed=observed,
@@ -116,17 +122,30 @@ def _shareable(producer: Producer, arn: str) -> ModelVersion | None:
     """The version; None for one that a share would have refused: it opened nothing."""
     try:
         version = describe_version(producer.sagemaker, arn)
-        doors.needs(producer.config, contents_of([version]))
     except Failed:
         return None
-    return version
+    fault_of = partial(find_fault, producer.config)
+    (version,) = narrowed([version], fault_of).versions
+    return version if fault_of(version, contents_of([version])) is None else None
 
 
 def plan_revocation(
-    sharing: Sharing, gathered: Gathered, revocation: Revocation, users: Iterable[Finding] = ()
+    sharing: Sharing,
+    gathered: Gathered,
+    revocation: Revocation,
+    users: Iterable[Finding] = (),
+    force: bool = False,
 ) -> Plan:
-    """The plan of a revocation, from what was gathered and found about users; raises as `plan.plan_revoke` does."""
-    basis = replace(gathered, findings=(*gathered.findings, *users))
+    """The plan of a revocation, from what was gathered and found about users; raises as `plan.plan_revoke` does.
+
+    What could not be read is an error. With ``force`` it is a warning, and the rest is taken back; not of one version, where what
+    the others need must be known.
+    """
+    may_pass = revocation.version is None
+    found = [
+        _unread(each, may_pass, force) if isinstance(each, Unread) else each for each in gathered.findings
+    ]
+    basis = replace(gathered, findings=(*found, *users))
     if revocation.version is None:
         return replace(plan.plan_revoke(sharing, basis, revocation.leaving), takes_back=True)
     left = without_version(sharing, revocation.version)
@@ -139,12 +158,21 @@ def plan_revocation(
     return replace(narrower, takes_back=True)
 
 
+def _unread(finding: Unread, may_pass: bool, force: bool) -> Unread:
+    """The finding as a revoke says it, once ``force`` is given a warning where that ``may_pass``."""
+    text = f"{finding.text} Whether a statement of ours stays in force there cannot be told."
+    if may_pass and force:
+        return replace(finding, severity=Severity.WARNING, text=text)
+    more = " Or add --force: the rest is then taken back." if may_pass else ""
+    return replace(finding, text=text, way_out=f"{finding.way_out}{more}")
+
+
 def make_plan(sharing: Sharing, revocation: Revocation, force: bool = False) -> Plan:
     """Read, then plan; raises as `gather` and `plan_revocation` do, and `Refused` when AWS refuses to be read."""
     with producing(sharing) as producer:
         gathered = gather(producer)
     users = usage.find_users(sharing, revocation.leaving, revocation.version, force)
-    return plan_revocation(sharing, gathered, revocation, users)
+    return plan_revocation(sharing, gathered, revocation, users, force)
 
 
 def accounts_of(sharing: Sharing, consumer: str) -> frozenset[str]:

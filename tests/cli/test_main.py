@@ -212,7 +212,7 @@ def test_plan_imports_what_it_needs_when_it_needs_it() -> None:
         "import sys\nfrom crossaccount.cli import main\n"
         "heavy = [name for name in ('pydantic', 'botocore', 'yaml') if name in sys.modules]\n"
         "from crossaccount.sharing import gather, plan, plan_file\nfrom crossaccount.show import plans\n"
-        "more = ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas', 'crossaccount.release')\n"
+        "more = ('prefect', 'sagemaker', 'moto', 'sklearn', 'pandas', 'crossaccount.hosting')\n"
         "heavy += [name for name in more if name in sys.modules]\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -558,18 +558,22 @@ def test_the_matrix_has_every_statement_and_action_of_the_producer_s_template() 
         "AssumeSharingRole",
         "ReadRegistryPolicy",
         "SeeAccountPublicAccessBlock",
+        "SeeWhatKeysAre",
+        "ShareReleasesKey",
     }
     # Asked only where a bucket has a public statement, or owners of objects of its own: tests/sharing/test_findings.py. Without
     # the registry's policy a share comes about: tests/sharing/test_beside.py. Whether an artifact can be decrypted is asked when it
-    # is read: samples and Releases are, the artifacts of a share are not. A key that
-    # may not be looked at is a finding: tests/sharing/test_findings.py.
+    # is read: samples and Releases are, the artifacts of a share are not. A key that may not be looked at is a finding:
+    # tests/sharing/test_findings.py. Keys of Releases: tests/sharing/test_encryption.py.
     assert missing(ACTION, text, rows) == {
         "ecr:GetRegistryPolicy",
         "kms:Decrypt",
         "kms:DescribeKey",
+        "kms:GenerateDataKey",
         "s3:GetAccountPublicAccessBlock",
         "s3:GetBucketAcl",
         "s3:GetBucketPublicAccessBlock",
+        "s3:GetEncryptionConfiguration",
     }
 
 

@@ -144,20 +144,23 @@ def test_a_file_that_is_no_config_is_told_with_its_faults(aws: Any, tmp_path: An
     assert "bad.yaml" in str(run.state.message)
 
 
-def test_a_share_that_cannot_publish_says_that_the_policies_stand(aws: Any) -> None:
+def test_a_share_that_cannot_publish_takes_the_policies_back_and_says_so(aws: Any) -> None:
     iam, policy = aws.admin("producer", "iam"), {"RoleName": "crossaccount-producer", "PolicyName": "frozen"}
     deny = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     with aws.restored():
+        before = aws.documents()
         iam.put_role_policy(**policy, PolicyDocument=document)
         try:
             with pytest.raises(Refused) as refused:
                 share_models(str(aws.config))
         finally:
             iam.delete_role_policy(**policy)
-        assert aws.documents()["bucket"] is not None
-    (note,) = refused.value.__notes__
-    assert "policies were written before and stand" in note
+        assert aws.documents() == before
+    first, *taken_back = refused.value.__notes__
+    assert first == "No Release was published."
+    assert len(taken_back) == 4
+    assert all("is as it was before" in note for note in taken_back)
 
 
 def test_one_deployment_of_a_version_in_an_account_at_a_time(

@@ -213,17 +213,20 @@ def test_a_version_without_an_inference_specification() -> None:
 
 
 @pytest.mark.parametrize("image", [None, ""])
-@pytest.mark.parametrize("place", ["main", "additional"])
-def test_a_container_without_an_image_is_refused(image: str | None, place: str) -> None:
+def test_a_container_without_an_image_is_refused(image: str | None) -> None:
     bad = {"Image": image, **at("s3://b/m/x")}
-    additional = [{"Name": "x", "Containers": [bad]}]
-    given = (
-        described(1, bad)
-        if place == "main"
-        else described(1, {}, AdditionalInferenceSpecifications=additional)
-    )
     with pytest.raises(Failed, match=r"no image.*Register"):
-        parse_version(given)
+        parse_version(described(1, bad))
+
+
+@pytest.mark.parametrize("image", [None, ""])
+def test_an_additional_specification_without_an_image_is_kept_apart(image: str | None) -> None:
+    bad = {"Image": image, **at("s3://b/m/x")}
+    one = parse_version(
+        described(1, {}, AdditionalInferenceSpecifications=[{"Name": "x", "Containers": [{}, bad]}])
+    )
+    assert [container.specification for container in one.containers] == [None]
+    assert [name for name, _ in one.incomplete] == ["x"]
 
 
 POINT = "arn:aws:s3:us-east-1:111111111111:accesspoint/models"

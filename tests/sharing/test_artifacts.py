@@ -739,3 +739,13 @@ def test_what_an_etag_and_a_digest_tell(
 )
 def test_the_digest_that_head_tells(head: dict[str, str], digest: str | None) -> None:
     assert stored(head).digest == digest
+
+
+def test_an_artifact_under_a_key_that_was_deleted_is_not_said_to_be_missing_itself(desk: Any) -> None:
+    """KMS answers so once a scheduled deletion is over; here it is asked about a key that never was."""
+    never = "arn:aws:kms:us-east-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+    events = desk.producer.kms.meta.events
+    events.register("provide-client-params.kms.DescribeKey", lambda params, **_: {**params, "KeyId": never})
+    gathered = desk.gather()
+    assert set(gathered.left_out) == {2}
+    assert "which does not exist: nobody can ever read it" in gathered.left_out[2].text

@@ -293,3 +293,12 @@ def test_a_consumer_reads_a_release_under_its_key(administrator: Any, edited: An
         assert outsider.get_object(Bucket=BUCKET, Key=key)["ResponseMetadata"]["HTTPStatusCode"] == 200
         with pytest.raises(ClientError):
             administrator.admin("outsider", "s3").get_object(Bucket=BUCKET, Key=key)
+
+
+def test_a_key_of_releases_that_does_not_exist_is_named(administrator: Any, edited: Any) -> None:
+    gone = f"arn:aws:kms:us-east-1:{OWNER}:key/00000000-0000-0000-0000-000000000000"
+    with pytest.raises(PlanRefused) as refused:
+        gather.make_plan(load_config(as_administrator(edited, producer__releases_kms_key=gone)))
+    (reason,) = refused.value.reasons
+    assert f"{gone}, which does not exist" in reason
+    assert "releases_kms_key" in reason

@@ -625,13 +625,18 @@ def kept_by_one_administrator(aws: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_a_policy_for_the_key(aws: Any) -> Iterator[None]:
-    iam, named = aws.admin("producer", "iam"), {"RoleName": "crossaccount-producer", "PolicyName": "key"}
-    before = iam.get_role_policy(**named)["PolicyDocument"]
-    iam.delete_role_policy(**named)
+    iam, role = aws.admin("producer", "iam"), "crossaccount-producer"
+    before = {
+        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in ("key", "keys")
+    }
+    for name in before:
+        iam.delete_role_policy(RoleName=role, PolicyName=name)
     try:
         yield
     finally:
-        iam.put_role_policy(**named, PolicyDocument=json.dumps(before))
+        for name, document in before.items():
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
 
 
 @pytest.mark.parametrize(

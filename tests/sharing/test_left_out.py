@@ -104,6 +104,61 @@ def test_where_no_other_version_is_left_the_reason_is_an_error(
     assert [says in reason for reason in refused.value.reasons] == [True]
 
 
+# Containers of an additional specification that nobody could deploy, and a word of why it is not shared.
+ADDITIONAL: dict[str, tuple[dict[str, Any], str]] = {
+    "no image": ({"ModelDataUrl": MODEL}, "no image of its own"),
+    "an image that expired": ({"Image": f"{IMAGE[:-1]}expired", "ModelDataUrl": MODEL}, "is not in it"),
+    "a repository that is gone": ({"Image": IMAGE.replace(f"/{GROUP}", "/gone"), "ModelDataUrl": MODEL}, "does not exist"),
+    "an image outside ECR": ({"Image": "docker.io/python:3", "ModelDataUrl": MODEL}, "Amazon ECR"),
+    "an artifact that expired": ({"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/models/{GROUP}/0/m.tar.gz"}, "missing"),
+    "an artifact outside S3": ({"Image": IMAGE, "ModelDataUrl": "https://huggingface.co/m"}, "Amazon S3"),
+    "an artifact whose bucket is gone": ({"Image": IMAGE, "ModelDataUrl": "s3://gone-111111111111/m.tar.gz"}, "does not exist"),
+}  # fmt: skip
+
+
+def with_additional(container: dict[str, Any]) -> dict[str, Any]:
+    return of(
+        SOUND["Containers"][0],
+        AdditionalInferenceSpecifications=[{"Name": "further", "Containers": [container]}],
+    )
+
+
+@pytest.mark.parametrize("what", ADDITIONAL)
+def test_an_additional_specification_that_cannot_be_deployed_leaves_no_version_out(
+    administrator: Any, edited: Any, what: str
+) -> None:
+    container, says = ADDITIONAL[what]
+    with registered(administrator, with_additional(container)) as number:
+        gathered = gather.gather(producer := open_producer(load_config(as_administrator(edited))))
+        plan = plan_share(producer.config, gathered)
+        release, _ = publish.prepare(producer, gathered.versions[-1], gathered, plan)
+    assert [version.version for version in gathered.versions] == [1, 2, number]
+    said = [(one.severity, one.subject) for one in plan.findings if "further" in one.text]
+    assert said
+    assert set(said) == {(Severity.NOTE, f"version {number} of {GROUP}")}
+    assert any(says in one.text for one in plan.findings if "further" in one.text)
+    assert {container.specification for container in release.containers} == {None}
+    assert not [one for one in plan.findings if one.severity is Severity.ERROR]
+
+
+def test_an_additional_specification_that_can_be_deployed_is_shared(administrator: Any, edited: Any) -> None:
+    given = with_additional({"Image": IMAGE, "ModelDataUrl": MODEL.replace("/1/", "/2/")})
+    with registered(administrator, given):
+        gathered = gather.gather(open_producer(load_config(as_administrator(edited))))
+    names = {container.specification for container in gathered.versions[-1].containers}
+    assert names == {None, "further"}
+
+
+def test_a_missing_artifact_that_is_deployed_too_leaves_its_version_out(
+    administrator: Any, edited: Any
+) -> None:
+    gone = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/models/{GROUP}/0/m.tar.gz"}
+    given = of(gone, AdditionalInferenceSpecifications=[{"Name": "further", "Containers": [gone]}])
+    with registered(administrator, given) as number:
+        gathered = gather.gather(open_producer(load_config(as_administrator(edited))))
+    assert set(gathered.left_out) == {number}
+
+
 @pytest.mark.parametrize("approval", ["Rejected", "PendingManualApproval"])
 def test_a_listed_version_that_its_owner_did_not_approve_is_an_error(
     administrator: Any, edited: Any, approval: str

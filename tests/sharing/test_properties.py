@@ -143,13 +143,14 @@ class Config(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """What one member of a group's statements was told that it has."""
+    """What one member of a group's statements was told that it has; ``kept`` are the configs of earlier shares, whose versions it keeps."""
 
     member: str
     roles: tuple[str, ...] | None
     scope: OrganizationScope | None
     config: Config
     ends: datetime | None
+    kept: tuple[Config, ...] = ()
 
 
 def promises(config: Config, now: datetime) -> list[Promise]:
@@ -160,6 +161,12 @@ def promises(config: Config, now: datetime) -> list[Promise]:
         for number, ends in config.who
         if ends is None or ends > now
     ]
+
+
+def keeping(promise: Promise, before: Sequence[Promise], now: datetime) -> Promise:
+    """The promise of a share, which takes away nothing that its member had by then."""
+    had = [one for one in before if one.member == promise.member and (one.ends is None or one.ends > now)]
+    return promise._replace(kept=tuple({kept for one in had for kept in (one.config, *one.kept)}))
 
 
 def members_named(config: Config) -> set[str]:
@@ -219,8 +226,12 @@ def taken(world: World, step: Step) -> Plan | None:
     before = world.promised.get(config.group, [])
     if step.verb in ("share", "prune"):
         named = members_named(config)
-        staying = [] if step.verb == "prune" else [one for one in before if one.member not in named]
-        world.promised[config.group] = staying + promises(config, world.now)
+        given = promises(config, world.now)
+        if step.verb == "prune":
+            world.promised[config.group] = given
+        else:
+            staying = [one for one in before if one.member not in named]
+            world.promised[config.group] = staying + [keeping(one, before, world.now) for one in given]
     else:
         gone = leaving(config, step.verb)
         world.promised[config.group] = [one for one in before if gone is not None and one.member not in gone]
@@ -571,7 +582,10 @@ def below(config: Config, key: str) -> bool:
 
 def opens(promise: Promise, ask: Ask) -> bool:
     """Whether what is asked is what was promised, to whoever it was."""
-    config = promise.config
+    return any(opens_now(config, ask) for config in (promise.config, *promise.kept))
+
+
+def opens_now(config: Config, ask: Ask) -> bool:
     match ask.action.partition(":")[0]:
         case "sagemaker" if ask.resource == arn_of(config.group):
             return ask.action.endswith((":DescribeModelPackageGroup", ":ListModelPackages"))

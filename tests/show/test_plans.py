@@ -138,7 +138,10 @@ def test_colour_paints_lines_and_changes_no_word(made: Plan) -> None:
 
 
 def test_colours_tell_what_is_added_removed_and_grave() -> None:
-    painted = plans.text(shared(after(shared(FRESH)), versions=(1,)), colour=True).splitlines()
+    narrower = plan.propose_share(
+        SHARING.model_copy(update={"versions": (1,)}), Basis(NEEDS, GRANTED, NOW), prune=True
+    )
+    painted = plans.text(narrower, colour=True).splitlines()
     changed = [line for line in painted if COLOURS.sub("", line).startswith(("  +", "  -"))]
     assert {line[2:7] for line in changed if line[7] == "+"} == {"\033[32m"}
     assert {line[2:7] for line in changed if line[7] == "-"} == {"\033[31m"}

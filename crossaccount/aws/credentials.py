@@ -8,6 +8,7 @@ Source: "Configuration and credential file settings" in the AWS CLI user guide; 
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,8 @@ from crossaccount.errors import InputError
 from crossaccount.text import first_line
 
 _MOST_REPEATED = 300
+# A word of others that may be a secret key or a token: long, and of small and capital letters and digits.
+_MAY_BE_SECRET = re.compile(r"(?=[\w/+=-]*\d)(?=[\w/+=-]*[a-z])(?=[\w/+=-]*[A-Z])[\w/+=-]{32,}", re.ASCII)
 _CORRECT = "Correct the profile in the AWS config file"
 # Errors of programs, files, prompts and what they give: botocore has no names for them. RuntimeError: fresh, and expired already.
 FAULTS = (BotoCoreError, OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, RuntimeError)
@@ -58,7 +61,7 @@ def fault_of(error: Exception, key: str, profile: str | None) -> InputError | No
 
 def _reason(error: Exception, profile: str | None) -> str | None:
     option = f" --profile {profile}" if profile else ""
-    said = first_line(error)[:_MOST_REPEATED].rstrip(". ")
+    said = _MAY_BE_SECRET.sub("****", first_line(error))[:_MOST_REPEATED].rstrip(". ")
     match error:
         case MissingDependencyException():
             return (

@@ -30,8 +30,10 @@ SSO_SESSION = (
     "sso_start_url = https://x.awsapps.com/start\n"
 )
 # What stands in the profile, and what is said of it. PRINTS: a program that prints what follows.
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECRETKEY1"
 CASES: dict[str, tuple[str, str]] = {
     "a program that is not there": ("credential_process = /nowhere/get-keys --now", "/nowhere/get-keys"),
+    "a program that fails over a secret": ("credential_process = FOLDER/blurts", "no use for **** today"),
     "a program that may not be run": ("credential_process = FOLDER/plain", "FOLDER/plain"),
     "a program that fails": ("credential_process = FOLDER/fails", "log in to the vault first"),
     "a program that prints no JSON": (
@@ -79,6 +81,7 @@ def profile(aws: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callab
     folder.mkdir()
     scripts = {
         "fails": "import sys; sys.exit('log in to the vault first')",
+        "blurts": f"import sys; sys.exit('no use for {SECRET} today')",
         "bytes": "import sys; sys.stdout.buffer.write(bytes([255, 254, 0]))",
         "prints": "import sys; print(' '.join(sys.argv[1:]))",
     }
@@ -132,6 +135,7 @@ def test_a_profile_that_cannot_be_used_is_told_in_a_sentence(
         message = error["message"]
         assert "producer.profile: the AWS profile 'broken' cannot be used: " in message
         assert said in message
+        assert SECRET not in out + err
         assert "\n" not in message
         assert message.endswith(".")
         assert not message.endswith("..")

@@ -14,6 +14,7 @@ from typing import Any
 from crossaccount import doors
 from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Finding, Severity
+from crossaccount.policy.standing import Answer
 from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.sharing import plan_file
 from crossaccount.sharing.changes import Plan, Standings
@@ -142,11 +143,21 @@ def combine(
             for key, answer in tried.items()
             if key in documented and (documented[key].verdict, answer.verdict) == (Verdict.NO, Verdict.YES)
         }
-        doubts = {key: _partly(answer, tried[key]) for key, answer in contested.items() if answer.denied}
+        others = _opened_by_others(producer, name, sharing)
+        doubts = {
+            key: _partly(answer, tried[key])
+            for key, answer in contested.items()
+            if answer.denied or key not in others
+        }
         answers += (documented | tried | doubts).values()
-        for key in contested:
-            if key not in doubts:
-                text = f"{name} gets through by a statement that is not ours; ours is missing or says less."
+        for key, answer in contested.items():
+            if not answer.denied:
+                by = (
+                    "gets through by a statement that is not ours"
+                    if key in others
+                    else "gets through in part"
+                )
+                text = f"{name} {by}; ours is missing or says less."
                 findings.append(Finding(Severity.WARNING, " ".join(key), text, "crossaccount share CONFIG."))
         answers += _unanswered(sharing, name, answers)
     plan = producer.repair if repair and producer.repair is not None and producer.repair.writes else None
@@ -154,9 +165,20 @@ def combine(
     return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan, standing)
 
 
+def _opened_by_others(producer: Evidence, name: str, sharing: Sharing) -> set[tuple[str, str]]:
+    """The doors, with their resources, that statements of others open to a consumer's account in every part."""
+    account = sharing.consumers[name].account
+    return {
+        (doors.door_of(each.resource.kind).name, each.resource.name)
+        for each in (producer.repair.standing if producer.repair is not None else ())
+        if each.member == account and each.answer is Answer.OPEN and not each.terms
+    }
+
+
 def _partly(documented: AccessAnswer, tried: AccessAnswer) -> AccessAnswer:
-    """The answer where a statement denies a part of what a door is for, and what was tried came through."""
-    reason = f"{tried.reason}, and {documented.reason} a part that was not tried"
+    """The answer where the documents leave a part of what a door is for shut, and what was tried came through."""
+    denied, rest = f"{documented.reason} a part that was not tried", f"{documented.reason}; not all was tried"
+    reason = f"{tried.reason}, and {denied if documented.denied else rest}"
     return replace(documented, verdict=Verdict.CANNOT_TELL, reason=reason)
 
 

@@ -268,6 +268,17 @@ def start_sandbox() -> Callable[..., Sandbox]:
     return _start_sandbox
 
 
+_SHARED: list[Sandbox] = []  # the sandbox of the whole run, once it is up
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_published() -> None:
+    """No file of tests begins with Releases that another one has left in the sandbox."""
+    for running in _SHARED:
+        for key in running.releases():
+            running.admin("producer", "s3").delete_object(Bucket=BUCKET, Key=key)
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     log = tmp_path_factory.mktemp("sandbox") / "calls.jsonl"
@@ -276,7 +287,9 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         *("--consumers", "10", "--log", str(log)),
     )
     running.log = log
+    _SHARED.append(running)
     yield running
+    _SHARED.clear()
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(timeout=30) == 0
 

@@ -1,7 +1,11 @@
 """The sandbox as a command: start, say where it is, serve until SIGTERM, Ctrl-C, or the end of whoever started it.
 
+The start is quick: the models train in a process of their own from the first moment on, and moto and boto3 are imported meanwhile.
+
 Not here: what it serves (``server``) and who lives in it (``accounts``).
 """
+
+from __future__ import annotations
 
 import argparse
 import gc
@@ -15,15 +19,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crossaccount_sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, further, settle
-from crossaccount_sandbox.callers import Issued, Key
-from crossaccount_sandbox.faults import Rule, rules
-from crossaccount_sandbox.guard import Log
-from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.server import Server
+from crossaccount_sandbox import training
+from crossaccount_sandbox.sagemaker import containers
+
+if TYPE_CHECKING:
+    from crossaccount_sandbox.accounts import Credentials, Residents
+    from crossaccount_sandbox.callers import Issued, Key
+    from crossaccount_sandbox.faults import Rule
+    from crossaccount_sandbox.guard import Log
+    from crossaccount_sandbox.principals import Account
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,17 +45,24 @@ def main(arguments: list[str] | None = None) -> None:
         signal.signal(signum, lambda *_: stopped.set())
     log = _opened(parser, options.log)
     issued = _opened(parser, options.credentials_log)
-    faults = _faults(parser, options.faults)
     # Moto and AWS's service descriptions are half a million objects that stay. Python's default is to go through them again
     # and again for garbage, which took a third of the start.
     gc.set_threshold(50_000, 20, 100)
+    containers.warm()
+    trained = training.begin()
+    _share_descriptions()
+
+    from crossaccount_sandbox.accounts import ACCOUNTS, further, settle
+    from crossaccount_sandbox.server import Server
+
+    faults = _faults(parser, options.faults)
     accounts = [*ACCOUNTS, *further(options.consumers)]
     pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
     server = Server(accounts, options.port, **pace, log=log, control=options.control, issued=_issued(issued))
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
-            residents = settle(server.url, options.templates, accounts)
+            residents = settle(server.url, options.templates, accounts, trained)
             gc.freeze()
             server.faults.add(*faults)
             if issued is not None:
@@ -63,6 +78,14 @@ def main(arguments: list[str] | None = None) -> None:
 _LOOK_SECONDS = 0.5
 
 
+def _share_descriptions() -> None:
+    """Let all sessions of boto3 in this process share one loader: each would read AWS's service descriptions anew."""
+    import botocore.session
+
+    loader = cache(botocore.session.create_loader)
+    botocore.session.create_loader = loader
+
+
 def _opened(parser: argparse.ArgumentParser, path: Path | None) -> Log | None:
     try:
         return call_log(path) if path else None
@@ -71,6 +94,8 @@ def _opened(parser: argparse.ArgumentParser, path: Path | None) -> Log | None:
 
 
 def _faults(parser: argparse.ArgumentParser, path: Path | None) -> list[Rule]:
+    from crossaccount_sandbox.faults import rules
+
     try:
         return rules(json.loads(path.read_bytes())) if path else []
     except (OSError, ValueError, TypeError) as error:
@@ -162,6 +187,8 @@ def environment(url: str, residents: Residents, folder: Path) -> dict[str, str]:
         residents: operators become the profiles, named after their accounts.
         folder: where the two profile files go, readable by their owner only.
     """
+    from crossaccount_sandbox.accounts import REGION
+
     credentials, config = folder / "credentials", folder / "config"
     _write(credentials, residents.operators)
     config.write_text("".join(f"[profile {name}]\nregion = {REGION}\n\n" for name in residents.operators))
@@ -192,7 +219,7 @@ def _announce(
             account.name: {"id": account.id, **asdict(residents.administrators[account.name])}
             for account in accounts
         }
-        ready = {"endpoint_url": url, "region": REGION, "accounts": keys, "env": env}
+        ready = {"endpoint_url": url, "region": env["AWS_DEFAULT_REGION"], "accounts": keys, "env": env}
         ready["config"] = str(options.config)
         print(json.dumps(ready), flush=True)  # noqa: T201 - this line is the command's result
         return

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; returns when the sandbox was told to stop."""
-    parent = os.getppid()
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
@@ -69,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
                 _tell_residents(issued, residents)
             _announce(options, accounts, server.url, residents, Path(folder))
             while not stopped.wait(_LOOK_SECONDS):
-                if options.exit_with_parent and os.getppid() != parent:
+                if options.exit_with_parent and os.getppid() != options.exit_with_parent:
                     break
     finally:
         server.stop()
@@ -145,8 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)
     speed = "how many of AWS's seconds a bake or wait passes in one"
     option("--speed", type=_number(float, 0.001, 1_000_000, "speed"), default=1.0, help=speed)
-    ends = "also stop when the program that started it ends, however it does"
-    option("--exit-with-parent", action="store_true", help=ends)
+    ends = "also stop when the program that started it ends, however it does; its process id, where it may end at once"
+    parent: dict[str, Any] = {"nargs": "?", "const": os.getppid(), "type": int, "metavar": "PID"}
+    option("--exit-with-parent", **parent, help=ends)
     option("--control", action="store_true", help="let faults and outcomes be arranged at /_sandbox/")
     faults = "JSON: a list of faults that befall calls, see crossaccount_sandbox/faults.py"
     option("--faults", type=Path, metavar="FILE", help=faults)

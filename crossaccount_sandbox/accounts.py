@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from moto.iam.models import iam_backends
 
 from crossaccount_sandbox.principals import Account
@@ -88,6 +89,7 @@ def settle(
             endpoint_url=url,
             aws_access_key_id=key.access_key_id,
             aws_secret_access_key=key.secret_access_key,
+            config=Config(proxies={}),  # the machine's proxy does not lead here
         )
 
     key = client("producer", "kms").create_key(Description="Encrypts model artifacts")["KeyMetadata"]["Arn"]

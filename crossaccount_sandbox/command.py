@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(50_000, 20, 100)
     containers.warm()
     trained = training.begin()
+    _forget_machine()
     _share_descriptions()
 
     from crossaccount_sandbox.accounts import ACCOUNTS, further, settle
@@ -75,6 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 _LOOK_SECONDS = 0.5
+
+
+def _forget_machine() -> None:
+    """Take the machine's own AWS out of this process's environment: its profiles and endpoints are nothing to the sandbox."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 
 
 def _share_descriptions() -> None:

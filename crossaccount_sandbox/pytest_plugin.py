@@ -2,14 +2,14 @@
 
 It starts nothing until a test asks for one of its fixtures, and importing it imports pytest and the standard library alone. The
 sandbox and the product's command are processes of their own; this process's environment stays as it is, outside of
-``crossaccount_env``. Not here: what the sandbox does (``server``), and any way to reach the real AWS.
+``crossaccount_env``. No secret of a sandbox comes into the report of a test. Not here: what the sandbox does (``server``), and any way to reach the real AWS.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
+import re
 import select
 import signal
 import subprocess
@@ -17,9 +17,10 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -80,15 +81,22 @@ class Sandbox:
         if role is None:
             return session
         arn = f"arn:aws:iam::{self.accounts[account]}:role/{role}"
-        given = {"RoleArn": arn, "RoleSessionName": "pytest", "ExternalId": f"sandbox-{account}"}
-        return self._session(account, _assumed(session, given))
+        given: dict[str, Any] = {
+            "RoleArn": arn,
+            "RoleSessionName": "pytest",
+            "ExternalId": f"sandbox-{account}",
+        }
+        answer = session.client("sts").assume_role(**given)["Credentials"]
+        return self._session(
+            account, Key(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
+        )
 
     def _session(self, profile: str, key: Key | None) -> boto3.Session:
         import botocore.session
         from botocore.config import Config
 
         core: Any = botocore.session.Session()
-        settled = {"profile": profile, "region": self.region}
+        settled: dict[str, Any] = {"profile": profile, "region": self.region}
         settled |= {
             "config_file": self.env["AWS_CONFIG_FILE"],
             "credentials_file": self.env["AWS_SHARED_CREDENTIALS_FILE"],
@@ -148,22 +156,8 @@ def _session_class() -> Callable[[str, Any], boto3.Session]:
     return SandboxSession
 
 
-def _assumed(session: boto3.Session, given: dict[str, Any]) -> Key:
-    """The key of a role's session. At level DEBUG botocore would log it, and pytest show that with a failed test."""
-    logger = logging.getLogger("botocore")
-    before, logger.propagate = logger.propagate, False
-    try:
-        return _read_key(session.client("sts").assume_role(**given)["Credentials"])
-    finally:
-        logger.propagate = before
-
-
-def _read_key(answer: Mapping[str, Any]) -> Key:
-    return Key(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"])
-
-
 def _without_aws() -> dict[str, str]:
-    """This process's environment, less what is the machine's own AWS."""
+    """The environment of this process, less what is the machine's own AWS."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
@@ -178,18 +172,67 @@ def serving(*options: str) -> Iterator[Sandbox]:
         RuntimeError: when it does not start, or has ended before its time; the message is what it said on stderr.
     """
     words = [sys.executable, "-P", "-m", "crossaccount", "sandbox", "--json", "--control"]
-    words += ["--exit-with-parent", str(os.getpid()), *options]
-    with tempfile.TemporaryFile() as stderr:
+    words += ["--exit-with-parent", str(os.getpid())]
+    with _ledger(options) as ledger, tempfile.TemporaryFile() as stderr:
         # A session of its own: Ctrl-C is for the tests, whose teardown may still need the sandbox.
         process = subprocess.Popen(  # noqa: S603 - our own command
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, env=_without_aws(), start_new_session=True
+            [*words, *ledger, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=_without_aws(),
+            start_new_session=True,
         )
         try:
             yield _started(process, stderr)
             if process.poll() is not None:
-                raise RuntimeError(f"The sandbox ended during the tests, with {process.returncode}. {_tail(stderr)}")
+                raise RuntimeError(
+                    f"The sandbox ended during the tests, with {process.returncode}. {_tail(stderr)}"
+                )
         finally:
             _end(process)
+
+
+_LEDGER = "--credentials-log"
+_ledgers: set[Path] = set()  # of the sandboxes that run
+_issued: set[str] = set()  # by those that have ended
+
+
+@contextmanager
+def _ledger(options: Sequence[str]) -> Iterator[list[str]]:
+    """The option that lets a sandbox write down what it hands out, so that it can be kept out of reports."""
+    with tempfile.TemporaryDirectory(prefix="crossaccount-pytest-") as folder:
+        named = _LEDGER in options[:-1]
+        path = Path(options[options.index(_LEDGER) + 1] if named else f"{folder}/issued.jsonl")
+        _ledgers.add(path)
+        try:
+            yield [] if named else [_LEDGER, str(path)]
+        finally:
+            _issued.update(_read_ledger(path))
+            _ledgers.discard(path)
+
+
+def _read_ledger(path: Path) -> set[str]:
+    """The secrets and tokens in a ledger; none in one that its sandbox has not begun."""
+    if not path.exists():
+        return set()
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    secrets = {entry[name] for entry in entries for name in ("secret_access_key", "session_token")}
+    return secrets - {None}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Keep every secret that a sandbox has handed out of a test's report: of its traceback and of what was captured."""
+    report = yield
+    shows = bool(report.sections or report.longrepr)
+    secrets = _issued.union(*map(_read_ledger, _ledgers)) if shows else set()
+    if secrets:
+        pattern = re.compile("|".join(map(re.escape, secrets)))
+        report.sections = [(name, pattern.sub("***", text)) for name, text in report.sections]
+        if report.longrepr is not None and pattern.search(text := str(report.longrepr)):
+            report.longrepr = pattern.sub("***", text)
+    return report
 
 
 def _started(process: subprocess.Popen[bytes], stderr: IO[bytes]) -> Sandbox:
@@ -219,7 +262,14 @@ def _read(line: bytes) -> Sandbox | None:
     keys = {
         name: Key(one["access_key_id"], one["secret_access_key"]) for name, one in ready["accounts"].items()
     }
-    return Sandbox(ready["endpoint_url"], ready["region"], accounts, ready["env"], ready["config"], keys)
+    env = {**ready["env"], **_past_proxies()}
+    return Sandbox(ready["endpoint_url"], ready["region"], accounts, env, ready["config"], keys)
+
+
+def _past_proxies() -> dict[str, str]:
+    """The variables that keep a machine's proxy away from its own loopback interface; what they say already stays."""
+    said = {name: os.environ.get(name) or os.environ.get(name.swapcase()) for name in ("NO_PROXY", "no_proxy")}
+    return {name: ",".join(filter(None, (before, "127.0.0.1"))) for name, before in said.items()}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -289,7 +339,9 @@ def crossaccount_shared(
     with serving(*crossaccount_options) as sandbox:
         done = sandbox.command("share", crossaccount_config or sandbox.config, "--yes")
         if done.returncode:
-            raise RuntimeError(f"crossaccount share ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(
+                f"crossaccount share ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            )
         yield sandbox
 
 
@@ -310,7 +362,10 @@ def crossaccount_session(request: pytest.FixtureRequest) -> Callable[..., boto3.
 
 @pytest.fixture
 def crossaccount_env(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
-    """Points this process's AWS variables at the test's sandbox, until the test's end; none of the machine's own is left."""
+    """Points this process's AWS variables at the test's sandbox, past any proxy, until the test's end.
+
+    None of the machine's own AWS variables is left meanwhile.
+    """
     env = _world(request).env
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)

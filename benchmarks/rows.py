@@ -320,7 +320,7 @@ ROWS = (
         "throughput",
         "calls a second of the sandbox over a plain moto server",
         ">=",
-        0.7,
+        0.9,
         lambda data: min(median(pair["sandbox"] / pair["moto"] for pair in one) for one in _by_threads(data)),
         lambda data: "; ".join(
             f"{one[0]['threads']} thread{'s' * (one[0]['threads'] > 1)}: sandbox {median(p['sandbox'] for p in one):.0f}, moto "

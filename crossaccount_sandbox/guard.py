@@ -8,6 +8,7 @@ Not here: what is checked and decided (``checks``), what moto lacks (``handlers`
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -53,6 +54,8 @@ class Guard:
         self._handlers = handlers
         self._log = log
         self._moto = DomainDispatcherApplication(create_backend_app)
+        # Which service a host is of never changes; moto would list its own folder for it at each request.
+        self._moto.get_backend_for_host = lru_cache(1024)(self._moto.get_backend_for_host)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""

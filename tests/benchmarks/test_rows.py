@@ -49,7 +49,7 @@ DATA: dict[str, Any] = {
     "throughput": {
         "pairs": [
             {"threads": 1, "sandbox": 90.0, "moto": 100.0},
-            {"threads": 4, "sandbox": 160.0, "moto": 200.0},
+            {"threads": 4, "sandbox": 190.0, "moto": 200.0},
         ]
     },
     "sandbox_start": {"pairs": [{"start": 1.5, "imports": 1.25}]},
@@ -71,7 +71,7 @@ FIGURES = {
     "memory": 2.4,
     "memory-growth": 140,
     "judge": 25_000,
-    "throughput": 0.8,
+    "throughput": 0.9,
     "sandbox-start": 1.2,
     "sandbox-start-before": 0.6,
     "plan-size": 0.9,
@@ -101,7 +101,7 @@ WORSE: dict[str, tuple[tuple[Any, ...], Any]] = {
     "memory": (("memory", "flows", 0, "deploy"), 251.0),
     "memory-growth": (("memory", "promotions", 0, "many"), 401.0),
     "judge": (("judge", "rounds", 0, "seconds"), 1.3),
-    "throughput": (("throughput", "pairs", 1, "sandbox"), 139.0),
+    "throughput": (("throughput", "pairs", 1, "sandbox"), 179.0),
     "sandbox-start": (("sandbox_start", "pairs", 0, "start"), 1.9),
     "sandbox-start-before": (("sandbox_start_before", "pairs", 0, "start"), 2.1),
     "plan-size": (("plan_size", "seconds", "made"), [1.1]),

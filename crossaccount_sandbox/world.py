@@ -99,6 +99,7 @@ class World:
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
         alarms: CloudWatch's alarms, by account and region and name.
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
+        alarm_history: what was changed of alarms, by account and region, the oldest first.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
         lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
@@ -118,6 +119,7 @@ class World:
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
+    alarm_history: list[tuple[Place, Record]] = field(default_factory=list)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)

@@ -21,6 +21,7 @@ from crossaccount_sandbox.principals import (
     named_policies,
     parse,
 )
+from crossaccount_sandbox.refusals import denied
 from crossaccount_sandbox.wire import AwsError
 from crossaccount_sandbox.world import OrganizationPolicies, World, Writer
 
@@ -139,7 +140,6 @@ _KINDS = {
     "scp": "service control policy",
     "rcp": "resource control policy",
 }
-_XML = ("s3", "s3control", "sts", "iam", "cloudformation")
 
 
 def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsError:
@@ -165,8 +165,7 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
     )
     if reason := _reason(world, caller, check, decision):
         text += f" {reason}"
-    code = "AccessDenied" if call.service in _XML else "AccessDeniedException"
-    return AwsError(code, text, 403 if call.service in _XML else 400)
+    return denied(call.spoken, text)
 
 
 _IAM_NAME = re.compile(r"arn:aws:iam::\d{12}:(role|user|group)/(?:.*/)?([^/]+)")

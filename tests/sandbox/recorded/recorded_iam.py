@@ -58,8 +58,8 @@ FACTS: dict[str, Fact] = {
     "an id that breaks its pattern": Fact(
         lambda s: s.iam.update_service_specific_credential(ServiceSpecificCredentialId="with-hyphens-and-longer", Status="Active"),
         f"{LOCALSTACK_IAM}, test_user_match_id_mismatch", "ValidationError",
-        r"1 validation error detected: Value at 'serviceSpecificCredentialId' failed to satisfy constraint: .*", 400,
-        reason="which texts of IAM leave the value out is not known; no client of the product calls this",
+        r"1 validation error detected: Value at 'serviceSpecificCredentialId' failed to satisfy constraint: Member must "
+        r"satisfy regular expression pattern: \[\\w\]\+", 400,
     ),
     "the simulation of a role that is not there": Fact(
         lambda s: s.iam.simulate_principal_policy(

@@ -35,6 +35,7 @@ class Caller:
         account: 12 digits.
         unique_id: AIDA... of a user, AROA...:SESSION of a role session.
         role_arn: the role of a session, with its path; None for a user.
+        user_arn: the user behind a federated user's session; None for anyone else.
         session_policy: the policy that narrows the session; None without one.
         session_policy_arns: the managed policies that narrow it, each looked up anew for each request.
         session_began: begin of the session; None where nobody asked for it.
@@ -42,12 +43,14 @@ class Caller:
         tags: the session's own tags and those it inherited; a key in another case is the same key.
         transitive: the keys, in lower case, of the tags that the next role in a chain inherits.
         source_identity: who is behind the session; it cannot be changed along a chain.
+        federation: the condition keys of the token for which a provider's user has the session.
     """
 
     arn: str
     account: str
     unique_id: str
     role_arn: str | None = None
+    user_arn: str | None = None
     session_policy: dict[str, Any] | None = None
     session_policy_arns: tuple[str, ...] = ()
     session_began: datetime | None = None
@@ -55,6 +58,17 @@ class Caller:
     tags: Mapping[str, str] = field(default_factory=dict)
     transitive: frozenset[str] = frozenset()
     source_identity: str | None = None
+    federation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> str:
+        """The ARN of the role or user whose policies hold for the caller."""
+        return self.role_arn or self.user_arn or self.arn
+
+    @property
+    def by_token(self) -> bool:
+        """True for a session that a user has for itself or for a federated user, which may do less with IAM and STS."""
+        return self.role_arn is None and self.session_began is not None
 
     @property
     def chained(self) -> bool:
@@ -80,6 +94,7 @@ class Key:
     token: str | None = field(default=None, repr=False)
 
 
+NOBODY = Caller("anonymous", "", "anonymous")  # who asks for a session with a provider's token
 Issued = Callable[[str, Key], None]
 
 

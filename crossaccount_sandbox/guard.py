@@ -16,12 +16,12 @@ from werkzeug.test import run_wsgi_app
 
 from crossaccount_sandbox import refusals, wire
 from crossaccount_sandbox.answers import as_json, error_code_of, error_response, marked, new_ids, wants_json
-from crossaccount_sandbox.callers import authenticate
+from crossaccount_sandbox.callers import NOBODY, authenticate
 from crossaccount_sandbox.calls import Call, check_shape
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
 from crossaccount_sandbox.faults import Dropped, Faults, drop
-from crossaccount_sandbox.protocols import QUERY, REST_XML, SERVICES, Spoken, guessed, spoken_to
+from crossaccount_sandbox.protocols import QUERY, REST_XML, SERVICES, Spoken, form_of, guessed, spoken_to
 from crossaccount_sandbox.resources import owner_of_bucket, region_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
@@ -29,6 +29,7 @@ from crossaccount_sandbox.world import Handler, World
 Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
 _ENTRY = ("time", "account", "caller", "service", "operation", "resource", "request_id")
+_FOR_ANYONE = ("AssumeRoleWithWebIdentity",)  # a token of another provider stands for a signature
 _HTTP = Spoken("s3", REST_XML)  # of a request of which nothing could be read
 
 
@@ -95,7 +96,6 @@ class Guard:
             entry: what becomes known of the request on the way is written into it.
         """
         scope = wire.read_scope(environ)
-        entry["service"] = scope.service if scope else None
         spoken, ids = _HTTP, new_ids("s3")
         try:
             body = wire.read_body(environ)
@@ -131,14 +131,23 @@ class Guard:
         entry: dict[str, Any],
     ) -> Response:
         headers: Any = EnvironHeaders(environ)
-        caller = authenticate(self._world.keys, spoken, scope, environ, headers, body, self._world.clock())
-        assert scope is not None  # authenticate refuses unsigned requests
-        entry.update(account=caller.account, caller=caller.arn, service=spoken.service)
+        entry["service"] = spoken.service if scope or spoken.service in SERVICES else None
+        if scope is None and spoken.service == "sts" and form_of(environ, body)["Action"] in _FOR_ANYONE:
+            caller, region = NOBODY, "us-east-1"
+        else:
+            caller = authenticate(
+                self._world.keys, spoken, scope, environ, headers, body, self._world.clock()
+            )
+            assert scope is not None  # authenticate refuses unsigned requests
+            region = scope.region
+            entry.update(account=caller.account, caller=caller.arn)
+        if spoken.service == "iam" and caller.by_token:
+            raise refusals.wrong_token(spoken)  # without MFA, IAM knows no such session
         if spoken.service not in SERVICES:
             raise refusals.denied(spoken, f"The sandbox has no service {spoken.service!r}")
         operation, params = wire.read_operation(spoken, environ, body)
         forward = self._forward(environ, body)
-        call = Call(caller, spoken.service, operation, params, scope.region, environ, body, headers, forward)
+        call = Call(caller, spoken.service, operation, params, region, environ, body, headers, forward)
         entry["operation"] = operation
         response = self._faults.around(call, lambda: self._serve(call, entry))
         if spoken.protocol == QUERY and wants_json(environ) and response.body.startswith(b"<"):

@@ -57,7 +57,8 @@ def _of_items(member: Shape, items: list[Any], path: str, spoken: Spoken) -> Ite
         for index, item in enumerate(items):
             yield from _faults(member, item, f"{path}.{index + 1}.member", spoken)
     elif any(_any_fault(member, item, spoken) for item in items):
-        rules = ", ".join(f"Member must {constraint}" for constraint in _constraints(member))
+        also = ("not be null",) if path.endswith("tagKeys") else ()  # as it was recorded, of no other list
+        rules = ", ".join(f"Member must {constraint}" for constraint in (*_constraints(member), *also))
         yield from _said([f"satisfy constraint: [{rules}]"], f"[{', '.join(map(str, items))}]", path, spoken)
 
 

@@ -88,6 +88,9 @@ class Setting:
         self.iam.create_role(RoleName="facts", AssumeRolePolicyDocument=policy(TRUST))
         self.iam.create_role(RoleName="pathed", Path="/a/path/", AssumeRolePolicyDocument=policy(TRUST))
         self.iam.create_role(RoleName="powerless", AssumeRolePolicyDocument=policy(TRUST))
+        tagging = {**TRUST, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+        self.iam.create_role(RoleName="tagging", AssumeRolePolicyDocument=policy(tagging))
+        self.iam.put_role_policy(RoleName="tagging", PolicyName="p", PolicyDocument=EVERYTHING)
         other = inner.client("staging", "iam")
         shut = {**TRUST, "Condition": {"StringEquals": {"sts:ExternalId": "another"}}}
         other.create_role(RoleName="facts", AssumeRolePolicyDocument=policy(shut))

@@ -131,9 +131,10 @@ class Guard:
         entry: dict[str, Any],
     ) -> Response:
         headers: Any = EnvironHeaders(environ)
-        entry["service"] = spoken.service if scope or spoken.service in SERVICES else None
+        entry["service"] = spoken.service if scope else None
         if scope is None and spoken.service == "sts" and form_of(environ, body)["Action"] in _FOR_ANYONE:
             caller, region = NOBODY, "us-east-1"
+            entry["service"] = spoken.service
         else:
             caller = authenticate(
                 self._world.keys, spoken, scope, environ, headers, body, self._world.clock()

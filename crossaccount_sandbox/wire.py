@@ -257,7 +257,8 @@ def _operation_name(spoken: Spoken, request: Request, body: bytes) -> tuple[str,
     if spoken.protocol == QUERY:
         form = form_of(request.environ, body)
         name, version = form.get("Action", ""), form.get("Version")
-        if version != get_service_model(spoken.service).api_version:
+        model = get_service_model(spoken.service)
+        if version != model.api_version or name not in model.operation_names:
             raise UnknownOperation(name, version)
         return name, {}
     try:

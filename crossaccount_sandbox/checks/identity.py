@@ -67,10 +67,8 @@ def _session_token(call: Call) -> Iterator[Check]:
 def _federation_token(call: Call) -> Iterator[Check]:
     _check_own_key(call)
     _check_session_tags(call)
-    arn, tags = (
-        f"arn:aws:sts::{call.account}:federated-user/{call.params['Name']}",
-        request_tags(call.params.get("Tags")),
-    )
+    arn = f"arn:aws:sts::{call.account}:federated-user/{call.params['Name']}"
+    tags = request_tags(call.params.get("Tags"))
     yield Check("sts:GetFederationToken", arn, call.account, context=tags)
     if tags:
         yield Check("sts:TagSession", arn, call.account, context=tags)

@@ -64,7 +64,9 @@ def _version_2(secret: str, scope: Scope, method: str, raw: str) -> str:
     given = {name.lower(): value for name, value in parse_qsl(split.query, keep_blank_values=True)}
     auth = HmacV1Auth(Credentials(scope.access_key_id, secret))
     lines = [method, given.get("content-md5", ""), given.get("content-type", ""), scope.stamp]
-    own: Any = HTTPHeaders.from_dict({name: value for name, value in given.items() if name.startswith("x-amz-")})
+    own: Any = HTTPHeaders.from_dict(
+        {name: value for name, value in given.items() if name.startswith("x-amz-")}
+    )
     custom = auth.canonical_custom_headers(own)
     return str(
         auth.sign_string("\n".join([*lines, *([custom] if custom else []), auth.canonical_resource(split)]))

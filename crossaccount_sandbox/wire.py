@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from botocore.parsers import ResponseParserError, create_parser
+from botocore.parsers import create_parser
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
@@ -233,7 +233,7 @@ def read_operation(spoken: Spoken, environ: dict[str, Any], body: bytes) -> tupl
             parsed = _read_cbor(operation, body)
         else:
             parsed = PROTOCOL_PARSERS[spoken.protocol](operation, map_type=dict).parse(given)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, ResponseParserError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable(name, error) from None
     return name, {**uri_params, **(parsed or {})}
 
@@ -243,7 +243,10 @@ def _read_cbor(operation: Any, body: bytes) -> dict[str, Any]:
     if not body or operation.input_shape is None:
         return {}
     given = {"body": body, "headers": {}, "status_code": 200}
-    read: dict[str, Any] = create_parser("smithy-rpc-v2-cbor").parse(given, operation.input_shape)
+    try:
+        read: dict[str, Any] = create_parser("smithy-rpc-v2-cbor").parse(given, operation.input_shape)
+    except Exception as error:  # what is no CBOR ends in whatever it happens to end in
+        raise Unreadable(operation.name, error) from None
     del read["ResponseMetadata"]
     return read
 

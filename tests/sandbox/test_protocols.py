@@ -309,6 +309,61 @@ def test_every_kind_of_service_refuses_in_its_own_way(refusal: Any, service: str
     assert refusal(service, kind) == said
 
 
+# What befalls a call, in each service's own words.
+FAULTS: dict[str, dict[str, tuple[str, int]]] = {
+    "throttle": {
+        "sts": ("Throttling", 400),
+        "iam": ("Throttling", 400),
+        "cloudformation": ("Throttling", 400),
+        "cloudwatch": ("Throttling", 400),
+        "ecr": ("ThrottlingException", 400),
+        "kms": ("ThrottlingException", 400),
+        "sagemaker": ("ThrottlingException", 400),
+        "application-autoscaling": ("ThrottlingException", 400),
+        "sagemaker-runtime": ("ThrottlingException", 429),
+        "s3": ("SlowDown", 503),
+        "s3control": ("SlowDown", 503),
+    },
+    "error": {
+        "sts": ("InternalFailure", 500),
+        "iam": ("InternalFailure", 500),
+        "cloudformation": ("InternalFailure", 500),
+        "cloudwatch": ("InternalFailure", 500),
+        "ecr": ("ServerException", 500),
+        "kms": ("KMSInternalException", 500),
+        "sagemaker": ("InternalFailure", 500),
+        "application-autoscaling": ("InternalFailure", 500),
+        "sagemaker-runtime": ("InternalFailure", 500),
+        "s3": ("InternalError", 500),
+        "s3control": ("InternalError", 500),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "service"), [(kind, service) for kind in FAULTS for service in FAULTS[kind]]
+)
+def test_a_fault_is_told_in_the_service_s_own_form(inner: Any, kind: str, service: str) -> None:
+    name, params = SERVICES[service]
+    inner.server.faults.add(Rule(kind, service, times=1))
+    assert (
+        refused(lambda: getattr(inner.client("producer", service), name)(**params)) == FAULTS[kind][service]
+    )
+
+
+@pytest.mark.parametrize("service", [name for name in FAULTS["error"] if name != "sts"])
+def test_a_failure_of_the_sandbox_s_own_is_told_so_too(inner: Any, service: str) -> None:
+    """Its world has no accounts for one call, which nothing but GetCallerIdentity does without."""
+    name, params = SERVICES[service]
+    client, world = inner.client("producer", service), inner.server.world
+    whole, world.accounts = world.accounts, None
+    try:
+        said = refused(lambda: getattr(client, name)(**params))
+    finally:
+        world.accounts = whole
+    assert said == FAULTS["error"][service]
+
+
 @pytest.mark.parametrize(
     ("service", "call"),
     [
@@ -345,7 +400,7 @@ def send(inner: Any, request: AWSRequest, service: str | None = "sts") -> tuple[
         SigV4Auth(Credentials(*inner.keys["producer"]), service, REGION).add_auth(request)
     made = request.prepare()
     headers = {name: str(value) for name, value in made.headers.items()}
-    data = made.body.encode() if isinstance(made.body, str) else made.body
+    data: Any = made.body.encode() if isinstance(made.body, str) else made.body
     plain = urllib.request.Request(made.url, data or None, headers, method=made.method)
     try:
         with urllib.request.urlopen(plain) as answer:
@@ -527,3 +582,45 @@ def test_a_query_may_be_sent_less_encoded_than_it_is_signed(inner: Any, query: s
 
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+BROKEN = [
+    b"",
+    b"x",
+    b"\xff",
+    b"\x9f",
+    b"\xbf\x61",
+    b"[1]",
+    b"null",
+    b'{"AlarmNames": 7}',
+    b"\xa1\x6aAlarmNames\x07",
+    b"\xa1" * 3000,
+]
+
+
+@pytest.mark.parametrize("body", BROKEN, ids=range(len(BROKEN)))
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (
+            "/service/GraniteServiceVersion20100801/operation/DescribeAlarms",
+            {"smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor"},
+        ),
+        (
+            "/",
+            {
+                "X-Amz-Target": "GraniteServiceVersion20100801.DescribeAlarms",
+                "Content-Type": "application/x-amz-json-1.0",
+            },
+        ),
+        ("/", FORM),
+    ],
+    ids=("cbor", "json", "query"),
+)
+def test_a_body_that_cannot_be_read_is_the_caller_s_fault(
+    inner: Any, path: str, headers: dict[str, str], body: bytes
+) -> None:
+    status, answered, said = send(inner, AWSRequest("POST", inner.url + path, headers, body), "monitoring")
+    assert status in (200, 400)
+    assert answered["x-amzn-RequestId"]
+    assert b"InternalFailure" not in said

@@ -57,8 +57,8 @@ def document(*statements: dict[str, Any]) -> str:
 
 
 def trust(*actions: str, **conditions: Any) -> dict[str, Any]:
-    statement = {"Effect": "Allow", "Principal": {"Federated": PROVIDER}}
-    statement["Action"] = list(actions or ["sts:AssumeRoleWithWebIdentity"])  # type: ignore[assignment]
+    asked = list(actions or ["sts:AssumeRoleWithWebIdentity"])
+    statement = {"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": asked}
     return {**statement, "Condition": conditions} if conditions else statement
 
 
@@ -159,7 +159,7 @@ FORGED = ".".join(
         (FORGED, "InvalidIdentityToken", NO_JWT, 400),
         (FORGED.rpartition(".")[0] + ".", "InvalidIdentityToken", NO_JWT, 400),
         (
-            token(OctKey.import_key(JWKS["keys"][0]["n"], {"kid": "rsa"}), "HS256"),
+            token(OctKey.import_key(str(JWKS["keys"][0]["n"]), {"kid": "rsa"}), "HS256"),
             "InvalidIdentityToken",
             NO_JWT,
             400,

@@ -154,9 +154,7 @@ def authenticate(
     if scope is None:
         header = environ.get("HTTP_AUTHORIZATION", "")
         signed = header or "Signature=" in environ.get("QUERY_STRING", "")
-        raise (
-            refusals.ill_signed(spoken, header or "AWS4-HMAC-SHA256") if signed else refusals.unsigned(spoken)
-        )
+        raise refusals.ill_signed(spoken, header) if signed else refusals.unsigned(spoken)
     key = keys.find(scope.access_key_id)
     if key is None:
         raise refusals.unknown_key(spoken)

@@ -95,9 +95,9 @@ class Guard:
             environ: the request.
             entry: what becomes known of the request on the way is written into it.
         """
-        scope = wire.read_scope(environ)
         spoken, ids = _HTTP, new_ids("s3")
         try:
+            scope = wire.read_scope(environ)
             body = wire.read_body(environ)
             known = wire.service_of(scope, environ) if scope else None
             spoken = (

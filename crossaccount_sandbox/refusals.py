@@ -66,6 +66,10 @@ _ILL_SIGNED: Mapping[str, _Said] = {
         403,
     ),
 }
+_PARAMETERS = (
+    "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, "
+    "X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+)
 _OTHER_MECHANISM = (
     "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 )
@@ -86,9 +90,14 @@ def unsigned(spoken: Spoken) -> AwsError:
 
 
 def ill_signed(spoken: Spoken, header: str) -> AwsError:
-    """AWS's error for an ``Authorization`` header that is no Signature Version 4; S3 names another mechanism as such."""
+    """AWS's error for an ``Authorization`` header, or without one a URL, that has no Signature Version 4.
+
+    S3 names another mechanism as such.
+    """
+    if _kin(spoken) == _S3 and not header:
+        return AwsError("AuthorizationQueryParametersError", _PARAMETERS)
     if _kin(spoken) == _S3 and not header.startswith("AWS4-HMAC-SHA256"):
-        return AwsError("InvalidRequest", _OTHER_MECHANISM, 400)
+        return AwsError("InvalidRequest", _OTHER_MECHANISM)
     return AwsError(*_ILL_SIGNED[_kin(spoken)])
 
 

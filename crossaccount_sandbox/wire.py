@@ -113,7 +113,11 @@ _AUTHORIZATION = re.compile(
 
 
 def read_scope(environ: Mapping[str, Any]) -> Scope | None:
-    """What a request was signed for, by its header or as a presigned URL; None without a Signature Version 4."""
+    """What a request was signed for, by its header or as a presigned URL; None without a signature that can be read.
+
+    Raises:
+        AwsError: ``AuthorizationQueryParametersError`` for a URL that is to be good for more than a week.
+    """
     if "HTTP_AUTHORIZATION" not in environ:
         return _presigned(environ) if "Signature=" in environ.get("QUERY_STRING", "") else None
     match = _AUTHORIZATION.fullmatch(environ["HTTP_AUTHORIZATION"].strip())
@@ -122,6 +126,9 @@ def read_scope(environ: Mapping[str, Any]) -> Scope | None:
     key, date, region, service, headers, signature = match.groups()
     stamp, token = environ.get("HTTP_X_AMZ_DATE", ""), environ.get("HTTP_X_AMZ_SECURITY_TOKEN", "")
     return Scope(key, date, region, service, tuple(headers.split(";")), signature, stamp, token)
+
+
+_WEEK = 604_800
 
 
 def _presigned(environ: Mapping[str, Any]) -> Scope | None:
@@ -133,6 +140,9 @@ def _presigned(environ: Mapping[str, Any]) -> Scope | None:
     expires = given.get("X-Amz-Expires") or ("" if match and match[4] == "s3" else "900")
     if match is None or given.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256" or not expires.isdecimal():
         return None
+    if int(expires) > _WEEK:
+        text = f"X-Amz-Expires must be less than a week (in seconds); that is, less than {_WEEK} seconds"
+        raise AwsError("AuthorizationQueryParametersError", text)
     headers = tuple(given.get("X-Amz-SignedHeaders", "").split(";"))
     date, token = given.get("X-Amz-Date", ""), given.get("X-Amz-Security-Token", "")
     key, day, region, service = match.groups()

@@ -83,7 +83,7 @@ def test_a_url_that_was_changed_is_refused(inner: Any, version: str | None, chan
     url = signer(inner, version).generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": KEY})
     status, said = fetch(change(url))
     assert status in (400, 403)
-    assert code in said or b"AuthorizationHeaderMalformed" in said
+    assert code in said
     assert b"stored" not in said
 
 
@@ -100,6 +100,22 @@ def test_a_url_whose_time_is_over_is_refused(inner: Any, version: str | None) ->
     url = client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": KEY}, ExpiresIn=0)
     status, said = fetch(url)
     assert (status, b"Request has expired" in said) == (403, True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda url: url.replace("X-Amz-Expires=3600", "X-Amz-Expires=604801"),
+        lambda url: url.replace("X-Amz-Expires=3600", "X-Amz-Expires=99999999999999999999"),
+        lambda url: url.replace("X-Amz-Expires=3600", "X-Amz-Expires=-1"),
+        lambda url: url.replace("&X-Amz-Expires=3600", ""),
+        lambda url: url.replace("AWS4-HMAC-SHA256", "AWS4-HMAC-MD5"),
+    ],
+)
+def test_a_url_whose_parameters_are_none_is_told_so(inner: Any, change: Any) -> None:
+    url = signer(inner, V4).generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": KEY})
+    status, said = fetch(change(url))
+    assert (status, b"AuthorizationQueryParametersError" in said) == (400, True)
 
 
 def test_a_url_of_someone_who_may_not_read_is_refused(inner: Any) -> None:

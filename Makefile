@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test crash fuzz bench growth properties check lock clean
+.PHONY: help install demo ui test clients crash fuzz bench growth properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -31,6 +31,9 @@ ui: $(READY)  ## Serve the product in a browser: sandbox, Prefect server, worker
 test: $(READY)  ## Run every test against the sandbox
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
+clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an environment of its own, and print a table (minutes)
+	$(BIN)/python tests/clients
+
 growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (minutes; needs the Debian package postgresql)
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
 
@@ -54,11 +57,13 @@ check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM li
 	$(BIN)/cfn-lint deployments/iam/*.yaml
 	$(BIN)/python -m pytest -q tests/deployments/test_templates.py
 
-LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock:  ## Pin every package anew (needs uv)
-	$(LOCK) --extra sandbox --extra dev -o requirements.lock
-	$(LOCK) -c requirements.lock -o requirements-production.lock
+lock:  ## Pin every package anew, those of make clients too (needs uv and npm)
+	$(LOCK) pyproject.toml --extra sandbox --extra dev -o requirements.lock
+	$(LOCK) pyproject.toml -c requirements.lock -o requirements-production.lock
+	cd tests/clients/locks && for given in *.in; do $(LOCK) $$given -o $${given%.in}.lock || exit; done
+	cd tests/clients/js && npm install --package-lock-only --omit-lockfile-registry-resolved=true --no-audit --no-fund
 
-clean:  ## Remove .venv
-	rm -rf $(VENV)
+clean:  ## Remove .venv and the environments of make clients
+	rm -rf $(VENV) .clients

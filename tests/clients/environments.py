@@ -1,0 +1,120 @@
+"""The clients that the sandbox is tried with, and an environment of its own for each: pinned, and made anew when its lock changed.
+
+Not here: what a client does (``scripts``), and what is expected of it (``test_clients.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+ENVIRONMENTS = ROOT / ".clients"
+
+BEFORE, AFTER = "refused before the share", "refused after the revoke"
+WITHOUT_ID = "refused without the external id"
+OF_THE_POLICY = "refused the bucket's policy"
+OF_AN_ALARM = "refused an alarm"
+READS = ("bucket policy", "repository policy", "group policy", "key policy")
+HOSTING = ("assume deployer", "create model", "create endpoint", "wait", "invoke", "alarms")
+END = ("tear down", "nothing left")
+STEPS = (BEFORE, *READS, WITHOUT_ID, *HOSTING, OF_THE_POLICY, OF_AN_ALARM, *END, AFTER)
+
+# What AWS says in the end; a client shows it in a form of its own.
+REFUSALS = {
+    BEFORE: ("AccessDenied", "is not authorized to perform: sagemaker:", "no resource-based policy allows"),
+    WITHOUT_ID: ("AccessDenied", "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::"),
+    OF_THE_POLICY: ("AccessDenied", "is not authorized to perform: s3:GetBucketPolicy", ":assumed-role/"),
+    OF_AN_ALARM: (
+        "AccessDenied",
+        "is not authorized to perform: cloudwatch:PutMetricAlarm",
+        ":assumed-role/",
+    ),
+    AFTER: ("AccessDenied", "is not authorized to perform: sagemaker:", "no resource-based policy allows"),
+}
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client of AWS, its script, and the steps that the script takes.
+
+    Attributes:
+        name: of its environment, its lock and its column in the table.
+        script: in ``scripts``; its ending says what runs it.
+        steps: all that are expected of it.
+        refusals: what a step that AWS refuses must show, for those that are not in ``REFUSALS``.
+    """
+
+    name: str
+    script: str
+    steps: tuple[str, ...] = STEPS
+    refusals: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Its environment."""
+        return ENVIRONMENTS / self.name
+
+    @property
+    def javascript(self) -> bool:
+        """Whether its packages are npm's; Python's otherwise."""
+        return self.script.endswith(".mjs")
+
+    @property
+    def lock(self) -> tuple[Path, ...]:
+        """The files that pin it."""
+        if self.javascript:
+            return HERE / "js" / "package.json", HERE / "js" / "package-lock.json"
+        return (HERE / "locks" / f"{self.name}.lock",)
+
+    @property
+    def installed(self) -> bool:
+        """Whether its environment is there and of its lock."""
+        mark = self.folder / ".installed"
+        return mark.is_file() and mark.read_text() == self._digest()
+
+    def install(self) -> None:
+        """Make its environment anew.
+
+        Raises:
+            CalledProcessError, OSError: pip or npm could not.
+        """
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        if self.javascript:
+            for file in self.lock:
+                shutil.copy(file, self.folder)
+            quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+            subprocess.run(["npm", "ci", *quiet], cwd=self.folder, check=True)
+        else:
+            subprocess.run([sys.executable, "-m", "venv", self.folder], check=True)
+            pip = [self.folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+            subprocess.run([*pip, "--require-hashes", "-r", *self.lock], check=True)
+        (self.folder / ".installed").write_text(self._digest())
+
+    def command(self, *arguments: str) -> list[str]:
+        """What runs its script."""
+        script = HERE / "scripts" / self.script
+        if self.javascript:
+            # Node looks for packages beside the script.
+            return ["node", shutil.copy(script, self.folder), *arguments]
+        return ["bash" if script.suffix == ".sh" else "python", str(script), *arguments]
+
+    def path(self) -> str:
+        """The PATH with which its environment's commands are found first."""
+        return f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+    def _digest(self) -> str:
+        found = hashlib.sha256(sys.version.encode())
+        for file in self.lock:
+            found.update(file.read_bytes())
+        return found.hexdigest()
+
+
+CLIENTS = (Client("boto3-1.34", "boto3_1_34.py"),)

@@ -117,4 +117,13 @@ class Client:
         return found.hexdigest()
 
 
-CLIENTS = (Client("boto3-1.34", "boto3_1_34.py"),)
+STORAGE = ("checksums", "uploads in parts", "presigned", "emptied")
+TRANSFERS = ("s3 cp in parts", "s3 sync", "s3 presign", "s3 rb")
+STACKS = ("stacks made", "stacks changed", "stacks unchanged", "stacks deleted")
+
+CLIENTS = (
+    Client("aioboto3", "aioboto3_15.py", (*STEPS, "at once", "transfers")),
+    Client("aws-cli-1", "aws_cli_1.sh", (*STEPS, *TRANSFERS, "logs", "ecr login", *STACKS)),
+    Client("boto3-1.34", "boto3_1_34.py"),
+    Client("javascript-v3", "javascript_v3.mjs", (*STEPS, "request ids", *STORAGE, *STACKS)),
+)

@@ -1,0 +1,46 @@
+"""Each client is pinned by hash, and its lock names no place that packages come from."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from environments import CLIENTS, Client
+
+PYTHON = [client for client in CLIENTS if not client.javascript]
+JAVASCRIPT = [client for client in CLIENTS if client.javascript]
+
+
+@pytest.mark.parametrize("client", PYTHON, ids=lambda client: client.name)
+def test_every_package_of_a_python_client_has_a_version_and_its_hashes(client: Client) -> None:
+    text = client.lock[0].read_text()
+    packages = re.findall(r"^[a-z0-9].*?(?=^\S|\Z)", text, re.M | re.S)
+    assert packages
+    for package in packages:
+        assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,-]+\])?==\S+", package), package
+        assert "--hash=sha256:" in package, package
+    assert "://" not in text
+    assert not re.search(r"^\s*(-|@)", re.sub(r"--hash=", "", text), re.M), "an option of pip"
+
+
+@pytest.mark.parametrize("client", JAVASCRIPT, ids=lambda client: client.name)
+def test_every_package_of_a_javascript_client_has_its_hash(client: Client) -> None:
+    package, lock = (json.loads(file.read_text()) for file in client.lock)
+    for place, one in lock["packages"].items():
+        if place:
+            assert one["integrity"].startswith("sha512-"), place
+            assert "resolved" not in one, place
+    assert all(re.fullmatch(r"[\d.]+", version) for version in package["dependencies"].values())
+
+
+def test_every_script_and_lock_is_of_a_client() -> None:
+    here = Path(__file__).parent
+    scripts = {file.name for file in (here / "scripts").iterdir() if file.is_file()} - {"reporting.py"}
+    assert scripts == {client.script for client in CLIENTS}
+    assert {file.stem for file in (here / "locks").iterdir()} == {client.name for client in PYTHON}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -104,3 +106,42 @@ def test_a_role_of_aws_s_own_is_changed_by_no_one(iam: Any, protected: str, chan
     text = f"Cannot perform the operation on the protected role '{protected}' - this role is only modifiable by AWS"
     assert said == {"Type": "Sender", "Code": "UnmodifiableEntity", "Message": text}
     assert iam.get_role(RoleName=protected)["Role"]["RoleName"] == protected
+
+
+POLICY = f"arn:aws:iam::{ACCOUNT}:policy/versioned"
+SENT = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::%7B+"}],
+    }
+)
+DOCUMENTS = [
+    ("list_roles", {}, "Roles", "AssumeRolePolicyDocument"),
+    ("get_role", {"RoleName": "plain"}, "Role", "AssumeRolePolicyDocument"),
+    ("get_policy_version", {"PolicyArn": POLICY, "VersionId": "v1"}, "PolicyVersion", "Document"),
+    ("create_policy_version", {"PolicyArn": POLICY, "PolicyDocument": SENT}, "PolicyVersion", None),
+    ("list_policy_versions", {"PolicyArn": POLICY}, "Versions", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked", "within", "field"), DOCUMENTS, ids=lambda value: str(value)[:20]
+)
+def test_a_document_is_url_encoded_in_each_answer_that_has_one(
+    iam: Any, operation: str, asked: dict[str, str], within: str, field: str | None
+) -> None:
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_policy(PolicyName="versioned", PolicyDocument=SENT)
+    answered: list[bytes] = []
+    iam.meta.events.register_first(
+        "before-parse.iam.*", lambda response_dict, **_: answered.append(response_dict["body"]), "look"
+    )
+    try:
+        found = getattr(iam, operation)(**asked)[within]
+    finally:
+        iam.meta.events.unregister("before-parse.iam.*", unique_id="look")
+    documents = re.findall(rb"<(?:AssumeRolePolicy)?Document>([^<]*)<", answered[-1])
+    assert bool(documents) == bool(field)
+    assert all(document.startswith(b"%7B%22Version%22") for document in documents)
+    if field == "Document":
+        assert found[field] == json.loads(SENT)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environments import CLIENTS, Client
+from environments import CLIENTS, ENVIRONMENTS, ROOT, Client
 
+SHOWN = ENVIRONMENTS / "shown.txt"
 OK, REFUSED, FAILED, NONE = "ok", "refused as shown", "FAILED", "-"
 
 
@@ -78,10 +79,15 @@ def print_table(clients: list[Client], results: Results) -> None:
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
     print()
-    for client in clients:
-        for step, one in results.steps.get(client.name, {}).items():
-            if not one["ok"] or step.startswith("refused"):
-                print(f"{client.name}, {step}: {' '.join(one['shown'].split())}")
+    lines = [
+        f"{client.name}, {step}: {' '.join(one['shown'].split())}"
+        for client in clients
+        for step, one in results.steps.get(client.name, {}).items()
+    ]
+    SHOWN.write_text("\n".join([*lines, ""]))
+    failed = {f"{name}, {step}: " for name, steps in results.steps.items() for step in steps if not steps[step]["ok"]}
+    print("\n".join(line[:600] for line in lines if line.startswith(tuple(failed))))
+    print(f"What each step showed: {SHOWN.relative_to(ROOT)}")
 
 
 def cell(client: Client, step: str, results: Results) -> str:

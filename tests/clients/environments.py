@@ -26,17 +26,33 @@ HOSTING = ("assume deployer", "create model", "create endpoint", "wait", "invoke
 END = ("tear down", "nothing left")
 STEPS = (BEFORE, *READS, WITHOUT_ID, *HOSTING, OF_THE_POLICY, OF_AN_ALARM, *END, AFTER)
 
+# One of each protocol: REST with JSON, query, JSON, REST with XML and no body; and a waiter's.
+DENIALS = (
+    "refused an answer",
+    "refused roles",
+    "refused stacks",
+    "refused a login",
+    "refused a key",
+    "refused a head",
+    "refused a wait",
+)
+
 # What AWS says in the end; a client shows it in a form of its own.
+_NOT_AUTHORIZED = "is not authorized to perform: "
+_SHUT = ("AccessDenied", f"{_NOT_AUTHORIZED}sagemaker:", "no resource-based policy allows")
 REFUSALS = {
-    BEFORE: ("AccessDenied", "is not authorized to perform: sagemaker:", "no resource-based policy allows"),
-    WITHOUT_ID: ("AccessDenied", "is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::"),
-    OF_THE_POLICY: ("AccessDenied", "is not authorized to perform: s3:GetBucketPolicy", ":assumed-role/"),
-    OF_AN_ALARM: (
-        "AccessDenied",
-        "is not authorized to perform: cloudwatch:PutMetricAlarm",
-        ":assumed-role/",
-    ),
-    AFTER: ("AccessDenied", "is not authorized to perform: sagemaker:", "no resource-based policy allows"),
+    BEFORE: _SHUT,
+    WITHOUT_ID: ("AccessDenied", f"{_NOT_AUTHORIZED}sts:AssumeRole on resource: arn:aws:iam::"),
+    OF_THE_POLICY: ("AccessDenied", f"{_NOT_AUTHORIZED}s3:GetBucketPolicy", ":assumed-role/"),
+    OF_AN_ALARM: ("AccessDenied", f"{_NOT_AUTHORIZED}cloudwatch:PutMetricAlarm", ":assumed-role/"),
+    "refused an answer": ("AccessDeniedException", f"{_NOT_AUTHORIZED}sagemaker:InvokeEndpoint"),
+    "refused roles": ("AccessDenied", f"{_NOT_AUTHORIZED}iam:ListRoles"),
+    "refused stacks": ("AccessDenied", f"{_NOT_AUTHORIZED}cloudformation:DescribeStacks"),
+    "refused a login": ("AccessDeniedException", f"{_NOT_AUTHORIZED}ecr:GetAuthorizationToken"),
+    "refused a key": ("AccessDeniedException", f"{_NOT_AUTHORIZED}kms:DescribeKey"),
+    "refused a head": ("403",),
+    "refused a wait": ("ValidationException",),
+    AFTER: _SHUT,
 }
 
 
@@ -122,8 +138,8 @@ TRANSFERS = ("s3 cp in parts", "s3 sync", "s3 presign", "s3 rb")
 STACKS = ("stacks made", "stacks changed", "stacks unchanged", "stacks deleted")
 
 CLIENTS = (
-    Client("aioboto3", "aioboto3_15.py", (*STEPS, "at once", "transfers")),
-    Client("aws-cli-1", "aws_cli_1.sh", (*STEPS, *TRANSFERS, "logs", "ecr login", *STACKS)),
-    Client("boto3-1.34", "boto3_1_34.py"),
-    Client("javascript-v3", "javascript_v3.mjs", (*STEPS, "request ids", *STORAGE, *STACKS)),
+    Client("aioboto3", "aioboto3_15.py", (*STEPS, *DENIALS, "at once", "transfers")),
+    Client("aws-cli-1", "aws_cli_1.sh", (*STEPS, *DENIALS, *TRANSFERS, "logs", "ecr login", *STACKS)),
+    Client("boto3-1.34", "boto3_1_34.py", (*STEPS, *DENIALS)),
+    Client("javascript-v3", "javascript_v3.mjs", (*STEPS, *DENIALS, "request ids", *STORAGE, *STACKS)),
 )

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import aioboto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from reporting import refused, step
 
 GIVEN = os.environ
@@ -97,13 +97,28 @@ async def hosting(session: aioboto3.Session, sagemaker: Any) -> None:
 async def denials(session: aioboto3.Session) -> None:
     with refused("refused without the external id", ClientError):
         await assumed("staging", GIVEN["DEPLOYER_ROLE"])
-    with refused("refused the bucket's policy", ClientError):
-        async with session.client("s3") as s3:
-            await s3.get_bucket_policy(Bucket=BUCKET)
-    with refused("refused an alarm", ClientError):
-        async with session.client("cloudwatch") as cloudwatch:
-            await cloudwatch.put_metric_alarm(
-                AlarmName=NAME, ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1
+    alarm = {"AlarmName": NAME, "ComparisonOperator": "GreaterThanThreshold", "EvaluationPeriods": 1}
+    cases: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("refused the bucket's policy", "s3", "get_bucket_policy", {"Bucket": BUCKET}),
+        ("refused an alarm", "cloudwatch", "put_metric_alarm", alarm),
+        (
+            *("refused an answer", "sagemaker-runtime", "invoke_endpoint"),
+            {"EndpointName": "of-others", "Body": b"1"},
+        ),
+        ("refused roles", "iam", "list_roles", {}),
+        ("refused stacks", "cloudformation", "describe_stacks", {"StackName": "crossaccount"}),
+        ("refused a login", "ecr", "get_authorization_token", {}),
+        ("refused a key", "kms", "describe_key", {"KeyId": GIVEN["KEY"]}),
+        ("refused a head", "s3", "head_object", {"Bucket": BUCKET, "Key": "of/others"}),
+    ]
+    for name, service, operation, asked in cases:
+        with refused(name, ClientError):
+            async with session.client(service) as client:
+                await getattr(client, operation)(**asked)
+    with refused("refused a wait", WaiterError):
+        async with session.client("sagemaker") as client:
+            await client.get_waiter("endpoint_in_service").wait(
+                EndpointName="decision-trees-staging-v2-of-none"
             )
 
 

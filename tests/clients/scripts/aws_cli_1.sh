@@ -135,7 +135,7 @@ presigns() {
 removes() {
   storage rb $ONE --force
   storage rb $TWO --force
-  same "$(as_admin PRODUCER aws s3 ls | grep -c stranger)" 0
+  same "$(as_admin PRODUCER aws s3 ls | grep -cE 'stranger-(one|two)')" 0
 }
 
 log_in() {  # a password for docker, of which nothing is shown, and how long it counts
@@ -239,6 +239,13 @@ step "ecr login" log_in
 refused "refused the bucket's policy" deployer s3api get-bucket-policy --bucket "$BUCKET"
 refused "refused an alarm" deployer cloudwatch put-metric-alarm --alarm-name "$NAME" \
   --comparison-operator GreaterThanThreshold --evaluation-periods 1
+refused "refused an answer" deployer sagemaker-runtime invoke-endpoint --endpoint-name of-others --body 1 answer.json
+refused "refused roles" deployer iam list-roles
+refused "refused stacks" deployer cloudformation describe-stacks --stack-name crossaccount
+refused "refused a login" deployer ecr get-login-password
+refused "refused a key" deployer kms describe-key --key-id "$KEY"
+refused "refused a head" deployer s3api head-object --bucket "$BUCKET" --key of/others
+refused "refused a wait" deployer sagemaker wait endpoint-in-service --endpoint-name decision-trees-staging-v2-of-none
 step "tear down" tear_down
 step "nothing left" nothing_left
 step "stacks made" stacks_made

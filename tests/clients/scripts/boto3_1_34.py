@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from reporting import refused, step
 
 GIVEN = os.environ
@@ -92,6 +92,21 @@ def beside(session: boto3.Session) -> None:
         )
     with refused("refused the bucket's policy", ClientError):
         session.client("s3").get_bucket_policy(Bucket=BUCKET)
+    with refused("refused an answer", ClientError):
+        session.client("sagemaker-runtime").invoke_endpoint(EndpointName="of-others", Body=b"1")
+    with refused("refused roles", ClientError):
+        session.client("iam").list_roles()
+    with refused("refused stacks", ClientError):
+        session.client("cloudformation").describe_stacks(StackName="crossaccount")
+    with refused("refused a login", ClientError):
+        session.client("ecr").get_authorization_token()
+    with refused("refused a key", ClientError):
+        session.client("kms").describe_key(KeyId=GIVEN["KEY"])
+    with refused("refused a head", ClientError):
+        session.client("s3").head_object(Bucket=BUCKET, Key="of/others")
+    with refused("refused a wait", WaiterError):
+        waiter = session.client("sagemaker").get_waiter("endpoint_in_service")
+        waiter.wait(EndpointName="decision-trees-staging-v2-of-none")
 
 
 def end(session: boto3.Session) -> None:

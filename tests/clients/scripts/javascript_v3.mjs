@@ -4,12 +4,13 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { Readable } from "node:stream";
 
 import * as cfn from "@aws-sdk/client-cloudformation";
 import * as cw from "@aws-sdk/client-cloudwatch";
 import { ECRClient, GetAuthorizationTokenCommand, GetRepositoryPolicyCommand } from "@aws-sdk/client-ecr";
 import { GetRolePolicyCommand, IAMClient, ListRolesCommand } from "@aws-sdk/client-iam";
-import { GetKeyPolicyCommand, KMSClient } from "@aws-sdk/client-kms";
+import { DescribeKeyCommand, GetKeyPolicyCommand, KMSClient } from "@aws-sdk/client-kms";
 import * as s3 from "@aws-sdk/client-s3";
 import * as sm from "@aws-sdk/client-sagemaker";
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from "@aws-sdk/client-sagemaker-runtime";
@@ -18,6 +19,7 @@ import { fromIni, fromTemporaryCredentials } from "@aws-sdk/credential-providers
 import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 
+const ServiceException = Object.getPrototypeOf(sm.SageMakerServiceException); // of all services
 const given = process.env;
 const { NAME, BUCKET } = given;
 const region = given.AWS_DEFAULT_REGION; // this client reads AWS_REGION, or the profile
@@ -119,6 +121,29 @@ async function hosting() {
   });
 }
 
+async function denials() {
+  const alarm = { AlarmName: NAME, ComparisonOperator: "GreaterThanThreshold", EvaluationPeriods: 1 };
+  const runtime = new SageMakerRuntimeClient(deploying);
+  const stacks = new cfn.CloudFormationClient(deploying);
+  const objects = new s3.S3Client(deploying);
+  const cases = [
+    ["refused the bucket's policy", objects, new s3.GetBucketPolicyCommand({ Bucket: BUCKET })],
+    ["refused an alarm", cloudwatch, new cw.PutMetricAlarmCommand(alarm)],
+    ["refused an answer", runtime, new InvokeEndpointCommand({ EndpointName: "of-others", Body: "1" })],
+    ["refused roles", new IAMClient(deploying), new ListRolesCommand({})],
+    ["refused stacks", stacks, new cfn.DescribeStacksCommand({ StackName: "crossaccount" })],
+    ["refused a login", new ECRClient(deploying), new GetAuthorizationTokenCommand({})],
+    ["refused a key", new KMSClient(deploying), new DescribeKeyCommand({ KeyId: given.KEY })],
+    ["refused a head", objects, new s3.HeadObjectCommand({ Bucket: BUCKET, Key: "of/others" })],
+  ];
+  for (const [name, client, command] of cases) {
+    await refused(name, ServiceException, () => client.send(command));
+  }
+  const none = { EndpointName: "decision-trees-staging-v2-of-none" };
+  const failed = await sm.waitUntilEndpointInService({ client: sagemaker, ...patience }, none).catch((error) => error);
+  tell("refused a wait", failed instanceof Error, failed.message ?? failed.state);
+}
+
 async function end() {
   await step("tear down", async () => {
     await sagemaker.send(new sm.DeleteEndpointCommand({ EndpointName: NAME }));
@@ -162,6 +187,10 @@ async function checksums() {
   const got = await storage.send(new s3.GetObjectCommand({ Bucket, Key: "leaf" }));
   assert.equal(await got.Body.transformToString(), "one"); // and checked by it
   assert.equal(got.ChecksumCRC32, put.ChecksumCRC32);
+  const Body = Readable.from([Buffer.alloc(70_000, 1), Buffer.alloc(70_000, 2)]); // the checksum comes in a trailer
+  await storage.send(new s3.PutObjectCommand({ Bucket, Key: "stream", Body, ContentLength: 140_000 }));
+  const stream = await storage.send(new s3.GetObjectCommand({ Bucket, Key: "stream" }));
+  assert.equal((await stream.Body.transformToByteArray()).length, 140_000);
   for (const ChecksumAlgorithm of ["SHA256", "CRC32C", "SHA1"]) {
     const other = await storage.send(new s3.PutObjectCommand({ Bucket, Key: "other", Body: "two", ChecksumAlgorithm }));
     assert.ok(other[`Checksum${ChecksumAlgorithm}`], ChecksumAlgorithm);
@@ -283,13 +312,7 @@ if (process.argv.length > 2) {
   });
   await step("assume deployer", async () => (await new STSClient(deploying).send(new GetCallerIdentityCommand({}))).Arn);
   await hosting();
-  await refused("refused the bucket's policy", s3.S3ServiceException, () => {
-    return new s3.S3Client(deploying).send(new s3.GetBucketPolicyCommand({ Bucket: BUCKET }));
-  });
-  await refused("refused an alarm", cw.CloudWatchServiceException, () => {
-    const alarm = { AlarmName: NAME, ComparisonOperator: "GreaterThanThreshold", EvaluationPeriods: 1 };
-    return cloudwatch.send(new cw.PutMetricAlarmCommand(alarm));
-  });
+  await denials();
   await end();
   await step("request ids", requestIds);
   await step("checksums", checksums);

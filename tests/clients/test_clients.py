@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from environments import AFTER, BEFORE, CLIENTS, REFUSALS, Client
 
-SECONDS = 300  # for one run of a script on a busy machine
+SECONDS = 900  # for one run of a script on a busy machine
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Who is calling: access keys and sessions, and the Signature Version 4 that proves them.
 
-Not here: what the caller may do (``judge``) and how a session comes to be (``sts``).
+Not here: how a signature is computed (``signatures``), what the caller may do (``judge``), how a session comes to be (``sts``).
 
 Source: "Signature Version 4 for API requests" and "Temporary security credentials" in the IAM user guide.
 """
@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
-from botocore.auth import S3SigV4Auth, SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from moto.iam.models import iam_backends
 
 from crossaccount_sandbox.principals import user_id
+from crossaccount_sandbox.signatures import check_presigned, sign, unsigned_headers
 from crossaccount_sandbox.wire import AwsError, Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
@@ -140,14 +139,17 @@ def authenticate(
     if scope is None:
         raise _unsigned(service)
     key = keys.find(scope.access_key_id)
-    if key is None or not hmac.compare_digest(key.token or "", headers.get("X-Amz-Security-Token", "")):
-        raise _unknown_key(service)
+    _check_key(service, key, scope, headers)
+    assert key is not None  # it would have been refused
+    if scope.presigned is not None:
+        _check_presigned(service, scope.presigned, now)
     if key.caller.session_expires is not None and now >= key.caller.session_expires:
         raise expired(service)
-    _check_clock(service, headers.get("X-Amz-Date", ""), now)
-    if not hmac.compare_digest(_signature(key, scope, environ, headers, body), scope.signature):
-        raise _mismatch(service)
-    _check_payload(service, headers, body)
+    if scope.presigned is None:
+        _check_clock(service, headers.get("X-Amz-Date", ""), now)
+    _check_signature(service, key, scope, environ, headers, body)
+    if scope.presigned is None:
+        _check_payload(service, headers, body)
     return key.caller
 
 
@@ -157,23 +159,65 @@ def _guess(environ: Mapping[str, Any]) -> str:
     return "sts" if environ.get("REQUEST_METHOD") == "POST" else "s3"
 
 
-def _signature(
-    key: Key, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
-) -> str:
-    kind = S3SigV4Auth if scope.service == "s3" else SigV4Auth
-    auth = kind(Credentials(scope.access_key_id, key.secret), scope.service, scope.region)
-    request = AWSRequest(
-        method=environ["REQUEST_METHOD"],
-        url=f"http://{headers.get('Host', '')}{environ.get('RAW_URI') or environ.get('REQUEST_URI') or '/'}",
-        data=body,
-        headers={name: headers[name] for name in scope.signed_headers if name in headers},
-    )
-    request.context["timestamp"] = headers.get("X-Amz-Date", "")
-    return str(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
+def _check_key(service: str, key: Key | None, scope: Scope, headers: Mapping[str, str]) -> None:
+    given = headers.get("X-Amz-Security-Token", "")
+    if scope.presigned is not None:
+        given = scope.presigned.get("X-Amz-Security-Token", given)
+    if key is not None and hmac.compare_digest((key.token or "").encode(), given.encode()):
+        return
+    if service == "s3" and key is not None and given:
+        raise AwsError("InvalidToken", "The provided token is malformed or otherwise invalid.", 400)
+    raise _unknown_key(service, scope.access_key_id)
+
+
+def _check_presigned(service: str, given: Mapping[str, str], now: datetime) -> None:
+    try:
+        check_presigned(given, now)
+    except AwsError as error:
+        if service == "s3":
+            raise
+        raise _not_signed(service, f"Signature expired: {error.message}") from None
+
+
+def _check_signature(
+    service: str,
+    key: Key,
+    scope: Scope,
+    environ: Mapping[str, Any],
+    headers: Mapping[str, str],
+    body: bytes,
+) -> None:
+    """Refuse what the key did not sign; S3 shows what it would have signed, here without the session's token.
+
+    Source: recordings of S3 by localstack.
+    """
+    signed = sign(key.secret, scope, environ, headers, body)
+    if not hmac.compare_digest(signed.signature, scope.signature):
+        text = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+        if service != "s3":
+            raise _not_signed(service, text)
+        canonical = (
+            signed.canonical.replace(quote(key.token, safe="-_.~"), "...") if key.token else signed.canonical
+        )
+        canonical = canonical.replace(key.token, "...") if key.token else canonical
+        extra = {
+            "AWSAccessKeyId": scope.access_key_id,
+            "StringToSign": signed.to_sign,
+            "SignatureProvided": scope.signature,
+            "StringToSignBytes": signed.to_sign.encode().hex(" "),
+            "CanonicalRequest": canonical,
+            "CanonicalRequestBytes": canonical.encode().hex(" "),
+        }
+        raise AwsError("SignatureDoesNotMatch", text, 403, extra)
+    if service == "s3" and (left := unsigned_headers(scope, headers)):
+        text = "There were headers present in the request which were not signed"
+        raise AwsError("AccessDenied", text, 403, {"HeadersNotSigned": ", ".join(left)})
 
 
 def _check_payload(service: str, headers: Mapping[str, str], body: bytes) -> None:
     declared = headers.get("X-Amz-Content-SHA256")
+    if declared is None and service == "s3":
+        raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if declared is None or declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
         return
     if not hmac.compare_digest(declared, hashlib.sha256(body).hexdigest()):
@@ -185,7 +229,11 @@ def _check_clock(service: str, stamp: str, now: datetime) -> None:
     try:
         signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise _mismatch(service) from None
+        if service == "s3":
+            raise AwsError(
+                "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header", 403
+            ) from None
+        raise _not_signed(service, "Date must be in ISO-8601 'basic format'.") from None
     if abs(signed - now) > _CLOCK_SKEW:
         if service == "s3":
             text = "The difference between the request time and the current time is too large."
@@ -201,10 +249,10 @@ def _unsigned(service: str) -> AwsError:
     return AwsError(code, "Missing Authentication Token", 403)
 
 
-def _unknown_key(service: str) -> AwsError:
+def _unknown_key(service: str, access_key_id: str) -> AwsError:
     if service == "s3":
         text = "The AWS Access Key Id you provided does not exist in our records."
-        return AwsError("InvalidAccessKeyId", text, 403)
+        return AwsError("InvalidAccessKeyId", text, 403, {"AWSAccessKeyId": access_key_id})
     code = "InvalidClientTokenId" if service in _QUERY else "UnrecognizedClientException"
     return AwsError(code, "The security token included in the request is invalid.", 403)
 
@@ -217,7 +265,5 @@ def expired(service: str) -> AwsError:
     return AwsError(code, "The security token included in the request is expired", 403)
 
 
-def _mismatch(service: str) -> AwsError:
-    text = "The request signature we calculated does not match the signature you provided."
-    code = "SignatureDoesNotMatch" if service in ("s3", *_QUERY) else "InvalidSignatureException"
-    return AwsError(code, text, 403)
+def _not_signed(service: str, text: str) -> AwsError:
+    return AwsError("SignatureDoesNotMatch" if service in _QUERY else "InvalidSignatureException", text, 403)

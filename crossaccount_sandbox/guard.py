@@ -20,7 +20,9 @@ from crossaccount_sandbox.calls import Call, check_shape
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
 from crossaccount_sandbox.faults import Dropped, Faults, drop
-from crossaccount_sandbox.resources import owner_of_bucket, region_of_bucket
+from crossaccount_sandbox.handlers import s3_form
+from crossaccount_sandbox.resources import region_of_bucket
+from crossaccount_sandbox.signatures import as_in_headers, by_path, read_presigned
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
@@ -64,6 +66,7 @@ class Guard:
             drop(environ)
             start_response("500 Dropped", [("Content-Length", "0")])
             return [b""]
+        response = s3_form.with_ids(entry["service"], response)
         self._note(entry, response.status, wire.error_code(response))
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         # A HEAD answer's length is the object's, not that of its (empty) body.
@@ -91,10 +94,11 @@ class Guard:
             environ: the request.
             entry: what becomes known of the request on the way is written into it.
         """
-        scope = wire.read_scope(environ)
-        service = scope.service if scope else "s3"
-        entry["service"] = scope.service if scope else None
+        service = "s3"
         try:
+            scope = read_presigned(environ) or wire.read_scope(environ)
+            service = scope.service if scope else "s3"
+            entry["service"] = scope.service if scope else None
             body = wire.read_body(environ)
             headers: Any = EnvironHeaders(environ)
             caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
@@ -104,8 +108,11 @@ class Guard:
             if known is None:
                 raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
             service = entry["service"] = known
+            if service == "s3" or scope.presigned is not None:
+                environ = as_in_headers(scope, by_path(environ) if service == "s3" else environ)
+                headers = EnvironHeaders(environ)
             operation, params = wire.read_operation(service, environ, body)
-            forward = self._forward(environ, body)
+            forward = self._forward(scope, environ, body)
             call = Call(caller, service, operation, params, scope.region, environ, body, headers, forward)
             entry["operation"] = operation
             return self._faults.around(call, lambda: self._serve(call, entry))
@@ -124,8 +131,11 @@ class Guard:
 
     def _serve(self, call: Call, entry: dict[str, Any]) -> Response:
         try:
-            return self._judged(call, entry)
+            answered = self._judged(call, entry)
+            return s3_form.completed(call, answered) if call.service == "s3" else answered
         except AwsError as error:
+            if call.service == "s3":
+                s3_form.complete(call, error)
             if call.operation == "HeadBucket" and (region := region_of_bucket(call.params["Bucket"])):
                 error.headers["x-amz-bucket-region"] = region  # S3 tells it even whom it refuses
             raise
@@ -134,12 +144,10 @@ class Guard:
         check_shape(call)
         if call.service == "s3":
             _check_region(call)
-        expected = call.headers.get("x-amz-expected-bucket-owner")
         checks = checks_of(call)
         entry["resource"] = checks[0].resource if checks else None
-        bucket = call.params.get("Bucket")
-        if expected and bucket and owner_of_bucket(bucket) not in (None, expected):
-            raise AwsError("AccessDenied", "Access Denied", 403)
+        if call.service == "s3":
+            s3_form.check_expected_owners(call)
         for check in checks:
             authorize(self._world, check, call)
         handler = self._handlers.get((call.service, call.operation))
@@ -147,9 +155,12 @@ class Guard:
             return handler(self._world, call)
         return call.forward(checks[0].owner if checks else call.account)
 
-    def _forward(self, environ: dict[str, Any], body: bytes) -> Callable[[str | None], Response]:
+    def _forward(
+        self, scope: wire.Scope, environ: dict[str, Any], body: bytes
+    ) -> Callable[[str | None], Response]:
         def forward(account: str | None) -> Response:
             fresh = wire.with_body(environ, body)
+            fresh.setdefault("HTTP_AUTHORIZATION", wire.authorization(scope))
             # Moto would believe this header of anyone; only the guard may set it.
             fresh["HTTP_X_MOTO_ACCOUNT_ID"] = account
             chunks, status, headers = run_wsgi_app(self._moto, fresh, buffered=True)

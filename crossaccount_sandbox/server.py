@@ -17,11 +17,14 @@ from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.guard import Guard, Log
 from crossaccount_sandbox.handlers import (
     autoscaling,
+    bucket_policies,
+    buckets,
     cloudformation,
     cloudwatch,
     ecr,
     iam,
     kms,
+    multipart,
     s3,
     s3control,
     simulation,
@@ -44,7 +47,7 @@ _MODULES = {
     "ecr": [ecr],
     "iam": [iam, simulation],
     "kms": [kms],
-    "s3": [s3, storage],
+    "s3": [buckets, bucket_policies, s3, multipart, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
     "sts": [sts],

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -73,7 +73,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Scope:
-    """The Authorization header of Signature Version 4, taken apart."""
+    """What Signature Version 4 says of itself, taken apart; ``presigned`` has a signed URL's parameters, None for a header."""
 
     access_key_id: str
     date: str
@@ -81,6 +81,7 @@ class Scope:
     service: str
     signed_headers: tuple[str, ...]
     signature: str
+    presigned: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 _AUTHORIZATION = re.compile(
@@ -96,6 +97,13 @@ def read_scope(environ: Mapping[str, Any]) -> Scope | None:
         return None
     key, date, region, service, headers, signature = match.groups()
     return Scope(key, date, region, service, tuple(headers.split(";")), signature)
+
+
+def authorization(scope: Scope) -> str:
+    """The Authorization header that a scope would have come in."""
+    credential = f"{scope.access_key_id}/{scope.date}/{scope.region}/{scope.service}/aws4_request"
+    headers = ";".join(scope.signed_headers)
+    return f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, Signature={scope.signature}"
 
 
 def read_body(environ: Mapping[str, Any]) -> bytes:
@@ -230,10 +238,10 @@ def error_response(service: str, error: AwsError, method: str = "POST") -> Respo
 def _error_response(service: str, error: AwsError, method: str) -> Response:
     request_id = str(uuid4())
     ids = (("x-amzn-RequestId", request_id), *error.headers.items())
+    further = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.extra.items())
     if service == "s3":
         if method == "HEAD":
             return Response(error.status, b"", (*ids, ("Content-Type", "application/xml")))
-        further = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.extra.items())
         text = (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{further}"
@@ -243,7 +251,7 @@ def _error_response(service: str, error: AwsError, method: str) -> Response:
     if service in ("sts", "iam", "cloudformation", "s3control"):
         text = (
             "<ErrorResponse><Error><Type>Sender</Type>"
-            f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
+            f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{further}</Error>"
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return Response(error.status, text.encode(), (*ids, ("Content-Type", "text/xml")))

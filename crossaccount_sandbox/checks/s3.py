@@ -9,6 +9,7 @@ from crossaccount_sandbox.checks.s3_keys import (
     beside,
     bucket_keys,
     copy_source,
+    object_encryption,
     upload_keys,
     with_request_keys,
 )
@@ -18,6 +19,7 @@ from crossaccount_sandbox.resources import (
     object_key,
     object_tags,
     owner_of_bucket,
+    upload_key,
 )
 
 
@@ -60,6 +62,8 @@ def _object(*actions: str) -> Rule:
         # Headers say nothing of what is encrypted: KMS is not asked for them.
         if call.operation == "GetObject":
             yield from _on_key("kms:Decrypt", object_key(*place), call)
+        elif call.operation in ("UploadPart", "CompleteMultipartUpload"):
+            yield from _on_upload_key(call)
         elif actions[0] == "PutObject":
             yield from _on_new_key(call)
 
@@ -99,6 +103,16 @@ def _on_new_key(call: Call) -> Iterator[Check]:
         yield from _on_key("kms:GenerateDataKey", named, call)
 
 
+def _on_upload_key(call: Call) -> Iterator[Check]:
+    """Of the key that a multipart upload was begun under: S3 reads its parts before it completes it.
+
+    Source: "Protecting data using server-side encryption with AWS KMS", on multipart uploads, in the S3 user guide.
+    """
+    bucket, key = call.params["Bucket"], call.params["Key"]
+    for check in _on_key("kms:Decrypt", upload_key(bucket, call.params["UploadId"]), call):
+        yield replace(check, context={**check.context, **object_encryption(bucket, key)})
+
+
 def _on_key(action: str, key_id: str | None, call: Call) -> Iterator[Check]:
     key = find_key(key_id, call.account, call.region) if key_id else None
     if key:
@@ -115,6 +129,14 @@ def _copy(call: Call) -> Iterator[Check]:
         yield from _on_object("GetObjectTagging", call, bucket, key, version)
         yield from _on_object("PutObjectTagging", call, *place)
     yield from _on_new_key(call)
+
+
+def _copy_part(call: Call) -> Iterator[Check]:
+    bucket, key, version = copy_source(call)
+    yield from _on_object("GetObject", call, bucket, key, version)
+    yield from _on_key("kms:Decrypt", object_key(bucket, key, version), call)
+    yield from _on_object("PutObject", call, call.params["Bucket"], call.params["Key"])
+    yield from _on_upload_key(call)
 
 
 def _update_encryption(call: Call) -> Iterator[Check]:
@@ -188,6 +210,7 @@ _RULES: dict[str, Rule] = {
     **{name: _object(*row) for name, row in _OBJECT_ACTIONS.items()},
     "CreateBucket": _create_bucket,
     "CopyObject": _copy,
+    "UploadPartCopy": _copy_part,
     "DeleteObjects": _delete_objects,
     "UpdateObjectEncryption": _update_encryption,
     "ListBuckets": own("s3:ListAllMyBuckets"),

@@ -174,7 +174,9 @@ def _signed(call: Call, check: Check) -> dict[str, Any]:
 
 
 def _to_kms(call: Call, check: Check) -> dict[str, Any]:
-    """The encryption context that S3 uses a key with."""
+    """The encryption context that S3 uses a key with, where the check does not have its own."""
+    if "kms:EncryptionContextKeys" in check.context:
+        return {}
     place = copy_source(call)[:2] if check.action == "kms:Decrypt" and call.params.get("CopySource") else None
     bucket, key = place or (call.params["Bucket"], call.params.get("Key", ""))
     given = _further(call.params.get("SSEKMSEncryptionContext")) if place is None else {}

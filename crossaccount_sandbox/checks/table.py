@@ -141,6 +141,7 @@ def _setting() -> tuple[World, dict[str, Any]]:
     s3.create_bucket("bucket", _REGION)
     stored = s3.put_object("bucket", "OBJECT", b"", encryption="aws:kms", kms_key_id=key.id)
     s3.tagger.tag_resource(stored.arn, tags)
+    upload = s3.create_multipart_upload("bucket", "OBJECT", {}, "STANDARD", {}, None, "aws:kms", str(key.arn))
     iam = iam_backends[_ACCOUNT]["aws"]
     iam.create_role("ROLE", "{}", "/PATH/", f"arn:aws:iam::{_ACCOUNT}:policy/BOUNDARY", "", tags, "3600")
     iam.create_user(_REGION, "USER", "/PATH/", tags)
@@ -181,6 +182,7 @@ def _setting() -> tuple[World, dict[str, Any]]:
         "Tagging": "KEY=VALUE",
         "TargetKeyId": key.id,
         "TransitiveTagKeys": "KEY",
+        "UploadId": upload.id,
         "UserName": "USER",
         "VersionId": stored.version_id,
         "registryId": _ACCOUNT,

@@ -30,7 +30,7 @@ _DEEP = timedelta(hours=12)
 
 def is_archived(world: World, bucket: str, key: str, version: str | None = None) -> bool:
     """Whether an object lies in an archive and no restored copy of it is there."""
-    held = _held(bucket, key, version)
+    held = stored_object(bucket, key, version)
     if held is None:
         return False
     place = (bucket, key, held.version_id)
@@ -59,7 +59,7 @@ def check_active(world: World, call: Call, bucket: str, key: str, version: str |
     if copied:
         text = "The source object of the COPY operation is not in the active tier and is only stored in Amazon S3 Glacier."
         raise AwsError("ObjectNotInActiveTierError", text, 403)
-    held = _held(bucket, key, version)
+    held = stored_object(bucket, key, version)
     tier = world.tiers.get((bucket, key, held.version_id))
     kind = "access tier" if tier else "storage class"
     extra = {"StorageClass": held.storage_class} | ({"AccessTier": tier} if tier else {})
@@ -68,7 +68,7 @@ def check_active(world: World, call: Call, bucket: str, key: str, version: str |
 
 def shown(world: World, bucket: str, key: str, version: str | None) -> tuple[tuple[str, str], ...]:
     """The headers that moto lacks of an object in an archive."""
-    held = _held(bucket, key, version)
+    held = stored_object(bucket, key, version)
     if held is None:
         return ()
     archived = is_archived(world, bucket, key, version)
@@ -88,7 +88,7 @@ def restore_object(world: World, call: Call) -> Response:
             ``MalformedXML`` without Days where a copy is made.
     """
     bucket, key = call.params["Bucket"], call.params["Key"]
-    held = _held(bucket, key, call.params.get("VersionId"))
+    held = stored_object(bucket, key, call.params.get("VersionId"))
     if held is None:
         raise AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": key})
     place = (bucket, key, held.version_id)
@@ -121,7 +121,7 @@ def update_encryption(world: World, call: Call) -> Response:
             ``AccessDenied`` for a key of another account; KMS's refusal of a key that is out of use.
     """
     bucket, name = call.params["Bucket"], call.params["Key"]
-    held = _held(bucket, name, call.params.get("VersionId"))
+    held = stored_object(bucket, name, call.params.get("VersionId"))
     if held is None:
         raise AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": name})
     wanted = (call.params["ObjectEncryption"].get("SSEKMS") or {}).get("KMSKeyArn")
@@ -155,7 +155,7 @@ def move(world: World, bucket: str, key: str, tier: str | None) -> None:
     Raises:
         ValueError: for an object that is not there, or lies in another storage class, or another tier.
     """
-    held = _held(bucket, key, None)
+    held = stored_object(bucket, key, None)
     if held is None or held.storage_class != "INTELLIGENT_TIERING":
         raise ValueError(f"s3://{bucket}/{key} is no object of INTELLIGENT_TIERING")
     if tier not in (None, *TIERS):
@@ -168,7 +168,7 @@ def move(world: World, bucket: str, key: str, tier: str | None) -> None:
         world.tiers[place] = tier
 
 
-def _held(bucket: str, key: str, version: str | None) -> Any:
+def stored_object(bucket: str, key: str, version: str | None) -> Any:
     """What moto holds of an object; None for one that is not there."""
     owner = owner_of_bucket(bucket)
     if owner is None:

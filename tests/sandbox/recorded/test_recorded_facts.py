@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import recorded_iam
 import recorded_kms
+import recorded_s3
 import recorded_sagemaker
 import recorded_sts
 from facts import Fact, Setting
@@ -24,6 +25,7 @@ SERVICES = {
     "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,
     "kms": recorded_kms.FACTS,
+    "s3": recorded_s3.FACTS,
     "sagemaker": recorded_sagemaker.FACTS,
 }
 FACTS: dict[str, Fact] = {

@@ -42,14 +42,16 @@ def _bucket(action: str, *parameters: str) -> Rule:
 
 def _create_bucket(call: Call) -> Iterator[Check]:
     context = bucket_keys(call)
+    # A name that is taken is refused as that: what is to be made has no policy, and would be the caller's.
     for check in _bucket("CreateBucket")(call):
-        yield replace(check, context={**check.context, **context})
+        yield replace(check, owner=call.account, policy=None, context={**check.context, **context})
     if "aws:TagKeys" in context:
         tags = {key: value for key, value in context.items() if key.startswith("aws:")}
         for check in _bucket("TagResource")(call):
-            yield replace(check, context={**check.context, **tags})
+            yield replace(check, owner=call.account, policy=None, context={**check.context, **tags})
     if call.params.get("ObjectOwnership"):
-        yield from _bucket("PutBucketOwnershipControls")(call)
+        for check in _bucket("PutBucketOwnershipControls")(call):
+            yield replace(check, owner=call.account, policy=None)
 
 
 def _object(*actions: str) -> Rule:

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from moto.s3.models import PublicAccessBlock, s3_backends
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.handlers.s3_form import NAMESPACE, xml
+from crossaccount_sandbox.handlers.s3_form import MALFORMED_XML, NAMESPACE, xml
 from crossaccount_sandbox.handlers.uploads import FULL_CONTROL
 from crossaccount_sandbox.principals import canonical_id
 from crossaccount_sandbox.resources import owner_of_bucket
@@ -42,9 +42,15 @@ def create_bucket(world: World, call: Call) -> Response:
             text = "Bucket cannot have public ACLs set with BlockPublicAccess enabled"
             raise AwsError("InvalidBucketAclWithBlockPublicAccessError", text)
         raise AwsError("NotImplemented", "The sandbox has no access control lists on buckets.", 501)
-    existed = owner_of_bucket(call.params["Bucket"]) is not None
+    owner = owner_of_bucket(call.params["Bucket"])
+    if owner not in (None, call.account):
+        text = (
+            "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
+            "Please select a different name and try again."
+        )
+        raise AwsError("BucketAlreadyExists", text, 409)
     response = call.forward(call.account)
-    if response.status < 300 and not existed:
+    if response.status < 300 and owner is None:
         bucket = s3_backends[call.account]["aws"].buckets[call.params["Bucket"]]
         bucket.public_access_block = PublicAccessBlock(True, True, True, True)
         bucket.ownership_rule = ownership or ENFORCED
@@ -91,8 +97,13 @@ def list_buckets(world: World, call: Call) -> Response:
 
 
 def delete_bucket(world: World, call: Call) -> Response:
-    """DeleteBucket: its policy goes with it, and who owned what in it."""
-    response = call.forward(owner_of_bucket(call.params["Bucket"]) or call.account)
+    """DeleteBucket: its policy goes with it, and who owned what in it; ``BucketNotEmpty``, also of versions alone."""
+    owner = _owner(call)
+    held = s3_backends[owner]["aws"].buckets[call.params["Bucket"]]
+    if held.is_versioned and held.keys:
+        text = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+        raise AwsError("BucketNotEmpty", text, 409)
+    response = call.forward(owner)
     if response.status < 300:
         world.attached.drop(("bucket", _bucket_arn(call)))
         for kept in (world.writers, world.tiers, world.restores):
@@ -118,9 +129,25 @@ def put_ownership(world: World, call: Call) -> Response:
     """PutBucketOwnershipControls; ``MalformedXML`` for a setting that is none."""
     rules = call.params["OwnershipControls"].get("Rules") or []
     if [rule.get("ObjectOwnership") in (ENFORCED, PREFERRED, WRITER) for rule in rules] != [True]:
-        text = "The XML you provided was not well-formed or did not validate against our published schema"
-        raise AwsError("MalformedXML", text)
-    return call.forward(owner_of_bucket(call.params["Bucket"]))
+        raise AwsError("MalformedXML", MALFORMED_XML)
+    return call.forward(_owner(call))
+
+
+def put_versioning(world: World, call: Call) -> Response:
+    """PutBucketVersioning.
+
+    Source: recordings of S3 by localstack.
+
+    Raises:
+        AwsError: ``IllegalVersioningConfigurationException`` without a status, ``MalformedXML`` for one that is none.
+    """
+    owner, status = _owner(call), call.params["VersioningConfiguration"].get("Status")
+    if not status:
+        text = "The Versioning element must be specified"
+        raise AwsError("IllegalVersioningConfigurationException", text)
+    if status not in ("Enabled", "Suspended"):
+        raise AwsError("MalformedXML", MALFORMED_XML)
+    return call.forward(owner)
 
 
 def get_bucket_acl(world: World, call: Call) -> Response:
@@ -153,4 +180,5 @@ HANDLERS: dict[str, Handler] = {
     "HeadBucket": head_bucket,
     "ListBuckets": list_buckets,
     "PutBucketOwnershipControls": put_ownership,
+    "PutBucketVersioning": put_versioning,
 }

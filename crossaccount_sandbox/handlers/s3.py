@@ -72,17 +72,22 @@ def list_with_owners(world: World, call: Call) -> Response:
     """ListObjects, ListObjectsV2, ListObjectVersions: with each object's true owner, where an owner is asked for."""
     bucket = call.params["Bucket"]
     bucket_owner = owner_of_bucket(bucket)
+    token = call.params.get("ContinuationToken")
+    if (
+        bucket_owner
+        and token is not None
+        and token not in s3_backends[bucket_owner]["aws"]._pagination_tokens
+    ):
+        text = "The continuation token provided is incorrect"
+        raise AwsError("InvalidArgument", text, 400, {"ArgumentName": "continuation-token"})
     response = call.forward(bucket_owner or call.account)
     if response.status >= 300 or bucket_owner is None:
         return response
     root = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
     encoded = root.findtext(f"{{{NAMESPACE}}}EncodingType") == "url"
     for entry in root:
-        algorithm = entry.find(f"{{{NAMESPACE}}}ChecksumAlgorithm")
-        if algorithm is not None and entry.find(f"{{{NAMESPACE}}}ChecksumType") is None:
-            kind = ElementTree.Element(f"{{{NAMESPACE}}}ChecksumType")
-            kind.text = _checksum_type(call, entry, encoded)
-            entry.insert(list(entry).index(algorithm) + 1, kind)
+        if entry.find(f"{{{NAMESPACE}}}ETag") is not None:
+            _show_checksum(call, entry, encoded)
         shown = entry.find(f"{{{NAMESPACE}}}Owner")
         if shown is None:
             continue
@@ -100,11 +105,20 @@ def list_with_owners(world: World, call: Call) -> Response:
     return replace(response, body=ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
-def _checksum_type(call: Call, entry: ElementTree.Element, encoded: bool) -> str:
+def _show_checksum(call: Call, entry: ElementTree.Element, encoded: bool) -> None:
+    """Add to a listed object what is known of its checksum."""
     key = entry.findtext(f"{{{NAMESPACE}}}Key") or ""
     version = entry.findtext(f"{{{NAMESPACE}}}VersionId")
     held = stored_object(call.params["Bucket"], unquote(key) if encoded else key, version)
-    return getattr(held, "checksum_type", None) or "FULL_OBJECT"
+    algorithm = getattr(held, "checksum_algorithm", None)
+    if not algorithm:
+        return
+    for name, value in (
+        ("ChecksumAlgorithm", algorithm),
+        ("ChecksumType", held.checksum_type or "FULL_OBJECT"),
+    ):
+        if entry.find(f"{{{NAMESPACE}}}{name}") is None:
+            ElementTree.SubElement(entry, f"{{{NAMESPACE}}}{name}").text = value
 
 
 def get_object(world: World, call: Call) -> Response:

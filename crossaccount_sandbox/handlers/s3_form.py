@@ -74,8 +74,8 @@ def completed(call: Call, response: Response) -> Response:
 def _further(call: Call, code: str) -> Mapping[str, str]:
     if code in _OF_BUCKET:
         return {"BucketName": str(call.params.get("Bucket", ""))}
-    if code == "InvalidArgument" and call.params.get("ContinuationToken"):
-        return {"ArgumentName": "continuation-token"}
+    if code == "InvalidStorageClass":
+        return {"StorageClassRequested": str(call.params.get("StorageClass", ""))}
     return {name: str(call.params[name]) for name in _MEMBERS.get(code, ()) if call.params.get(name)}
 
 
@@ -107,3 +107,4 @@ def xml(text: str, *headers: tuple[str, str]) -> Response:
 
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+MALFORMED_XML = "The XML you provided was not well-formed or did not validate against our published schema"

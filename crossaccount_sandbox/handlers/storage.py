@@ -13,6 +13,7 @@ from moto.s3.models import s3_backends
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.handlers.kms import check_usable
+from crossaccount_sandbox.handlers.s3_form import MALFORMED_XML
 from crossaccount_sandbox.resources import find_key, object_key, owner_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, Restore, World
@@ -102,8 +103,7 @@ def restore_object(world: World, call: Call) -> Response:
     request = call.params.get("RestoreRequest") or {}
     days = int(request.get("Days") or 0)
     if held.storage_class in ARCHIVES and days < 1:
-        text = "The XML you provided was not well-formed or did not validate against our published schema"
-        raise AwsError("MalformedXML", text)
+        raise AwsError("MalformedXML", MALFORMED_XML)
     option = (request.get("GlacierJobParameters") or {}).get("Tier") or request.get("Tier") or "Standard"
     deep = "DEEP" in (world.tiers.get(place) or held.storage_class) and option == "Standard"
     takes = (_DEEP if deep else _RETRIEVAL[option]) / world.speed if archived else timedelta()

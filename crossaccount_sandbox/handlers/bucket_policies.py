@@ -99,7 +99,7 @@ _BUCKET_ACTIONS = re.compile(
 def _check_form(text: str) -> None:
     """Refuse, in S3's words, what is no policy.
 
-    Source: recordings of S3 by localstack.
+    Source: recordings of S3 by localstack, and public reports.
     """
     try:
         document = json.loads(text)
@@ -107,6 +107,8 @@ def _check_form(text: str) -> None:
         document = None
     if not isinstance(document, dict):
         raise _malformed("Policies must be valid JSON and the first byte must be '{'")
+    if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
+        raise _malformed("The policy must contain a valid version string")
     if not document.get("Statement"):
         raise _malformed("Missing required field Statement")
     for statement in statements(document):

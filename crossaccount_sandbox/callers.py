@@ -192,26 +192,26 @@ def _check_signature(
     Source: recordings of S3 by localstack.
     """
     signed = sign(key.secret, scope, environ, headers, body)
-    if not hmac.compare_digest(signed.signature, scope.signature):
+    if not hmac.compare_digest(signed.signature.encode(), scope.signature.encode()):
         text = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
         if service != "s3":
             raise _not_signed(service, text)
-        canonical = (
-            signed.canonical.replace(quote(key.token, safe="-_.~"), "...") if key.token else signed.canonical
-        )
-        canonical = canonical.replace(key.token, "...") if key.token else canonical
-        extra = {
-            "AWSAccessKeyId": scope.access_key_id,
-            "StringToSign": signed.to_sign,
-            "SignatureProvided": scope.signature,
-            "StringToSignBytes": signed.to_sign.encode().hex(" "),
-            "CanonicalRequest": canonical,
-            "CanonicalRequestBytes": canonical.encode().hex(" "),
-        }
+        extra = {"AWSAccessKeyId": scope.access_key_id, "SignatureProvided": scope.signature}
+        for name, shown in (("StringToSign", signed.to_sign), ("CanonicalRequest", signed.canonical)):
+            if shown:
+                shown = _without(key.token, shown)
+                extra |= {name: shown, f"{name}Bytes": shown.encode().hex(" ")}
         raise AwsError("SignatureDoesNotMatch", text, 403, extra)
     if service == "s3" and (left := unsigned_headers(scope, headers)):
         text = "There were headers present in the request which were not signed"
         raise AwsError("AccessDenied", text, 403, {"HeadersNotSigned": ", ".join(left)})
+
+
+def _without(token: str | None, text: str) -> str:
+    """The text without a session's token, however it is written."""
+    for written in (token, quote(token, safe="-_.~")) if token else ():
+        text = text.replace(written, "...")
+    return text
 
 
 def _check_payload(service: str, headers: Mapping[str, str], body: bytes) -> None:

@@ -1,12 +1,17 @@
-"""Signature Version 4 as AWS computes it from a request: canonical form, string to sign, signature; in headers or a URL.
+"""Signatures as AWS computes them from a request: Version 4 in headers or a URL, and Version 2 in a URL for S3.
+
+Version 2 is what boto3 signs URLs with in us-east-1, where S3 was seen to take it, and it has no region: a bucket anywhere else
+does not take it here.
 
 Not here: whose key it is and what follows from it (``callers``).
 
 Source: "Create a signed AWS API request" in the IAM user guide; "Authenticating Requests: Using Query Parameters" in the S3
-API reference; that S3 decodes a query before it signs it, ``+`` as a blank, from public reports; the texts about missing
+API reference; "Signing and Authenticating REST
+Requests (AWS signature version 2)" in the S3 user guide; that S3 decodes a query before it signs it, ``+`` as a blank, from public reports; the texts about missing
 parameters and unsigned headers from recordings of S3, the others from public reports.
 """
 
+import base64
 import hashlib
 import hmac
 import re
@@ -23,6 +28,38 @@ _WEEK = 604800
 _SKEW = timedelta(minutes=15)
 _NEEDED = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
 _OF_SIGNATURE = frozenset(f"x-amz-{name.lower()}" for name in (*_NEEDED, "Security-Token"))
+_OLD = ("AWSAccessKeyId", "Signature", "Expires")
+_SIGNED_BY_OLD = "crossaccount_sandbox.signed_by_version_2"
+# The parameters that Version 2 signs.
+_SUBRESOURCES = frozenset(
+    [
+        *(
+            "accelerate",
+            "acl",
+            "analytics",
+            "cors",
+            "delete",
+            "encryption",
+            "inventory",
+            "lifecycle",
+            "location",
+        ),
+        *("logging", "metrics", "notification", "object-lock", "partNumber", "policy", "replication"),
+        *(
+            "requestPayment",
+            "restore",
+            "select",
+            "select-type",
+            "storageClass",
+            "tagging",
+            "torrent",
+            "uploadId",
+        ),
+        *("uploads", "versionId", "versioning", "versions", "website"),
+        *(f"response-{name}" for name in ("cache-control", "content-disposition", "content-encoding")),
+        *(f"response-{name}" for name in ("content-language", "content-type", "expires")),
+    ]
+)
 _PRESIGNED_AT = "crossaccount_sandbox.presigned_at"
 _SHOWN = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -52,9 +89,11 @@ def read_presigned(environ: Mapping[str, Any]) -> Scope | None:
             ``InvalidArgument`` for one that comes with a signature in a header, too.
     """
     query = environ.get("QUERY_STRING", "")
-    if "X-Amz-" not in query:
+    if "X-Amz-" not in query and "Signature=" not in query and "AWSAccessKeyId=" not in query:
         return None
     given = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs(query)}
+    if "AWSAccessKeyId" in given or "Signature" in given:
+        return _old_scope(given)
     if not any(f"X-Amz-{name}" in given for name in ("Algorithm", "Credential", "Signature")):
         return None
     if "HTTP_AUTHORIZATION" in environ:
@@ -86,6 +125,19 @@ def read_presigned(environ: Mapping[str, Any]) -> Scope | None:
     )
 
 
+def _old_scope(given: dict[str, str]) -> Scope:
+    if any(name not in given for name in _OLD):
+        text = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
+        raise AwsError("AccessDenied", text, 403)
+    given["X-Amz-Security-Token"] = given.get("x-amz-security-token", "")
+    return Scope(given["AWSAccessKeyId"], "", "us-east-1", "s3", (), given["Signature"], given)
+
+
+def is_old(scope: Scope) -> bool:
+    """Whether a request is signed by Version 2."""
+    return scope.presigned is not None and "AWSAccessKeyId" in scope.presigned
+
+
 def _malformed(text: str) -> AwsError:
     return AwsError("AuthorizationQueryParametersError", text)
 
@@ -101,6 +153,9 @@ def check_presigned(given: Mapping[str, str], now: datetime) -> None:
         AwsError: ``AuthorizationQueryParametersError`` for a time that cannot be read, or longer than a week; ``AccessDenied``
             for a URL that is not valid yet, or no more.
     """
+    if "AWSAccessKeyId" in given:
+        _check_old(given["Expires"], now)
+        return
     stamp, seconds = given["X-Amz-Date"], given["X-Amz-Expires"]
     try:
         begin = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -123,10 +178,20 @@ def check_presigned(given: Mapping[str, str], now: datetime) -> None:
         raise AwsError("AccessDenied", "Request has expired", 403, {"X-Amz-Expires": seconds, **shown})
 
 
+def _check_old(seconds: str, now: datetime) -> None:
+    if not re.fullmatch(r"\d{1,10}", seconds):
+        text = f"Invalid date (should be seconds since epoch): {seconds}"
+        raise AwsError("AccessDenied", text, 403)
+    ends = datetime.fromtimestamp(int(seconds), UTC)
+    if now > ends:
+        shown = {"Expires": ends.strftime(_SHOWN), "ServerTime": now.strftime(_SHOWN)}
+        raise AwsError("AccessDenied", "Request has expired", 403, shown)
+
+
 def sign(
     secret: str, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
 ) -> Signed:
-    """The signature that a request would have from this secret.
+    """The signature that a request would have from this secret; its canonical form is empty for Version 2.
 
     Args:
         secret: of the access key.
@@ -136,6 +201,8 @@ def sign(
         body: its body.
     """
     given = scope.presigned
+    if given is not None and is_old(scope):
+        return _sign_old(secret, given, environ, headers)
     stamp = headers.get("X-Amz-Date", "") if given is None else given["X-Amz-Date"]
     named = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in scope.signed_headers)
     canonical = "\n".join(
@@ -154,6 +221,28 @@ def sign(
     for part in (stamp[:8], scope.region, scope.service, "aws4_request", to_sign):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return Signed(key.hex(), to_sign, canonical)
+
+
+def _sign_old(
+    secret: str, given: Mapping[str, str], environ: Mapping[str, Any], headers: Mapping[str, str]
+) -> Signed:
+    named = {name.lower(): value for name, value in given.items()}
+    named |= {name.lower(): value for name, value in dict(headers).items()}
+    if not given["X-Amz-Security-Token"]:
+        named.pop("x-amz-security-token", None)
+    raw, _, query = str(by_path(environ).get("RAW_URI") or "/").partition("?")
+    asked = sorted(
+        (name.decode("latin-1"), b"=" + value if b"=" in part else b"")
+        for part in query.encode("latin-1").split(b"&")
+        for name, value in pairs(part.decode("latin-1"))
+        if name.decode("latin-1") in _SUBRESOURCES
+    )
+    resource = raw + ("?" if asked else "") + "&".join(name + value.decode() for name, value in asked)
+    amazon = [f"{name}:{named[name].strip()}" for name in sorted(named) if name.startswith("x-amz-")]
+    lines = [environ["REQUEST_METHOD"], named.get("content-md5", ""), named.get("content-type", "")]
+    to_sign = "\n".join([*lines, given["Expires"], *amazon, resource])
+    digest = hmac.new(secret.encode(), to_sign.encode(), hashlib.sha1).digest()
+    return Signed(base64.b64encode(digest).decode(), to_sign, "")
 
 
 def _path(scope: Scope, environ: Mapping[str, Any]) -> str:
@@ -187,7 +276,9 @@ def _payload(scope: Scope, headers: Mapping[str, str], body: bytes) -> str:
 
 
 def unsigned_headers(scope: Scope, headers: Mapping[str, str]) -> list[str]:
-    """The headers of a request that would have to be signed, and are not."""
+    """The headers of a request that would have to be signed, and are not; Version 2 signs all of Amazon's."""
+    if is_old(scope):
+        return []
     return [
         name.lower()
         for name in dict(headers)
@@ -200,11 +291,16 @@ def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:
     fresh = dict(environ)
     if scope.presigned is None:
         return fresh
-    parts = []
+    parts, old = [], is_old(scope)
     for part in str(environ.get("QUERY_STRING", "")).split("&"):
         name, _, value = part.replace("+", " ").partition("=")
         kind = unquote_to_bytes(name).decode("latin-1")
-        if not kind.lower().startswith("x-amz-"):
+        if old and kind in _OLD:
+            continue
+        if old and kind in ("content-type", "content-md5"):
+            header = {"content-type": "CONTENT_TYPE", "content-md5": "HTTP_CONTENT_MD5"}[kind]
+            fresh.setdefault(header, unquote_to_bytes(value).decode("latin-1"))
+        elif not kind.lower().startswith("x-amz-"):
             parts.append(part)
         elif kind.lower() not in _OF_SIGNATURE:
             header = f"HTTP_{kind.upper().replace('-', '_')}"
@@ -212,8 +308,16 @@ def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:
     fresh["QUERY_STRING"] = "&".join(parts)
     raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/").partition("?")[0]
     fresh["RAW_URI"] = fresh["REQUEST_URI"] = f"{raw}?{fresh['QUERY_STRING']}" if parts else raw
-    fresh[_PRESIGNED_AT] = scope.presigned["X-Amz-Date"]
+    if old:
+        fresh[_SIGNED_BY_OLD] = True
+    else:
+        fresh[_PRESIGNED_AT] = scope.presigned["X-Amz-Date"]
     return fresh
+
+
+def signature_version(environ: Mapping[str, Any]) -> str:
+    """The value of ``s3:signatureversion`` of a request."""
+    return "AWS" if environ.get(_SIGNED_BY_OLD) else ALGORITHM
 
 
 _VIRTUAL = re.compile(

@@ -20,6 +20,7 @@ from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule
 from crossaccount_sandbox.checks.tagging import request_tags
 from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.signatures import signature_version
 
 _LISTS = {
     "ACL": "s3:x-amz-acl",
@@ -166,7 +167,7 @@ def _signed(call: Call, check: Check) -> dict[str, Any]:
     header = "HTTP_AUTHORIZATION" in call.environ
     context = {
         "s3:authType": "REST-HEADER" if header else "REST-QUERY-STRING",
-        "s3:signatureversion": "AWS4-HMAC-SHA256",
+        "s3:signatureversion": signature_version(call.environ),
     }
     if digest := call.headers.get("X-Amz-Content-SHA256"):
         context["s3:x-amz-content-sha256"] = digest

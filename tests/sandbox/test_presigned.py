@@ -17,6 +17,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+EVERYTHING: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
 BUCKET = "presigned"
 REGION = "us-east-1"
 
@@ -114,15 +118,85 @@ def test_a_url_of_the_client_s_own_making_works(inner: Any) -> None:
         aws_secret_access_key=credentials(inner.client("producer", "s3")).secret_key,
         config=Config(signature_version="s3v4"),
     )
-    given = {"Bucket": BUCKET, "Key": "a b/c:d", "ResponseContentType": "text/plain"}
-    answer = Answer(s3.generate_presigned_url("get_object", Params=given))
+    plain = {**GIVEN, "ResponseContentType": "text/plain"}
+    answer = Answer(s3.generate_presigned_url("get_object", Params=plain))
     assert (answer.body, answer.headers["Content-Type"]) == (b"0123456789", "text/plain")
-    given = {"Bucket": BUCKET, "Key": "made", "Metadata": {"a": "b"}}
+    given: dict[str, Any] = {"Bucket": BUCKET, "Key": "made", "Metadata": {"a": "b"}}
     url = s3.generate_presigned_url("put_object", Params=given)
     signed = dict(parse_qsl(urlsplit(url).query))["X-Amz-SignedHeaders"].split(";")
     headers = {"x-amz-meta-a": "b"} if "x-amz-meta-a" in signed else {}
     assert Answer(url, "PUT", b"x", headers).status == 200
     assert s3.head_object(Bucket=BUCKET, Key="made")["Metadata"] == {"a": "b"}
+
+
+def boto(inner: Any, held: Credentials) -> Any:
+    """A client as boto3 makes it by itself, which signs URLs by Version 2 in us-east-1."""
+    return inner._session.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=inner.url,
+        aws_access_key_id=held.access_key,
+        aws_secret_access_key=held.secret_key,
+        aws_session_token=held.token,
+    )
+
+
+GIVEN = {"Bucket": BUCKET, "Key": "a b/c:d"}
+
+
+@pytest.mark.parametrize("of_session", [False, True])
+def test_a_url_signed_by_version_2_works(inner: Any, of_session: bool) -> None:
+    client = inner.client("producer", "s3")
+    if of_session:
+        client = inner.session("producer", "s3", json.dumps(EVERYTHING))
+    s3 = boto(inner, credentials(client))
+    url = s3.generate_presigned_url("get_object", Params={**GIVEN, "ResponseContentType": "text/plain"})
+    assert "AWSAccessKeyId=" in url
+    answer = Answer(url)
+    assert (answer.body, answer.headers["Content-Type"]) == (b"0123456789", "text/plain")
+    given = {"Bucket": BUCKET, "Key": "old", "Metadata": {"a": "b"}, "ContentType": "text/csv"}
+    written = Answer(
+        s3.generate_presigned_url("put_object", Params=given), "PUT", b"x", {"Content-Type": "text/csv"}
+    )
+    assert written.status == 200
+    head = s3.head_object(Bucket=BUCKET, Key="old")
+    assert (head["Metadata"], head["ContentType"]) == ({"a": "b"}, "text/csv")
+
+
+MISSING = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
+OLD: dict[str, tuple[str, str | None, int, str, str]] = {
+    "without a signature": ("Signature", None, 403, "AccessDenied", MISSING),
+    "without a key": ("AWSAccessKeyId", None, 403, "AccessDenied", MISSING),
+    "without an end": ("Expires", None, 403, "AccessDenied", MISSING),
+    "a key that is none": ("AWSAccessKeyId", "AKIANONE", 403, "InvalidAccessKeyId", ""),
+    "another signature": ("Signature", "AAAA", 403, "SignatureDoesNotMatch", ""),
+    "longer than it was signed for": ("Expires", "9999999999", 403, "SignatureDoesNotMatch", ""),
+    "no end": ("Expires", "soon", 403, "AccessDenied", ""),
+    "over": ("Expires", "1", 403, "AccessDenied", "Request has expired"),
+    "a header more": ("x-amz-meta-a", "b", 403, "SignatureDoesNotMatch", ""),
+    "a version more": ("versionId", "b", 403, "SignatureDoesNotMatch", ""),
+}
+
+
+@pytest.mark.parametrize("what", OLD)
+def test_a_url_that_was_not_signed_so_by_version_2_is_refused(inner: Any, what: str) -> None:
+    name, value, status, code, text = OLD[what]
+    s3 = boto(inner, credentials(inner.client("producer", "s3")))
+    url = s3.generate_presigned_url("get_object", Params=GIVEN)
+    answer = Answer(changed(url, name, value))
+    assert (answer.status, answer.code) == (status, code)
+    assert not text or answer.error["Message"] == text
+    assert Answer(url, "PUT", b"x").code == "SignatureDoesNotMatch"
+
+
+def test_a_policy_may_forbid_version_2(inner: Any) -> None:
+    condition = {"StringEquals": {"s3:signatureversion": "AWS"}}
+    deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": condition}
+    listed = [*EVERYTHING["Statement"], deny]
+    session = inner.session("producer", "s3", json.dumps({"Version": "2012-10-17", "Statement": listed}))
+    old = boto(inner, credentials(session)).generate_presigned_url("get_object", Params=GIVEN)
+    assert Answer(old).code == "AccessDenied"
+    assert Answer(presign(session, place(inner))).status == 200
 
 
 def test_headers_that_the_url_has_are_those_of_the_request(inner: Any) -> None:
@@ -133,9 +207,7 @@ def test_headers_that_the_url_has_are_those_of_the_request(inner: Any) -> None:
 
 
 def test_a_session_signs_with_its_token_and_for_as_long_as_it_lasts(inner: Any, moved: Any) -> None:
-    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
-    url = presign(inner.session("producer", "s3", policy), place(inner), seconds=604800)
+    url = presign(inner.session("producer", "s3", json.dumps(EVERYTHING)), place(inner), seconds=604800)
     assert Answer(url).body == b"0123456789"
     assert Answer(changed(url, "X-Amz-Security-Token", "another")).code == "InvalidToken"
     assert Answer(changed(url, "X-Amz-Security-Token", None)).code == "InvalidAccessKeyId"

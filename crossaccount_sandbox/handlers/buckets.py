@@ -133,6 +133,28 @@ def put_ownership(world: World, call: Call) -> Response:
     return call.forward(_owner(call))
 
 
+def put_encryption(world: World, call: Call) -> Response:
+    """PutBucketEncryption.
+
+    Source: recordings of S3 by localstack.
+
+    Raises:
+        AwsError: ``MalformedXML`` for anything but one rule with a default, ``InvalidArgument`` for a key where none is used.
+    """
+    owner = _owner(call)
+    rules = call.params["ServerSideEncryptionConfiguration"].get("Rules") or []
+    defaults = [rule.get("ApplyServerSideEncryptionByDefault") or {} for rule in rules]
+    if [one.get("SSEAlgorithm") in ("AES256", "aws:kms", "aws:kms:dsse") for one in defaults] != [True]:
+        raise AwsError("MalformedXML", MALFORMED_XML)
+    if defaults[0]["SSEAlgorithm"] == "AES256" and defaults[0].get("KMSMasterKeyID"):
+        text = (
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+        )
+        extra = {"ArgumentName": "ApplyServerSideEncryptionByDefault"}
+        raise AwsError("InvalidArgument", text, 400, extra)
+    return call.forward(owner)
+
+
 def put_versioning(world: World, call: Call) -> Response:
     """PutBucketVersioning.
 
@@ -179,6 +201,7 @@ HANDLERS: dict[str, Handler] = {
     "GetBucketEncryption": get_bucket_encryption,
     "HeadBucket": head_bucket,
     "ListBuckets": list_buckets,
+    "PutBucketEncryption": put_encryption,
     "PutBucketOwnershipControls": put_ownership,
     "PutBucketVersioning": put_versioning,
 }

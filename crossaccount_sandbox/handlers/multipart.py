@@ -18,6 +18,7 @@ from crossaccount_sandbox.handlers.s3_form import NAMESPACE, xml
 from crossaccount_sandbox.handlers.storage import stored_object
 from crossaccount_sandbox.handlers.uploads import (
     check_conditions,
+    check_digests,
     encrypted,
     encrypting_key,
     note_upload,
@@ -55,6 +56,7 @@ def create_upload(world: World, call: Call) -> Response:
 def upload_part(world: World, call: Call) -> Response:
     """UploadPart: a part's number is 1 to 10,000; its key must be in use."""
     held = _open_upload(call)
+    check_digests(call)
     response = call.forward(owner_of_bucket(call.params["Bucket"]))
     return _told(held, response) if response.status < 300 else response
 

@@ -20,6 +20,7 @@ from crossaccount_sandbox.handlers.s3_form import NAMESPACE
 from crossaccount_sandbox.handlers.storage import check_active, shown, stored_object
 from crossaccount_sandbox.handlers.uploads import (
     check_conditions,
+    check_digests,
     encrypting_key,
     note_upload,
     source_of,
@@ -40,6 +41,8 @@ def put_object(world: World, call: Call) -> Response:
     writer, owner = uploader(call), owner_of_bucket(call.params["Bucket"])
     key = encrypting_key(world, call)
     check_conditions(call)
+    if call.operation == "PutObject":
+        check_digests(call)
     response = call.forward(owner or call.account)
     if response.status >= 300:
         return response

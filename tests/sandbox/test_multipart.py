@@ -261,17 +261,17 @@ def test_uploads_of_nobody_are_not_found(s3: Any) -> None:
     }
     other = {**upload, "Key": "another"}
     s3.abort_multipart_upload(**upload)
-    parts = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": "x"}]}}
+    parts: dict[str, Any] = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": "x"}]}}
     for named in (upload, other):
-        for ask in (
-            lambda named=named: s3.upload_part(**named, PartNumber=1, Body=b"x"),
-            lambda named=named: s3.upload_part_copy(**named, PartNumber=1, CopySource=f"{SOURCE}/plain"),
-            lambda named=named: s3.list_parts(**named),
-            lambda named=named: s3.abort_multipart_upload(**named),
-            lambda named=named: s3.complete_multipart_upload(**named, **parts),
+        for operation, more in (
+            ("upload_part", {"PartNumber": 1, "Body": b"x"}),
+            ("upload_part_copy", {"PartNumber": 1, "CopySource": f"{SOURCE}/plain"}),
+            ("list_parts", {}),
+            ("abort_multipart_upload", {}),
+            ("complete_multipart_upload", parts),
         ):
             with pytest.raises(ClientError) as error:
-                ask()
+                getattr(s3, operation)(**named, **more)
             assert code(error) == "NoSuchUpload"
 
 

@@ -77,6 +77,14 @@ def ask(operation: str, **more: Any) -> Ask:
     return lambda s3, name: getattr(s3, operation)(Bucket=name, **more)
 
 
+def of_no_bucket(operation: str, **more: Any) -> Callable[[Setting], Any]:
+    return lambda s: ask(operation, **more)(s.s3, "never-there")
+
+
+def of_a_key(call: Callable[[str], Ask]) -> Callable[[Any, str, str, str], Any]:
+    return lambda s3, name, key, arn: call(key)(s3, name)
+
+
 def versioned(s3: Any, name: str) -> Any:
     return s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
@@ -371,7 +379,7 @@ FACTS: dict[str, Fact] = {
     ),
     **{
         f"no such bucket: {operation}": Fact(
-            lambda s, operation=operation, more=more: ask(operation, **more)(s.s3, "never-there"), S3, "NoSuchBucket", NO_BUCKET, 404,
+            of_no_bucket(operation, **more), S3, "NoSuchBucket", NO_BUCKET, 404,
             {"Error/BucketName": "never-there"},
         )
         for operation, more in (
@@ -502,13 +510,13 @@ FACTS: dict[str, Fact] = {
         "KMS.NotFoundException", "Invalid keyId 'fake-key-id'", 400,
     ),
     "an upload under a key's id": Fact(
-        keyed(lambda s3, name, key, arn: put_under(key)(s3, name)), S3, fields={"is the ARN": True, "ServerSideEncryption": "aws:kms"}
+        keyed(of_a_key(put_under)), S3, fields={"is the ARN": True, "ServerSideEncryption": "aws:kms"}
     ),
     "a read from under a key": Fact(keyed(with_digest), S3, fields={"is the ARN": True, "is the digest": False}),
     "a read from under keys of S3's own": Fact(new(with_digest, put()), S3, fields={"is the digest": True}),
     **{
         f"{what} a key that {out}": Fact(
-            keyed(lambda s3, name, key, arn, call=call: call(key)(s3, name), state), S3, f"KMS.{code}", rf"\S+ is {says}\.", 400
+            keyed(of_a_key(call), state), S3, f"KMS.{code}", rf"\S+ is {says}\.", 400
         )
         for what, call in {"an upload under": put_under, "a read from under": lambda key: get()}.items()
         for out, state, code, says in (
@@ -520,6 +528,29 @@ FACTS: dict[str, Fact] = {
         new(ask("get_bucket_encryption")), API,
         fields={"ServerSideEncryptionConfiguration/Rules/0/ApplyServerSideEncryptionByDefault/SSEAlgorithm": "AES256"},
     ),
+    **{
+        f"a default encryption: {what}": Fact(
+            new(ask("put_bucket_encryption", ServerSideEncryptionConfiguration={"Rules": rules})), API, code, text, 400
+        )
+        for what, rules, code, text in (
+            ("no rule", [], "MalformedXML", MALFORMED), ("an empty rule", [{}], "MalformedXML", MALFORMED),
+            ("two rules", [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}] * 2, "MalformedXML", MALFORMED),
+            (
+                "a key for S3's own", [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256", "KMSMasterKeyID": UUID}}],
+                "InvalidArgument", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+            ),
+        )
+    },
+    **{
+        f"an upload with a digest: {what}": Fact(new(put("a", b"x", **{name: value})), S3, code, text, 400)
+        for what, name, value, code, text in (
+            ("no CRC32", "ChecksumCRC32", "invalid", "InvalidRequest", r"Value for x-amz-checksum-crc32 header is invalid\."),
+            ("another CRC32", "ChecksumCRC32", "AAAAAA==", "BadDigest", r"The CRC32 you specified did not match the calculated checksum\."),
+            ("no SHA256", "ChecksumSHA256", "invalid", "InvalidRequest", r"Value for x-amz-checksum-sha256 header is invalid\."),
+            ("no MD5", "ContentMD5", "invalid", "InvalidDigest", r"The Content-MD5 you specified was invalid\."),
+            ("another MD5", "ContentMD5", "1B2M2Y8AsgTpgAmY7PhCfg==", "BadDigest", r"The Content-MD5 you specified did not match what we received\."),
+        )
+    },
     # Lists
     "a token that is none": Fact(
         new(ask("list_objects_v2", ContinuationToken="none")), LISTS, "InvalidArgument", "The continuation token provided is incorrect",

@@ -40,11 +40,12 @@ class Writer:
 
 @dataclass
 class Upload:
-    """A multipart upload: who began it, of which object, and whether that was written or deleted since."""
+    """A multipart upload: who began it, of which object, when, and whether that was written or deleted since."""
 
     writer: Writer
     bucket: str
     key: str
+    began: datetime
     crossed: bool = False
 
 

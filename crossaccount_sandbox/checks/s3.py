@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, Rule, key_check, own, unknown
+from crossaccount_sandbox.checks.check import Check, Rule, key_check, own
 from crossaccount_sandbox.checks.s3_keys import (
     beside,
     bucket_keys,
@@ -152,12 +152,11 @@ def _update_encryption(call: Call) -> Iterator[Check]:
 
 
 def _delete_objects(call: Call) -> Iterator[Check]:
-    listed = call.params.get("Delete", {}).get("Objects", [])
-    if not listed:
-        raise unknown(call)
-    for entry in listed:
+    """One check for each object, in their order: who may not delete one may still delete the others."""
+    for entry in call.params.get("Delete", {}).get("Objects", []):
         place = (call.params["Bucket"], entry["Key"], entry.get("VersionId"))
-        yield from _on_object("DeleteObject", call, *place)
+        for check in _on_object("DeleteObject", call, *place):
+            yield replace(check, singly=True)
 
 
 def _account_block(verb: str) -> Rule:

@@ -4,9 +4,11 @@ Not here: their policies (``bucket_policies``) and objects (``s3``). Not modelle
 """
 
 import base64
+import re
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
+from boto3 import Session
 from moto.s3.models import PublicAccessBlock, s3_backends
 
 from crossaccount_sandbox.calls import Call
@@ -26,10 +28,12 @@ def create_bucket(world: World, call: Call) -> Response:
     Source: CreateBucket and "Error responses" in the S3 API reference; recordings of S3 by localstack.
 
     Raises:
-        AwsError: ``InvalidArgument`` for an ownership that is none; ``InvalidBucketAclWithObjectOwnership`` for an access
+        AwsError: ``InvalidBucketName``, ``InvalidLocationConstraint``; ``InvalidArgument`` for an ownership that is none; ``InvalidBucketAclWithObjectOwnership`` for an access
             control list without a setting that enables them, ``InvalidBucketAclWithBlockPublicAccessError`` for a public one
             with it, ``NotImplemented`` for any other: the sandbox has none on buckets.
     """
+    _check_name(call.params["Bucket"])
+    _check_place(call)
     ownership, acl = call.params.get("ObjectOwnership"), call.params.get("ACL")
     if ownership not in (None, ENFORCED, PREFERRED, WRITER):
         text = f"Invalid x-amz-object-ownership header: {ownership}"
@@ -57,6 +61,25 @@ def create_bucket(world: World, call: Call) -> Response:
     if response.status >= 300:
         return response
     return replace(response, headers=(*response.headers, ("x-amz-bucket-arn", _bucket_arn(call))))
+
+
+_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that no bucket may have. Source: "General purpose buckets naming rules" in the S3 user guide."""
+    if not _NAME.fullmatch(name) or name.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3")):
+        raise AwsError("InvalidBucketName", "The specified bucket is not valid.", 400, {"BucketName": name})
+
+
+def _check_place(call: Call) -> None:
+    """Refuse a region that is none. Source: CreateBucket in the S3 API reference."""
+    place = (call.params.get("CreateBucketConfiguration") or {}).get("LocationConstraint")
+    if place is None or place == call.region != "us-east-1" or place == "EU":
+        return
+    if place == "us-east-1" or place not in Session().get_available_regions("s3"):
+        text = "The specified location-constraint is not valid"
+        raise AwsError("InvalidLocationConstraint", text, 400, {"LocationConstraint": place})
 
 
 def head_bucket(world: World, call: Call) -> Response:

@@ -44,7 +44,7 @@ def create_upload(world: World, call: Call) -> Response:
     if match is None:
         return response
     upload_id, bucket = match[1].decode(), call.params["Bucket"]
-    world.uploads[upload_id] = Upload(writer, bucket, call.params["Key"])
+    world.uploads[upload_id] = Upload(writer, bucket, call.params["Key"], world.clock())
     held = s3_backends[owner]["aws"].buckets[bucket].multiparts[upload_id]
     if key is not None:
         held.kms_key_id, held.sse_encryption = key, held.sse_encryption or "aws:kms"
@@ -162,24 +162,51 @@ def abort_upload(world: World, call: Call) -> Response:
 
 
 def list_parts(world: World, call: Call) -> Response:
-    """ListParts and ListMultipartUploads: with who owns, and who began them."""
-    if call.operation == "ListParts":
-        _open_upload(call, asks_key=False)
+    """ListParts: with who owns the upload, and who began it; ``NoSuchUpload``."""
+    _open_upload(call, asks_key=False)
+    owner = str(owner_of_bucket(call.params["Bucket"]))
+    response = call.forward(owner)
+    if response.status >= 300:
+        return response
+    root = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
+    _show_beginner(world, root, owner)
+    return xml(ElementTree.tostring(root, encoding="unicode"))
+
+
+def list_uploads(world: World, call: Call) -> Response:
+    """ListMultipartUploads: by key and by when they began, with who owns them, and who began them."""
     owner = owner_of_bucket(call.params["Bucket"])
     response = call.forward(owner or call.account)
     if response.status >= 300 or owner is None:
         return response
     root = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
-    listed = root.findall(f"{{{NAMESPACE}}}Upload") or [root]
-    for entry in listed:
-        upload = world.uploads.get(entry.findtext(f"{{{NAMESPACE}}}UploadId") or "")
-        writer = upload.writer.account if upload else owner
-        for kind in ("Initiator", "Owner"):
-            shown = entry.find(f"{{{NAMESPACE}}}{kind}")
-            if shown is not None:
-                shown.clear()
-                ElementTree.SubElement(shown, f"{{{NAMESPACE}}}ID").text = canonical_id(writer)
+    entries = root.findall(f"{{{NAMESPACE}}}Upload")
+    for entry in entries:
+        root.remove(entry)
+        _show_beginner(world, entry, owner)
+    entries.sort(
+        key=lambda entry: [entry.findtext(f"{{{NAMESPACE}}}{name}") for name in ("Key", "Initiated")]
+    )
+    root.extend(entries)
+    last = {"Key": "NextKeyMarker", "UploadId": "NextUploadIdMarker"} if entries else {}
+    for name, marker in last.items():
+        ElementTree.SubElement(root, f"{{{NAMESPACE}}}{marker}").text = entries[-1].findtext(
+            f"{{{NAMESPACE}}}{name}"
+        )
     return xml(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _show_beginner(world: World, entry: ElementTree.Element, owner: str) -> None:
+    upload = world.uploads.get(entry.findtext(f"{{{NAMESPACE}}}UploadId") or "")
+    writer = upload.writer.account if upload else owner
+    for kind in ("Initiator", "Owner"):
+        shown = entry.find(f"{{{NAMESPACE}}}{kind}")
+        if shown is not None:
+            shown.clear()
+            ElementTree.SubElement(shown, f"{{{NAMESPACE}}}ID").text = canonical_id(writer)
+    began = entry.find(f"{{{NAMESPACE}}}Initiated")
+    if upload is not None and began is not None:
+        began.text = upload.began.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _open_upload(call: Call, *, asks_key: bool = True) -> Any:
@@ -217,7 +244,7 @@ HANDLERS: dict[str, Handler] = {
     "AbortMultipartUpload": abort_upload,
     "CompleteMultipartUpload": complete_upload,
     "CreateMultipartUpload": create_upload,
-    "ListMultipartUploads": list_parts,
+    "ListMultipartUploads": list_uploads,
     "ListParts": list_parts,
     "UploadPart": upload_part,
     "UploadPartCopy": upload_part_copy,

@@ -4,7 +4,6 @@ Not here: buckets (``buckets``), their policies (``bucket_policies``), multipart
 control lists beyond the canned ``bucket-owner-full-control`` of an upload, access points.
 """
 
-import re
 from dataclasses import replace
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -15,6 +14,7 @@ from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.s3_keys import copy_source
+from crossaccount_sandbox.handlers.deletions import check_version
 from crossaccount_sandbox.handlers.kms import check_usable
 from crossaccount_sandbox.handlers.s3_form import NAMESPACE
 from crossaccount_sandbox.handlers.storage import check_active, shown, stored_object
@@ -88,24 +88,33 @@ def list_with_owners(world: World, call: Call) -> Response:
         return response
     root = ElementTree.fromstring(response.body)  # noqa: S314 - moto's own answer
     encoded = root.findtext(f"{{{NAMESPACE}}}EncodingType") == "url"
+    for name in ("Prefix", "Marker") if call.operation == "ListObjects" else ("Prefix",):
+        if root.find(f"{{{NAMESPACE}}}{name}") is None:
+            ElementTree.SubElement(root, f"{{{NAMESPACE}}}{name}").text = ""
     for entry in root:
         if entry.find(f"{{{NAMESPACE}}}ETag") is not None:
             _show_checksum(call, entry, encoded)
-        shown = entry.find(f"{{{NAMESPACE}}}Owner")
-        if shown is None:
-            continue
-        entry.remove(shown)
-        if call.operation == "ListObjectsV2" and not call.params.get("FetchOwner"):
-            continue
-        key = entry.findtext(f"{{{NAMESPACE}}}Key") or ""
-        writer = world.writer(
-            f"arn:aws:s3:::{bucket}/{unquote(key) if encoded else key}",
-            entry.findtext(f"{{{NAMESPACE}}}VersionId"),
-        )
-        owner = ElementTree.SubElement(entry, f"{{{NAMESPACE}}}Owner")
-        name = ElementTree.SubElement(owner, f"{{{NAMESPACE}}}ID")
-        name.text = canonical_id(writer.account if writer else bucket_owner)
+        if entry.find(f"{{{NAMESPACE}}}Owner") is not None:
+            _show_owner(world, call, entry, encoded, bucket_owner)
     return replace(response, body=ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _show_owner(
+    world: World, call: Call, entry: ElementTree.Element, encoded: bool, bucket_owner: str
+) -> None:
+    """Show a listed object's true owner in place of the emulation's."""
+    for shown in entry.findall(f"{{{NAMESPACE}}}Owner"):
+        entry.remove(shown)
+    if call.operation == "ListObjectsV2" and not call.params.get("FetchOwner"):
+        return
+    key = entry.findtext(f"{{{NAMESPACE}}}Key") or ""
+    writer = world.writer(
+        f"arn:aws:s3:::{call.params['Bucket']}/{unquote(key) if encoded else key}",
+        entry.findtext(f"{{{NAMESPACE}}}VersionId"),
+    )
+    owner = ElementTree.SubElement(entry, f"{{{NAMESPACE}}}Owner")
+    account = writer.account if writer else bucket_owner
+    ElementTree.SubElement(owner, f"{{{NAMESPACE}}}ID").text = canonical_id(account)
 
 
 def _show_checksum(call: Call, entry: ElementTree.Element, encoded: bool) -> None:
@@ -166,53 +175,12 @@ def _check_named(world: World, call: Call, bucket: str, key: str, version: str |
         return
     arn = f"arn:aws:s3:::{bucket}"
     authorize(world, Check("s3:ListBucket", arn, owner, ("bucket", arn), context={"s3:prefix": key}), call)
-    _check_version(bucket, key, version)
-
-
-def _check_version(bucket: str, key: str, version: str | None) -> None:
-    """Refuse a version id that S3 never gave. Source: recordings of S3 by localstack."""
-    owner = owner_of_bucket(bucket)
-    if version in (None, "null") or owner is None or stored_object(bucket, key, version) is not None:
-        return
-    versioned = s3_backends[owner]["aws"].buckets[bucket].is_versioned
-    if not versioned or not _VERSION_ID.fullmatch(str(version)):
-        extra = {"ArgumentName": "versionId", "ArgumentValue": str(version)}
-        raise AwsError("InvalidArgument", "Invalid version id specified", 400, extra)
-
-
-_VERSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # the emulation's
-
-
-def delete_object(world: World, call: Call) -> Response:
-    """DeleteObject; ``InvalidArgument`` for a version id that S3 never gave."""
-    bucket, key = call.params["Bucket"], call.params["Key"]
-    _check_version(bucket, key, call.params.get("VersionId"))
-    response = call.forward(owner_of_bucket(bucket) or call.account)
-    world.crossed(bucket, key)
-    return response
-
-
-def delete_objects(world: World, call: Call) -> Response:
-    """DeleteObjects."""
-    bucket = call.params["Bucket"]
-    response = call.forward(owner_of_bucket(bucket) or call.account)
-    for entry in call.params.get("Delete", {}).get("Objects", ()):
-        world.crossed(bucket, entry["Key"])
-    return response
-
-
-def delete_tagging(world: World, call: Call) -> Response:
-    """DeleteObjectTagging: 204, as S3 answers it."""
-    response = call.forward(owner_of_bucket(call.params["Bucket"]) or call.account)
-    return replace(response, status=204, body=b"") if response.status == 200 else response
+    check_version(bucket, key, version)
 
 
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("GetObject", "HeadObject"), get_object),
     "PutObject": put_object,
     "CopyObject": copy_object,
-    "DeleteObject": delete_object,
-    "DeleteObjects": delete_objects,
-    "DeleteObjectTagging": delete_tagging,
     **dict.fromkeys(("ListObjects", "ListObjectsV2", "ListObjectVersions"), list_with_owners),
 }

@@ -29,6 +29,17 @@ _ENCRYPTION = "x-amz-server-side-encryption"
 _UUID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
+_LONGEST_KEY = 1024
+
+
+def check_key(call: Call) -> None:
+    """Refuse an object's name that is too long: ``KeyTooLongError``."""
+    size = len(call.params["Key"].encode())
+    if size > _LONGEST_KEY:
+        extra = {"Size": size, "MaxSizeAllowed": _LONGEST_KEY}
+        raise AwsError("KeyTooLongError", "Your key is too long", 400, extra)
+
+
 def check_conditions(call: Call) -> None:
     """Refuse an upload whose conditions S3 does not know, or do not hold.
 
@@ -72,6 +83,9 @@ def check_digests(call: Call) -> None:
     if call.headers.get("X-Amz-Trailer", "").lower() in _DIGESTS:
         trailer = re.search(rb"\r\n(x-amz-checksum-[a-z0-9]+):([^\r\n]+)", call.body[-256:])
         given |= {trailer[1].decode(): trailer[2].decode().strip()} if trailer else {}
+    for header, length in _LENGTHS.items():
+        if (value := call.headers.get(header)) is not None and not _is_digest(value, length):
+            raise AwsError("InvalidRequest", f"Value for {header} header is invalid.")
     if not given:
         return
     body = unchunk(call.body, call.headers)
@@ -100,6 +114,8 @@ def _is_digest(value: str, length: int) -> bool:
         return False
 
 
+# Digests of which no more is checked than their length, in bytes.
+_LENGTHS = {"x-amz-checksum-crc32c": 4, "x-amz-checksum-crc64nvme": 8}
 _DIGESTS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "content-md5": ("Content-MD5", lambda body: hashlib.md5(body, usedforsecurity=False).digest()),
     "x-amz-checksum-crc32": ("CRC32", lambda body: zlib.crc32(body).to_bytes(4, "big")),
@@ -230,9 +246,10 @@ def uploader(call: Call) -> Writer:
     Source: "Controlling ownership of objects" in the S3 user guide.
 
     Raises:
-        AwsError: ``AccessControlListNotSupported`` for any other access control list on a bucket that has them disabled,
+        AwsError: ``KeyTooLongError``; ``AccessControlListNotSupported`` for any other access control list on a bucket that has them disabled,
             ``NotImplemented`` for one that would do something on a bucket that has not.
     """
+    check_key(call)
     acl = call.params.get("ACL")
     owner = owner_of_bucket(call.params["Bucket"])
     if owner is not None and (acl not in (None, FULL_CONTROL) or any(map(call.params.get, _GRANTS))):

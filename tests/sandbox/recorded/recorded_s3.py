@@ -85,6 +85,12 @@ def of_a_key(call: Callable[[str], Ask]) -> Callable[[Any, str, str, str], Any]:
     return lambda s3, name, key, arn: call(key)(s3, name)
 
 
+def delete(*keys: str, **more: Any) -> Ask:
+    return lambda s3, name: s3.delete_objects(
+        Bucket=name, Delete={"Objects": [{"Key": key} for key in keys], **more}
+    )
+
+
 def versioned(s3: Any, name: str) -> Any:
     return s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
@@ -495,6 +501,47 @@ FACTS: dict[str, Fact] = {
     "an object of versions is deleted": Fact(
         new(ask("delete_object", Key="a"), versioned, put()), API, status=204, fields={"DeleteMarker": True}
     ),
+    "objects are deleted": Fact(
+        new(delete("b", "none", "a"), put("a"), put("b")), API, fields={"Deleted": [{"Key": "b"}, {"Key": "none"}, {"Key": "a"}]},
+        absent=("Errors",),
+    ),
+    "objects are deleted quietly": Fact(
+        new(delete("a", Quiet=True), put("a")), "the S3 API reference, DeleteObjects", absent=("Errors", "Deleted")
+    ),
+    "a version is deleted that is not there": Fact(
+        new(ask("delete_objects", Delete={"Objects": [{"Key": "a", "VersionId": "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD"}]}), put("a")), API,
+        absent=("Deleted",),
+        fields={
+            "Errors/0/Code": "NoSuchVersion", "Errors/0/Message": "The specified version does not exist.", "Errors/0/Key": "a",
+            "Errors/0/VersionId": "HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD",
+        },
+    ),
+    "objects of versions are deleted": Fact(
+        new(delete("a"), versioned, put("a")), API,
+        fields={"Deleted/0/DeleteMarker": True, "Deleted/0/DeleteMarkerVersionId": re.compile(".+"), "Deleted/0/Key": "a"},
+    ),
+    "no objects are deleted": Fact(new(delete()), "the S3 API reference, DeleteObjects", "MalformedXML", MALFORMED, 400),
+    "one of two objects may be deleted": Fact(
+        new(delete("a", "b"), put("a"), put("b"), document({**DELETES, "Resource": "arn:aws:s3:::NAME/a"})),
+        "the S3 API reference, DeleteObjects",
+        fields={"Deleted": [{"Key": "b"}], "Errors/0/Key": "a", "Errors/0/Code": "AccessDenied"},
+    ),
+    "a name that is none": Fact(
+        lambda s: s.s3.create_bucket(Bucket="Not_A_Name"), S3, "InvalidBucketName", r"The specified bucket is not valid\.", 400,
+        {"Error/BucketName": "Not_A_Name"},
+    ),
+    "a place that is none": Fact(
+        lambda s: s.s3.create_bucket(Bucket="never-there", CreateBucketConfiguration={"LocationConstraint": "nowhere-1"}), S3,
+        "InvalidLocationConstraint", "The specified location-constraint is not valid", 400,
+        {"Error/LocationConstraint": "nowhere-1"},
+    ),
+    "us-east-1 as a place": Fact(
+        lambda s: s.s3.create_bucket(Bucket="never-there", CreateBucketConfiguration={"LocationConstraint": REGION}), S3,
+        "InvalidLocationConstraint", "The specified location-constraint is not valid", 400,
+    ),
+    "a name that is too long": Fact(
+        new(put("k" * 1025)), S3, "KeyTooLongError", "Your key is too long", 400, {"Error/MaxSizeAllowed": "1024", "Error/Size": "1025"}
+    ),
     "tags are deleted": Fact(new(ask("delete_object_tagging", Key="a"), put()), API, status=204),
     "tags of nothing": Fact(new(ask("get_object_tagging", Key="none")), API, "NoSuchKey", NO_KEY, 404),
     # Encryption
@@ -571,6 +618,9 @@ FACTS: dict[str, Fact] = {
             "NextContinuationToken": re.compile(".+"),
         },
     ),
+    "no page of the first kind": Fact(
+        new(ask("list_objects")), S3, fields={"Prefix": "", "Marker": "", "MaxKeys": 1000, "EncodingType": "url"}, absent=("Contents",)
+    ),
     "no page": Fact(new(ask("list_objects_v2")), S3, fields={"KeyCount": 0, "Prefix": "", "EncodingType": "url"}, absent=("Contents",)),
     "versions": Fact(
         new(ask("list_object_versions"), put()), API, absent=("DeleteMarkers", "Versions/0/Owner/DisplayName"),
@@ -627,6 +677,13 @@ FACTS: dict[str, Fact] = {
         fields={
             "Parts/0/ETag": PART, "Parts/0/Size": 4, "NextPartNumberMarker": 1, "PartNumberMarker": 0, "MaxParts": 1000,
             "StorageClass": "STANDARD", "Owner/ID": re.compile("[0-9a-f]{64}"), "Initiator/ID": re.compile("[0-9a-f]{64}"),
+        },
+    ),
+    "uploads": Fact(
+        uploaded(lambda s3, name, upload: s3.list_multipart_uploads(Bucket=name)), S3,
+        fields={
+            "MaxUploads": 1000, "NextKeyMarker": "a", "NextUploadIdMarker": re.compile(".+"), "Uploads/0/Key": "a",
+            "Uploads/0/StorageClass": "STANDARD", "Uploads/0/Initiated": re.compile("20[23].*"),
         },
     ),
     "no such upload": Fact(

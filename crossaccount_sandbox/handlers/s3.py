@@ -103,8 +103,8 @@ def _show_owner(
     world: World, call: Call, entry: ElementTree.Element, encoded: bool, bucket_owner: str
 ) -> None:
     """Show a listed object's true owner in place of the emulation's."""
-    for shown in entry.findall(f"{{{NAMESPACE}}}Owner"):
-        entry.remove(shown)
+    for wrong in entry.findall(f"{{{NAMESPACE}}}Owner"):
+        entry.remove(wrong)
     if call.operation == "ListObjectsV2" and not call.params.get("FetchOwner"):
         return
     key = entry.findtext(f"{{{NAMESPACE}}}Key") or ""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -297,7 +297,12 @@ def test_the_error_of_a_signature_shows_what_was_to_be_signed_but_no_token(inner
     assert said["StringToSign"].startswith("AWS4-HMAC-SHA256\n")
     assert said["CanonicalRequest"].startswith("GET\n/presigned/a%20b/c%3Ad\n")
     assert bytes.fromhex(said["StringToSignBytes"]).decode() == said["StringToSign"]
-    assert str(credentials(session).token) not in answer.body.decode()
+    held = credentials(session)
+    old = boto(inner, held).generate_presigned_url("get_object", Params=GIVEN)
+    older = Answer(changed(old, "Signature", "AAAA"))
+    assert "x-amz-security-token:" in older.error["StringToSign"]
+    for written in (str(held.token), quote(str(held.token), safe="-_.~")):
+        assert written not in answer.body.decode() + older.body.decode()
 
 
 CONDITIONS: dict[str, tuple[dict[str, Any], bool]] = {

@@ -148,8 +148,7 @@ def authenticate(
     if scope.presigned is None:
         _check_clock(service, headers.get("X-Amz-Date", ""), now)
     _check_signature(service, key, scope, environ, headers, body)
-    if scope.presigned is None:
-        _check_payload(service, headers, body)
+    _check_payload(service, scope, headers, body)
     return key.caller
 
 
@@ -214,15 +213,21 @@ def _without(token: str | None, text: str) -> str:
     return text
 
 
-def _check_payload(service: str, headers: Mapping[str, str], body: bytes) -> None:
+def _check_payload(service: str, scope: Scope, headers: Mapping[str, str], body: bytes) -> None:
     declared = headers.get("X-Amz-Content-SHA256")
+    if scope.presigned is not None:
+        declared = scope.presigned.get("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
     if declared is None and service == "s3":
         raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if declared is None or declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
         return
-    if not hmac.compare_digest(declared, hashlib.sha256(body).hexdigest()):
+    computed = hashlib.sha256(body).hexdigest()
+    if not hmac.compare_digest(declared.encode(), computed.encode()):
         text = "The provided 'x-amz-content-sha256' header does not match what was computed."
-        raise AwsError("XAmzContentSHA256Mismatch" if service == "s3" else "InvalidSignatureException", text)
+        if service != "s3":
+            raise AwsError("InvalidSignatureException", text)
+        shown = {"ClientComputedContentSHA256": declared, "S3ComputedContentSHA256": computed}
+        raise AwsError("XAmzContentSHA256Mismatch", text, 400, shown)
 
 
 def _check_clock(service: str, stamp: str, now: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -301,3 +302,43 @@ def test_an_archived_source_is_not_copied_in_parts(s3: Any) -> None:
         s3.upload_part_copy(**upload, PartNumber=1, CopySource=f"{SOURCE}/archived")
     assert code(error) == "ObjectNotInActiveTierError"
     s3.abort_multipart_upload(**upload)
+
+
+def test_a_source_of_another_account_is_copied_where_its_policy_gives_it(
+    inner: Any, s3: Any, stored: bytes, keys: dict[str, str]
+) -> None:
+    other = inner.client("staging", "s3")
+    other.create_bucket(Bucket="multipart-elsewhere")
+    upload = {
+        "Bucket": "multipart-elsewhere",
+        "Key": "h",
+        "UploadId": other.create_multipart_upload(Bucket="multipart-elsewhere", Key="h")["UploadId"],
+    }
+    with pytest.raises(ClientError) as error:
+        other.upload_part_copy(**upload, PartNumber=1, CopySource=f"{SOURCE}/plain")
+    assert code(error) == "AccessDenied"
+    given = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "222222222222"},
+        "Action": "s3:GetObject",
+        "Resource": FROM,
+    }
+    s3.put_bucket_policy(Bucket=SOURCE, Policy=json.dumps({"Version": "2012-10-17", "Statement": [given]}))
+    part = other.upload_part_copy(**upload, PartNumber=1, CopySource=f"{SOURCE}/plain")
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        other.upload_part_copy(**upload, PartNumber=2, CopySource=f"{SOURCE}/under")
+    listed = [{"PartNumber": 1, "ETag": part["CopyPartResult"]["ETag"]}]
+    other.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})
+    assert other.get_object(Bucket="multipart-elsewhere", Key="h")["Body"].read() == stored
+    s3.delete_bucket_policy(Bucket=SOURCE)
+
+
+def test_boto3_s_own_transfers_pass_both_ways(s3: Any, stored: bytes, tmp_path: Path) -> None:
+    there, back = tmp_path / "there", tmp_path / "back"
+    there.write_bytes(stored)
+    s3.upload_file(str(there), TARGET, "moved")
+    assert s3.head_object(Bucket=TARGET, Key="moved")["ETag"].endswith('-2"')
+    s3.download_file(TARGET, "moved", str(back))
+    assert back.read_bytes() == stored
+    listed = s3.list_objects_v2(Bucket=TARGET, Prefix="moved")["Contents"][0]
+    assert (listed["Size"], listed["ETag"][-3:]) == (len(stored), '-2"')

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -395,6 +395,49 @@ def test_a_query_may_be_written_in_any_way_that_says_what_was_signed(inner: Any,
     answer = Answer(f"{inner.url}/{BUCKET}?{sent}", headers=dict(request.headers))
     assert answer.status == status
     assert status != 403 or answer.code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [("a%20b/c:d", 200), ("%61%20b/c%3ad", 200), ("a%20b/c:e", 403), ("a+b/c:d", 403)]
+)
+def test_a_path_may_be_written_in_any_way_too(inner: Any, sent: str, status: int) -> None:
+    """In a path a plus is a plus."""
+    request = AWSRequest(method="GET", url=place(inner))
+    request.headers["X-Amz-Content-SHA256"] = hashlib.sha256(b"").hexdigest()
+    S3SigV4Auth(credentials(inner.client("producer", "s3")), "s3", REGION).add_auth(request)
+    answer = Answer(place(inner, sent), headers=dict(request.headers))
+    assert answer.status == status
+    assert status != 200 or answer.body == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    ("digest", "code"),
+    [
+        (hashlib.sha256(b"signed").hexdigest(), ""),
+        ("UNSIGNED-PAYLOAD", ""),
+        (hashlib.sha256(b"another").hexdigest(), "XAmzContentSHA256Mismatch"),
+    ],
+)
+def test_a_url_may_sign_what_is_sent(inner: Any, digest: str, code: str) -> None:
+    """The digest stands in the URL and is signed as the payload, where there is one."""
+    client = inner.client("producer", "s3")
+
+    class WithDigest(S3SigV4QueryAuth):
+        def payload(self, request: Any) -> str:
+            return digest
+
+    request = AWSRequest(method="PUT", url=f"{place(inner, 'digest')}?X-Amz-Content-Sha256={digest}")
+    WithDigest(credentials(client), "s3", REGION, expires=60).add_auth(request)
+    answer = Answer(str(request.url), "PUT", b"signed")
+    assert (answer.status, answer.code) == ((400, code) if code else (200, ""))
+
+
+def test_a_request_that_is_signed_in_a_header_says_what_it_sends(inner: Any) -> None:
+    request = AWSRequest(method="GET", url=f"{inner.url}/{BUCKET}")
+    SigV4Auth(credentials(inner.client("producer", "s3")), "s3", REGION).add_auth(request)
+    answer = Answer(f"{inner.url}/{BUCKET}", headers=dict(request.headers))
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
+    assert answer.error["Message"] == "Missing required header for this request: x-amz-content-sha256"
 
 
 def test_a_list_finds_what_a_less_encoded_prefix_names(inner: Any) -> None:

@@ -18,7 +18,7 @@ from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
 from crossaccount_sandbox.handlers.s3_form import MALFORMED_XML, NAMESPACE, xml
-from crossaccount_sandbox.handlers.storage import stored_object
+from crossaccount_sandbox.handlers.storage import is_marker, stored_object
 from crossaccount_sandbox.resources import owner_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
@@ -51,7 +51,7 @@ def delete_object(world: World, call: Call) -> Response:
     bucket, key, version = call.params["Bucket"], call.params["Key"], call.params.get("VersionId")
     check_version(bucket, key, version)
     held = stored_object(bucket, key, version)
-    marker = version is not None and held is not None and not hasattr(held, "storage_class")
+    marker = version is not None and held is not None and is_marker(held)
     response = call.forward(owner_of_bucket(bucket) or call.account)
     world.crossed(bucket, key)
     shown = any(name.lower() == "x-amz-delete-marker" for name, _ in response.headers)
@@ -107,7 +107,7 @@ def _delete(owner: str, bucket: str, key: str, version: str | None, call: Call) 
     except AccessDeniedByLock:
         text = "Access Denied because object protected by object lock."
         raise AwsError("AccessDenied", text, 403) from None
-    marker = version if version and not hasattr(held, "storage_class") and held is not None else None
+    marker = version if version and held is not None and is_marker(held) else None
     marker = marker or (told.get("version-id") if version is None else None)
     if marker is None:
         return ""

@@ -16,9 +16,8 @@ from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.handlers.kms import check_usable
 from crossaccount_sandbox.handlers.s3_form import NAMESPACE, xml
 from crossaccount_sandbox.handlers.storage import stored_object
+from crossaccount_sandbox.handlers.upload_checks import check_conditions, check_digests
 from crossaccount_sandbox.handlers.uploads import (
-    check_conditions,
-    check_digests,
     encrypted,
     encrypting_key,
     note_upload,

@@ -17,10 +17,9 @@ from crossaccount_sandbox.checks.s3_keys import copy_source
 from crossaccount_sandbox.handlers.deletions import check_version
 from crossaccount_sandbox.handlers.kms import check_usable
 from crossaccount_sandbox.handlers.s3_form import NAMESPACE
-from crossaccount_sandbox.handlers.storage import check_active, shown, stored_object
+from crossaccount_sandbox.handlers.storage import check_active, is_marker, shown, stored_object
+from crossaccount_sandbox.handlers.upload_checks import check_conditions, check_digests
 from crossaccount_sandbox.handlers.uploads import (
-    check_conditions,
-    check_digests,
     encrypting_key,
     note_upload,
     source_of,
@@ -83,6 +82,7 @@ def list_with_owners(world: World, call: Call) -> Response:
     ):
         text = "The continuation token provided is incorrect"
         raise AwsError("InvalidArgument", text, 400, {"ArgumentName": "continuation-token"})
+    _limit_page(call)
     response = call.forward(bucket_owner or call.account)
     if response.status >= 300 or bucket_owner is None:
         return response
@@ -90,13 +90,52 @@ def list_with_owners(world: World, call: Call) -> Response:
     encoded = root.findtext(f"{{{NAMESPACE}}}EncodingType") == "url"
     for name in ("Prefix", "Marker") if call.operation == "ListObjects" else ("Prefix",):
         if root.find(f"{{{NAMESPACE}}}{name}") is None:
-            ElementTree.SubElement(root, f"{{{NAMESPACE}}}{name}").text = ""
+            ElementTree.SubElement(root, f"{{{NAMESPACE}}}{name}").text = str(call.params.get(name) or "")
+    _show_next_marker(call, root)
     for entry in root:
         if entry.find(f"{{{NAMESPACE}}}ETag") is not None:
             _show_checksum(call, entry, encoded)
         if entry.find(f"{{{NAMESPACE}}}Owner") is not None:
             _show_owner(world, call, entry, encoded, bucket_owner)
     return replace(response, body=ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _show_next_marker(call: Call, root: ElementTree.Element) -> None:
+    """Where a list of the first kind goes on: the last key, and only with a delimiter.
+
+    Source: recordings of S3 by localstack.
+    """
+    if call.operation != "ListObjects":
+        return
+    keys = root.findall(f"{{{NAMESPACE}}}Contents/{{{NAMESPACE}}}Key")
+    for marker in root.findall(f"{{{NAMESPACE}}}NextMarker"):
+        if call.params.get("Delimiter") and keys:
+            marker.text = keys[-1].text
+        else:
+            root.remove(marker)
+
+
+_PAGE = 1000
+
+
+def _limit_page(call: Call) -> None:
+    """Let a page of a list have a thousand entries at most, whatever the request says.
+
+    Source: ListObjectsV2 and its like in the S3 API reference.
+
+    Raises:
+        AwsError: ``InvalidArgument`` for a number that is none.
+    """
+    asked = call.params.get("MaxKeys")
+    if asked is None:
+        return
+    if not 0 <= int(asked) < 2**31:
+        text = "Argument maxKeys must be an integer between 0 and 2147483647"
+        raise AwsError("InvalidArgument", text, 400, {"ArgumentName": "maxKeys", "ArgumentValue": asked})
+    if int(asked) > _PAGE:
+        parts = str(call.environ["QUERY_STRING"]).split("&")
+        kept = [part for part in parts if not part.startswith("max-keys=")]
+        call.environ["QUERY_STRING"] = "&".join([*kept, f"max-keys={_PAGE}"])
 
 
 def _show_owner(
@@ -141,14 +180,20 @@ def get_object(world: World, call: Call) -> Response:
     Raises:
         AwsError: ``AccessDenied`` for a missing object, to everyone else; ``KMS.DisabledException`` and
             ``KMS.KMSInvalidStateException`` for one that is encrypted under a key out of use; ``InvalidObjectState`` for the
-            bytes of one in an archive.
+            bytes of one in an archive; ``MethodNotAllowed`` for a delete marker by its version.
     """
     bucket, key = call.params["Bucket"], call.params["Key"]
     owner = owner_of_bucket(bucket)
     version = call.params.get("VersionId")
     held = stored_object(bucket, key, version)
     _check_named(world, call, bucket, key, version)
-    if held is not None and getattr(held, "encryption", None) is None:
+    if held is not None and is_marker(held):
+        text = "The specified method is not allowed against this resource."
+        extra = {"Method": call.environ["REQUEST_METHOD"], "ResourceType": "DeleteMarker"}
+        raise AwsError(
+            "MethodNotAllowed", text, 405, extra, {"x-amz-delete-marker": "true", "Allow": "DELETE"}
+        )
+    if held is not None and held.encryption is None:
         held.encryption = "AES256"
     further = shown(world, bucket, key, version)
     encrypted_under = object_key(bucket, key, version)

@@ -32,7 +32,7 @@ _DEEP = timedelta(hours=12)
 def is_archived(world: World, bucket: str, key: str, version: str | None = None) -> bool:
     """Whether an object lies in an archive and no restored copy of it is there."""
     held = stored_object(bucket, key, version)
-    if held is None:
+    if held is None or is_marker(held):
         return False
     place = (bucket, key, held.version_id)
     restore = world.restores.get(place)
@@ -70,7 +70,7 @@ def check_active(world: World, call: Call, bucket: str, key: str, version: str |
 def shown(world: World, bucket: str, key: str, version: str | None) -> tuple[tuple[str, str], ...]:
     """The headers that moto lacks of an object in an archive."""
     held = stored_object(bucket, key, version)
-    if held is None:
+    if held is None or is_marker(held):
         return ()
     archived = is_archived(world, bucket, key, version)
     place = (bucket, key, held.version_id)
@@ -177,7 +177,12 @@ def stored_object(bucket: str, key: str, version: str | None) -> Any:
     if version is not None:
         return next((kept for kept in keys.getlist(key, []) if kept.version_id == version), None)
     held = keys.get(key)
-    return held if hasattr(held, "storage_class") else None  # a delete marker has none
+    return None if is_marker(held) else held
+
+
+def is_marker(held: Any) -> bool:
+    """Whether what the emulation holds is a delete marker."""
+    return not hasattr(held, "storage_class")
 
 
 HANDLERS: dict[str, Handler] = {

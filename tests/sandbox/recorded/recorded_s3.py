@@ -22,9 +22,7 @@ ALL_ON = dict.fromkeys(
 )
 MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 FAILED = "At least one of the pre-conditions you specified did not hold"
-CONFLICT = (
-    r"The conditional request cannot succeed due to a conflicting operation against this resource\."
-)
+CONFLICT = r"The conditional request cannot succeed due to a conflicting operation against this resource\."
 HEADER = "A header you provided implies functionality that is not implemented"
 NO_POLICY = "The bucket policy does not exist"
 NO_KEY = r"The specified key does not exist\."
@@ -130,6 +128,21 @@ def keyed(ask_key: Callable[[Any, str, str, str], Any], state: str = "") -> Call
     return call
 
 
+def of_the_marker(operation: str) -> Ask:
+    """A call about the version that is a delete marker."""
+
+    def call(s3: Any, name: str) -> Any:
+        version = s3.list_object_versions(Bucket=name)["DeleteMarkers"][0]["VersionId"]
+        return getattr(s3, operation)(Bucket=name, Key="a", VersionId=version)
+
+    return call
+
+
+def copy_of_the_marker(s3: Any, name: str) -> Any:
+    version = s3.list_object_versions(Bucket=name)["DeleteMarkers"][0]["VersionId"]
+    return s3.copy_object(Bucket=name, Key="b", CopySource={"Bucket": name, "Key": "a", "VersionId": version})
+
+
 def put_under(key: str) -> Ask:
     return put(ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
 
@@ -141,7 +154,11 @@ def with_digest(s3: Any, name: str, *key: str) -> Any:
 
 
 def uploaded(
-    end: Callable[[Any, str, str], Any], *before: Ask, during: tuple[Ask, ...] = (), key: str = "a", **more: Any
+    end: Callable[[Any, str, str], Any],
+    *before: Ask,
+    during: tuple[Ask, ...] = (),
+    key: str = "a",
+    **more: Any,
 ) -> Callable[[Setting], Any]:
     """A call about a multipart upload of one part."""
 
@@ -193,7 +210,9 @@ def ranged(span: str) -> Callable[[Setting], Any]:
     return new(call, put("a", b"0123456789"))
 
 
-def as_other(ask: Ask, *, statements: tuple[dict[str, Any], ...] = (), encrypts: bool = False) -> Callable[[Setting], Any]:
+def as_other(
+    ask: Ask, *, statements: tuple[dict[str, Any], ...] = (), encrypts: bool = False
+) -> Callable[[Setting], Any]:
     """A call of another account's administrator about an object that the bucket's policy may give."""
 
     def call(s: Setting) -> Any:
@@ -420,6 +439,21 @@ FACTS: dict[str, Fact] = {
         new(ask("delete_object", Key="a", VersionId="HPniJFCxqTsMuIH9KX8K8wEjNUgmABCD"), versioned, put()), API, "InvalidArgument",
         "Invalid version id specified", 400,
     ),
+    "a delete marker": Fact(
+        new(of_the_marker("get_object"), versioned, put(), ask("delete_object", Key="a")), API, "MethodNotAllowed",
+        r"The specified method is not allowed against this resource\.", 405,
+        {"Error/Method": "GET", "Error/ResourceType": "DeleteMarker"},
+    ),
+    "a delete marker's head": Fact(
+        new(of_the_marker("head_object"), versioned, put(), ask("delete_object", Key="a")), API, "405", "Method Not Allowed", 405
+    ),
+    "a delete marker is deleted": Fact(
+        new(of_the_marker("delete_object"), versioned, put(), ask("delete_object", Key="a")), API, status=204, fields={"DeleteMarker": True}
+    ),
+    "a copy of a delete marker": Fact(
+        new(copy_of_the_marker, versioned, put(), ask("delete_object", Key="a")), "public reports", "InvalidRequest",
+        r"The source of a copy request may not specifically refer to a delete marker by version id\.", 400,
+    ),
     "a precondition of a read": Fact(
         new(get(IfMatch='"none"'), put()), S3, "PreconditionFailed", FAILED, 412, {"Error/Condition": "If-Match"}
     ),
@@ -484,6 +518,27 @@ FACTS: dict[str, Fact] = {
     "a storage class that is none": Fact(
         new(put(StorageClass="OUTPOSTS")), S3, "InvalidStorageClass", "The storage class you specified is not valid", 400,
         {"Error/StorageClassRequested": "OUTPOSTS"},
+    ),
+    "an encryption that is none": Fact(
+        new(put(ServerSideEncryption="AES255")), "public reports", "InvalidArgument", "The encryption method specified is not supported", 400,
+        {"Error/ArgumentName": "x-amz-server-side-encryption"},
+    ),
+    **{
+        f"a key with {algorithm or 'no'} encryption": Fact(
+            new(put("a", b"x", SSEKMSKeyId=UUID, **({"ServerSideEncryption": algorithm} if algorithm else {}))), "public reports",
+            "InvalidArgument",
+            "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms", 400,
+        )
+        for algorithm in ("", "AES256")
+    },
+    "tags of one name": Fact(
+        new(put(Tagging="key1=val1&key1=val2")), API, "InvalidArgument",
+        r"The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates\.", 400,
+        {"Error/ArgumentName": "x-amz-tagging", "Error/ArgumentValue": "key1=val1&key1=val2"},
+    ),
+    "too much metadata": Fact(
+        new(put(Metadata={"a": "b" * 2048})), "public reports", "MetadataTooLarge",
+        "Your metadata headers exceed the maximum allowed metadata size", 400, {"Error/MaxSizeAllowed": "2048"},
     ),
     "a copy onto itself": Fact(
         new(lambda s3, name: s3.copy_object(Bucket=name, Key="a", CopySource=f"{name}/a"), put()), S3, "InvalidRequest",
@@ -617,6 +672,25 @@ FACTS: dict[str, Fact] = {
             "CommonPrefixes": [{"Prefix": "test/bar/"}], "IsTruncated": True, "KeyCount": 1, "MaxKeys": 1,
             "NextContinuationToken": re.compile(".+"),
         },
+    ),
+    **{
+        f"a page of more than a thousand: {operation}": Fact(
+            new(ask(operation, MaxKeys=5000), put()), "the S3 API reference", fields={"MaxKeys": 1000, "IsTruncated": False}
+        )
+        for operation in ("list_objects", "list_objects_v2", "list_object_versions")
+    },
+    "a page of less than nothing": Fact(
+        new(ask("list_objects_v2", MaxKeys=-1)), "public reports", "InvalidArgument",
+        "Argument maxKeys must be an integer between 0 and 2147483647", 400, {"Error/ArgumentName": "maxKeys"},
+    ),
+    "a page that goes on": Fact(
+        new(ask("list_objects", MaxKeys=1, Delimiter="/"), put("a"), put("b")), LISTS, fields={"IsTruncated": True, "NextMarker": "a"}
+    ),
+    "a page that goes on without a delimiter": Fact(
+        new(ask("list_objects", MaxKeys=1), put("a"), put("b")), LISTS, fields={"IsTruncated": True}, absent=("NextMarker",)
+    ),
+    "the page after a marker": Fact(
+        new(ask("list_objects", Marker="a", MaxKeys=1), put("a"), put("b")), LISTS, fields={"Marker": "a", "Contents/0/Key": "b"}
     ),
     "no page of the first kind": Fact(
         new(ask("list_objects")), S3, fields={"Prefix": "", "Marker": "", "MaxKeys": 1000, "EncodingType": "url"}, absent=("Contents",)

@@ -1,6 +1,7 @@
 """Who is calling: access keys and sessions, and the Signature Version 4 that proves them.
 
-Not here: how a signature is computed (``signatures``), what the caller may do (``judge``), how a session comes to be (``sts``).
+Not here: what the caller may do (``judge``), how a session comes to be (``sts``), what is said to whom it refuses
+(``refusals``).
 
 Source: "Signature Version 4 for API requests" and "Temporary security credentials" in the IAM user guide.
 """
@@ -11,18 +12,19 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from moto.iam.models import iam_backends
 
+from crossaccount_sandbox import refusals
 from crossaccount_sandbox.principals import user_id
-from crossaccount_sandbox.signatures import check_presigned, sign, unsigned_headers
-from crossaccount_sandbox.wire import AwsError, Scope
+from crossaccount_sandbox.protocols import Spoken
+from crossaccount_sandbox.signatures import declared_payload, sign, unsigned_headers
+from crossaccount_sandbox.wire import Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
-_QUERY = ("sts", "iam", "cloudformation")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Caller:
         account: 12 digits.
         unique_id: AIDA... of a user, AROA...:SESSION of a role session.
         role_arn: the role of a session, with its path; None for a user.
+        user_arn: the user behind a federated user's session; None for anyone else.
         session_policy: the policy that narrows the session; None without one.
         session_policy_arns: the managed policies that narrow it, each looked up anew for each request.
         session_began: begin of the session; None where nobody asked for it.
@@ -41,12 +44,14 @@ class Caller:
         tags: the session's own tags and those it inherited; a key in another case is the same key.
         transitive: the keys, in lower case, of the tags that the next role in a chain inherits.
         source_identity: who is behind the session; it cannot be changed along a chain.
+        federation: the condition keys of the token for which a provider's user has the session.
     """
 
     arn: str
     account: str
     unique_id: str
     role_arn: str | None = None
+    user_arn: str | None = None
     session_policy: dict[str, Any] | None = None
     session_policy_arns: tuple[str, ...] = ()
     session_began: datetime | None = None
@@ -54,6 +59,17 @@ class Caller:
     tags: Mapping[str, str] = field(default_factory=dict)
     transitive: frozenset[str] = frozenset()
     source_identity: str | None = None
+    federation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> str:
+        """The ARN of the role or user whose policies hold for the caller."""
+        return self.role_arn or self.user_arn or self.arn
+
+    @property
+    def by_token(self) -> bool:
+        """True for a session that a user has for itself or for a federated user, which may do less with IAM and STS."""
+        return self.role_arn is None and self.session_began is not None
 
     @property
     def chained(self) -> bool:
@@ -79,6 +95,7 @@ class Key:
     token: str | None = field(default=None, repr=False)
 
 
+NOBODY = Caller("anonymous", "", "anonymous")  # who asks for a session with a provider's token
 Issued = Callable[[str, Key], None]
 
 
@@ -122,6 +139,7 @@ def _user_key(access_key_id: str) -> Key | None:
 
 def authenticate(
     keys: Keys,
+    spoken: Spoken,
     scope: Scope | None,
     environ: Mapping[str, Any],
     headers: Mapping[str, str],
@@ -131,55 +149,29 @@ def authenticate(
     """The caller of a request, once its signature, clock and session hold.
 
     Raises:
-        AwsError: ``MissingAuthenticationToken`` for an unsigned request, ``UnrecognizedClientException`` for an
-            unknown key, ``ExpiredToken`` for a session that has ended, ``InvalidSignatureException`` or
-            ``SignatureDoesNotMatch`` for anything that the key did not sign.
+        AwsError: the service's own error for an unsigned request, an unknown key, a session that has ended, a clock that
+            is wrong, and anything that the key did not sign.
     """
-    service = scope.service if scope else _guess(environ)
     if scope is None:
-        raise _unsigned(service)
+        header = environ.get("HTTP_AUTHORIZATION", "")
+        signed = header or "Signature=" in environ.get("QUERY_STRING", "")
+        raise refusals.ill_signed(spoken, header) if signed else refusals.unsigned(spoken)
     key = keys.find(scope.access_key_id)
-    _check_key(service, key, scope, headers)
-    assert key is not None  # it would have been refused
-    if scope.presigned is not None:
-        _check_presigned(service, scope.presigned, now)
+    if key is None:
+        raise refusals.unknown_key(spoken, scope.access_key_id)
+    if not hmac.compare_digest((key.token or "").encode(), scope.token.encode()):
+        told = scope.token or scope.service != "s3"
+        raise refusals.wrong_token(spoken) if told else refusals.unknown_key(spoken, scope.access_key_id)
     if key.caller.session_expires is not None and now >= key.caller.session_expires:
-        raise expired(service)
-    if scope.presigned is None:
-        _check_clock(service, headers.get("X-Amz-Date", ""), now)
-    _check_signature(service, key, scope, environ, headers, body)
-    _check_payload(service, scope, headers, body)
+        raise refusals.expired(spoken)
+    _check_clock(spoken, scope, now)
+    _check_signature(spoken, key, scope, environ, headers, body)
+    _check_payload(spoken, scope, environ, headers, body)
     return key.caller
 
 
-def _guess(environ: Mapping[str, Any]) -> str:
-    if environ.get("HTTP_X_AMZ_TARGET"):
-        return "json"
-    return "sts" if environ.get("REQUEST_METHOD") == "POST" else "s3"
-
-
-def _check_key(service: str, key: Key | None, scope: Scope, headers: Mapping[str, str]) -> None:
-    given = headers.get("X-Amz-Security-Token", "")
-    if scope.presigned is not None:
-        given = scope.presigned.get("X-Amz-Security-Token", given)
-    if key is not None and hmac.compare_digest((key.token or "").encode(), given.encode()):
-        return
-    if service == "s3" and key is not None and given:
-        raise AwsError("InvalidToken", "The provided token is malformed or otherwise invalid.", 400)
-    raise _unknown_key(service, scope.access_key_id)
-
-
-def _check_presigned(service: str, given: Mapping[str, str], now: datetime) -> None:
-    try:
-        check_presigned(given, now)
-    except AwsError as error:
-        if service == "s3":
-            raise
-        raise _not_signed(service, f"Signature expired: {error.message}") from None
-
-
 def _check_signature(
-    service: str,
+    spoken: Spoken,
     key: Key,
     scope: Scope,
     environ: Mapping[str, Any],
@@ -192,18 +184,16 @@ def _check_signature(
     """
     signed = sign(key.secret, scope, environ, headers, body)
     if not hmac.compare_digest(signed.signature.encode(), scope.signature.encode()):
-        text = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
-        if service != "s3":
-            raise _not_signed(service, text)
-        extra = {"AWSAccessKeyId": scope.access_key_id, "SignatureProvided": scope.signature}
-        for name, shown in (("StringToSign", signed.to_sign), ("CanonicalRequest", signed.canonical)):
-            if shown:
-                shown = _without(key.token, shown)
-                extra |= {name: shown, f"{name}Bytes": shown.encode().hex(" ")}
-        raise AwsError("SignatureDoesNotMatch", text, 403, extra)
-    if service == "s3" and (left := unsigned_headers(scope, headers)):
-        text = "There were headers present in the request which were not signed"
-        raise AwsError("AccessDenied", text, 403, {"HeadersNotSigned": ", ".join(left)})
+        refusal = refusals.mismatch(spoken)
+        if scope.service == "s3":
+            refusal.extra = {"AWSAccessKeyId": scope.access_key_id, "SignatureProvided": scope.signature}
+            for name, shown in (("StringToSign", signed.to_sign), ("CanonicalRequest", signed.canonical)):
+                if shown:
+                    shown = _without(key.token, shown)
+                    refusal.extra |= {name: shown, f"{name}Bytes": shown.encode().hex(" ")}
+        raise refusal
+    if scope.service == "s3" and (left := unsigned_headers(scope, headers)):
+        raise refusals.unsigned_headers(left)
 
 
 def _without(token: str | None, text: str) -> str:
@@ -213,62 +203,27 @@ def _without(token: str | None, text: str) -> str:
     return text
 
 
-def _check_payload(service: str, scope: Scope, headers: Mapping[str, str], body: bytes) -> None:
-    declared = headers.get("X-Amz-Content-SHA256")
-    if scope.presigned is not None:
-        declared = scope.presigned.get("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
-    if declared is None and service == "s3":
-        raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+def _check_payload(
+    spoken: Spoken, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
+) -> None:
+    declared = declared_payload(scope, environ, headers)
+    if declared is None and scope.service == "s3":
+        raise refusals.no_payload()
     if declared is None or declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
         return
     computed = hashlib.sha256(body).hexdigest()
     if not hmac.compare_digest(declared.encode(), computed.encode()):
-        text = "The provided 'x-amz-content-sha256' header does not match what was computed."
-        if service != "s3":
-            raise AwsError("InvalidSignatureException", text)
-        shown = {"ClientComputedContentSHA256": declared, "S3ComputedContentSHA256": computed}
-        raise AwsError("XAmzContentSHA256Mismatch", text, 400, shown)
+        raise refusals.wrong_payload(spoken, declared, computed)
 
 
-def _check_clock(service: str, stamp: str, now: datetime) -> None:
-    try:
-        signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        if service == "s3":
-            raise AwsError(
-                "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header", 403
-            ) from None
-        raise _not_signed(service, "Date must be in ISO-8601 'basic format'.") from None
-    if abs(signed - now) > _CLOCK_SKEW:
-        if service == "s3":
-            text = "The difference between the request time and the current time is too large."
-            raise AwsError("RequestTimeTooSkewed", text, 403)
-        text = f"Signature expired: {stamp} is not within 15 minutes of {now}"
-        raise AwsError("InvalidSignatureException", text, 403)
-
-
-def _unsigned(service: str) -> AwsError:
-    if service == "s3":
-        return AwsError("AccessDenied", "Access Denied", 403)
-    code = "MissingAuthenticationTokenException" if service == "json" else "MissingAuthenticationToken"
-    return AwsError(code, "Missing Authentication Token", 403)
-
-
-def _unknown_key(service: str, access_key_id: str) -> AwsError:
-    if service == "s3":
-        text = "The AWS Access Key Id you provided does not exist in our records."
-        return AwsError("InvalidAccessKeyId", text, 403, {"AWSAccessKeyId": access_key_id})
-    code = "InvalidClientTokenId" if service in _QUERY else "UnrecognizedClientException"
-    return AwsError(code, "The security token included in the request is invalid.", 403)
-
-
-def expired(service: str) -> AwsError:
-    """AWS's error for a session that has ended."""
-    if service == "s3":
-        return AwsError("ExpiredToken", "The provided token has expired.", 400)
-    code = "ExpiredToken" if service in _QUERY else "ExpiredTokenException"
-    return AwsError(code, "The security token included in the request is expired", 403)
-
-
-def _not_signed(service: str, text: str) -> AwsError:
-    return AwsError("SignatureDoesNotMatch" if service in _QUERY else "InvalidSignatureException", text, 403)
+def _check_clock(spoken: Spoken, scope: Scope, now: datetime) -> None:
+    signed = scope.signed
+    if signed is None:
+        raise refusals.mismatch(spoken)
+    if scope.expires is not None and now - signed > timedelta(seconds=scope.expires):
+        raise refusals.overdue(spoken, signed, scope.expires if scope.version == 4 else None, now)
+    early = scope.version == 4 and signed - now > _CLOCK_SKEW
+    if early and scope.expires is not None and scope.service == "s3":
+        raise refusals.too_early(signed, scope.expires, now)
+    if early or (scope.expires is None and now - signed > _CLOCK_SKEW):
+        raise refusals.skewed(spoken, signed, now, _CLOCK_SKEW)

@@ -7,8 +7,7 @@ Not here: whose key it is and what follows from it (``callers``).
 
 Source: "Create a signed AWS API request" in the IAM user guide; "Authenticating Requests: Using Query Parameters" in the S3
 API reference; "Signing and Authenticating REST
-Requests (AWS signature version 2)" in the S3 user guide; that S3 decodes a query before it signs it, ``+`` as a blank, from public reports; the texts about missing
-parameters and unsigned headers from recordings of S3, the others from public reports.
+Requests (AWS signature version 2)" in the S3 user guide; that S3 decodes a query before it signs it, ``+`` as a blank, from public reports.
 """
 
 import base64
@@ -17,15 +16,13 @@ import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from crossaccount_sandbox.wire import AwsError, Scope
+from crossaccount_sandbox.wire import Scope
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-_WEEK = 604800
-_SKEW = timedelta(minutes=15)
 _NEEDED = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
 _OF_SIGNATURE = frozenset(f"x-amz-{name.lower()}" for name in (*_NEEDED, "Security-Token"))
 _OLD = ("AWSAccessKeyId", "Signature", "Expires")
@@ -61,7 +58,6 @@ _SUBRESOURCES = frozenset(
     ]
 )
 _PRESIGNED_AT = "crossaccount_sandbox.presigned_at"
-_SHOWN = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -81,113 +77,6 @@ def pairs(query: str) -> Iterator[tuple[bytes, bytes]]:
             yield unquote_to_bytes(name), unquote_to_bytes(value)
 
 
-def read_presigned(environ: Mapping[str, Any]) -> Scope | None:
-    """The scope that a request was signed for in its URL; None for a request that was not.
-
-    Raises:
-        AwsError: ``AuthorizationQueryParametersError`` for a URL that is signed in part, or by another algorithm;
-            ``InvalidArgument`` for one that comes with a signature in a header, too.
-    """
-    query = environ.get("QUERY_STRING", "")
-    if "X-Amz-" not in query and "Signature=" not in query and "AWSAccessKeyId=" not in query:
-        return None
-    given = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs(query)}
-    if "AWSAccessKeyId" in given or "Signature" in given:
-        return _old_scope(given)
-    if not any(f"X-Amz-{name}" in given for name in ("Algorithm", "Credential", "Signature")):
-        return None
-    if "HTTP_AUTHORIZATION" in environ:
-        text = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"
-        raise AwsError("InvalidArgument", text, 400, {"ArgumentName": "Authorization"})
-    if any(f"X-Amz-{name}" not in given for name in _NEEDED):
-        raise _malformed(
-            "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
-            "X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
-        )
-    if given["X-Amz-Algorithm"] != ALGORITHM:
-        raise _malformed('X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"')
-    credential = re.fullmatch(
-        r"([^/]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request", given["X-Amz-Credential"]
-    )
-    if credential is None:
-        raise _malformed(
-            "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting "
-            '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
-        )
-    return Scope(
-        credential[1],
-        credential[2],
-        credential[3],
-        credential[4],
-        tuple(given["X-Amz-SignedHeaders"].lower().split(";")),
-        given["X-Amz-Signature"],
-        given,
-    )
-
-
-def _old_scope(given: dict[str, str]) -> Scope:
-    if any(name not in given for name in _OLD):
-        text = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
-        raise AwsError("AccessDenied", text, 403)
-    given["X-Amz-Security-Token"] = given.get("x-amz-security-token", "")
-    return Scope(given["AWSAccessKeyId"], "", "us-east-1", "s3", (), given["Signature"], given)
-
-
-def is_old(scope: Scope) -> bool:
-    """Whether a request is signed by Version 2."""
-    return scope.presigned is not None and "AWSAccessKeyId" in scope.presigned
-
-
-def _malformed(text: str) -> AwsError:
-    return AwsError("AuthorizationQueryParametersError", text)
-
-
-def check_presigned(given: Mapping[str, str], now: datetime) -> None:
-    """Refuse a signed URL outside its time.
-
-    Args:
-        given: the parameters of its signature.
-        now: the time.
-
-    Raises:
-        AwsError: ``AuthorizationQueryParametersError`` for a time that cannot be read, or longer than a week; ``AccessDenied``
-            for a URL that is not valid yet, or no more.
-    """
-    if "AWSAccessKeyId" in given:
-        _check_old(given["Expires"], now)
-        return
-    stamp, seconds = given["X-Amz-Date"], given["X-Amz-Expires"]
-    try:
-        begin = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise _malformed("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"") from None
-    if not re.fullmatch(r"-?\d{1,18}", seconds):
-        raise _malformed("X-Amz-Expires should be a number")
-    if int(seconds) < 0:
-        raise _malformed("X-Amz-Expires must be non-negative")
-    if int(seconds) > _WEEK:
-        raise _malformed(
-            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
-            f"{_WEEK} seconds"
-        )
-    ends = begin + timedelta(seconds=int(seconds))
-    shown = {"Expires": ends.strftime(_SHOWN), "ServerTime": now.strftime(_SHOWN)}
-    if begin - now > _SKEW:
-        raise AwsError("AccessDenied", "Request is not yet valid", 403, {"X-Amz-Date": stamp, **shown})
-    if now > ends:
-        raise AwsError("AccessDenied", "Request has expired", 403, {"X-Amz-Expires": seconds, **shown})
-
-
-def _check_old(seconds: str, now: datetime) -> None:
-    if not re.fullmatch(r"\d{1,10}", seconds):
-        text = f"Invalid date (should be seconds since epoch): {seconds}"
-        raise AwsError("AccessDenied", text, 403)
-    ends = datetime.fromtimestamp(int(seconds), UTC)
-    if now > ends:
-        shown = {"Expires": ends.strftime(_SHOWN), "ServerTime": now.strftime(_SHOWN)}
-        raise AwsError("AccessDenied", "Request has expired", 403, shown)
-
-
 def sign(
     secret: str, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
 ) -> Signed:
@@ -200,10 +89,9 @@ def sign(
         headers: its headers.
         body: its body.
     """
-    given = scope.presigned
-    if given is not None and is_old(scope):
-        return _sign_old(secret, given, environ, headers)
-    stamp = headers.get("X-Amz-Date", "") if given is None else given["X-Amz-Date"]
+    if scope.version == 2:
+        return _sign_old(secret, scope, environ, headers)
+    stamp = scope.stamp
     named = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in scope.signed_headers)
     canonical = "\n".join(
         [
@@ -212,7 +100,7 @@ def sign(
             _query(environ.get("QUERY_STRING", "")),
             named,
             ";".join(scope.signed_headers),
-            _payload(scope, headers, body),
+            _payload(scope, environ, headers, body),
         ]
     )
     place = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
@@ -223,13 +111,12 @@ def sign(
     return Signed(key.hex(), to_sign, canonical)
 
 
-def _sign_old(
-    secret: str, given: Mapping[str, str], environ: Mapping[str, Any], headers: Mapping[str, str]
-) -> Signed:
-    named = {name.lower(): value for name, value in given.items()}
+def _sign_old(secret: str, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str]) -> Signed:
+    named = {
+        name.decode("latin-1").lower(): value.decode("latin-1")
+        for name, value in pairs(environ.get("QUERY_STRING", ""))
+    }
     named |= {name.lower(): value for name, value in dict(headers).items()}
-    if not given["X-Amz-Security-Token"]:
-        named.pop("x-amz-security-token", None)
     raw, _, query = str(by_path(environ).get("RAW_URI") or "/").partition("?")
     asked = sorted(
         (name.decode("latin-1"), b"=" + value if b"=" in part else b"")
@@ -240,7 +127,7 @@ def _sign_old(
     resource = raw + ("?" if asked else "") + "&".join(name + value.decode() for name, value in asked)
     amazon = [f"{name}:{named[name].strip()}" for name in sorted(named) if name.startswith("x-amz-")]
     lines = [environ["REQUEST_METHOD"], named.get("content-md5", ""), named.get("content-type", "")]
-    to_sign = "\n".join([*lines, given["Expires"], *amazon, resource])
+    to_sign = "\n".join([*lines, scope.stamp, *amazon, resource])
     digest = hmac.new(secret.encode(), to_sign.encode(), hashlib.sha1).digest()
     return Signed(base64.b64encode(digest).decode(), to_sign, "")
 
@@ -266,18 +153,25 @@ def _query(query: str) -> str:
     return "&".join(f"{name}={value}" for name, value in encoded if name != "X-Amz-Signature")
 
 
-def _payload(scope: Scope, headers: Mapping[str, str], body: bytes) -> str:
-    if scope.presigned is not None and scope.service == "s3":
-        return scope.presigned.get("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
-    declared = headers.get("X-Amz-Content-SHA256")
-    if declared is not None and "x-amz-content-sha256" in scope.signed_headers:
+def _payload(scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> str:
+    declared = declared_payload(scope, environ, headers)
+    in_header = scope.expires is None and "x-amz-content-sha256" in scope.signed_headers
+    if declared is not None and (in_header or (scope.expires is not None and scope.service == "s3")):
         return declared
     return hashlib.sha256(body).hexdigest()
 
 
+def declared_payload(scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    """What a request says its payload's digest is, or that it has none; None for a request that does not say."""
+    if scope.expires is None or scope.service != "s3":
+        return headers.get("X-Amz-Content-SHA256")
+    given = dict(pairs(environ.get("QUERY_STRING", "")))
+    return given.get(b"X-Amz-Content-Sha256", b"UNSIGNED-PAYLOAD").decode("latin-1")
+
+
 def unsigned_headers(scope: Scope, headers: Mapping[str, str]) -> list[str]:
     """The headers of a request that would have to be signed, and are not; Version 2 signs all of Amazon's."""
-    if is_old(scope):
+    if scope.version == 2:
         return []
     return [
         name.lower()
@@ -289,9 +183,9 @@ def unsigned_headers(scope: Scope, headers: Mapping[str, str]) -> list[str]:
 def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:
     """The request without its signature, and with the headers that its URL had in their place."""
     fresh = dict(environ)
-    if scope.presigned is None:
+    if scope.expires is None:
         return fresh
-    parts, old = [], is_old(scope)
+    parts, old = [], scope.version == 2
     for part in str(environ.get("QUERY_STRING", "")).split("&"):
         name, _, value = part.replace("+", " ").partition("=")
         kind = unquote_to_bytes(name).decode("latin-1")
@@ -311,7 +205,7 @@ def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:
     if old:
         fresh[_SIGNED_BY_OLD] = True
     else:
-        fresh[_PRESIGNED_AT] = scope.presigned["X-Amz-Date"]
+        fresh[_PRESIGNED_AT] = scope.stamp
     return fresh
 
 

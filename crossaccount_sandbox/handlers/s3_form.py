@@ -5,9 +5,7 @@ Not here: what an operation does (``s3``, ``buckets``, ``multipart``).
 Source: recordings of S3 by localstack and cloud-custodian; "Error responses" in the S3 API reference.
 """
 
-import base64
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from xml.sax.saxutils import escape
@@ -17,8 +15,6 @@ from crossaccount_sandbox.checks.s3_keys import copy_source
 from crossaccount_sandbox.resources import owner_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response
 
-_SERVICES = ("s3", "s3control")
-_IDS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
 _OF_BUCKET = frozenset(
     [
         *("NoSuchBucket", "NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration", "NoSuchTagSet"),
@@ -34,25 +30,13 @@ _OF_BUCKET = frozenset(
 _MEMBERS = {"NoSuchKey": ("Key",), "NoSuchVersion": ("Key", "VersionId"), "NoSuchUpload": ("UploadId",)}
 
 
-def with_ids(service: str | None, response: Response) -> Response:
-    """The answer with S3's ids of the request and of the host, in the headers and in an error's body.
-
-    Args:
-        service: the one that answered; None where the request did not tell.
-        response: an answer of any service.
-    """
-    if service not in _SERVICES and not (service is None and b"<Error><Code>" in response.body):
+def with_ids(response: Response, request: str, host: str | None) -> Response:
+    """The answer of S3, with the ids of the request and of the host in an error's body, whoever wrote it."""
+    if response.status < 300 or b"</Error>" not in response.body or b"<ErrorResponse" in response.body:
         return response
-    request, host = secrets.token_hex(8).upper(), base64.b64encode(secrets.token_bytes(56)).decode()
-    headers = [(name, value) for name, value in response.headers if name.lower() not in _IDS]
-    headers += [("x-amz-request-id", request), ("x-amz-id-2", host)]
-    body = response.body
-    if response.status >= 300 and b"</Error>" in body:
-        body = re.sub(rb"<(RequestI[dD]|HostId)>[^<]*</\1>", b"", body)
-        end = b"</ErrorResponse>" if b"</ErrorResponse>" in body else b"</Error>"
-        ids = f"<RequestId>{request}</RequestId><HostId>{host}</HostId>".encode()
-        body = body.replace(end, ids + end)
-    return replace(response, headers=tuple(headers), body=body)
+    body = re.sub(rb"<(RequestI[dD]|HostId)>[^<]*</\1>", b"", response.body)
+    ids = f"<RequestId>{request}</RequestId><HostId>{host}</HostId>".encode()
+    return replace(response, body=body.replace(b"</Error>", ids + b"</Error>"))
 
 
 def complete(call: Call, error: AwsError) -> None:

@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from moto.iam.models import iam_backends
 
 from crossaccount_sandbox import refusals
 from crossaccount_sandbox.principals import user_id
 from crossaccount_sandbox.protocols import Spoken
-from crossaccount_sandbox.signatures import signatures
+from crossaccount_sandbox.signatures import declared_payload, sign, unsigned_headers
 from crossaccount_sandbox.wire import Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
@@ -157,25 +158,62 @@ def authenticate(
         raise refusals.ill_signed(spoken, header) if signed else refusals.unsigned(spoken)
     key = keys.find(scope.access_key_id)
     if key is None:
-        raise refusals.unknown_key(spoken)
-    if not hmac.compare_digest(key.token or "", scope.token):
-        raise refusals.wrong_token(spoken)
+        raise refusals.unknown_key(spoken, scope.access_key_id)
+    if not hmac.compare_digest((key.token or "").encode(), scope.token.encode()):
+        told = scope.token or scope.service != "s3"
+        raise refusals.wrong_token(spoken) if told else refusals.unknown_key(spoken, scope.access_key_id)
     if key.caller.session_expires is not None and now >= key.caller.session_expires:
         raise refusals.expired(spoken)
     _check_clock(spoken, scope, now)
-    own = signatures(key.secret, scope, environ, headers, body)
-    if not any(hmac.compare_digest(signature, scope.signature) for signature in own):
-        raise refusals.mismatch(spoken)
-    _check_payload(spoken, headers, body)
+    _check_signature(spoken, key, scope, environ, headers, body)
+    _check_payload(spoken, scope, environ, headers, body)
     return key.caller
 
 
-def _check_payload(spoken: Spoken, headers: Mapping[str, str], body: bytes) -> None:
-    declared = headers.get("X-Amz-Content-SHA256")
+def _check_signature(
+    spoken: Spoken,
+    key: Key,
+    scope: Scope,
+    environ: Mapping[str, Any],
+    headers: Mapping[str, str],
+    body: bytes,
+) -> None:
+    """Refuse what the key did not sign; S3 shows what it would have signed, here without the session's token.
+
+    Source: recordings of S3 by localstack.
+    """
+    signed = sign(key.secret, scope, environ, headers, body)
+    if not hmac.compare_digest(signed.signature.encode(), scope.signature.encode()):
+        refusal = refusals.mismatch(spoken)
+        if scope.service == "s3":
+            refusal.extra = {"AWSAccessKeyId": scope.access_key_id, "SignatureProvided": scope.signature}
+            for name, shown in (("StringToSign", signed.to_sign), ("CanonicalRequest", signed.canonical)):
+                if shown:
+                    shown = _without(key.token, shown)
+                    refusal.extra |= {name: shown, f"{name}Bytes": shown.encode().hex(" ")}
+        raise refusal
+    if scope.service == "s3" and (left := unsigned_headers(scope, headers)):
+        raise refusals.unsigned_headers(left)
+
+
+def _without(token: str | None, text: str) -> str:
+    """The text without a session's token, however it is written."""
+    for written in (token, quote(token, safe="-_.~")) if token else ():
+        text = text.replace(written, "...")
+    return text
+
+
+def _check_payload(
+    spoken: Spoken, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
+) -> None:
+    declared = declared_payload(scope, environ, headers)
+    if declared is None and scope.service == "s3":
+        raise refusals.no_payload()
     if declared is None or declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
         return
-    if not hmac.compare_digest(declared, hashlib.sha256(body).hexdigest()):
-        raise refusals.wrong_payload(spoken)
+    computed = hashlib.sha256(body).hexdigest()
+    if not hmac.compare_digest(declared.encode(), computed.encode()):
+        raise refusals.wrong_payload(spoken, declared, computed)
 
 
 def _check_clock(spoken: Spoken, scope: Scope, now: datetime) -> None:
@@ -183,7 +221,9 @@ def _check_clock(spoken: Spoken, scope: Scope, now: datetime) -> None:
     if signed is None:
         raise refusals.mismatch(spoken)
     if scope.expires is not None and now - signed > timedelta(seconds=scope.expires):
-        raise refusals.overdue(spoken, signed, scope.expires, now)
+        raise refusals.overdue(spoken, signed, scope.expires if scope.version == 4 else None, now)
     early = scope.version == 4 and signed - now > _CLOCK_SKEW
+    if early and scope.expires is not None and scope.service == "s3":
+        raise refusals.too_early(signed, scope.expires, now)
     if early or (scope.expires is None and now - signed > _CLOCK_SKEW):
         raise refusals.skewed(spoken, signed, now, _CLOCK_SKEW)

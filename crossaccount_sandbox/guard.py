@@ -7,46 +7,27 @@ Not here: what is checked and decided (``checks``), what moto lacks (``handlers`
 """
 
 import logging
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from crossaccount_sandbox import refusals
-from crossaccount_sandbox import wire
-from crossaccount_sandbox.answers import as_json
-from crossaccount_sandbox.answers import error_code_of
-from crossaccount_sandbox.answers import error_response
-from crossaccount_sandbox.answers import marked
-from crossaccount_sandbox.answers import new_ids
-from crossaccount_sandbox.answers import wants_json
-from crossaccount_sandbox.callers import NOBODY
-from crossaccount_sandbox.callers import authenticate
-from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.calls import check_shape
-from crossaccount_sandbox.checks.decisions import authorize
-from crossaccount_sandbox.checks.operations import checks_of
-from crossaccount_sandbox.faults import Dropped
-from crossaccount_sandbox.faults import Faults
-from crossaccount_sandbox.faults import drop
-from crossaccount_sandbox.protocols import QUERY
-from crossaccount_sandbox.protocols import REST_XML
-from crossaccount_sandbox.protocols import SERVICES
-from crossaccount_sandbox.protocols import Spoken
-from crossaccount_sandbox.protocols import form_of
-from crossaccount_sandbox.protocols import guessed
-from crossaccount_sandbox.protocols import spoken_to
-from crossaccount_sandbox.resources import owner_of_bucket
-from crossaccount_sandbox.resources import region_of_bucket
-from crossaccount_sandbox.wire import AwsError
-from crossaccount_sandbox.wire import Response
-from crossaccount_sandbox.world import Handler
-from crossaccount_sandbox.world import World
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication
-from moto.moto_server.werkzeug_app import create_backend_app
 from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.test import run_wsgi_app
 
+from crossaccount_sandbox import refusals, wire
+from crossaccount_sandbox.answers import as_json, error_code_of, error_response, marked, new_ids, wants_json
+from crossaccount_sandbox.callers import NOBODY, authenticate
+from crossaccount_sandbox.calls import Call, check_shape
+from crossaccount_sandbox.checks.decisions import authorize
+from crossaccount_sandbox.checks.operations import checks_of
+from crossaccount_sandbox.faults import Dropped, Faults, drop
+from crossaccount_sandbox.handlers import s3_form
+from crossaccount_sandbox.protocols import QUERY, REST_XML, SERVICES, Spoken, form_of, guessed, spoken_to
+from crossaccount_sandbox.resources import region_of_bucket
+from crossaccount_sandbox.signatures import as_in_headers, by_path, signature_version
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Handler, World
 
 Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
@@ -129,7 +110,10 @@ class Guard:
             )
             ids = new_ids(spoken.service)
             entry["request_id"] = ids.request
-            return marked(self._answer(environ, body, spoken, scope, entry), spoken, ids)
+            answered = self._answer(environ, body, spoken, scope, entry)
+            if spoken.service == "s3":
+                answered = s3_form.with_ids(answered, *ids)
+            return marked(answered, spoken, ids)
         except Dropped:
             raise
         except NotImplementedError as error:
@@ -168,8 +152,11 @@ class Guard:
             entry.update(account=caller.account, caller=caller.arn)
         if spoken.service not in SERVICES:
             raise refusals.denied(spoken, f"The sandbox has no service {spoken.service!r}")
+        if scope is not None and (spoken.service == "s3" or scope.expires is not None):
+            environ = as_in_headers(scope, by_path(environ) if spoken.service == "s3" else environ)
+            headers = EnvironHeaders(environ)
         operation, params = wire.read_operation(spoken, environ, body)
-        forward = self._forward(environ, body)
+        forward = self._forward(scope, environ, body)
         call = Call(caller, spoken.service, operation, params, region, environ, body, headers, forward)
         entry["operation"] = operation
         response = self._faults.around(call, lambda: self._serve(call, entry))
@@ -179,8 +166,11 @@ class Guard:
 
     def _serve(self, call: Call, entry: dict[str, Any]) -> Response:
         try:
-            return self._judged(call, entry)
+            answered = self._judged(call, entry)
+            return s3_form.completed(call, answered) if call.service == "s3" else answered
         except AwsError as error:
+            if call.service == "s3":
+                s3_form.complete(call, error)
             if call.operation == "HeadBucket" and (region := region_of_bucket(call.params["Bucket"])):
                 error.headers["x-amz-bucket-region"] = region  # S3 tells it even whom it refuses
             raise
@@ -190,14 +180,13 @@ class Guard:
         check_shape(call)
         if call.service == "s3":
             _check_region(call)
-        expected = call.headers.get("x-amz-expected-bucket-owner")
         checks = checks_of(call)
         entry["resource"] = checks[0].resource if checks else None
-        bucket = call.params.get("Bucket")
-        if expected and bucket and owner_of_bucket(bucket) not in (None, expected):
-            raise AwsError("AccessDenied", "Access Denied", 403)
+        if call.service == "s3":
+            s3_form.check_expected_owners(call)
         for check in checks:
-            authorize(self._world, check, call)
+            if not check.singly:
+                authorize(self._world, check, call)
         if any(check.action.startswith("kms:") for check in checks):
             _check_version(call)
         handler = self._handlers.get((call.service, call.operation))
@@ -205,9 +194,13 @@ class Guard:
             return handler(self._world, call)
         return call.forward(checks[0].owner if checks else call.account)
 
-    def _forward(self, environ: dict[str, Any], body: bytes) -> Callable[[str | None], Response]:
+    def _forward(
+        self, scope: wire.Scope | None, environ: dict[str, Any], body: bytes
+    ) -> Callable[[str | None], Response]:
         def forward(account: str | None) -> Response:
             fresh = wire.with_body(environ, body)
+            if scope is not None:
+                fresh.setdefault("HTTP_AUTHORIZATION", wire.authorization(scope))
             # Moto would believe this header of anyone; only the guard may set it.
             fresh["HTTP_X_MOTO_ACCOUNT_ID"] = account
             chunks, status, headers = run_wsgi_app(self._moto, fresh, buffered=True)
@@ -235,7 +228,7 @@ def _check_version(call: Call) -> None:
 
     Source: "Specifying the Signature Version in Request Authentication" in the S3 user guide.
     """
-    if call.service == "s3" and "AWSAccessKeyId=" in call.environ.get("QUERY_STRING", ""):
+    if call.service == "s3" and signature_version(call.environ) == "AWS":
         text = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."
         raise AwsError("InvalidArgument", text)
 

@@ -6,7 +6,7 @@ Source: "Common errors" of each service's API reference, "Error responses" of Am
 users of AWS's services report them; for a query without an operation a public test that runs against AWS's STS.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from crossaccount_sandbox.protocols import EC2, JSON, REST_JSON, REST_XML, Spoken
@@ -101,9 +101,10 @@ def ill_signed(spoken: Spoken, header: str) -> AwsError:
     return AwsError(*_ILL_SIGNED[_kin(spoken)])
 
 
-def unknown_key(spoken: Spoken) -> AwsError:
-    """AWS's error for an access key that nobody has."""
-    return AwsError(*_UNKNOWN_KEY[_kin(spoken)])
+def unknown_key(spoken: Spoken, access_key_id: str) -> AwsError:
+    """AWS's error for an access key that nobody has; S3 names it."""
+    kin = _kin(spoken)
+    return AwsError(*_UNKNOWN_KEY[kin], {"AWSAccessKeyId": access_key_id} if kin == _S3 else None)
 
 
 def wrong_token(spoken: Spoken) -> AwsError:
@@ -121,12 +122,24 @@ def mismatch(spoken: Spoken) -> AwsError:
     return AwsError(*_UNSIGNED_SO[_kin(spoken)])
 
 
-def wrong_payload(spoken: Spoken) -> AwsError:
+def unsigned_headers(names: Iterable[str]) -> AwsError:
+    """S3's error for headers that would have to be signed."""
+    text = "There were headers present in the request which were not signed"
+    return AwsError("AccessDenied", text, 403, {"HeadersNotSigned": ", ".join(names)})
+
+
+def no_payload() -> AwsError:
+    """S3's error for a request that does not say what it sends."""
+    return AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+
+
+def wrong_payload(spoken: Spoken, declared: str, computed: str) -> AwsError:
     """AWS's error for a body whose digest is not the declared one; only S3 tells it from a wrong signature."""
     if _kin(spoken) != _S3:
         return mismatch(spoken)
     text = "The provided 'x-amz-content-sha256' header does not match what was computed."
-    return AwsError("XAmzContentSHA256Mismatch", text)
+    shown = {"ClientComputedContentSHA256": declared, "S3ComputedContentSHA256": computed}
+    return AwsError("XAmzContentSHA256Mismatch", text, 400, shown)
 
 
 def skewed(spoken: Spoken, signed: datetime, now: datetime, allowed: timedelta) -> AwsError:
@@ -152,11 +165,24 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
-def overdue(spoken: Spoken, signed: datetime, seconds: int, now: datetime) -> AwsError:
-    """AWS's error for a presigned URL whose time is over."""
-    if _kin(spoken) == _S3:
-        return AwsError("AccessDenied", "Request has expired", 403, {"X-Amz-Expires": seconds})
-    return skewed(spoken, signed, now, timedelta(seconds=seconds))
+_SHOWN = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def overdue(spoken: Spoken, signed: datetime, seconds: int | None, now: datetime) -> AwsError:
+    """AWS's error for a presigned URL whose time is over; ``seconds`` is None for Version 2, which says when it ends."""
+    lasts = timedelta(seconds=seconds or 0)
+    if _kin(spoken) != _S3:
+        return skewed(spoken, signed, now, lasts)
+    given: dict[str, object] = {} if seconds is None else {"X-Amz-Expires": seconds}
+    shown = {"Expires": (signed + lasts).strftime(_SHOWN), "ServerTime": now.strftime(_SHOWN)}
+    return AwsError("AccessDenied", "Request has expired", 403, {**given, **shown})
+
+
+def too_early(signed: datetime, seconds: int, now: datetime) -> AwsError:
+    """S3's error for a presigned URL whose time has not come."""
+    ends = signed + timedelta(seconds=seconds)
+    shown = {"Expires": ends.strftime(_SHOWN), "ServerTime": now.strftime(_SHOWN)}
+    return AwsError("AccessDenied", "Request is not yet valid", 403, {"X-Amz-Date": _stamp(signed), **shown})
 
 
 _NOT_ALLOWED: Mapping[str, tuple[str, int]] = {

@@ -43,6 +43,13 @@ def object_key(bucket: str, key: str, version: str | None = None) -> str | None:
     return find_key(stored.kms_key_id, owner, held.region_name)
 
 
+def upload_key(bucket: str, upload_id: str) -> str | None:
+    """The ARN of the KMS key that a multipart upload is encrypted under; None for none, and for no such upload."""
+    owner = owner_of_bucket(bucket)
+    held = s3_backends[owner]["aws"].buckets[bucket].multiparts.get(upload_id) if owner is not None else None
+    return None if held is None or not held.kms_key_id else str(held.kms_key_id)
+
+
 def encryption_of_upload(
     bucket: str, algorithm: str | None, named: str | None
 ) -> tuple[str | None, str | None]:

@@ -1,73 +1,243 @@
-"""What the signature of a request is under a secret: Signature Version 4 in a header or a URL, and S3's Version 2 in a URL.
+"""Signatures as AWS computes them from a request: Version 4 in headers or a URL, and Version 2 in a URL for S3.
 
-Not here: whose secret it is (``callers``).
+Version 2 is what boto3 signs URLs with in us-east-1, where S3 was seen to take it, and it has no region: a bucket anywhere else
+does not take it here.
 
-Source: "Signature Version 4 for API requests" and "Create a canonical request" in the IAM user guide; "Signing and
-authenticating REST requests" in the S3 developer guide for Version 2, which botocore still uses for URLs in us-east-1.
+Not here: whose key it is and what follows from it (``callers``).
+
+Source: "Create a signed AWS API request" in the IAM user guide; "Authenticating Requests: Using Query Parameters" in the S3
+API reference; "Signing and Authenticating REST
+Requests (AWS signature version 2)" in the S3 user guide; that S3 decodes a query before it signs it, ``+`` as a blank, from public reports.
 """
 
+import base64
+import hashlib
+import hmac
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit
-
-from botocore.auth import HmacV1Auth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.compat import HTTPHeaders
-from botocore.credentials import Credentials
+from urllib.parse import quote, unquote_to_bytes
 
 from crossaccount_sandbox.wire import Scope
 
+ALGORITHM = "AWS4-HMAC-SHA256"
+_NEEDED = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
+_OF_SIGNATURE = frozenset(f"x-amz-{name.lower()}" for name in (*_NEEDED, "Security-Token"))
+_OLD = ("AWSAccessKeyId", "Signature", "Expires")
+_SIGNED_BY_OLD = "crossaccount_sandbox.signed_by_version_2"
+# The parameters that Version 2 signs.
+_SUBRESOURCES = frozenset(
+    [
+        *(
+            "accelerate",
+            "acl",
+            "analytics",
+            "cors",
+            "delete",
+            "encryption",
+            "inventory",
+            "lifecycle",
+            "location",
+        ),
+        *("logging", "metrics", "notification", "object-lock", "partNumber", "policy", "replication"),
+        *(
+            "requestPayment",
+            "restore",
+            "select",
+            "select-type",
+            "storageClass",
+            "tagging",
+            "torrent",
+            "uploadId",
+        ),
+        *("uploads", "versionId", "versioning", "versions", "website"),
+        *(f"response-{name}" for name in ("cache-control", "content-disposition", "content-encoding")),
+        *(f"response-{name}" for name in ("content-language", "content-type", "expires")),
+    ]
+)
+_PRESIGNED_AT = "crossaccount_sandbox.presigned_at"
 
-def signatures(
+
+@dataclass(frozen=True)
+class Signed:
+    """A signature that was computed, and the two texts that it comes from."""
+
+    signature: str
+    to_sign: str
+    canonical: str
+
+
+def pairs(query: str) -> Iterator[tuple[bytes, bytes]]:
+    """Names and values of a query string, decoded as S3 decodes it: ``+`` is a blank."""
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.replace("+", " ").partition("=")
+            yield unquote_to_bytes(name), unquote_to_bytes(value)
+
+
+def sign(
     secret: str, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
-) -> Iterator[str]:
-    """The signatures that a request may carry: of its query as it was sent, then as it is once it is encoded in full.
+) -> Signed:
+    """The signature that a request would have from this secret; its canonical form is empty for Version 2.
 
-    AWS encodes what it received before it compares, so a client may send less encoded than it signs.
+    Args:
+        secret: of the access key.
+        scope: what it is signed for, and which headers.
+        environ: the request.
+        headers: its headers.
+        body: its body.
     """
-    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/")
     if scope.version == 2:
-        yield _version_2(secret, scope, environ["REQUEST_METHOD"], raw)
-        return
-    path, _, query = raw.partition("?")
-    pairs = [pair for pair in query.split("&") if not pair.startswith("X-Amz-Signature=")]
-    method = environ["REQUEST_METHOD"]
-    yield _version_4(secret, scope, method, f"{path}?{'&'.join(pairs)}", headers, body)
-    for decode in (unquote, unquote_plus):
-        whole = [
-            "=".join(quote(decode(part), safe="-_.~") for part in pair.partition("=")[::2])
-            for pair in pairs
-            if pair
+        return _sign_old(secret, scope, environ, headers)
+    stamp = scope.stamp
+    named = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in scope.signed_headers)
+    canonical = "\n".join(
+        [
+            environ["REQUEST_METHOD"],
+            _path(scope, environ),
+            _query(environ.get("QUERY_STRING", "")),
+            named,
+            ";".join(scope.signed_headers),
+            _payload(scope, environ, headers, body),
         ]
-        encoded = f"{quote(unquote(path), safe='/-_.~')}?{'&'.join(whole)}"
-        yield _version_4(secret, scope, method, encoded, headers, body)
-
-
-def _version_4(
-    secret: str, scope: Scope, method: str, target: str, headers: Mapping[str, str], body: bytes
-) -> str:
-    presigned = scope.expires is not None
-    kind = (S3SigV4QueryAuth if presigned else S3SigV4Auth) if scope.service == "s3" else SigV4Auth
-    auth = kind(Credentials(scope.access_key_id, secret), scope.service, scope.region)
-    request = AWSRequest(
-        method=method,
-        url=f"http://{headers.get('Host', '')}{target}",
-        data=body,
-        headers={name: headers[name] for name in scope.signed_headers if name in headers},
     )
-    request.context["timestamp"] = scope.stamp
-    return str(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
+    place = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
+    to_sign = f"{ALGORITHM}\n{stamp}\n{place}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{secret}".encode()
+    for part in (stamp[:8], scope.region, scope.service, "aws4_request", to_sign):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return Signed(key.hex(), to_sign, canonical)
 
 
-def _version_2(secret: str, scope: Scope, method: str, raw: str) -> str:
-    split = urlsplit(raw)
-    given = {name.lower(): value for name, value in parse_qsl(split.query, keep_blank_values=True)}
-    auth = HmacV1Auth(Credentials(scope.access_key_id, secret))
-    lines = [method, given.get("content-md5", ""), given.get("content-type", ""), scope.stamp]
-    own: Any = HTTPHeaders.from_dict(
-        {name: value for name, value in given.items() if name.startswith("x-amz-")}
+def _sign_old(secret: str, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str]) -> Signed:
+    named = {
+        name.decode("latin-1").lower(): value.decode("latin-1")
+        for name, value in pairs(environ.get("QUERY_STRING", ""))
+    }
+    named |= {name.lower(): value for name, value in dict(headers).items()}
+    raw, _, query = str(by_path(environ).get("RAW_URI") or "/").partition("?")
+    asked = sorted(
+        (name.decode("latin-1"), b"=" + value if b"=" in part else b"")
+        for part in query.encode("latin-1").split(b"&")
+        for name, value in pairs(part.decode("latin-1"))
+        if name.decode("latin-1") in _SUBRESOURCES
     )
-    custom = auth.canonical_custom_headers(own)
-    return str(
-        auth.sign_string("\n".join([*lines, *([custom] if custom else []), auth.canonical_resource(split)]))
-    )
+    resource = raw + ("?" if asked else "") + "&".join(name + value.decode() for name, value in asked)
+    amazon = [f"{name}:{named[name].strip()}" for name in sorted(named) if name.startswith("x-amz-")]
+    lines = [environ["REQUEST_METHOD"], named.get("content-md5", ""), named.get("content-type", "")]
+    to_sign = "\n".join([*lines, scope.stamp, *amazon, resource])
+    digest = hmac.new(secret.encode(), to_sign.encode(), hashlib.sha1).digest()
+    return Signed(base64.b64encode(digest).decode(), to_sign, "")
+
+
+def _path(scope: Scope, environ: Mapping[str, Any]) -> str:
+    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/").partition("?")[0]
+    decoded = unquote_to_bytes(raw) or b"/"
+    if scope.service == "s3":
+        return quote(decoded, safe="/-_.~")
+    # Every other service signs the path without its dots, and encoded twice.
+    kept: list[bytes] = []
+    for part in decoded.split(b"/"):
+        if part == b"..":
+            del kept[-1:]
+        elif part not in (b"", b"."):
+            kept.append(part)
+    end = "/" if kept and decoded.endswith(b"/") else ""
+    return quote(quote(b"/" + b"/".join(kept), safe="/-_.~") + end, safe="/-_.~")
+
+
+def _query(query: str) -> str:
+    encoded = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in pairs(query))
+    return "&".join(f"{name}={value}" for name, value in encoded if name != "X-Amz-Signature")
+
+
+def _payload(scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> str:
+    declared = declared_payload(scope, environ, headers)
+    in_header = scope.expires is None and "x-amz-content-sha256" in scope.signed_headers
+    if declared is not None and (in_header or (scope.expires is not None and scope.service == "s3")):
+        return declared
+    return hashlib.sha256(body).hexdigest()
+
+
+def declared_payload(scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    """What a request says its payload's digest is, or that it has none; None for a request that does not say."""
+    if scope.expires is None or scope.service != "s3":
+        return headers.get("X-Amz-Content-SHA256")
+    given = dict(pairs(environ.get("QUERY_STRING", "")))
+    return given.get(b"X-Amz-Content-Sha256", b"UNSIGNED-PAYLOAD").decode("latin-1")
+
+
+def unsigned_headers(scope: Scope, headers: Mapping[str, str]) -> list[str]:
+    """The headers of a request that would have to be signed, and are not; Version 2 signs all of Amazon's."""
+    if scope.version == 2:
+        return []
+    return [
+        name.lower()
+        for name in dict(headers)
+        if name.lower().startswith("x-amz-") and name.lower() not in scope.signed_headers
+    ]
+
+
+def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:
+    """The request without its signature, and with the headers that its URL had in their place."""
+    fresh = dict(environ)
+    if scope.expires is None:
+        return fresh
+    parts, old = [], scope.version == 2
+    for part in str(environ.get("QUERY_STRING", "")).split("&"):
+        name, _, value = part.replace("+", " ").partition("=")
+        kind = unquote_to_bytes(name).decode("latin-1")
+        if old and kind in _OLD:
+            continue
+        if old and kind in ("content-type", "content-md5"):
+            header = {"content-type": "CONTENT_TYPE", "content-md5": "HTTP_CONTENT_MD5"}[kind]
+            fresh.setdefault(header, unquote_to_bytes(value).decode("latin-1"))
+        elif not kind.lower().startswith("x-amz-"):
+            parts.append(part)
+        elif kind.lower() not in _OF_SIGNATURE:
+            header = f"HTTP_{kind.upper().replace('-', '_')}"
+            fresh.setdefault(header, unquote_to_bytes(value).decode("latin-1"))
+    fresh["QUERY_STRING"] = "&".join(parts)
+    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/").partition("?")[0]
+    fresh["RAW_URI"] = fresh["REQUEST_URI"] = f"{raw}?{fresh['QUERY_STRING']}" if parts else raw
+    if old:
+        fresh[_SIGNED_BY_OLD] = True
+    else:
+        fresh[_PRESIGNED_AT] = scope.stamp
+    return fresh
+
+
+def signature_version(environ: Mapping[str, Any]) -> str:
+    """The value of ``s3:signatureversion`` of a request."""
+    return "AWS" if environ.get(_SIGNED_BY_OLD) else ALGORITHM
+
+
+_VIRTUAL = re.compile(
+    r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.(?:localhost|s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com)((?::\d+)?)"
+)
+
+
+def by_path(environ: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The request to S3 with its bucket in the path, for one that has it in front of the host."""
+    match = _VIRTUAL.fullmatch(environ.get("HTTP_HOST", "").lower())
+    if match is None:
+        return environ
+    raw = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/")
+    moved = dict.fromkeys(("RAW_URI", "REQUEST_URI"), f"/{match[1]}{raw}")
+    return {
+        **environ,
+        **moved,
+        "PATH_INFO": f"/{match[1]}{environ.get('PATH_INFO', '')}",
+        "HTTP_HOST": f"localhost{match[2]}",
+    }
+
+
+def signature_age(environ: Mapping[str, Any], now: datetime) -> int | None:
+    """How many milliseconds ago a signed URL was signed; None for a request that is signed in a header."""
+    stamp = environ.get(_PRESIGNED_AT)
+    if stamp is None:
+        return None
+    begin = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return max(0, int((now - begin).total_seconds() * 1000))

@@ -116,10 +116,16 @@ def read_scope(environ: Mapping[str, Any]) -> Scope | None:
     """What a request was signed for, by its header or as a presigned URL; None without a signature that can be read.
 
     Raises:
-        AwsError: ``AuthorizationQueryParametersError`` for a URL that is to be good for more than a week.
+        AwsError: ``AuthorizationQueryParametersError`` for a URL that is signed in part, by another algorithm, or for more
+            than a week; ``AccessDenied`` for one that is signed in part by Version 2; ``InvalidArgument`` for one that comes
+            with a signature in a header, too.
     """
+    query = environ.get("QUERY_STRING", "")
     if "HTTP_AUTHORIZATION" not in environ:
-        return _presigned(environ) if "Signature=" in environ.get("QUERY_STRING", "") else None
+        return _presigned(environ) if any(name in query for name in _IN_URL) else None
+    if "X-Amz-Algorithm=" in query:
+        text = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"
+        raise AwsError("InvalidArgument", text, 400, {"ArgumentName": "Authorization"})
     match = _AUTHORIZATION.fullmatch(environ["HTTP_AUTHORIZATION"].strip())
     if match is None:
         return None
@@ -129,33 +135,84 @@ def read_scope(environ: Mapping[str, Any]) -> Scope | None:
 
 
 _WEEK = 604_800
+_IN_URL = ("Signature=", "X-Amz-Algorithm=", "X-Amz-Credential=", "AWSAccessKeyId=")
+_PARAMETERS = tuple(
+    f"X-Amz-{name}" for name in ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
+)
 
 
 def _presigned(environ: Mapping[str, Any]) -> Scope | None:
     given = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
-    if "X-Amz-Signature" not in given:
+    if "AWSAccessKeyId" in given or "Signature" in given:
         return _presigned_before(given)
-    match = re.fullmatch(_CREDENTIAL, given.get("X-Amz-Credential", ""))
-    # Only S3 insists on how long a URL is good.
-    expires = given.get("X-Amz-Expires") or ("" if match and match[4] == "s3" else "900")
-    if match is None or given.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256" or not expires.isdecimal():
+    if not any(name in given for name in _PARAMETERS[:3]):
         return None
-    if int(expires) > _WEEK:
-        text = f"X-Amz-Expires must be less than a week (in seconds); that is, less than {_WEEK} seconds"
-        raise AwsError("AuthorizationQueryParametersError", text)
-    headers = tuple(given.get("X-Amz-SignedHeaders", "").split(";"))
-    date, token = given.get("X-Amz-Date", ""), given.get("X-Amz-Security-Token", "")
+    match = re.fullmatch(_CREDENTIAL, given.get("X-Amz-Credential", ""))
+    if match is not None and match[4] != "s3":
+        given.setdefault("X-Amz-Expires", "900")  # only S3 insists on how long a URL is good
+    _check_parameters(given, match is not None)
+    assert match is not None  # it would have been refused
+    headers = tuple(given["X-Amz-SignedHeaders"].lower().split(";"))
+    token, seconds = given.get("X-Amz-Security-Token", ""), int(given["X-Amz-Expires"])
     key, day, region, service = match.groups()
-    return Scope(key, day, region, service, headers, given["X-Amz-Signature"], date, token, int(expires))
+    return Scope(
+        key, day, region, service, headers, given["X-Amz-Signature"], given["X-Amz-Date"], token, seconds
+    )
 
 
-def _presigned_before(given: Mapping[str, str]) -> Scope | None:
+def _check_parameters(given: Mapping[str, str], credential: bool) -> None:
+    """Refuse a URL whose signature's parameters are none.
+
+    Source: recordings of S3 by localstack, and public reports.
+    """
+    seconds = given.get("X-Amz-Expires", "")
+    stamp = re.fullmatch(r"\d{8}T\d{6}Z", given.get("X-Amz-Date", ""))
+    number = re.fullmatch(r"-?\d+", seconds) is not None
+    for refused, text in (
+        (
+            any(name not in given for name in _PARAMETERS),
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
+            "X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
+        ),
+        (
+            given.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256",
+            'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"',
+        ),
+        (
+            not credential,
+            "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting "
+            '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
+        ),
+        (not stamp, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""),
+        (not number, "X-Amz-Expires should be a number"),
+        (seconds.startswith("-"), "X-Amz-Expires must be non-negative"),
+        (
+            number and int(seconds) > _WEEK,
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
+            f"{_WEEK} seconds",
+        ),
+    ):
+        if refused:
+            raise AwsError("AuthorizationQueryParametersError", text)
+
+
+def _presigned_before(given: Mapping[str, str]) -> Scope:
     """S3's Signature Version 2 in a URL."""
     if not {"AWSAccessKeyId", "Signature", "Expires"} <= set(given):
-        return None
+        text = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
+        raise AwsError("AccessDenied", text, 403)
     key, signature, ends = given["AWSAccessKeyId"], given["Signature"], given["Expires"]
+    if not re.fullmatch(r"\d{1,10}", ends):
+        raise AwsError("AccessDenied", f"Invalid date (should be seconds since epoch): {ends}", 403)
     token = given.get("x-amz-security-token", "")
     return Scope(key, "", "us-east-1", "s3", (), signature, ends, token, 0, version=2)
+
+
+def authorization(scope: Scope) -> str:
+    """The Authorization header that a signature would have come in."""
+    credential = f"{scope.access_key_id}/{scope.date}/{scope.region}/{scope.service}/aws4_request"
+    headers = ";".join(scope.signed_headers)
+    return f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, Signature={scope.signature}"
 
 
 def read_body(environ: Mapping[str, Any]) -> bytes:

@@ -38,6 +38,17 @@ class Writer:
     shared: bool
 
 
+@dataclass
+class Upload:
+    """A multipart upload: who began it, of which object, when, and whether that was written or deleted since."""
+
+    writer: Writer
+    bucket: str
+    key: str
+    began: datetime
+    crossed: bool = False
+
+
 @dataclass(frozen=True)
 class Restore:
     """A restore of an archived object: when its copy is there, and when that ends; an archive tier's object then stays."""
@@ -95,7 +106,7 @@ class World:
         issuers: the keys (JWKS) of OpenID Connect providers, by their URL; None for one that is out of reach.
         archived_images: ECR images in the storage class ARCHIVE, by registry, region, repository and digest.
         speed: how many of AWS's seconds pass in one, for what takes hours.
-        uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
+        uploads: the multipart uploads that are open, by their ids.
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
         alarms: CloudWatch's alarms, by account and region and name.
@@ -116,7 +127,7 @@ class World:
     issuers: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     archived_images: set[tuple[str, str, str, str]] = field(default_factory=set)
     speed: float = 1.0
-    uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
@@ -239,6 +250,7 @@ class World:
         Source: "Controlling ownership of objects" in the S3 user guide; a bucket without ownership controls is as with
         ``ObjectWriter``.
         """
+        self.crossed(bucket, key)
         owner = owner_of_bucket(bucket)
         held = s3_backends[owner]["aws"].buckets[bucket]
         place = (bucket, key, held.keys[key].version_id)
@@ -249,6 +261,12 @@ class World:
             self.writers.pop(place, None)
         else:
             self.writers[place] = writer
+
+    def crossed(self, bucket: str, key: str) -> None:
+        """Note that an object was written or deleted while there are multipart uploads of it."""
+        for upload in list(self.uploads.values()):
+            if (upload.bucket, upload.key) == (bucket, key):
+                upload.crossed = True
 
     def writer(self, resource: str, version: str | None = None) -> Writer | None:
         """The other account that owns an object; None for an object that is its bucket's owner's.

@@ -24,6 +24,7 @@ class Check:
         policy: where the resource's own policy is kept; None for resources without one.
         role: for sts:AssumeRole the role whose trust policy is asked.
         context: condition keys that belong to this operation.
+        singly: the handler asks it, and refuses this part of the request alone.
         either: other resources of the same owner on which the action would do as well; a Deny on one of them still wins.
     """
 
@@ -34,6 +35,7 @@ class Check:
     role: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     either: tuple[str, ...] = ()
+    singly: bool = False
 
 
 Rule = Callable[[Call], Iterable[Check]]

@@ -22,6 +22,7 @@ from crossaccount_sandbox.principals import (
     parse,
 )
 from crossaccount_sandbox.refusals import denied
+from crossaccount_sandbox.signatures import signature_age
 from crossaccount_sandbox.wire import AwsError
 from crossaccount_sandbox.world import OrganizationPolicies, World, Writer
 
@@ -42,6 +43,8 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         context["aws:UserAgent"] = agent
     if check.action.startswith("s3:"):
         context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
+        if (age := signature_age(call.environ, world.clock())) is not None:
+            context["s3:signatureAge"] = str(age)
     if check.action.startswith("kms:") and isinstance(caller, Caller):
         context["kms:CallerAccount"] = caller.account
     if isinstance(caller, str):

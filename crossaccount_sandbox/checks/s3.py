@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, Rule, key_check, own, unknown
+from crossaccount_sandbox.checks.check import Check, Rule, key_check, own
 from crossaccount_sandbox.checks.s3_keys import (
     beside,
     bucket_keys,
     copy_source,
+    object_encryption,
     upload_keys,
     with_request_keys,
 )
@@ -18,6 +19,7 @@ from crossaccount_sandbox.resources import (
     object_key,
     object_tags,
     owner_of_bucket,
+    upload_key,
 )
 
 
@@ -40,14 +42,16 @@ def _bucket(action: str, *parameters: str) -> Rule:
 
 def _create_bucket(call: Call) -> Iterator[Check]:
     context = bucket_keys(call)
+    # A name that is taken is refused as that: what is to be made has no policy, and would be the caller's.
     for check in _bucket("CreateBucket")(call):
-        yield replace(check, context={**check.context, **context})
+        yield replace(check, owner=call.account, policy=None, context={**check.context, **context})
     if "aws:TagKeys" in context:
         tags = {key: value for key, value in context.items() if key.startswith("aws:")}
         for check in _bucket("TagResource")(call):
-            yield replace(check, context={**check.context, **tags})
+            yield replace(check, owner=call.account, policy=None, context={**check.context, **tags})
     if call.params.get("ObjectOwnership"):
-        yield from _bucket("PutBucketOwnershipControls")(call)
+        for check in _bucket("PutBucketOwnershipControls")(call):
+            yield replace(check, owner=call.account, policy=None)
 
 
 def _object(*actions: str) -> Rule:
@@ -60,6 +64,8 @@ def _object(*actions: str) -> Rule:
         # Headers say nothing of what is encrypted: KMS is not asked for them.
         if call.operation == "GetObject":
             yield from _on_key("kms:Decrypt", object_key(*place), call)
+        elif call.operation in ("UploadPart", "CompleteMultipartUpload"):
+            yield from _on_upload_key(call)
         elif actions[0] == "PutObject":
             yield from _on_new_key(call)
 
@@ -99,6 +105,16 @@ def _on_new_key(call: Call) -> Iterator[Check]:
         yield from _on_key("kms:GenerateDataKey", named, call)
 
 
+def _on_upload_key(call: Call) -> Iterator[Check]:
+    """Of the key that a multipart upload was begun under: S3 reads its parts before it completes it.
+
+    Source: "Protecting data using server-side encryption with AWS KMS", on multipart uploads, in the S3 user guide.
+    """
+    bucket, key = call.params["Bucket"], call.params["Key"]
+    for check in _on_key("kms:Decrypt", upload_key(bucket, call.params["UploadId"]), call):
+        yield replace(check, context={**check.context, **object_encryption(bucket, key)})
+
+
 def _on_key(action: str, key_id: str | None, call: Call) -> Iterator[Check]:
     key = find_key(key_id, call.account, call.region) if key_id else None
     if key:
@@ -117,6 +133,14 @@ def _copy(call: Call) -> Iterator[Check]:
     yield from _on_new_key(call)
 
 
+def _copy_part(call: Call) -> Iterator[Check]:
+    bucket, key, version = copy_source(call)
+    yield from _on_object("GetObject", call, bucket, key, version)
+    yield from _on_key("kms:Decrypt", object_key(bucket, key, version), call)
+    yield from _on_object("PutObject", call, call.params["Bucket"], call.params["Key"])
+    yield from _on_upload_key(call)
+
+
 def _update_encryption(call: Call) -> Iterator[Check]:
     place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
     yield from _on_object("UpdateObjectEncryption", call, *place)
@@ -128,12 +152,11 @@ def _update_encryption(call: Call) -> Iterator[Check]:
 
 
 def _delete_objects(call: Call) -> Iterator[Check]:
-    listed = call.params.get("Delete", {}).get("Objects", [])
-    if not listed:
-        raise unknown(call)
-    for entry in listed:
+    """One check for each object, in their order: who may not delete one may still delete the others."""
+    for entry in call.params.get("Delete", {}).get("Objects", []):
         place = (call.params["Bucket"], entry["Key"], entry.get("VersionId"))
-        yield from _on_object("DeleteObject", call, *place)
+        for check in _on_object("DeleteObject", call, *place):
+            yield replace(check, singly=True)
 
 
 def _account_block(verb: str) -> Rule:
@@ -188,6 +211,7 @@ _RULES: dict[str, Rule] = {
     **{name: _object(*row) for name, row in _OBJECT_ACTIONS.items()},
     "CreateBucket": _create_bucket,
     "CopyObject": _copy,
+    "UploadPartCopy": _copy_part,
     "DeleteObjects": _delete_objects,
     "UpdateObjectEncryption": _update_encryption,
     "ListBuckets": own("s3:ListAllMyBuckets"),

@@ -20,6 +20,7 @@ from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule
 from crossaccount_sandbox.checks.tagging import request_tags
 from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.signatures import signature_version
 
 _LISTS = {
     "ACL": "s3:x-amz-acl",
@@ -164,10 +165,9 @@ def with_request_keys(rule: Rule) -> Rule:
 
 def _signed(call: Call, check: Check) -> dict[str, Any]:
     header = "HTTP_AUTHORIZATION" in call.environ
-    old = "AWSAccessKeyId=" in call.environ.get("QUERY_STRING", "")
     context = {
         "s3:authType": "REST-HEADER" if header else "REST-QUERY-STRING",
-        "s3:signatureversion": "AWS" if old else "AWS4-HMAC-SHA256",
+        "s3:signatureversion": signature_version(call.environ),
     }
     if digest := call.headers.get("X-Amz-Content-SHA256"):
         context["s3:x-amz-content-sha256"] = digest
@@ -175,7 +175,9 @@ def _signed(call: Call, check: Check) -> dict[str, Any]:
 
 
 def _to_kms(call: Call, check: Check) -> dict[str, Any]:
-    """The encryption context that S3 uses a key with."""
+    """The encryption context that S3 uses a key with, where the check does not have its own."""
+    if "kms:EncryptionContextKeys" in check.context:
+        return {}
     place = copy_source(call)[:2] if check.action == "kms:Decrypt" and call.params.get("CopySource") else None
     bucket, key = place or (call.params["Bucket"], call.params.get("Key", ""))
     given = _further(call.params.get("SSEKMSEncryptionContext")) if place is None else {}

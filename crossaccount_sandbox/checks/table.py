@@ -43,7 +43,8 @@ These keys are in the context of every action: `aws:CurrentTime`, `aws:EpochTime
 `aws:PrincipalType`, `aws:RequestedRegion`, `aws:ResourceAccount`, `aws:ResourceOrgID`, `aws:ResourceOrgPaths`,
 `aws:SecureTransport`, `aws:SourceIdentity`, `aws:SourceIp`, `aws:TokenIssueTime`, `aws:UserAgent`, `aws:ViaAWSService`,
 `aws:userid` and `aws:username`; of every action of S3 also `s3:ResourceAccount`, `s3:TlsVersion`, `s3:authType`,
-`s3:signatureversion` and `s3:x-amz-content-sha256`; of every action of KMS also `kms:CallerAccount`.
+`s3:signatureversion` and `s3:x-amz-content-sha256`, and where the request is signed in
+its URL by Version 4 `s3:signatureAge`; of every action of KMS also `kms:CallerAccount`.
 """
 _EVERYWHERE = frozenset(
     [
@@ -141,6 +142,7 @@ def _setting() -> tuple[World, dict[str, Any]]:
     s3.create_bucket("bucket", _REGION)
     stored = s3.put_object("bucket", "OBJECT", b"", encryption="aws:kms", kms_key_id=key.id)
     s3.tagger.tag_resource(stored.arn, tags)
+    upload = s3.create_multipart_upload("bucket", "OBJECT", {}, "STANDARD", {}, None, "aws:kms", str(key.arn))
     iam = iam_backends[_ACCOUNT]["aws"]
     iam.create_role("ROLE", "{}", "/PATH/", f"arn:aws:iam::{_ACCOUNT}:policy/BOUNDARY", "", tags, "3600")
     iam.create_user(_REGION, "USER", "/PATH/", tags)
@@ -181,6 +183,7 @@ def _setting() -> tuple[World, dict[str, Any]]:
         "Tagging": "KEY=VALUE",
         "TargetKeyId": key.id,
         "TransitiveTagKeys": "KEY",
+        "UploadId": upload.id,
         "UserName": "USER",
         "VersionId": stored.version_id,
         "registryId": _ACCOUNT,

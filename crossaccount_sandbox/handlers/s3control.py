@@ -15,7 +15,8 @@ def get_account_block(world: World, call: Call) -> Response:
     settings = world.public_access.get(call.params["AccountId"])
     if settings is None:
         text = "The public access block configuration was not found"
-        raise AwsError("NoSuchPublicAccessBlockConfiguration", text, 404)
+        extra = {"AccountId": call.params["AccountId"]}
+        raise AwsError("NoSuchPublicAccessBlockConfiguration", text, 404, extra)
     inner = "".join(f"<{name}>{str(value).lower()}</{name}>" for name, value in settings.items())
     text = f'<PublicAccessBlockConfiguration xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/">{inner}</PublicAccessBlockConfiguration>'
     return Response(200, text.encode(), (("Content-Type", "application/xml"),))

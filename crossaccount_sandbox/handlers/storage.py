@@ -13,6 +13,7 @@ from moto.s3.models import s3_backends
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.handlers.kms import check_usable
+from crossaccount_sandbox.handlers.s3_form import MALFORMED_XML
 from crossaccount_sandbox.resources import find_key, object_key, owner_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, Restore, World
@@ -30,8 +31,8 @@ _DEEP = timedelta(hours=12)
 
 def is_archived(world: World, bucket: str, key: str, version: str | None = None) -> bool:
     """Whether an object lies in an archive and no restored copy of it is there."""
-    held = _held(bucket, key, version)
-    if held is None:
+    held = stored_object(bucket, key, version)
+    if held is None or is_marker(held):
         return False
     place = (bucket, key, held.version_id)
     restore = world.restores.get(place)
@@ -59,7 +60,7 @@ def check_active(world: World, call: Call, bucket: str, key: str, version: str |
     if copied:
         text = "The source object of the COPY operation is not in the active tier and is only stored in Amazon S3 Glacier."
         raise AwsError("ObjectNotInActiveTierError", text, 403)
-    held = _held(bucket, key, version)
+    held = stored_object(bucket, key, version)
     tier = world.tiers.get((bucket, key, held.version_id))
     kind = "access tier" if tier else "storage class"
     extra = {"StorageClass": held.storage_class} | ({"AccessTier": tier} if tier else {})
@@ -68,8 +69,8 @@ def check_active(world: World, call: Call, bucket: str, key: str, version: str |
 
 def shown(world: World, bucket: str, key: str, version: str | None) -> tuple[tuple[str, str], ...]:
     """The headers that moto lacks of an object in an archive."""
-    held = _held(bucket, key, version)
-    if held is None:
+    held = stored_object(bucket, key, version)
+    if held is None or is_marker(held):
         return ()
     archived = is_archived(world, bucket, key, version)
     place = (bucket, key, held.version_id)
@@ -88,7 +89,7 @@ def restore_object(world: World, call: Call) -> Response:
             ``MalformedXML`` without Days where a copy is made.
     """
     bucket, key = call.params["Bucket"], call.params["Key"]
-    held = _held(bucket, key, call.params.get("VersionId"))
+    held = stored_object(bucket, key, call.params.get("VersionId"))
     if held is None:
         raise AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": key})
     place = (bucket, key, held.version_id)
@@ -102,8 +103,7 @@ def restore_object(world: World, call: Call) -> Response:
     request = call.params.get("RestoreRequest") or {}
     days = int(request.get("Days") or 0)
     if held.storage_class in ARCHIVES and days < 1:
-        text = "The XML you provided was not well-formed or did not validate against our published schema"
-        raise AwsError("MalformedXML", text)
+        raise AwsError("MalformedXML", MALFORMED_XML)
     option = (request.get("GlacierJobParameters") or {}).get("Tier") or request.get("Tier") or "Standard"
     deep = "DEEP" in (world.tiers.get(place) or held.storage_class) and option == "Standard"
     takes = (_DEEP if deep else _RETRIEVAL[option]) / world.speed if archived else timedelta()
@@ -121,7 +121,7 @@ def update_encryption(world: World, call: Call) -> Response:
             ``AccessDenied`` for a key of another account; KMS's refusal of a key that is out of use.
     """
     bucket, name = call.params["Bucket"], call.params["Key"]
-    held = _held(bucket, name, call.params.get("VersionId"))
+    held = stored_object(bucket, name, call.params.get("VersionId"))
     if held is None:
         raise AwsError("NoSuchKey", "The specified key does not exist.", 404, {"Key": name})
     wanted = (call.params["ObjectEncryption"].get("SSEKMS") or {}).get("KMSKeyArn")
@@ -155,7 +155,7 @@ def move(world: World, bucket: str, key: str, tier: str | None) -> None:
     Raises:
         ValueError: for an object that is not there, or lies in another storage class, or another tier.
     """
-    held = _held(bucket, key, None)
+    held = stored_object(bucket, key, None)
     if held is None or held.storage_class != "INTELLIGENT_TIERING":
         raise ValueError(f"s3://{bucket}/{key} is no object of INTELLIGENT_TIERING")
     if tier not in (None, *TIERS):
@@ -168,7 +168,7 @@ def move(world: World, bucket: str, key: str, tier: str | None) -> None:
         world.tiers[place] = tier
 
 
-def _held(bucket: str, key: str, version: str | None) -> Any:
+def stored_object(bucket: str, key: str, version: str | None) -> Any:
     """What moto holds of an object; None for one that is not there."""
     owner = owner_of_bucket(bucket)
     if owner is None:
@@ -177,7 +177,12 @@ def _held(bucket: str, key: str, version: str | None) -> Any:
     if version is not None:
         return next((kept for kept in keys.getlist(key, []) if kept.version_id == version), None)
     held = keys.get(key)
-    return held if hasattr(held, "storage_class") else None  # a delete marker has none
+    return None if is_marker(held) else held
+
+
+def is_marker(held: Any) -> bool:
+    """Whether what the emulation holds is a delete marker."""
+    return not hasattr(held, "storage_class")
 
 
 HANDLERS: dict[str, Handler] = {

@@ -193,7 +193,12 @@ def test_an_access_control_list_that_a_bucket_does_not_take(
     ("given", "code"),
     [
         ({"ACL": "public-read"}, "InvalidBucketAclWithObjectOwnership"),
-        ({"ACL": "public-read", "ObjectOwnership": "ObjectWriter"}, "NotImplemented"),
+        (
+            {"ACL": "public-read", "ObjectOwnership": "ObjectWriter"},
+            "InvalidBucketAclWithBlockPublicAccessError",
+        ),
+        ({"GrantRead": "id=1", "ObjectOwnership": "BucketOwnerPreferred"}, "NotImplemented"),
+        ({"ObjectOwnership": "RandomValue"}, "InvalidArgument"),
     ],
 )
 def test_a_bucket_is_not_made_with_an_access_control_list(s3: Any, given: dict[str, str], code: str) -> None:

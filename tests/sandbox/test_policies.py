@@ -40,9 +40,10 @@ def bucket(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "code", "message"),
     [
-        ("{", "MalformedPolicy", "not JSON"),
-        ("{}", "MalformedPolicy", "no Statement"),
-        (policy(bucket(), version="2020-01-01"), "MalformedPolicy", "Version"),
+        ("{", "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'"),
+        ("[]", "MalformedPolicy", "Policies must be valid JSON"),
+        ("{}", "MalformedPolicy", "Missing required field Statement"),
+        (policy(bucket(), version="2020-01-01"), "MalformedPolicy", "valid version string"),
         (
             policy(bucket(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})),
             "MalformedPolicy",
@@ -55,7 +56,9 @@ def bucket(**changes: Any) -> dict[str, Any]:
             "Invalid principal",
         ),
         (policy(bucket(Principal=None)), "MalformedPolicy", "Principal"),
-        (policy(bucket(Effect="Maybe")), "MalformedPolicy", "Effect"),
+        (policy(bucket(Effect="Maybe")), "MalformedPolicy", "Invalid effect: Maybe"),
+        (policy(bucket(Effect=None)), "MalformedPolicy", "Missing required field Effect"),
+        (policy(bucket(Action=None)), "MalformedPolicy", "Missing required field Action"),
         (policy(bucket(Resource="arn:aws:s3:::another/*")), "MalformedPolicy", "invalid resource"),
         (policy(bucket(Action="s3:ListBucket")), "MalformedPolicy", "Action does not apply"),
         (

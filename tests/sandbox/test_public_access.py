@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-PRODUCER, BUCKET = "111111111111", "blocked-bucket"
+PRODUCER, STAGING, BUCKET = "111111111111", "222222222222", "blocked-bucket"
 OFF = dict.fromkeys(
     ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), False
 )
 READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
 PUBLIC = {**READ, "Principal": "*"}
-SHARED = {**READ, "Principal": {"AWS": "222222222222"}}
+SHARED = {**READ, "Principal": {"AWS": STAGING}}
 
 
 def refused(call: Callable[[], Any]) -> str:
@@ -179,3 +179,91 @@ def test_making_a_bucket_again_does_not_change_its_settings(inner: Any) -> None:
     s3.put_public_access_block(Bucket="again-bucket", PublicAccessBlockConfiguration=OFF)
     s3.create_bucket(Bucket="again-bucket")
     assert s3.get_public_access_block(Bucket="again-bucket")["PublicAccessBlockConfiguration"] == OFF
+
+
+# A statement on the bucket's objects, and whether S3 calls its policy public.
+STATUS: dict[str, tuple[dict[str, Any], bool]] = {
+    "anyone": ({}, True),
+    "anyone of AWS": ({"Principal": {"AWS": "*"}}, True),
+    "one account": ({"Principal": {"AWS": STAGING}}, False),
+    "one account and anyone": ({"Principal": {"AWS": [STAGING, "*"]}}, True),
+    "a service": ({"Principal": {"Service": "cloudtrail.amazonaws.com"}}, False),
+    "all but one": ({"Principal": None, "NotPrincipal": {"AWS": STAGING}}, True),
+    "denied to anyone": ({"Effect": "Deny"}, False),
+    "an organization": ({"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-sandbox01"}}}, False),
+    "any organization": ({"Condition": {"StringLike": {"aws:PrincipalOrgID": "o-*"}}}, True),
+    "not an organization": ({"Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-sandbox01"}}}, True),
+    "by TLS": ({"Condition": {"Bool": {"aws:SecureTransport": "true"}}}, True),
+    "from few addresses": ({"Condition": {"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}}}, False),
+    "from half of all addresses": ({"Condition": {"IpAddress": {"aws:SourceIp": "128.0.0.0/1"}}}, True),
+    "one account's calls": ({"Condition": {"StringEquals": {"aws:PrincipalAccount": STAGING}}}, False),
+    "an account by a variable": ({"Condition": {"StringLike": {"aws:userid": "${aws:userid}"}}}, True),
+}
+
+
+@pytest.mark.parametrize("what", STATUS)
+def test_the_status_of_a_policy_is_whether_it_is_public(inner: Any, control: Any, what: str) -> None:
+    changes, public = STATUS[what]
+    statement = {key: value for key, value in {**PUBLIC, **changes}.items() if value is not None}
+    s3 = configure(inner, control, "BlockPublicPolicy", False, False)
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(statement))
+    assert s3.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"] == {"IsPublic": public}
+    s3.put_public_access_block(
+        Bucket=BUCKET, PublicAccessBlockConfiguration={**OFF, "BlockPublicPolicy": True}
+    )
+    if public:
+        assert (
+            refused(lambda: s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(statement))) == "AccessDenied"
+        )
+    else:
+        s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(statement))
+
+
+def test_the_status_is_told_to_who_may_ask_for_it(inner: Any, control: Any) -> None:
+    s3 = configure(inner, control, "BlockPublicPolicy", False, False)
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(SHARED))
+    asks = {
+        action: inner.session(
+            "producer", "s3", policy({"Effect": "Allow", "Action": action, "Resource": "*"})
+        )
+        for action in ("s3:GetBucketPolicyStatus", "s3:GetBucketPolicy")
+    }
+    may, may_not = asks.values()
+    assert may.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"] == {"IsPublic": False}
+    assert refused(lambda: may_not.get_bucket_policy_status(Bucket=BUCKET)) == "AccessDenied"
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    assert refused(lambda: s3.get_bucket_policy_status(Bucket=BUCKET)) == "NoSuchBucketPolicy"
+
+
+def test_an_account_is_the_same_owner_wherever_it_is_shown(inner: Any) -> None:
+    s3 = inner.client("producer", "s3")
+    s3.create_bucket(Bucket="owned-bucket")
+    s3.put_object(Bucket="owned-bucket", Key="k", Body=b"x")
+    upload = s3.create_multipart_upload(Bucket="owned-bucket", Key="k")["UploadId"]
+    shown = {
+        s3.list_buckets()["Owner"]["ID"],
+        s3.get_bucket_acl(Bucket="owned-bucket")["Owner"]["ID"],
+        s3.list_objects(Bucket="owned-bucket")["Contents"][0]["Owner"]["ID"],
+        s3.list_objects_v2(Bucket="owned-bucket", FetchOwner=True)["Contents"][0]["Owner"]["ID"],
+        s3.list_object_versions(Bucket="owned-bucket")["Versions"][0]["Owner"]["ID"],
+        s3.list_parts(Bucket="owned-bucket", Key="k", UploadId=upload)["Owner"]["ID"],
+        s3.list_multipart_uploads(Bucket="owned-bucket")["Uploads"][0]["Owner"]["ID"],
+    }
+    assert len(shown) == 1
+    assert len(shown.pop()) == 64
+    assert s3.list_buckets()["Owner"] != inner.client("staging", "s3").list_buckets()["Owner"]
+
+
+@pytest.mark.parametrize("on_account", [False, True])
+def test_s3_control_names_the_account_and_gives_ids(inner: Any, control: Any, on_account: bool) -> None:
+    if on_account:
+        control.put_public_access_block(AccountId=PRODUCER, PublicAccessBlockConfiguration=OFF)
+        said = control.get_public_access_block(AccountId=PRODUCER)["ResponseMetadata"]
+    else:
+        with pytest.raises(ClientError) as error:
+            control.get_public_access_block(AccountId=PRODUCER)
+        said = error.value.response["ResponseMetadata"]
+        answer: Any = error.value.response
+        assert answer["Error"]["AccountId"] == PRODUCER
+    assert said["RequestId"] == said["HTTPHeaders"]["x-amz-request-id"]
+    assert said["HTTPHeaders"]["x-amz-id-2"]

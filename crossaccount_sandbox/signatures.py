@@ -25,6 +25,7 @@ from crossaccount_sandbox.wire import Scope
 ALGORITHM = "AWS4-HMAC-SHA256"
 _NEEDED = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires")
 _OF_SIGNATURE = frozenset(f"x-amz-{name.lower()}" for name in (*_NEEDED, "Security-Token"))
+_PASSED_OVER = ("x-amz-checksum-", "x-amz-sdk-checksum-")
 _OLD = ("AWSAccessKeyId", "Signature", "Expires")
 _SIGNED_BY_OLD = "crossaccount_sandbox.signed_by_version_2"
 # The parameters that Version 2 signs.
@@ -118,6 +119,8 @@ def _sign_old(secret: str, scope: Scope, environ: Mapping[str, Any], headers: Ma
     }
     named |= {name.lower(): value for name, value in dict(headers).items()}
     raw, _, query = str(by_path(environ).get("RAW_URI") or "/").partition("?")
+    if raw.count("/") == 1 and raw != "/":
+        raw += "/"  # a bucket is signed as if it were in front of the host
     asked = sorted(
         (name.decode("latin-1"), b"=" + value if b"=" in part else b"")
         for part in query.encode("latin-1").split(b"&")
@@ -181,7 +184,11 @@ def unsigned_headers(scope: Scope, headers: Mapping[str, str]) -> list[str]:
 
 
 def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:
-    """The request without its signature, and with the headers that its URL had in their place."""
+    """The request without its signature, and with the headers that its URL had in their place.
+
+    S3 passes over checksums in a URL: the SDK for JavaScript signs that of no bytes into each. Source: its and the SDK for
+    Go's public reports.
+    """
     fresh = dict(environ)
     if scope.expires is None:
         return fresh
@@ -196,7 +203,7 @@ def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:
             fresh.setdefault(header, unquote_to_bytes(value).decode("latin-1"))
         elif not kind.lower().startswith("x-amz-"):
             parts.append(part)
-        elif kind.lower() not in _OF_SIGNATURE:
+        elif kind.lower() not in _OF_SIGNATURE and not kind.lower().startswith(_PASSED_OVER):
             header = f"HTTP_{kind.upper().replace('-', '_')}"
             fresh.setdefault(header, unquote_to_bytes(value).decode("latin-1"))
     fresh["QUERY_STRING"] = "&".join(parts)

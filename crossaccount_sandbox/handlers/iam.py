@@ -2,24 +2,18 @@
 
 import json
 import re
-from crossaccount_sandbox.attached import load
-from crossaccount_sandbox.attached import statements
-from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.principals import find_user
-from crossaccount_sandbox.principals import managed_document
-from crossaccount_sandbox.principals import principal_arn
-from crossaccount_sandbox.principals import user_id
-from crossaccount_sandbox.wire import AwsError
-from crossaccount_sandbox.wire import Response
-from crossaccount_sandbox.world import Handler
-from crossaccount_sandbox.world import World
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from moto.core.serialize import never_return
-from moto.core.serialize import url_encode
+
+from moto.core.serialize import never_return, url_encode
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 
+from crossaccount_sandbox.attached import load, statements
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.principals import find_user, managed_document, principal_arn, user_id
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Handler, World
 
 # A document is URL-encoded in every answer that has one; of the answers about versions of a policy, one alone has it.
 # Source: "GetPolicyVersion", "ListRoles" and "PolicyVersion" in the IAM API reference.

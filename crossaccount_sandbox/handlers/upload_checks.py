@@ -89,7 +89,8 @@ def check_digests(call: Call) -> None:
     public reports.
 
     Raises:
-        AwsError: ``InvalidDigest``, ``InvalidRequest`` for a digest that is none, ``BadDigest`` for another one.
+        AwsError: ``InvalidDigest``, ``InvalidRequest`` for a digest that is none, for several checksums, and for one of another
+            algorithm than the client says it sends; ``BadDigest`` for the digest of other bytes.
     """
     given = {name.lower(): value for name, value in dict(call.headers).items() if name.lower() in _DIGESTS}
     if call.headers.get("X-Amz-Trailer", "").lower() in _DIGESTS:
@@ -98,6 +99,7 @@ def check_digests(call: Call) -> None:
     for header, length in _LENGTHS.items():
         if (value := call.headers.get(header)) is not None and not _is_digest(value, length):
             raise AwsError("InvalidRequest", f"Value for {header} header is invalid.")
+    _check_algorithm(call)
     if not given:
         return
     body = unchunk(call.body, call.headers)
@@ -119,6 +121,20 @@ def check_digests(call: Call) -> None:
         raise AwsError("BadDigest", f"The {name} you specified did not match the calculated checksum.")
 
 
+def _check_algorithm(call: Call) -> None:
+    found = [header for header in _CHECKSUMS if call.headers.get(header) is not None]
+    if len(found) > 1:
+        text = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise AwsError("InvalidRequest", text)
+    named = call.headers.get("x-amz-sdk-checksum-algorithm")
+    if not found:
+        return
+    algorithm = found[0].rpartition("-")[2].upper()
+    if named and named.upper() != algorithm:
+        raise AwsError("InvalidRequest", "Value for x-amz-sdk-checksum-algorithm header is invalid.")
+    call.environ["HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"] = algorithm  # moto keeps the checksum that is named so
+
+
 def _is_digest(value: str, length: int) -> bool:
     try:
         return len(base64.b64decode(value, validate=True)) == length
@@ -134,6 +150,7 @@ _DIGESTS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "x-amz-checksum-sha1": ("SHA1", lambda body: hashlib.sha1(body, usedforsecurity=False).digest()),
     "x-amz-checksum-sha256": ("SHA256", lambda body: hashlib.sha256(body).digest()),
 }
+_CHECKSUMS = [*_LENGTHS, *(header for header in _DIGESTS if header != "content-md5")]
 
 
 def _not_implemented(header: str, further: str) -> AwsError:

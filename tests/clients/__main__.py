@@ -85,7 +85,12 @@ def print_table(clients: list[Client], results: Results) -> None:
         for step, one in results.steps.get(client.name, {}).items()
     ]
     SHOWN.write_text("\n".join([*lines, ""]))
-    failed = {f"{name}, {step}: " for name, steps in results.steps.items() for step in steps if not steps[step]["ok"]}
+    failed = {
+        f"{name}, {step}: "
+        for name, steps in results.steps.items()
+        for step in steps
+        if not steps[step]["ok"]
+    }
     print("\n".join(line[:600] for line in lines if line.startswith(tuple(failed))))
     print(f"What each step showed: {SHOWN.relative_to(ROOT)}")
 

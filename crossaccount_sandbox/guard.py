@@ -15,8 +15,8 @@ from werkzeug.datastructures import EnvironHeaders
 from werkzeug.test import run_wsgi_app
 
 from crossaccount_sandbox import wire
-from crossaccount_sandbox.callers import authenticate
-from crossaccount_sandbox.calls import Call, check_shape
+from crossaccount_sandbox.callers import Caller, authenticate
+from crossaccount_sandbox.calls import Call, Further, check_shape
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
 from crossaccount_sandbox.faults import Dropped, Faults, drop
@@ -105,8 +105,10 @@ class Guard:
                 raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
             service = entry["service"] = known
             operation, params = wire.read_operation(service, environ, body)
-            forward = self._forward(environ, body)
-            call = Call(caller, service, operation, params, scope.region, environ, body, headers, forward)
+            forward, further = self._forward(environ, body), self._further(environ, scope.region, caller)
+            call = Call(
+                caller, service, operation, params, scope.region, environ, body, headers, forward, further
+            )
             entry["operation"] = operation
             return self._faults.around(call, lambda: self._serve(call, entry))
         except Dropped:
@@ -156,6 +158,27 @@ class Guard:
             return Response(int(status.split()[0]), b"".join(chunks), tuple(headers.items()))
 
         return forward
+
+    def _further(self, environ: dict[str, Any], region: str, asking: Caller) -> Further:
+        def further(
+            caller: Caller, service: str, operation: str, params: Mapping[str, Any]
+        ) -> dict[str, Any]:
+            host = environ["HTTP_HOST"]
+            written, body = wire.write_request(service, operation, params, region, host, _AGENT)
+            headers: Any = EnvironHeaders(written)
+            forward = self._forward(written, body)
+            call = Call(
+                *(caller, service, operation, dict(params), region, written, body, headers, forward),
+                via=_AGENT if caller == asking else None,
+            )
+            return wire.read_answer(service, operation, self._judged(call, {}))
+
+        return further
+
+
+_AGENT = (
+    "cloudformation.amazonaws.com"  # the one service here that calls others with its caller's permissions
+)
 
 
 def _check_region(call: Call) -> None:

@@ -6,20 +6,25 @@ Not here: who may do what (``guard``, ``operations``, ``judge``) and what a call
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
+from botocore.awsrequest import HeadersDict
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
+from moto.core.serialize import QuerySerializer, SerializationContext
 from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import BackendRequest
 from werkzeug.exceptions import NotFound
+from werkzeug.test import EnvironBuilder
 
 SERVICES = (
     *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
@@ -212,6 +217,73 @@ def json_response(result: Mapping[str, Any] | None, status: int = 200) -> Respon
     """An answer of a JSON 1.1 service; times become seconds since the epoch, as those services send them."""
     body = json.dumps(dict(result or {}), default=_plain).encode()
     return Response(status, body, (("Content-Type", "application/x-amz-json-1.1"),))
+
+
+def query_response(service: str, operation: str, result: Mapping[str, Any]) -> Response:
+    """An answer of a query service, from the members of its output under AWS's own names."""
+    model = get_service_model(service).operation_model(operation)
+    written = QuerySerializer(model, SerializationContext(str(uuid4()))).serialize(dict(result))
+    return Response(200, str(written["body"]).encode(), tuple(written["headers"].items()))
+
+
+def write_request(
+    service: str, operation: str, params: Mapping[str, Any], region: str, host: str, agent: str
+) -> tuple[dict[str, Any], bytes]:
+    """The environ and the body of a request that a service makes itself; unsigned, it is for what stands behind the guard.
+
+    Args:
+        service: whose operation it is.
+        operation: its name.
+        params: its parameters under AWS's own names.
+        region: where it is asked.
+        host: the sandbox's own.
+        agent: the service that makes it, as its ``User-Agent``.
+    """
+    model = get_service_model(service)
+    written = create_serializer(_protocol(service)).serialize_to_request(
+        dict(params), model.operation_model(operation)
+    )
+    body = written["body"]
+    body = urlencode(body) if isinstance(body, dict) else body
+    scope = (
+        f"Credential=-/19700101/{region}/{model.signing_name}/aws4_request, SignedHeaders=host, Signature=-"
+    )
+    headers: dict[Any, Any] = {
+        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+        **written["headers"],
+        "Authorization": f"AWS4-HMAC-SHA256 {scope}",
+        "Host": host,
+        "User-Agent": agent,
+    }
+    query = {name: value or "" for name, value in dict(written["query_string"]).items()}
+    builder = EnvironBuilder(
+        path=written["url_path"], method=written["method"], headers=headers, query_string=query, data=body
+    )
+    return builder.get_environ(), body if isinstance(body, bytes) else body.encode()
+
+
+def read_answer(service: str, operation: str, response: Response) -> dict[str, Any]:
+    """An answer as a client reads it.
+
+    Raises:
+        AwsError: the error that it is.
+    """
+    shape = get_service_model(service).operation_model(operation).output_shape
+    plain = {"body": response.body, "headers": _Headers(response.headers), "status_code": response.status}
+    parsed: dict[str, Any] = create_parser(_protocol(service)).parse(plain, shape)
+    if response.status >= 300:
+        said = parsed.get("Error", {})
+        raise AwsError(said.get("Code", "InternalFailure"), said.get("Message", ""), response.status)
+    return parsed
+
+
+class _Headers(HeadersDict):
+    """The headers of an answer, found in whatever case, as botocore's parsers ask for them."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        super().__init__()
+        for name, value in headers:
+            self[name] = value
 
 
 def error_code(response: Response) -> str | None:

@@ -4,6 +4,8 @@ import json
 import re
 from dataclasses import replace
 
+from moto.iam.models import iam_backends
+
 from crossaccount_sandbox.attached import load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.principals import find_user, principal_arn, user_id
@@ -78,6 +80,29 @@ def on_role(world: World, call: Call) -> Response:
     return replace(response, body=absent)
 
 
+def delete_policy(world: World, call: Call) -> Response:
+    """DeletePolicy: not of a policy that someone still has, nor of one with more versions than its default.
+
+    Source: DeletePolicy in the IAM API reference; the texts from public logs of failed stacks.
+
+    Raises:
+        AwsError: ``DeleteConflict``.
+    """
+    arn = str(call.params["PolicyArn"])
+    backend = iam_backends[call.account]["aws"]
+    policy = backend.managed_policies.get(arn)
+    holders = [*backend.roles.values(), *backend.users.values(), *backend.groups.values()]
+    if any(arn in holder.managed_policies for holder in holders):
+        raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
+    if policy is not None and len(policy.versions) > 1:
+        text = (
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. "
+            "The default version is deleted with the policy."
+        )
+        raise AwsError("DeleteConflict", text, 409)
+    return on_role(world, call)
+
+
 def create_user(world: World, call: Call) -> Response:
     """CreateUser: its unique id is one of IAM's form wherever it is shown."""
     response = call.forward(call.account)
@@ -102,5 +127,6 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_READS.split(), on_role),
     "CreateRole": check_trust,
     "CreateUser": create_user,
+    "DeletePolicy": delete_policy,
     "UpdateAssumeRolePolicy": unprotected(check_trust),
 }

@@ -1,0 +1,208 @@
+"""What a template and its values would make of a stack: which resources are added, changed, replaced and removed.
+
+Not here: doing it (``deployment``).
+
+Source: "ResourceChange" and "ResourceChangeDetail" in the AWS CloudFormation API reference; localstack's recordings of change
+sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from crossaccount_sandbox.cloudformation import parameters
+from crossaccount_sandbox.cloudformation.catalogue import creation_order, kind_of
+from crossaccount_sandbox.cloudformation.functions import LATER, Scope, references
+from crossaccount_sandbox.cloudformation.kinds import changed_properties
+from crossaccount_sandbox.cloudformation.records import Resource, Stack
+from crossaccount_sandbox.cloudformation.templates import Template, invalid
+
+_BESIDE = ("Metadata", "DeletionPolicy", "UpdateReplacePolicy", "CreationPolicy", "UpdatePolicy")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a stack is to be.
+
+    Args:
+        template: its template.
+        values: of the template's parameters.
+        tags: the stack's.
+        capabilities: those that were given.
+        notified: the topics that are told of its events.
+        exports: what other stacks export, by name.
+    """
+
+    template: Template
+    values: Mapping[str, str]
+    tags: Mapping[str, str]
+    capabilities: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
+    exports: Mapping[str, str] = field(default_factory=dict)
+
+    def scope(self, stack: Stack, resource: Any) -> Scope:
+        """The names of the template, for a stack whose resources are asked through ``resource``."""
+        account, region = stack.place
+        pseudo = {
+            "AWS::AccountId": account,
+            "AWS::NotificationARNs": list(self.notified),
+            "AWS::Partition": "aws",
+            "AWS::Region": region,
+            "AWS::StackId": stack.id,
+            "AWS::StackName": stack.name,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        return Scope(
+            self.template, parameters.typed(self.template, self.values), pseudo, self.exports, resource
+        )
+
+    def present(self, scope: Scope) -> list[str]:
+        """The resources whose conditions hold, in the order in which they are made."""
+        resources = self.template.resources
+        return creation_order(self.template, [name for name in resources if scope.has(resources[name])])
+
+
+def value_of(held: Resource, attribute: str | None) -> Any:
+    """What Ref, or GetAtt of an attribute, gives of a resource that was made."""
+    assert held.held is not None
+    if attribute is None:
+        return held.held.attributes.get("Ref", held.held.physical_id)
+    return held.held.attributes.get(attribute, "")
+
+
+def outputs_of(target: Target, scope: Scope) -> list[dict[str, str]]:
+    """The outputs of a stack whose resources are there, as an answer has them."""
+    found = []
+    for name, entry in target.template.outputs.items():
+        if not scope.has(entry):
+            continue
+        output = {"OutputKey": name, "OutputValue": str(scope.value(entry["Value"]))}
+        if "Description" in entry:
+            output["Description"] = str(entry["Description"])
+        if "Export" in entry:
+            output["ExportName"] = str(scope.value(entry["Export"]["Name"]))
+        found.append(output)
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The changes to a stack, as a change set shows them, and whether there is anything to do at all."""
+
+    changes: list[dict[str, Any]]
+    anything: bool
+
+
+def plan(stack: Stack, target: Target) -> Plan:
+    """What a target would change about a stack; nothing is changed yet.
+
+    Raises:
+        AwsError: ``ValidationError`` for what can be seen to be impossible.
+    """
+    planning = _Planning(stack, target)
+    changes = planning.changes()
+    outputs = outputs_of(target, planning.scope)
+    anything = bool(changes) or outputs != stack.outputs or dict(target.tags) != stack.tags
+    return Plan(changes, anything)
+
+
+class _Planning:
+    def __init__(self, stack: Stack, target: Target) -> None:
+        self._stack, self._target = stack, target
+        self._later: set[str] = set()  # what is made anew, and known by its values then
+        self._modified: set[str] = set()
+        self.scope = target.scope(stack, self._resource)
+        self._present = target.present(self.scope)
+
+    def _resource(self, name: str, attribute: str | None) -> Any:
+        if name not in self._present:
+            raise invalid(
+                f"Template format error: Unresolved resource dependencies [{name}] in the Resources block of the template"
+            )
+        held = self._stack.resources.get(name)
+        if held is None or held.held is None or name in self._later:
+            return LATER
+        return value_of(held, attribute)
+
+    def changes(self) -> list[dict[str, Any]]:
+        """The changes, those of one resource after those it depends on; removals last."""
+        found = []
+        for name in self._present:
+            entry = self._target.template.resources[name]
+            change = self._change(name, entry, self.scope.value(entry.get("Properties", {})))
+            if change is not None:
+                found.append({"Type": "Resource", "ResourceChange": change})
+        for name, held in self._stack.resources.items():
+            if name not in self._present and held.held is not None:
+                change = self._shown("Remove", name, held.type, held.physical_id)
+                kept = held.entry.get("DeletionPolicy") == "Retain"
+                change["PolicyAction"] = "Retain" if kept else "Delete"
+                found.append({"Type": "Resource", "ResourceChange": change})
+        return found
+
+    def _shown(self, action: str, name: str, type_name: str, physical_id: str = "") -> dict[str, Any]:
+        shown = {"Action": action, "LogicalResourceId": name, "ResourceType": type_name}
+        if physical_id:
+            shown["PhysicalResourceId"] = physical_id
+        return {**shown, "Scope": [], "Details": []}
+
+    def _change(self, name: str, entry: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any] | None:
+        held = self._stack.resources.get(name)
+        if held is None or held.held is None:
+            self._later.add(name)
+            return self._shown("Add", name, entry["Type"])
+        if held.type != entry["Type"]:
+            raise invalid(
+                "Update of resource type is not permitted. The new template modifies resource type of the following "
+                f"resources: [{name}]"
+            )
+        changed = changed_properties(held.properties, properties)
+        kind = kind_of(held.type)
+        scopes = ["Properties"] if changed else []
+        scopes += [each for each in _BESIDE if entry.get(each) != held.entry.get(each)]
+        if "Tags" in kind.properties and dict(self._target.tags) != self._stack.tags:
+            scopes.append("Tags")
+        if not scopes:
+            return None
+        self._modified.add(name)
+        replaced = bool(changed) and kind.replaces(changed)
+        if replaced:
+            self._later.add(name)
+        change = self._shown("Modify", name, held.type, held.physical_id)
+        certain = any(LATER not in str(properties.get(each)) for each in changed if kind.replaces([each]))
+        change["Replacement"] = "False" if not replaced else "True" if certain else "Conditional"
+        change["Scope"] = scopes
+        change["Details"] = [
+            detail
+            for each in changed
+            for detail in self._details(entry.get("Properties", {}).get(each), each, kind.replaces([each]))
+        ]
+        return change
+
+    def _details(self, node: Any, name: str, recreated: bool) -> list[dict[str, Any]]:
+        target = {
+            "Attribute": "Properties",
+            "Name": name,
+            "RequiresRecreation": "Always" if recreated else "Never",
+        }
+        found = []
+        for each in dict.fromkeys(references(node)):
+            if each.name in self._target.template.parameters:
+                if self._stack.values.get(each.name) != self._target.values[each.name]:
+                    found.append(_detail(target, "Static", "ParameterReference", each.name))
+            elif each.name in self._modified | self._later:
+                source = "ResourceReference" if each.attribute is None else "ResourceAttribute"
+                entity = each.name if each.attribute is None else f"{each.name}.{each.attribute}"
+                found.append(_detail(target, "Dynamic", source, entity))
+        if not found:
+            return [_detail(target, "Static", "DirectModification")]
+        if any(detail["ChangeSource"] == "ParameterReference" for detail in found):
+            found.append(_detail(target, "Dynamic", "DirectModification"))
+        return found
+
+
+def _detail(target: dict[str, str], evaluation: str, source: str, entity: str = "") -> dict[str, Any]:
+    detail: dict[str, Any] = {"Target": target, "Evaluation": evaluation, "ChangeSource": source}
+    return {**detail, "CausingEntity": entity} if entity else detail

@@ -1,0 +1,181 @@
+"""What a request for a stack or a change set says, read and held to what CloudFormation takes: its template, values and role.
+
+Not here: what is then done (``stacks``, ``change_sets``).
+
+Source: CreateStack, UpdateStack and CreateChangeSet in the AWS CloudFormation API reference; the texts from localstack's
+recordings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.checks.check import Check
+from crossaccount_sandbox.checks.decisions import decide
+from crossaccount_sandbox.cloudformation.catalogue import check_capabilities, check_template, check_types
+from crossaccount_sandbox.cloudformation.kinds import Ask
+from crossaccount_sandbox.cloudformation.parameters import parameter_values
+from crossaccount_sandbox.cloudformation.plans import Target
+from crossaccount_sandbox.cloudformation.records import Stack, Stacks
+from crossaccount_sandbox.cloudformation.templates import Template, invalid, read_template
+from crossaccount_sandbox.judging.decision import Result
+from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.wire import AwsError
+from crossaccount_sandbox.world import World
+
+_AGENT = "cloudformation.amazonaws.com"
+_NAME = r"[a-zA-Z][-a-zA-Z0-9]*"
+_NAME_OR_ARN = f"{_NAME}|arn:[-a-zA-Z0-9:/._+]*"
+_BODY_LIMIT = 51_200
+_UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
+_SERVICES = {"iam": "Iam", "s3": "S3", "kms": "Kms", "ecr": "Ecr", "sagemaker": "SageMaker"}
+
+
+def true(value: Any) -> bool:
+    """Whether a request's flag is set."""
+    return str(value or "").lower() == "true"
+
+
+def check_name(name: str) -> None:
+    """Refuse what can be no stack's name.
+
+    Raises:
+        AwsError: ``ValidationError``.
+    """
+    fault = None
+    if not re.fullmatch(_NAME_OR_ARN, name):
+        fault = f"satisfy regular expression pattern: {_NAME_OR_ARN}"
+    elif len(name) > 128 and not name.startswith("arn:"):
+        fault = "have length less than or equal to 128"
+    if fault is not None:
+        raise invalid(
+            f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: Member must {fault}"
+        )
+
+
+def check_updatable(stack: Stack) -> None:
+    """Refuse the change of a stack that must first be brought out of its status, or be removed.
+
+    Source: "Stack status codes" in the AWS CloudFormation user guide; the text from users' reports.
+
+    Raises:
+        AwsError: ``ValidationError``.
+    """
+    if stack.status not in _UPDATABLE:
+        raise invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
+
+
+def asker(call: Call, role: str | None) -> Ask:
+    """What calls the services for a stack: with the permissions of the caller, or of the stack's role.
+
+    Source: "CloudFormation service role" in the AWS CloudFormation user guide.
+    """
+    caller = call.caller
+    if role is not None:
+        account, name = role.split(":")[4], role.rpartition("/")[2]
+        found = find_role(role)
+        caller = Caller(
+            arn=f"arn:aws:sts::{account}:assumed-role/{name}/AWSCloudFormation",
+            account=account,
+            unique_id=f"{'' if found is None else found.id}:AWSCloudFormation",
+            role_arn=role,
+        )
+
+    def ask(service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return call.further(caller, service, operation, params)
+        except AwsError as error:
+            said = {**error.extra, "Service": _SERVICES[service]}
+            raise AwsError(error.code, error.message, error.status, said) from None
+
+    return ask
+
+
+def role_of(world: World, call: Call, stack: Stack | None) -> str | None:
+    """The role that a stack is worked on with: the request's, or the one that the stack has had; None for the caller itself.
+
+    Raises:
+        AwsError: ``ValidationError`` for a role that does not trust CloudFormation.
+    """
+    role: str | None = call.params.get("RoleARN") or (None if stack is None else stack.role)
+    if role is None:
+        return None
+    found = find_role(role)
+    trusts = found is not None and role.split(":")[4] == call.account
+    if trusts:
+        check = Check("sts:AssumeRole", role, call.account, role=role)
+        trusts = decide(world, _AGENT, check, call).result is Result.ALLOWED
+    if not trusts:
+        raise invalid(f"Role {role} is invalid or cannot be assumed")
+    return role
+
+
+def template_of(call: Call, stack: Stack | None = None) -> Template:
+    """The template that a request gives, wherever it lies; that of the stack where the request wants the previous one.
+
+    Raises:
+        AwsError: ``ValidationError``.
+    """
+    body, url = call.params.get("TemplateBody"), call.params.get("TemplateURL")
+    if true(call.params.get("UsePreviousTemplate")) and stack is not None and not (body or url):
+        return stack.template
+    if bool(body) == bool(url):
+        raise invalid("Either Template URL or Template Body must be specified.")
+    if url:
+        return read_template(_fetched(call, str(url)))
+    if len(str(body).encode()) > _BODY_LIMIT:
+        raise invalid(
+            f"1 validation error detected: Value '{body}' at 'templateBody' failed to satisfy constraint: Member must have "
+            f"length less than or equal to {_BODY_LIMIT}"
+        )
+    return read_template(str(body))
+
+
+def _fetched(call: Call, url: str) -> str:
+    """The text of a template in S3, which is read with the caller's permissions."""
+    parts = urlsplit(url)
+    host, path = parts.hostname or "", unquote(parts.path.lstrip("/"))
+    bucket, dot, _ = host.partition(".s3")
+    if not dot or host.startswith("s3"):
+        bucket, _, path = path.partition("/")
+    if not bucket or not path:
+        raise invalid("TemplateURL must be a supported URL.")
+    try:
+        answer = call.further(call.caller, "s3", "GetObject", {"Bucket": bucket, "Key": path})
+    except AwsError as error:
+        more = "For more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
+        raise invalid(f"S3 error: {error.message}\n{more}") from None
+    body = answer["Body"]
+    return str((body if isinstance(body, bytes) else body.read()).decode("utf-8", "replace"))
+
+
+def target_of(stacks: Stacks, call: Call, template: Template, stack: Stack | None) -> Target:
+    """What a request wants of a stack; None for one that is not there yet, or has nothing yet.
+
+    Raises:
+        AwsError: ``ValidationError`` and ``InsufficientCapabilitiesException``.
+    """
+    params = call.params
+    previous = None if stack is None else stack.values
+    given = [str(each) for each in params.get("Capabilities") or ()]
+    values = parameter_values(template, params.get("Parameters") or (), previous)
+    check_types(template, [str(each) for each in params.get("ResourceTypes") or ()])
+    check_capabilities(template, given)
+    check_template(template)
+    tags = {str(tag["Key"]): str(tag["Value"]) for tag in params.get("Tags") or ()}
+    if "Tags" not in params and stack is not None:
+        tags = stack.tags
+    notified = params.get("NotificationARNs")
+    if notified is None:
+        notified = [] if stack is None else stack.notified
+    exports = {
+        name: each["OutputValue"]
+        for name, each in stacks.exports(call.place).items()
+        if stack is None or each["ExportingStackId"] != stack.id
+    }
+    return Target(template, values, tags, tuple(sorted(given)), tuple(map(str, notified)), exports)

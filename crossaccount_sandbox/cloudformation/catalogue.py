@@ -23,7 +23,7 @@ def kind_of(type_name: str) -> Kind:
 
 
 def check_template(template: Template) -> None:
-    """Refuse a template whose names lead nowhere, whose resources wait for each other, or whose types are not there.
+    """Refuse a template that no stack can be made of: it does not fit together, or has types or transforms that are not there.
 
     Raises:
         AwsError: ``ValidationError``, in CloudFormation's words.
@@ -34,6 +34,15 @@ def check_template(template: Template) -> None:
         known = ", ".join(sorted(_KINDS))
         text = f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]"
         raise invalid(f"{text} (the sandbox makes {known})")
+    check_names(template)
+
+
+def check_names(template: Template) -> None:
+    """Refuse a template whose names lead nowhere, or whose resources wait for each other.
+
+    Raises:
+        AwsError: ``ValidationError``, in CloudFormation's words.
+    """
     for name in [*conditions_in(template.conditions), *conditions_in(template.resources)]:
         if name not in template.conditions:
             raise invalid(
@@ -88,7 +97,8 @@ def _check_attribute(template: Template, reference: Reference) -> None:
         raise invalid(
             f"Template error: instance of Fn::GetAtt references undefined resource {reference.name}"
         )
-    if reference.attribute not in _KINDS[resource["Type"]].attributes:
+    kind = _KINDS.get(resource["Type"])
+    if kind is not None and reference.attribute not in kind.attributes:
         raise invalid(
             f"Template error: resource {reference.name} does not support attribute type {reference.attribute} in "
             "Fn::GetAtt"

@@ -13,7 +13,7 @@ from typing import Any
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.cloudformation.deployment import Deployment
 from crossaccount_sandbox.cloudformation.events import Diary
-from crossaccount_sandbox.cloudformation.plans import Target, plan
+from crossaccount_sandbox.cloudformation.plans import Target, plan, without_values
 from crossaccount_sandbox.cloudformation.records import IN_REVIEW, ChangeSet, Stack, Stacks
 from crossaccount_sandbox.cloudformation.requests import (
     asker,
@@ -21,16 +21,17 @@ from crossaccount_sandbox.cloudformation.requests import (
     role_of,
     target_of,
     template_of,
+    true,
 )
 from crossaccount_sandbox.cloudformation.templates import invalid
 from crossaccount_sandbox.wire import AwsError
 from crossaccount_sandbox.world import World
 
+_UNNAMED = "StackName must be specified if ChangeSetName is not specified as an ARN."
 _NO_STACK = "Stack [{}] does not exist"
 _EMPTY = (
     "The submitted information didn't contain changes. Submit different information to create a change set."
 )
-_DONE = ("EXECUTE_COMPLETE", "EXECUTE_FAILED", "OBSOLETE")
 
 
 class ChangeSets:
@@ -52,7 +53,7 @@ class ChangeSets:
     def outdate(self, stack: Stack) -> None:
         """The change sets of a stack that is changed are no longer about it as it is."""
         for each in self._stacks.change_sets:
-            if each.stack is stack and each.execution not in _DONE:
+            if each.stack is stack and each.execution == "AVAILABLE":
                 each.execution = "OBSOLETE"
 
     def drop(self, stack: Stack) -> None:
@@ -63,18 +64,22 @@ class ChangeSets:
             if each.stack is not stack or each.execution == "EXECUTE_COMPLETE"
         ]
 
-    def named(self, call: Call) -> ChangeSet:
+    def named(self, call: Call, text: str = _UNNAMED) -> ChangeSet:
         """The change set that a request names by its ARN, or by its name and its stack's.
+
+        Args:
+            call: the request.
+            text: what is said to one that names no stack.
 
         Raises:
             AwsError: ``ValidationError``, ``ChangeSetNotFound``.
         """
-        found, name = self._find(call), str(call.params["ChangeSetName"])
+        found, name = self._find(call, text), str(call.params["ChangeSetName"])
         if found is None:
             raise AwsError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", 404)
         return found
 
-    def _find(self, call: Call) -> ChangeSet | None:
+    def _find(self, call: Call, text: str = _UNNAMED) -> ChangeSet | None:
         name, of_stack = str(call.params["ChangeSetName"]), call.params.get("StackName")
         if name.startswith("arn:"):
             return next(
@@ -86,7 +91,7 @@ class ChangeSets:
                 None,
             )
         if not of_stack:
-            raise invalid("StackName must be specified if ChangeSetName is not specified as an ARN.")
+            raise invalid(text)
         stack = self._stacks.get(call.place, str(of_stack), _NO_STACK)
         return next(
             (
@@ -114,8 +119,10 @@ class ChangeSets:
             raise invalid(_NO_STACK.format(stack_name))
         if stack is not None and begun:
             check_updatable(stack)
+        # The CLI names them by the second, in which the sandbox does several: what was done, or failed, is no conflict here.
         if stack is not None and any(
-            each.name == name and each.stack is stack for each in self._stacks.change_sets
+            each.name == name and each.stack is stack and each.execution == "AVAILABLE"
+            for each in self._stacks.change_sets
         ):
             text = f"ChangeSet {name} cannot be created due to a mismatch with existing attribute Template"
             raise AwsError("AlreadyExistsException", text)
@@ -134,7 +141,10 @@ class ChangeSets:
         return {"Id": change_set.id, "StackId": whose.id}
 
     def _describe(self, world: World, call: Call) -> dict[str, Any]:
-        return self.named(call).shown()
+        shown = self.named(call).shown()
+        if not true(call.params.get("IncludePropertyValues")):
+            shown["Changes"] = without_values(shown["Changes"])
+        return shown
 
     def _delete(self, world: World, call: Call) -> None:
         found = self._find(call)
@@ -163,9 +173,10 @@ class ChangeSets:
             change_set.template,
             change_set.values,
             change_set.tags,
-            tuple(change_set.capabilities),
-            tuple(change_set.notified),
-            {
+            capabilities=tuple(change_set.capabilities),
+            notified=tuple(change_set.notified),
+            rollback=change_set.rollback,
+            exports={
                 name: each["OutputValue"]
                 for name, each in exports.items()
                 if each["ExportingStackId"] != stack.id
@@ -175,7 +186,7 @@ class ChangeSets:
         stack.rolls_back = change_set.on_failure or "ROLLBACK"
         deployment = Deployment(stack, asker(call, change_set.role), world.clock)
         change_set.execution = "EXECUTE_IN_PROGRESS"
-        self._outdate_others(change_set)
+        self.outdate(stack)
         if change_set.kind == "CREATE":
             stack.updated = world.clock()
             deployment.create(target)
@@ -183,12 +194,6 @@ class ChangeSets:
             deployment.update(target)
         done = stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
         change_set.execution = "EXECUTE_COMPLETE" if done else "EXECUTE_FAILED"
-
-    def _outdate_others(self, change_set: ChangeSet) -> None:
-        """The other change sets of the stack are no longer about it as it is."""
-        for each in self._stacks.change_sets:
-            if each.stack is change_set.stack and each is not change_set and each.execution not in _DONE:
-                each.execution = "OBSOLETE"
 
 
 def _in_review(world: World, call: Call, name: str, target: Target) -> Stack:
@@ -218,5 +223,6 @@ def _change_set(
         description=call.params.get("Description"),
         role=role,
         notified=list(target.notified),
+        rollback=dict(target.rollback),
         on_failure=call.params.get("OnStackFailure"),
     )

@@ -70,7 +70,9 @@ class Deployment:
 
     def _wanted(self, resource: Resource, properties: Mapping[str, Any], tags: Mapping[str, str]) -> Wanted:
         taggable = "Tags" in kind_of(resource.type).properties
-        return Wanted(self._stack.name, resource.logical_id, properties, tags if taggable else {})
+        return Wanted(
+            self._stack.name, resource.logical_id, properties, tags if taggable else {}, self._stack.place[1]
+        )
 
     def _create(self, resource: Resource, tags: Mapping[str, str]) -> None:
         kind, wanted = kind_of(resource.type), self._wanted(resource, resource.properties, tags)
@@ -138,6 +140,7 @@ class Deployment:
         if self._stack.rolls_back == "DO_NOTHING":
             self._diary.stack_is("CREATE_FAILED", reason)
             return
+        self._stack.deleted = self._clock()
         removing = self._stack.rolls_back == "DELETE"
         asked = "Delete" if removing else "Rollback"
         self._diary.stack_is(
@@ -246,8 +249,8 @@ class Deployment:
         self, old: Resource, current: Resource, changed: list[str], target: Target, steps: _Steps
     ) -> None:
         kind = kind_of(current.type)
-        current.held = None
         self._diary.resource_is(current, "UPDATE_IN_PROGRESS", "Requested update requires the creation of a new physical resource; hence creating one.")  # fmt: skip
+        current.held = None
 
         def act() -> None:
             name = current.properties.get(kind.named_by) if kind.named_by else None
@@ -333,7 +336,16 @@ class _Before:
         self.resources = dict(stack.resources)
         self._kept = {
             name: getattr(stack, name)
-            for name in ("template", "values", "tags", "capabilities", "notified", "outputs", "imported")
+            for name in (
+                "template",
+                "values",
+                "tags",
+                "capabilities",
+                "notified",
+                "rollback",
+                "outputs",
+                "imported",
+            )
         }
 
     def restore(self, stack: Stack) -> None:
@@ -361,6 +373,7 @@ def _state(resource: Resource) -> tuple[str, str, datetime | None]:
 def _become(stack: Stack, target: Target) -> None:
     stack.template, stack.values, stack.tags = target.template, dict(target.values), dict(target.tags)
     stack.capabilities, stack.notified = list(target.capabilities), list(target.notified)
+    stack.rollback = dict(target.rollback)
 
 
 def _properties(target: Target, name: str) -> Any:

@@ -27,6 +27,7 @@ from crossaccount_sandbox.cloudformation.kinds import (
 from crossaccount_sandbox.wire import AwsError
 
 _ABSENT = "NoSuchEntity"
+_NO_ONE = "At least one of [Groups,Roles,Users] must be non-empty."
 _VERSIONS = 5  # of a managed policy
 _HOLDERS = {
     "Role": "Roles",
@@ -171,7 +172,7 @@ def _put(ask: Ask, properties: Properties) -> None:
         AwsError: ``InvalidRequest`` for a policy of no one.
     """
     if not _holders(properties):
-        raise AwsError("InvalidRequest", "At least one of [Groups,Roles,Users] must be non-empty.")
+        raise AwsError("InvalidRequest", _NO_ONE)
     for kind, name in _holders(properties):
         document = text_of(properties["PolicyDocument"])
         key = {f"{kind}Name": name, "PolicyName": properties["PolicyName"]}
@@ -179,7 +180,13 @@ def _put(ask: Ask, properties: Properties) -> None:
 
 
 def _take(ask: Ask, properties: Properties, kept: Properties) -> None:
-    """Take an inline policy out of its holders, but for those where another set of properties has it too."""
+    """Take an inline policy out of its holders, but for those where another set of properties has it too.
+
+    Raises:
+        AwsError: ``InvalidRequest`` for a policy of no one.
+    """
+    if not _holders(properties):
+        raise AwsError("InvalidRequest", _NO_ONE)
     stays = set(_holders(kept)) if kept.get("PolicyName") == properties["PolicyName"] else set()
     for kind, name in _holders(properties):
         if (kind, name) not in stays:

@@ -33,12 +33,14 @@ class Wanted:
         logical_id: its name in the template.
         properties: their values.
         tags: those of the stack.
+        region: where the stack is.
     """
 
     stack: str
     logical_id: str
     properties: Properties
     tags: Mapping[str, str] = field(default_factory=dict)
+    region: str = "us-east-1"
 
     def name(self, given: str, limit: int = 64) -> str:
         """The name that a property gives, or one of CloudFormation's own."""

@@ -8,6 +8,7 @@ sets.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ class Target:
         tags: the stack's.
         capabilities: those that were given.
         notified: the topics that are told of its events.
+        rollback: the alarms that would roll it back.
         exports: what other stacks export, by name.
     """
 
@@ -40,6 +42,7 @@ class Target:
     tags: Mapping[str, str]
     capabilities: tuple[str, ...] = ()
     notified: tuple[str, ...] = ()
+    rollback: Mapping[str, Any] = field(default_factory=dict)
     exports: Mapping[str, str] = field(default_factory=dict)
 
     def scope(self, stack: Stack, resource: Any) -> Scope:
@@ -137,6 +140,7 @@ class _Planning:
         for name, held in self._stack.resources.items():
             if name not in self._present and held.held is not None:
                 change = self._shown("Remove", name, held.type, held.physical_id)
+                change["BeforeContext"] = _context(held.properties)
                 kept = held.entry.get("DeletionPolicy") == "Retain"
                 change["PolicyAction"] = "Retain" if kept else "Delete"
                 found.append({"Type": "Resource", "ResourceChange": change})
@@ -152,7 +156,8 @@ class _Planning:
         held = self._stack.resources.get(name)
         if held is None or held.held is None:
             self._later.add(name)
-            return self._shown("Add", name, entry["Type"])
+            shown = self._shown("Add", name, entry["Type"])
+            return shown | {"AfterContext": _context(properties)}
         if held.type != entry["Type"]:
             raise invalid(
                 "Update of resource type is not permitted. The new template modifies resource type of the following "
@@ -160,33 +165,36 @@ class _Planning:
             )
         changed = changed_properties(held.properties, properties)
         kind = kind_of(held.type)
-        scopes = ["Properties"] if changed else []
-        scopes += [each for each in _BESIDE if entry.get(each) != held.entry.get(each)]
+        beside = [each for each in _BESIDE if entry.get(each) != held.entry.get(each)]
         if "Tags" in kind.properties and dict(self._target.tags) != self._stack.tags:
-            scopes.append("Tags")
-        if not scopes:
+            beside.append("Tags")
+        if not changed and not beside:
             return None
         self._modified.add(name)
-        replaced = bool(changed) and kind.replaces(changed)
-        if replaced:
-            self._later.add(name)
         change = self._shown("Modify", name, held.type, held.physical_id)
-        certain = any(LATER not in str(properties.get(each)) for each in changed if kind.replaces([each]))
-        change["Replacement"] = "False" if not replaced else "True" if certain else "Conditional"
-        change["Scope"] = scopes
+        change |= {"Replacement": "False", "Scope": sorted([*beside, *(["Properties"] if changed else [])])}
+        if changed and kind.replaces(changed):
+            self._later.add(name)
+            certain = any(LATER not in str(properties.get(each)) for each in changed if kind.replaces([each]))
+            change["Replacement"] = "True" if certain else "Conditional"
+            kept = held.entry.get("UpdateReplacePolicy") == "Retain"
+            change["PolicyAction"] = "ReplaceAndRetain" if kept else "ReplaceAndDelete"
         change["Details"] = [
-            detail
-            for each in changed
-            for detail in self._details(entry.get("Properties", {}).get(each), each, kind.replaces([each]))
+            _detail({"Attribute": each, "RequiresRecreation": "Never"}, "Static", "DirectModification")
+            for each in beside
         ]
-        return change
+        for each in changed:
+            target = {
+                "Attribute": "Properties",
+                "Name": each,
+                "RequiresRecreation": "Always" if kind.replaces([each]) else "Never",
+                **_values(each, held.properties, properties),
+            }
+            change["Details"] += self._details(entry.get("Properties", {}).get(each), target)
+        contexts = {"BeforeContext": _context(held.properties), "AfterContext": _context(properties)}
+        return change | contexts
 
-    def _details(self, node: Any, name: str, recreated: bool) -> list[dict[str, Any]]:
-        target = {
-            "Attribute": "Properties",
-            "Name": name,
-            "RequiresRecreation": "Always" if recreated else "Never",
-        }
+    def _details(self, node: Any, target: dict[str, str]) -> list[dict[str, Any]]:
         found = []
         for each in dict.fromkeys(references(node)):
             if each.name in self._target.template.parameters:
@@ -206,3 +214,38 @@ class _Planning:
 def _detail(target: dict[str, str], evaluation: str, source: str, entity: str = "") -> dict[str, Any]:
     detail: dict[str, Any] = {"Target": target, "Evaluation": evaluation, "ChangeSource": source}
     return {**detail, "CausingEntity": entity} if entity else detail
+
+
+# What a change set says of values, where it is asked for them.
+_VALUES = ("Path", "BeforeValue", "AfterValue", "AttributeChangeType")
+_CONTEXTS = ("BeforeContext", "AfterContext")
+
+
+def _context(properties: Mapping[str, Any]) -> str:
+    return json.dumps({"Properties": properties}, separators=(",", ":"))
+
+
+def _values(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    kind = "Add" if name not in before else "Remove" if name not in after else "Modify"
+    found = {"Path": f"/Properties/{name}", "AttributeChangeType": kind}
+    for key, properties in (("BeforeValue", before), ("AfterValue", after)):
+        if name in properties:
+            value = properties[name]
+            found[key] = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return found
+
+
+def without_values(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The changes as a change set shows them that is not asked for the values of properties."""
+    shown = []
+    for each in changes:
+        change = {name: value for name, value in each["ResourceChange"].items() if name not in _CONTEXTS}
+        change["Details"] = [
+            {
+                **detail,
+                "Target": {name: value for name, value in detail["Target"].items() if name not in _VALUES},
+            }
+            for detail in change["Details"]
+        ]
+        shown.append({**each, "ResourceChange": change})
+    return shown

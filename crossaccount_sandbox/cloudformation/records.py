@@ -71,6 +71,7 @@ class Stack:
     rolls_back: str = "ROLLBACK"
     protected: bool = False
     notified: list[str] = field(default_factory=list)
+    rollback: dict[str, Any] = field(default_factory=dict)
     timeout: int | None = None
     updated: datetime | None = None
     deleted: datetime | None = None
@@ -98,7 +99,7 @@ class Stack:
                 "CreationTime": self.created,
                 "DeletionTime": self.deleted,
                 "LastUpdatedTime": self.updated,
-                "RollbackConfiguration": {},
+                "RollbackConfiguration": self.rollback,
                 "StackStatus": self.status,
                 "StackStatusReason": self.reason,
                 "DisableRollback": self.rolls_back == "DO_NOTHING",
@@ -163,6 +164,7 @@ class ChangeSet:
     description: str | None = None
     role: str | None = None
     notified: list[str] = field(default_factory=list)
+    rollback: dict[str, Any] = field(default_factory=dict)
     on_failure: str | None = None
     status: str = "CREATE_COMPLETE"
     reason: str = ""
@@ -181,7 +183,7 @@ class ChangeSet:
                 **self.summary(),
                 "Parameters": parameters.shown(self.template, self.values),
                 "NotificationARNs": self.notified,
-                "RollbackConfiguration": {},
+                "RollbackConfiguration": self.rollback,
                 "Capabilities": self.capabilities,
                 "Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()],
                 "Changes": self.changes,

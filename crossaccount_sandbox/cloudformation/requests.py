@@ -137,13 +137,15 @@ def template_of(call: Call, stack: Stack | None = None) -> Template:
 
 
 def _fetched(call: Call, url: str) -> str:
-    """The text of a template in S3, which is read with the caller's permissions."""
+    """The text of a template in S3, which is read with the caller's permissions; the sandbox's own address is S3's too."""
     parts = urlsplit(url)
     host, path = parts.hostname or "", unquote(parts.path.lstrip("/"))
+    if parts.scheme == "s3":
+        raise invalid(f"S3 error: Domain name specified in {host} is not a valid S3 domain")
     bucket, dot, _ = host.partition(".s3")
-    if not dot or host.startswith("s3"):
-        bucket, _, path = path.partition("/")
-    if not bucket or not path:
+    if parts.netloc == call.environ["HTTP_HOST"] or host.startswith(("s3.", "s3-")):
+        bucket, dot, path = path.partition("/")
+    if not bucket or not dot or not path:
         raise invalid("TemplateURL must be a supported URL.")
     try:
         answer = call.further(call.caller, "s3", "GetObject", {"Bucket": bucket, "Key": path})
@@ -151,7 +153,24 @@ def _fetched(call: Call, url: str) -> str:
         more = "For more information check http://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
         raise invalid(f"S3 error: {error.message}\n{more}") from None
     body = answer["Body"]
-    return str((body if isinstance(body, bytes) else body.read()).decode("utf-8", "replace"))
+    return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
+
+
+def _rollback_of(call: Call, stack: Stack | None) -> dict[str, Any]:
+    """The alarms that would roll a stack back, kept and shown: in the sandbox a deployment is over before one could ring.
+
+    Raises:
+        AwsError: ``ValidationError`` for what is no alarm.
+    """
+    given = call.params.get("RollbackConfiguration")
+    if given is None:
+        return {} if stack is None else stack.rollback
+    for trigger in given.get("RollbackTriggers") or ():
+        if trigger["Type"] not in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"):
+            raise invalid("Rollback Trigger Type not supported")
+        if not re.fullmatch(r"arn:[^:]+:cloudwatch:[^:]+:[^:]+:alarm:.+", str(trigger["Arn"])):
+            raise invalid("RelativeId of a Rollback Trigger's ARN is incorrect")
+    return dict(given)
 
 
 def target_of(stacks: Stacks, call: Call, template: Template, stack: Stack | None) -> Target:
@@ -160,7 +179,7 @@ def target_of(stacks: Stacks, call: Call, template: Template, stack: Stack | Non
     Raises:
         AwsError: ``ValidationError`` and ``InsufficientCapabilitiesException``.
     """
-    params = call.params
+    params, rollback = call.params, _rollback_of(call, stack)
     previous = None if stack is None else stack.values
     given = [str(each) for each in params.get("Capabilities") or ()]
     values = parameter_values(template, params.get("Parameters") or (), previous)
@@ -178,4 +197,12 @@ def target_of(stacks: Stacks, call: Call, template: Template, stack: Stack | Non
         for name, each in stacks.exports(call.place).items()
         if stack is None or each["ExportingStackId"] != stack.id
     }
-    return Target(template, values, tags, tuple(sorted(given)), tuple(map(str, notified)), exports)
+    return Target(
+        template,
+        values,
+        tags,
+        capabilities=tuple(sorted(given)),
+        notified=tuple(map(str, notified)),
+        rollback=rollback,
+        exports=exports,
+    )

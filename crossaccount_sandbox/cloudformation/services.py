@@ -80,17 +80,20 @@ def _create_bucket(ask: Ask, wanted: Wanted, made: Made) -> None:
         wanted.properties.get("BucketName")
         or f"{wanted.stack[:20]}-{wanted.logical_id[:20]}-{random_suffix()}".lower()
     )
-    ask("s3", "CreateBucket", {"Bucket": name})
+    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": wanted.region}}
+    ask("s3", "CreateBucket", {"Bucket": name, **({} if wanted.region == "us-east-1" else elsewhere)})
     made(
         name,
         {
             "Arn": f"arn:aws:s3:::{name}",
             "DomainName": f"{name}.s3.amazonaws.com",
-            "RegionalDomainName": f"{name}.s3.us-east-1.amazonaws.com",
+            "RegionalDomainName": f"{name}.s3.{wanted.region}.amazonaws.com",
         },
     )
     for operation, params in _settings(wanted.properties).items():
         ask("s3", operation, {"Bucket": name, **params})
+    if wanted.tagged():
+        ask("s3", "PutBucketTagging", {"Bucket": name, "Tagging": {"TagSet": wanted.tagged()}})
 
 
 def _update_bucket(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
@@ -100,6 +103,9 @@ def _update_bucket(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
             ask("s3", operation, {"Bucket": held.physical_id, **params})
     for operation, params in (_UNSET[each] for each in before.keys() - after.keys()):
         ask("s3", operation, {"Bucket": held.physical_id, **params})
+    if any(tag_changes(held, wanted)):
+        tagging = {"Bucket": held.physical_id, "Tagging": {"TagSet": wanted.tagged()}}
+        ask("s3", "PutBucketTagging", tagging)
     made(held.physical_id, held.attributes)
 
 
@@ -277,7 +283,7 @@ def _forget(ask: Ask, held: Held) -> None:
 KINDS: dict[str, Kind] = {
     "AWS::S3::Bucket": Kind(
         properties=_set(
-            "BucketName VersioningConfiguration OwnershipControls PublicAccessBlockConfiguration BucketEncryption"
+            "BucketName VersioningConfiguration OwnershipControls PublicAccessBlockConfiguration BucketEncryption Tags"
         ),
         required=frozenset(),
         replacing=_set("BucketName"),

@@ -29,6 +29,7 @@ from crossaccount_sandbox.cloudformation.templates import Template, invalid
 from crossaccount_sandbox.wire import AwsError, Response, query_response
 from crossaccount_sandbox.world import Handler, World
 
+_NO_NAME = "StackName is a required parameter."
 _PAGE = 100  # events, resources, stacks
 _IN_USE = "Export {} cannot be deleted as it is in use by {}"
 
@@ -206,16 +207,19 @@ class StackOperations:
 
     def _template(self, world: World, call: Call) -> dict[str, Any]:
         if call.params.get("ChangeSetName"):
-            template = self._change_sets.named(call).template
+            template = self._change_sets.named(call, _NO_NAME).template
         elif name := call.params.get("StackName"):
             template = self._stacks.get(call.place, str(name)).template
         else:
-            raise invalid("StackName must be specified if ChangeSetName is not specified as an ARN.")
+            raise invalid(_NO_NAME)
         return {"TemplateBody": template.text, "StagesAvailable": ["Original", "Processed"]}
 
     def _summary(self, world: World, call: Call) -> dict[str, Any]:
         name = call.params.get("StackName")
-        template = self._stacks.get(call.place, str(name)).template if name else template_of(call)
+        stack = self._stacks.get(call.place, str(name)) if name else None
+        if stack is not None and stack.status == IN_REVIEW:
+            raise invalid("GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks.")
+        template = template_of(call) if stack is None else stack.template
         types = template.types
         by_type = [{"ResourceType": each, "LogicalResourceIds": _of_type(template, each)} for each in types]
         return {
@@ -228,7 +232,7 @@ class StackOperations:
 
     def _validate(self, world: World, call: Call) -> dict[str, Any]:
         template = template_of(call)
-        catalogue.check_template(template)
+        catalogue.check_names(template)
         described = _described(template)
         shown = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
         listed = [{key: each[key] for key in shown if key in each} for each in described["Parameters"]]

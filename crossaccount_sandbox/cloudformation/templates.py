@@ -171,7 +171,8 @@ def _parsed(text: str) -> Any:
         try:
             return json.loads(text)
         except ValueError as error:
-            where = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+            # CloudFormation names the column after the one that is wrong.
+            where = getattr(error, "lineno", 1), getattr(error, "colno", 0) + 1
             fault = "JSON not well-formed. (line {}, column {})".format(*where)
     try:
         return yaml.load(text, _Reader)  # noqa: S506 - a SafeLoader

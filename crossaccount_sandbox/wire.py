@@ -249,17 +249,23 @@ def write_request(
         f"Credential=-/19700101/{region}/{model.signing_name}/aws4_request, SignedHeaders=host, Signature=-"
     )
     headers: dict[Any, Any] = {
-        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
         **written["headers"],
         "Authorization": f"AWS4-HMAC-SHA256 {scope}",
         "Host": host,
         "User-Agent": agent,
     }
-    query = {name: value or "" for name, value in dict(written["query_string"]).items()}
+    path, _, query = str(written["url_path"]).partition("?")
+    named = urlencode({name: value or "" for name, value in dict(written["query_string"]).items()})
     builder = EnvironBuilder(
-        path=written["url_path"], method=written["method"], headers=headers, query_string=query, data=body
+        path=path,
+        method=written["method"],
+        headers=headers,
+        query_string="&".join(part for part in (query, named) if part),
+        data=body,
     )
-    return builder.get_environ(), body if isinstance(body, bytes) else body.encode()
+    environ = builder.get_environ()
+    environ["RAW_URI"] = environ["REQUEST_URI"] = str(written["url_path"]) + (f"?{named}" if named else "")
+    return environ, body if isinstance(body, bytes) else body.encode()
 
 
 def read_answer(service: str, operation: str, response: Response) -> dict[str, Any]:

@@ -43,6 +43,18 @@ def check_names(template: Template) -> None:
     Raises:
         AwsError: ``ValidationError``, in CloudFormation's words.
     """
+    try:
+        _check_names(template)
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:  # a function of another form than its own
+        raise invalid(f"Template format error: {error}") from None
+
+
+def _check_names(template: Template) -> None:
     for name in [*conditions_in(template.conditions), *conditions_in(template.resources)]:
         if name not in template.conditions:
             raise invalid(

@@ -168,7 +168,7 @@ class ChangeSets:
             which = "status" if change_set.status != "CREATE_COMPLETE" else "execution status"
             text = f"ChangeSet [{change_set.id}] cannot be executed in its current {which} of [{shown}]"
             raise AwsError("InvalidChangeSetStatus", text)
-        exports = self._stacks.exports(call.place)
+        exports, in_use = self._stacks.beside(call.place, stack)
         target = Target(
             change_set.template,
             change_set.values,
@@ -176,11 +176,8 @@ class ChangeSets:
             capabilities=tuple(change_set.capabilities),
             notified=tuple(change_set.notified),
             rollback=change_set.rollback,
-            exports={
-                name: each["OutputValue"]
-                for name, each in exports.items()
-                if each["ExportingStackId"] != stack.id
-            },
+            exports=exports,
+            in_use=in_use,
         )
         stack.role, stack.change_set = change_set.role, change_set.id
         stack.rolls_back = change_set.on_failure or "ROLLBACK"

@@ -21,15 +21,27 @@ from crossaccount_sandbox.cloudformation.functions import Scope
 from crossaccount_sandbox.cloudformation.kinds import Ask, Held, Wanted, changed_properties
 from crossaccount_sandbox.cloudformation.plans import Target, outputs_of, value_of
 from crossaccount_sandbox.cloudformation.records import DELETED, Resource, Stack
+from crossaccount_sandbox.cloudformation.steps import Before, Steps, in_order
 from crossaccount_sandbox.cloudformation.templates import invalid
 from crossaccount_sandbox.wire import AwsError
 
 logger = logging.getLogger("sandbox")
 _INITIATED = "User Initiated"
+_INTERNAL = "Internal Failure: the sandbox failed; its log says why."
+_KEPT = ("Retain", "RetainExceptOnCreate")
 
 
 class _Failed(Exception):
-    """A resource could not be made or changed; its event says why."""
+    """A resource could not be made or changed; its event says why.
+
+    Args:
+        name: its logical id.
+        verb: what was to be done.
+    """
+
+    def __init__(self, name: str, verb: str) -> None:
+        super().__init__(name)
+        self.name, self.verb = name, verb
 
 
 class Deployment:
@@ -64,7 +76,7 @@ class Deployment:
             )
         else:
             return
-        raise _Failed
+        raise _Failed(resource.logical_id, failed.partition("_")[0].lower())
 
     # One resource.
 
@@ -82,7 +94,7 @@ class Deployment:
             self._diary.resource_is(resource, "CREATE_IN_PROGRESS", "Resource creation Initiated")
 
         def act() -> None:
-            kind.check(resource.type, resource.logical_id, resource.properties)
+            kind.check(resource.logical_id, resource.properties)
             kind.create(self._ask, wanted, made)
 
         self._diary.resource_is(resource, "CREATE_IN_PROGRESS")
@@ -106,7 +118,10 @@ class Deployment:
         """Remove resources, each before what it depends on; the names of those that stay because they could not be."""
         stays = []
         for resource in reversed(resources):
-            if self._delete(resource):
+            if resource.entry.get("DeletionPolicy") == "Retain" and resource.held is not None:
+                self._diary.resource_is(resource, "DELETE_SKIPPED")
+                self._stack.resources.pop(resource.logical_id, None)
+            elif self._delete(resource):
                 self._stack.resources.pop(resource.logical_id, None)
             else:
                 stays.append(resource.logical_id)
@@ -127,16 +142,12 @@ class Deployment:
                 stack.resources[name] = made[-1]
                 self._create(made[-1], target.tags)
             stack.outputs = self._outputs(target, scope)
-        except (_Failed, AwsError) as error:
-            failed = [resource.logical_id for resource in made if resource.status == "CREATE_FAILED"]
-            self._undo_creation(made, failed, error)
+        except Exception as error:  # also a fault of the sandbox's own leaves nothing half there
+            self._undo_creation(made, self._why(error))
             return
         self._diary.stack_is("CREATE_COMPLETE")
 
-    def _undo_creation(self, made: list[Resource], failed: list[str], error: Exception) -> None:
-        reason = f"The following resource(s) failed to create: [{', '.join(failed)}]. "
-        if isinstance(error, AwsError):
-            reason = f"{error.message} "
+    def _undo_creation(self, made: list[Resource], reason: str) -> None:
         if self._stack.rolls_back == "DO_NOTHING":
             self._diary.stack_is("CREATE_FAILED", reason)
             return
@@ -153,6 +164,15 @@ class Deployment:
             return
         self._diary.stack_is(DELETED if removing else "ROLLBACK_COMPLETE")
 
+    def _why(self, error: Exception) -> str:
+        """Why the stack failed, as its own event says it."""
+        if isinstance(error, _Failed):
+            return f"The following resource(s) failed to {error.verb}: [{error.name}]. "
+        if isinstance(error, AwsError):
+            return f"{error.message} "
+        logger.error("stack %s", self._stack.name, exc_info=error)
+        return f"{_INTERNAL} "
+
     def _value(self, name: str, attribute: str | None) -> Any:
         held = self._stack.resources.get(name)
         if held is None or held.held is None:
@@ -168,6 +188,12 @@ class Deployment:
             taken = output.get("ExportName")
             if taken in target.exports:
                 raise invalid(f"Export with name {taken} is already exported by another stack")
+        kept = {output.get("ExportName"): output["OutputValue"] for output in outputs}
+        for output in self._stack.outputs:
+            name = output.get("ExportName", "")
+            if name in target.in_use and kept.get(name) != output["OutputValue"]:
+                done = "updated" if name in kept else "deleted"
+                raise invalid(f"Export {name} cannot be {done} as it is in use by {target.in_use[name]}")
         return outputs
 
     def _new(self, target: Target, name: str, properties: dict[str, Any]) -> Resource:
@@ -178,31 +204,31 @@ class Deployment:
     def update(self, target: Target) -> None:
         """Bring the stack to its target; where that fails it is brought back to what it was."""
         stack = self._stack
-        before = _Before(stack)
+        before = Before(stack)
         stack.updated = self._clock()
         _become(stack, target)
         self._diary.stack_is("UPDATE_IN_PROGRESS", _INITIATED)
-        steps = _Steps()
+        steps = Steps()
         try:
             scope = target.scope(stack, self._value)
             present = target.present(scope)
             for name in present:
                 self._bring(target, name, scope.value(_properties(target, name)), before, steps)
             outputs = self._outputs(target, scope)
-        except (_Failed, AwsError) as error:
-            self._undo_update(before, steps, error)
+        except Exception as error:  # also a fault of the sandbox's own leaves nothing half there
+            self._undo_update(before, steps, self._why(error))
             return
         stack.outputs = outputs
         self._diary.stack_is("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         self._clean_up(present, steps)
         self._diary.stack_is("UPDATE_COMPLETE")
 
-    def _clean_up(self, present: list[str], steps: _Steps) -> None:
+    def _clean_up(self, present: list[str], steps: Steps) -> None:
         """Remove what the stack no longer has; what cannot be removed stays behind, without the stack."""
         left = [resource for name, resource in self._stack.resources.items() if name not in present]
-        for resource in [*reversed(_in_order(left)), *steps.replaced]:
+        for resource in [*reversed(in_order(left)), *steps.replaced]:
             policy = "UpdateReplacePolicy" if resource in steps.replaced else "DeletionPolicy"
-            if resource.entry.get(policy) == "Retain":
+            if resource.entry.get(policy) in _KEPT:
                 self._diary.resource_is(resource, "DELETE_SKIPPED")
             else:
                 self._delete(resource)
@@ -210,7 +236,7 @@ class Deployment:
             del self._stack.resources[resource.logical_id]
 
     def _bring(
-        self, target: Target, name: str, properties: dict[str, Any], before: _Before, steps: _Steps
+        self, target: Target, name: str, properties: dict[str, Any], before: Before, steps: Steps
     ) -> None:
         """Make a resource what it is to be: anew, changed, or in the place of another."""
         stack, fresh = self._stack, self._new(target, name, properties)
@@ -227,17 +253,17 @@ class Deployment:
         stack.resources[name] = current
         if not changed and wanted.tags == held.tags:
             return
+        self._diary.resource_is(current, "UPDATE_IN_PROGRESS")
+        self._try(current, "UPDATE_FAILED", lambda: kind.check(current.logical_id, properties))
         steps.touched.append((old, current))
         if changed and kind.replaces(changed):
             self._replace(old, current, changed, target, steps)
             return
-        self._diary.resource_is(current, "UPDATE_IN_PROGRESS")
         self._try(current, "UPDATE_FAILED", lambda: self._change(current, held, wanted))
         self._diary.resource_is(current, "UPDATE_COMPLETE")
 
     def _change(self, current: Resource, held: Held, wanted: Wanted) -> None:
         kind = kind_of(current.type)
-        kind.check(current.type, current.logical_id, wanted.properties)
 
         def made(physical_id: str, attributes: Mapping[str, Any]) -> None:
             current.held = Held(physical_id, attributes, wanted.properties, wanted.tags)
@@ -246,7 +272,7 @@ class Deployment:
         kind.update(self._ask, held, wanted, made)
 
     def _replace(
-        self, old: Resource, current: Resource, changed: list[str], target: Target, steps: _Steps
+        self, old: Resource, current: Resource, changed: list[str], target: Target, steps: Steps
     ) -> None:
         kind = kind_of(current.type)
         self._diary.resource_is(current, "UPDATE_IN_PROGRESS", "Requested update requires the creation of a new physical resource; hence creating one.")  # fmt: skip
@@ -257,7 +283,6 @@ class Deployment:
             if name is not None and kind.named_by not in changed:
                 text = f"CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename {name} and update the stack again."  # fmt: skip
                 raise AwsError("Unnamed", text)
-            kind.check(current.type, current.logical_id, current.properties)
             wanted = self._wanted(current, current.properties, target.tags)
 
             def made(physical_id: str, attributes: Mapping[str, Any]) -> None:
@@ -270,15 +295,9 @@ class Deployment:
         self._diary.resource_is(current, "UPDATE_COMPLETE")
         steps.replaced.append(old)
 
-    def _undo_update(self, before: _Before, steps: _Steps, error: Exception) -> None:
+    def _undo_update(self, before: Before, steps: Steps, reason: str) -> None:
         stack = self._stack
-        failed = [each.logical_id for each in stack.resources.values() if each.status in ("CREATE_FAILED", "UPDATE_FAILED")]  # fmt: skip
-        named = [name for name in failed if any(name == each.logical_id for each in steps.all())]
-        created = any(name == each.logical_id for name in named for each in steps.made)
-        reason = f"The following resource(s) failed to {'create' if created else 'update'}: [{', '.join(named)}]. "  # fmt: skip
-        self._diary.stack_is(
-            "UPDATE_ROLLBACK_IN_PROGRESS", f"{error.message} " if isinstance(error, AwsError) else reason
-        )
+        self._diary.stack_is("UPDATE_ROLLBACK_IN_PROGRESS", reason)
         stays = [
             old.logical_id for old, current in reversed(steps.touched) if not self._restore(old, current)
         ]
@@ -314,8 +333,8 @@ class Deployment:
         stack = self._stack
         self._diary.stack_is("DELETE_IN_PROGRESS", _INITIATED)
         stays = []
-        for resource in reversed(_in_order(list(stack.resources.values()))):
-            kept = resource.entry.get("DeletionPolicy") == "Retain" or resource.logical_id in retained
+        for resource in reversed(in_order(list(stack.resources.values()))):
+            kept = resource.entry.get("DeletionPolicy") in _KEPT or resource.logical_id in retained
             if kept and resource.held is not None:
                 self._diary.resource_is(resource, "DELETE_SKIPPED")
             elif not self._delete(resource):
@@ -327,43 +346,6 @@ class Deployment:
             self._diary.stack_is("DELETE_FAILED", text)
             return
         self._diary.stack_is(DELETED)
-
-
-class _Before:
-    """What a stack was before an update."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.resources = dict(stack.resources)
-        self._kept = {
-            name: getattr(stack, name)
-            for name in (
-                "template",
-                "values",
-                "tags",
-                "capabilities",
-                "notified",
-                "rollback",
-                "outputs",
-                "imported",
-            )
-        }
-
-    def restore(self, stack: Stack) -> None:
-        for name, value in self._kept.items():
-            setattr(stack, name, value)
-        stack.resources = self.resources
-
-
-class _Steps:
-    """What an update has done so far."""
-
-    def __init__(self) -> None:
-        self.made: list[Resource] = []
-        self.touched: list[tuple[Resource, Resource]] = []
-        self.replaced: list[Resource] = []
-
-    def all(self) -> list[Resource]:
-        return [*self.made, *(current for _, current in self.touched)]
 
 
 def _state(resource: Resource) -> tuple[str, str, datetime | None]:
@@ -378,17 +360,3 @@ def _become(stack: Stack, target: Target) -> None:
 
 def _properties(target: Target, name: str) -> Any:
     return target.template.resources[name].get("Properties", {})
-
-
-def _in_order(resources: list[Resource]) -> list[Resource]:
-    """Resources in the order in which they were made: each after what it depends on."""
-    names = {resource.logical_id for resource in resources}
-    order: list[Resource] = []
-    while len(order) < len(resources):
-        placed = {resource.logical_id for resource in order}
-        order += [
-            resource
-            for resource in resources
-            if resource not in order and set(resource.depends) & names <= placed
-        ]
-    return order

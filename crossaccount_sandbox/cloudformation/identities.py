@@ -40,10 +40,8 @@ def _iam(ask: Ask, operation: str, **params: Any) -> dict[str, Any]:
     return ask("iam", operation, params)
 
 
-def _inline(properties: Properties) -> dict[str, str]:
-    return {
-        str(each["PolicyName"]): text_of(each["PolicyDocument"]) for each in properties.get("Policies", ())
-    }
+def _inline(properties: Properties) -> dict[str, Any]:
+    return {str(each["PolicyName"]): each["PolicyDocument"] for each in properties.get("Policies", ())}
 
 
 def _fill(ask: Ask, kind: str, name: str, before: Properties, after: Properties) -> None:
@@ -52,7 +50,7 @@ def _fill(ask: Ask, kind: str, name: str, before: Properties, after: Properties)
     old, new = _inline(before), _inline(after)
     for policy, document in new.items():
         if old.get(policy) != document:
-            _iam(ask, f"Put{kind}Policy", **key, PolicyName=policy, PolicyDocument=document)
+            _iam(ask, f"Put{kind}Policy", **key, PolicyName=policy, PolicyDocument=text_of(document))
     for policy in old.keys() - new.keys():
         gone(partial(_iam, ask, f"Delete{kind}Policy", **key, PolicyName=policy), _ABSENT)
     attached, wanted = before.get("ManagedPolicyArns", []), after.get("ManagedPolicyArns", [])

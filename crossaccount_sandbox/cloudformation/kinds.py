@@ -95,7 +95,7 @@ class Kind:
         """Whether a change of these properties makes a new resource."""
         return self.update is None or bool(self.replacing & set(changed))
 
-    def check(self, type_name: str, logical_id: str, properties: Properties) -> None:
+    def check(self, logical_id: str, properties: Properties) -> None:
         """Refuse properties that the type does not take, and those it lacks.
 
         Raises:
@@ -109,11 +109,38 @@ class Kind:
         faults += [
             f"#: required key [{name}] not found" for name in sorted(self.required) if name not in properties
         ]
+        faults += [
+            f"#/{name}: expected type: JSONArray, found: {_json_type(properties[name])}"
+            for name in _LISTS
+            if not isinstance(properties.get(name, []), list)
+        ]
+        faults = faults or _faults_of_items(properties)
+        if not str(properties.get("MaxSessionDuration", 0)).isdigit():
+            faults.append("#/MaxSessionDuration: expected type: Integer, found: String")
         if faults:
             text = f"Properties validation failed for resource {logical_id} with message:\n" + "\n".join(
                 faults
             )
             raise AwsError("PropertiesInvalid", text)
+
+
+_LISTS = ("Policies", "ManagedPolicyArns", "Roles", "Users", "Groups", "Tags")
+_ITEMS = {"Policies": ("PolicyName", "PolicyDocument"), "Tags": ("Key", "Value")}
+
+
+def _faults_of_items(properties: Properties) -> list[str]:
+    faults = []
+    for name, keys in _ITEMS.items():
+        for index, item in enumerate(properties.get(name, ())):
+            if not isinstance(item, dict):
+                faults.append(f"#/{name}/{index}: expected type: JSONObject, found: String")
+                continue
+            faults += [f"#/{name}/{index}: required key [{key}] not found" for key in keys if key not in item]
+    return faults
+
+
+def _json_type(value: Any) -> str:
+    return "JSONObject" if isinstance(value, dict) else "String"
 
 
 def random_suffix(length: int = 12) -> str:

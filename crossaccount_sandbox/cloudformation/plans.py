@@ -35,6 +35,7 @@ class Target:
         notified: the topics that are told of its events.
         rollback: the alarms that would roll it back.
         exports: what other stacks export, by name.
+        in_use: the stacks that import from this one, by the name of what they import.
     """
 
     template: Template
@@ -44,6 +45,7 @@ class Target:
     notified: tuple[str, ...] = ()
     rollback: Mapping[str, Any] = field(default_factory=dict)
     exports: Mapping[str, str] = field(default_factory=dict)
+    in_use: Mapping[str, str] = field(default_factory=dict)
 
     def scope(self, stack: Stack, resource: Any) -> Scope:
         """The names of the template, for a stack whose resources are asked through ``resource``."""
@@ -222,7 +224,7 @@ _CONTEXTS = ("BeforeContext", "AfterContext")
 
 
 def _context(properties: Mapping[str, Any]) -> str:
-    return json.dumps({"Properties": properties}, separators=(",", ":"))
+    return json.dumps({"Properties": properties}, separators=(",", ":"), default=str)
 
 
 def _values(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
@@ -231,7 +233,9 @@ def _values(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> d
     for key, properties in (("BeforeValue", before), ("AfterValue", after)):
         if name in properties:
             value = properties[name]
-            found[key] = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            found[key] = (
+                value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
+            )
     return found
 
 

@@ -255,6 +255,17 @@ class Stacks:
             if "ExportName" in output
         }
 
+    def beside(self, place: Place, stack: Stack | None) -> tuple[dict[str, str], dict[str, str]]:
+        """What the other stacks of a place export, and who of them imports what the stack itself exports, by name."""
+        exports = self.exports(place)
+        own = None if stack is None else stack.id
+        others = {
+            name: each["OutputValue"] for name, each in exports.items() if each["ExportingStackId"] != own
+        }
+        users = {name: self.importers(place, name) for name in exports if name not in others}
+        in_use = {name: ", ".join(user.name for user in found) for name, found in users.items() if found}
+        return others, in_use
+
     def importers(self, place: Place, export: str) -> list[Stack]:
         """The stacks that import an export."""
         return [stack for stack in self.at(place) if stack.status != DELETED and export in stack.imported]

@@ -192,11 +192,7 @@ def target_of(stacks: Stacks, call: Call, template: Template, stack: Stack | Non
     notified = params.get("NotificationARNs")
     if notified is None:
         notified = [] if stack is None else stack.notified
-    exports = {
-        name: each["OutputValue"]
-        for name, each in stacks.exports(call.place).items()
-        if stack is None or each["ExportingStackId"] != stack.id
-    }
+    exports, in_use = stacks.beside(call.place, stack)
     return Target(
         template,
         values,
@@ -205,4 +201,5 @@ def target_of(stacks: Stacks, call: Call, template: Template, stack: Stack | Non
         notified=tuple(map(str, notified)),
         rollback=rollback,
         exports=exports,
+        in_use=in_use,
     )

@@ -31,7 +31,6 @@ from crossaccount_sandbox.world import Handler, World
 
 _NO_NAME = "StackName is a required parameter."
 _PAGE = 100  # events, resources, stacks
-_IN_USE = "Export {} cannot be deleted as it is in use by {}"
 
 
 class StackOperations:
@@ -122,14 +121,11 @@ class StackOperations:
                 f"Invalid operation on stack [{stack.id}]. When you delete a stack, specify which resources to retain "
                 "only when the stack is in the DELETE_FAILED state."
             )
-        for output in stack.outputs:
-            users = self._stacks.importers(call.place, output.get("ExportName", ""))
-            if users:
-                names = ", ".join(user.name for user in users)
-                Diary(stack, world.clock).stack_is(
-                    "DELETE_FAILED", _IN_USE.format(output["ExportName"], names)
-                )
-                return
+        _, in_use = self._stacks.beside(call.place, stack)
+        for export, users in in_use.items():
+            text = f"Export {export} cannot be deleted as it is in use by {users}"
+            Diary(stack, world.clock).stack_is("DELETE_FAILED", text)
+            return
         deployment.delete(retained)
         self._change_sets.drop(stack)
 

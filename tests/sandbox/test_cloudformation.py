@@ -948,7 +948,8 @@ def test_a_stack_holds_resources_of_every_service_here(cf: Any, inner: Any) -> N
         s3.get_bucket_policy(Bucket="stack-models")
     with pytest.raises(ClientError, match="RepositoryPolicyNotFoundException"):
         ecr.get_repository_policy(repositoryName="stack-images")
+    arn = cf.describe_stacks(StackName="ours")["Stacks"][0]["StackId"]
     cf.delete_stack(StackName="ours")
-    assert cf.describe_stacks()["Stacks"] == []
+    assert (failures(cf, arn), status(cf, arn)) == ({}, "DELETE_COMPLETE")
     assert "stack-models" not in [each["Name"] for each in s3.list_buckets()["Buckets"]]
     assert ecr.describe_repositories()["repositories"] == []

@@ -30,6 +30,8 @@ def check_template(template: Template) -> None:
     """
     if template.transforms:
         raise invalid(f"The sandbox has no transform: [{', '.join(template.transforms)}]")
+    if template.unread:
+        raise invalid(f"The sandbox does not read a template's {' and '.join(template.unread)}")
     if unknown := [name for name in template.types if name not in _KINDS]:
         known = ", ".join(sorted(_KINDS))
         text = f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]"

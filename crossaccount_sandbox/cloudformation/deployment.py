@@ -89,13 +89,13 @@ class Deployment:
     def _create(self, resource: Resource, tags: Mapping[str, str]) -> None:
         kind, wanted = kind_of(resource.type), self._wanted(resource, resource.properties, tags)
 
-        def made(physical_id: str, attributes: Mapping[str, Any]) -> None:
+        def begun(physical_id: str, attributes: Mapping[str, Any]) -> None:
             resource.held = Held(physical_id, attributes, resource.properties, wanted.tags)
             self._diary.resource_is(resource, "CREATE_IN_PROGRESS", "Resource creation Initiated")
 
         def act() -> None:
             kind.check(resource.logical_id, resource.properties)
-            kind.create(self._ask, wanted, made)
+            kind.create(self._ask, wanted, begun)
 
         self._diary.resource_is(resource, "CREATE_IN_PROGRESS")
         self._try(resource, "CREATE_FAILED", act)
@@ -265,11 +265,11 @@ class Deployment:
     def _change(self, current: Resource, held: Held, wanted: Wanted) -> None:
         kind = kind_of(current.type)
 
-        def made(physical_id: str, attributes: Mapping[str, Any]) -> None:
+        def begun(physical_id: str, attributes: Mapping[str, Any]) -> None:
             current.held = Held(physical_id, attributes, wanted.properties, wanted.tags)
 
         assert kind.update is not None
-        kind.update(self._ask, held, wanted, made)
+        kind.update(self._ask, held, wanted, begun)
 
     def _replace(
         self, old: Resource, current: Resource, changed: list[str], target: Target, steps: Steps
@@ -285,11 +285,11 @@ class Deployment:
                 raise AwsError("Unnamed", text)
             wanted = self._wanted(current, current.properties, target.tags)
 
-            def made(physical_id: str, attributes: Mapping[str, Any]) -> None:
+            def begun(physical_id: str, attributes: Mapping[str, Any]) -> None:
                 current.held = Held(physical_id, attributes, current.properties, wanted.tags)
                 self._diary.resource_is(current, "UPDATE_IN_PROGRESS", "Resource creation Initiated")
 
-            kind.create(self._ask, wanted, made)
+            kind.create(self._ask, wanted, begun)
 
         self._try(current, "UPDATE_FAILED", act)
         self._diary.resource_is(current, "UPDATE_COMPLETE")

@@ -13,9 +13,9 @@ from typing import Any
 
 from crossaccount_sandbox.cloudformation.kinds import (
     Ask,
+    Begun,
     Held,
     Kind,
-    Made,
     Properties,
     Wanted,
     changed_properties,
@@ -79,7 +79,7 @@ def _role_made(role: Mapping[str, Any]) -> dict[str, str]:
     return {"Arn": role["Arn"], "RoleId": role["RoleId"]}
 
 
-def _create_role(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_role(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     given = wanted.properties
     params = _plain(given, "Path", "Description", "MaxSessionDuration", "PermissionsBoundary") | _tags(wanted)
     trust = text_of(given["AssumeRolePolicyDocument"])
@@ -87,11 +87,11 @@ def _create_role(ask: Ask, wanted: Wanted, made: Made) -> None:
     if "MaxSessionDuration" in params:
         params["MaxSessionDuration"] = int(params["MaxSessionDuration"])
     role = _iam(ask, "CreateRole", RoleName=name, AssumeRolePolicyDocument=trust, **params)["Role"]
-    made(name, _role_made(role))
+    begun(name, _role_made(role))
     _fill(ask, "Role", name, {}, given)
 
 
-def _update_role(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_role(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     name, before, after = held.physical_id, held.properties, wanted.properties
     changed = changed_properties(before, after)
     if "AssumeRolePolicyDocument" in changed:
@@ -112,7 +112,7 @@ def _update_role(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
         _iam(ask, "DeleteRolePermissionsBoundary", RoleName=name)
     _fill(ask, "Role", name, before, after)
     _retag(ask, "Role", held, wanted)
-    made(name, held.attributes)
+    begun(name, held.attributes)
 
 
 def _retag(ask: Ask, kind: str, held: Held, wanted: Wanted) -> None:
@@ -124,33 +124,33 @@ def _retag(ask: Ask, kind: str, held: Held, wanted: Wanted) -> None:
         _iam(ask, f"Untag{kind}", **key, TagKeys=removed)
 
 
-def _create_user(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_user(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     name = wanted.name("UserName")
     params = _plain(wanted.properties, "Path", "PermissionsBoundary") | _tags(wanted)
     user = _iam(ask, "CreateUser", UserName=name, **params)["User"]
-    made(name, {"Arn": user["Arn"]})
+    begun(name, {"Arn": user["Arn"]})
     _fill(ask, "User", name, {}, wanted.properties)
 
 
-def _update_user(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_user(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     _fill(ask, "User", held.physical_id, held.properties, wanted.properties)
     _retag(ask, "User", held, wanted)
-    made(held.physical_id, held.attributes)
+    begun(held.physical_id, held.attributes)
 
 
-def _create_key(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_key(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     user = str(wanted.properties["UserName"])
     key = _iam(ask, "CreateAccessKey", UserName=user)["AccessKey"]
-    made(key["AccessKeyId"], {"SecretAccessKey": key["SecretAccessKey"]})
+    begun(key["AccessKeyId"], {"SecretAccessKey": key["SecretAccessKey"]})
     if wanted.properties.get("Status", "Active") != "Active":
         _iam(ask, "UpdateAccessKey", UserName=user, AccessKeyId=key["AccessKeyId"], Status="Inactive")
 
 
-def _update_key(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_key(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     status = wanted.properties.get("Status", "Active")
     user = wanted.properties["UserName"]
     _iam(ask, "UpdateAccessKey", UserName=user, AccessKeyId=held.physical_id, Status=status)
-    made(held.physical_id, held.attributes)
+    begun(held.physical_id, held.attributes)
 
 
 def _delete_key(ask: Ask, held: Held) -> None:
@@ -192,16 +192,16 @@ def _take(ask: Ask, properties: Properties, kept: Properties) -> None:
             gone(partial(_iam, ask, f"Delete{kind}Policy", **key), _ABSENT)
 
 
-def _create_policy(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_policy(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     name = f"{wanted.stack[:5]}-{wanted.logical_id[:4]}-{random_suffix()}"
-    made(name, {"Id": name})
+    begun(name, {"Id": name})
     _put(ask, wanted.properties)
 
 
-def _update_policy(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_policy(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     _put(ask, wanted.properties)
     _take(ask, held.properties, wanted.properties)
-    made(held.physical_id, held.attributes)
+    begun(held.physical_id, held.attributes)
 
 
 def _delete_policy(ask: Ask, held: Held) -> None:
@@ -213,23 +213,23 @@ def _one(kind: str, properties: Properties) -> dict[str, Any]:
     return {**properties, _HOLDERS[kind]: [properties[f"{kind}Name"]]}
 
 
-def _create_one(kind: str, ask: Ask, wanted: Wanted, made: Made) -> None:
-    made(f"{wanted.properties['PolicyName']}|{wanted.properties[f'{kind}Name']}", {})
+def _create_one(kind: str, ask: Ask, wanted: Wanted, begun: Begun) -> None:
+    begun(f"{wanted.properties['PolicyName']}|{wanted.properties[f'{kind}Name']}", {})
     if "PolicyDocument" in wanted.properties:
         _put(ask, _one(kind, wanted.properties))
 
 
-def _update_one(kind: str, ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_one(kind: str, ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     if "PolicyDocument" in wanted.properties:
         _put(ask, _one(kind, wanted.properties))
-    made(held.physical_id, {})
+    begun(held.physical_id, {})
 
 
 def _delete_one(kind: str, ask: Ask, held: Held) -> None:
     _take(ask, _one(kind, held.properties), {})
 
 
-def _create_managed(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_managed(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     given = wanted.properties
     policy = _iam(
         ask,
@@ -238,7 +238,7 @@ def _create_managed(ask: Ask, wanted: Wanted, made: Made) -> None:
         PolicyDocument=text_of(given["PolicyDocument"]),
         **_plain(given, "Path", "Description"),
     )["Policy"]
-    made(policy["Arn"], _managed_made(policy))
+    begun(policy["Arn"], _managed_made(policy))
     _attach(ask, policy["Arn"], {}, given)
 
 
@@ -255,7 +255,7 @@ def _attach(ask: Ask, arn: str, before: Properties, after: Properties) -> None:
         gone(partial(_iam, ask, f"Detach{kind}Policy", **{f"{kind}Name": name}, PolicyArn=arn), _ABSENT)
 
 
-def _update_managed(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_managed(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     arn = held.physical_id
     if held.properties.get("PolicyDocument") != wanted.properties["PolicyDocument"]:
         others = [version for version in _versions(ask, arn) if not version["IsDefaultVersion"]]
@@ -264,7 +264,7 @@ def _update_managed(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
         document = text_of(wanted.properties["PolicyDocument"])
         _iam(ask, "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=document, SetAsDefault=True)
     _attach(ask, arn, held.properties, wanted.properties)
-    made(arn, held.attributes)
+    begun(arn, held.attributes)
 
 
 def _versions(ask: Ask, arn: str) -> list[dict[str, Any]]:

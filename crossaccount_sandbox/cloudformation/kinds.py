@@ -20,7 +20,7 @@ from crossaccount_sandbox.wire import AwsError
 # A call of a service with the stack's permissions: service, operation, parameters; an AwsError for a refusal.
 Ask = Callable[[str, str, Mapping[str, Any]], dict[str, Any]]
 # Called as soon as there is a resource: with its physical id and its attributes. What fails later on is then removed again.
-Made = Callable[[str, Mapping[str, Any]], None]
+Begun = Callable[[str, Mapping[str, Any]], None]
 Properties = Mapping[str, Any]
 
 
@@ -85,9 +85,9 @@ class Kind:
     required: frozenset[str]
     replacing: frozenset[str]
     attributes: frozenset[str]
-    create: Callable[[Ask, Wanted, Made], None]
+    create: Callable[[Ask, Wanted, Begun], None]
     delete: Callable[[Ask, Held], None]
-    update: Callable[[Ask, Held, Wanted, Made], None] | None = None
+    update: Callable[[Ask, Held, Wanted, Begun], None] | None = None
     named_by: str = ""
     of_iam: bool = False
 

@@ -43,6 +43,10 @@ def parameter_values(
             values[name] = _text(parameter["Default"])
     if missing := [name for name in template.parameters if name not in values]:
         raise invalid(f"Parameters: [{', '.join(missing)}] must have values")
+    stored = [values[name] for name, each in template.parameters.items() if "AWS::SSM::" in each["Type"]]
+    if stored:  # the sandbox has no parameter store, so it holds none of them
+        text = f"Unable to fetch parameters [{','.join(stored)}] from parameter store for this account."
+        raise invalid(text)
     for name, parameter in template.parameters.items():
         _check(name, parameter, values[name])
     return {name: values[name] for name in template.parameters}

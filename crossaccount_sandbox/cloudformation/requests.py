@@ -180,6 +180,8 @@ def target_of(stacks: Stacks, call: Call, template: Template, stack: Stack | Non
         AwsError: ``ValidationError`` and ``InsufficientCapabilitiesException``.
     """
     params, rollback = call.params, _rollback_of(call, stack)
+    if any(name.startswith("StackPolicy") for name in params):
+        raise invalid("The sandbox has no stack policies")
     previous = None if stack is None else stack.values
     given = [str(each) for each in params.get("Capabilities") or ()]
     values = parameter_values(template, params.get("Parameters") or (), previous)

@@ -13,9 +13,9 @@ from typing import Any
 
 from crossaccount_sandbox.cloudformation.kinds import (
     Ask,
+    Begun,
     Held,
     Kind,
-    Made,
     Properties,
     Wanted,
     changed_properties,
@@ -75,14 +75,14 @@ def _encryption(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"Rules": rules}
 
 
-def _create_bucket(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_bucket(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     name = str(
         wanted.properties.get("BucketName")
         or f"{wanted.stack[:20]}-{wanted.logical_id[:20]}-{random_suffix()}".lower()
     )
     elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": wanted.region}}
     ask("s3", "CreateBucket", {"Bucket": name, **({} if wanted.region == "us-east-1" else elsewhere)})
-    made(
+    begun(
         name,
         {
             "Arn": f"arn:aws:s3:::{name}",
@@ -96,7 +96,7 @@ def _create_bucket(ask: Ask, wanted: Wanted, made: Made) -> None:
         ask("s3", "PutBucketTagging", {"Bucket": name, "Tagging": {"TagSet": wanted.tagged()}})
 
 
-def _update_bucket(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_bucket(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     before, after = _settings(held.properties), _settings(wanted.properties)
     for operation, params in after.items():
         if before.get(operation) != params:
@@ -106,7 +106,7 @@ def _update_bucket(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
     if any(tag_changes(held, wanted)):
         tagging = {"Bucket": held.physical_id, "Tagging": {"TagSet": wanted.tagged()}}
         ask("s3", "PutBucketTagging", tagging)
-    made(held.physical_id, held.attributes)
+    begun(held.physical_id, held.attributes)
 
 
 def _delete_bucket(ask: Ask, held: Held) -> None:
@@ -118,14 +118,14 @@ def _put_bucket_policy(ask: Ask, properties: Properties) -> None:
     ask("s3", "PutBucketPolicy", {"Bucket": properties["Bucket"], "Policy": document})
 
 
-def _create_bucket_policy(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_bucket_policy(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     _put_bucket_policy(ask, wanted.properties)
-    made(str(wanted.properties["Bucket"]), {})
+    begun(str(wanted.properties["Bucket"]), {})
 
 
-def _update_bucket_policy(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_bucket_policy(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     _put_bucket_policy(ask, wanted.properties)
-    made(held.physical_id, {})
+    begun(held.physical_id, {})
 
 
 def _delete_bucket_policy(ask: Ask, held: Held) -> None:
@@ -136,7 +136,7 @@ def _delete_bucket_policy(ask: Ask, held: Held) -> None:
 # Keys.
 
 
-def _create_key(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_key(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     given = wanted.properties
     params: dict[str, Any] = {name: given[name] for name in ("Description", "KeyUsage") if name in given}
     if "KeyPolicy" in given:
@@ -144,10 +144,10 @@ def _create_key(ask: Ask, wanted: Wanted, made: Made) -> None:
     if wanted.tagged():
         params["Tags"] = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in wanted.tagged()]
     key = ask("kms", "CreateKey", params)["KeyMetadata"]
-    made(key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]})
+    begun(key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]})
 
 
-def _update_key(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_key(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     key, changed = {"KeyId": held.physical_id}, changed_properties(held.properties, wanted.properties)
     if "KeyPolicy" in changed:
         document = text_of(wanted.properties.get("KeyPolicy") or _of_account(held.attributes["Arn"]))
@@ -160,7 +160,7 @@ def _update_key(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
         ask("kms", "TagResource", {**key, "Tags": tags})
     if removed:
         ask("kms", "UntagResource", {**key, "TagKeys": removed})
-    made(held.physical_id, held.attributes)
+    begun(held.physical_id, held.attributes)
 
 
 def _of_account(arn: str) -> dict[str, Any]:
@@ -176,10 +176,10 @@ def _delete_key(ask: Ask, held: Held) -> None:
     gone(partial(ask, "kms", "ScheduleKeyDeletion", params), "NotFoundException")
 
 
-def _create_alias(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_alias(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     given = wanted.properties
     ask("kms", "CreateAlias", {"AliasName": given["AliasName"], "TargetKeyId": given["TargetKeyId"]})
-    made(str(given["AliasName"]), {})
+    begun(str(given["AliasName"]), {})
 
 
 def _delete_alias(ask: Ask, held: Held) -> None:
@@ -189,7 +189,7 @@ def _delete_alias(ask: Ask, held: Held) -> None:
 # Repositories.
 
 
-def _create_repository(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_repository(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     name = str(wanted.properties.get("RepositoryName") or wanted.name("").lower())
     params: dict[str, Any] = {"repositoryName": name}
     if "ImageTagMutability" in wanted.properties:
@@ -197,7 +197,7 @@ def _create_repository(ask: Ask, wanted: Wanted, made: Made) -> None:
     if wanted.tagged():
         params["tags"] = wanted.tagged()
     repository = ask("ecr", "CreateRepository", params)["repository"]
-    made(name, {"Arn": repository["repositoryArn"], "RepositoryUri": repository["repositoryUri"]})
+    begun(name, {"Arn": repository["repositoryArn"], "RepositoryUri": repository["repositoryUri"]})
     _set_repository_policy(ask, name, {}, wanted.properties)
 
 
@@ -209,14 +209,14 @@ def _set_repository_policy(ask: Ask, name: str, before: Properties, after: Prope
         ask("ecr", "DeleteRepositoryPolicy", {"repositoryName": name})
 
 
-def _update_repository(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_repository(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     _set_repository_policy(ask, held.physical_id, held.properties, wanted.properties)
     added, removed = tag_changes(held, wanted)
     if added:
         ask("ecr", "TagResource", {"resourceArn": held.attributes["Arn"], "tags": added})
     if removed:
         ask("ecr", "UntagResource", {"resourceArn": held.attributes["Arn"], "tagKeys": removed})
-    made(held.physical_id, held.attributes)
+    begun(held.physical_id, held.attributes)
 
 
 def _delete_repository(ask: Ask, held: Held) -> None:
@@ -228,7 +228,7 @@ def _delete_repository(ask: Ask, held: Held) -> None:
 # Groups of model packages.
 
 
-def _create_group(ask: Ask, wanted: Wanted, made: Made) -> None:
+def _create_group(ask: Ask, wanted: Wanted, begun: Begun) -> None:
     given = wanted.properties
     params = {
         name: given[name]
@@ -237,7 +237,7 @@ def _create_group(ask: Ask, wanted: Wanted, made: Made) -> None:
     }
     tags = {"Tags": wanted.tagged()} if wanted.tagged() else {}
     arn = ask("sagemaker", "CreateModelPackageGroup", {**params, **tags})["ModelPackageGroupArn"]
-    made(arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"})
+    begun(arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"})
     _set_group_policy(ask, {}, given)
 
 
@@ -250,14 +250,14 @@ def _set_group_policy(ask: Ask, before: Properties, after: Properties) -> None:
         ask("sagemaker", "DeleteModelPackageGroupPolicy", name)
 
 
-def _update_group(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
+def _update_group(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
     _set_group_policy(ask, held.properties, wanted.properties)
     added, removed = tag_changes(held, wanted)
     if added:
         ask("sagemaker", "AddTags", {"ResourceArn": held.physical_id, "Tags": added})
     if removed:
         ask("sagemaker", "DeleteTags", {"ResourceArn": held.physical_id, "TagKeys": removed})
-    made(held.physical_id, held.attributes)
+    begun(held.physical_id, held.attributes)
 
 
 def _delete_group(ask: Ask, held: Held) -> None:
@@ -268,12 +268,12 @@ def _delete_group(ask: Ask, held: Held) -> None:
 # What the AWS CDK writes into each template about itself, and no service has.
 
 
-def _note(ask: Ask, wanted: Wanted, made: Made) -> None:
-    made(wanted.name("", 128), {})
+def _note(ask: Ask, wanted: Wanted, begun: Begun) -> None:
+    begun(wanted.name("", 128), {})
 
 
-def _renote(ask: Ask, held: Held, wanted: Wanted, made: Made) -> None:
-    made(held.physical_id, held.attributes)
+def _renote(ask: Ask, held: Held, wanted: Wanted, begun: Begun) -> None:
+    begun(held.physical_id, held.attributes)
 
 
 def _forget(ask: Ask, held: Held) -> None:

@@ -10,7 +10,7 @@ center.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -57,7 +57,11 @@ _POLICIES = ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot")
 
 @dataclass(frozen=True)
 class Template:
-    """A template that was read; every section is there, empty where the text has none."""
+    """A template that was read; every section is there, empty where the text has none.
+
+    Args:
+        unread: the sections that no stack is made of here.
+    """
 
     text: str
     description: str | None
@@ -69,7 +73,8 @@ class Template:
     transforms: list[str]
     metadata: Any = None
     version: str | None = None
-    types: tuple[str, ...] = field(default=())
+    types: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def invalid(text: str) -> AwsError:
@@ -118,6 +123,7 @@ def read_template(text: str) -> Template:
         metadata=document.get("Metadata"),
         version=document.get("AWSTemplateFormatVersion"),
         types=tuple(sorted({str(resource["Type"]) for resource in resources.values()})),
+        unread=tuple(name for name in ("Rules", "Hooks") if name in document),
     )
 
 

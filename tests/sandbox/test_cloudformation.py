@@ -500,6 +500,16 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
         {},
         "No export named none found.",
     ),
+    "a parameter of the parameter store": (
+        declared(Type="AWS::SSM::Parameter::Value<String>", Default="/cdk-bootstrap/version"),
+        {},
+        "Unable to fetch parameters [/cdk-bootstrap/version] from parameter store for this account.",
+    ),
+    "rules, which are not read": (
+        {**resources(A=NOTE), "Rules": {}},
+        {},
+        "The sandbox does not read a template's Rules",
+    ),
     "two forms of template": (
         resources(A=NOTE),
         {"TemplateURL": "https://s3.amazonaws.com/a/b"},
@@ -606,14 +616,10 @@ def test_a_creation_that_fails_says_why_and_leaves_nothing(cf: Any, iam: Any) ->
     ]
     assert "The following resource(s) failed to create: [B]. Rollback requested by user." in reasons
     assert identities(iam) == before
-    for call in (
-        lambda: cf.update_stack(StackName="ours", TemplateBody=json.dumps(resources(A=NOTE))),
-        lambda: cf.create_change_set(
-            StackName="ours", ChangeSetName="a", TemplateBody=json.dumps(resources(A=NOTE))
-        ),
-    ):
+    given = {"StackName": "ours", "TemplateBody": json.dumps(resources(A=NOTE))}
+    for call, more in ((cf.update_stack, {}), (cf.create_change_set, {"ChangeSetName": "a"})):
         with pytest.raises(ClientError, match="is in ROLLBACK_COMPLETE state and can not be updated"):
-            call()
+            call(**given, **more)
     with pytest.raises(ClientError, match=r"Stack \[ours\] already exists"):
         create(cf, resources(A=NOTE))
     iam.delete_role(RoleName="taken")
@@ -793,6 +799,8 @@ def test_tags_of_the_stack_are_those_of_its_roles(cf: Any, iam: Any) -> None:
     assert tags() == [{"Key": "own", "Value": "1"}, {"Key": "team", "Value": "b"}]
     with pytest.raises(ClientError, match="No updates are to be performed"):
         cf.update_stack(**given)
+    cf.update_stack(**given, Tags=[])
+    assert tags() == [{"Key": "own", "Value": "1"}]
 
 
 def test_a_resource_that_is_to_be_kept_outlives_its_stack(cf: Any, iam: Any) -> None:

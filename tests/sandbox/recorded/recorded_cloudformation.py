@@ -37,7 +37,7 @@ ARN = re.compile(rf"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/{NAME}/[0-9
 IS_NULL = r"\[/Outputs/MyOutput/Value\] 'null' values are not allowed in templates"
 
 
-def asked(call: Callable[[Any], Any]) -> Callable[[Setting], Any]:
+def calling(call: Callable[[Any], Any]) -> Callable[[Setting], Any]:
     """A call of CloudFormation, after which no stack of the facts is left."""
 
     def ask(setting: Setting) -> Any:
@@ -53,20 +53,20 @@ def asked(call: Callable[[Any], Any]) -> Callable[[Setting], Any]:
     return ask
 
 
-def made(client: Any, template: Any = ONE, **more: Any) -> Any:
+def created(client: Any, template: Any = ONE, **more: Any) -> Any:
     return client.create_stack(StackName=NAME, TemplateBody=json.dumps(template), **more)
 
 
 def of(template: Any, **more: Any) -> Callable[[Setting], Any]:
-    return asked(lambda client: made(client, template, **more))
+    return calling(lambda client: created(client, template, **more))
 
 
 def then(call: Callable[[Any], Any], template: Any = ONE, **more: Any) -> Callable[[Setting], Any]:
     def ask(client: Any) -> Any:
-        made(client, template, **more)
+        created(client, template, **more)
         return call(client)
 
-    return asked(ask)
+    return calling(ask)
 
 
 def described(client: Any, name: str = NAME) -> Any:
@@ -105,7 +105,7 @@ def in_review(client: Any) -> Any:
 
 def outdated(client: Any) -> Any:
     arn = change_set(client)["Id"]
-    made(client)
+    created(client)
     return client.describe_change_set(ChangeSetName=arn)
 
 
@@ -115,7 +115,7 @@ def by_change_set(client: Any, template: Any = ONE) -> Any:
 
 
 def gone(client: Any) -> Any:
-    arn = made(client)["StackId"]
+    arn = created(client)["StackId"]
     client.delete_stack(StackName=NAME)
     return described(client, arn)
 
@@ -124,24 +124,24 @@ def broken(*steps: dict[str, Any]) -> Callable[[Setting], Any]:
     """A policy of no one, which can neither be made nor removed."""
 
     def ask(client: Any) -> Any:
-        arn = made(client, BROKEN, Capabilities=["CAPABILITY_NAMED_IAM"])["StackId"]
+        arn = created(client, BROKEN, Capabilities=["CAPABILITY_NAMED_IAM"])["StackId"]
         for step in steps:
             client.delete_stack(StackName=arn, **step)
         return described(client, arn)
 
-    return asked(ask)
+    return calling(ask)
 
 
 def untrusted(setting: Setting) -> Any:
     def update(client: Any) -> Any:
-        made(client)
+        created(client)
         return client.update_stack(
             StackName=NAME,
             TemplateBody=json.dumps(OTHER),
             RoleARN=f"arn:aws:iam::{ACCOUNT}:role/facts",
         )
 
-    return asked(update)(setting)
+    return calling(update)(setting)
 
 
 def updated(**more: Any) -> Callable[[Setting], Any]:
@@ -155,7 +155,7 @@ def trigger(**one: str) -> Callable[[Setting], Any]:
 def by_url(url: str) -> Callable[[Setting], Any]:
     def ask(setting: Setting) -> Any:
         setting.s3.put_object(Bucket="facts", Key="template.json", Body=json.dumps(ONE).encode())
-        create = asked(
+        create = calling(
             lambda client: (client.create_stack(StackName=NAME, TemplateURL=url), described(client))[1]
         )
         return create(setting)
@@ -177,7 +177,7 @@ PARAMETER = {"Type": "String", "AllowedPattern": "^db[0-9]+$"}
 
 FACTS: dict[str, Fact] = {
     "CreateStack of a name that is taken": Fact(
-        then(made), STACKS, "AlreadyExistsException", rf"Stack \[{NAME}\] already exists", 400
+        then(created), STACKS, "AlreadyExistsException", rf"Stack \[{NAME}\] already exists", 400
     ),
     "DescribeStacks of a stack that was made": Fact(
         then(described),
@@ -198,7 +198,7 @@ FACTS: dict[str, Fact] = {
         ),
     ),
     "DescribeStacks of a stack that was made by a change set": Fact(
-        asked(by_change_set),
+        calling(by_change_set),
         STACKS,
         fields={
             f"{STACK}ChangeSetId": re.compile(r"arn:aws:cloudformation:.+:changeSet/facts/.+"),
@@ -207,7 +207,7 @@ FACTS: dict[str, Fact] = {
         },
     ),
     "DescribeStacks by the ARN of a stack that was deleted": Fact(
-        asked(gone),
+        calling(gone),
         STACKS,
         fields={
             f"{STACK}StackStatus": "DELETE_COMPLETE",
@@ -217,14 +217,14 @@ FACTS: dict[str, Fact] = {
         absent=(f"{STACK}EnableTerminationProtection", f"{STACK}StackStatusReason"),
     ),
     "DescribeStacks of a name that no stack has": Fact(
-        asked(lambda client: described(client, "nothing")),
+        calling(lambda client: described(client, "nothing")),
         STACKS,
         "ValidationError",
         "Stack with id nothing does not exist",
         400,
     ),
     "DescribeStacks of a stack that a change set will make": Fact(
-        asked(in_review),
+        calling(in_review),
         CHANGE_SETS,
         fields={
             f"{STACK}StackStatus": "REVIEW_IN_PROGRESS",
@@ -234,14 +234,14 @@ FACTS: dict[str, Fact] = {
         absent=(f"{STACK}Capabilities", f"{STACK}ChangeSetId", f"{STACK}Parameters"),
     ),
     "DescribeStackEvents of a name that no stack has": Fact(
-        asked(lambda client: client.describe_stack_events(StackName="nothing")),
+        calling(lambda client: client.describe_stack_events(StackName="nothing")),
         NEWER,
         "ValidationError",
         NO_STACK,
         400,
     ),
     "DescribeStackEvents of a stack, the last first": Fact(
-        asked(events),
+        calling(events),
         STACKS,
         fields={
             "StackEvents/0/ResourceStatus": "CREATE_COMPLETE",
@@ -514,7 +514,7 @@ FACTS: dict[str, Fact] = {
         },
     ),
     "CreateChangeSet that adds a resource": Fact(
-        asked(lambda client: client.describe_change_set(ChangeSetName=change_set(client)["Id"])),
+        calling(lambda client: client.describe_change_set(ChangeSetName=change_set(client)["Id"])),
         CHANGE_SETS,
         fields={
             "Changes": [
@@ -539,33 +539,33 @@ FACTS: dict[str, Fact] = {
         400,
     ),
     "DescribeChangeSet of a stack that is not there": Fact(
-        asked(lambda client: client.describe_change_set(ChangeSetName="a", StackName="nothing")),
+        calling(lambda client: client.describe_change_set(ChangeSetName="a", StackName="nothing")),
         CHANGE_SETS,
         "ValidationError",
         NO_STACK,
         400,
     ),
     "DescribeChangeSet of one that was deleted": Fact(
-        asked(deleted_change_set),
+        calling(deleted_change_set),
         CHANGE_SETS,
         "ChangeSetNotFound",
         r"ChangeSet \[arn:aws:cloudformation:.+:changeSet/facts/.+\] does not exist",
         404,
     ),
     "DescribeChangeSet of one whose stack was made otherwise": Fact(
-        asked(outdated),
+        calling(outdated),
         CHANGE_SETS,
         fields={"ExecutionStatus": "OBSOLETE", "Status": "CREATE_COMPLETE"},
     ),
     "DeleteChangeSet of a stack that is not there": Fact(
-        asked(lambda client: client.delete_change_set(ChangeSetName="a", StackName="nothing")),
+        calling(lambda client: client.delete_change_set(ChangeSetName="a", StackName="nothing")),
         CHANGE_SETS,
         "ValidationError",
         NO_STACK,
         400,
     ),
     "DeleteChangeSet by a name alone": Fact(
-        asked(lambda client: client.delete_change_set(ChangeSetName="a")),
+        calling(lambda client: client.delete_change_set(ChangeSetName="a")),
         CHANGE_SETS,
         "ValidationError",
         r"StackName must be specified if ChangeSetName is not specified as an ARN\.",
@@ -584,14 +584,14 @@ FACTS: dict[str, Fact] = {
         fields={"StagesAvailable": ["Original", "Processed"], "TemplateBody": ONE},
     ),
     "GetTemplate of a name that no stack has": Fact(
-        asked(lambda client: client.get_template(StackName="nothing")),
+        calling(lambda client: client.get_template(StackName="nothing")),
         TEMPLATES,
         "ValidationError",
         "Stack with id nothing does not exist",
         400,
     ),
     "GetTemplate of a change set by a name alone": Fact(
-        asked(lambda client: client.get_template(ChangeSetName="nothing")),
+        calling(lambda client: client.get_template(ChangeSetName="nothing")),
         TEMPLATES,
         "ValidationError",
         r"StackName is a required parameter\.",
@@ -607,21 +607,21 @@ FACTS: dict[str, Fact] = {
         },
     ),
     "GetTemplateSummary of a stack that is under review": Fact(
-        asked(lambda client: (change_set(client), client.get_template_summary(StackName=NAME))[1]),
+        calling(lambda client: (change_set(client), client.get_template_summary(StackName=NAME))[1]),
         TEMPLATES,
         "ValidationError",
         r"GetTemplateSummary cannot be called on REVIEW_IN_PROGRESS stacks\.",
         400,
     ),
     "ValidateTemplate of what is no JSON": Fact(
-        asked(lambda client: client.validate_template(TemplateBody='{"this is invalid JSON"="bobbins"}')),
+        calling(lambda client: client.validate_template(TemplateBody='{"this is invalid JSON"="bobbins"}')),
         TEMPLATES,
         "ValidationError",
         r"Template format error: JSON not well-formed\. \(line 1, column 25\)",
         400,
     ),
     "ValidateTemplate of a template with types that no stack needs": Fact(
-        asked(
+        calling(
             lambda client: client.validate_template(
                 TemplateBody=json.dumps(
                     {

@@ -235,7 +235,7 @@ def without(everything: dict[str, Any], before: dict[str, Any]) -> dict[str, Any
 def test_the_roles_have_what_the_templates_say_at_each_step(
     cf: Any, iam: Any, client: str, name: str
 ) -> None:
-    """Made without a key, told of one, changed in its text, renamed, told of all there is, told of nothing again, removed."""
+    """Made without a key, told of one, changed in its text, renamed, told of all there is and renamed again, told of nothing."""
     deploy, text, before = CLIENTS[client], (FOLDER / name).read_text(), identities(iam)
     edited = text.replace("ecr:BatchGetImage", "ecr:DescribeImages").replace(
         "- Sid: AssumeDeployer", "- Sid: AssumesDeployer"
@@ -249,18 +249,21 @@ def test_the_roles_have_what_the_templates_say_at_each_step(
             "SmokeObjects": "c/d/",
             "InVpc": "true",
         }
+    nothing = {each: "false" if each == "InVpc" else "" for each in everything}
     given = GIVEN[name]
+    keyed = {**given, "KeyArn": KEY}
+    renamed = {**keyed, "NamePrefix": "renamed"}
     steps = [
         (text, given),
-        (text, {**given, "KeyArn": KEY}),
-        (edited, {**given, "KeyArn": KEY}),
-        (longer, {**given, "KeyArn": KEY, "ExternalId": "another"}),
-        (text, {**given, "NamePrefix": "renamed", "KeyArn": KEY}),
-        (text, {**given, "NamePrefix": "renamed", **everything}),
-        (text, {**given, "NamePrefix": "renamed", "KeyArn": "", **dict.fromkeys(everything, ""), "InVpc": "false"}
-         if name == "consumer.yaml" else {**given, "NamePrefix": "renamed", **dict.fromkeys(everything, "")}),
-        (text, {**given, "NamePrefix": "crossaccount", "KeyArn": ""}),
-    ]  # fmt: skip
+        (text, keyed),
+        (edited, keyed),
+        (longer, {**keyed, "ExternalId": "another"}),
+        (text, renamed),
+        (text, {**renamed, **everything}),
+        (text, {**renamed, **everything, "NamePrefix": "third"}),
+        (text, {**renamed, **nothing}),
+        (text, {**given, **nothing, "NamePrefix": "crossaccount"}),
+    ]
     last: dict[str, str] = {}
     for number, (body, values) in enumerate(steps):
         assert deploy(cf, body, values), number
@@ -703,6 +706,8 @@ def test_a_property_that_a_type_does_not_take_fails_the_stack(cf: Any, case: str
 CHANGES_THAT_FAIL: dict[str, dict[str, Any]] = {
     "a trust in no one": role("second", AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/none"}, "Action": "sts:AssumeRole"}]}),
     "a managed policy that is not there": role("second", ManagedPolicyArns=[f"arn:aws:iam::{ACCOUNT}:policy/none"]),
+    "a name that is taken": role("first"),
+    "a role in its place that cannot be filled": role("third", ManagedPolicyArns=[f"arn:aws:iam::{ACCOUNT}:policy/none"]),
     "a replacement under the same name": role("second", Path="/elsewhere/"),
     "a fault of the sandbox": role("second", AssumeRolePolicyDocument=STRANGE),
     "a tag that is none": role("second", Tags=["no tag"]),
@@ -741,6 +746,27 @@ def test_a_change_that_fails_is_undone_everywhere(cf: Any, iam: Any, case: str) 
     }
     cf.update_stack(StackName="ours", TemplateBody=json.dumps(resources(A=role("first"))), Capabilities=NAMED)
     assert status(cf) == "UPDATE_COMPLETE"
+
+
+def test_a_managed_policy_is_changed_more_often_than_it_has_versions(cf: Any, iam: Any) -> None:
+    def template(number: int) -> str:
+        statement = {
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": f"arn:aws:s3:::bucket-{number}",
+        }
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        given = {"ManagedPolicyName": "often", "PolicyDocument": document, "Roles": [{"Ref": "A"}]}
+        managed = {"Type": "AWS::IAM::ManagedPolicy", "Properties": given}
+        return json.dumps(resources(A=role("holder"), Managed=managed))
+
+    create(cf, template(0))
+    for number in range(1, 8):
+        cf.update_stack(StackName="ours", TemplateBody=template(number), Capabilities=NAMED)
+        assert f"bucket-{number}" in json.dumps(identities(iam)["managed"]["often"])
+    attached = iam.list_attached_role_policies(RoleName="holder")["AttachedPolicies"]
+    assert [each["PolicyName"] for each in attached] == ["often"]
+    assert len(iam.list_policy_versions(PolicyArn=attached[0]["PolicyArn"])["Versions"]) == 5
 
 
 def test_a_policy_that_others_hold_keeps_its_stack_from_being_removed(cf: Any, iam: Any) -> None:

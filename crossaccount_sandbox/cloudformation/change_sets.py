@@ -17,6 +17,7 @@ from crossaccount_sandbox.cloudformation.plans import Target, plan, without_valu
 from crossaccount_sandbox.cloudformation.records import IN_REVIEW, ChangeSet, Stack, Stacks
 from crossaccount_sandbox.cloudformation.requests import (
     asker,
+    check_rollback,
     check_updatable,
     role_of,
     target_of,
@@ -107,8 +108,8 @@ class ChangeSets:
         stack_name = str(call.params["StackName"])
         stack = self._stacks.find(call.place, stack_name)
         begun = stack is not None and stack.status != IN_REVIEW
-        if kind == "IMPORT":
-            raise AwsError("NotImplemented", "The sandbox imports no resources into stacks", 501)
+        if kind == "IMPORT" or true(call.params.get("ImportExistingResources")):
+            raise invalid("The sandbox imports no resources into stacks")
         if kind == "CREATE" and begun:
             raise invalid(
                 f"Stack [{stack_name}] already exists and cannot be created again with the changeSet [{name}]."
@@ -180,7 +181,10 @@ class ChangeSets:
             in_use=in_use,
         )
         stack.role, stack.change_set = change_set.role, change_set.id
+        check_rollback(call, creates=change_set.kind == "CREATE")
         stack.rolls_back = change_set.on_failure or "ROLLBACK"
+        if true(call.params.get("DisableRollback")):
+            stack.rolls_back = "DO_NOTHING"
         deployment = Deployment(stack, asker(call, change_set.role), world.clock)
         change_set.execution = "EXECUTE_IN_PROGRESS"
         self.outdate(stack)

@@ -70,6 +70,16 @@ def check_updatable(stack: Stack) -> None:
         raise invalid(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
 
 
+def check_rollback(call: Call, *, creates: bool) -> None:
+    """Refuse to leave a failed update as it is, which the sandbox does not do; a failed creation may be left so.
+
+    Raises:
+        AwsError: ``ValidationError``.
+    """
+    if not creates and true(call.params.get("DisableRollback")):
+        raise invalid("The sandbox rolls every failed update back: it takes no DisableRollback")
+
+
 def asker(call: Call, role: str | None) -> Ask:
     """What calls the services for a stack: with the permissions of the caller, or of the stack's role.
 

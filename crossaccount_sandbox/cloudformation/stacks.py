@@ -19,6 +19,7 @@ from crossaccount_sandbox.cloudformation.records import DELETED, IN_REVIEW, Reso
 from crossaccount_sandbox.cloudformation.requests import (
     asker,
     check_name,
+    check_rollback,
     check_updatable,
     role_of,
     target_of,
@@ -98,6 +99,7 @@ class StackOperations:
     def _update(self, world: World, call: Call) -> dict[str, Any]:
         stack = self._stacks.get(call.place, str(call.params["StackName"]), "Stack [{}] does not exist")
         check_updatable(stack)
+        check_rollback(call, creates=False)
         target = target_of(self._stacks, call, template_of(call, stack), stack)
         role = role_of(world, call, stack)
         if not plan(stack, target).anything:

@@ -653,6 +653,21 @@ def test_what_is_left_of_a_creation_that_fails_is_what_was_asked(
     assert "The role with name nobody cannot be found." in failures(cf, arn)["B"]
 
 
+def test_what_the_sandbox_does_not_do_with_a_stack_it_refuses(cf: Any) -> None:
+    create(cf, resources(A=NOTE))
+    given = {"StackName": "ours", "TemplateBody": json.dumps(resources(A=role()))}
+    refused: list[tuple[Any, dict[str, Any]]] = [
+        (cf.update_stack, {"DisableRollback": True}),
+        (cf.update_stack, {"StackPolicyBody": "{}"}),
+        (cf.create_change_set, {"ChangeSetName": "a", "ImportExistingResources": True}),
+        (cf.create_change_set, {"ChangeSetName": "a", "ChangeSetType": "IMPORT"}),
+    ]
+    for call, more in refused:
+        with pytest.raises(ClientError, match="The sandbox "):
+            call(**given, Capabilities=NAMED, **more)
+    assert status(cf) == "CREATE_COMPLETE"
+
+
 # YAML has values that no policy has, and which the sandbox does not expect.
 STRANGE = {"Version": "2012-10-17", "Statement": "BYTES"}
 

@@ -169,7 +169,7 @@ class Deployment:
         if isinstance(error, _Failed):
             return f"The following resource(s) failed to {error.verb}: [{error.name}]. "
         if isinstance(error, AwsError):
-            return f"{error.message} "
+            return f"{error.message}. "
         logger.error("stack %s", self._stack.name, exc_info=error)
         return f"{_INTERNAL} "
 
@@ -185,9 +185,10 @@ class Deployment:
         outputs = outputs_of(target, scope)
         self._stack.imported = scope.imported
         for output in outputs:
-            taken = output.get("ExportName")
+            taken = output.get("ExportName", "")
             if taken in target.exports:
-                raise invalid(f"Export with name {taken} is already exported by another stack")
+                owner = target.exports[taken].stack
+                raise invalid(f"Export with name {taken} is already exported by stack {owner}")
         kept = {output.get("ExportName"): output["OutputValue"] for output in outputs}
         for output in self._stack.outputs:
             name = output.get("ExportName", "")

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossaccount_sandbox.cloudformation.templates import Template, invalid
 
@@ -24,6 +24,13 @@ PSEUDO = frozenset(
     ]
 )
 _IN_TEXT = re.compile(r"\$\{(!?)([^{}]*)\}")
+
+
+class Export(NamedTuple):
+    """An output that a stack exports: its value, and the stack's name."""
+
+    value: str
+    stack: str
 
 
 @dataclass
@@ -42,7 +49,7 @@ class Scope:
     template: Template
     parameters: Mapping[str, Any]
     pseudo: Mapping[str, Any]
-    exports: Mapping[str, str]
+    exports: Mapping[str, Export]
     resource: Callable[[str, str | None], Any]
     imported: set[str] = field(default_factory=set)
     _decided: dict[str, bool] = field(default_factory=dict)
@@ -190,7 +197,7 @@ def _import_value(scope: Scope, argument: Any) -> str:
     if name not in scope.exports:
         raise invalid(f"No export named {name} found.")
     scope.imported.add(name)
-    return scope.exports[name]
+    return scope.exports[name].value
 
 
 def _zones(scope: Scope, argument: Any) -> list[str]:

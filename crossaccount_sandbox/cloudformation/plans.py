@@ -15,7 +15,7 @@ from typing import Any
 
 from crossaccount_sandbox.cloudformation import parameters
 from crossaccount_sandbox.cloudformation.catalogue import creation_order, kind_of
-from crossaccount_sandbox.cloudformation.functions import LATER, Scope, references
+from crossaccount_sandbox.cloudformation.functions import LATER, Export, Scope, references
 from crossaccount_sandbox.cloudformation.kinds import changed_properties
 from crossaccount_sandbox.cloudformation.records import Resource, Stack
 from crossaccount_sandbox.cloudformation.templates import Template, invalid
@@ -44,7 +44,7 @@ class Target:
     capabilities: tuple[str, ...] = ()
     notified: tuple[str, ...] = ()
     rollback: Mapping[str, Any] = field(default_factory=dict)
-    exports: Mapping[str, str] = field(default_factory=dict)
+    exports: Mapping[str, Export] = field(default_factory=dict)
     in_use: Mapping[str, str] = field(default_factory=dict)
 
     def scope(self, stack: Stack, resource: Any) -> Scope:

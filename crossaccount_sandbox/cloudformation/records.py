@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from crossaccount_sandbox.cloudformation import parameters
+from crossaccount_sandbox.cloudformation.functions import Export
 from crossaccount_sandbox.cloudformation.kinds import Held
 from crossaccount_sandbox.cloudformation.templates import Template, invalid
 
@@ -248,19 +249,21 @@ class Stacks:
     def exports(self, place: Place) -> dict[str, dict[str, str]]:
         """The outputs that stacks export, by the names they are exported under."""
         return {
-            output["ExportName"]: {**output, "ExportingStackId": stack.id}
+            output["ExportName"]: {**output, "ExportingStackId": stack.id, "Stack": stack.name}
             for stack in self.at(place)
             if stack.status != DELETED
             for output in stack.outputs
             if "ExportName" in output
         }
 
-    def beside(self, place: Place, stack: Stack | None) -> tuple[dict[str, str], dict[str, str]]:
+    def beside(self, place: Place, stack: Stack | None) -> tuple[dict[str, Export], dict[str, str]]:
         """What the other stacks of a place export, and who of them imports what the stack itself exports, by name."""
         exports = self.exports(place)
         own = None if stack is None else stack.id
         others = {
-            name: each["OutputValue"] for name, each in exports.items() if each["ExportingStackId"] != own
+            name: Export(each["OutputValue"], each["Stack"])
+            for name, each in exports.items()
+            if each["ExportingStackId"] != own
         }
         users = {name: self.importers(place, name) for name in exports if name not in others}
         in_use = {name: ", ".join(user.name for user in found) for name, found in users.items() if found}

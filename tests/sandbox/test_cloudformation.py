@@ -823,6 +823,9 @@ def test_what_another_stack_imports_is_neither_changed_nor_removed(cf: Any) -> N
     assert shown["StackStatusReason"] == "Export shared cannot be deleted as it is in use by taker"
     create(cf, exporting("c"), name="second")
     assert status(cf, "second") == "ROLLBACK_COMPLETE"
+    said = "Export with name shared is already exported by stack giver. Rollback requested by user."
+    events = cf.describe_stack_events(StackName="second")["StackEvents"]
+    assert said in [each.get("ResourceStatusReason") for each in events]
     cf.delete_stack(StackName="taker")
     cf.delete_stack(StackName="giver")
     assert cf.list_exports()["Exports"] == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crossaccount_sandbox.answers import result
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.cloudformation import catalogue, parameters
 from crossaccount_sandbox.cloudformation.change_sets import ChangeSets
@@ -27,7 +28,7 @@ from crossaccount_sandbox.cloudformation.requests import (
     true,
 )
 from crossaccount_sandbox.cloudformation.templates import Template, invalid
-from crossaccount_sandbox.wire import AwsError, Response, query_response
+from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
 _NO_NAME = "StackName is a required parameter."
@@ -69,7 +70,7 @@ class StackOperations:
             with self._stacks.lock:
                 if name := call.params.get("StackName"):
                     check_name(str(name))
-                return query_response("cloudformation", call.operation, act(world, call) or {})
+                return result(call, act(world, call) or {})
 
         return answer
 

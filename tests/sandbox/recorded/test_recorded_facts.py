@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 sys.path.insert(0, str(Path(__file__).parent))
 
 import recorded_cloudformation
+import recorded_cloudwatch
 import recorded_iam
 import recorded_kms
 import recorded_sagemaker
@@ -22,8 +23,9 @@ import recorded_sts
 from facts import Fact, Setting
 
 SERVICES = {
-    "sts": recorded_sts.FACTS,
     "cloudformation": recorded_cloudformation.FACTS,
+    "cloudwatch": recorded_cloudwatch.FACTS,
+    "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,
     "kms": recorded_kms.FACTS,
     "sagemaker": recorded_sagemaker.FACTS,

@@ -13,6 +13,7 @@ _API = "localstack, tests/aws/services/cloudformation/api/{}.snapshot.json"
 STACKS, CHANGE_SETS = _API.format("test_stacks"), _API.format("test_changesets")
 VALIDATIONS, UPDATES = _API.format("test_validations"), _API.format("test_update_stack")
 TEMPLATES = _API.format("test_templates")
+CONDITIONS = "localstack, tests/aws/services/cloudformation/engine/test_conditions.snapshot.json"
 REFERENCES = "localstack, tests/aws/services/cloudformation/engine/test_references.snapshot.json"
 ENGINE = "localstack, tests/aws/services/cloudformation/test_template_engine.snapshot.json"
 NEWER = "localstack, tests/aws/services/cloudformation/v2/ported_from_v1/api/test_stacks.snapshot.json"
@@ -112,6 +113,18 @@ def outdated(client: Any) -> Any:
 def by_change_set(client: Any, template: Any = ONE) -> Any:
     client.execute_change_set(ChangeSetName=change_set(client, template)["Id"])
     return described(client)
+
+
+def by_parameter(default: str) -> Any:
+    """A template whose only resource says what its parameter does."""
+    note = {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": {"Ref": "P"}}}
+    return {"Parameters": {"P": {"Type": "String", "Default": default}}, "Resources": {"A": note}}
+
+
+NOTHING_HOLDS = {
+    "Conditions": {"Never": {"Fn::Equals": ["a", "b"]}},
+    "Resources": {"A": {**BUCKET, "Condition": "Never"}},
+}
 
 
 def gone(client: Any) -> Any:
@@ -530,6 +543,35 @@ FACTS: dict[str, Fact] = {
                 }
             ]
         },
+    ),
+    "CreateChangeSet whose conditions leave every resource out": Fact(
+        calling(
+            lambda client: client.describe_change_set(ChangeSetName=change_set(client, NOTHING_HOLDS)["Id"])
+        ),
+        CONDITIONS,
+        fields={"Changes": [], "Status": "CREATE_COMPLETE", "ExecutionStatus": "AVAILABLE"},
+    ),
+    "CreateChangeSet that changes a parameter's default": Fact(
+        then(lambda client: shown(client, by_parameter("b")), by_parameter("a")),
+        CHANGE_SETS,
+        fields={
+            f"{CHANGE}Action": "Modify",
+            f"{CHANGE}Replacement": "False",
+            f"{CHANGE}Details": [
+                {
+                    "Target": {"Attribute": "Properties", "Name": "Analytics", "RequiresRecreation": "Never"},
+                    "Evaluation": "Static",
+                    "ChangeSource": "ParameterReference",
+                    "CausingEntity": "P",
+                },
+                {
+                    "Target": {"Attribute": "Properties", "Name": "Analytics", "RequiresRecreation": "Never"},
+                    "Evaluation": "Dynamic",
+                    "ChangeSource": "DirectModification",
+                },
+            ],
+        },
+        absent=(f"{CHANGE}PolicyAction",),
     ),
     "CreateChangeSet to make a stack that is there": Fact(
         then(change_set),

@@ -262,7 +262,10 @@ RULES: dict[str, Rule] = {
 }
 RUNTIME_RULES: dict[str, Rule] = {"InvokeEndpoint": _invoke}
 ALARM_RULES: dict[str, Rule] = dict.fromkeys(
-    ("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"),
+    (
+        *("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "DescribeAlarmHistory"),
+        *("SetAlarmState", "EnableAlarmActions", "DisableAlarmActions", "DeleteAlarms"),
+    ),
     _alarms,
 )
 SCALING_RULES: dict[str, Rule] = {

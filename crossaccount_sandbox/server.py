@@ -12,6 +12,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.cloudformation.stacks import StackOperations
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.guard import Guard, Log
@@ -19,7 +20,6 @@ from crossaccount_sandbox.handlers import (
     autoscaling,
     bucket_policies,
     buckets,
-    cloudformation,
     cloudwatch,
     deletions,
     ecr,
@@ -44,7 +44,6 @@ from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
 _MODULES = {
     "application-autoscaling": [autoscaling],
-    "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
     "ecr": [ecr],
     "iam": [iam, simulation],
@@ -59,12 +58,16 @@ _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 
 def _handlers(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
-    return endpoints.handlers() | {
-        (service, name): locked(handler) if service in _LOCKED else handler
-        for service, modules in _MODULES.items()
-        for module in modules
-        for name, handler in module.HANDLERS.items()
-    }
+    return (
+        endpoints.handlers()
+        | StackOperations().handlers()
+        | {
+            (service, name): locked(handler) if service in _LOCKED else handler
+            for service, modules in _MODULES.items()
+            for module in modules
+            for name, handler in module.HANDLERS.items()
+        }
+    )
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import recorded_cloudformation
 import recorded_cloudwatch
 import recorded_iam
 import recorded_kms
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 SERVICES = {
+    "cloudformation": recorded_cloudformation.FACTS,
     "cloudwatch": recorded_cloudwatch.FACTS,
     "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,

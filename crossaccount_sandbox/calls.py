@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from moto.core.utils import get_service_model
+from moto.ecr.models import ECR_REPOSITORY_NAME_PATTERN
 
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.wire import AwsError, Response
@@ -72,13 +73,21 @@ def check_shape(call: Call) -> None:
 
 
 def fault_of_ecr(fault: str) -> str:
-    """A fault in ECR's own wording."""
-    return re.sub(
-        r"Value '(.*)' at '(.*)' failed to satisfy constraint: (.*)",
+    """A fault in ECR's own wording, which shows an older pattern of repositories' names than it holds them to.
+
+    Source: a recording of ECR by cloud-custodian.
+    """
+    text = re.sub(
+        r"Value '?(.*?)'? at '(.*)' failed to satisfy constraint: (.*)",
         r"Invalid parameter at '\2' failed to satisfy constraint: '\3'",
         fault,
         flags=re.DOTALL,
     )
+    name, found, pattern = text.partition("'Member must satisfy regular expression pattern: ")
+    if not found:
+        return text
+    shown = ECR_REPOSITORY_NAME_PATTERN if "'repositoryName'" in name else pattern.removesuffix("'")
+    return f"{name}'must satisfy regular expression '{shown}''"
 
 
 def _faults(shape: Shape, value: Any, path: str) -> Iterable[str]:

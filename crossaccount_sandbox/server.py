@@ -21,7 +21,9 @@ from crossaccount_sandbox.handlers import (
     cloudwatch,
     ecr,
     iam,
+    images,
     kms,
+    layers,
     s3,
     s3control,
     simulation,
@@ -41,7 +43,7 @@ _MODULES = {
     "application-autoscaling": [autoscaling],
     "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
-    "ecr": [ecr],
+    "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
     "kms": [kms],
     "s3": [s3, storage],
@@ -107,7 +109,8 @@ class Server:
         self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
         guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
-        application = Control(self.world, self.outcomes, self.faults, guard) if control else guard
+        served = layers.Downloads(self.world, guard)
+        application = Control(self.world, self.outcomes, self.faults, served) if control else served
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )

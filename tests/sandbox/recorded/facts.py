@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from crossaccount_sandbox.accounts import push_image
+
 ACCOUNT, OTHER, REGION = "111111111111", "222222222222", "us-east-1"
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 UUID = "134f2428-cec1-4b25-a1ae-9048164dba47"
@@ -25,21 +27,6 @@ def policy(*statements: dict[str, Any]) -> str:
 EVERYTHING = policy({"Effect": "Allow", "Action": "*", "Resource": "*"})
 PERCENT = "arn:aws:apigateway:us-east-1::/tags/arn%3Aaws%3Aapigateway%3Aus-east-1"
 TRUST = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-DOCKER = "application/vnd.docker"
-MANIFEST = json.dumps(
-    {
-        "schemaVersion": 2,
-        "mediaType": f"{DOCKER}.distribution.manifest.v2+json",
-        "config": {
-            "mediaType": f"{DOCKER}.container.image.v1+json",
-            "size": 16,
-            "digest": "sha256:" + "c0" * 32,
-        },
-        "layers": [
-            {"mediaType": f"{DOCKER}.image.rootfs.diff.tar.gzip", "size": 32, "digest": "sha256:" + "a1" * 32}
-        ],
-    }
-)
 READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 SPECIFICATION = {
     "Containers": [
@@ -96,9 +83,9 @@ class Setting:
         self.execution = made["Role"]["Arn"]
         self.s3.create_bucket(Bucket="facts")
         self.s3.put_object(Bucket="facts", Key="model.tar.gz", Body=b"x")
-        ecr = inner.client("producer", "ecr")
-        ecr.create_repository(repositoryName="facts")
-        ecr.put_image(repositoryName="facts", imageManifest=MANIFEST, imageTag="1")
+        self.ecr = inner.client("producer", "ecr")
+        self.ecr.create_repository(repositoryName="facts")
+        push_image(self.ecr, "facts", "1")
         image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/facts:1"
         self.container = {"Image": image, "ModelDataUrl": "s3://facts/model.tar.gz"}
 

@@ -4,11 +4,10 @@ Not here: images (``images``) and their layers (``layers``).
 """
 
 import base64
-import json
 import secrets
 from datetime import timedelta
 
-from crossaccount_sandbox.attached import PolicyKey, load, statements
+from crossaccount_sandbox.attached import PolicyKey, laid_out, load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.ecr import repository_arn
 from crossaccount_sandbox.handlers.images import page_of
@@ -92,7 +91,7 @@ def _registry_policy(world: World, call: Call) -> Response:
     if document is None:
         text = f"Registry policy does not exist in the registry with id '{call.account}'"
         raise AwsError("RegistryPolicyNotFoundException", text)
-    return json_response({"registryId": call.account, "policyText": json.dumps(document, indent=2)})
+    return json_response({"registryId": call.account, "policyText": laid_out(document)})
 
 
 def _invalid_registry_policy(why: str) -> AwsError:
@@ -141,9 +140,8 @@ def _repository_policy(world: World, arn: str) -> Response:
     if document is None:
         text = f"Repository policy does not exist for the repository with name '{name}' in the registry with id '{registry}'"
         raise AwsError("RepositoryPolicyNotFoundException", text)
-    # ECR hands the document back indented, unlike what was sent.
-    text = json.dumps(document, indent=2)
-    return json_response({"registryId": registry, "repositoryName": name, "policyText": text})
+    # ECR hands the document back laid out, unlike what was sent.
+    return json_response({"registryId": registry, "repositoryName": name, "policyText": laid_out(document)})
 
 
 def _invalid_repository_policy(why: str) -> AwsError:

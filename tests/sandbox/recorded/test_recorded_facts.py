@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import recorded_ecr
 import recorded_iam
 import recorded_kms
 import recorded_sagemaker
@@ -23,6 +24,7 @@ from facts import Fact, Setting
 SERVICES = {
     "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,
+    "ecr": recorded_ecr.FACTS,
     "kms": recorded_kms.FACTS,
     "sagemaker": recorded_sagemaker.FACTS,
 }

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from crossaccount_sandbox.attached import load, statements
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.principals import find_user, principal_arn, user_id
+from crossaccount_sandbox.principals import adopt, find_user, principal_arn, user_id
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
@@ -69,13 +69,31 @@ def on_role(world: World, call: Call) -> Response:
 
     Source: recordings of IAM by cloud-custodian and localstack.
     """
-    if "PolicyArn" in call.params and not str(call.params["PolicyArn"]).startswith("arn:"):
-        raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
+    if "PolicyArn" in call.params:
+        if not str(call.params["PolicyArn"]).startswith("arn:"):
+            raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
+        adopt(call.account, call.params["PolicyArn"])
     response = call.forward(call.account)
     if response.status != 404:
         return response
     absent = re.sub(rb"Role (\S+) not found", rb"The role with name \1 cannot be found.", response.body)
     return replace(response, body=absent)
+
+
+def on_policy(world: World, call: Call) -> Response:
+    """GetPolicy and its like, also of AWS's own managed policies, and ListPolicies, which names them all.
+
+    Raises:
+        AwsError: ``AccessDenied`` for a change of one of AWS's own.
+    """
+    arn = str(call.params.get("PolicyArn", ""))
+    if call.operation in _POLICY_CHANGES.split() and arn.startswith("arn:aws:iam::aws:policy/"):
+        raise AwsError("AccessDenied", "Policy is outside your own account.", 403)
+    if call.operation != "ListPolicies":
+        adopt(call.account, arn)
+    elif call.params.get("Scope") != "Local" and not call.params.get("OnlyAttached"):
+        adopt(call.account)
+    return call.forward(call.account)
 
 
 def create_user(world: World, call: Call) -> Response:
@@ -96,11 +114,14 @@ _CHANGES = (
     "DeleteRole UpdateRole TagRole UntagRole PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy "
     "PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
 )
+_ON_POLICIES = "AttachUserPolicy GetPolicy GetPolicyVersion ListPolicies ListPolicyVersions"
+_POLICY_CHANGES = "CreatePolicyVersion DeletePolicy DeletePolicyVersion"
 _READS = "GetRole GetRolePolicy ListRolePolicies ListAttachedRolePolicies ListRoleTags"
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_CHANGES.split(), unprotected(on_role)),
     **dict.fromkeys(_READS.split(), on_role),
     "CreateRole": check_trust,
     "CreateUser": create_user,
+    **dict.fromkeys((*_ON_POLICIES.split(), *_POLICY_CHANGES.split()), on_policy),
     "UpdateAssumeRolePolicy": unprotected(check_trust),
 }

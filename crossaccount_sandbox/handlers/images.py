@@ -37,7 +37,7 @@ def update_storage_class(world: World, call: Call) -> Response:
         raise AwsError("ImageStorageClassUpdateNotSupportedException", text)
     (world.archived_images.add if archives else world.archived_images.discard)(place)
     status = "ARCHIVED" if archives else "ACTIVE"
-    answer = {"registryId": place[0], "repositoryName": repository.name, "imageId": image.image_id}
+    answer = {"registryId": place[0], "repositoryName": repository.name, "imageId": call.params["imageId"]}
     return json_response({**answer, "imageStatus": status})
 
 
@@ -93,6 +93,7 @@ def put_image(world: World, call: Call) -> Response:
             f"registry with id '{repository.registry_id}'"
         )
         raise AwsError("ImageAlreadyExistsException", told)
+    _free_tag(repository, tag, digest)
     backend = ecr_backends[repository.registry_id][call.region]
     try:
         image = backend.put_image(repository.name, text, tag, kind, digest)
@@ -100,6 +101,24 @@ def put_image(world: World, call: Call) -> Response:
         raise AwsError(str(error.code), str(error.message)) from None
     world.archived_images.discard(_place(arn, image))
     return json_response({"image": _shown(repository, image, tag)})
+
+
+def _free_tag(repository: Any, tag: str | None, digest: str) -> None:
+    """Take a tag from the image that has it, which stays without it; refuse that in a repository of immutable tags."""
+    holders = [
+        image
+        for image in repository.images
+        if tag is not None and tag in image.image_tags and image.get_image_digest() != digest
+    ]
+    if holders and repository.image_tag_mutability == "IMMUTABLE":
+        told = (
+            f"The image tag '{tag}' already exists in the '{repository.name}' repository and cannot be overwritten because "
+            "the tag is immutable."
+        )
+        raise AwsError("ImageTagAlreadyExistsException", told)
+    if not repository.image_tag_mutability_exclusion_filters:
+        for image in holders:
+            image.remove_tag(tag)
 
 
 def _manifest(text: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Unhealthy(Exception):
         if kind == "no-capacity":
             return cls(_NO_CAPACITY)
         return cls(
-            f"The primary container for production variant {variant} did not pass the ping health check. Please check "
+            f" The primary container for production variant {variant} did not pass the ping health check. Please check "
             "CloudWatch logs for this endpoint."
         )
 

@@ -203,7 +203,10 @@ def test_an_endpoint_that_does_not_come_up_fails_with_aws_s_reason_and_is_torn_d
     found["containers"][0]["artifacts"][0]["etag"] = etag
     s3.put_object(Bucket=BUCKET, Key=release, Body=json.dumps(found).encode())
     try:
-        with pytest.raises(Failed, match="did not pass the ping health check"):
+        with pytest.raises(
+            Failed,
+            match=r"is Failed: The primary container for production variant .* did not pass the ping health check",
+        ):
             deploy_model(str(shared.config), "staging", version=1)
         assert not any(shared.hosted("staging").values())
     finally:

@@ -212,6 +212,22 @@ def test_a_tag_and_a_digest_that_do_not_fit(ecr: Any, manifest: dict[str, Any]) 
     assert [one["failureCode"] for one in answer["failures"]] == ["ImageTagDoesNotMatchDigest"]
 
 
+def test_a_tag_that_moves_leaves_its_image_without_it(ecr: Any) -> None:
+    at = {"repositoryName": "moving"}
+    ecr.create_repository(**at)
+    push_image(ecr, "moving", "1")
+    first = ecr.batch_get_image(**at, imageIds=TAG)["images"][0]["imageId"]["imageDigest"]
+    push_image(ecr, "moving", "1", {"another": b"image"})
+    second = ecr.batch_get_image(**at, imageIds=TAG)["images"][0]["imageId"]["imageDigest"]
+    assert first != second
+    left = ecr.batch_get_image(**at, imageIds=[{"imageDigest": first}])["images"]
+    assert [one["imageId"] for one in left] == [{"imageDigest": first}]
+    ecr.put_image_tag_mutability(**at, imageTagMutability="IMMUTABLE")
+    code = refused(lambda: ecr.put_image(**at, imageManifest=left[0]["imageManifest"], imageTag="1"))
+    assert code == "ImageTagAlreadyExistsException"
+    assert ecr.batch_get_image(**at, imageIds=TAG)["images"][0]["imageId"]["imageDigest"] == second
+
+
 def test_lists_come_in_pages(ecr: Any) -> None:
     for tag in ("a", "b", "c"):
         push_image(ecr, "pulled", f"page-{tag}", {"tag": tag.encode()})

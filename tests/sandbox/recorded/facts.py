@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,6 +145,39 @@ class Setting:
             self.sm.delete_endpoint_config(EndpointConfigName="facts")
             if self.sm.list_models()["Models"]:
                 self.sm.delete_model(ModelName="facts")
+
+    def served(self, ask: Callable[[Any], Any], archive: bytes = b"") -> Any:
+        """What an ask is answered while there is an endpoint ``Facts`` of this archive, which is done with its creation."""
+        self.s3.put_object(Bucket="facts", Key="served.tar.gz", Body=archive)
+        container = {**self.container, "ModelDataUrl": "s3://facts/served.tar.gz"}
+        self.sm.create_model(ModelName="served", PrimaryContainer=container, ExecutionRoleArn=self.execution)
+        variant = {
+            "VariantName": "a",
+            "ModelName": "served",
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+        }
+        self.sm.create_endpoint_config(EndpointConfigName="served", ProductionVariants=[variant])
+        self.sm.create_endpoint(EndpointName="Facts", EndpointConfigName="served")
+        try:
+            while self.sm.describe_endpoint(EndpointName="Facts")["EndpointStatus"] == "Creating":
+                time.sleep(0.05)
+            return ask(self.sm)
+        finally:
+            self.sm.delete_endpoint(EndpointName="Facts")
+            while self.sm.list_endpoints()["Endpoints"]:
+                time.sleep(0.05)
+            self.sm.delete_endpoint_config(EndpointConfigName="served")
+            self.sm.delete_model(ModelName="served")
+
+    def registered(self, ask: Callable[[Any, str], Any], **more: Any) -> Any:
+        """What an ask is answered while there is a version of the group."""
+        given = {"InferenceSpecification": SPECIFICATION, "ModelApprovalStatus": "Approved", **more}
+        arn = self.sm.create_model_package(ModelPackageGroupName="facts", **given)["ModelPackageArn"]
+        try:
+            return ask(self.sm, arn)
+        finally:
+            self.sm.delete_model_package(ModelPackageName=arn)
 
     def key_policy(self) -> Any:
         given = {"Action": "kms:*", "Resource": "*"}

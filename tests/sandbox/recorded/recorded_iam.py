@@ -59,7 +59,16 @@ FACTS: dict[str, Fact] = {
         lambda s: s.iam.update_service_specific_credential(ServiceSpecificCredentialId="with-hyphens-and-longer", Status="Active"),
         f"{LOCALSTACK_IAM}, test_user_match_id_mismatch", "ValidationError",
         r"1 validation error detected: Value at 'serviceSpecificCredentialId' failed to satisfy constraint: .*", 400,
-        reason="which texts of IAM leave the value out is not known; no client of the product calls this",
+    ),
+    "a name of a role that is too long": Fact(
+        lambda s: s.iam.get_role(RoleName="x" * 65), "aws/eks-hybrid, pull request 113", "ValidationError",
+        "1 validation error detected: Value at 'roleName' failed to satisfy constraint: "
+        "Member must have length less than or equal to 64", 400,
+    ),
+    "a name of a role that breaks its pattern": Fact(
+        lambda s: s.iam.get_role(RoleName="service-role/facts"), "public reports of Terraform's import of a role by its path",
+        "ValidationError", r"The specified value for roleName is invalid\. It must contain only alphanumeric characters and/or "
+        r"the following: \+=,\.@_-", 400,
     ),
     "the simulation of a role that is not there": Fact(
         lambda s: s.iam.simulate_principal_policy(

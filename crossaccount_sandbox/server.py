@@ -36,6 +36,7 @@ from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
 from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.image_commands import ImageCommands
 from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
 from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
@@ -105,16 +106,19 @@ class Server:
         self._containers = Containers()
         pace = Pace(endpoint_seconds, speed)
         self.outcomes = Outcomes(pace)
-        fleets = Fleets(self.world, self._containers, pace)
-        self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
+        self.images = ImageCommands()
+        self._fleets = Fleets(self.world, self._containers, pace, self.images)
+        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
         guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
         served = layers.Downloads(self.world, guard)
-        application = Control(self.world, self.outcomes, self.faults, served) if control else served
+        application = (
+            Control(self.world, self.outcomes, self.faults, self.images, served) if control else served
+        )
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )
-        self.url = fleets.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
+        self.url = self._fleets.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> None:
         """Serve from now on, in the background."""
@@ -126,3 +130,4 @@ class Server:
         self._http.shutdown()
         self._http.server_close()
         self._containers.stop_all()
+        self._fleets.close()

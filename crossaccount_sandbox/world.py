@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from moto.s3.models import s3_backends
@@ -70,6 +71,23 @@ class OrganizationPolicies:
     resource_control: Mapping[str, Document] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ContainerOutput:
+    """What one container of an endpoint prints; kept when the endpoint is deleted.
+
+    Args:
+        endpoint: the endpoint's ARN.
+        stream: the name of its log stream: variant, instance id and, of several containers, the container's name.
+        path: a file of plain text, appended to while the container runs.
+        began: when it was started.
+    """
+
+    endpoint: str
+    stream: str
+    path: Path
+    began: datetime
+
+
 MANAGEMENT_ACCOUNT = "999999999999"  # of every organization here; it holds nothing else
 
 
@@ -99,6 +117,7 @@ class World:
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
+        outputs: what the containers of endpoints print, in the order of their starts; several threads append to it.
         alarms: CloudWatch's alarms, by account and region and name.
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
@@ -120,6 +139,7 @@ class World:
     uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    outputs: list[ContainerOutput] = field(default_factory=list)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)

@@ -25,10 +25,13 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.sagemaker.pipelines import Request
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
+
+_PASSED_ON = ("X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Inference-Id")
 
 
 class Endpoints:
@@ -188,10 +191,15 @@ class Endpoints:
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} not found.")
         accept = call.headers.get("X-Amzn-SageMaker-Accept") or call.headers.get("Accept") or "*/*"
-        variant = call.headers.get("X-Amzn-SageMaker-Target-Variant")
-        return self._hosting.invoke(
-            endpoint, call.body, call.headers.get("Content-Type", ""), accept, variant
+        request = Request(
+            call.body,
+            call.headers.get("Content-Type", ""),
+            accept,
+            {name: call.headers[name] for name in _PASSED_ON if name in call.headers},
+            call.headers.get("X-Amzn-SageMaker-Target-Variant"),
+            call.headers.get("X-Amzn-SageMaker-Target-Container-Hostname"),
         )
+        return self._hosting.invoke(endpoint, request)
 
     def _endpoint(self, call: Call) -> Record:
         name = call.params["EndpointName"]

@@ -7,7 +7,6 @@ The contract is "Use Your Own Inference Code with Hosting Services" in the SageM
 """
 
 import csv
-import gzip
 import io
 import json
 import math
@@ -15,19 +14,18 @@ import multiprocessing
 import os
 import signal
 import sys
-import tarfile
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing.connection import Connection, wait
-from pathlib import PurePosixPath
+from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, Protocol
 
+from crossaccount_sandbox.sagemaker.archives import UNPACKED_LIMIT, BrokenArchive, member
+from crossaccount_sandbox.sagemaker.supervision import redirect
+
 BODY_LIMIT = 6_291_456  # bytes; InvokeEndpoint takes no larger body
-UNPACKED_LIMIT = 512 * 1024 * 1024  # bytes of a model.tar.gz once decompressed
-MEMBER_LIMIT = 1_000
 MODEL_MEMBER = "model.joblib"
 JSON = "application/json"
 CSV = "text/csv"
@@ -43,10 +41,6 @@ class Predictor(Protocol):
         """Give one prediction for each row, as an array."""
 
 
-class BrokenArchive(Exception):
-    """The archive cannot be served; the message says why."""
-
-
 class Unanswerable(Exception):
     """A request that gets an error status; the message is the body of the answer."""
 
@@ -56,17 +50,16 @@ class Unanswerable(Exception):
         self.message = message
 
 
-def serve(archive: bytes, line: Connection) -> None:
+def serve(archive: bytes, output: Path | None, line: Connection) -> None:
     """Be the inference process: report the port, load the model, answer until the parent is gone.
 
     Args:
         archive: the bytes of a model.tar.gz.
+        output: where what it prints goes, see `supervision.redirect`.
         line: the pipe to the parent. The port goes through it, once; its end tells the parent of ours.
     """
     _take_signals()
-    # The parent may have promised somebody that its standard output holds one line of JSON and nothing else.
-    os.dup2(2, 1)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a model prints is seen at once
+    redirect(output)
     _in_background(_end_with_parent)
     with ModelServer() as server:
         line.send(
@@ -100,7 +93,7 @@ def load(archive: bytes, limit: int = UNPACKED_LIMIT) -> Predictor:
         BrokenArchive: when this is not such an archive, holds a path that leads out, a link or a device,
             unpacks to more than `limit` bytes, or when the model in it cannot be loaded.
     """
-    pickled = _model_member(archive, limit)
+    pickled = member(archive, MODEL_MEMBER, limit)
     try:
         import joblib
 
@@ -111,50 +104,6 @@ def load(archive: bytes, limit: int = UNPACKED_LIMIT) -> Predictor:
         raise BrokenArchive(f"{MODEL_MEMBER} holds a {type(model).__name__}, which has no predict()")
     predictor: Predictor = model
     return predictor
-
-
-class _Bounded(io.RawIOBase):
-    """A decompressing reader that gives up past a limit: a small archive cannot fill the memory."""
-
-    def __init__(self, archive: bytes, limit: int) -> None:
-        self._source = gzip.GzipFile(fileobj=io.BytesIO(archive))
-        self._limit = self._left = limit
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        content = self._source.read(self._left + 1 if size < 0 else size)
-        self._left -= len(content)
-        if self._left < 0:
-            raise BrokenArchive(f"the archive unpacks to more than {self._limit} bytes")
-        return content
-
-
-def _model_member(archive: bytes, limit: int) -> bytes:
-    pickled: bytes | None = None
-    try:
-        with tarfile.open(fileobj=_Bounded(archive, limit), mode="r|") as tar:
-            for count, member in enumerate(tar, start=1):
-                _refuse_unsafe(count, member)
-                if member.isfile() and PurePosixPath(member.name) == PurePosixPath(MODEL_MEMBER):
-                    content = tar.extractfile(member)
-                    pickled = content.read() if content else None
-    except (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeError) as error:
-        raise BrokenArchive(f"not a readable .tar.gz: {error}") from error
-    if pickled is None:
-        raise BrokenArchive(f"the archive has no member {MODEL_MEMBER}")
-    return pickled
-
-
-def _refuse_unsafe(count: int, member: tarfile.TarInfo) -> None:
-    path = PurePosixPath(member.name)
-    if count > MEMBER_LIMIT:
-        raise BrokenArchive(f"the archive has more than {MEMBER_LIMIT} members")
-    if path.is_absolute() or ".." in path.parts:
-        raise BrokenArchive(f"the archive's member {member.name!r} leads out of it")
-    if not (member.isfile() or member.isdir()):
-        raise BrokenArchive(f"the archive's member {member.name!r} is neither a file nor a folder")
 
 
 def rows_of(content_type: str, body: bytes) -> list[list[float]]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -113,7 +114,9 @@ def until(happened: Callable[[], bool], seconds: float) -> bool:
 def served() -> Iterator[dict[int, Container]]:
     containers.warm()
     registry = Containers()
-    started = {version: registry.start(train(version).archive) for version in VERSIONS}
+    started = {
+        version: registry.start(partial(Container.start, train(version).archive)) for version in VERSIONS
+    }
     assert all(container.wait(READY_SECONDS) for container in started.values())
     yield started
     registry.stop_all()
@@ -122,7 +125,7 @@ def served() -> Iterator[dict[int, Container]]:
 @pytest.fixture
 def started() -> Iterator[Callable[[bytes], Container]]:
     registry = Containers()
-    yield registry.start
+    yield lambda archive: registry.start(partial(Container.start, archive))
     registry.stop_all()
 
 
@@ -517,7 +520,7 @@ def test_a_container_is_a_process_of_its_own(served: dict[int, Container]) -> No
 
 def test_two_containers_answer_at_once_and_end_one_by_one() -> None:
     registry = Containers()
-    first, second = registry.start(train(1).archive), registry.start(train(3).archive)
+    first, second = (registry.start(partial(Container.start, train(version).archive)) for version in (1, 3))
     assert first.wait(READY_SECONDS)
     assert second.wait(READY_SECONDS)
     with ThreadPoolExecutor(8) as pool:
@@ -538,7 +541,7 @@ def test_a_registry_takes_starts_and_stops_from_several_threads() -> None:
     archive = train(1).archive
 
     def one_life(_: int) -> int | None:
-        container = registry.start(archive)
+        container = registry.start(partial(Container.start, archive))
         assert container.wait(READY_SECONDS)
         assert container.invoke(SETOSA, "text/csv").body == b"[0]"
         registry.stop(container)
@@ -560,7 +563,7 @@ def test_stopping_all_stops_those_that_are_just_starting() -> None:
     def keep_starting() -> None:
         while not over.is_set():
             try:
-                pids.append(registry.start(archive).pid)
+                pids.append(registry.start(partial(Container.start, archive)).pid)
             except containers.NotStarted:
                 continue
 

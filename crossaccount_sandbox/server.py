@@ -30,6 +30,8 @@ from crossaccount_sandbox.handlers import (
     storage,
     sts,
 )
+from crossaccount_sandbox.handlers.log_store import LogStore
+from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
@@ -37,6 +39,7 @@ from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommands
+from crossaccount_sandbox.sagemaker.logs import Collector
 from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
 from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
@@ -55,14 +58,18 @@ _MODULES = {
 _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 
 
-def _handlers(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
+def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
-    return endpoints.handlers() | {
-        (service, name): locked(handler) if service in _LOCKED else handler
-        for service, modules in _MODULES.items()
-        for module in modules
-        for name, handler in module.HANDLERS.items()
-    }
+    return (
+        endpoints.handlers()
+        | logs.handlers()
+        | {
+            (service, name): locked(handler) if service in _LOCKED else handler
+            for service, modules in _MODULES.items()
+            for module in modules
+            for name, handler in module.HANDLERS.items()
+        }
+    )
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
@@ -110,7 +117,10 @@ class Server:
         self._fleets = Fleets(self.world, self._containers, pace, self.images)
         self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
-        guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
+        store = LogStore()
+        self._collector = Collector(self.world, store)
+        handlers = _handlers(Endpoints(self.hosting), Logs(store, self._collector.look))
+        guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (
             Control(self.world, self.outcomes, self.faults, self.images, served) if control else served
@@ -123,6 +133,7 @@ class Server:
     def start(self) -> None:
         """Serve from now on, in the background."""
         warm()
+        self._collector.start()
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def stop(self) -> None:
@@ -130,4 +141,5 @@ class Server:
         self._http.shutdown()
         self._http.server_close()
         self._containers.stop_all()
+        self._collector.stop()
         self._fleets.close()

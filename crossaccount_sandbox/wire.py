@@ -23,7 +23,7 @@ from werkzeug.exceptions import NotFound
 
 SERVICES = (
     *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
-    *("cloudwatch", "application-autoscaling"),
+    *("cloudwatch", "application-autoscaling", "logs"),
 )
 _SIGNED_AS = {"monitoring": "cloudwatch"}  # the name in a request's scope is not always the service's
 _BODY_LIMIT = 256 * 1024 * 1024

@@ -80,12 +80,14 @@ class ContainerOutput:
         stream: the name of its log stream: variant, instance id and, of several containers, the container's name.
         path: a file of plain text, appended to while the container runs.
         began: when it was started.
+        role: the ARN of the execution role.
     """
 
     endpoint: str
     stream: str
     path: Path
     began: datetime
+    role: str
 
 
 MANAGEMENT_ACCOUNT = "999999999999"  # of every organization here; it holds nothing else

@@ -31,7 +31,7 @@ def key_of(call: Call) -> str:
 def named_key(named: str, call: Call) -> str:
     """The ARN of the key that is named so, by an id, an ARN or an alias; ``NotFoundException`` when there is none."""
     by_alias = named.startswith("alias/") or ":alias/" in named
-    if by_alias and call.operation not in _BY_ALIAS:
+    if by_alias and call.operation not in BY_ALIAS:
         raise AwsError("NotFoundException", f"Invalid keyId '{named}'")
     region = named.split(":")[3] if named.startswith("arn:") and named.count(":") >= 5 else call.region
     arn = find_key(named, call.account, call.region) if region == call.region else None
@@ -61,7 +61,7 @@ def encrypting_key(call: Call) -> str:
     raise AwsError("AccessDeniedException", text)
 
 
-_BY_ALIAS = (
+BY_ALIAS = (
     *("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt"),
     *("CreateAlias", "UpdateAlias"),
 )

@@ -231,7 +231,7 @@ class Fleets:
         starts: dict[str, Callable[[], Container]] = {}
         for name, container in named_containers(model):
             archive = _checked(self._download(role, container), container)
-            output = self._output(fleet, variant, name if len(model["Resolved"]) > 1 else None)
+            output = self._output(fleet, variant, role, name if len(model["Resolved"]) > 1 else None)
             command = self._commands.find(container["Image"])
             if command is None:
                 starts[name] = partial(Container.start, archive, output=output)
@@ -261,7 +261,7 @@ class Fleets:
         limit = variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or _HEALTH_CHECK_SECONDS
         return max(self._pace.real(limit), _START_SECONDS)
 
-    def _output(self, fleet: Fleet, variant: str, container: str | None) -> Path:
+    def _output(self, fleet: Fleet, variant: str, role: str, container: str | None) -> Path:
         """A new file for what a container prints; noted under the name of its log stream."""
         with self._lock:
             if self._folder is None:
@@ -269,7 +269,7 @@ class Fleets:
         path = Path(self._folder.name) / f"{secrets.token_hex(8)}.log"
         path.touch(0o600)
         stream = "/".join(part for part in (variant, fleet.instances[variant], container) if part)
-        self._world.outputs.append(ContainerOutput(fleet.endpoint, stream, path, self._world.clock()))
+        self._world.outputs.append(ContainerOutput(fleet.endpoint, stream, path, self._world.clock(), role))
         return path
 
     def _run(self, variant: str, model: Given, starts: Mapping[str, Callable[[], Container]]) -> Pipeline:

@@ -59,9 +59,11 @@ def check_shape(call: Call) -> None:
             from ECR and CloudWatch Logs) in AWS's wording, naming the value and the constraint.
     """
     shape = call.model.input_shape
-    if shape is None or call.service in ("s3", "sagemaker-runtime"):
+    if shape is None or call.service == "s3":
         return
-    fault = next(iter(_faults(shape, call.params, "")), None)
+    # A body that is passed on to a container is not read, and is among no parameters.
+    body = {"Body": b""} if call.service == "sagemaker-runtime" else {}
+    fault = next(iter(_faults(shape, {**call.params, **body}, "")), None)
     if fault is None:
         return
     text = f"1 validation error detected: {fault}"
@@ -71,9 +73,8 @@ def check_shape(call: Call) -> None:
         raise AwsError("InvalidParameterException", text)
     if call.service == "iam":
         raise AwsError("ValidationError", fault_of_iam(fault))
-    raise AwsError(
-        "ValidationError" if call.model.service_model.protocol == "query" else "ValidationException", text
-    )
+    plain = call.model.service_model.protocol == "query" or call.service == "sagemaker-runtime"
+    raise AwsError("ValidationError" if plain else "ValidationException", text)
 
 
 _BAD_NAME = (
@@ -145,34 +146,36 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{member}" if path else member
 
 
-def _says(value: Any, path: str, constraint: str) -> str:
-    return f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {constraint}"
+def _says(shape: Shape, value: Any, path: str, constraint: str) -> str:
+    """The fault of a value; AWS does not repeat a sensitive one."""
+    shown = "" if shape.metadata.get("sensitive") else f" '{value}'"
+    return f"Value{shown} at '{path}' failed to satisfy constraint: Member must {constraint}"
 
 
 def _length(shape: Shape, value: Any, path: str) -> Iterable[str]:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if high is not None and len(value) > high:
-        yield _says(value, path, f"have length less than or equal to {high}")
+        yield _says(shape, value, path, f"have length less than or equal to {high}")
     if low is not None and len(value) < low:
-        yield _says(value, path, f"have length greater than or equal to {low}")
+        yield _says(shape, value, path, f"have length greater than or equal to {low}")
 
 
 def _range(shape: Shape, value: float, path: str) -> Iterable[str]:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if high is not None and value > high:
-        yield _says(value, path, f"have value less than or equal to {high}")
+        yield _says(shape, value, path, f"have value less than or equal to {high}")
     if low is not None and value < low:
-        yield _says(value, path, f"have value greater than or equal to {low}")
+        yield _says(shape, value, path, f"have value greater than or equal to {low}")
 
 
 def _pattern(shape: Shape, value: str, path: str) -> Iterable[str]:
     choices = shape.metadata.get("enum")
     if choices and value not in choices:
-        yield _says(value, path, f"satisfy enum value set: [{', '.join(choices)}]")
+        yield _says(shape, value, path, f"satisfy enum value set: [{', '.join(choices)}]")
     pattern = shape.metadata.get("pattern")
     compiled = _compile(pattern) if pattern else None
     if compiled is not None and not compiled.fullmatch(value):
-        yield _says(value, path, f"satisfy regular expression pattern: {pattern}")
+        yield _says(shape, value, path, f"satisfy regular expression pattern: {pattern}")
 
 
 @cache
@@ -184,13 +187,22 @@ def _compile(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
+_JAVA = {
+    r"\p{L}": r"\w",
+    r"\p{Z}": r"\s",
+    r"\p{N}": r"\d",
+    r"\p{Alnum}": "a-zA-Z0-9",
+    r"\p{ASCII}": r"\x00-\x7f",
+    r"\p{Print}": r"\x20-\x7e",
+}
+
+
 def _java(pattern: str) -> str:
-    for java, python in {
-        r"\p{L}": r"\w",
-        r"\p{Z}": r"\s",
-        r"\p{N}": r"\d",
-        r"\p{Alnum}": "a-zA-Z0-9",
-        r"\p{ASCII}": r"\x00-\x7f",
-    }.items():
-        pattern = pattern.replace(java, python)
-    return pattern
+    """A pattern in Java's dialect as Python reads it: its classes, within brackets and outside, and the end of the text."""
+    read, inside = [], False
+    for part in re.findall(r"\\p\{\w+\}|\\.|.", pattern, re.DOTALL):
+        inside = (inside or part == "[") and part != "]"
+        known = _JAVA.get(part)
+        plain = r"\Z" if part == r"\z" else part
+        read.append(plain if known is None else known if inside else f"[{known}]")
+    return "".join(read)

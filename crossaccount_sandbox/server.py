@@ -34,6 +34,7 @@ from crossaccount_sandbox.handlers.log_store import LogStore
 from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
+from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
@@ -113,8 +114,8 @@ class Server:
         self._containers = Containers()
         pace = Pace(endpoint_seconds, speed)
         self.outcomes = Outcomes(pace)
-        self.images = ImageCommands()
-        self._fleets = Fleets(self.world, self._containers, pace, self.images)
+        self.images, artifacts = ImageCommands(), Artifacts(self.world)
+        self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
         self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
@@ -128,7 +129,7 @@ class Server:
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )
-        self.url = self._fleets.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
+        self.url = artifacts.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> None:
         """Serve from now on, in the background."""

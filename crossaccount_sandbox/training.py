@@ -68,15 +68,20 @@ def train(version: int) -> TrainedModel:
     )
 
 
-def tar_gz(members: Mapping[str, bytes]) -> bytes:
-    """Pack members into a .tar.gz that holds neither times nor owners: equal content is equal bytes."""
+def tar_gz(members: Mapping[str, bytes], level: int = 9) -> bytes:
+    """Pack members into a .tar.gz that holds neither times nor owners: equal content is equal bytes.
+
+    Args:
+        members: the files by their paths.
+        level: how hard to compress, 1 to 9.
+    """
     unpacked = io.BytesIO()
     with tarfile.open(fileobj=unpacked, mode="w") as tar:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return gzip.compress(unpacked.getvalue(), mtime=0)
+    return gzip.compress(unpacked.getvalue(), level, mtime=0)
 
 
 def _samples(tree: Any) -> list[dict[str, object]]:

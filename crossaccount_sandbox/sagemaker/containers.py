@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -44,7 +44,9 @@ _PRELOADED = [
     "crossaccount_sandbox.sagemaker.model_server",
     "crossaccount_sandbox.sagemaker.supervision",
 ]
-_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+_KEPT_HEADERS = tuple(
+    f"X-Amzn-SageMaker-{name}" for name in ("Custom-Attributes", "New-Session-Id", "Closed-Session-Id")
+)
 _FORKS = multiprocessing.get_context("forkserver")
 _PROCESSES = threading.RLock()  # multiprocessing looks at all its children at each start, unguarded
 
@@ -59,12 +61,12 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the container answered: HTTP status, media type, body and custom attributes."""
+    """What the container answered: HTTP status, media type, body, and those of its headers that callers get."""
 
     status: int
     content_type: str
     body: bytes
-    custom_attributes: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def warm() -> None:
@@ -221,8 +223,8 @@ class Container:
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
-            kind, attributes = response.getheader("Content-Type", ""), response.getheader(_ATTRIBUTES)
-            return Answer(response.status, kind, response.read(), attributes)
+            kept = {name: value for name in _KEPT_HEADERS if (value := response.getheader(name)) is not None}
+            return Answer(response.status, response.getheader("Content-Type", ""), response.read(), kept)
         except TimeoutError as error:
             raise NoAnswer(f"the inference process did not answer within {timeout:g} s") from error
         except (OSError, http.client.HTTPException) as error:

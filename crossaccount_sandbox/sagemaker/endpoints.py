@@ -24,14 +24,12 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 )
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.invocations import event_stream, read_request, refuse
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
-from crossaccount_sandbox.sagemaker.pipelines import Request
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
-
-_PASSED_ON = ("X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Inference-Id")
 
 
 class Endpoints:
@@ -54,6 +52,8 @@ class Endpoints:
             ("sagemaker", "ListEndpoints"): self.list_endpoints,
             ("sagemaker", "DeleteEndpoint"): self.delete_endpoint,
             ("sagemaker-runtime", "InvokeEndpoint"): self.invoke_endpoint,
+            ("sagemaker-runtime", "InvokeEndpointAsync"): self.invoke_async,
+            ("sagemaker-runtime", "InvokeEndpointWithResponseStream"): self.invoke_stream,
         }
 
     def create_endpoint(self, world: World, call: Call) -> Response:
@@ -180,26 +180,45 @@ class Endpoints:
         return json_response({})
 
     def invoke_endpoint(self, world: World, call: Call) -> Response:
-        """InvokeEndpoint: the answer of the process behind it.
+        """InvokeEndpoint: the answer of the processes behind it.
 
         Raises:
-            AwsError: ``ValidationError`` for an endpoint that is not there or not in service, ``ModelError`` (424)
-                for an answer of the container that is an error.
+            AwsError: ``ValidationError`` for an endpoint that is not there or not in service, or does not do what is asked;
+                ``ModelError`` (424) for an answer of a container that is an error.
         """
+        return self._hosting.invoke(self._invoked(call), read_request(call))
+
+    def invoke_stream(self, world: World, call: Call) -> Response:
+        """InvokeEndpointWithResponseStream: the same answer in parts; all are sent when the last one is there.
+
+        Raises:
+            AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
+        """
+        answer = self._hosting.invoke(self._invoked(call), read_request(call))
+        headers = [
+            ("X-Amzn-SageMaker-Content-Type" if name == "Content-Type" else name, value)
+            for name, value in answer.headers
+        ]
+        kind = ("Content-Type", "application/vnd.amazon.eventstream")
+        return Response(200, event_stream(answer.body), (kind, *headers))
+
+    def invoke_async(self, world: World, call: Call) -> Response:
+        """InvokeEndpointAsync: there is no endpoint here that takes it.
+
+        Raises:
+            AwsError: ``ValidationError``, always.
+        """
+        name = self._invoked(call)["EndpointName"]
+        raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous.")
+
+    def _invoked(self, call: Call) -> Record:
+        """The endpoint of a call to the runtime, if it does what the call asks for."""
         name = call.params["EndpointName"]
         endpoint = self._hosting.find(call.place, name)
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} not found.")
-        accept = call.headers.get("X-Amzn-SageMaker-Accept") or call.headers.get("Accept") or "*/*"
-        request = Request(
-            call.body,
-            call.headers.get("Content-Type", ""),
-            accept,
-            {name: call.headers[name] for name in _PASSED_ON if name in call.headers},
-            call.headers.get("X-Amzn-SageMaker-Target-Variant"),
-            call.headers.get("X-Amzn-SageMaker-Target-Container-Hostname"),
-        )
-        return self._hosting.invoke(endpoint, request)
+        refuse(call, endpoint)
+        return endpoint
 
     def _endpoint(self, call: Call) -> Record:
         name = call.params["EndpointName"]

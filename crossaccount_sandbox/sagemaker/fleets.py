@@ -17,27 +17,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from crossaccount_sandbox.callers import Key
 from crossaccount_sandbox.images import image_digest, parse_image
-from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.sagemaker.archives import BrokenArchive, check
+from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.containers import Container, Containers, NotStarted
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
-from crossaccount_sandbox.sagemaker.execution import artifact_locations, execution_session
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommand, ImageCommands
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Pace
 from crossaccount_sandbox.sagemaker.pipelines import Pipeline
-from crossaccount_sandbox.training import tar_gz
 from crossaccount_sandbox.world import ContainerOutput, Record, World
 
 Given = Mapping[str, Any]
@@ -80,29 +71,17 @@ def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
     return behind.index(max(behind))
 
 
-def _checked(archive: bytes, container: Given) -> bytes:
-    """The archive, if it can be unpacked."""
-    try:
-        check(archive)
-    except BrokenArchive as error:
-        logger.info("model data: %s", error)
-        bucket, key, _ = next(artifact_locations(container))
-        raise Unhealthy(
-            f'Failed to extract model data archive for container "container_1" from URL "s3://{bucket}/{key}". Please '
-            "ensure that the object located at the URL is a valid tar.gz archive."
-        ) from None
-    return archive
-
-
 def named_containers(model: Given) -> Iterator[tuple[str, Given]]:
     """The containers of a model by their names: ``primary`` for a single one.
 
     Source: "Log groups and streams ..." in the SageMaker developer guide for containers without a hostname.
     """
     containers = model["Resolved"]
+    if len(containers) == 1 and model.get("PrimaryContainer"):
+        yield "primary", containers[0]  # whatever its hostname is
+        return
     for number, container in enumerate(containers, start=1):
-        default = "primary" if len(containers) == 1 else f"container-{number}"
-        yield container.get("ContainerHostname") or default, container
+        yield container.get("ContainerHostname") or f"container-{number}", container
 
 
 class Router:
@@ -152,21 +131,28 @@ class Fleets:
     """Starts and stops fleets.
 
     Args:
-        world: keys, clock, and where outputs are noted.
+        world: clock, and where outputs are noted.
         containers: where processes are started.
         pace: how fast AWS's seconds pass.
         commands: which images run a command.
+        artifacts: fetches what is served.
     """
 
-    def __init__(self, world: World, containers: Containers, pace: Pace, commands: ImageCommands):
+    def __init__(
+        self,
+        world: World,
+        containers: Containers,
+        pace: Pace,
+        commands: ImageCommands,
+        artifacts: Artifacts,
+    ):
         self._world = world
         self._containers = containers
         self._pace = pace
         self._commands = commands
-        self._session: Any = boto3.session.Session()
+        self._artifacts = artifacts
         self._lock = threading.Lock()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.endpoint_url = ""
 
     def start(self, endpoint: str, wanted: Wanted, outcome: Outcome) -> Fleet:
         """Bring a fleet up: every variant's processes run and answer the ping.
@@ -229,8 +215,8 @@ class Fleets:
         """How each container of the model is started, by their names; what they serve was fetched."""
         role = model["ExecutionRoleArn"]
         starts: dict[str, Callable[[], Container]] = {}
-        for name, container in named_containers(model):
-            archive = _checked(self._download(role, container), container)
+        for number, (name, container) in enumerate(named_containers(model), start=1):
+            archive = self._artifacts.fetch(role, container, number)
             output = self._output(fleet, variant, role, name if len(model["Resolved"]) > 1 else None)
             command = self._commands.find(container["Image"])
             if command is None:
@@ -309,49 +295,3 @@ class Fleets:
             raise Unhealthy(text)
         resolved = f"{parsed[0]}.dkr.ecr.{parsed[1]}.amazonaws.com/{parsed[2]}@{digest}"
         return {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._world.clock()}
-
-    def _download(self, role_arn: str, container: Given) -> bytes:
-        """The container's artifact as a model.tar.gz, fetched over S3 as the execution role."""
-        location = next(artifact_locations(container), None)
-        if location is None:
-            raise Unhealthy("The container has no model data.")
-        bucket, key, is_prefix = location
-        try:
-            s3 = self._client(role_arn)
-            if not is_prefix:
-                return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-            files = {name: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
-            return tar_gz({name[len(key) :]: data for name, data in files.items() if name != key})
-        except (ClientError, BotoCoreError) as error:
-            logger.info("model data: %s", error)
-            raise Unhealthy(
-                f'Failed to download model data for container "container_1" from URL: "s3://{bucket}/{key}". Please '
-                "ensure that there is an object located at the URL and that the role passed to CreateModel has "
-                "permissions to download the object."
-            ) from None
-
-    def _client(self, role_arn: str) -> Any:
-        """An S3 client that acts in a session of the execution role, through the sandbox's own door."""
-        role = find_role(role_arn)
-        if role is None:
-            raise Unhealthy(f'The execution role ARN "{role_arn}" is invalid.')
-        session = execution_session(role)
-        expires = self._world.clock() + timedelta(hours=1)
-        key_id, secret, token = (
-            f"ASIA{secrets.token_hex(8).upper()}",
-            secrets.token_hex(20),
-            secrets.token_hex(64),
-        )
-        self._world.keys.add_session(key_id, Key(session.until(expires), secret, token))
-        with self._lock:  # sessions may not make clients in two threads at once
-            return self._session.client(
-                "s3",
-                region_name="us-east-1",
-                endpoint_url=self.endpoint_url,
-                aws_access_key_id=key_id,
-                aws_secret_access_key=secret,
-                aws_session_token=token,
-                config=Config(retries={"total_max_attempts": 1}),
-            )

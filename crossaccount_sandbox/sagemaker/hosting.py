@@ -12,8 +12,14 @@ from fractions import Fraction
 
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
 from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.invocations import (
+    invalid,
+    note_sessions,
+    refuse_container,
+    refuse_session,
+)
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
-from crossaccount_sandbox.sagemaker.pipelines import Refused, Request
+from crossaccount_sandbox.sagemaker.pipelines import Pipeline, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Place, Record, World
@@ -72,6 +78,7 @@ class Hosting:
             "Statuses": [],
             "router": Router(),
             "fleets": [],
+            "sessions": {},
         }
         rollout = self._rollout(record, wanted)
         rollout.begin("Creating")
@@ -143,24 +150,30 @@ class Hosting:
             request: what is asked.
 
         Raises:
-            AwsError: ``ValidationError`` while no process serves it, ``ModelError`` (424) for an error of a container.
+            AwsError: ``ValidationError`` while no process serves it, or for a container or session that is none;
+                ``ModelError`` (424) for an error of a container.
         """
-        silent, variant = endpoint["EndpointStatus"] in _SILENT, request.variant
-        turn = None if silent else endpoint["router"].next(variant)
-        if turn is None:
-            account = endpoint["EndpointArn"].split(":")[4]
-            kind = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
-            text = f"{kind} {endpoint['EndpointName']} of account {account} not found."
-            raise AwsError("ValidationError", text)
-        name, pipeline = turn
+        name, pipeline = self._turn(endpoint, request.variant)
+        refuse_container(request, pipeline, endpoint["EndpointName"])
+        refuse_session(request, endpoint["sessions"], self._world.clock())
         try:
             answer = pipeline.invoke(request)
         except Refused as refused:
             raise _model_error(refused, endpoint) from None
-        headers = [("Content-Type", answer.content_type), ("x-Amzn-Invoked-Production-Variant", name)]
-        if answer.custom_attributes is not None:
-            headers.append(("X-Amzn-SageMaker-Custom-Attributes", answer.custom_attributes))
-        return Response(200, answer.body, tuple(headers))
+        note_sessions(request, answer.headers, endpoint["sessions"])
+        headers = {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": name}
+        return Response(200, answer.body, tuple({**headers, **answer.headers}.items()))
+
+    @staticmethod
+    def _turn(endpoint: Record, variant: str | None) -> tuple[str, Pipeline]:
+        """Whose turn it is: a variant and its containers."""
+        silent = endpoint["EndpointStatus"] in _SILENT
+        turn: tuple[str, Pipeline] | None = None if silent else endpoint["router"].next(variant)
+        if turn is None:
+            account = endpoint["EndpointArn"].split(":")[4]
+            kind = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
+            raise invalid(f"{kind} {endpoint['EndpointName']} of account {account} not found.")
+        return turn
 
     def _rollout(self, record: Record, wanted: Wanted) -> Rollout:
         return Rollout(record, wanted, self._fleets, self._pace, self._world.clock)

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing.connection import Connection, wait
@@ -61,7 +62,7 @@ def serve(archive: bytes, output: Path | None, line: Connection) -> None:
     _take_signals()
     redirect(output)
     _in_background(_end_with_parent)
-    with ModelServer() as server:
+    with ModelServer(logs=output is not None) as server:
         line.send(
             server.server_port
         )  # first, so that a model that ends the process has at least been started
@@ -236,12 +237,17 @@ def _rendered(predictions: list[object], media_type: str) -> bytes:
 
 
 class ModelServer(ThreadingMixIn, HTTPServer):
-    """An HTTP server on a free port of the loopback interface that answers 503 until `load` is done."""
+    """An HTTP server on a free port of the loopback interface that answers 503 until `load` is done.
+
+    Args:
+        logs: whether it says on standard error what it was asked, as servers in containers do.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self) -> None:
+    def __init__(self, logs: bool = False) -> None:
+        self.logs = logs
         self.model: Predictor | None = None
         self.failure: str | None = None
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -289,7 +295,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._invocations)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet: the caller gets every outcome."""
+        """Say in the container's log what was asked; without one keep quiet, for the caller gets every outcome."""
+        if self.server.logs:
+            super().log_message(format, *args)
 
     def _ping(self, body: bytes) -> tuple[str, bytes]:
         self._expect_path("/ping", "/invocations")
@@ -315,7 +323,8 @@ class _Handler(BaseHTTPRequestHandler):
         except Unanswerable as error:
             status, media_type, content = error.status, "text/plain; charset=utf-8", error.message.encode()
         except Exception as error:  # the model's own code failed; the process lives on, as a container would
-            self.log_error("prediction failed")
+            if self.server.logs:
+                traceback.print_exc()
             message = f"The model failed: {type(error).__name__}: {error}"
             status, media_type, content = 500, "text/plain; charset=utf-8", message.encode()
         self.send_response(status)

@@ -5,7 +5,7 @@ from typing import Any
 
 from facts import ACCOUNT, CONTROLLER, CUSTODIAN, PROVIDERS, REGION, SAGEMAKER, SPECIFICATION, Fact, Setting
 
-from crossaccount_sandbox.training import train
+from crossaccount_sandbox.training import tar_gz, train
 
 GUIDE = 'the SageMaker developer guide, "View the details of a model version"'
 LISTED = "jgiorgis' notes of mlschool, the output of two lists of 2024"
@@ -139,7 +139,7 @@ FACTS: dict[str, Fact] = {
         absent=("FailureReason",),
     ),
     "an endpoint that failed": Fact(
-        lambda s: s.served(lambda sm: sm.describe_endpoint(EndpointName="Facts")),
+        lambda s: s.served(lambda sm: sm.describe_endpoint(EndpointName="Facts"), tar_gz({"model.joblib": b"none"})),
         "aws/amazon-sagemaker-examples, issue 1113",
         fields={
             "EndpointStatus": "Failed",

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import recorded_ecr
 import recorded_iam
 import recorded_kms
+import recorded_logs
 import recorded_sagemaker
 import recorded_sts
 from facts import Fact, Setting
@@ -26,6 +27,7 @@ SERVICES = {
     "iam": recorded_iam.FACTS,
     "ecr": recorded_ecr.FACTS,
     "kms": recorded_kms.FACTS,
+    "logs": recorded_logs.FACTS,
     "sagemaker": recorded_sagemaker.FACTS,
 }
 FACTS: dict[str, Fact] = {

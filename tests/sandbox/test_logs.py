@@ -121,6 +121,19 @@ def test_lines_are_events_whole_and_in_order(logs: Any, prints: Callable[..., No
     assert [stream["logStreamName"] for stream in latest["logStreams"]] == ["a/i-2"]
 
 
+def test_events_of_several_streams_come_as_they_were_written(logs: Any, prints: Callable[..., None]) -> None:
+    for number in range(4):
+        prints(f"{number}\n", f"a/i-{number % 2}")
+        assert found(logs) == [str(each) for each in range(number + 1)]
+    assert found(logs, logStreamNames=["a/i-1"], filterPattern="3") == ["3"]
+    assert (
+        refused(lambda: found(logs, logStreamNames=["a/i-2"]))[1]
+        == "The specified log stream does not exist."
+    )
+    both = {"logStreamNames": ["a/i-1"], "logStreamNamePrefix": "a"}
+    assert refused(lambda: found(logs, **both))[0] == "InvalidParameterException"
+
+
 @pytest.mark.parametrize(
     ("pattern", "lines"),
     [

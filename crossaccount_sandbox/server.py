@@ -29,6 +29,7 @@ from crossaccount_sandbox.handlers import (
     simulation,
     storage,
     sts,
+    web_identity,
 )
 from crossaccount_sandbox.handlers.log_store import LogStore
 from crossaccount_sandbox.handlers.logs import Logs
@@ -54,7 +55,7 @@ _MODULES = {
     "s3": [s3, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
-    "sts": [sts],
+    "sts": [sts, web_identity],
 }
 _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 

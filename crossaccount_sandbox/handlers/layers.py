@@ -17,10 +17,12 @@ from urllib.parse import parse_qs, urlencode
 
 from moto.ecr.models import ecr_backends
 
+from crossaccount_sandbox.answers import error_response, new_ids
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.ecr import repository_arn
 from crossaccount_sandbox.images import image_repository
-from crossaccount_sandbox.wire import AwsError, Response, error_response, json_response
+from crossaccount_sandbox.protocols import REST_XML, Spoken
+from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, World
 
 _FOLDER = "/prod-starport-layer-bucket/"
@@ -137,7 +139,7 @@ class Downloads:
             content = self._content(path.removeprefix(_FOLDER), environ.get("QUERY_STRING", ""))
             response = Response(200, content, (("Content-Type", "application/octet-stream"),))
         except AwsError as error:
-            response = error_response("s3", error)
+            response = error_response(Spoken("s3", REST_XML), error, environ, new_ids("s3"))
         length = ("Content-Length", str(len(response.body)))
         start_response(
             f"{response.status} {'OK' if response.status < 300 else 'Refused'}", [*response.headers, length]

@@ -38,7 +38,6 @@ MODEL_MEMBER = "model.joblib"
 JSON = "application/json"
 CSV = "text/csv"
 NPY = "application/x-npy"
-DEFAULT_ACCEPT = JSON
 
 _IDLE_SECONDS = 75  # above the 60 s that a caller may wait for an answer
 _FAILED = b"""<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">
@@ -65,18 +64,19 @@ class Unanswerable(Exception):
         self.message = message
 
 
-def serve(archive: bytes, output: Path | None, line: Connection) -> None:
+def serve(archive: bytes, accept: str, output: Path | None, line: Connection) -> None:
     """Be the inference process: report the port, load the model, answer until the parent is gone.
 
     Args:
         archive: the bytes of a model.tar.gz.
+        accept: what is answered with where nothing is wished.
         output: where what it prints goes, see `supervision.redirect`.
         line: the pipe to the parent. The port goes through it, once; its end tells the parent of ours.
     """
     _take_signals()
     redirect(output)
     _in_background(_end_with_parent)
-    with ModelServer() as server:
+    with ModelServer(accept) as server:
         line.send(
             server.server_port
         )  # first, so that a model that ends the process has at least been started
@@ -127,8 +127,7 @@ def answer(model: Predictor, content_type: str, accept: str, body: bytes) -> tup
     Raises:
         Exception: whatever reading, predicting and writing raise; AWS's container makes all of it a 500.
     """
-    kind = content_type or JSON
-    return written(model.predict(read_array(kind, body)), DEFAULT_ACCEPT if accept in ("", "*/*") else accept)
+    return written(model.predict(read_array(content_type, body)), accept)
 
 
 def read_array(content_type: str, body: bytes) -> "np.ndarray[Any, Any]":
@@ -200,7 +199,8 @@ class ModelServer(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self) -> None:
+    def __init__(self, accept: str = JSON) -> None:
+        self.accept = accept
         self.model: Predictor | None = None
         self.failure: str | None = None
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -258,7 +258,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _invocations(self, body: bytes) -> tuple[str, bytes]:
         self._expect_path("/invocations", "/ping")
         model = self.server.ready()
-        return answer(model, self.headers.get("Content-Type", ""), self.headers.get("Accept", ""), body)
+        wished = self.headers.get("Accept", "*/*")
+        accept = self.server.accept if wished in ("", "*/*") else wished
+        return answer(model, self.headers.get("Content-Type") or JSON, accept, body)
 
     def _expect_path(self, path: str, other_method: str) -> None:
         target = self.path.partition("?")[0]

@@ -1,6 +1,7 @@
 """Who is calling: access keys and sessions, and the Signature Version 4 that proves them.
 
-Not here: what the caller may do (``judge``) and how a session comes to be (``sts``).
+Not here: what the caller may do (``judge``), how a session comes to be (``sts``), what is said to whom it refuses
+(``refusals``).
 
 Source: "Signature Version 4 for API requests" and "Temporary security credentials" in the IAM user guide.
 """
@@ -11,19 +12,18 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.auth import S3SigV4Auth, SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from moto.iam.models import iam_backends
 
+from crossaccount_sandbox import refusals
 from crossaccount_sandbox.principals import user_id
-from crossaccount_sandbox.wire import AwsError, Scope
+from crossaccount_sandbox.protocols import Spoken
+from crossaccount_sandbox.signatures import signatures
+from crossaccount_sandbox.wire import Scope
 
 _CLOCK_SKEW = timedelta(minutes=15)
-_QUERY = ("sts", "iam", "cloudformation")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Caller:
         account: 12 digits.
         unique_id: AIDA... of a user, AROA...:SESSION of a role session.
         role_arn: the role of a session, with its path; None for a user.
+        user_arn: the user behind a federated user's session; None for anyone else.
         session_policy: the policy that narrows the session; None without one.
         session_policy_arns: the managed policies that narrow it, each looked up anew for each request.
         session_began: begin of the session; None where nobody asked for it.
@@ -42,12 +43,14 @@ class Caller:
         tags: the session's own tags and those it inherited; a key in another case is the same key.
         transitive: the keys, in lower case, of the tags that the next role in a chain inherits.
         source_identity: who is behind the session; it cannot be changed along a chain.
+        federation: the condition keys of the token for which a provider's user has the session.
     """
 
     arn: str
     account: str
     unique_id: str
     role_arn: str | None = None
+    user_arn: str | None = None
     session_policy: dict[str, Any] | None = None
     session_policy_arns: tuple[str, ...] = ()
     session_began: datetime | None = None
@@ -55,6 +58,17 @@ class Caller:
     tags: Mapping[str, str] = field(default_factory=dict)
     transitive: frozenset[str] = frozenset()
     source_identity: str | None = None
+    federation: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> str:
+        """The ARN of the role or user whose policies hold for the caller."""
+        return self.role_arn or self.user_arn or self.arn
+
+    @property
+    def by_token(self) -> bool:
+        """True for a session that a user has for itself or for a federated user, which may do less with IAM and STS."""
+        return self.role_arn is None and self.session_began is not None
 
     @property
     def chained(self) -> bool:
@@ -80,6 +94,7 @@ class Key:
     token: str | None = field(default=None, repr=False)
 
 
+NOBODY = Caller("anonymous", "", "anonymous")  # who asks for a session with a provider's token
 Issued = Callable[[str, Key], None]
 
 
@@ -123,6 +138,7 @@ def _user_key(access_key_id: str) -> Key | None:
 
 def authenticate(
     keys: Keys,
+    spoken: Spoken,
     scope: Scope | None,
     environ: Mapping[str, Any],
     headers: Mapping[str, str],
@@ -132,92 +148,42 @@ def authenticate(
     """The caller of a request, once its signature, clock and session hold.
 
     Raises:
-        AwsError: ``MissingAuthenticationToken`` for an unsigned request, ``UnrecognizedClientException`` for an
-            unknown key, ``ExpiredToken`` for a session that has ended, ``InvalidSignatureException`` or
-            ``SignatureDoesNotMatch`` for anything that the key did not sign.
+        AwsError: the service's own error for an unsigned request, an unknown key, a session that has ended, a clock that
+            is wrong, and anything that the key did not sign.
     """
-    service = scope.service if scope else _guess(environ)
     if scope is None:
-        raise _unsigned(service)
+        header = environ.get("HTTP_AUTHORIZATION", "")
+        signed = header or "Signature=" in environ.get("QUERY_STRING", "")
+        raise refusals.ill_signed(spoken, header) if signed else refusals.unsigned(spoken)
     key = keys.find(scope.access_key_id)
-    if key is None or not hmac.compare_digest(key.token or "", headers.get("X-Amz-Security-Token", "")):
-        raise _unknown_key(service)
+    if key is None:
+        raise refusals.unknown_key(spoken)
+    if not hmac.compare_digest(key.token or "", scope.token):
+        raise refusals.wrong_token(spoken)
     if key.caller.session_expires is not None and now >= key.caller.session_expires:
-        raise expired(service)
-    _check_clock(service, headers.get("X-Amz-Date", ""), now)
-    if not hmac.compare_digest(_signature(key, scope, environ, headers, body), scope.signature):
-        raise _mismatch(service)
-    _check_payload(service, headers, body)
+        raise refusals.expired(spoken)
+    _check_clock(spoken, scope, now)
+    own = signatures(key.secret, scope, environ, headers, body)
+    if not any(hmac.compare_digest(signature, scope.signature) for signature in own):
+        raise refusals.mismatch(spoken)
+    _check_payload(spoken, headers, body)
     return key.caller
 
 
-def _guess(environ: Mapping[str, Any]) -> str:
-    if environ.get("HTTP_X_AMZ_TARGET"):
-        return "json"
-    return "sts" if environ.get("REQUEST_METHOD") == "POST" else "s3"
-
-
-def _signature(
-    key: Key, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes
-) -> str:
-    kind = S3SigV4Auth if scope.service == "s3" else SigV4Auth
-    auth = kind(Credentials(scope.access_key_id, key.secret), scope.service, scope.region)
-    request = AWSRequest(
-        method=environ["REQUEST_METHOD"],
-        url=f"http://{headers.get('Host', '')}{environ.get('RAW_URI') or environ.get('REQUEST_URI') or '/'}",
-        data=body,
-        headers={name: headers[name] for name in scope.signed_headers if name in headers},
-    )
-    request.context["timestamp"] = headers.get("X-Amz-Date", "")
-    return str(auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request))
-
-
-def _check_payload(service: str, headers: Mapping[str, str], body: bytes) -> None:
+def _check_payload(spoken: Spoken, headers: Mapping[str, str], body: bytes) -> None:
     declared = headers.get("X-Amz-Content-SHA256")
     if declared is None or declared.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
         return
     if not hmac.compare_digest(declared, hashlib.sha256(body).hexdigest()):
-        text = "The provided 'x-amz-content-sha256' header does not match what was computed."
-        raise AwsError("XAmzContentSHA256Mismatch" if service == "s3" else "InvalidSignatureException", text)
+        raise refusals.wrong_payload(spoken)
 
 
-def _check_clock(service: str, stamp: str, now: datetime) -> None:
-    try:
-        signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise _mismatch(service) from None
-    if abs(signed - now) > _CLOCK_SKEW:
-        if service == "s3":
-            text = "The difference between the request time and the current time is too large."
-            raise AwsError("RequestTimeTooSkewed", text, 403)
-        text = f"Signature expired: {stamp} is not within 15 minutes of {now}"
-        raise AwsError("InvalidSignatureException", text, 403)
-
-
-def _unsigned(service: str) -> AwsError:
-    if service == "s3":
-        return AwsError("AccessDenied", "Access Denied", 403)
-    code = "MissingAuthenticationTokenException" if service == "json" else "MissingAuthenticationToken"
-    return AwsError(code, "Missing Authentication Token", 403)
-
-
-def _unknown_key(service: str) -> AwsError:
-    if service == "s3":
-        text = "The AWS Access Key Id you provided does not exist in our records."
-        return AwsError("InvalidAccessKeyId", text, 403)
-    code = "InvalidClientTokenId" if service in _QUERY else "UnrecognizedClientException"
-    return AwsError(code, "The security token included in the request is invalid.", 403)
-
-
-def expired(service: str) -> AwsError:
-    """AWS's error for a session that has ended."""
-    if service == "s3":
-        return AwsError("ExpiredToken", "The provided token has expired.", 400)
-    code = "ExpiredToken" if service in _QUERY else "ExpiredTokenException"
-    return AwsError(code, "The security token included in the request is expired", 403)
-
-
-def _mismatch(service: str) -> AwsError:
-    text = "The request signature we calculated does not match the signature you provided."
-    code = "SignatureDoesNotMatch" if service in ("s3", *_QUERY) else "InvalidSignatureException"
-    return AwsError(code, text, 403)
+def _check_clock(spoken: Spoken, scope: Scope, now: datetime) -> None:
+    signed = scope.signed
+    if signed is None:
+        raise refusals.mismatch(spoken)
+    if scope.expires is not None and now - signed > timedelta(seconds=scope.expires):
+        raise refusals.overdue(spoken, signed, scope.expires, now)
+    early = scope.version == 4 and signed - now > _CLOCK_SKEW
+    if early or (scope.expires is None and now - signed > _CLOCK_SKEW):
+        raise refusals.skewed(spoken, signed, now, _CLOCK_SKEW)

@@ -4,15 +4,16 @@ Not here: how it is read off the wire (``wire``), and whether it is allowed (``c
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.model import OperationModel
 from moto.core.utils import get_service_model
 
 from crossaccount_sandbox.callers import Caller
+from crossaccount_sandbox.constraints import violations
+from crossaccount_sandbox.protocols import Spoken, spoken_to
 from crossaccount_sandbox.wire import AwsError, Response
 
 
@@ -44,6 +45,11 @@ class Call:
         return self.account, self.region
 
     @property
+    def spoken(self) -> Spoken:
+        """The service, and the protocol in which it is asked and answers."""
+        return spoken_to(self.service, self.environ, self.body)
+
+    @property
     def model(self) -> OperationModel:
         """The operation's botocore model."""
         model: OperationModel = get_service_model(self.service).operation_model(self.operation)
@@ -54,21 +60,21 @@ def check_shape(call: Call) -> None:
     """Refuse parameters outside the lengths, patterns, ranges and enumerations of the operation's model.
 
     Raises:
-        AwsError: ``ValidationException`` (``ValidationError`` from the query services, ``InvalidParameterException``
-            from ECR) in AWS's wording, naming the value and the constraint.
+        AwsError: ``ValidationException`` (``ValidationError`` from the services of the query protocol and
+            SageMaker's runtime, ``InvalidParameterException`` from ECR) in AWS's wording, naming each value and constraint.
     """
     shape = call.model.input_shape
     if shape is None or call.service == "s3":
         return
+    runtime = call.service == "sagemaker-runtime"
     # A body that is passed on to a container is not read, and is among no parameters.
-    body = {"Body": b""} if call.service == "sagemaker-runtime" else {}
-    fault = next(iter(_faults(shape, {**call.params, **body}, "")), None)
-    if fault is None:
+    found = violations(shape, {**call.params, "Body": b""} if runtime else call.params, call.spoken)
+    if not found:
         return
-    text = f"1 validation error detected: {fault}"
     if call.service == "ecr":
-        raise AwsError("InvalidParameterException", fault_of_ecr(fault))
-    plain = call.model.service_model.protocol == "query" or call.service == "sagemaker-runtime"
+        raise AwsError("InvalidParameterException", fault_of_ecr(found[0]))
+    text = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: {'; '.join(found)}"
+    plain = runtime or call.spoken.in_query_codes
     raise AwsError("ValidationError" if plain else "ValidationException", text)
 
 
@@ -80,95 +86,3 @@ def fault_of_ecr(fault: str) -> str:
         fault,
         flags=re.DOTALL,
     )
-
-
-def _faults(shape: Shape, value: Any, path: str) -> Iterable[str]:
-    if value is None:
-        return
-    if isinstance(shape, StructureShape):
-        for name in shape.required_members:
-            if not isinstance(value, Mapping) or value.get(name) is None:
-                yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
-        for name, member in shape.members.items():
-            if isinstance(value, Mapping) and name in value:
-                yield from _faults(member, value[name], _join(path, name))
-    elif isinstance(shape, ListShape) and isinstance(value, list):
-        yield from _length(shape, value, path)
-        for index, item in enumerate(value):
-            yield from _faults(shape.member, item, f"{path}.{index + 1}.member")
-    elif isinstance(shape, MapShape) and isinstance(value, Mapping):
-        yield from _length(shape, value, path)
-        for key, item in value.items():
-            yield from _faults(shape.value, item, f"{path}.{key}")
-    elif isinstance(value, str):
-        yield from _length(shape, value, path)
-        yield from _pattern(shape, value, path)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield from _range(shape, value, path)
-
-
-def _join(path: str, name: str) -> str:
-    member = name[:1].lower() + name[1:]
-    return f"{path}.{member}" if path else member
-
-
-def _says(shape: Shape, value: Any, path: str, constraint: str) -> str:
-    """The fault of a value; AWS does not repeat a sensitive one."""
-    shown = "" if shape.metadata.get("sensitive") else f" '{value}'"
-    return f"Value{shown} at '{path}' failed to satisfy constraint: Member must {constraint}"
-
-
-def _length(shape: Shape, value: Any, path: str) -> Iterable[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if high is not None and len(value) > high:
-        yield _says(shape, value, path, f"have length less than or equal to {high}")
-    if low is not None and len(value) < low:
-        yield _says(shape, value, path, f"have length greater than or equal to {low}")
-
-
-def _range(shape: Shape, value: float, path: str) -> Iterable[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if high is not None and value > high:
-        yield _says(shape, value, path, f"have value less than or equal to {high}")
-    if low is not None and value < low:
-        yield _says(shape, value, path, f"have value greater than or equal to {low}")
-
-
-def _pattern(shape: Shape, value: str, path: str) -> Iterable[str]:
-    choices = shape.metadata.get("enum")
-    if choices and value not in choices:
-        yield _says(shape, value, path, f"satisfy enum value set: [{', '.join(choices)}]")
-    pattern = shape.metadata.get("pattern")
-    compiled = _compile(pattern) if pattern else None
-    if compiled is not None and not compiled.fullmatch(value):
-        yield _says(shape, value, path, f"satisfy regular expression pattern: {pattern}")
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str] | None:
-    """The pattern as Python reads it; None for the few that use what only Java's dialect has."""
-    try:
-        return re.compile(_java(pattern))
-    except re.error:
-        return None
-
-
-_JAVA = {
-    r"\p{L}": r"\w",
-    r"\p{Z}": r"\s",
-    r"\p{N}": r"\d",
-    r"\p{Alnum}": "a-zA-Z0-9",
-    r"\p{ASCII}": r"\x00-\x7f",
-    r"\p{Print}": r"\x20-\x7e",
-}
-
-
-def _java(pattern: str) -> str:
-    """A pattern in Java's dialect as Python reads it: its classes, within brackets and outside, and the end of the text."""
-    read, inside = [], False
-    for part in re.findall(r"\\p\{\w+\}|\\.|.", pattern, re.DOTALL):
-        inside = (inside or part == "[") and part != "]"
-        known = _JAVA.get(part)
-        plain = r"\Z" if part == r"\z" else part
-        read.append(plain if known is None else known if inside else f"[{known}]")
-    return "".join(read)

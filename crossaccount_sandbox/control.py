@@ -1,6 +1,7 @@
-"""How a test arranges, over HTTP, what others do: outcomes, faults, commands of images, archive tiers, AWS RAM's policies, those of organizations.
+"""How a test arranges, over HTTP, what others do: outcomes, faults, images, tiers, AWS RAM, organizations, OpenID Connect providers.
 
-Not here: what an outcome is (``sagemaker.outcomes``), what a command is (``sagemaker.image_commands``), what a fault is (``faults``), and what an archive does (``handlers.storage``).
+Not here: what an outcome is (``sagemaker.outcomes``), what a command is (``sagemaker.image_commands``), what a fault is
+(``faults``), and what an archive does (``handlers.storage``).
 """
 
 import json
@@ -21,6 +22,7 @@ _FAULTS_PATH = "/_sandbox/faults"
 _IMAGES_PATH = "/_sandbox/images"
 _SHARES_PATH = "/_sandbox/shares"
 _TIERS_PATH = "/_sandbox/tiers"
+_ISSUERS_PATH = "/_sandbox/issuers"
 _ORGANIZATIONS_PATH = "/_sandbox/organizations"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -37,8 +39,10 @@ class Control:
     does what AWS RAM does, which is not here: it gives a KMS key its policy AWS_RAM, and with null takes it away. At
     ``/_sandbox/tiers``: ``PUT {"bucket", "key", "tier"}`` moves an object of Intelligent-Tiering into an archive tier, with a tier
     of null out of it. At ``/_sandbox/organizations``: ``PUT {"account", "service_control"?: [...], "resource_control"?: [...]}``
-    attaches these policies of its organization to an account, in place of others, ``DELETE`` takes all away. Answers 204
-    (``GET``: 200 and JSON), or 400 and why.
+    attaches these policies of its organization to an account, in place of others, ``DELETE`` takes all away. At
+    ``/_sandbox/issuers``: ``PUT {"issuer": URL, "jwks": {"keys": [...]}}`` gives STS the keys with which an OpenID Connect
+    provider signs, null in their place puts it out of reach, ``DELETE`` forgets all. Answers 204 (``GET``: 200 and JSON), or
+    400 and why.
 
     Args:
         world: where policies, objects and organizations are.
@@ -66,6 +70,7 @@ class Control:
             _SHARES_PATH: self._take_share,
             _TIERS_PATH: self._take_tier,
             _ORGANIZATIONS_PATH: self._take_organization,
+            _ISSUERS_PATH: self._take_issuer,
         }
         take = takers.get(environ.get("PATH_INFO", ""))
         if take is None:
@@ -119,6 +124,18 @@ class Control:
             raise ValueError(f"{_TIERS_PATH} takes PUT")
         given = json.loads(body)
         move(self._world, given["bucket"], given["key"], given["tier"])
+
+    def _take_issuer(self, method: str, body: bytes) -> None:
+        if method == "DELETE":
+            self._world.issuers.clear()
+            return
+        if method != "PUT":
+            raise ValueError(f"{_ISSUERS_PATH} takes PUT and DELETE")
+        given = json.loads(body)
+        jwks = given["jwks"]
+        if jwks is not None and not isinstance(jwks["keys"], list):
+            raise ValueError("jwks is an object whose keys are a list, or null")
+        self._world.issuers[str(given["issuer"])] = jwks
 
     def _take_organization(self, method: str, body: bytes) -> None:
         if method == "DELETE":

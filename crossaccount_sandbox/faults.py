@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-from crossaccount_sandbox.callers import expired
 from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.refusals import expired, failed
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import World
@@ -238,7 +238,7 @@ class Faults:
                 time.sleep(rule.seconds)
             case "expire-session":
                 self._world.keys.expire(call.caller, self._world.clock())
-                raise expired(call.service)
+                raise expired(call.spoken)
             case "no-capacity":
                 name = call.params.get("EndpointName")
                 self._outcomes.next_endpoint(Outcome("no-capacity"), call.account, name)
@@ -250,7 +250,7 @@ class Faults:
             case "throttle":
                 raise AwsError(*_THROTTLED.get(call.service, _THROTTLED["*"]))
             case "error":
-                raise AwsError(*_error(call.service, rule.status))
+                raise _error(call, rule.status)
             case "conflict":
                 conditional = call.service == "s3" and call.operation in _CONDITIONAL
                 raise AwsError(
@@ -278,6 +278,7 @@ _NOT_READY = "The model is not ready for inference yet. Please try your request 
 _Error = tuple[str, str, int]
 _THROTTLED: Mapping[str, _Error] = {
     "s3": ("SlowDown", "Please reduce your request rate.", 503),
+    "s3control": ("SlowDown", "Please reduce your request rate.", 503),
     "sts": ("Throttling", "Rate exceeded", 400),
     "iam": ("Throttling", "Rate exceeded", 400),
     "cloudformation": ("Throttling", "Rate exceeded", 400),
@@ -311,12 +312,11 @@ def _has_condition(call: Call) -> bool:
     return any(call.headers.get(name) for name in ("If-None-Match", "If-Match"))
 
 
-def _error(service: str, status: int) -> _Error:
+def _error(call: Call, status: int) -> AwsError:
     """AWS's error of its own, as the service names it."""
     if status == 503:
-        return "ServiceUnavailable", "Service is unable to handle request.", 503
-    name = {"s3": "InternalError", "ecr": "ServerException", "kms": "KMSInternalException"}.get(service)
-    return name or "InternalFailure", "We encountered an internal error. Please try again.", 500
+        return AwsError("ServiceUnavailable", "Service is unable to handle request.", 503)
+    return failed(call.spoken, "We encountered an internal error. Please try again.")
 
 
 def drop(environ: Mapping[str, Any]) -> None:

@@ -8,25 +8,30 @@ Not here: what is checked and decided (``checks``), what moto lacks (``handlers`
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.test import run_wsgi_app
 
-from crossaccount_sandbox import wire
-from crossaccount_sandbox.callers import authenticate
+from crossaccount_sandbox import refusals, wire
+from crossaccount_sandbox.answers import as_json, error_code_of, error_response, marked, new_ids, wants_json
+from crossaccount_sandbox.callers import NOBODY, authenticate
 from crossaccount_sandbox.calls import Call, check_shape
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
 from crossaccount_sandbox.faults import Dropped, Faults, drop
+from crossaccount_sandbox.protocols import QUERY, REST_XML, SERVICES, Spoken, form_of, guessed, spoken_to
 from crossaccount_sandbox.resources import owner_of_bucket, region_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
 Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
-_ENTRY = ("time", "account", "caller", "service", "operation", "resource")
+_ENTRY = ("time", "account", "caller", "service", "operation", "resource", "request_id")
+_FOR_ANYONE = ("AssumeRoleWithWebIdentity",)  # a token of another provider stands for a signature
+_HTTP = Spoken("s3", REST_XML)  # of a request of which nothing could be read
 
 
 class Guard:
@@ -37,8 +42,8 @@ class Guard:
         handlers: operations that the sandbox answers itself, or around moto, by (service, operation).
         faults: what befalls calls on the way.
         log: takes one entry for each request, just before its answer is sent: time, account and caller (null for who
-            was not authenticated), service, operation, the resource of its first check, status (null when the connection
-            was dropped), AWS's error code.
+            was not authenticated), service, operation, the resource of its first check, the request's id, status (null
+            when the connection was dropped), AWS's error code.
     """
 
     def __init__(
@@ -53,6 +58,8 @@ class Guard:
         self._handlers = handlers
         self._log = log
         self._moto = DomainDispatcherApplication(create_backend_app)
+        # Which service a host is of never changes; moto would list its own folder for it at each request.
+        self._moto.get_backend_for_host = lru_cache(1024)(self._moto.get_backend_for_host)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
@@ -64,7 +71,7 @@ class Guard:
             drop(environ)
             start_response("500 Dropped", [("Content-Length", "0")])
             return [b""]
-        self._note(entry, response.status, wire.error_code(response))
+        self._note(entry, response.status, error_code_of(response))
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         # A HEAD answer's length is the object's, not that of its (empty) body.
         length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
@@ -91,36 +98,63 @@ class Guard:
             environ: the request.
             entry: what becomes known of the request on the way is written into it.
         """
-        scope = wire.read_scope(environ)
-        service = scope.service if scope else "s3"
-        entry["service"] = scope.service if scope else None
+        spoken, ids = _HTTP, new_ids("s3")
         try:
+            scope = wire.read_scope(environ)
             body = wire.read_body(environ)
-            headers: Any = EnvironHeaders(environ)
-            caller = authenticate(self._world.keys, scope, environ, headers, body, self._world.clock())
-            assert scope is not None  # authenticate refuses unsigned requests
-            entry.update(account=caller.account, caller=caller.arn)
-            known = wire.service_of(scope, environ)
-            if known is None:
-                raise AwsError("AccessDeniedException", f"The sandbox has no service {scope.service!r}", 403)
-            service = entry["service"] = known
-            operation, params = wire.read_operation(service, environ, body)
-            forward = self._forward(environ, body)
-            call = Call(caller, service, operation, params, scope.region, environ, body, headers, forward)
-            entry["operation"] = operation
-            return self._faults.around(call, lambda: self._serve(call, entry))
+            known = wire.service_of(scope, environ) if scope else None
+            spoken = (
+                guessed(environ, body) if scope is None else spoken_to(known or scope.service, environ, body)
+            )
+            ids = new_ids(spoken.service)
+            entry["request_id"] = ids.request
+            return marked(self._answer(environ, body, spoken, scope, entry), spoken, ids)
         except Dropped:
             raise
         except NotImplementedError as error:
-            lack = AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
-            return wire.error_response(service, lack)
+            refusal = AwsError("NotImplemented", f"moto has no such operation: {error}", 501)
+        except wire.UnknownOperation as error:
+            refusal = refusals.unknown_operation(spoken, error.name, error.version)
+        except wire.Unreadable as error:
+            refusal = refusals.unreadable(spoken, error.name, error.why)
         except AwsError as error:
-            logger.info("%s %s: %s", service, environ.get("PATH_INFO"), error)
-            return wire.error_response(service, error, environ["REQUEST_METHOD"])
+            logger.info("%s %s: %s", spoken.service, environ.get("PATH_INFO"), error)
+            refusal = error
         except Exception:  # a fault of the sandbox's own is said as AWS says one, and lets nothing pass
-            logger.exception("%s %s", service, environ.get("PATH_INFO"))
-            fault = AwsError("InternalFailure", "The sandbox failed; its log says why.", 500)
-            return wire.error_response(service, fault, environ["REQUEST_METHOD"])
+            logger.exception("%s %s", spoken.service, environ.get("PATH_INFO"))
+            refusal = refusals.failed(spoken, "The sandbox failed; its log says why.")
+        return marked(error_response(spoken, refusal, environ, ids), spoken, ids)
+
+    def _answer(
+        self,
+        environ: dict[str, Any],
+        body: bytes,
+        spoken: Spoken,
+        scope: wire.Scope | None,
+        entry: dict[str, Any],
+    ) -> Response:
+        headers: Any = EnvironHeaders(environ)
+        entry["service"] = spoken.service if scope else None
+        if scope is None and spoken.service == "sts" and form_of(environ, body)["Action"] in _FOR_ANYONE:
+            caller, region = NOBODY, "us-east-1"
+            entry["service"] = spoken.service
+        else:
+            caller = authenticate(
+                self._world.keys, spoken, scope, environ, headers, body, self._world.clock()
+            )
+            assert scope is not None  # authenticate refuses unsigned requests
+            region = scope.region
+            entry.update(account=caller.account, caller=caller.arn)
+        if spoken.service not in SERVICES:
+            raise refusals.denied(spoken, f"The sandbox has no service {spoken.service!r}")
+        operation, params = wire.read_operation(spoken, environ, body)
+        forward = self._forward(environ, body)
+        call = Call(caller, spoken.service, operation, params, region, environ, body, headers, forward)
+        entry["operation"] = operation
+        response = self._faults.around(call, lambda: self._serve(call, entry))
+        if spoken.protocol == QUERY and wants_json(environ) and response.body.startswith(b"<"):
+            return as_json(response, spoken, operation, entry["request_id"])
+        return response
 
     def _serve(self, call: Call, entry: dict[str, Any]) -> Response:
         try:
@@ -131,6 +165,7 @@ class Guard:
             raise
 
     def _judged(self, call: Call, entry: dict[str, Any]) -> Response:
+        _check_user_session(call)
         check_shape(call)
         if call.service == "s3":
             _check_region(call)
@@ -142,6 +177,8 @@ class Guard:
             raise AwsError("AccessDenied", "Access Denied", 403)
         for check in checks:
             authorize(self._world, check, call)
+        if any(check.action.startswith("kms:") for check in checks):
+            _check_version(call)
         handler = self._handlers.get((call.service, call.operation))
         if handler is not None:
             return handler(self._world, call)
@@ -156,6 +193,30 @@ class Guard:
             return Response(int(status.split()[0]), b"".join(chunks), tuple(headers.items()))
 
         return forward
+
+
+def _check_user_session(call: Call) -> None:
+    """Refuse a session that a user has without MFA what IAM and STS refuse it.
+
+    Source: "Compare AWS STS credentials" in the IAM user guide; the codes and the text as its users report them.
+    """
+    if not call.caller.by_token:
+        return
+    if call.service == "iam":
+        raise refusals.wrong_token(call.spoken)
+    taken = {"GetCallerIdentity", *_FOR_ANYONE} | (set() if call.caller.user_arn else {"AssumeRole"})
+    if call.service == "sts" and call.operation not in taken:
+        raise AwsError("AccessDenied", f"Cannot call {call.operation} with session credentials", 403)
+
+
+def _check_version(call: Call) -> None:
+    """Refuse S3's old signature for what a KMS key encrypts.
+
+    Source: "Specifying the Signature Version in Request Authentication" in the S3 user guide.
+    """
+    if call.service == "s3" and "AWSAccessKeyId=" in call.environ.get("QUERY_STRING", ""):
+        text = "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."
+        raise AwsError("InvalidArgument", text)
 
 
 def _check_region(call: Call) -> None:

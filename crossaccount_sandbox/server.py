@@ -27,6 +27,7 @@ from crossaccount_sandbox.handlers import (
     simulation,
     storage,
     sts,
+    web_identity,
 )
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
@@ -49,7 +50,7 @@ _MODULES = {
     "s3": [s3, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
-    "sts": [sts],
+    "sts": [sts, web_identity],
 }
 _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 

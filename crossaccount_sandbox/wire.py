@@ -1,19 +1,18 @@
-"""What an AWS request and an AWS answer look like on the wire: operations and parameters, errors in each service's own form.
+"""What an AWS request and an AWS answer are: how a request is read, its signature's scope, operation and parameters.
 
-Not here: who may do what (``guard``, ``operations``, ``judge``) and what a call does.
+Not here: the protocol that is spoken (``protocols``), how an answer is written (``answers``), who may do what (``guard``).
 """
 
 import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
-from uuid import uuid4
-from xml.sax.saxutils import escape
 
+from botocore.parsers import create_parser
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
@@ -21,11 +20,8 @@ from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import BackendRequest
 from werkzeug.exceptions import NotFound
 
-SERVICES = (
-    *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
-    *("cloudwatch", "application-autoscaling"),
-)
-_SIGNED_AS = {"monitoring": "cloudwatch"}  # the name in a request's scope is not always the service's
+from crossaccount_sandbox.protocols import CBOR, JSON, QUERY, SERVICES, SIGNED_AS, Spoken, form_of
+
 _BODY_LIMIT = 256 * 1024 * 1024
 
 
@@ -73,7 +69,20 @@ class Response:
 
 @dataclass(frozen=True)
 class Scope:
-    """The Authorization header of Signature Version 4, taken apart."""
+    """A signature, taken apart.
+
+    Args:
+        access_key_id: the key that signed.
+        date: the day of a Signature Version 4.
+        region: the region it was made for; S3's Version 2 names none, and us-east-1 stands for it.
+        service: the service it was made for, by its name in signatures.
+        signed_headers: what it covers beside path, query and body.
+        signature: itself.
+        stamp: when it was made, of Version 2 when it ends, as it was sent.
+        token: the session's token that came with it.
+        expires: how many seconds a presigned URL is good; None for a signature in a header.
+        version: 4, or 2 of S3's URLs.
+    """
 
     access_key_id: str
     date: str
@@ -81,21 +90,72 @@ class Scope:
     service: str
     signed_headers: tuple[str, ...]
     signature: str
+    stamp: str
+    token: str = field(default="", repr=False)
+    expires: int | None = None
+    version: int = 4
+
+    @property
+    def signed(self) -> datetime | None:
+        """When it was made, of Version 2 when it ends; None for a time that cannot be read."""
+        try:
+            if self.version == 2:
+                return datetime.fromtimestamp(int(self.stamp), UTC)
+            return datetime.strptime(self.stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
 
+_CREDENTIAL = r"([^/\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request"
 _AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256\s+Credential=([^/\s]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request,"
-    r"\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})"
+    rf"AWS4-HMAC-SHA256\s+Credential={_CREDENTIAL},\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{{64}})"
 )
 
 
 def read_scope(environ: Mapping[str, Any]) -> Scope | None:
-    """The credential scope a request was signed for; None when it carries no Signature Version 4 header."""
-    match = _AUTHORIZATION.fullmatch(environ.get("HTTP_AUTHORIZATION", "").strip())
+    """What a request was signed for, by its header or as a presigned URL; None without a signature that can be read.
+
+    Raises:
+        AwsError: ``AuthorizationQueryParametersError`` for a URL that is to be good for more than a week.
+    """
+    if "HTTP_AUTHORIZATION" not in environ:
+        return _presigned(environ) if "Signature=" in environ.get("QUERY_STRING", "") else None
+    match = _AUTHORIZATION.fullmatch(environ["HTTP_AUTHORIZATION"].strip())
     if match is None:
         return None
     key, date, region, service, headers, signature = match.groups()
-    return Scope(key, date, region, service, tuple(headers.split(";")), signature)
+    stamp, token = environ.get("HTTP_X_AMZ_DATE", ""), environ.get("HTTP_X_AMZ_SECURITY_TOKEN", "")
+    return Scope(key, date, region, service, tuple(headers.split(";")), signature, stamp, token)
+
+
+_WEEK = 604_800
+
+
+def _presigned(environ: Mapping[str, Any]) -> Scope | None:
+    given = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
+    if "X-Amz-Signature" not in given:
+        return _presigned_before(given)
+    match = re.fullmatch(_CREDENTIAL, given.get("X-Amz-Credential", ""))
+    # Only S3 insists on how long a URL is good.
+    expires = given.get("X-Amz-Expires") or ("" if match and match[4] == "s3" else "900")
+    if match is None or given.get("X-Amz-Algorithm") != "AWS4-HMAC-SHA256" or not expires.isdecimal():
+        return None
+    if int(expires) > _WEEK:
+        text = f"X-Amz-Expires must be less than a week (in seconds); that is, less than {_WEEK} seconds"
+        raise AwsError("AuthorizationQueryParametersError", text)
+    headers = tuple(given.get("X-Amz-SignedHeaders", "").split(";"))
+    date, token = given.get("X-Amz-Date", ""), given.get("X-Amz-Security-Token", "")
+    key, day, region, service = match.groups()
+    return Scope(key, day, region, service, headers, given["X-Amz-Signature"], date, token, int(expires))
+
+
+def _presigned_before(given: Mapping[str, str]) -> Scope | None:
+    """S3's Signature Version 2 in a URL."""
+    if not {"AWSAccessKeyId", "Signature", "Expires"} <= set(given):
+        return None
+    key, signature, ends = given["AWSAccessKeyId"], given["Signature"], given["Expires"]
+    token = given.get("x-amz-security-token", "")
+    return Scope(key, "", "us-east-1", "s3", (), signature, ends, token, 0, version=2)
 
 
 def read_body(environ: Mapping[str, Any]) -> bytes:
@@ -132,60 +192,90 @@ def service_of(scope: Scope, environ: Mapping[str, Any]) -> str | None:
         return "s3control"
     if scope.service == "sagemaker" and re.fullmatch(r"/endpoints/[^/]+/.*", path):
         return "sagemaker-runtime"
-    service = _SIGNED_AS.get(scope.service, scope.service)
+    service = SIGNED_AS.get(scope.service, scope.service)
     return service if service in SERVICES else None
 
 
-def _protocol(service: str) -> str:
-    """The protocol that the pinned botocore speaks with a service: for CloudWatch the second of three."""
-    return "json" if service == "cloudwatch" else str(get_service_model(service).protocol)
+class UnknownOperation(Exception):
+    """The service has no operation of this name, in this version of its query protocol."""
+
+    def __init__(self, name: str, version: str | None = None):
+        super().__init__(name)
+        self.name = name
+        self.version = version
 
 
-def read_operation(service: str, environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, Any]]:
+class Unreadable(Exception):
+    """The parameters of an operation cannot be read."""
+
+    def __init__(self, name: str, why: object):
+        super().__init__(f"{name}: {why}")
+        self.name = name
+        self.why = why
+
+
+def read_operation(spoken: Spoken, environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, Any]]:
     """The operation's name and its parameters.
 
     Raises:
-        AwsError: ``UnknownOperationException`` when the service has no such operation, ``SerializationException``
-            when its parameters cannot be read.
+        UnknownOperation: when the service has no such operation.
+        Unreadable: when its parameters cannot be read.
     """
+    service = spoken.service
     model = get_service_model(service)
     request: Request = BackendRequest(with_body(environ, body))
-    name, uri_params = _operation_name(service, request, body)
+    name, uri_params = _operation_name(spoken, request, body)
     if name not in model.operation_names:
-        raise AwsError("UnknownOperationException", f"{service} has no operation {name!r}")
+        raise UnknownOperation(name)
     operation = model.operation_model(name)
-    parser = PROTOCOL_PARSERS[_protocol(service)](operation, map_type=dict)
     # What is stored or passed on is not read here; a policy is a text that PutBucketPolicy reads itself.
     passed_on = operation.has_streaming_input or service == "sagemaker-runtime" or name == "PutBucketPolicy"
+    given = {
+        "method": request.method,
+        "values": request.values,
+        "headers": request.headers,
+        "body": b"" if passed_on else unchunk(body, request.headers),
+        "url_path": request.path,
+        "url_params": uri_params,
+    }
     try:
-        parsed = parser.parse(
-            {
-                "method": request.method,
-                "values": request.values,
-                "headers": request.headers,
-                "body": b"" if passed_on else unchunk(body, request.headers),
-                "url_path": request.path,
-                "url_params": uri_params,
-            }
-        )
+        if spoken.protocol == CBOR:
+            parsed = _read_cbor(operation, body)
+        else:
+            parsed = PROTOCOL_PARSERS[spoken.protocol](operation, map_type=dict).parse(given)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise AwsError(
-            "SerializationException", f"The parameters of {name} cannot be read: {error}"
-        ) from None
+        raise Unreadable(name, error) from None
     return name, {**uri_params, **(parsed or {})}
 
 
-def _operation_name(service: str, request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
-    protocol = _protocol(service)
-    if protocol == "json":
-        return request.headers.get("X-Amz-Target", "").rpartition(".")[2], {}
-    if protocol == "query":
-        form = dict(parse_qsl(body.decode("utf-8", "replace"))) or dict(
-            parse_qsl(request.query_string.decode())
-        )
-        return form.get("Action", ""), {}
+def _read_cbor(operation: Any, body: bytes) -> dict[str, Any]:
+    """The parameters in a CBOR body; botocore reads answers alone, and an input has an output's form."""
+    if not body or operation.input_shape is None:
+        return {}
+    given = {"body": body, "headers": {}, "status_code": 200}
     try:
-        operation, uri_params = get_service_router(service).match(request)
+        read: dict[str, Any] = create_parser("smithy-rpc-v2-cbor").parse(given, operation.input_shape)
+    except Exception as error:  # what is no CBOR ends in whatever it happens to end in
+        raise Unreadable(operation.name, error) from None
+    del read["ResponseMetadata"]
+    return read
+
+
+def _operation_name(spoken: Spoken, request: Request, body: bytes) -> tuple[str, dict[str, Any]]:
+    if spoken.protocol == CBOR:
+        match = re.fullmatch(r"/service/[^/]+/operation/([^/]+)", request.path)
+        return (match[1] if match else ""), {}
+    if spoken.protocol == JSON:
+        return request.headers.get("X-Amz-Target", "").rpartition(".")[2], {}
+    if spoken.protocol == QUERY:
+        form = form_of(request.environ, body)
+        name, version = form.get("Action", ""), form.get("Version")
+        model = get_service_model(spoken.service)
+        if version != model.api_version or name not in model.operation_names:
+            raise UnknownOperation(name, version)
+        return name, {}
+    try:
+        operation, uri_params = get_service_router(spoken.service).match(request)
     except (NotFound, NotImplementedError):
         return f"{request.method} {request.path}", {}
     return operation.name, dict(uri_params)
@@ -202,7 +292,8 @@ def unchunk(body: bytes, headers: Mapping[str, str]) -> bytes:
     return b"".join(parts)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON has no form for, as AWS's JSON services send it: times as seconds since the epoch."""
     if isinstance(value, datetime):
         return round(value.timestamp(), 3)
     raise TypeError(f"{value!r} has no JSON form")
@@ -210,46 +301,5 @@ def _plain(value: Any) -> Any:
 
 def json_response(result: Mapping[str, Any] | None, status: int = 200) -> Response:
     """An answer of a JSON 1.1 service; times become seconds since the epoch, as those services send them."""
-    body = json.dumps(dict(result or {}), default=_plain).encode()
+    body = json.dumps(dict(result or {}), default=plain).encode()
     return Response(status, body, (("Content-Type", "application/x-amz-json-1.1"),))
-
-
-def error_code(response: Response) -> str | None:
-    """AWS's error code in an answer, whoever made it; None for no error, and for moto's bodiless answers to a HEAD."""
-    if response.status < 300 or response.code is not None:
-        return response.code
-    match = re.search(rb'<Code>([^<]+)</Code>|"__type":\s*"([^"]+)"', response.body)
-    return None if match is None else (match[1] or match[2]).decode().rpartition("#")[2]
-
-
-def error_response(service: str, error: AwsError, method: str = "POST") -> Response:
-    """The error as the service's own clients expect to find it."""
-    return replace(_error_response(service, error, method), code=error.code)
-
-
-def _error_response(service: str, error: AwsError, method: str) -> Response:
-    request_id = str(uuid4())
-    ids = (("x-amzn-RequestId", request_id), *error.headers.items())
-    if service == "s3":
-        if method == "HEAD":
-            return Response(error.status, b"", (*ids, ("Content-Type", "application/xml")))
-        further = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.extra.items())
-        text = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{further}"
-            f"<RequestId>{request_id}</RequestId></Error>"
-        )
-        return Response(error.status, text.encode(), (*ids, ("Content-Type", "application/xml")))
-    if service in ("sts", "iam", "cloudformation", "s3control"):
-        text = (
-            "<ErrorResponse><Error><Type>Sender</Type>"
-            f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
-            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
-        )
-        return Response(error.status, text.encode(), (*ids, ("Content-Type", "text/xml")))
-    if service == "sagemaker-runtime":
-        body = json.dumps({"message": error.message, "Message": error.message, **error.extra}).encode()
-        kind = (("x-amzn-ErrorType", error.code), ("Content-Type", "application/json"))
-        return Response(error.status, body, (*ids, *kind))
-    body = json.dumps({"__type": error.code, "message": error.message, **error.extra}).encode()
-    return Response(error.status, body, (*ids, ("Content-Type", "application/x-amz-json-1.1")))

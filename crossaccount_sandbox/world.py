@@ -110,6 +110,7 @@ class World:
         writers: who owns an object that is not its bucket's owner's, by bucket, key and version.
         tiers: the archive tier of an object of Intelligent-Tiering, by bucket, key and version.
         restores: the restores that were asked for, by bucket, key and version.
+        issuers: the keys (JWKS) of OpenID Connect providers, by their URL; None for one that is out of reach.
         archived_images: ECR images in the storage class ARCHIVE, by registry, region, repository and digest.
         speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
@@ -118,6 +119,7 @@ class World:
         outputs: what the containers of endpoints print, in the order of their starts; several threads append to it.
         alarms: CloudWatch's alarms, by account and region and name.
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
+        alarm_history: what was changed of alarms, by account and region, the oldest first.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
         lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
@@ -130,6 +132,7 @@ class World:
     writers: dict[tuple[str, str, str], Writer] = field(default_factory=dict)
     tiers: dict[tuple[str, str, str], str] = field(default_factory=dict)
     restores: dict[tuple[str, str, str], Restore] = field(default_factory=dict)
+    issuers: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     archived_images: set[tuple[str, str, str, str]] = field(default_factory=set)
     speed: float = 1.0
     uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
@@ -138,6 +141,7 @@ class World:
     outputs: list[ContainerOutput] = field(default_factory=list)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
+    alarm_history: list[tuple[Place, Record]] = field(default_factory=list)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)
@@ -173,17 +177,25 @@ class World:
         context = {
             "aws:PrincipalArn": caller.role_arn or caller.arn,
             "aws:PrincipalAccount": caller.account,
-            "aws:PrincipalType": "AssumedRole" if caller.role_arn else "User",
+            "aws:PrincipalType": "AssumedRole"
+            if caller.role_arn
+            else "FederatedUser"
+            if caller.user_arn
+            else "User",
             "aws:userid": caller.unique_id,
         }
-        if caller.role_arn is None:
+        if caller.role_arn is None and caller.user_arn is None:
             context["aws:username"] = caller.arn.rpartition("/")[2]
         if caller.session_began is not None:
             context["aws:TokenIssueTime"] = caller.session_began.strftime("%Y-%m-%dT%H:%M:%SZ")
+            context["aws:MultiFactorAuthPresent"] = (
+                "false"  # nobody has a device here; a lasting key has no such key
+            )
+        context |= caller.federation
         if caller.source_identity is not None:
             context["aws:SourceIdentity"] = caller.source_identity
         # A session's tag takes the place of its role's with the same key, in whatever case that is written.
-        named = {key.lower(): (key, value) for key, value in tags_of(caller.role_arn or caller.arn).items()}
+        named = {key.lower(): (key, value) for key, value in tags_of(caller.holder).items()}
         named |= {key.lower(): (key, value) for key, value in caller.tags.items()}
         context |= {f"aws:PrincipalTag/{key}": value for key, value in named.values()}
         return context | _organization("Principal", self.accounts.get(caller.account))

@@ -9,6 +9,7 @@ from typing import Any
 
 from crossaccount_sandbox.attached import PolicyKey
 from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.refusals import denied
 from crossaccount_sandbox.wire import AwsError
 
 
@@ -44,7 +45,7 @@ def unknown(call: Call) -> AwsError:
         f"The sandbox does not know which permissions {call.service}:{call.operation} needs, so it refuses it. "
         "Its tables are in crossaccount_sandbox/checks/."
     )
-    return AwsError("AccessDenied" if call.service in ("s3", "sts") else "AccessDeniedException", text, 403)
+    return denied(call.spoken, text)
 
 
 def key_check(action: str, arn: str, context: Mapping[str, Any] | None = None) -> Check:

@@ -21,6 +21,7 @@ from crossaccount_sandbox.principals import (
     named_policies,
     parse,
 )
+from crossaccount_sandbox.refusals import denied
 from crossaccount_sandbox.wire import AwsError
 from crossaccount_sandbox.world import OrganizationPolicies, World, Writer
 
@@ -53,7 +54,7 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     elif (writer := _writer(world, check)) is not None:
         # Only its owner's account and whom it gave access decide; what the bucket's policy denies stays denied.
         owner, document = writer.account, _of_writer(document, writer, check)
-    holder = caller.role_arn or caller.arn
+    holder = caller.holder
     context |= world.caller_context(caller)
     policies = Policies(
         identity=identity_documents(holder),
@@ -139,7 +140,6 @@ _KINDS = {
     "scp": "service control policy",
     "rcp": "resource control policy",
 }
-_XML = ("s3", "s3control", "sts", "iam", "cloudformation")
 
 
 def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsError:
@@ -147,7 +147,8 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
 
     S3 gives its reason within an account or an organization only, and names its resources in quotes; KMS, whom it asks about
     an object, names no key then, and lumps together what may be wrong on the side of another account's key. A denying policy
-    is named within an account or an organization. STS gives no reason to another account. Across accounts, a grant to a
+    is named within an account or an organization. STS gives no reason to another account, and none for a role that is not
+    there. Across accounts, a grant to a
     whole account is not credited: the error then names the resource's policy, even when the identity's policy is what lacks.
 
     Source: "Troubleshoot access denied error messages" in the IAM user guide, "Troubleshoot access denied (403
@@ -165,8 +166,7 @@ def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsEr
     )
     if reason := _reason(world, caller, check, decision):
         text += f" {reason}"
-    code = "AccessDenied" if call.service in _XML else "AccessDeniedException"
-    return AwsError(code, text, 403 if call.service in _XML else 400)
+    return denied(call.spoken, text)
 
 
 _IAM_NAME = re.compile(r"arn:aws:iam::\d{12}:(role|user|group)/(?:.*/)?([^/]+)")
@@ -201,7 +201,7 @@ def _reason(world: World, caller: Caller, check: Check, decision: Decision) -> s
     ):
         kind = _KINDS["resource"]
     if check.role is not None and kind == _KINDS["resource"]:
-        if foreign:
+        if foreign or find_role(check.role) is None:
             return ""
         kind = "role trust policy"
     if foreign and check.action.startswith("kms:") and kind == _KINDS["resource"]:
@@ -221,7 +221,7 @@ def _policy_arn(world: World, caller: Caller, check: Check, decision: Decision) 
     """The ARN of the policy that denied; empty for one that has none, an inline or a resource's policy."""
     of_caller = world.organization_policies.get(caller.account, OrganizationPolicies()).service_control
     of_owner = world.organization_policies.get(check.owner, OrganizationPolicies()).resource_control
-    own = {policy.arn: policy.document for policy in named_policies(caller.role_arn or caller.arn)}
+    own = {policy.arn: policy.document for policy in named_policies(caller.holder)}
     of_session = {arn: managed_document(arn) for arn in caller.session_policy_arns}
     named = {**own, **of_session, **of_caller, **of_owner}
     return next((arn for arn, document in named.items() if document is decision.document), "")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, Rule
+from crossaccount_sandbox.checks.check import Check, Rule, own
 from crossaccount_sandbox.checks.tagging import request_tags, tag_keys
 from crossaccount_sandbox.principals import boundary_of, principal_arn
 from crossaccount_sandbox.wire import AwsError
@@ -44,6 +44,39 @@ def _assume_role(call: Call) -> Iterator[Check]:
         yield Check("sts:TagSession", role, match[1], role=role, context=tags)
     if source:
         yield Check("sts:SetSourceIdentity", role, match[1], role=role, context=source)
+
+
+def _with_token(call: Call) -> Iterator[Check]:
+    """AssumeRoleWithWebIdentity: who has a token is judged by the role's trust policy once the token was verified.
+
+    Raises:
+        AwsError: ``ValidationError`` for a role that is named by no ARN.
+    """
+    role = str(call.params["RoleArn"])
+    if _ROLE_ARN.fullmatch(role) is None:
+        raise AwsError("ValidationError", f"{role} is invalid")
+    return iter(())
+
+
+def _session_token(call: Call) -> Iterator[Check]:
+    """GetSessionToken: no policy is asked, but a user must ask for itself."""
+    _check_own_key(call)
+    return iter(())
+
+
+def _federation_token(call: Call) -> Iterator[Check]:
+    _check_own_key(call)
+    _check_session_tags(call)
+    arn = f"arn:aws:sts::{call.account}:federated-user/{call.params['Name']}"
+    tags = request_tags(call.params.get("Tags"))
+    yield Check("sts:GetFederationToken", arn, call.account, context=tags)
+    if tags:
+        yield Check("sts:TagSession", arn, call.account, context=tags)
+
+
+def _check_own_key(call: Call) -> None:
+    if call.caller.session_began is not None:
+        raise AwsError("AccessDenied", f"Cannot call {call.operation} with session credentials", 403)
 
 
 def _check_session_tags(call: Call) -> None:
@@ -82,7 +115,7 @@ _ON_USERS = (
     "ListUserPolicies ListAttachedUserPolicies CreateAccessKey DeleteAccessKey UpdateAccessKey ListAccessKeys"
 )
 _ON_POLICIES = "CreatePolicy GetPolicy DeletePolicy CreatePolicyVersion GetPolicyVersion DeletePolicyVersion ListPolicyVersions"
-_ON_NOTHING = "ListRoles ListUsers ListPolicies"
+_ON_NOTHING = "ListRoles ListUsers ListPolicies ListOpenIDConnectProviders"
 # Where iam:PermissionsBoundary is a key. PutRolePermissionsBoundary and the two that create have it of the request.
 _BOUNDED = frozenset(
     [
@@ -97,7 +130,12 @@ _BOUNDED = frozenset(
         "DetachUserPolicy",
     ]
 )
-_TAGGED_BY = {"CreateRole": "TagRole", "CreateUser": "TagUser", "CreatePolicy": "TagPolicy"}
+_TAGGED_BY = {
+    "CreateOpenIDConnectProvider": "TagOpenIDConnectProvider",
+    "CreateRole": "TagRole",
+    "CreateUser": "TagUser",
+    "CreatePolicy": "TagPolicy",
+}
 
 
 def _on_principal(kind: str, parameter: str) -> Rule:
@@ -140,6 +178,19 @@ def _on_policy(call: Call) -> Iterator[Check]:
     arn = call.params.get("PolicyArn")
     if arn is None:
         arn = f"arn:aws:iam::{call.account}:policy{call.params.get('Path', '/')}{call.params['PolicyName']}"
+    yield from _with_tags(call, str(arn), {})
+
+
+_ON_PROVIDERS = (
+    "CreateOpenIDConnectProvider GetOpenIDConnectProvider DeleteOpenIDConnectProvider ListOpenIDConnectProviderTags "
+    "TagOpenIDConnectProvider UntagOpenIDConnectProvider UpdateOpenIDConnectProviderThumbprint"
+)
+
+
+def _on_provider(call: Call) -> Iterator[Check]:
+    """An OpenID Connect provider of the caller's account, by the host and path of its URL."""
+    host = str(call.params.get("Url", "")).partition("://")[2]
+    arn = call.params.get("OpenIDConnectProviderArn") or f"arn:aws:iam::{call.account}:oidc-provider/{host}"
     yield from _with_tags(call, str(arn), {})
 
 
@@ -190,11 +241,20 @@ def _stack(call: Call) -> Iterator[Check]:
         yield Check("iam:PutRolePolicy", f"arn:aws:iam::{call.account}:role/*", call.account)
 
 
-STS_RULES: dict[str, Rule] = {"AssumeRole": _assume_role, "GetCallerIdentity": _nothing}
+STS_RULES: dict[str, Rule] = {
+    "AssumeRole": _assume_role,
+    "AssumeRoleWithWebIdentity": _with_token,
+    "DecodeAuthorizationMessage": own("sts:DecodeAuthorizationMessage"),
+    "GetAccessKeyInfo": own("sts:GetAccessKeyInfo"),
+    "GetCallerIdentity": _nothing,
+    "GetFederationToken": _federation_token,
+    "GetSessionToken": _session_token,
+}
 IAM_RULES: dict[str, Rule] = {
     **dict.fromkeys(_ON_ROLES.split(), _on_principal("role", "RoleName")),
     **dict.fromkeys(_ON_USERS.split(), _on_principal("user", "UserName")),
     **dict.fromkeys(_ON_POLICIES.split(), _on_policy),
+    **dict.fromkeys(_ON_PROVIDERS.split(), _on_provider),
     **dict.fromkeys(_ON_NOTHING.split(), _everything),
     "SimulatePrincipalPolicy": _simulation,
 }

@@ -164,9 +164,10 @@ def with_request_keys(rule: Rule) -> Rule:
 
 def _signed(call: Call, check: Check) -> dict[str, Any]:
     header = "HTTP_AUTHORIZATION" in call.environ
+    old = "AWSAccessKeyId=" in call.environ.get("QUERY_STRING", "")
     context = {
         "s3:authType": "REST-HEADER" if header else "REST-QUERY-STRING",
-        "s3:signatureversion": "AWS4-HMAC-SHA256",
+        "s3:signatureversion": "AWS" if old else "AWS4-HMAC-SHA256",
     }
     if digest := call.headers.get("X-Amz-Content-SHA256"):
         context["s3:x-amz-content-sha256"] = digest

@@ -264,7 +264,10 @@ RUNTIME_RULES: dict[str, Rule] = dict.fromkeys(
     ("InvokeEndpoint", "InvokeEndpointAsync", "InvokeEndpointWithResponseStream"), _invoke
 )
 ALARM_RULES: dict[str, Rule] = dict.fromkeys(
-    ("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "SetAlarmState", "DeleteAlarms"),
+    (
+        *("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "DescribeAlarmHistory"),
+        *("SetAlarmState", "EnableAlarmActions", "DisableAlarmActions", "DeleteAlarms"),
+    ),
     _alarms,
 )
 SCALING_RULES: dict[str, Rule] = {

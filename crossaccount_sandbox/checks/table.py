@@ -38,8 +38,8 @@ resources with *or*, an Allow on one of them suffices and a Deny on one of them 
 request or the resource has a value for it, and a condition on any other sees that it is absent. `KEY` stands for a tag's
 key and its like. A name in lower case is one that AWS's ARNs have in lower case.
 
-These keys are in the context of every action: `aws:CurrentTime`, `aws:EpochTime`, `aws:PrincipalAccount`,
-`aws:PrincipalArn`, `aws:PrincipalIsAWSService`, `aws:PrincipalOrgID`, `aws:PrincipalOrgPaths`, `aws:PrincipalTag/KEY`,
+These keys are in the context of every action: `aws:CurrentTime`, `aws:EpochTime`, `aws:FederatedProvider`,
+`aws:MultiFactorAuthPresent`, `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalIsAWSService`, `aws:PrincipalOrgID`, `aws:PrincipalOrgPaths`, `aws:PrincipalTag/KEY`,
 `aws:PrincipalType`, `aws:RequestedRegion`, `aws:ResourceAccount`, `aws:ResourceOrgID`, `aws:ResourceOrgPaths`,
 `aws:SecureTransport`, `aws:SourceIdentity`, `aws:SourceIp`, `aws:TokenIssueTime`, `aws:UserAgent`, `aws:ViaAWSService`,
 `aws:userid` and `aws:username`; of every action of S3 also `s3:ResourceAccount`, `s3:TlsVersion`, `s3:authType`,

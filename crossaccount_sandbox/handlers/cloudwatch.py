@@ -1,15 +1,20 @@
-"""CloudWatch, as far as alarms go: they are put, described, set to a state, and deleted.
+"""CloudWatch, as far as alarms go: they are put, described, set to a state, and deleted, in every protocol of the service.
 
-Nothing is measured here: an alarm of any type has the state that SetAlarmState gave it, and keeps it. Actions, rules of
-composite alarms, queries of log alarms, and history are not modelled.
+Nothing is measured here: an alarm of any type has the state that SetAlarmState gave it, and keeps it. What alarms do, rules
+of composite alarms and queries of log alarms are not modelled; the history has what calls changed.
 
-Source: the CloudWatch API reference; its JSON protocol, which is the one that the pinned botocore speaks.
+Source: the CloudWatch API reference; members, defaults and texts as localstack and cloud-custodian recorded them.
 """
 
+import json
+from datetime import datetime
+from typing import Any
+
+from crossaccount_sandbox.answers import result
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import alarm_arn
-from crossaccount_sandbox.wire import AwsError, Response, json_response
-from crossaccount_sandbox.world import Handler, Place, World
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Handler, Place, Record, World
 
 _PAGE = 50
 
@@ -30,6 +35,12 @@ _PUTS = {
     ),
 }  # fmt: skip
 _TYPES = tuple(kind for kind, _ in _PUTS.values())
+_ACTIONS: dict[str, Any] = {
+    "ActionsEnabled": True,
+    "OKActions": [],
+    "AlarmActions": [],
+    "InsufficientDataActions": [],
+}
 
 
 def put(world: World, call: Call) -> Response:
@@ -40,11 +51,11 @@ def put(world: World, call: Call) -> Response:
             parameter; for a name that an alarm of another type has.
     """
     kind, required = _PUTS[call.operation]
-    given = {key: value for key, value in call.params.items() if key != "Tags"}
+    given = {key: value for key, value in call.params.items() if key != "Tags" and value is not None}
     if kind == "MetricAlarm" and bool(given.get("MetricName")) == bool(given.get("Metrics")):
         raise AwsError("ValidationError", "Exactly one of MetricName and Metrics must be specified.")
     for name in required:
-        if given.get(name) is None:
+        if name not in given:
             raise AwsError("ValidationError", f"The parameter {name} must be specified.")
     key, now = (call.place, given["AlarmName"]), world.clock()
     before = world.alarms.get(key, {})
@@ -55,16 +66,19 @@ def put(world: World, call: Call) -> Response:
         "StateValue": "INSUFFICIENT_DATA",
         "StateReason": "Unchecked: Initial alarm creation",
         "StateUpdatedTimestamp": now,
+        "StateTransitionedTimestamp": now,
     }
     kept = {name: before.get(name, value) for name, value in fresh.items()}
     world.alarms[key] = {
-        "ActionsEnabled": True,
+        **_ACTIONS,
+        **({"Dimensions": []} if "MetricName" in given else {}),
         **given,
         **kept,
         "AlarmArn": alarm_arn(call.region, call.account, given["AlarmName"]),
         "AlarmConfigurationUpdatedTimestamp": now,
     }
-    return json_response({})
+    _note_change(world, call, given["AlarmName"], "Update" if before else "Create")
+    return result(call, {})
 
 
 def describe(world: World, call: Call) -> Response:
@@ -85,43 +99,127 @@ def describe(world: World, call: Call) -> Response:
         and (not names or name in names)
         and name.startswith(prefix or "")
         and state in (None, alarm["StateValue"])
+        and _acts_on(alarm, params.get("ActionPrefix"))
     ]
-    start, size = int(params.get("NextToken") or 0), int(params.get("MaxRecords") or _PAGE)
-    more = {"NextToken": str(start + size)} if start + size < len(alarms) else {}
-    page = alarms[start : start + size]
-    return json_response(
-        {f"{each}s": [alarm for kind, alarm in page if kind == each] for each in _TYPES} | more
+    page, more = _page(call, alarms)
+    return result(
+        call, {f"{each}s": [alarm for kind, alarm in page if kind == each] for each in _TYPES} | more
+    )
+
+
+def _acts_on(alarm: Record, prefix: str | None) -> bool:
+    actions = [
+        action for kind in ("OKActions", "AlarmActions", "InsufficientDataActions") for action in alarm[kind]
+    ]
+    return not prefix or any(str(action).startswith(prefix) for action in actions)
+
+
+def _page(call: Call, listed: list[Any]) -> tuple[list[Any], dict[str, str]]:
+    """One page of a list, and the token of the next; ``InvalidNextToken`` for a token that is none."""
+    token, size = str(call.params.get("NextToken") or 0), int(call.params.get("MaxRecords") or _PAGE)
+    if not token.isdecimal():
+        raise AwsError("InvalidNextToken", "The next token specified is invalid.")
+    start = int(token)
+    more = {"NextToken": str(start + size)} if start + size < len(listed) else {}
+    return listed[start : start + size], more
+
+
+def history(world: World, call: Call) -> Response:
+    """DescribeAlarmHistory: what calls changed, of one alarm or all, the newest first unless the caller wants otherwise."""
+    params, types = call.params, call.params.get("AlarmTypes") or ["MetricAlarm"]
+    begin, end = (_seconds(params.get(name)) for name in ("StartDate", "EndDate"))
+    items = [
+        item
+        for place, item in world.alarm_history
+        if place == call.place
+        and item["AlarmType"] in types
+        and params.get("AlarmName") in (None, item["AlarmName"])
+        and params.get("HistoryItemType") in (None, item["HistoryItemType"])
+        and (begin is None or item["Timestamp"].timestamp() >= begin)
+        and (end is None or item["Timestamp"].timestamp() <= end)
+    ]
+    page, more = _page(call, items if params.get("ScanBy") == "TimestampAscending" else items[::-1])
+    return result(call, {"AlarmHistoryItems": page, **more})
+
+
+def _seconds(moment: object) -> float | None:
+    if moment is None or isinstance(moment, int | float):
+        return moment
+    return (
+        moment.timestamp()
+        if isinstance(moment, datetime)
+        else datetime.fromisoformat(str(moment)).timestamp()
     )
 
 
 def set_state(world: World, call: Call) -> Response:
-    """SetAlarmState; ``ResourceNotFound`` for an alarm that is not there."""
-    alarm = world.alarms.get((call.place, call.params["AlarmName"]))
+    """SetAlarmState; ``ResourceNotFound`` without a text for an alarm that is not there."""
+    name = call.params["AlarmName"]
+    alarm = world.alarms.get((call.place, name))
     if alarm is None:
-        raise AwsError("ResourceNotFound", f"Unknown alarm {call.params['AlarmName']}", 404)
-    alarm.update(
-        StateValue=call.params["StateValue"],
-        StateReason=call.params["StateReason"],
-        StateUpdatedTimestamp=world.clock(),
-    )
-    return json_response({})
+        raise AwsError("ResourceNotFound", "", 404)
+    old, new, now = dict(alarm), call.params["StateValue"], world.clock()
+    data = call.params.get("StateReasonData")
+    alarm.update(StateValue=new, StateReason=call.params["StateReason"], StateUpdatedTimestamp=now)
+    if data is not None:
+        alarm["StateReasonData"] = data
+    if old["StateValue"] == new:
+        return result(call, {})
+    alarm["StateTransitionedTimestamp"] = now
+    states = {"version": "1.0", "oldState": _state(old), "newState": _state(alarm)}
+    summary = f"Alarm updated from {old['StateValue']} to {new}"
+    _note(world, call, name, "StateUpdate", summary, states)
+    return result(call, {})
+
+
+def _state(alarm: Record) -> dict[str, Any]:
+    named = {"stateValue": alarm["StateValue"], "stateReason": alarm["StateReason"]}
+    return named | ({"stateReasonData": alarm["StateReasonData"]} if "StateReasonData" in alarm else {})
+
+
+def enable(world: World, call: Call) -> Response:
+    """EnableAlarmActions and DisableAlarmActions: of the alarms that are there."""
+    for name in call.params["AlarmNames"]:
+        if (alarm := world.alarms.get((call.place, name))) is not None:
+            alarm["ActionsEnabled"] = call.operation == "EnableAlarmActions"
+            _note_change(world, call, name, "Update")
+    return result(call, {})
 
 
 def delete(world: World, call: Call) -> Response:
-    """DeleteAlarms: all of them or, when one is not there, none; ``ResourceNotFound``."""
+    """DeleteAlarms: those that are there, whatever else is named; ``ResourceNotFound`` when none of them is."""
     keys = [(call.place, name) for name in call.params["AlarmNames"]]
-    missing = [name for place, name in keys if (place, name) not in world.alarms]
-    if missing:
-        raise AwsError("ResourceNotFound", f"Unknown alarms {', '.join(missing)}", 404)
-    for key in keys:
-        world.alarms.pop(key, None)
-        world.alarm_types.pop(key, None)
-    return json_response({})
+    there = [key for key in keys if key in world.alarms]
+    if keys and not there:
+        raise AwsError("ResourceNotFound", "", 404)
+    for key in there:
+        _note_change(world, call, key[1], "Delete")
+        del world.alarms[key], world.alarm_types[key]
+    return result(call, {})
+
+
+def _note_change(world: World, call: Call, name: str, change: str) -> None:
+    summary = f'Alarm "{name}" {change.lower()}d'
+    _note(world, call, name, "ConfigurationUpdate", summary, {"version": "1.0", "type": change})
+
+
+def _note(world: World, call: Call, name: str, kind: str, summary: str, data: dict[str, Any]) -> None:
+    item = {
+        "AlarmName": name,
+        "AlarmType": world.alarm_types[call.place, name],
+        "Timestamp": world.clock(),
+        "HistoryItemType": kind,
+        "HistorySummary": summary,
+        "HistoryData": json.dumps(data),
+    }
+    world.alarm_history.append((call.place, item))
 
 
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_PUTS, put),
+    **dict.fromkeys(("EnableAlarmActions", "DisableAlarmActions"), enable),
     "DescribeAlarms": describe,
+    "DescribeAlarmHistory": history,
     "SetAlarmState": set_state,
     "DeleteAlarms": delete,
 }

@@ -1,12 +1,15 @@
-"""IAM: trust policies, and the roles that AWS alone may change. Not here: the simulation of policies (``simulation``)."""
+"""IAM: trust policies, what AWS alone may change, its texts where moto has others. Not here: simulations (``simulation``)."""
 
 import json
 import re
 from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from moto.iam.models import iam_backends
 
 from crossaccount_sandbox.attached import load, statements
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.principals import find_user, principal_arn, user_id
+from crossaccount_sandbox.principals import find_user, managed_document, principal_arn, user_id
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
@@ -32,9 +35,28 @@ def check_trust(world: World, call: Call) -> Response:
         for field in ("NotPrincipal", "Resource", "NotResource"):
             if field in statement:
                 raise _malformed(f"Has prohibited field {field}")
+        if not all(_begins_session(action) for action in _texts(statement.get("Action"))):
+            raise _malformed("AssumeRole policy may only specify STS AssumeRole actions.")
     unknown = 'Invalid principal in policy: "AWS":"{}"'
     world.attached.check_principals(document, lambda name: _malformed(unknown.format(name)))
-    return call.forward(call.account)
+    return _in_iam_words(call, call.forward(call.account))
+
+
+def _texts(element: object) -> list[str]:
+    return [element] if isinstance(element, str) else [str(each) for each in element or ()]  # type: ignore[attr-defined]
+
+
+def _begins_session(action: str) -> bool:
+    """True for what a trust policy may speak of: sessions of the role, and what they bring."""
+    return action.lower().startswith("sts:") and any(
+        fnmatchcase(name, action.lower().removeprefix("sts:")) for name in _OF_SESSIONS
+    )
+
+
+_OF_SESSIONS = (
+    *("assumerole", "assumerolewithsaml", "assumerolewithwebidentity"),
+    *("tagsession", "setsourceidentity", "setcontext"),
+)
 
 
 def _is_json(text: str) -> bool:
@@ -65,27 +87,133 @@ def unprotected(handler: Handler) -> Handler:
 
 
 def on_role(world: World, call: Call) -> Response:
-    """What moto answers well, but for the text about a role that is not there, and for a policy that is named by no ARN.
+    """What moto answers well, but for IAM's texts, a policy that is named by no ARN, and a boundary that is not there.
 
-    Source: recordings of IAM by cloud-custodian and localstack.
+    Source: recordings of IAM by cloud-custodian and localstack; the boundary's text as users of IAM report it.
     """
     if "PolicyArn" in call.params and not str(call.params["PolicyArn"]).startswith("arn:"):
         raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
-    response = call.forward(call.account)
-    if response.status != 404:
+    _check_boundary(call)
+    return _in_iam_words(call, call.forward(call.account))
+
+
+def _check_boundary(call: Call) -> None:
+    boundary = call.params.get("PermissionsBoundary")
+    if boundary and managed_document(str(boundary)) is None:
+        raise AwsError("NoSuchEntity", f"Scope ARN: {boundary} does not exist or is not attachable.", 404)
+
+
+_TEXTS = (
+    (r"Role ([^\s<]+) not found", r"The role with name \1 cannot be found."),
+    (
+        r"Policy Document ([^\s<]+) not attached to role [^\s<]+",
+        r"The role policy with name \1 cannot be found.",
+    ),
+    (r"User ([^\s<]+) already exists", r"User with name \1 already exists."),
+    (r"(The Access Key with id [^\s<]+ cannot be found)(?=<)", r"\1."),
+)
+
+
+def _in_iam_words(call: Call, response: Response) -> Response:
+    """A refusal of moto's, with IAM's text."""
+    if response.status < 400:
         return response
-    absent = re.sub(rb"Role (\S+) not found", rb"The role with name \1 cannot be found.", response.body)
-    return replace(response, body=absent)
+    texts = list(_TEXTS)
+    if call.params.get("VersionId"):
+        gone = f"Policy {call.params['PolicyArn']} version {call.params['VersionId']} does not exist or is not attachable."
+        texts.append((r"(?<=<Message>)Policy [^<]*not found", gone))
+    texts += [
+        (r"Policy (arn:[^\s<]+) not found", r"Policy \1 was not found."),
+        (r"(?<=<Message>)Policy ([^\s<]+) not found", r"The user policy with name \1 cannot be found."),
+    ]
+    body = response.body.decode()
+    for pattern, said in texts:
+        body = re.sub(pattern, said, body)
+    return replace(response, body=body.encode())
+
+
+def create_role(world: World, call: Call) -> Response:
+    """CreateRole: what GetRole alone shows is not in its answer."""
+    _check_boundary(call)
+    response = check_trust(world, call)
+    hidden = (
+        rb"<(MaxSessionDuration|Description)>[^<]*</\1>|<RoleLastUsed\s*/>|<RoleLastUsed>\s*</RoleLastUsed>"
+    )
+    return replace(response, body=re.sub(hidden, b"", response.body)) if response.status < 300 else response
 
 
 def create_user(world: World, call: Call) -> Response:
     """CreateUser: its unique id is one of IAM's form wherever it is shown."""
-    response = call.forward(call.account)
+    response = _in_iam_words(call, call.forward(call.account))
     user = find_user(principal_arn("user", call.params["UserName"], call.account))
     if response.status >= 300 or user is None:
         return response
     before, user.id = str(user.id), user_id(user)
     return replace(response, body=response.body.replace(before.encode(), str(user.id).encode()))
+
+
+def on_policy(world: World, call: Call) -> Response:
+    """What there is of managed policies: IAM's ids and counts, and no document beside a version that is made or listed.
+
+    Source: recordings of IAM by localstack.
+    """
+    response = _in_iam_words(call, call.forward(call.account))
+    body = re.sub(
+        rb"<PolicyId>[^<]{4}([^<]*)</PolicyId>",
+        lambda match: b"<PolicyId>ANPA" + match[1] + b"</PolicyId>",
+        response.body,
+    )
+    if b"PermissionsBoundaryUsageCount" not in body:
+        count = rb"\1<PermissionsBoundaryUsageCount>0</PermissionsBoundaryUsageCount>"
+        body = re.sub(rb"(<AttachmentCount>\d+</AttachmentCount>)", count, body)
+    if call.operation in ("CreatePolicyVersion", "ListPolicyVersions"):
+        body = re.sub(rb"<Document>.*?</Document>", b"", body, flags=re.DOTALL)
+    return replace(response, body=body)
+
+
+def delete_policy(world: World, call: Call) -> Response:
+    """DeletePolicy: not while it is attached, nor while it has further versions.
+
+    Source: "Delete IAM policies" in the IAM user guide; the first text as its users report it.
+
+    Raises:
+        AwsError: ``DeleteConflict``.
+    """
+    policy = iam_backends[call.account]["aws"].managed_policies.get(call.params["PolicyArn"])
+    if policy is not None and policy.attachment_count:
+        raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
+    if policy is not None and len(policy.versions) > 1:
+        text = (
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The "
+            "default version is deleted with the policy."
+        )
+        raise AwsError("DeleteConflict", text, 409)
+    return _in_iam_words(call, call.forward(call.account))
+
+
+def create_provider(world: World, call: Call) -> Response:
+    """CreateOpenIDConnectProvider: of an https URL, once.
+
+    Source: recordings of IAM by localstack.
+    """
+    url = str(call.params["Url"])
+    if not url.startswith("https://"):
+        raise AwsError("ValidationError", "Invalid Open ID Connect Provider URL")
+    if _provider_arn(call, url) in iam_backends[call.account]["aws"].open_id_providers:
+        raise AwsError("EntityAlreadyExists", f"Provider with url {url} already exists.", 409)
+    return call.forward(call.account)
+
+
+def _provider_arn(call: Call, url: str) -> str:
+    return f"arn:aws:iam::{call.account}:oidc-provider/{url.partition('://')[2]}"
+
+
+def delete_provider(world: World, call: Call) -> Response:
+    """DeleteOpenIDConnectProvider: one that is there."""
+    arn = call.params["OpenIDConnectProviderArn"]
+    if arn not in iam_backends[call.account]["aws"].open_id_providers:
+        raise AwsError("NoSuchEntity", f"OpenId connect Provider {arn} cannot be found.", 404)
+    return call.forward(call.account)
 
 
 def _malformed(text: str) -> AwsError:
@@ -96,11 +224,19 @@ _CHANGES = (
     "DeleteRole UpdateRole TagRole UntagRole PutRolePolicy DeleteRolePolicy AttachRolePolicy DetachRolePolicy "
     "PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
 )
-_READS = "GetRole GetRolePolicy ListRolePolicies ListAttachedRolePolicies ListRoleTags"
+_READS = (
+    "GetRole GetRolePolicy ListRolePolicies ListAttachedRolePolicies ListRoleTags GetUser DeleteUser PutUserPolicy "
+    "GetUserPolicy DeleteUserPolicy AttachUserPolicy DetachUserPolicy DeleteAccessKey UpdateAccessKey"
+)
+_OF_POLICIES = "CreatePolicy GetPolicy ListPolicies CreatePolicyVersion GetPolicyVersion ListPolicyVersions DeletePolicyVersion"
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_CHANGES.split(), unprotected(on_role)),
     **dict.fromkeys(_READS.split(), on_role),
-    "CreateRole": check_trust,
+    **dict.fromkeys(_OF_POLICIES.split(), on_policy),
+    "CreateOpenIDConnectProvider": create_provider,
+    "CreateRole": create_role,
     "CreateUser": create_user,
+    "DeleteOpenIDConnectProvider": delete_provider,
+    "DeletePolicy": delete_policy,
     "UpdateAssumeRolePolicy": unprotected(check_trust),
 }

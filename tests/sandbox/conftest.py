@@ -36,6 +36,11 @@ class Inner:
     _sessions: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
 
     @property
+    def keys(self) -> dict[str, tuple[str, str]]:
+        """The access key and secret of each account's administrator."""
+        return self._keys
+
+    @property
     def url(self) -> str:
         return self.server.url
 

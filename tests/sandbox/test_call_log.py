@@ -19,7 +19,7 @@ from crossaccount_sandbox.command import call_log, main
 PRODUCER, STAGING = "111111111111", "222222222222"
 ADMINISTRATOR = f"arn:aws:iam::{PRODUCER}:user/administrator"
 BUCKET = "logged-bucket"
-KEYS = ["time", "account", "caller", "service", "operation", "resource", "status", "code"]
+KEYS = ["time", "account", "caller", "service", "operation", "resource", "request_id", "status", "code"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +69,7 @@ GHOST = "arn:aws:iam::222222222222:role/ghost"
             403,
             "AccessDenied",
         ),
-        ("kms", lambda c: c.list_grants(KeyId="x"), "ListGrants", None, 403, "AccessDeniedException"),
+        ("kms", lambda c: c.list_grants(KeyId="x"), "ListGrants", None, 400, "AccessDeniedException"),
         (
             "sagemaker",
             lambda c: c.describe_model(ModelName="ghost"),
@@ -78,7 +78,7 @@ GHOST = "arn:aws:iam::222222222222:role/ghost"
             400,
             "ValidationException",
         ),
-        ("dynamodb", lambda c: c.list_tables(), None, None, 403, "AccessDeniedException"),
+        ("dynamodb", lambda c: c.list_tables(), None, None, 400, "AccessDeniedException"),
     ],
 )
 def test_a_request_leaves_one_entry(

@@ -688,6 +688,28 @@ def test_when_the_parent_is_killed_nothing_of_it_is_left(ending: signal.Signals)
         assert gone_within(GONE_SECONDS, lambda _, group: group == parent.pid)
 
 
+def test_when_the_parent_is_killed_a_command_and_its_model_go_too(tmp_path: Path) -> None:
+    output = tmp_path / "output.log"
+    command = (
+        "import os; print(os.getpid(), os.environ['SM_MODEL_DIR'], flush=True); os.read(os.pipe()[0], 1)"
+    )
+    program = f"""
+from pathlib import Path
+one = containers.Container.run((sys.executable, "-c", {command!r}), archive, output=Path({str(output)!r}))
+tell(pid=one.pid)
+time.sleep(600)
+"""
+    with launched(program) as parent:
+        told(parent)
+        assert until(lambda: output.read_text().count("\n") == 1, GONE_SECONDS)
+        pid, folder = output.read_text().split()
+        assert running(lambda each, _: each == int(pid))
+        parent.kill()
+        parent.wait(GONE_SECONDS)
+        assert gone_within(GONE_SECONDS, lambda each, _: each == int(pid))
+        assert until(lambda: not Path(folder).exists(), GONE_SECONDS)
+
+
 def test_when_the_parent_is_killed_before_the_first_start_nothing_is_left() -> None:
     with launched("containers.warm(); tell(); time.sleep(600)") as parent:
         told(parent)

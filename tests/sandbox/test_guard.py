@@ -118,7 +118,13 @@ def test_a_request_signed_an_hour_ago_is_refused(sandbox: Any, monkeypatch: pyte
         ("kms", lambda c: c.list_grants(KeyId="x")),
         ("ecr", lambda c: c.describe_registry()),
         ("s3", lambda c: c.get_bucket_website(Bucket=BUCKET)),
-        ("sts", lambda c: c.get_session_token()),
+        (
+            "sts",
+            lambda c: c.assume_root(
+                TargetPrincipal="111111111111",
+                TaskPolicyArn={"arn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"},
+            ),
+        ),
         ("iam", lambda c: c.list_saml_providers()),
         ("cloudformation", lambda c: c.list_exports()),
     ],

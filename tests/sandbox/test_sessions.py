@@ -83,6 +83,31 @@ def test_a_session_ends_when_its_time_is_up(
     assert error.value.response["Error"]["Code"] == code
 
 
+@pytest.mark.parametrize("minutes", [16, -16])
+@pytest.mark.parametrize(
+    ("service", "call", "code", "text"),
+    [
+        ("sts", lambda c: c.get_caller_identity(), "SignatureDoesNotMatch", "15 min.)"),
+        ("cloudwatch", lambda c: c.describe_alarms(), "SignatureDoesNotMatch", "15 min.)"),
+        ("sagemaker", lambda c: c.list_models(), "InvalidSignatureException", "15 min.)"),
+        ("ec2", lambda c: c.describe_instances(), "RequestExpired", "has expired"),
+        ("s3", lambda c: c.list_buckets(), "RequestTimeTooSkewed", "too large"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told(
+    clocked: tuple[Clock, Callable[..., Any]], minutes: int, service: str, call: Any, code: str, text: str
+) -> None:
+    clock, client = clocked
+    clock.ahead = timedelta(minutes=minutes)
+    with pytest.raises(ClientError) as error:
+        call(client(service))
+    said = error.value.response["Error"]
+    assert said["Code"] == code
+    assert text in said["Message"]
+    if "min." in text:
+        assert ("Signature expired" if minutes > 0 else "Signature not yet current") in said["Message"]
+
+
 def test_a_chained_session_lasts_an_hour_at_most(clocked: tuple[Clock, Callable[..., Any]]) -> None:
     clock, client = clocked
     clock.ahead = timedelta()

@@ -12,6 +12,7 @@ SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 UUID = "134f2428-cec1-4b25-a1ae-9048164dba47"
 LOCALSTACK_STS = "localstack, tests/aws/services/sts/test_sts.snapshot.json"
 LOCALSTACK_IAM = "localstack, tests/aws/services/iam/test_iam.snapshot.json"
+LOCALSTACK_CW = "localstack, tests/aws/services/cloudwatch/test_cloudwatch.snapshot.json"
 LOCALSTACK_KMS = "localstack, tests/aws/services/kms/test_kms.snapshot.json"
 CUSTODIAN = "cloud-custodian, tests/data/placebo"
 PROVIDERS = "aws-cloudformation-resource-providers-sagemaker, ExceptionMapper.java"
@@ -80,12 +81,16 @@ class Setting:
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
-        self.sts, self.iam, self.kms, self.s3, self.sm = (
-            inner.client("producer", service) for service in ("sts", "iam", "kms", "s3", "sagemaker")
+        self.sts, self.iam, self.kms, self.s3, self.sm, self.cw = (
+            inner.client("producer", service)
+            for service in ("sts", "iam", "kms", "s3", "sagemaker", "cloudwatch")
         )
         self.iam.create_role(RoleName="facts", AssumeRolePolicyDocument=policy(TRUST))
         self.iam.create_role(RoleName="pathed", Path="/a/path/", AssumeRolePolicyDocument=policy(TRUST))
         self.iam.create_role(RoleName="powerless", AssumeRolePolicyDocument=policy(TRUST))
+        tagging = {**TRUST, "Action": ["sts:AssumeRole", "sts:TagSession"]}
+        self.iam.create_role(RoleName="tagging", AssumeRolePolicyDocument=policy(tagging))
+        self.iam.put_role_policy(RoleName="tagging", PolicyName="p", PolicyDocument=EVERYTHING)
         other = inner.client("staging", "iam")
         shut = {**TRUST, "Condition": {"StringEquals": {"sts:ExternalId": "another"}}}
         other.create_role(RoleName="facts", AssumeRolePolicyDocument=policy(shut))
@@ -157,6 +162,23 @@ class Setting:
             self.sm.delete_endpoint_config(EndpointConfigName="facts")
             if self.sm.list_models()["Models"]:
                 self.sm.delete_model(ModelName="facts")
+
+    def alarmed(self, ask: Callable[[Any], Any]) -> Any:
+        """What an ask is answered while there are an alarm of a metric, with nothing but what it must have, and a composite one."""
+        metric = {"MetricName": "m", "Namespace": "n", "Statistic": "Sum", "Period": 10}
+        compared = {
+            "EvaluationPeriods": 1,
+            "Threshold": 30,
+            "ComparisonOperator": "GreaterThanThreshold",
+        }
+        self.cw.put_metric_alarm(AlarmName="facts", **metric, **compared)
+        self.cw.put_composite_alarm(AlarmName="composite", AlarmRule="ALARM(facts)")
+        try:
+            return ask(self.cw)
+        finally:
+            for name in ("composite", "facts"):
+                if self.cw.describe_alarms(AlarmNames=[name], AlarmTypes=["CompositeAlarm", "MetricAlarm"]):
+                    self.cw.delete_alarms(AlarmNames=[name])
 
     def key_policy(self) -> Any:
         given = {"Action": "kms:*", "Resource": "*"}

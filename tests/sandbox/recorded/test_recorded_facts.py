@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import recorded_cloudwatch
 import recorded_iam
 import recorded_kms
 import recorded_sagemaker
@@ -21,6 +22,7 @@ import recorded_sts
 from facts import Fact, Setting
 
 SERVICES = {
+    "cloudwatch": recorded_cloudwatch.FACTS,
     "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,
     "kms": recorded_kms.FACTS,

@@ -1,6 +1,7 @@
 """How a test arranges, over HTTP, what others do: outcomes, faults, images, tiers, AWS RAM, organizations, OpenID Connect providers.
 
-Not here: what an outcome is (``sagemaker.outcomes``), what a command is (``sagemaker.image_commands``), what a fault is (``faults``), and what an archive does (``handlers.storage``).
+Not here: what an outcome is (``sagemaker.outcomes``), what a command is (``sagemaker.image_commands``), what a fault is
+(``faults``), and what an archive does (``handlers.storage``).
 """
 
 import json

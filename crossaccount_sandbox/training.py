@@ -141,10 +141,11 @@ def tar_gz(members: Mapping[str, bytes], level: int = 9) -> bytes:
 
 
 def _samples(tree: Any) -> list[dict[str, object]]:
+    """Requests that AWS's scikit-learn container answers: a CSV of one row it does not."""
     requests: list[tuple[str, str, Sequence[Sequence[float]]]] = [
-        ("text/csv", _csv([_SETOSA]), [_SETOSA]),
+        ("text/csv", _csv([_SETOSA, _BORDERLINE]), [_SETOSA, _BORDERLINE]),
         ("text/csv", _csv([_VIRGINICA, _BORDERLINE]), [_VIRGINICA, _BORDERLINE]),
-        ("application/json", json.dumps({"instances": [_VIRGINICA, _SETOSA]}), [_VIRGINICA, _SETOSA]),
+        ("application/json", json.dumps([_VIRGINICA, _SETOSA]), [_VIRGINICA, _SETOSA]),
         ("application/json", json.dumps([_BORDERLINE]), [_BORDERLINE]),
     ]
     return [

@@ -107,18 +107,25 @@ class Container:
         self.output = output
 
     @classmethod
-    def start(cls, archive: bytes, timeout: float = START_SECONDS, output: Path | None = None) -> Container:
+    def start(
+        cls,
+        archive: bytes,
+        timeout: float = START_SECONDS,
+        output: Path | None = None,
+        accept: str = model_server.JSON,
+    ) -> Container:
         """Start a process that serves this archive. It listens on return; the model may still be loading.
 
         Args:
             archive: the bytes of a model.tar.gz with a member model.joblib.
             timeout: seconds in which the process must report its port.
             output: where what it prints goes.
+            accept: the media type that is answered with where none is wished.
 
         Raises:
             NotStarted: when it ended before that, or took too long. Nothing is left running.
         """
-        return cls(*_forked(model_server.serve, (archive, output), timeout), output)
+        return cls(*_forked(model_server.serve, (archive, accept, output), timeout), output)
 
     @classmethod
     def run(

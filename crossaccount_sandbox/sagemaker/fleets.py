@@ -27,6 +27,7 @@ from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.containers import Container, Containers, NotStarted
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommand, ImageCommands
+from crossaccount_sandbox.sagemaker.model_server import JSON
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Pace
 from crossaccount_sandbox.sagemaker.pipelines import Pipeline
 from crossaccount_sandbox.world import ContainerOutput, Record, World
@@ -34,6 +35,7 @@ from crossaccount_sandbox.world import ContainerOutput, Record, World
 Given = Mapping[str, Any]
 logger = logging.getLogger("sandbox")
 _RESTARTS = 3
+_DEFAULT_ACCEPT = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"  # what AWS's scikit-learn container reads
 _HEALTH_CHECK_SECONDS = (
     480  # of AWS's seconds, where a variant says nothing of ContainerStartupHealthCheckTimeoutInSeconds
 )
@@ -220,7 +222,8 @@ class Fleets:
             output = self._output(fleet, variant, role, name if len(model["Resolved"]) > 1 else None)
             command = self._commands.find(container["Image"])
             if command is None:
-                starts[name] = partial(Container.start, archive, output=output)
+                accept = (container.get("Environment") or {}).get(_DEFAULT_ACCEPT, JSON)
+                starts[name] = partial(Container.start, archive, output=output, accept=accept)
                 continue
             starts[name] = partial(
                 Container.run,

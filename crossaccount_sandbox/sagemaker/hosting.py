@@ -161,8 +161,9 @@ class Hosting:
         except Refused as refused:
             raise _model_error(refused, endpoint) from None
         note_sessions(request, answer.headers, endpoint["sessions"])
-        headers = {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": name}
-        return Response(200, answer.body, tuple({**headers, **answer.headers}.items()))
+        kind = {"Content-Type": answer.content_type} if answer.content_type else {}
+        headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **answer.headers}
+        return Response(200, answer.body, tuple(headers.items()))
 
     @staticmethod
     def _turn(endpoint: Record, variant: str | None) -> tuple[str, Pipeline]:

@@ -27,7 +27,7 @@ from crossaccount_sandbox.training import train
 HOST, OTHER = Account("host", "555555555555", None), Account("other", "666666666666", None)
 PLACE = (HOST.id, "us-east-1")
 BUCKET = "hosted-models-555555555555"
-FLOWER = "6.3,3.3,6.0,2.5"  # version 1 says 1, version 2 says 2
+FLOWERS = "6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5"  # version 1 says 1, version 2 says 2
 PING = " The primary container for production variant AllTraffic did not pass the ping health check."
 EXTRACT = "Failed to extract model data archive for container"
 CAPACITY = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
@@ -106,7 +106,7 @@ class Host:
     def ask(self, name: str, **more: Any) -> tuple[int, str]:
         """The model's answer, and the variant that gave it."""
         answer = self.client("sagemaker-runtime").invoke_endpoint(
-            EndpointName=name, ContentType="text/csv", Accept="application/json", Body=FLOWER, **more
+            EndpointName=name, ContentType="text/csv", Accept="application/json", Body=FLOWERS, **more
         )
         return json.load(answer["Body"])[0], answer["InvokedProductionVariant"]
 

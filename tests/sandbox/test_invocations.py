@@ -321,9 +321,18 @@ def test_a_pipeline_feeds_each_answer_to_the_next(world: World) -> None:
     assert answer["CustomAttributes"] == "z+c"
 
 
-def test_the_built_in_server_can_stand_in_a_pipeline(world: World) -> None:
-    answer = world.ask(world.serve(tree(), own("b")), Body=ROWS, ContentType="text/csv")
-    assert json.loads(answer["Body"])[:3] == ["b", "[0, 2]", "application/json"]
+@pytest.mark.parametrize(
+    ("environment", "fed"),
+    [
+        ({}, ["[0, 2]", "application/json"]),
+        ({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"}, ["0\n2\n", "text/csv; charset=utf-8"]),
+    ],
+)
+def test_the_built_in_server_can_stand_in_a_pipeline(
+    world: World, environment: dict[str, str], fed: list[str]
+) -> None:
+    name = world.serve({**tree(), "Environment": environment}, own("b"))
+    assert json.loads(world.ask(name, Body=ROWS, ContentType="text/csv")["Body"])[1:3] == fed
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -308,7 +308,9 @@ def test_an_endpoint_s_log_has_what_its_container_printed(
     assert sm.describe_endpoint(EndpointName=name)["EndpointStatus"] == status
     if status == "InService":
         runtime = inner.client("producer", "sagemaker-runtime")
-        runtime.invoke_endpoint(EndpointName=name, ContentType="text/csv", Body="6.3,3.3,6.0,2.5")
+        runtime.invoke_endpoint(
+            EndpointName=name, ContentType="text/csv", Body="6.3,3.3,6.0,2.5\n5.1,3.5,1.4,0.2"
+        )
     sm.delete_endpoint(EndpointName=name)
     group = f"/aws/sagemaker/Endpoints/{name}"
     answer = logs.filter_log_events(logGroupName=group)

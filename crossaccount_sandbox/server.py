@@ -12,12 +12,12 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.cloudformation.stacks import StackOperations
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.guard import Guard, Log
 from crossaccount_sandbox.handlers import (
     autoscaling,
-    cloudformation,
     cloudwatch,
     ecr,
     iam,
@@ -47,7 +47,6 @@ from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
 _MODULES = {
     "application-autoscaling": [autoscaling],
-    "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
     "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
@@ -65,6 +64,7 @@ def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler
     return (
         endpoints.handlers()
         | logs.handlers()
+        | StackOperations().handlers()
         | {
             (service, name): locked(handler) if service in _LOCKED else handler
             for service, modules in _MODULES.items()

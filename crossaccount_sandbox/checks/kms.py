@@ -132,7 +132,7 @@ def _create_key(call: Call) -> Iterator[Check]:
         )
 
 
-def _create_alias(call: Call) -> Iterator[Check]:
+def _alias(call: Call) -> Iterator[Check]:
     """CreateAlias is asked on the alias, by identity policies alone, and on the key.
 
     Source: "Controlling access to aliases" in the KMS developer guide; CreateAlias in its API reference for the names that
@@ -150,8 +150,9 @@ def _create_alias(call: Call) -> Iterator[Check]:
         raise AwsError("ValidationException", text)
     if name.startswith("alias/aws/"):
         raise AwsError("NotAuthorizedException", "")
-    yield Check("kms:CreateAlias", f"arn:aws:kms:{call.region}:{call.account}:{name}", call.account)
-    yield from _key("CreateAlias")(call)
+    arn = f"arn:aws:kms:{call.region}:{call.account}:{name}"
+    yield Check(f"kms:{call.operation}", arn, call.account)
+    yield from _key(call.operation)(call)
 
 
 def _change_alias(call: Call) -> Iterator[Check]:
@@ -192,13 +193,14 @@ def _reencrypt(call: Call) -> Iterator[Check]:
 _OPERATIONS = (
     "Decrypt DescribeKey DisableKey DisableKeyRotation EnableKey EnableKeyRotation Encrypt GenerateDataKey "
     "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListKeyRotations ListResourceTags "
-    "PutKeyPolicy RotateKeyOnDemand ScheduleKeyDeletion CancelKeyDeletion TagResource UntagResource"
+    "PutKeyPolicy RotateKeyOnDemand ScheduleKeyDeletion CancelKeyDeletion TagResource UntagResource "
+    "UpdateKeyDescription"
 )
 RULES: dict[str, Rule] = {
     **{name: _key(name) for name in _OPERATIONS.split()},
     **{name: own(f"kms:{name}") for name in ("GenerateRandom", "ListAliases", "ListKeys")},
     **dict.fromkeys(("UpdateAlias", "DeleteAlias"), _change_alias),
     "ReEncrypt": _reencrypt,
-    "CreateAlias": _create_alias,
+    "CreateAlias": _alias,
     "CreateKey": _create_key,
 }

@@ -25,7 +25,7 @@ def test_the_newest_approved_version_answers_as_the_producer_recorded(shared: An
     deployment = deploy_model(str(shared.config), "staging")
     proof = deployment.proof
     assert (proof.version, proof.verified, proof.images_match) == (2, True, True)
-    assert [answer.got for answer in proof.answers] == [[0], [2, 1], [2, 0], [1]]
+    assert [answer.got for answer in proof.answers] == [[0, 1], [2, 1], [2, 0], [1]]
     assert all(answer.latency_ms > 0 for answer in proof.answers)
     assert outcomes(deployment) == ["removed"] * 3
     assert not any(shared.hosted("staging").values())
@@ -33,19 +33,21 @@ def test_the_newest_approved_version_answers_as_the_producer_recorded(shared: An
 
 def test_each_version_answers_in_its_own_way(shared: Any) -> None:
     first = deploy_model(str(shared.config), "staging", version=1).proof
-    assert [answer.got for answer in first.answers] != [[0], [2, 1], [2, 0], [1]]
+    assert [answer.got for answer in first.answers] != [[0, 1], [2, 1], [2, 0], [1]]
     assert first.verified
 
 
 def test_the_config_s_own_smoke_payloads_come_first(shared: Any) -> None:
     proof = deploy_model(str(shared.config), "production", version=1).proof
-    assert [(answer.body, answer.expected) for answer in proof.answers] == [("5.1,3.5,1.4,0.2", [0])]
+    assert [(answer.body, answer.expected) for answer in proof.answers] == [
+        ("5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2", [0, 0])
+    ]
     assert proof.verified
 
 
 def test_a_wrong_answer_fails_and_is_torn_down(shared: Any, edited: Any) -> None:
-    smoke = [{"content_type": "text/csv", "body": "5.1,3.5,1.4,0.2", "expect": [2]}]
-    with pytest.raises(Failed, match=r"WRONG.*expected \[2\]\s+got \[0\]"):
+    smoke = [{"content_type": "text/csv", "body": "5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2", "expect": [2, 0]}]
+    with pytest.raises(Failed, match=r"WRONG.*expected \[2, 0\]\s+got \[0, 0\]"):
         deploy_model(edited(consumers__staging__smoke=smoke), "staging")
     assert not any(shared.hosted("staging").values())
 
@@ -111,8 +113,10 @@ def test_what_is_kept_stays_is_found_again_and_is_not_removed_by_a_later_run(
         assert outcomes(kept) == ["kept"] * 3
         assert "created endpoint" in caplog.text
         runtime = shared.admin("staging", "sagemaker-runtime")
-        answer = runtime.invoke_endpoint(EndpointName=NAME, ContentType="text/csv", Body="5.1,3.5,1.4,0.2")
-        assert json.load(answer["Body"]) == [0]
+        answer = runtime.invoke_endpoint(
+            EndpointName=NAME, ContentType="text/csv", Body="5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2"
+        )
+        assert json.load(answer["Body"]) == [0, 0]
         first = created(shared)
         for keep in (True, False):
             caplog.clear()
@@ -201,7 +205,7 @@ def test_an_endpoint_that_does_not_come_up_fails_with_aws_s_reason_and_is_torn_d
     found["containers"][0]["artifacts"][0]["etag"] = etag
     s3.put_object(Bucket=BUCKET, Key=release, Body=json.dumps(found).encode())
     try:
-        with pytest.raises(Failed, match="did not pass the ping health check"):
+        with pytest.raises(Failed, match="Failed to extract model data archive"):
             deploy_model(str(shared.config), "staging", version=1)
         assert not any(shared.hosted("staging").values())
     finally:
@@ -304,7 +308,7 @@ def test_a_version_with_nothing_to_ask_is_refused_before_anything_is_made(shared
         with pytest.raises(Failed, match=r"nothing to ask version 1.*consumers\.staging\.smoke"):
             deploy_model(str(shared.config), "staging", version=1)
         assert not any(shared.hosted("staging").values())
-        smoke = [{"content_type": "text/csv", "body": "5.1,3.5,1.4,0.2", "expect": [0]}]
+        smoke = [{"content_type": "text/csv", "body": "5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2", "expect": [0, 0]}]
         assert deploy_model(edited(consumers__staging__smoke=smoke), "staging", version=1).proof.verified
     finally:
         s3.put_object(Bucket=BUCKET, Key=key, Body=published)

@@ -27,8 +27,9 @@ from crossaccount_sandbox.training import train
 HOST, OTHER = Account("host", "555555555555", None), Account("other", "666666666666", None)
 PLACE = (HOST.id, "us-east-1")
 BUCKET = "hosted-models-555555555555"
-FLOWER = "6.3,3.3,6.0,2.5"  # version 1 says 1, version 2 says 2
-PING = "The primary container for production variant AllTraffic did not pass the ping health check."
+FLOWERS = "6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5"  # version 1 says 1, version 2 says 2
+PING = " The primary container for production variant AllTraffic did not pass the ping health check."
+EXTRACT = "Failed to extract model data archive for container"
 CAPACITY = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
 SESSION: Any = boto3.session.Session()
 _names = (f"endpoint-{number}" for number in itertools.count())
@@ -105,7 +106,7 @@ class Host:
     def ask(self, name: str, **more: Any) -> tuple[int, str]:
         """The model's answer, and the variant that gave it."""
         answer = self.client("sagemaker-runtime").invoke_endpoint(
-            EndpointName=name, ContentType="text/csv", Accept="application/json", Body=FLOWER, **more
+            EndpointName=name, ContentType="text/csv", Accept="application/json", Body=FLOWERS, **more
         )
         return json.load(answer["Body"])[0], answer["InvokedProductionVariant"]
 
@@ -241,7 +242,7 @@ FULL, LATE = Outcome("no-capacity", 60), Outcome("unhealthy", 60, batch=1)
         ("two", Outcome(), CREATED, None, ["two"]),
         ("isolated", Outcome(), CREATED, None, ["isolated"]),
         ("private", Outcome(), CREATED, None, ["private"]),
-        ("broken", Outcome(), FAILED, PING, []),
+        ("broken", Outcome(), FAILED, EXTRACT, []),
         ("one", UNHEALTHY, FAILED, PING, []),
         ("one", CRASHING, FAILED, PING, []),
         ("one", FULL, FAILED, CAPACITY, []),
@@ -307,8 +308,8 @@ CHANGES = [
     Change("it rings rolling", UPDATED, ALARMED, ["one"], deployment=rolling(), alarm="ALARM", count=2),
     Change("a role that sees no alarm", UPDATED, BLIND, ["one"], alarm="OK", model="two-blind"),
     Change("a role that need not", UPDATED, None, ["two-blind"], model="two-blind"),
-    Change("a broken container", UPDATED, PING, ["one"], model="broken"),
-    Change("a broken canary", UPDATED, PING, ["one"], model="broken", deployment=CANARY),
+    Change("a broken container", UPDATED, EXTRACT, ["one"], model="broken"),
+    Change("a broken canary", UPDATED, EXTRACT, ["one"], model="broken", deployment=CANARY),
     Change("never healthy", UPDATED, PING, ["one"], UNHEALTHY),
     Change("never healthy, canary", UPDATED, PING, ["one"], UNHEALTHY, CANARY),
     Change("never healthy, rolling", UPDATED, PING, ["one"], UNHEALTHY, rolling(), count=2),

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import recorded_cloudformation
 import recorded_cloudwatch
+import recorded_ecr
 import recorded_iam
 import recorded_kms
+import recorded_logs
 import recorded_s3
 import recorded_sagemaker
 import recorded_sts
@@ -28,7 +30,9 @@ SERVICES = {
     "cloudwatch": recorded_cloudwatch.FACTS,
     "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,
+    "ecr": recorded_ecr.FACTS,
     "kms": recorded_kms.FACTS,
+    "logs": recorded_logs.FACTS,
     "s3": recorded_s3.FACTS,
     "sagemaker": recorded_sagemaker.FACTS,
 }

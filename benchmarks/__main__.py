@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rows
+from benchmarks import rows, start
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("boto3", "botocore", "moto", "prefect", "pydantic", "sagemaker-core")
@@ -37,13 +37,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--pairs", type=int, default=3, metavar="N", help="runs of each side (default 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single measurement there")
+    earlier = "a checkout of an earlier build, installed there with `make install`, for the rows that compare with it"
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help=earlier)
     options = parser.parse_args(arguments)
     try:
-        wanted = rows.chosen(options.only)
+        wanted = rows.chosen(options.only, before=options.before is not None)
     except ValueError as error:
         parser.error(f"--only: {error}")
     if options.pairs < 1:
         parser.error(f"--pairs: at least 1, not {options.pairs}")
+    if options.before is not None:
+        if not (options.before / ".venv" / "bin" / "python").exists():
+            parser.error(f"--before: {options.before} has no .venv; run make install there")
+        os.environ[start.BEFORE] = str(options.before)
     # As `make install` leaves it: where no bytecode may be written, every start would compile the project anew.
     for folder in ("benchmarks", "crossaccount", "crossaccount_sandbox", "flows", "tasks"):
         compileall.compile_dir(_ROOT / folder, quiet=1)

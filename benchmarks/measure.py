@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import groups, handoff, processes, pure, throughput
+from benchmarks import groups, handoff, processes, pure, start, throughput
 
 MEASUREMENTS: Mapping[str, Callable[[int], dict[str, Any]]] = {
     "hand_off": handoff.hand_off,
@@ -20,6 +20,8 @@ MEASUREMENTS: Mapping[str, Callable[[int], dict[str, Any]]] = {
     "memory": processes.memory,
     "judge": pure.judge_cases,
     "throughput": throughput.throughput,
+    "sandbox_start": start.sandbox_start,
+    "sandbox_start_before": start.sandbox_start_before,
     "plan_size": pure.plan_size,
 }
 

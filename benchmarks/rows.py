@@ -29,6 +29,7 @@ class Row:
         figure: from the measurement's data.
         made_of: says what the figure is made of, from the same data.
         unit: of both numbers; empty for a ratio.
+        needs_before: whether it is measured only where an earlier build is named.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Row:
     figure: Callable[[Data], float]
     made_of: Callable[[Data], str]
     unit: str = ""
+    needs_before: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,16 +109,23 @@ def _number(number: float, unit: str) -> str:
     return f"{text} {unit}".rstrip()
 
 
-def chosen(names: Sequence[str]) -> list[Row]:
-    """The rows of these names, in the table's order; all for none.
+def chosen(names: Sequence[str], *, before: bool = False) -> list[Row]:
+    """The rows of these names, in the table's order; for none all that can be measured.
+
+    Args:
+        names: of rows.
+        before: whether an earlier build is named.
 
     Raises:
-        ValueError: for a name that no row has, with those there are.
+        ValueError: for a name that no row has, with those there are; for a row that needs an earlier build.
     """
     known = [row.name for row in ROWS]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"no row is called {', '.join(unknown)}; there are: {', '.join(known)}")
-    return [row for row in ROWS if not names or row.name in names]
+    wanted = [row for row in ROWS if (row.name in names if names else before or not row.needs_before)]
+    if not before and (lacking := [row.name for row in wanted if row.needs_before]):
+        raise ValueError(f"{', '.join(lacking)} needs an earlier build to compare with: --before CHECKOUT")
+    return wanted
 
 
 def ratio(over: str, under: str, pairs: str = "pairs") -> Callable[[Data], float]:
@@ -311,13 +320,32 @@ ROWS = (
         "throughput",
         "calls a second of the sandbox over a plain moto server",
         ">=",
-        0.7,
+        0.9,
         lambda data: min(median(pair["sandbox"] / pair["moto"] for pair in one) for one in _by_threads(data)),
         lambda data: "; ".join(
             f"{one[0]['threads']} thread{'s' * (one[0]['threads'] > 1)}: sandbox {median(p['sandbox'] for p in one):.0f}, moto "
             f"{median(p['moto'] for p in one):.0f} a second"
             for one in _by_threads(data)
         ),
+    ),
+    Row(
+        "sandbox-start",
+        "sandbox_start",
+        "start of the sandbox over the bare imports of what it stands on",
+        "<=",
+        1.5,
+        ratio("start", "imports"),
+        _halves("start", "imports", ("sandbox", "imports")),
+    ),
+    Row(
+        "sandbox-start-before",
+        "sandbox_start_before",
+        "start of the sandbox over that of an earlier build",
+        "<=",
+        0.8,
+        ratio("start", "before"),
+        _halves("start", "before", ("now", "before")),
+        needs_before=True,
     ),
     Row(
         "plan-size",

@@ -7,15 +7,17 @@ Not here: the server (``server``) and the trees that are trained (``training``).
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from moto.iam.models import iam_backends
 
 from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.training import train
+from crossaccount_sandbox.training import TrainedModel, train_all
 
 REGION = "us-east-1"
 ORGANIZATION = "o-sandbox0001"
@@ -61,7 +63,12 @@ class Residents:
     operators: dict[str, Credentials]
 
 
-def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Residents:
+def settle(
+    url: str,
+    templates: Path,
+    accounts: list[Account] = ACCOUNTS,
+    trained: Callable[[], list[TrainedModel]] = train_all,
+) -> Residents:
     """Move everyone in: keys, roles, a key, a bucket, a repository with an image, and a group with three versions.
 
     Args:
@@ -69,6 +76,7 @@ def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Res
         templates: the folder with ``producer.yaml`` and ``consumer.yaml``.
         accounts: all that exist; all but the producer get a consumer's roles. The outsider's wait for a consent that no
             config gives.
+        trained: gives the models of the group's versions, or waits for them.
     """
     administrators = {account.name: _administrator(account) for account in accounts}
     # One session: each would read AWS's service descriptions anew.
@@ -81,12 +89,12 @@ def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Res
             endpoint_url=url,
             aws_access_key_id=key.access_key_id,
             aws_secret_access_key=key.secret_access_key,
+            config=Config(proxies={}),  # the machine's proxy does not lead here
         )
 
     key = client("producer", "kms").create_key(Description="Encrypts model artifacts")["KeyMetadata"]["Arn"]
     _bucket(client("producer", "s3"))
     image = _image(client("producer", "ecr"))
-    _versions(client("producer", "s3"), client("producer", "sagemaker"), image, key)
 
     shared = {"ModelPackageGroupName": GROUP, "ArtifactBucket": BUCKET, "ReleasesBucket": BUCKET}
     shared |= {"ReleasesPrefix": RELEASES, "RepositoryName": REPOSITORY, "KeyArn": key}
@@ -98,6 +106,8 @@ def settle(url: str, templates: Path, accounts: list[Account] = ACCOUNTS) -> Res
             given |= {"EndpointName": f"decision-trees-{account.name}"}
         _stack(client(account.name, "cloudformation"), templates / template, given)
     operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}
+    # Last, because training takes as long as everything before.
+    _versions(client("producer", "s3"), client("producer", "sagemaker"), image, key, trained())
     return Residents(administrators, operators)
 
 
@@ -150,12 +160,12 @@ def _image(ecr: Any) -> str:
     return f"{PRODUCER.id}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1"
 
 
-def _versions(s3: Any, sagemaker: Any, image: str, key: str) -> None:
+def _versions(s3: Any, sagemaker: Any, image: str, key: str, trained: list[TrainedModel]) -> None:
     """Three versions: 1 and 2 approved, 3 waiting for it; the artifact of version 2 is encrypted under the key."""
     group = {"ModelPackageGroupName": GROUP, "ModelPackageGroupDescription": "Iris decision trees"}
     sagemaker.create_model_package_group(**group)
-    for version, approval in ((1, "Approved"), (2, "Approved"), (3, "PendingManualApproval")):
-        model = train(version)
+    approvals = ("Approved", "Approved", "PendingManualApproval")
+    for version, (model, approval) in enumerate(zip(trained, approvals, strict=True), 1):
         folder = f"{ARTIFACTS}{version}/"
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if version == 2 else {}
         s3.put_object(Bucket=BUCKET, Key=f"{folder}model.tar.gz", Body=model.archive, **encryption)

@@ -1,7 +1,11 @@
 """The sandbox as a command: start, say where it is, serve until SIGTERM, Ctrl-C, or the end of whoever started it.
 
+The start is quick: the models train in a process of their own from the first moment on, and moto and boto3 are imported meanwhile.
+
 Not here: what it serves (``server``) and who lives in it (``accounts``).
 """
+
+from __future__ import annotations
 
 import argparse
 import gc
@@ -15,20 +19,23 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from crossaccount_sandbox.accounts import ACCOUNTS, REGION, Credentials, Residents, further, settle
-from crossaccount_sandbox.callers import Issued, Key
-from crossaccount_sandbox.faults import Rule, rules
-from crossaccount_sandbox.guard import Log
-from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.server import Server
+from crossaccount_sandbox import training
+from crossaccount_sandbox.sagemaker import containers
+
+if TYPE_CHECKING:
+    from crossaccount_sandbox.accounts import Credentials, Residents
+    from crossaccount_sandbox.callers import Issued, Key
+    from crossaccount_sandbox.faults import Rule
+    from crossaccount_sandbox.guard import Log
+    from crossaccount_sandbox.principals import Account
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; returns when the sandbox was told to stop."""
-    parent = os.getppid()
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, stream=sys.stderr)
@@ -37,30 +44,53 @@ def main(arguments: list[str] | None = None) -> None:
         signal.signal(signum, lambda *_: stopped.set())
     log = _opened(parser, options.log)
     issued = _opened(parser, options.credentials_log)
-    faults = _faults(parser, options.faults)
     # Moto and AWS's service descriptions are half a million objects that stay. Python's default is to go through them again
     # and again for garbage, which took a third of the start.
     gc.set_threshold(50_000, 20, 100)
+    containers.warm()
+    trained = training.begin()
+    _forget_machine()
+    _share_descriptions()
+
+    from crossaccount_sandbox.accounts import ACCOUNTS, further, settle
+    from crossaccount_sandbox.server import Server
+
+    faults = _faults(parser, options.faults)
     accounts = [*ACCOUNTS, *further(options.consumers)]
     pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
     server = Server(accounts, options.port, **pace, log=log, control=options.control, issued=_issued(issued))
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
-            residents = settle(server.url, options.templates, accounts)
+            residents = settle(server.url, options.templates, accounts, trained)
             gc.freeze()
             server.faults.add(*faults)
             if issued is not None:
                 _tell_residents(issued, residents)
             _announce(options, accounts, server.url, residents, Path(folder))
             while not stopped.wait(_LOOK_SECONDS):
-                if options.exit_with_parent and os.getppid() != parent:
+                if options.exit_with_parent and os.getppid() != options.exit_with_parent:
                     break
     finally:
         server.stop()
 
 
 _LOOK_SECONDS = 0.5
+
+
+def _forget_machine() -> None:
+    """Take the machine's own AWS out of this process's environment: its profiles and endpoints are nothing to the sandbox."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+
+
+def _share_descriptions() -> None:
+    """Let all sessions of boto3 in this process share one loader: each would read AWS's service descriptions anew."""
+    import botocore.session
+
+    loader = cache(botocore.session.create_loader)
+    botocore.session.create_loader = loader
 
 
 def _opened(parser: argparse.ArgumentParser, path: Path | None) -> Log | None:
@@ -71,6 +101,8 @@ def _opened(parser: argparse.ArgumentParser, path: Path | None) -> Log | None:
 
 
 def _faults(parser: argparse.ArgumentParser, path: Path | None) -> list[Rule]:
+    from crossaccount_sandbox.faults import rules
+
     try:
         return rules(json.loads(path.read_bytes())) if path else []
     except (OSError, ValueError, TypeError) as error:
@@ -120,8 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)
     speed = "how many of AWS's seconds a bake or wait passes in one"
     option("--speed", type=_number(float, 0.001, 1_000_000, "speed"), default=1.0, help=speed)
-    ends = "also stop when the program that started it ends, however it does"
-    option("--exit-with-parent", action="store_true", help=ends)
+    ends = "also stop when the program that started it ends, however it does; its process id, where it may end at once"
+    parent: dict[str, Any] = {"nargs": "?", "const": os.getppid(), "type": int, "metavar": "PID"}
+    option("--exit-with-parent", **parent, help=ends)
     option("--control", action="store_true", help="let faults and outcomes be arranged at /_sandbox/")
     faults = "JSON: a list of faults that befall calls, see crossaccount_sandbox/faults.py"
     option("--faults", type=Path, metavar="FILE", help=faults)
@@ -162,6 +195,8 @@ def environment(url: str, residents: Residents, folder: Path) -> dict[str, str]:
         residents: operators become the profiles, named after their accounts.
         folder: where the two profile files go, readable by their owner only.
     """
+    from crossaccount_sandbox.accounts import REGION
+
     credentials, config = folder / "credentials", folder / "config"
     _write(credentials, residents.operators)
     config.write_text("".join(f"[profile {name}]\nregion = {REGION}\n\n" for name in residents.operators))
@@ -192,7 +227,7 @@ def _announce(
             account.name: {"id": account.id, **asdict(residents.administrators[account.name])}
             for account in accounts
         }
-        ready = {"endpoint_url": url, "region": REGION, "accounts": keys, "env": env}
+        ready = {"endpoint_url": url, "region": env["AWS_DEFAULT_REGION"], "accounts": keys, "env": env}
         ready["config"] = str(options.config)
         print(json.dumps(ready), flush=True)  # noqa: T201 - this line is the command's result
         return

@@ -4,17 +4,27 @@ Not a training service: small trees of one public data set, each version one lev
 so that the versions can be told apart by their answers.
 """
 
+import csv
 import gzip
 import io
 import json
+import multiprocessing
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.resources import files
+from multiprocessing.connection import Connection
 from typing import Any
+
+VERSIONS = (1, 2, 3)
 
 CONTENT_TYPES = ("text/csv", "application/json")
 
-# Sepal length and width, petal length and width, in centimetres; beside them what versions 1, 2, 3 answer.
+_FEATURES = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
+
+# In the order of the features; beside them what versions 1, 2, 3 answer.
 _SETOSA = (5.1, 3.5, 1.4, 0.2)  # 0, 0, 0
 _VIRGINICA = (6.3, 3.3, 6.0, 2.5)  # 1, 2, 2
 _BORDERLINE = (6.0, 2.2, 5.0, 1.5)  # 1, 1, 2
@@ -46,18 +56,17 @@ def train(version: int) -> TrainedModel:
     """
     import joblib
     import sklearn
-    from sklearn.datasets import load_iris
     from sklearn.tree import DecisionTreeClassifier
 
     if version < 1:
         raise ValueError(f"a model version is 1 or more, not {version}")
-    iris = load_iris()
-    tree = DecisionTreeClassifier(max_depth=version, random_state=0).fit(iris.data, iris.target)
+    classes, flowers, labels = _iris()
+    tree = DecisionTreeClassifier(max_depth=version, random_state=0).fit(flowers, labels)
     pickled = io.BytesIO()
     joblib.dump(tree, pickled)
     metadata = {
-        "classes": [str(name) for name in iris.target_names],
-        "features": [str(name) for name in iris.feature_names],
+        "classes": classes,
+        "features": _FEATURES,
         "framework": "scikit-learn",
         "framework_version": sklearn.__version__,
         "version": version,
@@ -66,6 +75,53 @@ def train(version: int) -> TrainedModel:
         archive=tar_gz({"metadata.json": _json(metadata), "model.joblib": pickled.getvalue()}),
         samples=tar_gz({"samples.json": _json(_samples(tree))}),
     )
+
+
+def _iris() -> tuple[list[str], list[list[float]], list[int]]:
+    """The classes, the measures and the class of each flower; ``load_iris`` would import every data set there is."""
+    text = files("sklearn").joinpath("datasets", "data", "iris.csv").read_text()
+    head, *rows = csv.reader(io.StringIO(text))
+    return head[2:], [[float(cell) for cell in row[:-1]] for row in rows], [int(row[-1]) for row in rows]
+
+
+def train_all() -> list[TrainedModel]:
+    """The trees of all versions, trained in this process."""
+    return [train(version) for version in VERSIONS]
+
+
+def begin() -> Callable[[], list[TrainedModel]]:
+    """Train the trees of all versions in a process of their own, forked from the one that imports scikit-learn once for all.
+
+    Returns:
+        what waits for them; it raises RuntimeError when that process ended before it had them.
+    """
+    pool = ThreadPoolExecutor(1)  # a start waits until scikit-learn is imported
+    training = pool.submit(_elsewhere)
+    pool.shutdown(wait=False)
+    return training.result
+
+
+def _elsewhere() -> list[TrainedModel]:
+    forks = multiprocessing.get_context("forkserver")
+    line, far_end = forks.Pipe(duplex=False)
+    with line:
+        with far_end:
+            process = forks.Process(target=_deliver, args=(far_end,), name="training", daemon=True)
+            process.start()
+        try:
+            trained: list[TrainedModel] = line.recv()
+        except EOFError:
+            raise RuntimeError(
+                "The process that trains the sandbox's models ended before it had them"
+            ) from None
+    process.join()
+    return trained
+
+
+def _deliver(line: Connection) -> None:
+    trained = train_all()
+    with suppress(BrokenPipeError):  # the sandbox has ended meanwhile
+        line.send(trained)
 
 
 def tar_gz(members: Mapping[str, bytes]) -> bytes:

@@ -49,9 +49,11 @@ DATA: dict[str, Any] = {
     "throughput": {
         "pairs": [
             {"threads": 1, "sandbox": 90.0, "moto": 100.0},
-            {"threads": 4, "sandbox": 160.0, "moto": 200.0},
+            {"threads": 4, "sandbox": 190.0, "moto": 200.0},
         ]
     },
+    "sandbox_start": {"pairs": [{"start": 1.5, "imports": 1.25}]},
+    "sandbox_start_before": {"pairs": [{"start": 1.5, "before": 2.5}]},
     "plan_size": {"seconds": {"refused": [0.9], "made": [0.5]}, "bytes": 19_000},
 }
 FIGURES = {
@@ -69,7 +71,9 @@ FIGURES = {
     "memory": 2.4,
     "memory-growth": 140,
     "judge": 25_000,
-    "throughput": 0.8,
+    "throughput": 0.9,
+    "sandbox-start": 1.2,
+    "sandbox-start-before": 0.6,
     "plan-size": 0.9,
 }
 
@@ -97,7 +101,9 @@ WORSE: dict[str, tuple[tuple[Any, ...], Any]] = {
     "memory": (("memory", "flows", 0, "deploy"), 251.0),
     "memory-growth": (("memory", "promotions", 0, "many"), 401.0),
     "judge": (("judge", "rounds", 0, "seconds"), 1.3),
-    "throughput": (("throughput", "pairs", 1, "sandbox"), 139.0),
+    "throughput": (("throughput", "pairs", 1, "sandbox"), 179.0),
+    "sandbox-start": (("sandbox_start", "pairs", 0, "start"), 1.9),
+    "sandbox-start-before": (("sandbox_start_before", "pairs", 0, "start"), 2.1),
     "plan-size": (("plan_size", "seconds", "made"), [1.1]),
 }
 
@@ -192,7 +198,10 @@ def test_a_missed_target_is_no_error_and_a_failed_measurement_is_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worse, file = changed(DATA, *WORSE["judge"]), tmp_path / "found.json"
-    assert run(monkeypatch, worse.__getitem__, "--json", str(file)) == 0
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").touch()
+    monkeypatch.setenv("CROSSACCOUNT_BENCH_BEFORE", "")  # put back afterwards
+    assert run(monkeypatch, worse.__getitem__, "--json", str(file), "--before", str(tmp_path)) == 0
     assert "NO " in capsys.readouterr().out
     written = json.loads(file.read_text())
     assert written["measurements"] == json.loads(json.dumps(worse)), "every single measurement"
@@ -273,3 +282,20 @@ def test_the_peak_is_of_this_process_alone() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 3 < float(done.stdout) < 60 < 80 <= alone.peak()
     assert len(ballast) == 80_000_000
+
+
+def test_a_row_beside_an_earlier_build_is_measured_where_one_is_named() -> None:
+    assert "sandbox-start-before" not in [row.name for row in rows.chosen([])]
+    assert "sandbox-start-before" in [row.name for row in rows.chosen([], before=True)]
+    with pytest.raises(
+        ValueError, match="sandbox-start-before needs an earlier build to compare with: --before"
+    ):
+        rows.chosen(["judge", "sandbox-start-before"])
+
+
+def test_an_earlier_build_is_one_that_is_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--only", "sandbox-start-before", "--before", str(tmp_path)])
+    assert "has no .venv; run make install there" in capsys.readouterr().err

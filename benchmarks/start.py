@@ -1,0 +1,60 @@
+"""How long the sandbox takes until it says where it is, beside what it is made of, and beside an earlier build."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parents[1]
+BEFORE = "CROSSACCOUNT_BENCH_BEFORE"  # a checkout of an earlier build, with a .venv of its own
+_IMPORTS = "import boto3, moto.server, moto.iam.models, moto.s3.models, sklearn.tree"
+
+
+def sandbox_start(pairs: int) -> dict[str, Any]:
+    """The start, up to the line of JSON, over a process that imports the libraries the sandbox stands on.
+
+    Returns:
+        ``pairs``: the seconds of ``start`` and ``imports``.
+    """
+    sides = {"start": lambda: started(_ROOT, sys.executable), "imports": _imported}
+    return {"pairs": [{name: side() for name, side in sides.items()} for _ in range(pairs + 1)][1:]}
+
+
+def sandbox_start_before(pairs: int) -> dict[str, Any]:
+    """The start over that of an earlier build.
+
+    Returns:
+        ``pairs``: the seconds of ``start`` and ``before``.
+    """
+    before = Path(os.environ[BEFORE]).resolve()
+    python = str(before / ".venv" / "bin" / "python")
+    sides = {"start": lambda: started(_ROOT, sys.executable), "before": lambda: started(before, python)}
+    return {"pairs": [{name: side() for name, side in sides.items()} for _ in range(pairs + 1)][1:]}
+
+
+def started(checkout: Path, python: str) -> float:
+    """The seconds until a checkout's sandbox announces itself; it has ended on return.
+
+    Raises:
+        RuntimeError: when it ends without that; it said why on stderr.
+    """
+    began = time.perf_counter()
+    command = [python, "-m", "crossaccount", "sandbox", "--json", "--exit-with-parent"]
+    with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own command
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        seconds = time.perf_counter() - began
+        process.terminate()
+    if not line:
+        raise RuntimeError(f"The sandbox of {checkout} did not start")
+    return seconds
+
+
+def _imported() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", _IMPORTS], cwd=_ROOT, check=True)  # noqa: S603 - our own command
+    return time.perf_counter() - began

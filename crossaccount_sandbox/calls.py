@@ -16,12 +16,21 @@ from crossaccount_sandbox.constraints import violations
 from crossaccount_sandbox.protocols import Spoken, spoken_to
 from crossaccount_sandbox.wire import AwsError, Response
 
+# A further call that a service makes for a caller: of which service and operation, with which parameters. Its answer under
+# AWS's own names; an AwsError for a refusal.
+Further = Callable[[Caller, str, str, Mapping[str, Any]], dict[str, Any]]
+
+
+def _no_further(caller: Caller, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    raise AssertionError(f"{service}:{operation} is asked of no one")
+
 
 @dataclass
 class Call:
     """One AWS request, read: who asks for which operation of which service, with which parameters.
 
-    ``params`` has the operation's input members under AWS's own names.
+    ``params`` has the operation's input members under AWS's own names; ``further`` makes another call, judged as any;
+    ``via`` is the service that makes this one for its caller, None for a request of the caller's own.
     """
 
     caller: Caller
@@ -33,6 +42,8 @@ class Call:
     body: bytes
     headers: Mapping[str, str]
     forward: Callable[[str | None], Response] = field(repr=False)
+    further: Further = field(default=_no_further, repr=False)
+    via: str | None = None
 
     @property
     def account(self) -> str:

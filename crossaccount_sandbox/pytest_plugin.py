@@ -268,7 +268,9 @@ def _read(line: bytes) -> Sandbox | None:
 
 def _past_proxies() -> dict[str, str]:
     """The variables that keep a machine's proxy away from its own loopback interface; what they say already stays."""
-    said = {name: os.environ.get(name) or os.environ.get(name.swapcase()) for name in ("NO_PROXY", "no_proxy")}
+    said = {
+        name: os.environ.get(name) or os.environ.get(name.swapcase()) for name in ("NO_PROXY", "no_proxy")
+    }
     return {name: ",".join(filter(None, (before, "127.0.0.1"))) for name, before in said.items()}
 
 

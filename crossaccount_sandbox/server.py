@@ -12,12 +12,12 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.cloudformation.stacks import StackOperations
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.guard import Guard, Log
 from crossaccount_sandbox.handlers import (
     autoscaling,
-    cloudformation,
     cloudwatch,
     ecr,
     iam,
@@ -40,7 +40,6 @@ from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
 _MODULES = {
     "application-autoscaling": [autoscaling],
-    "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
     "ecr": [ecr],
     "iam": [iam, simulation],
@@ -55,12 +54,16 @@ _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 
 def _handlers(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
-    return endpoints.handlers() | {
-        (service, name): locked(handler) if service in _LOCKED else handler
-        for service, modules in _MODULES.items()
-        for module in modules
-        for name, handler in module.HANDLERS.items()
-    }
+    return (
+        endpoints.handlers()
+        | StackOperations().handlers()
+        | {
+            (service, name): locked(handler) if service in _LOCKED else handler
+            for service, modules in _MODULES.items()
+            for module in modules
+            for name, handler in module.HANDLERS.items()
+        }
+    )
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here

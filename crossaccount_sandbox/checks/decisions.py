@@ -40,6 +40,9 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     context = {**world.context(call.region, check.owner), **resource_keys(world, check), **check.context}
     if caller == call.caller and (agent := call.headers.get("User-Agent")):
         context["aws:UserAgent"] = agent
+    if call.via is not None and call.caller == caller:
+        context |= {"aws:ViaAWSService": "true", "aws:CalledVia": [call.via]}
+        context |= {"aws:CalledViaFirst": call.via, "aws:CalledViaLast": call.via}
     if check.action.startswith("s3:"):
         context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
     if check.action.startswith("kms:") and isinstance(caller, Caller):

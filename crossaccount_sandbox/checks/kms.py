@@ -21,7 +21,9 @@ def key_of(call: Call) -> str:
     Raises:
         AwsError: ``NotFoundException`` when there is none, or it is named by an ARN of another region.
     """
-    named = str(call.params.get("KeyId") or call.params.get("TargetKeyId") or _encrypting_key(call))
+    params = call.params
+    given = params.get("KeyId") or params.get("TargetKeyId") or params.get("AliasName")
+    named = str(given or _encrypting_key(call))
     region = named.split(":")[3] if named.startswith("arn:") and named.count(":") >= 5 else call.region
     arn = find_key(named, call.account, call.region) if region == call.region else None
     if arn is None:
@@ -96,8 +98,8 @@ def _create_key(call: Call) -> Iterator[Check]:
         )
 
 
-def _create_alias(call: Call) -> Iterator[Check]:
-    """CreateAlias is asked on the alias, by identity policies alone, and on the key.
+def _alias(call: Call) -> Iterator[Check]:
+    """CreateAlias and DeleteAlias are asked on the alias, by identity policies alone, and on the key.
 
     Source: "Controlling access to aliases" in the KMS developer guide; CreateAlias in its API reference for the names that
     AWS keeps; for a name without its beginning a recording of KMS by localstack.
@@ -114,8 +116,9 @@ def _create_alias(call: Call) -> Iterator[Check]:
         raise AwsError("ValidationException", text)
     if name.startswith("alias/aws/"):
         raise AwsError("NotAuthorizedException", "")
-    yield Check("kms:CreateAlias", f"arn:aws:kms:{call.region}:{call.account}:{name}", call.account)
-    yield from _key("CreateAlias")(call)
+    arn = f"arn:aws:kms:{call.region}:{call.account}:{name}"
+    yield Check(f"kms:{call.operation}", arn, call.account)
+    yield from _key(call.operation)(call)
 
 
 def _encrypting_key(call: Call) -> str:
@@ -127,11 +130,12 @@ def _encrypting_key(call: Call) -> str:
 _OPERATIONS = (
     "Decrypt DescribeKey DisableKey EnableKey EnableKeyRotation Encrypt GenerateDataKey "
     "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListResourceTags PutKeyPolicy "
-    "ScheduleKeyDeletion CancelKeyDeletion TagResource UntagResource"
+    "ScheduleKeyDeletion CancelKeyDeletion TagResource UntagResource UpdateKeyDescription"
 )
 RULES: dict[str, Rule] = {
     **{name: _key(name) for name in _OPERATIONS.split()},
     **{name: own(f"kms:{name}") for name in ("ListAliases", "ListKeys")},
-    "CreateAlias": _create_alias,
+    "CreateAlias": _alias,
     "CreateKey": _create_key,
+    "DeleteAlias": _alias,
 }

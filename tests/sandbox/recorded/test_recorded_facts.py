@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import recorded_cloudformation
 import recorded_cloudwatch
 import recorded_iam
 import recorded_kms
@@ -22,6 +23,7 @@ import recorded_sts
 from facts import Fact, Setting
 
 SERVICES = {
+    "cloudformation": recorded_cloudformation.FACTS,
     "cloudwatch": recorded_cloudwatch.FACTS,
     "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,

@@ -7,50 +7,26 @@ Not here: what is checked and decided (``checks``), what moto lacks (``handlers`
 """
 
 import logging
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from crossaccount_sandbox import refusals
-from crossaccount_sandbox import wire
-from crossaccount_sandbox.answers import as_json
-from crossaccount_sandbox.answers import error_code_of
-from crossaccount_sandbox.answers import error_response
-from crossaccount_sandbox.answers import marked
-from crossaccount_sandbox.answers import new_ids
-from crossaccount_sandbox.answers import wants_json
-from crossaccount_sandbox.callers import Caller
-from crossaccount_sandbox.callers import NOBODY
-from crossaccount_sandbox.callers import authenticate
-from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.calls import Further
-from crossaccount_sandbox.calls import check_shape
-from crossaccount_sandbox.checks.decisions import authorize
-from crossaccount_sandbox.checks.operations import checks_of
-from crossaccount_sandbox.faults import Dropped
-from crossaccount_sandbox.faults import Faults
-from crossaccount_sandbox.faults import drop
-from crossaccount_sandbox.onward import read_answer
-from crossaccount_sandbox.onward import write_request
-from crossaccount_sandbox.protocols import QUERY
-from crossaccount_sandbox.protocols import REST_XML
-from crossaccount_sandbox.protocols import SERVICES
-from crossaccount_sandbox.protocols import Spoken
-from crossaccount_sandbox.protocols import form_of
-from crossaccount_sandbox.protocols import guessed
-from crossaccount_sandbox.protocols import spoken_to
-from crossaccount_sandbox.resources import owner_of_bucket
-from crossaccount_sandbox.resources import region_of_bucket
-from crossaccount_sandbox.wire import AwsError
-from crossaccount_sandbox.wire import Response
-from crossaccount_sandbox.world import Handler
-from crossaccount_sandbox.world import World
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication
-from moto.moto_server.werkzeug_app import create_backend_app
 from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.test import run_wsgi_app
 
+from crossaccount_sandbox import refusals, wire
+from crossaccount_sandbox.answers import as_json, error_code_of, error_response, marked, new_ids, wants_json
+from crossaccount_sandbox.callers import NOBODY, Caller, authenticate
+from crossaccount_sandbox.calls import Call, Further, check_shape
+from crossaccount_sandbox.checks.decisions import authorize
+from crossaccount_sandbox.checks.operations import checks_of
+from crossaccount_sandbox.faults import Dropped, Faults, drop
+from crossaccount_sandbox.onward import read_answer, write_request
+from crossaccount_sandbox.protocols import QUERY, REST_XML, SERVICES, Spoken, form_of, guessed, spoken_to
+from crossaccount_sandbox.resources import owner_of_bucket, region_of_bucket
+from crossaccount_sandbox.wire import AwsError, Response
+from crossaccount_sandbox.world import Handler, World
 
 Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")

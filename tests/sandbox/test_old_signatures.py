@@ -163,6 +163,6 @@ def test_a_policy_can_tell_the_versions_apart(inner: Any, s3: Any) -> None:
 
 
 def test_a_checksum_in_a_url_is_passed_over(s3: Any) -> None:
-    url = presigned(s3, "put_object", Key="passed over", ChecksumCRC32="AAAAAA==")
+    url = presigned(s3, "put_object", Key="passed over", ContentType="text/csv", ChecksumCRC32="AAAAAA==")
     assert "x-amz-checksum-crc32=" in url
-    assert ask(url, "PUT", b"content")[:2] == (None, 200)
+    assert ask(url, "PUT", b"content", Content_Type="text/csv")[:2] == (None, 200)

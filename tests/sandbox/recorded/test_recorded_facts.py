@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 import recorded_cloudformation
 import recorded_cloudwatch
 import recorded_ecr
@@ -19,11 +23,7 @@ import recorded_logs
 import recorded_s3
 import recorded_sagemaker
 import recorded_sts
-from botocore.exceptions import ClientError
 from facts import Fact, Setting
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 
 SERVICES = {
     "cloudformation": recorded_cloudformation.FACTS,

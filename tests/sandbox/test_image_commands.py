@@ -305,7 +305,7 @@ def test_a_command_that_ends_while_it_serves_answers_no_more(own: Place) -> None
         with pytest.raises(own.clients["sagemaker-runtime"].exceptions.ModelError) as caught:
             own.ask(endpoint, b"end")
         assert caught.value.response["OriginalStatusCode"] == 500
-    assert "ended with status 7" in own.output(endpoint)
+    assert _until(lambda: "ended with status 7" in own.output(endpoint))
 
 
 def test_the_command_and_what_it_started_end_with_the_endpoint(own: Place) -> None:

@@ -12,16 +12,18 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.cloudformation.stacks import StackOperations
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.guard import Guard, Log
 from crossaccount_sandbox.handlers import (
     autoscaling,
-    cloudformation,
     cloudwatch,
     ecr,
     iam,
+    images,
     kms,
+    layers,
     s3,
     s3control,
     simulation,
@@ -29,6 +31,8 @@ from crossaccount_sandbox.handlers import (
     sts,
     web_identity,
 )
+from crossaccount_sandbox.handlers.log_store import LogStore
+from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
@@ -37,14 +41,14 @@ from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommands
+from crossaccount_sandbox.sagemaker.logs import Collector
 from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
 from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
 _MODULES = {
     "application-autoscaling": [autoscaling],
-    "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
-    "ecr": [ecr],
+    "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
     "kms": [kms],
     "s3": [s3, storage],
@@ -55,14 +59,19 @@ _MODULES = {
 _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 
 
-def _handlers(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
+def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
-    return endpoints.handlers() | {
-        (service, name): locked(handler) if service in _LOCKED else handler
-        for service, modules in _MODULES.items()
-        for module in modules
-        for name, handler in module.HANDLERS.items()
-    }
+    return (
+        endpoints.handlers()
+        | logs.handlers()
+        | StackOperations().handlers()
+        | {
+            (service, name): locked(handler) if service in _LOCKED else handler
+            for service, modules in _MODULES.items()
+            for module in modules
+            for name, handler in module.HANDLERS.items()
+        }
+    )
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
@@ -110,9 +119,13 @@ class Server:
         self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
         self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
-        guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
+        store = LogStore()
+        self._collector = Collector(self.world, store)
+        handlers = _handlers(Endpoints(self.hosting), Logs(store, self._collector.look))
+        guard = Guard(self.world, handlers, self.faults, log)
+        served = layers.Downloads(self.world, guard)
         application = (
-            Control(self.world, self.outcomes, self.faults, self.images, guard) if control else guard
+            Control(self.world, self.outcomes, self.faults, self.images, served) if control else served
         )
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
@@ -122,6 +135,7 @@ class Server:
     def start(self) -> None:
         """Serve from now on, in the background."""
         warm()
+        self._collector.start()
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def stop(self) -> None:
@@ -129,4 +143,5 @@ class Server:
         self._http.shutdown()
         self._http.server_close()
         self._containers.stop_all()
+        self._collector.stop()
         self._fleets.close()

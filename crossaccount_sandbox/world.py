@@ -80,12 +80,14 @@ class ContainerOutput:
         stream: the name of its log stream: variant, instance id and, of several containers, the container's name.
         path: a file of plain text, appended to while the container runs.
         began: when it was started.
+        role: the ARN of the execution role.
     """
 
     endpoint: str
     stream: str
     path: Path
     began: datetime
+    role: str
 
 
 MANAGEMENT_ACCOUNT = "999999999999"  # of every organization here; it holds nothing else
@@ -112,6 +114,8 @@ class World:
         restores: the restores that were asked for, by bucket, key and version.
         issuers: the keys (JWKS) of OpenID Connect providers, by their URL; None for one that is out of reach.
         archived_images: ECR images in the storage class ARCHIVE, by registry, region, repository and digest.
+        layers: the bytes of ECR's image layers, by digest; which repository has which is the emulation's to know.
+        rotations: the days between the rotations of a KMS key, and since when, by its ARN; none for a key without.
         speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: who began a multipart upload, and the KMS key it is encrypted under, by its id.
         registry: what SageMaker holds beside endpoints.
@@ -134,6 +138,8 @@ class World:
     restores: dict[tuple[str, str, str], Restore] = field(default_factory=dict)
     issuers: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     archived_images: set[tuple[str, str, str, str]] = field(default_factory=set)
+    layers: dict[str, bytes] = field(default_factory=dict)
+    rotations: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     speed: float = 1.0
     uploads: dict[str, tuple[Writer, str | None]] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)

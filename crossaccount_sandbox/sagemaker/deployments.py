@@ -64,7 +64,7 @@ class Unhealthy(Exception):
         if kind == "no-capacity":
             return cls(_NO_CAPACITY)
         return cls(
-            f"The {container} container for production variant {variant} did not pass the ping health check. Please check "
+            f" The {container} container for production variant {variant} did not pass the ping health check. Please check "
             "CloudWatch logs for this endpoint."
         )
 

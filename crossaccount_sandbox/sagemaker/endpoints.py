@@ -160,8 +160,11 @@ class Endpoints:
             )
 
     def describe_endpoint(self, world: World, call: Call) -> Response:
-        """DescribeEndpoint."""
-        return shown(call, self._endpoint(call))
+        """DescribeEndpoint: with the metrics of its configuration, while that is there."""
+        endpoint = self._endpoint(call)
+        with world.lock:
+            config = world.registry.configs.get((call.place, endpoint["EndpointConfigName"])) or {}
+        return shown(call, {**endpoint, "MetricsConfig": config.get("MetricsConfig")})
 
     def list_endpoints(self, world: World, call: Call) -> Response:
         """ListEndpoints."""

@@ -219,7 +219,7 @@ class Fleets:
         starts: dict[str, Callable[[], Container]] = {}
         for number, (name, container) in enumerate(named_containers(model), start=1):
             archive = self._artifacts.fetch(role, container, number)
-            output = self._output(fleet, variant, name if len(model["Resolved"]) > 1 else None)
+            output = self._output(fleet, variant, role, name if len(model["Resolved"]) > 1 else None)
             command = self._commands.find(container["Image"])
             if command is None:
                 accept = (container.get("Environment") or {}).get(_DEFAULT_ACCEPT, JSON)
@@ -250,7 +250,7 @@ class Fleets:
         limit = variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or _HEALTH_CHECK_SECONDS
         return max(self._pace.real(limit), _START_SECONDS)
 
-    def _output(self, fleet: Fleet, variant: str, container: str | None) -> Path:
+    def _output(self, fleet: Fleet, variant: str, role: str, container: str | None) -> Path:
         """A new file for what a container prints; noted under the name of its log stream."""
         with self._lock:
             if self._folder is None:
@@ -258,7 +258,7 @@ class Fleets:
         path = Path(self._folder.name) / f"{secrets.token_hex(8)}.log"
         path.touch(0o600)
         stream = "/".join(part for part in (variant, fleet.instances[variant], container) if part)
-        self._world.outputs.append(ContainerOutput(fleet.endpoint, stream, path, self._world.clock()))
+        self._world.outputs.append(ContainerOutput(fleet.endpoint, stream, path, self._world.clock(), role))
         return path
 
     def _run(self, variant: str, model: Given, starts: Mapping[str, Callable[[], Container]]) -> Pipeline:

@@ -1,19 +1,19 @@
 """Deploying: the version asked for, proved, torn down; and what stays, what is found again, what is left alone."""
 
 from __future__ import annotations
-
 import configparser
 import json
 import logging
+import pytest
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from crossaccount.errors import Conflict
+from crossaccount.errors import DoorName
+from crossaccount.errors import Failed
+from crossaccount.errors import InputError
+from crossaccount.errors import Refused
+from flows.consumer import deploy_model
 from typing import Any
 
-import pytest
-
-from crossaccount.errors import Conflict, DoorName, Failed, InputError, Refused
-from flows.consumer import deploy_model
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 NAME = "decision-trees-staging-v2"
@@ -169,7 +169,7 @@ def test_what_a_dead_run_left_stays_when_it_is_to_be_kept_now(shared: Any) -> No
 def test_without_list_tags_nobody_s_leftovers_are_touched(shared: Any) -> None:
     left_by_a_dead_run(shared)
     try:
-        with denied(shared, "crossaccount-deployer", "sagemaker:ListTags"):
+        with shared.denied("staging", "crossaccount-deployer", "sagemaker:ListTags"):
             with pytest.raises(Refused) as error:
                 deploy_model(str(shared.config), "staging")
             refusal = error.value.refusal
@@ -215,26 +215,11 @@ def test_an_endpoint_that_does_not_come_up_fails_with_aws_s_reason_and_is_torn_d
         s3.put_object(Bucket=BUCKET, Key=release, Body=published)
 
 
-@contextmanager
-def denied(shared: Any, role: str, action: str) -> Iterator[None]:
-    """A role in staging, denied an action."""
-    iam = shared.admin("staging", "iam")
-    document = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}],
-    }
-    iam.put_role_policy(RoleName=role, PolicyName="deny", PolicyDocument=json.dumps(document))
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(RoleName=role, PolicyName="deny")
-
-
 def test_an_execution_role_that_is_shut_out_after_the_model_was_made_fails_with_aws_s_reason(
     shared: Any,
 ) -> None:
     left_by_a_dead_run(shared)  # so CreateModel, which would have refused the role, is behind us
-    with denied(shared, "crossaccount-execution", "s3:GetObject"), pytest.raises(Failed) as error:
+    with shared.denied("staging", "crossaccount-execution", "s3:GetObject"), pytest.raises(Failed) as error:
         deploy_model(str(shared.config), "staging")
     assert error.value.exit_code == 1
     assert f"The endpoint {NAME} is Failed: " in str(error.value)
@@ -258,7 +243,7 @@ def test_what_cannot_be_taken_down_is_said_and_the_rest_is(
     shared: Any, action: str, kind: str, hosted: dict[str, list[str]]
 ) -> None:
     try:
-        with denied(shared, "crossaccount-deployer", action):
+        with shared.denied("staging", "crossaccount-deployer", action):
             said = rf"could not be taken down(.|\n)*{kind} {NAME}: left(.|\n)*{action}"
             with pytest.raises(Failed, match=said):
                 deploy_model(str(shared.config), "staging")
@@ -279,7 +264,10 @@ def test_no_credential_is_logged_returned_or_recorded(shared: Any, caplog: pytes
         deployment = deploy_model(str(shared.config), "staging")
         with pytest.raises(Failed) as failed:
             deploy_model(str(shared.config), "staging", version=99)
-        with denied(shared, "crossaccount-deployer", "s3:GetObject"), pytest.raises(Refused) as refused:
+        with (
+            shared.denied("staging", "crossaccount-deployer", "s3:GetObject"),
+            pytest.raises(Refused) as refused,
+        ):
             deploy_model(str(shared.config), "staging")
     assert "assumed arn:aws:iam::222222222222:role/crossaccount-deployer" in caplog.text
     for error in (failed, refused):

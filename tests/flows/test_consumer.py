@@ -1,19 +1,17 @@
 """Deploying: the version asked for, proved, torn down; and what stays, what is found again, what is left alone."""
 
 from __future__ import annotations
+
 import configparser
 import json
 import logging
-import pytest
 import traceback
-from crossaccount.errors import Conflict
-from crossaccount.errors import DoorName
-from crossaccount.errors import Failed
-from crossaccount.errors import InputError
-from crossaccount.errors import Refused
-from flows.consumer import deploy_model
 from typing import Any
 
+import pytest
+
+from crossaccount.errors import Conflict, DoorName, Failed, InputError, Refused
+from flows.consumer import deploy_model
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 NAME = "decision-trees-staging-v2"

@@ -237,7 +237,7 @@ def test_what_it_prints_is_kept_for_its_log(own: Place) -> None:
     assert output.path.stat().st_mode & 0o077 == 0
 
 
-PING = "The primary container for production variant all did not pass the ping health check."
+PING = " The primary container for production variant all did not pass the ping health check."
 EXTRACT = (
     f'Failed to extract model data archive for container "container_1" from URL "s3://{BUCKET}/broken.tar.gz". '
     "Please ensure that the object located at the URL is a valid tar.gz archive."

@@ -237,7 +237,7 @@ def test_what_it_prints_is_kept_for_its_log(own: Place) -> None:
     assert output.path.stat().st_mode & 0o077 == 0
 
 
-PING = "The primary container for production variant all did not pass the ping health check."
+PING = " The primary container for production variant all did not pass the ping health check."
 EXTRACT = (
     f'Failed to extract model data archive for container "container_1" from URL "s3://{BUCKET}/broken.tar.gz". '
     "Please ensure that the object located at the URL is a valid tar.gz archive."
@@ -305,7 +305,7 @@ def test_a_command_that_ends_while_it_serves_answers_no_more(own: Place) -> None
         with pytest.raises(own.clients["sagemaker-runtime"].exceptions.ModelError) as caught:
             own.ask(endpoint, b"end")
         assert caught.value.response["OriginalStatusCode"] == 500
-    assert "ended with status 7" in own.output(endpoint)
+    assert _until(lambda: "ended with status 7" in own.output(endpoint))
 
 
 def test_the_command_and_what_it_started_end_with_the_endpoint(own: Place) -> None:

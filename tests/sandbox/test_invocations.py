@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount_sandbox.accounts import ACCOUNTS, REPOSITORY, _image
+from crossaccount_sandbox.accounts import ACCOUNTS, REPOSITORY, _image, push_image
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommand
 from crossaccount_sandbox.training import tar_gz, train
 
@@ -66,13 +66,9 @@ class World:
         self.s3, self.iam = self.of("s3"), self.of("iam")
         self.s3.create_bucket(Bucket=BUCKET)
         _image(self.of("ecr"))
-        manifest = self.of("ecr").batch_get_image(repositoryName=REPOSITORY, imageIds=[{"imageTag": "1"}])
         for name in ("own", "other"):
             self.of("ecr").create_repository(repositoryName=name)
-            self.of("ecr").put_image(
-                repositoryName=name, imageManifest=manifest["images"][0]["imageManifest"], imageTag="1"
-            )
-        for name in ("own", "other"):
+            push_image(self.of("ecr"), name, "1")
             inner.server.images.add([ImageCommand(name, tuple(command))])
         trusted = {
             "Effect": "Allow",
@@ -390,7 +386,7 @@ def test_a_pipeline_whose_second_container_does_not_come_up_fails(world: World) 
     found = world.hosted(world.model(own("a"), {**tree(), "ModelDataUrl": f"s3://{BUCKET}/files.tar.gz"}))
     assert found["EndpointStatus"] == "Failed"
     assert found["FailureReason"].startswith(
-        "The container-2 container for production variant all did not pass"
+        " The container-2 container for production variant all did not pass"
     )
     assert len(world.inner.server._containers) == running
 

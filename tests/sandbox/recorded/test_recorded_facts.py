@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 import recorded_cloudwatch
 import recorded_iam
 import recorded_kms
 import recorded_s3
 import recorded_sagemaker
 import recorded_sts
-from botocore.exceptions import ClientError
 from facts import Fact, Setting
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 
 SERVICES = {
     "cloudwatch": recorded_cloudwatch.FACTS,

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks import baseline
 from benchmarks.handoff import consumers
 from benchmarks.stage import BUCKET, GROUP, REGION, Stage, running, timed, writes
+from crossaccount_sandbox.accounts import push_image
 
 _PROFILE = "administrator"
 _GROUPS, _CONSUMERS = 40, 25
@@ -92,9 +93,8 @@ def _made(stage: Stage, name: str) -> None:
     for file in ("model.tar.gz", "samples.tar.gz"):
         body = s3.get_object(Bucket=BUCKET, Key=f"models/{GROUP}/1/{file}")["Body"].read()
         s3.put_object(Bucket=bucket, Key=f"models/{name}/1/{file}", Body=body)
-    image = ecr.batch_get_image(repositoryName=GROUP, imageIds=[{"imageTag": "1"}])["images"][0]
     ecr.create_repository(repositoryName=name)
-    ecr.put_image(repositoryName=name, imageManifest=image["imageManifest"], imageTag="1")
+    push_image(ecr, name, "1")
     sagemaker.create_model_package_group(ModelPackageGroupName=name)
     folder = f"s3://{bucket}/models/{name}/1"
     container = {

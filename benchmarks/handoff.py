@@ -18,7 +18,7 @@ from benchmarks import baseline
 from benchmarks.stage import BUCKET, GROUP, REGION, Stage, running, timed
 
 _VERSION = 1
-_FLOWER = "5.1,3.5,1.4,0.2"
+_FLOWERS = "5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2"  # one row of CSV is no table to AWS's container
 _MANY = 24
 _LONG_PAIRS = 2  # of what takes more than a minute
 _LOOK_SECONDS = 0.1
@@ -38,7 +38,7 @@ def hand_off(pairs: int) -> dict[str, Any]:
 
         def plain() -> None:
             baseline.grant(script, made)
-            baseline.deploy(script, _VERSION, "decision-trees-staging-v9", _FLOWER)
+            baseline.deploy(script, _VERSION, "decision-trees-staging-v9", _FLOWERS)
 
         found, calls = [], dict[str, list[dict[str, Any]]]()
         for _ in range(pairs + 1):  # the first is there to warm everything

@@ -6,8 +6,9 @@ ones that are enforced here. Everything but each account's first administrator i
 Not here: the server (``server``) and the trees that are trained (``training``).
 """
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from botocore.config import Config
 from moto.iam.models import iam_backends
 
 from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.training import TrainedModel, train_all
+from crossaccount_sandbox.training import TrainedModel, tar_gz, train_all
 
 REGION = "us-east-1"
 ORGANIZATION = "o-sandbox0001"
@@ -149,15 +150,46 @@ def _bucket(s3: Any) -> None:
 
 
 def _image(ecr: Any) -> str:
-    """Push an image manifest to the producer's repository; its URI, by tag."""
+    """Push an image to the producer's repository; its URI, by tag."""
     ecr.create_repository(repositoryName=REPOSITORY)
-    docker = "application/vnd.docker"
-    layer = {"mediaType": f"{docker}.image.rootfs.diff.tar.gzip", "size": 32, "digest": "sha256:" + "a1" * 32}
-    config = {"mediaType": f"{docker}.container.image.v1+json", "size": 16, "digest": "sha256:" + "c0" * 32}
-    manifest = {"schemaVersion": 2, "mediaType": f"{docker}.distribution.manifest.v2+json"}
-    manifest |= {"config": config, "layers": [layer]}
-    ecr.put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag="1")
+    push_image(ecr, REPOSITORY, "1")
     return f"{PRODUCER.id}.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:1"
+
+
+def push_image(ecr: Any, repository: str, tag: str, content: Mapping[str, bytes] | None = None) -> str:
+    """Push an image of one layer, as a client does: what it is made of first. Its manifest is returned.
+
+    Args:
+        ecr: a client that may.
+        repository: its name; it exists.
+        tag: the image's.
+        content: the layer's files; none makes the same image each time.
+    """
+    docker = "application/vnd.docker"
+    parts = [_push_layer(ecr, repository, part) for part in (_CONFIG, tar_gz(content or {}))]
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{docker}.distribution.manifest.v2+json",
+        "config": {"mediaType": f"{docker}.container.image.v1+json", **parts[0]},
+        "layers": [{"mediaType": f"{docker}.image.rootfs.diff.tar.gzip", **parts[1]}],
+    }
+    text = json.dumps(manifest)
+    ecr.put_image(repositoryName=repository, imageManifest=text, imageTag=tag)
+    return text
+
+
+_CONFIG = b'{"architecture": "amd64", "os": "linux", "config": {}}'
+
+
+def _push_layer(ecr: Any, repository: str, content: bytes) -> dict[str, Any]:
+    """Upload a layer that is not there yet; what a manifest says of it."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    at = {"repositoryName": repository}
+    if not ecr.batch_check_layer_availability(**at, layerDigests=[digest])["layers"]:
+        at["uploadId"] = ecr.initiate_layer_upload(**at)["uploadId"]
+        ecr.upload_layer_part(**at, partFirstByte=0, partLastByte=len(content) - 1, layerPartBlob=content)
+        ecr.complete_layer_upload(**at, layerDigests=[digest])
+    return {"size": len(content), "digest": digest}
 
 
 def _versions(s3: Any, sagemaker: Any, image: str, key: str, trained: list[TrainedModel]) -> None:

@@ -124,6 +124,18 @@ def compact(document: Document) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
+def laid_out(value: Any, depth: int = 1) -> str:
+    """A document as KMS and ECR show it. Source: recordings of both by localstack and cloud-custodian."""
+    if isinstance(value, dict) and value:
+        members = [
+            f"{'  ' * depth}{json.dumps(key)} : {laid_out(item, depth + 1)}" for key, item in value.items()
+        ]
+        return "{\n" + ",\n".join(members) + "\n" + "  " * (depth - 1) + "}"
+    if isinstance(value, list) and value:
+        return f"[ {', '.join(laid_out(item, depth) for item in value)} ]"
+    return {"{}": "{ }", "[]": "[ ]"}.get(text := json.dumps(value), text)
+
+
 def statements(document: Document) -> Iterator[dict[str, Any]]:
     """The statements of a document; a lone one may stand without its list."""
     listed = document.get("Statement", [])

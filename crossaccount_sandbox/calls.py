@@ -10,18 +10,28 @@ from typing import Any
 
 from botocore.model import OperationModel
 from moto.core.utils import get_service_model
+from moto.ecr.models import ECR_REPOSITORY_NAME_PATTERN
 
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.constraints import violations
 from crossaccount_sandbox.protocols import Spoken, spoken_to
 from crossaccount_sandbox.wire import AwsError, Response
 
+# A further call that a service makes for a caller: of which service and operation, with which parameters. Its answer under
+# AWS's own names; an AwsError for a refusal.
+Further = Callable[[Caller, str, str, Mapping[str, Any]], dict[str, Any]]
+
+
+def _no_further(caller: Caller, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    raise AssertionError(f"{service}:{operation} is asked of no one")
+
 
 @dataclass
 class Call:
     """One AWS request, read: who asks for which operation of which service, with which parameters.
 
-    ``params`` has the operation's input members under AWS's own names.
+    ``params`` has the operation's input members under AWS's own names; ``further`` makes another call, judged as any;
+    ``via`` is the service that makes this one for its caller, None for a request of the caller's own.
     """
 
     caller: Caller
@@ -33,6 +43,8 @@ class Call:
     body: bytes
     headers: Mapping[str, str]
     forward: Callable[[str | None], Response] = field(repr=False)
+    further: Further = field(default=_no_further, repr=False)
+    via: str | None = None
 
     @property
     def account(self) -> str:
@@ -61,25 +73,51 @@ def check_shape(call: Call) -> None:
 
     Raises:
         AwsError: ``ValidationException`` (``ValidationError`` from the services of the query protocol,
-            ``InvalidParameterException`` from ECR) in AWS's wording, naming each value and constraint.
+            ``InvalidParameterException`` from ECR and CloudWatch Logs) in AWS's wording, naming each value and constraint.
     """
     shape = call.model.input_shape
-    if shape is None or call.service in ("s3", "sagemaker-runtime"):
+    if shape is None or call.service == "s3":
         return
-    found = violations(shape, call.params, call.spoken)
+    # A body that is passed on to a container is not read, and is among no parameters.
+    body = {"Body": b""} if call.service == "sagemaker-runtime" else {}
+    found = violations(shape, {**call.params, **body}, call.spoken)
     if not found:
         return
     if call.service == "ecr":
         raise AwsError("InvalidParameterException", fault_of_ecr(found[0]))
+    if call.service == "iam" and (name := _BAD_NAME.fullmatch(found[0])):
+        # Source: public reports, of Terraform's import of roles by their paths and of others.
+        text = (
+            f"The specified value for {name[1]} is invalid. It must contain only alphanumeric characters and/or the "
+            "following: +=,.@_-"
+        )
+        raise AwsError("ValidationError", text)
     text = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: {'; '.join(found)}"
-    raise AwsError("ValidationError" if call.spoken.in_query_codes else "ValidationException", text)
+    if call.service == "logs":
+        raise AwsError("InvalidParameterException", text)
+    plain = call.spoken.in_query_codes or call.service == "sagemaker-runtime"
+    raise AwsError("ValidationError" if plain else "ValidationException", text)
+
+
+_BAD_NAME = re.compile(
+    r"Value at '(\w+)' failed to satisfy constraint: Member must satisfy regular expression pattern: "
+    + re.escape(r"[\w+=,.@-]+")
+)
 
 
 def fault_of_ecr(fault: str) -> str:
-    """A fault in ECR's own wording."""
-    return re.sub(
-        r"Value '(.*)' at '(.*)' failed to satisfy constraint: (.*)",
+    """A fault in ECR's own wording, which shows an older pattern of repositories' names than it holds them to.
+
+    Source: a recording of ECR by cloud-custodian.
+    """
+    text = re.sub(
+        r"Value '?(.*?)'? at '(.*)' failed to satisfy constraint: (.*)",
         r"Invalid parameter at '\2' failed to satisfy constraint: '\3'",
         fault,
         flags=re.DOTALL,
     )
+    name, found, pattern = text.partition("'Member must satisfy regular expression pattern: ")
+    if not found:
+        return text
+    shown = ECR_REPOSITORY_NAME_PATTERN if "'repositoryName'" in name else pattern.removesuffix("'")
+    return f"{name}'must satisfy regular expression '{shown}''"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from crossaccount_sandbox.faults import Rule
     from crossaccount_sandbox.guard import Log
     from crossaccount_sandbox.principals import Account
+    from crossaccount_sandbox.sagemaker.image_commands import ImageCommand
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -56,9 +57,11 @@ def main(arguments: list[str] | None = None) -> None:
     from crossaccount_sandbox.server import Server
 
     faults = _faults(parser, options.faults)
+    commands = _image_commands(parser, options.image_commands)
     accounts = [*ACCOUNTS, *further(options.consumers)]
     pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
     server = Server(accounts, options.port, **pace, log=log, control=options.control, issued=_issued(issued))
+    server.images.add(commands)
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
@@ -107,6 +110,19 @@ def _faults(parser: argparse.ArgumentParser, path: Path | None) -> list[Rule]:
         return rules(json.loads(path.read_bytes())) if path else []
     except (OSError, ValueError, TypeError) as error:
         parser.error(f"--faults {path}: {error}")
+
+
+def _image_commands(parser: argparse.ArgumentParser, path: Path | None) -> list[ImageCommand]:
+    if path is None:
+        return []
+    from crossaccount_sandbox.sagemaker.image_commands import read_commands
+
+    try:
+        return read_commands(path.read_bytes())
+    except OSError as error:
+        parser.error(f"--image-commands {path}: {error.strerror}")
+    except ValueError as error:
+        parser.error(f"--image-commands {path}: {error}")
 
 
 def _tell(write: Log, key_id: str, secret: str, token: str | None) -> None:
@@ -158,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--control", action="store_true", help="let faults and outcomes be arranged at /_sandbox/")
     faults = "JSON: a list of faults that befall calls, see crossaccount_sandbox/faults.py"
     option("--faults", type=Path, metavar="FILE", help=faults)
+    images = "YAML or JSON: images that run commands of yours, see crossaccount_sandbox/sagemaker/image_commands.py"
+    option("--image-commands", type=Path, metavar="FILE", help=images)
     option("--verbose", action="store_true", help="log every refusal to stderr")
     option("--log", type=Path, metavar="FILE", help="append one line of JSON for each request")
     keys = (

@@ -46,7 +46,7 @@ def _faults(shape: Shape, value: Any, path: str, spoken: Spoken) -> Iterator[str
     elif isinstance(value, str):
         lengths, patterns = _length(shape, value), _pattern(shape, value)
         ordered = (*patterns, *lengths) if spoken.in_query_codes else (*lengths, *patterns)
-        yield from _said(ordered, value, path, spoken)
+        yield from _said(ordered, value, path, spoken, bool(shape.metadata.get("sensitive")))
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield from _said(_range(shape, value), value, path, spoken)
 
@@ -66,9 +66,11 @@ def _any_fault(shape: Shape, value: Any, spoken: Spoken) -> bool:
     return next(_faults(shape, value, "", spoken), None) is not None
 
 
-def _said(constraints: Iterable[str], value: Any, path: str, spoken: Spoken) -> Iterator[str]:
-    """The sentences; IAM leaves the value out."""
-    shown = "Value" if spoken.service == "iam" else f"Value '{value}'"
+def _said(
+    constraints: Iterable[str], value: Any, path: str, spoken: Spoken, hidden: bool = False
+) -> Iterator[str]:
+    """The sentences; IAM leaves every value out, all services a sensitive one."""
+    shown = "Value" if hidden or spoken.service == "iam" else f"Value '{value}'"
     for constraint in constraints:
         yield f"{shown} at '{path}' {_SAYS} {constraint}"
 
@@ -132,13 +134,22 @@ def _compile(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
+_JAVA = {
+    r"\p{L}": r"\w",
+    r"\p{Z}": r"\s",
+    r"\p{N}": r"\d",
+    r"\p{Alnum}": "a-zA-Z0-9",
+    r"\p{ASCII}": r"\x00-\x7f",
+    r"\p{Print}": r"\x20-\x7e",
+}
+
+
 def _java(pattern: str) -> str:
-    for java, python in {
-        r"\p{L}": r"\w",
-        r"\p{Z}": r"\s",
-        r"\p{N}": r"\d",
-        r"\p{Alnum}": "a-zA-Z0-9",
-        r"\p{ASCII}": r"\x00-\x7f",
-    }.items():
-        pattern = pattern.replace(java, python)
-    return pattern
+    """A pattern in Java's dialect as Python reads it: its classes, within brackets and outside, and the end of the text."""
+    read, inside = [], False
+    for part in re.findall(r"\\p\{\w+\}|\\.|.", pattern, re.DOTALL):
+        inside = (inside or part == "[") and part != "]"
+        known = _JAVA.get(part)
+        plain = r"\Z" if part == r"\z" else part
+        read.append(plain if known is None else known if inside else f"[{known}]")
+    return "".join(read)

@@ -1,6 +1,7 @@
-"""How a test arranges, over HTTP, what others do: outcomes, faults, tiers, AWS RAM, organizations, OpenID Connect providers.
+"""How a test arranges, over HTTP, what others do: outcomes, faults, images, tiers, AWS RAM, organizations, OpenID Connect providers.
 
-Not here: what an outcome is (``sagemaker.outcomes``), what a fault is (``faults``), and what an archive does (``handlers.storage``).
+Not here: what an outcome is (``sagemaker.outcomes``), what a command is (``sagemaker.image_commands``), what a fault is
+(``faults``), and what an archive does (``handlers.storage``).
 """
 
 import json
@@ -11,12 +12,14 @@ from typing import Any
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.handlers.kms import share_key
 from crossaccount_sandbox.handlers.storage import move
+from crossaccount_sandbox.sagemaker.image_commands import ImageCommands, read_commands
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes
 from crossaccount_sandbox.wire import AwsError
 from crossaccount_sandbox.world import OrganizationPolicies, World, policy_arn
 
 _PATH = "/_sandbox/outcomes"
 _FAULTS_PATH = "/_sandbox/faults"
+_IMAGES_PATH = "/_sandbox/images"
 _SHARES_PATH = "/_sandbox/shares"
 _TIERS_PATH = "/_sandbox/tiers"
 _ISSUERS_PATH = "/_sandbox/issuers"
@@ -30,7 +33,9 @@ class Control:
     At ``/_sandbox/outcomes``: ``PUT {"account"?, "endpoint"?, "outcome": {...}}`` arranges the next change, ``PUT
     {"account", "endpoint", "status", "seconds"}`` holds an endpoint in a state, ``DELETE`` forgets all of it. At
     ``/_sandbox/faults``: ``PUT`` one rule or a list of them (see ``faults.Rule``), ``GET`` what is at work and which calls
-    are held, ``DELETE`` ends all of it and releases those. At ``/_sandbox/shares``: ``PUT {"key": ARN, "policy": {...}}``
+    are held, ``DELETE`` ends all of it and releases those. At ``/_sandbox/images``: ``PUT`` one command of images or a list of
+    them, before those there (see ``sagemaker.image_commands``), ``GET`` all of them, ``DELETE`` forgets them; what runs
+    already runs on. At ``/_sandbox/shares``: ``PUT {"key": ARN, "policy": {...}}``
     does what AWS RAM does, which is not here: it gives a KMS key its policy AWS_RAM, and with null takes it away. At
     ``/_sandbox/tiers``: ``PUT {"bucket", "key", "tier"}`` moves an object of Intelligent-Tiering into an archive tier, with a tier
     of null out of it. At ``/_sandbox/organizations``: ``PUT {"account", "service_control"?: [...], "resource_control"?: [...]}``
@@ -43,13 +48,17 @@ class Control:
         world: where policies, objects and organizations are.
         outcomes: where outcomes are.
         faults: where faults are.
+        images: where the commands of images are.
         other: what answers everything else.
     """
 
-    def __init__(self, world: World, outcomes: Outcomes, faults: Faults, other: Application):
+    def __init__(
+        self, world: World, outcomes: Outcomes, faults: Faults, images: ImageCommands, other: Application
+    ):
         self._world = world
         self._outcomes = outcomes
         self._faults = faults
+        self._images = images
         self._other = other
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -57,6 +66,7 @@ class Control:
         takers = {
             _PATH: self._take_outcome,
             _FAULTS_PATH: self._take_fault,
+            _IMAGES_PATH: self._take_images,
             _SHARES_PATH: self._take_share,
             _TIERS_PATH: self._take_tier,
             _ORGANIZATIONS_PATH: self._take_organization,
@@ -78,6 +88,18 @@ class Control:
         text = json.dumps(answer).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
         return [text]
+
+    def _take_images(self, method: str, body: bytes) -> list[dict[str, Any]] | None:
+        match method:
+            case "GET":
+                return self._images.state()
+            case "PUT":
+                self._images.add(read_commands(body))
+            case "DELETE":
+                self._images.clear()
+            case _:
+                raise ValueError(f"{_IMAGES_PATH} takes GET, PUT and DELETE")
+        return None
 
     def _take_fault(self, method: str, body: bytes) -> dict[str, Any] | None:
         match method:

@@ -17,12 +17,13 @@ from werkzeug.test import run_wsgi_app
 
 from crossaccount_sandbox import refusals, wire
 from crossaccount_sandbox.answers import as_json, error_code_of, error_response, marked, new_ids, wants_json
-from crossaccount_sandbox.callers import NOBODY, authenticate
-from crossaccount_sandbox.calls import Call, check_shape
+from crossaccount_sandbox.callers import NOBODY, Caller, authenticate
+from crossaccount_sandbox.calls import Call, Further, check_shape
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
 from crossaccount_sandbox.faults import Dropped, Faults, drop
 from crossaccount_sandbox.handlers import s3_form
+from crossaccount_sandbox.onward import read_answer, write_request
 from crossaccount_sandbox.protocols import QUERY, REST_XML, SERVICES, Spoken, form_of, guessed, spoken_to
 from crossaccount_sandbox.resources import region_of_bucket
 from crossaccount_sandbox.signatures import as_in_headers, by_path, signature_version
@@ -33,6 +34,7 @@ Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
 _ENTRY = ("time", "account", "caller", "service", "operation", "resource", "request_id")
 _FOR_ANYONE = ("AssumeRoleWithWebIdentity",)  # a token of another provider stands for a signature
+_AGENT = "cloudformation.amazonaws.com"  # the one service here that calls others for its callers
 _HTTP = Spoken("s3", REST_XML)  # of a request of which nothing could be read
 
 
@@ -156,8 +158,10 @@ class Guard:
             environ = as_in_headers(scope, by_path(environ) if spoken.service == "s3" else environ)
             headers = EnvironHeaders(environ)
         operation, params = wire.read_operation(spoken, environ, body)
-        forward = self._forward(scope, environ, body)
-        call = Call(caller, spoken.service, operation, params, region, environ, body, headers, forward)
+        forward, further = self._forward(scope, environ, body), self._further(environ, region, caller)
+        call = Call(
+            caller, spoken.service, operation, params, region, environ, body, headers, forward, further
+        )
         entry["operation"] = operation
         response = self._faults.around(call, lambda: self._serve(call, entry))
         if spoken.protocol == QUERY and wants_json(environ) and response.body.startswith(b"<"):
@@ -207,6 +211,21 @@ class Guard:
             return Response(int(status.split()[0]), b"".join(chunks), tuple(headers.items()))
 
         return forward
+
+    def _further(self, environ: dict[str, Any], region: str, asking: Caller) -> Further:
+        def further(
+            caller: Caller, service: str, operation: str, params: Mapping[str, Any]
+        ) -> dict[str, Any]:
+            written, body = write_request(service, operation, params, region, environ["HTTP_HOST"], _AGENT)
+            headers: Any = EnvironHeaders(written)
+            forward = self._forward(None, written, body)
+            call = Call(
+                *(caller, service, operation, dict(params), region, written, body, headers, forward),
+                via=_AGENT if caller == asking else None,
+            )
+            return read_answer(call.spoken, operation, self._judged(call, {}))
+
+        return further
 
 
 def _check_user_session(call: Call) -> None:

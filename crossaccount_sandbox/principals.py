@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from moto.iam.models import iam_backends
+from moto.iam.models import AWSManagedPolicy, iam_backends
 
 Document = dict[str, Any]
 
@@ -119,18 +119,38 @@ def managed_document(arn: str) -> Document | None:
     """
     account = arn.split(":")[4] if arn.count(":") >= 5 else ""
     if account == "aws":
-        return _aws_policies().get(arn)
+        return _aws_policies().get(arn, (None, None))[1]
     policy = iam_backends[account]["aws"].managed_policies.get(arn) if account in iam_backends else None
     return None if policy is None else _default_version(policy)
 
 
 @cache
-def _aws_policies() -> dict[str, Document]:
+def _aws_policies() -> dict[str, tuple[Any, Document]]:
+    """AWS's own managed policies, by their ARNs: as the emulation makes one of them for an account, and what it says."""
     listed = json.loads(aws_managed_policies_data)
     return {
-        f"arn:aws:iam::aws:policy{policy.get('Path', '/')}{name}": policy["Document"]
+        f"arn:aws:iam::aws:policy{policy.get('Path', '/')}{name}": (
+            partial(AWSManagedPolicy.from_data, name=name, data=policy),
+            policy["Document"],
+        )
         for name, policy in listed.items()
     }
+
+
+def adopt(account: str, arn: str | None = None) -> None:
+    """Let the emulation of an account's IAM have one of AWS's own managed policies, or with None all; others stay as they are.
+
+    They are read when the first is asked for, which a start need not wait for.
+    """
+    backend = iam_backends[account]["aws"]
+    if arn is not None and not arn.startswith("arn:aws:iam::aws:policy/"):
+        return
+    known = _aws_policies()
+    for each in known if arn is None else [arn] if arn in known else []:
+        if each not in backend.managed_policies:
+            made = known[each][0](account_id=account, region_name=backend.region_name)
+            backend.managed_policies[each] = made
+            backend.aws_managed_policies.append(made)
 
 
 def identity_documents(arn: str) -> list[Document]:
@@ -165,18 +185,16 @@ def named_policies(arn: str) -> list[Named]:
     kind = "role" if ":role/" in arn else "user"
     inline: dict[str, str] = holder.policies if isinstance(holder.policies, dict) else {}
     boundary = getattr(holder, "permissions_boundary_arn", None)
+    if boundary:
+        adopt(holder.account_id, boundary)
     named = [Named(parse(text), f"{kind}_{holder.name}_{name}") for name, text in inline.items()]
-    attached = [*holder.managed_policies.items(), *([(boundary, _managed(boundary))] if boundary else [])]
+    managed = iam_backends[holder.account_id]["aws"].managed_policies
+    attached = [*holder.managed_policies.items(), *([(boundary, managed.get(boundary))] if boundary else [])]
     return named + [
         Named(_default_version(policy), each.rpartition("/")[2], each)
         for each, policy in attached
         if policy is not None
     ]
-
-
-def _managed(arn: str) -> Any | None:
-    account = arn.split(":")[4]
-    return iam_backends[account]["aws"].managed_policies.get(arn) if account.isdigit() else None
 
 
 def boundary_documents(arn: str) -> list[Document] | None:

@@ -12,6 +12,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.cloudformation.stacks import StackOperations
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.guard import Guard, Log
@@ -19,12 +20,13 @@ from crossaccount_sandbox.handlers import (
     autoscaling,
     bucket_policies,
     buckets,
-    cloudformation,
     cloudwatch,
     deletions,
     ecr,
     iam,
+    images,
     kms,
+    layers,
     multipart,
     s3,
     s3control,
@@ -33,20 +35,24 @@ from crossaccount_sandbox.handlers import (
     sts,
     web_identity,
 )
+from crossaccount_sandbox.handlers.log_store import LogStore
+from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
+from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
 from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.image_commands import ImageCommands
+from crossaccount_sandbox.sagemaker.logs import Collector
 from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
 from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
 _MODULES = {
     "application-autoscaling": [autoscaling],
-    "cloudformation": [cloudformation],
     "cloudwatch": [cloudwatch],
-    "ecr": [ecr],
+    "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
     "kms": [kms],
     "s3": [buckets, bucket_policies, s3, deletions, multipart, storage],
@@ -57,14 +63,19 @@ _MODULES = {
 _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 
 
-def _handlers(endpoints: Endpoints) -> dict[tuple[str, str], Handler]:
+def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
-    return endpoints.handlers() | {
-        (service, name): locked(handler) if service in _LOCKED else handler
-        for service, modules in _MODULES.items()
-        for module in modules
-        for name, handler in module.HANDLERS.items()
-    }
+    return (
+        endpoints.handlers()
+        | logs.handlers()
+        | StackOperations().handlers()
+        | {
+            (service, name): locked(handler) if service in _LOCKED else handler
+            for service, modules in _MODULES.items()
+            for module in modules
+            for name, handler in module.HANDLERS.items()
+        }
+    )
 
 
 class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
@@ -108,19 +119,27 @@ class Server:
         self._containers = Containers()
         pace = Pace(endpoint_seconds, speed)
         self.outcomes = Outcomes(pace)
-        fleets = Fleets(self.world, self._containers, pace)
-        self.hosting = Hosting(self.world, fleets, self.outcomes, pace)
+        self.images, artifacts = ImageCommands(), Artifacts(self.world)
+        self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
+        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
         self.faults = Faults(self.world, self.outcomes)
-        guard = Guard(self.world, _handlers(Endpoints(self.hosting)), self.faults, log)
-        application = Control(self.world, self.outcomes, self.faults, guard) if control else guard
+        store = LogStore()
+        self._collector = Collector(self.world, store)
+        handlers = _handlers(Endpoints(self.hosting), Logs(store, self._collector.look))
+        guard = Guard(self.world, handlers, self.faults, log)
+        served = layers.Downloads(self.world, guard)
+        application = (
+            Control(self.world, self.outcomes, self.faults, self.images, served) if control else served
+        )
         self._http: BaseWSGIServer = make_server(
             "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
         )
-        self.url = fleets.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
+        self.url = artifacts.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> None:
         """Serve from now on, in the background."""
         warm()
+        self._collector.start()
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def stop(self) -> None:
@@ -128,3 +147,5 @@ class Server:
         self._http.shutdown()
         self._http.server_close()
         self._containers.stop_all()
+        self._collector.stop()
+        self._fleets.close()

@@ -124,22 +124,28 @@ def _deliver(line: Connection) -> None:
         line.send(trained)
 
 
-def tar_gz(members: Mapping[str, bytes]) -> bytes:
-    """Pack members into a .tar.gz that holds neither times nor owners: equal content is equal bytes."""
+def tar_gz(members: Mapping[str, bytes], level: int = 9) -> bytes:
+    """Pack members into a .tar.gz that holds neither times nor owners: equal content is equal bytes.
+
+    Args:
+        members: the files by their paths.
+        level: how hard to compress, 1 to 9.
+    """
     unpacked = io.BytesIO()
     with tarfile.open(fileobj=unpacked, mode="w") as tar:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return gzip.compress(unpacked.getvalue(), mtime=0)
+    return gzip.compress(unpacked.getvalue(), level, mtime=0)
 
 
 def _samples(tree: Any) -> list[dict[str, object]]:
+    """Requests that AWS's scikit-learn container answers: a CSV of one row it does not."""
     requests: list[tuple[str, str, Sequence[Sequence[float]]]] = [
-        ("text/csv", _csv([_SETOSA]), [_SETOSA]),
+        ("text/csv", _csv([_SETOSA, _BORDERLINE]), [_SETOSA, _BORDERLINE]),
         ("text/csv", _csv([_VIRGINICA, _BORDERLINE]), [_VIRGINICA, _BORDERLINE]),
-        ("application/json", json.dumps({"instances": [_VIRGINICA, _SETOSA]}), [_VIRGINICA, _SETOSA]),
+        ("application/json", json.dumps([_VIRGINICA, _SETOSA]), [_VIRGINICA, _SETOSA]),
         ("application/json", json.dumps([_BORDERLINE]), [_BORDERLINE]),
     ]
     return [

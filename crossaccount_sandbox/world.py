@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from moto.s3.models import s3_backends
@@ -81,6 +82,25 @@ class OrganizationPolicies:
     resource_control: Mapping[str, Document] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ContainerOutput:
+    """What one container of an endpoint prints; kept when the endpoint is deleted.
+
+    Args:
+        endpoint: the endpoint's ARN.
+        stream: the name of its log stream: variant, instance id and, of several containers, the container's name.
+        path: a file of plain text, appended to while the container runs.
+        began: when it was started.
+        role: the ARN of the execution role.
+    """
+
+    endpoint: str
+    stream: str
+    path: Path
+    began: datetime
+    role: str
+
+
 MANAGEMENT_ACCOUNT = "999999999999"  # of every organization here; it holds nothing else
 
 
@@ -105,10 +125,13 @@ class World:
         restores: the restores that were asked for, by bucket, key and version.
         issuers: the keys (JWKS) of OpenID Connect providers, by their URL; None for one that is out of reach.
         archived_images: ECR images in the storage class ARCHIVE, by registry, region, repository and digest.
+        layers: the bytes of ECR's image layers, by digest; which repository has which is the emulation's to know.
+        rotations: the days between the rotations of a KMS key, and since when, by its ARN; none for a key without.
         speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: the multipart uploads that are open, by their ids.
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
+        outputs: what the containers of endpoints print, in the order of their starts; several threads append to it.
         alarms: CloudWatch's alarms, by account and region and name.
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
         alarm_history: what was changed of alarms, by account and region, the oldest first.
@@ -126,10 +149,13 @@ class World:
     restores: dict[tuple[str, str, str], Restore] = field(default_factory=dict)
     issuers: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     archived_images: set[tuple[str, str, str, str]] = field(default_factory=set)
+    layers: dict[str, bytes] = field(default_factory=dict)
+    rotations: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     speed: float = 1.0
     uploads: dict[str, Upload] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    outputs: list[ContainerOutput] = field(default_factory=list)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
     alarm_history: list[tuple[Place, Record]] = field(default_factory=list)

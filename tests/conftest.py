@@ -191,6 +191,18 @@ class Sandbox:
             for key in self.releases() - releases:
                 self.admin("producer", "s3").delete_object(Bucket=BUCKET, Key=key)
 
+    @contextlib.contextmanager
+    def denied(self, account: str, role: str, *actions: str, **more: Any) -> Iterator[None]:
+        """A role of an account, denied these actions for a while; ``more`` are further elements of the statement."""
+        iam, named = self.admin(account, "iam"), {"RoleName": role, "PolicyName": "denied"}
+        statement = {"Effect": "Deny", "Action": list(actions), "Resource": "*", **more}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        iam.put_role_policy(**named, PolicyDocument=json.dumps(document))
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(**named)
+
     def releases(self) -> set[str]:
         listed = self.admin("producer", "s3").list_objects_v2(Bucket=BUCKET, Prefix="releases/")
         return {entry["Key"] for entry in listed.get("Contents", [])}

@@ -150,7 +150,7 @@ def wait_in_service(target: Target, endpoint: str, patience: Patience, progress:
         if status == "InService":
             return
         if status not in COMING_UP:
-            reason = description.get("FailureReason") or "AWS gives no reason"
+            reason = (description.get("FailureReason") or "").strip() or "AWS gives no reason"
             raise Failed(f"The endpoint {endpoint} is {status}: {reason}")
     raise Failed(
         f"The endpoint {endpoint} is still {status} after {patience.seconds:.0f} s. Its container may be crash-looping: look at the "

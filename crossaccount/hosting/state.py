@@ -88,7 +88,7 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
         proven=config_tags.get(PROVEN_TAG),
         images=running_images(description),
         instances=sum(variant.get("CurrentInstanceCount", 0) for variant in variants),
-        failure_reason=description.get("FailureReason"),
+        failure_reason=(description.get("FailureReason") or "").strip() or None,  # some begin with a blank
         pending=pending_config(description),
         stages=stages(description),
         alarms=tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms") or []),

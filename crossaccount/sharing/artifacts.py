@@ -306,7 +306,10 @@ def resolve_digests(
 
 
 def _resolve_digest(producer: Producer, image: str, digest: str | None) -> str | None:
-    """The digest that an image has now; ``digest`` is the one that the version pins it to, if any.
+    """The digest that an image has now, by its tag where it is named by one.
+
+    The registry notes the digest that a tag had when its version was registered (``digest``), also where nobody pinned it. Which of
+    the two AWS deploys once the tag was moved is not documented, so both must be there.
 
     Raises:
         Obstacle: when there is no such image.
@@ -314,21 +317,23 @@ def _resolve_digest(producer: Producer, image: str, digest: str | None) -> str |
     parsed = parse_image(image)
     if parsed.registry != producer.account:
         return None
-    pinned = digest or (parsed.reference if parsed.reference.startswith("sha256:") else None)
-    image_id: Any = {"imageDigest": pinned} if pinned else {"imageTag": parsed.reference}
+    by_tag = not parsed.reference.startswith("sha256:")
+    named = {"imageTag": parsed.reference} if by_tag else {"imageDigest": parsed.reference}
+    image_ids: list[Any] = [named, *([{"imageDigest": digest}] if digest and by_tag else [])]
     answer = producer.ecr.batch_get_image(
-        registryId=parsed.registry, repositoryName=parsed.repository, imageIds=[image_id]
+        registryId=parsed.registry, repositoryName=parsed.repository, imageIds=image_ids
     )
-    if not answer["images"]:
-        failures: list[Any] = [*answer.get("failures", []), {}]
-        is_gone, text, way_out = _why_no_image(parsed, image_id, failures[0])
+    failures: list[Any] = answer.get("failures") or []
+    found = [each["imageId"] for each in answer["images"]]
+    if failures or not found:
+        failure = failures[0] if failures else {}
+        image_id = failure.get("imageId") or named
+        is_gone, text, way_out = _why_no_image(parsed, image_id, failure)
         refuse = Obstacle.missing if is_gone else Obstacle
-        raise refuse(
-            f"repository {parsed.repository}",
-            f"The image {image}{f' ({pinned})' if digest else ''} {text}",
-            way_out,
-        )
-    return answer["images"][0]["imageId"]["imageDigest"]
+        shown = f" ({digest})" if digest and image_id.get("imageDigest") == digest else ""
+        raise refuse(f"repository {parsed.repository}", f"The image {image}{shown} {text}", way_out)
+    tagged = [each for each in found if each.get("imageTag") == parsed.reference]
+    return str((tagged or found)[0]["imageDigest"])
 
 
 def _why_no_image(

@@ -111,7 +111,7 @@ def _released_container(container: Container, gathered: Gathered) -> ReleasedCon
         raise Failed(f"{unseen[0]} could not be looked at, so there is no Release with it.")
     return ReleasedContainer(
         image=container.image,
-        image_digest=container.image_digest or gathered.digests.get(container.image),
+        image_digest=gathered.digests.get(container.image) or container.image_digest,
         artifacts=[
             ReleasedArtifact(uri=artifact.uri, etag=gathered.observed[artifact.uri].etag)
             for artifact in container.artifacts

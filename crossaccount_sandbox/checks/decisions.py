@@ -41,6 +41,9 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
     context = {**world.context(call.region, check.owner), **resource_keys(world, check), **check.context}
     if caller == call.caller and (agent := call.headers.get("User-Agent")):
         context["aws:UserAgent"] = agent
+    if call.via is not None and call.caller == caller:
+        context |= {"aws:ViaAWSService": "true", "aws:CalledVia": [call.via]}
+        context |= {"aws:CalledViaFirst": call.via, "aws:CalledViaLast": call.via}
     if check.action.startswith("s3:"):
         context["s3:TlsVersion"] = "1.3"  # as with AWS's endpoints
         if (age := signature_age(call.environ, world.clock())) is not None:
@@ -148,10 +151,10 @@ _KINDS = {
 def _denied(world: World, call: Call, check: Check, decision: Decision) -> AwsError:
     """AWS's access-denied error for a decision, in the service's own words.
 
-    S3 gives its reason within an account or an organization only, and names its resources in quotes; KMS, whom it asks about
-    an object, names no key then, and lumps together what may be wrong on the side of another account's key. A denying policy
-    is named within an account or an organization. STS gives no reason to another account, and none for a role that is not
-    there. Across accounts, a grant to a
+    S3 gives its reason within an account or an organization only, and names its resources in quotes; KMS, asked by it or by
+    anyone about a ciphertext without its key, names no key then, and lumps together what may be wrong on the side of another
+    account's key. A denying policy is named within an account or an organization. STS gives no reason to another account, and
+    none for a role that is not there. Across accounts, a grant to a
     whole account is not credited: the error then names the resource's policy, even when the identity's policy is what lacks.
 
     Source: "Troubleshoot access denied error messages" in the IAM user guide, "Troubleshoot access denied (403
@@ -182,7 +185,8 @@ _BY_ARN = (
 
 
 def _shown_resource(call: Call, check: Check) -> str:
-    if call.service == "s3" and check.action == "kms:Decrypt":
+    by_ciphertext = call.service == "kms" and not (call.params.get("KeyId") or call.params.get("SourceKeyId"))
+    if check.action in ("kms:Decrypt", "kms:ReEncryptFrom") and (call.service == "s3" or by_ciphertext):
         return "the resource associated with this ciphertext"
     named = call.service == "iam" and call.operation not in _BY_ARN
     if named and (match := _IAM_NAME.fullmatch(check.resource)):

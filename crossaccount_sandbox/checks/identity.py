@@ -1,6 +1,6 @@
-"""What AWS checks for the operations of STS, IAM and CloudFormation: sessions, roles, and the stacks that make roles.
+"""What AWS checks for the operations of STS and IAM: sessions, and the principals they are of.
 
-IAM's and CloudFormation's are administrators' operations, in the caller's own account.
+IAM's are administrators' operations, in the caller's own account.
 
 Source: the Service Authorization Reference; for tags and source identities of sessions "Pass session tags in AWS STS" and
 "Monitor and control actions taken with assumed roles" in the IAM user guide.
@@ -209,38 +209,6 @@ def _owner_in_iam(arn: str, account: str) -> str:
     return named if named.isdigit() else account
 
 
-_STACK_WRITES = frozenset({"CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet"})
-_STACK_READS = (
-    "CreateChangeSet DeleteChangeSet DescribeChangeSet DescribeStackEvents DescribeStackResources DescribeStacks "
-    "GetTemplate GetTemplateSummary ListStackResources ListStacks ValidateTemplate"
-)
-
-
-_STACK_KEYS = {
-    "ChangeSetName": "cloudformation:ChangeSetName",
-    "ResourceTypes": "cloudformation:ResourceTypes",
-    "RoleARN": "cloudformation:RoleArn",
-    "StackPolicyURL": "cloudformation:StackPolicyUrl",
-    "TemplateURL": "cloudformation:TemplateUrl",
-}
-
-
-def _stack(call: Call) -> Iterator[Check]:
-    name = str(call.params.get("StackName") or "*")
-    arn = f"arn:aws:cloudformation:{call.region}:{call.account}:stack/{name}/*"
-    given = {key: call.params.get(parameter) for parameter, key in _STACK_KEYS.items()}
-    if "ChangeSet" not in call.operation:
-        del given["cloudformation:ChangeSetName"]
-    context = {key: value for key, value in given.items() if value} | request_tags(call.params.get("Tags"))
-    resource = name if name.startswith("arn:") else arn
-    yield Check(f"cloudformation:{call.operation}", resource, call.account, context=context)
-    if call.operation in _STACK_WRITES:
-        # The emulation makes a stack's resources without asking again, so whoever makes a stack must be able
-        # to make what ours hold: roles with policies.
-        yield Check("iam:CreateRole", f"arn:aws:iam::{call.account}:role/*", call.account)
-        yield Check("iam:PutRolePolicy", f"arn:aws:iam::{call.account}:role/*", call.account)
-
-
 STS_RULES: dict[str, Rule] = {
     "AssumeRole": _assume_role,
     "AssumeRoleWithWebIdentity": _with_token,
@@ -258,4 +226,3 @@ IAM_RULES: dict[str, Rule] = {
     **dict.fromkeys(_ON_NOTHING.split(), _everything),
     "SimulatePrincipalPolicy": _simulation,
 }
-STACK_RULES: dict[str, Rule] = dict.fromkeys((*_STACK_WRITES, *_STACK_READS.split()), _stack)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from moto.kms.models import kms_backends
+
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check, Rule, key_check, own
 from crossaccount_sandbox.checks.s3_keys import encryption_context
@@ -16,12 +18,21 @@ from crossaccount_sandbox.wire import AwsError
 
 
 def key_of(call: Call) -> str:
-    """The ARN of the key that a KMS request is about.
+    """The ARN of the key that a KMS request is about: the one it names, or else that of its ciphertext.
 
     Raises:
-        AwsError: ``NotFoundException`` when there is none, or it is named by an ARN of another region.
+        AwsError: ``NotFoundException`` when there is none, it is named by an ARN of another region, or by an alias where KMS
+            takes none; for a ciphertext see ``encrypting_key``.
     """
-    named = str(call.params.get("KeyId") or call.params.get("TargetKeyId") or _encrypting_key(call))
+    named = call.params.get("KeyId") or call.params.get("TargetKeyId")
+    return named_key(str(named), call) if named else encrypting_key(call)
+
+
+def named_key(named: str, call: Call) -> str:
+    """The ARN of the key that is named so, by an id, an ARN or an alias; ``NotFoundException`` when there is none."""
+    by_alias = named.startswith("alias/") or ":alias/" in named
+    if by_alias and call.operation not in BY_ALIAS:
+        raise AwsError("NotFoundException", f"Invalid keyId '{named}'")
     region = named.split(":")[3] if named.startswith("arn:") and named.count(":") >= 5 else call.region
     arn = find_key(named, call.account, call.region) if region == call.region else None
     if arn is None:
@@ -29,6 +40,31 @@ def key_of(call: Call) -> str:
     return arn
 
 
+def encrypting_key(call: Call) -> str:
+    """The ARN of the key that a ciphertext was made under, whichever account's; the emulation's ciphertexts begin with its id.
+
+    Raises:
+        AwsError: ``InvalidCiphertextException`` for what is no ciphertext, ``AccessDeniedException`` for that of a key that is not
+            there.
+    """
+    number = bytes(call.params.get("CiphertextBlob") or b"")[:36].decode("ascii", "replace")
+    if not _UUID.fullmatch(number):
+        raise AwsError("InvalidCiphertextException", "")
+    for regions in list(kms_backends.values()):
+        if call.region in regions and number in regions[call.region].keys:
+            return str(regions[call.region].keys[number].arn)
+    text = (
+        f"User: {call.caller.arn} is not authorized to perform: kms:{call.operation} on the resource associated with this "
+        "ciphertext because the resource does not exist in this Region, no resource-based policies allow access, or a "
+        "resource-based policy explicitly denies access"
+    )
+    raise AwsError("AccessDeniedException", text)
+
+
+BY_ALIAS = (
+    *("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt"),
+    *("CreateAlias", "UpdateAlias"),
+)
 _UUID = re.compile(r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
@@ -96,7 +132,7 @@ def _create_key(call: Call) -> Iterator[Check]:
         )
 
 
-def _create_alias(call: Call) -> Iterator[Check]:
+def _alias(call: Call) -> Iterator[Check]:
     """CreateAlias is asked on the alias, by identity policies alone, and on the key.
 
     Source: "Controlling access to aliases" in the KMS developer guide; CreateAlias in its API reference for the names that
@@ -114,24 +150,57 @@ def _create_alias(call: Call) -> Iterator[Check]:
         raise AwsError("ValidationException", text)
     if name.startswith("alias/aws/"):
         raise AwsError("NotAuthorizedException", "")
-    yield Check("kms:CreateAlias", f"arn:aws:kms:{call.region}:{call.account}:{name}", call.account)
-    yield from _key("CreateAlias")(call)
+    arn = f"arn:aws:kms:{call.region}:{call.account}:{name}"
+    yield Check(f"kms:{call.operation}", arn, call.account)
+    yield from _key(call.operation)(call)
 
 
-def _encrypting_key(call: Call) -> str:
-    """The id of the key that a ciphertext was made under; moto's ciphertexts begin with it."""
-    blob = call.params.get("CiphertextBlob") or b""
-    return bytes(blob)[:36].decode("ascii", "replace")
+def _change_alias(call: Call) -> Iterator[Check]:
+    """UpdateAlias and DeleteAlias are asked on the alias, by identity policies alone, and on every key that it names."""
+    name = str(call.params["AliasName"])
+    alias = f"arn:aws:kms:{call.region}:{call.account}:{name}"
+    key = find_key(name, call.account, call.region)
+    if key is None:
+        raise AwsError("NotFoundException", _absent(name, call.region, call))
+    if name.startswith("alias/aws/"):
+        raise AwsError("NotAuthorizedException", "")
+    yield Check(f"kms:{call.operation}", alias, call.account)
+    yield key_check(f"kms:{call.operation}", key)
+    if call.operation == "UpdateAlias":
+        yield key_check("kms:UpdateAlias", named_key(str(call.params["TargetKeyId"]), call))
+
+
+def reencrypted(call: Call) -> tuple[str, str]:
+    """The ARNs of the keys that ReEncrypt decrypts and encrypts under."""
+    source = call.params.get("SourceKeyId")
+    return (
+        named_key(str(source), call) if source else encrypting_key(call),
+        named_key(str(call.params["DestinationKeyId"]), call),
+    )
+
+
+def _reencrypt(call: Call) -> Iterator[Check]:
+    keys = reencrypted(call)
+    for key, action, side in zip(keys, ("From", "To"), ("Source", "Destination"), strict=True):
+        context = encryption_context(call.params.get(f"{side}EncryptionContext") or {})
+        context["kms:EncryptionAlgorithm"] = (
+            call.params.get(f"{side}EncryptionAlgorithm") or "SYMMETRIC_DEFAULT"
+        )
+        context["kms:ReEncryptOnSameKey"] = keys[0] == keys[1]
+        yield key_check(f"kms:ReEncrypt{action}", key, context)
 
 
 _OPERATIONS = (
-    "Decrypt DescribeKey DisableKey EnableKey EnableKeyRotation Encrypt GenerateDataKey "
-    "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListResourceTags PutKeyPolicy "
-    "ScheduleKeyDeletion CancelKeyDeletion TagResource UntagResource"
+    "Decrypt DescribeKey DisableKey DisableKeyRotation EnableKey EnableKeyRotation Encrypt GenerateDataKey "
+    "GenerateDataKeyWithoutPlaintext GetKeyPolicy GetKeyRotationStatus ListKeyPolicies ListKeyRotations ListResourceTags "
+    "PutKeyPolicy RotateKeyOnDemand ScheduleKeyDeletion CancelKeyDeletion TagResource UntagResource "
+    "UpdateKeyDescription"
 )
 RULES: dict[str, Rule] = {
     **{name: _key(name) for name in _OPERATIONS.split()},
-    **{name: own(f"kms:{name}") for name in ("ListAliases", "ListKeys")},
-    "CreateAlias": _create_alias,
+    **{name: own(f"kms:{name}") for name in ("GenerateRandom", "ListAliases", "ListKeys")},
+    **dict.fromkeys(("UpdateAlias", "DeleteAlias"), _change_alias),
+    "ReEncrypt": _reencrypt,
+    "CreateAlias": _alias,
     "CreateKey": _create_key,
 }

@@ -7,16 +7,17 @@ Source: the Service Authorization Reference of each service.
 """
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks import ecr, identity, kms, s3, sagemaker
+from crossaccount_sandbox.checks import cloudformation, ecr, identity, kms, logs, s3, sagemaker
 from crossaccount_sandbox.checks.check import Check, Rule, unknown
 
 _RULES: dict[str, dict[str, Rule]] = {
     "application-autoscaling": sagemaker.SCALING_RULES,
-    "cloudformation": identity.STACK_RULES,
+    "cloudformation": cloudformation.RULES,
     "cloudwatch": sagemaker.ALARM_RULES,
     "ecr": ecr.RULES,
     "iam": identity.IAM_RULES,
     "kms": kms.RULES,
+    "logs": logs.RULES,
     "s3": s3.RULES,
     "s3control": s3.CONTROL_RULES,
     "sagemaker": sagemaker.RULES,

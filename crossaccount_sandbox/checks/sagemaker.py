@@ -199,7 +199,7 @@ def _pass_role(call: Call, role: str) -> Iterator[Check]:
 def _invoke(call: Call) -> Iterator[Check]:
     arn = _own_arn(call, "endpoint", str(call.params.get("EndpointName", "*")))
     context = _given({"sagemaker:TargetModel": call.params.get("TargetModel")})
-    yield Check("sagemaker:InvokeEndpoint", arn, call.account, context=context)
+    yield Check(f"sagemaker:{call.operation}", arn, call.account, context=context)
 
 
 def _by_arn(call: Call) -> Iterator[Check]:
@@ -260,7 +260,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("CreateEndpoint", "UpdateEndpoint"), _endpoint),
     **dict.fromkeys(("AddTags", "DeleteTags", "ListTags"), _by_arn),
 }
-RUNTIME_RULES: dict[str, Rule] = {"InvokeEndpoint": _invoke}
+RUNTIME_RULES: dict[str, Rule] = dict.fromkeys(
+    ("InvokeEndpoint", "InvokeEndpointAsync", "InvokeEndpointWithResponseStream"), _invoke
+)
 ALARM_RULES: dict[str, Rule] = dict.fromkeys(
     (
         *("PutMetricAlarm", "PutCompositeAlarm", "PutLogAlarm", "DescribeAlarms", "DescribeAlarmHistory"),

@@ -19,6 +19,7 @@ from moto.s3.models import s3_backends
 from crossaccount_sandbox.callers import Caller
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
+from crossaccount_sandbox.checks.kms import BY_ALIAS
 from crossaccount_sandbox.checks.operations import checks_of, known_operations
 from crossaccount_sandbox.checks.resource_keys import resource_keys
 from crossaccount_sandbox.wire import AwsError, Response
@@ -43,8 +44,10 @@ These keys are in the context of every action: `aws:CurrentTime`, `aws:EpochTime
 `aws:PrincipalType`, `aws:RequestedRegion`, `aws:ResourceAccount`, `aws:ResourceOrgID`, `aws:ResourceOrgPaths`,
 `aws:SecureTransport`, `aws:SourceIdentity`, `aws:SourceIp`, `aws:TokenIssueTime`, `aws:UserAgent`, `aws:ViaAWSService`,
 `aws:userid` and `aws:username`; of every action of S3 also `s3:ResourceAccount`, `s3:TlsVersion`, `s3:authType`,
-`s3:signatureversion` and `s3:x-amz-content-sha256`, and where the request is signed in
-its URL by Version 4 `s3:signatureAge`; of every action of KMS also `kms:CallerAccount`.
+`s3:signatureversion` and `s3:x-amz-content-sha256`, and where the request is signed in its URL by Version 4
+`s3:signatureAge`; of every action of KMS also `kms:CallerAccount`;
+of every action that CloudFormation asks with its caller's permissions also `aws:CalledVia`, `aws:CalledViaFirst` and
+`aws:CalledViaLast`.
 """
 _EVERYWHERE = frozenset(
     [
@@ -98,6 +101,8 @@ def _checks_of_bare(call: Call) -> tuple[Check, ...]:
 
 def _specimens(values: dict[str, Any], service: str, operation: str) -> Iterator[Call]:
     shape = get_service_model(service).operation_model(operation).input_shape
+    if service == "kms" and operation not in BY_ALIAS:
+        values = {**values, "KeyId": values["TargetKeyId"]}
     caller = Caller(f"arn:aws:iam::{_ACCOUNT}:user/USER", _ACCOUNT, "AIDASPECIMEN")
     for whole in (True, False):
         params = {} if shape is None else _specimen(shape, "", values, whole, 0)
@@ -160,6 +165,7 @@ def _setting() -> tuple[World, dict[str, Any]]:
         "Bucket": "bucket",
         "CiphertextBlob": key.id.encode(),
         "CopySource": "bucket/OBJECT",
+        "DestinationKeyId": key.id,
         "ExecutionRoleArn": _ROLE,
         "Key": "OBJECT",
         "KMSKeyArn": str(key.arn),
@@ -178,6 +184,7 @@ def _setting() -> tuple[World, dict[str, Any]]:
         "SSEKMSEncryptionContext": base64.b64encode(b'{"KEY": "VALUE"}').decode(),
         "SSEKMSKeyId": "alias/ALIAS",
         "ServerSideEncryption": "aws:kms",
+        "SourceKeyId": key.id,
         "TagKey": "KEY",
         "TagKeys": "KEY",
         "Tagging": "KEY=VALUE",
@@ -186,6 +193,9 @@ def _setting() -> tuple[World, dict[str, Any]]:
         "UploadId": upload.id,
         "UserName": "USER",
         "VersionId": stored.version_id,
+        "logGroupIdentifier": "",
+        "logGroupName": "GROUP",
+        "logStreamName": "STREAM",
         "registryId": _ACCOUNT,
         "repositoryName": "REPOSITORY",
         "repositoryNames": "REPOSITORY",

@@ -1,17 +1,17 @@
-"""ECR: the policies of repositories and of registries, which layers images have, and images in the archive.
+"""ECR: repositories, their policies and those of registries, and tokens.
 
-Source: UpdateImageStorageClass and BatchGetImage in the ECR API reference; "Archiving an image" in the ECR user guide.
+Not here: images (``images``) and their layers (``layers``).
 """
 
-import json
-from typing import Any
+import base64
+import secrets
+from datetime import timedelta
 
-from moto.ecr.models import ecr_backends
-
-from crossaccount_sandbox.attached import PolicyKey, load, statements
+from crossaccount_sandbox.attached import PolicyKey, laid_out, load, statements
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.ecr import repository_arn
-from crossaccount_sandbox.images import image_repository
+from crossaccount_sandbox.handlers.images import page_of
+from crossaccount_sandbox.handlers.layers import repository_of
 from crossaccount_sandbox.resources import registry_of
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, World
@@ -24,7 +24,8 @@ def set_repository_policy(world: World, call: Call) -> Response:
         AwsError: ``RepositoryNotFoundException``; ``InvalidParameterException`` for a document that is none, that has a
             Resource element, or that names no living principal.
     """
-    arn = _repository(call)
+    repository_of(call)
+    arn = repository_arn(call)
     text = call.params["policyText"]
     document = load(text, _invalid_repository_policy)
     for statement in statements(document):
@@ -37,12 +38,14 @@ def set_repository_policy(world: World, call: Call) -> Response:
 
 def get_repository_policy(world: World, call: Call) -> Response:
     """GetRepositoryPolicy; ``RepositoryPolicyNotFoundException`` without one."""
-    return _repository_policy(world, _repository(call))
+    repository_of(call)
+    return _repository_policy(world, repository_arn(call))
 
 
 def delete_repository_policy(world: World, call: Call) -> Response:
     """DeleteRepositoryPolicy; ``RepositoryPolicyNotFoundException`` without one."""
-    arn = _repository(call)
+    repository_of(call)
+    arn = repository_arn(call)
     response = _repository_policy(world, arn)
     world.attached.drop(("repository", arn))
     return response
@@ -88,7 +91,7 @@ def _registry_policy(world: World, call: Call) -> Response:
     if document is None:
         text = f"Registry policy does not exist in the registry with id '{call.account}'"
         raise AwsError("RegistryPolicyNotFoundException", text)
-    return json_response({"registryId": call.account, "policyText": json.dumps(document, indent=2)})
+    return json_response({"registryId": call.account, "policyText": laid_out(document)})
 
 
 def _invalid_registry_policy(why: str) -> AwsError:
@@ -105,131 +108,30 @@ def delete_repository(world: World, call: Call) -> Response:
     return response
 
 
-def check_layers(world: World, call: Call) -> Response:
-    """BatchCheckLayerAvailability, answered from the manifests of the repository's images."""
-    arn = _repository(call)
-    _, _, _, region, account, _ = arn.split(":")
-    known = {
-        layer["digest"]: layer
-        for image in ecr_backends[account][region].repositories[call.params["repositoryName"]].images
-        for layer in _layers(image.image_manifest)
-    }
-    layers, failures = [], []
-    for digest in call.params["layerDigests"]:
-        if digest in known:
-            available = {"layerAvailability": "AVAILABLE", "layerSize": known[digest].get("size", 0)}
-            layers.append({"layerDigest": digest, **available})
-        else:
-            missing = {"failureCode": "MissingLayerDigest", "failureReason": "The layer does not exist."}
-            failures.append({"layerDigest": digest, **missing})
-    return json_response({"layers": layers, "failures": failures})
+def describe_repositories(world: World, call: Call) -> Response:
+    """DescribeRepositories, a page at a time."""
+    response = call.forward(call.params.get("registryId") or call.account)
+    if response.status >= 300 or call.params.get("repositoryNames"):
+        return response
+    return page_of(call, "repositories", response.json()["repositories"])
 
 
-def update_storage_class(world: World, call: Call) -> Response:
-    """UpdateImageStorageClass: an archived image cannot be pulled; a restored one can at once, which takes ECR up to 20 minutes.
+def get_token(world: World, call: Call) -> Response:
+    """GetAuthorizationToken: good for twelve hours; no registry is behind it.
 
-    Raises:
-        AwsError: ``RepositoryNotFoundException``, ``ImageNotFoundException``, ``ImageStorageClassUpdateNotSupportedException`` for the
-            class that it is in already.
+    Source: GetAuthorizationToken in the Amazon ECR API reference.
     """
-    arn = _repository(call)
-    image = _find_image(arn, call.params["imageId"])
-    name = call.params["repositoryName"]
-    if image is None:
-        text = f"The image with imageId {call.params['imageId']} does not exist within the repository with name '{name}'"
-        raise AwsError("ImageNotFoundException", text)
-    place, archives = _place(arn, image), call.params["targetStorageClass"] == "ARCHIVE"
-    if archives == (place in world.archived_images):
-        text = f"The image is already in the storage class {call.params['targetStorageClass']}"
-        raise AwsError("ImageStorageClassUpdateNotSupportedException", text)
-    (world.archived_images.add if archives else world.archived_images.discard)(place)
-    status = "ARCHIVED" if archives else "ACTIVE"
-    answer = {"registryId": place[0], "repositoryName": name, "imageId": image.image_id}
-    return json_response({**answer, "imageStatus": status})
-
-
-def get_images(world: World, call: Call) -> Response:
-    """BatchGetImage: an archived image is a failure, ``ImageInaccessible``."""
-    arn = _repository(call)
-    found = {json.dumps(each): _find_image(arn, each) for each in call.params.get("imageIds") or []}
-    archived = [
-        json.loads(each)
-        for each, image in found.items()
-        if image is not None and _place(arn, image) in world.archived_images
+    password = secrets.token_urlsafe(48)
+    token = base64.b64encode(f"AWS:{password}".encode()).decode()
+    given = [
+        {
+            "authorizationToken": token,
+            "expiresAt": world.clock() + timedelta(hours=12),
+            "proxyEndpoint": f"https://{registry}.dkr.ecr.{call.region}.amazonaws.com",
+        }
+        for registry in call.params.get("registryIds") or [call.account]
     ]
-    response = call.forward(arn.split(":")[4])
-    if not archived or response.status >= 300:
-        return response
-    answer = response.json()
-    gone = {_place(arn, image)[3] for image in found.values() if image is not None} & {
-        place[3] for place in world.archived_images if place[:3] == _place_of(arn)
-    }
-    answer["images"] = [one for one in answer["images"] if one["imageId"]["imageDigest"] not in gone]
-    reason = "The image is archived. Restore it to pull it."
-    failures = [
-        {"imageId": each, "failureCode": "ImageInaccessible", "failureReason": reason} for each in archived
-    ]
-    return json_response({**answer, "failures": [*answer.get("failures", []), *failures]})
-
-
-def put_image(world: World, call: Call) -> Response:
-    """PutImage: an archived image that is pushed again is restored at once."""
-    response = call.forward(repository_arn(call).split(":")[4])
-    if response.status < 300:
-        arn = repository_arn(call)
-        digest = response.json()["image"]["imageId"]["imageDigest"]
-        world.archived_images.discard((*_place_of(arn), digest))
-    return response
-
-
-def describe_images(world: World, call: Call) -> Response:
-    """DescribeImages: with each image's status."""
-    arn = _repository(call)
-    response = call.forward(arn.split(":")[4])
-    if response.status >= 300:
-        return response
-    answer = response.json()
-    for detail in answer["imageDetails"]:
-        archived = (*_place_of(arn), detail["imageDigest"]) in world.archived_images
-        detail["imageStatus"] = "ARCHIVED" if archived else "ACTIVE"
-    return json_response(answer)
-
-
-def _find_image(arn: str, image_id: Any) -> Any:
-    """The image of a repository that an identifier names; None when there is none."""
-    registry, region, name = _place_of(arn)
-    for image in ecr_backends[registry][region].repositories[name].images:
-        digest = image_id.get("imageDigest")
-        tagged = digest is None or "imageTag" in image_id
-        if digest in (None, image.get_image_digest()) and (
-            not tagged or image_id.get("imageTag") in image.image_tags
-        ):
-            return image
-    return None
-
-
-def _place_of(arn: str) -> tuple[str, str, str]:
-    """Registry, region and name of a repository."""
-    _, _, _, region, registry, resource = arn.split(":", 5)
-    return registry, region, resource.removeprefix("repository/")
-
-
-def _place(arn: str, image: Any) -> tuple[str, str, str, str]:
-    return (*_place_of(arn), str(image.get_image_digest()))
-
-
-def _layers(manifest: Any) -> list[dict[str, Any]]:
-    document = json.loads(manifest) if isinstance(manifest, str) else manifest
-    return [*document.get("layers", []), *([document["config"]] if "config" in document else [])]
-
-
-def _repository(call: Call) -> str:
-    arn = repository_arn(call)
-    registry, name = arn.split(":")[4], call.params["repositoryName"]
-    if not image_repository(registry, call.region, name):
-        text = f"The repository with name '{name}' does not exist in the registry with id '{registry}'"
-        raise AwsError("RepositoryNotFoundException", text)
-    return arn
+    return json_response({"authorizationData": given})
 
 
 def _repository_policy(world: World, arn: str) -> Response:
@@ -238,9 +140,8 @@ def _repository_policy(world: World, arn: str) -> Response:
     if document is None:
         text = f"Repository policy does not exist for the repository with name '{name}' in the registry with id '{registry}'"
         raise AwsError("RepositoryPolicyNotFoundException", text)
-    # ECR hands the document back indented, unlike what was sent.
-    text = json.dumps(document, indent=2)
-    return json_response({"registryId": registry, "repositoryName": name, "policyText": text})
+    # ECR hands the document back laid out, unlike what was sent.
+    return json_response({"registryId": registry, "repositoryName": name, "policyText": laid_out(document)})
 
 
 def _invalid_repository_policy(why: str) -> AwsError:
@@ -256,9 +157,6 @@ HANDLERS: dict[str, Handler] = {
     "PutRegistryPolicy": put_registry_policy,
     "GetRegistryPolicy": get_registry_policy,
     "DeleteRegistryPolicy": delete_registry_policy,
-    "BatchCheckLayerAvailability": check_layers,
-    "BatchGetImage": get_images,
-    "DescribeImages": describe_images,
-    "PutImage": put_image,
-    "UpdateImageStorageClass": update_storage_class,
+    "DescribeRepositories": describe_repositories,
+    "GetAuthorizationToken": get_token,
 }

@@ -9,7 +9,7 @@ from moto.iam.models import iam_backends
 
 from crossaccount_sandbox.attached import load, statements
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.principals import find_user, managed_document, principal_arn, user_id
+from crossaccount_sandbox.principals import adopt, find_user, managed_document, principal_arn, user_id
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Handler, World
 
@@ -91,8 +91,10 @@ def on_role(world: World, call: Call) -> Response:
 
     Source: recordings of IAM by cloud-custodian and localstack; the boundary's text as users of IAM report it.
     """
-    if "PolicyArn" in call.params and not str(call.params["PolicyArn"]).startswith("arn:"):
-        raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
+    if "PolicyArn" in call.params:
+        if not str(call.params["PolicyArn"]).startswith("arn:"):
+            raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
+        adopt(call.account, call.params["PolicyArn"])
     _check_boundary(call)
     return _in_iam_words(call, call.forward(call.account))
 
@@ -142,6 +144,21 @@ def create_role(world: World, call: Call) -> Response:
     return replace(response, body=re.sub(hidden, b"", response.body)) if response.status < 300 else response
 
 
+def _adopt(call: Call) -> None:
+    """Have AWS's own managed policies at hand that a call is about; refuse a change of one."""
+    arn = str(call.params.get("PolicyArn", ""))
+    if call.operation in _CHANGES_OF_POLICIES and arn.startswith("arn:aws:iam::aws:policy/"):
+        raise AwsError("AccessDenied", "Policy is outside your own account.", 403)
+    if arn:
+        adopt(call.account, arn)
+    elif (
+        call.operation == "ListPolicies"
+        and call.params.get("Scope") != "Local"
+        and not call.params.get("OnlyAttached")
+    ):
+        adopt(call.account)
+
+
 def create_user(world: World, call: Call) -> Response:
     """CreateUser: its unique id is one of IAM's form wherever it is shown."""
     response = _in_iam_words(call, call.forward(call.account))
@@ -157,6 +174,7 @@ def on_policy(world: World, call: Call) -> Response:
 
     Source: recordings of IAM by localstack.
     """
+    _adopt(call)
     response = _in_iam_words(call, call.forward(call.account))
     body = re.sub(
         rb"<PolicyId>[^<]{4}([^<]*)</PolicyId>",
@@ -177,8 +195,9 @@ def delete_policy(world: World, call: Call) -> Response:
     Source: "Delete IAM policies" in the IAM user guide; the first text as its users report it.
 
     Raises:
-        AwsError: ``DeleteConflict``.
+        AwsError: ``DeleteConflict``; ``AccessDenied`` for one of AWS's own.
     """
+    _adopt(call)
     policy = iam_backends[call.account]["aws"].managed_policies.get(call.params["PolicyArn"])
     if policy is not None and policy.attachment_count:
         raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
@@ -229,6 +248,7 @@ _READS = (
     "GetUserPolicy DeleteUserPolicy AttachUserPolicy DetachUserPolicy DeleteAccessKey UpdateAccessKey"
 )
 _OF_POLICIES = "CreatePolicy GetPolicy ListPolicies CreatePolicyVersion GetPolicyVersion ListPolicyVersions DeletePolicyVersion"
+_CHANGES_OF_POLICIES = ("CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion")
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(_CHANGES.split(), unprotected(on_role)),
     **dict.fromkeys(_READS.split(), on_role),

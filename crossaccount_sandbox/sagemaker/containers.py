@@ -1,5 +1,8 @@
 """Inference containers as local processes: started from a model.tar.gz, asked over HTTP, stopped.
 
+A process is the sandbox's own server (`model_server`) or a command (`supervision`). What it prints goes to a file of plain
+text, `Container.output`.
+
 Not an endpoint: who may start one, with whose permissions the archive was fetched, and what the endpoint's
 status is, is decided elsewhere. Not an isolation boundary either (see `model_server`).
 
@@ -12,23 +15,38 @@ from __future__ import annotations
 import contextlib
 import http.client
 import multiprocessing
+import random
 import signal
+import socket
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from crossaccount_sandbox.sagemaker import model_server
+from crossaccount_sandbox.sagemaker.supervision import Launch, supervise
 
 START_SECONDS = 60.0  # for the first start on a busy machine; a warm one takes some 20 ms
 INVOKE_SECONDS = 60.0  # what SageMaker gives a container to answer
 
 _GRACE_SECONDS = 2.0
-_PRELOADED = ["joblib", "sklearn.tree", "crossaccount_sandbox.sagemaker.model_server"]
+_PORTS = range(20_000, 32_000)  # below those that systems hand out by themselves
+_SAFE_PORTS = 10  # that a command may use beside the one it serves on
+_PRELOADED = [
+    "joblib",
+    "sklearn.tree",
+    "crossaccount_sandbox.sagemaker.model_server",
+    "crossaccount_sandbox.sagemaker.supervision",
+]
+_KEPT_HEADERS = tuple(
+    f"X-Amzn-SageMaker-{name}" for name in ("Custom-Attributes", "New-Session-Id", "Closed-Session-Id")
+)
 _FORKS = multiprocessing.get_context("forkserver")
 _PROCESSES = threading.RLock()  # multiprocessing looks at all its children at each start, unguarded
 
@@ -43,11 +61,12 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the container answered: HTTP status, media type and body. Of an error, the body is a sentence."""
+    """What the container answered: HTTP status, media type, body, and those of its headers that callers get."""
 
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def warm() -> None:
@@ -61,43 +80,79 @@ def warm() -> None:
 
 
 class Container:
-    """One inference process. Made by `start`; also a context manager that stops it."""
+    """One inference process. Made by `start` or `run`; also a context manager that stops it.
 
-    def __init__(self, process: ForkServerProcess, line: Connection, port: int) -> None:
+    Args:
+        process: that which was forked.
+        line: the pipe to it.
+        port: where it serves.
+        output: the file that what it prints goes to; None for the sandbox's standard error.
+        patient: a ping that is answered with an error may be answered with 200 later on.
+    """
+
+    def __init__(
+        self,
+        process: ForkServerProcess,
+        line: Connection,
+        port: int,
+        output: Path | None = None,
+        patient: bool = False,
+    ) -> None:
         self._process = process
         self._line = line
         self._lock = threading.Lock()
+        self._patient = patient
         self.pid = process.pid
         self.port = port
+        self.output = output
 
     @classmethod
-    def start(cls, archive: bytes, timeout: float = START_SECONDS) -> Container:
+    def start(
+        cls,
+        archive: bytes,
+        timeout: float = START_SECONDS,
+        output: Path | None = None,
+        accept: str = model_server.JSON,
+    ) -> Container:
         """Start a process that serves this archive. It listens on return; the model may still be loading.
 
         Args:
             archive: the bytes of a model.tar.gz with a member model.joblib.
             timeout: seconds in which the process must report its port.
+            output: where what it prints goes.
+            accept: the media type that is answered with where none is wished.
 
         Raises:
             NotStarted: when it ended before that, or took too long. Nothing is left running.
         """
-        line, far_end = _FORKS.Pipe()
-        process = _FORKS.Process(
-            target=model_server.serve, args=(archive, far_end), name="model-server", daemon=True
-        )
-        try:
-            warm()
-            with far_end, _PROCESSES, _deaf_to_interrupts():
-                process.start()
-            if not line.poll(timeout):
-                raise NotStarted(f"the inference process reported no port within {timeout:g} s")
-            return cls(process, line, int(line.recv()))
-        except (OSError, EOFError) as error:
-            _end(process, line)
-            raise NotStarted(f"the inference process ended while starting: {error!r}") from error
-        except BaseException:
-            _end(process, line)
-            raise
+        return cls(*_forked(model_server.serve, (archive, accept, output), timeout), output)
+
+    @classmethod
+    def run(
+        cls,
+        command: tuple[str, ...],
+        archive: bytes,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
+        timeout: float = START_SECONDS,
+        output: Path | None = None,
+    ) -> Container:
+        """Start a command of one's own for this archive. It runs on return, and may listen later.
+
+        Args:
+            command: the program and its arguments, see `supervision.Launch`.
+            archive: the bytes of a model.tar.gz, which is unpacked for it.
+            environment: of the program.
+            directory: where it is started; None for the folder of the model.
+            timeout: seconds in which it must have been started.
+            output: where what it prints goes.
+
+        Raises:
+            NotStarted: as of `start`.
+        """
+        first, *safe = _free_ports()
+        launch = Launch(command, environment or {}, directory, first, (safe[0], safe[-1]))
+        return cls(*_forked(supervise, (launch, archive, output), timeout), output, patient=True)
 
     @property
     def alive(self) -> bool:
@@ -114,14 +169,21 @@ class Container:
     def wait(self, timeout: float) -> bool:
         """Whether the container got ready; False once it has failed or ended, or after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while (status := self._ping_status(2.0)) == 503 or (status is None and self.alive):
-            if time.monotonic() >= deadline:
+        pause = 0.05 if self._patient else 0.005
+        while (status := self._ping_status(2.0)) != 200:
+            over = not (self.alive and (self._patient or status in (None, 503)))
+            if over or time.monotonic() >= deadline:
                 return False
-            time.sleep(0.005)
-        return status == 200
+            time.sleep(pause)
+        return True
 
     def invoke(
-        self, body: bytes, content_type: str = "", accept: str = "", timeout: float = INVOKE_SECONDS
+        self,
+        body: bytes,
+        content_type: str = "",
+        accept: str = "",
+        timeout: float = INVOKE_SECONDS,
+        further: Mapping[str, str] | None = None,
     ) -> Answer:
         """POST /invocations: the container's answer, whatever its status.
 
@@ -130,11 +192,12 @@ class Container:
             content_type: its Content-Type; none is sent when empty.
             accept: the wished media type; none is sent when empty, and JSON comes back.
             timeout: seconds without a sign of life from the container.
+            further: more headers.
 
         Raises:
             NoAnswer: when there is no answer to give.
         """
-        headers = {"Content-Type": content_type, "Accept": accept}
+        headers = {"Content-Type": content_type, "Accept": accept, **(further or {})}
         sent = {name: value for name, value in headers.items() if value}
         return self._ask("POST", "/invocations", body, sent, timeout)
 
@@ -167,7 +230,8 @@ class Container:
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
-            return Answer(response.status, response.getheader("Content-Type", ""), response.read())
+            kept = {name: value for name in _KEPT_HEADERS if (value := response.getheader(name)) is not None}
+            return Answer(response.status, response.getheader("Content-Type", ""), response.read(), kept)
         except TimeoutError as error:
             raise NoAnswer(f"the inference process did not answer within {timeout:g} s") from error
         except (OSError, http.client.HTTPException) as error:
@@ -188,15 +252,18 @@ class Containers:
         with self._lock:
             return len(self._running)
 
-    def start(self, archive: bytes, timeout: float = START_SECONDS) -> Container:
+    def start(self, begin: Callable[[], Container]) -> Container:
         """Start a container and remember it.
 
+        Args:
+            begin: starts it, by `Container.start` or `Container.run`.
+
         Raises:
-            NotStarted: as `Container.start`; also when `stop_all` came in between.
+            NotStarted: as they do; also when `stop_all` came in between.
         """
         with self._lock:
             era = self._era
-        container = Container.start(archive, timeout)
+        container = begin()
         with self._lock:
             current = era == self._era
             if current:
@@ -219,6 +286,47 @@ class Containers:
             running, self._running = self._running, set()
         for container in running:
             container.stop()
+
+
+def _forked(
+    target: Callable[..., None], given: tuple[Any, ...], timeout: float
+) -> tuple[ForkServerProcess, Connection, int]:
+    """A process that was forked for these arguments and a pipe, that pipe, and the port that it reported through it."""
+    line, far_end = _FORKS.Pipe()
+    process = _FORKS.Process(target=target, args=(*given, far_end), name="container", daemon=True)
+    try:
+        warm()
+        with far_end, _PROCESSES, _deaf_to_interrupts():
+            process.start()
+        if not line.poll(timeout):
+            raise NotStarted(f"the inference process reported no port within {timeout:g} s")
+        return process, line, int(line.recv())
+    except (OSError, EOFError) as error:
+        _end(process, line)
+        raise NotStarted(f"the inference process ended while starting: {error!r}") from error
+    except BaseException:
+        _end(process, line)
+        raise
+
+
+def _free_ports() -> range:
+    """Ports in a row that nothing listens on; two calls, also of two sandboxes, seldom give the same."""
+    count = 1 + _SAFE_PORTS
+    while True:
+        first = random.choice(_PORTS)  # noqa: S311 - no secret
+        ports = range(first, first + count)
+        if all(_is_free(port) for port in ports):
+            return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def _end(process: ForkServerProcess, line: Connection) -> None:

@@ -53,12 +53,18 @@ class Unhealthy(Exception):
     """Why an endpoint cannot come into service, in AWS's words."""
 
     @classmethod
-    def of(cls, kind: str, variant: str) -> Unhealthy:
-        """What AWS says of an arranged outcome of this kind, other than a healthy one."""
+    def of(cls, kind: str, variant: str, container: str = "primary") -> Unhealthy:
+        """What AWS says of an outcome of this kind, other than a healthy one.
+
+        Args:
+            kind: as of ``outcomes.Outcome``.
+            variant: whose containers did not come up.
+            container: which of them.
+        """
         if kind == "no-capacity":
             return cls(_NO_CAPACITY)
         return cls(
-            f"The primary container for production variant {variant} did not pass the ping health check. Please check "
+            f" The {container} container for production variant {variant} did not pass the ping health check. Please check "
             "CloudWatch logs for this endpoint."
         )
 

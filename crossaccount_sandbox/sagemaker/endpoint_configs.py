@@ -48,11 +48,19 @@ def create_config(world: World, call: Call) -> Response:
         "ProductionVariants": [
             {"InitialVariantWeight": 1.0, **variant} for variant in call.params["ProductionVariants"]
         ],
+        "MetricsConfig": {**_METRICS, **(call.params.get("MetricsConfig") or {})},
         "EndpointConfigArn": arn,
         "CreationTime": world.clock(),
     }
     tag(world, arn, call)
     return json_response({"EndpointConfigArn": arn})
+
+
+_METRICS = {  # Source: MetricsConfig in the API reference, for new configs
+    "EnableEnhancedMetrics": False,
+    "EnableDetailedObservability": True,
+    "MetricPublishFrequencyInSeconds": 60,
+}
 
 
 def describe_config(world: World, call: Call) -> Response:

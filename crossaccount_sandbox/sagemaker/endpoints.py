@@ -24,6 +24,7 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 )
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
+from crossaccount_sandbox.sagemaker.invocations import event_stream, read_request, refuse
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
@@ -51,6 +52,8 @@ class Endpoints:
             ("sagemaker", "ListEndpoints"): self.list_endpoints,
             ("sagemaker", "DeleteEndpoint"): self.delete_endpoint,
             ("sagemaker-runtime", "InvokeEndpoint"): self.invoke_endpoint,
+            ("sagemaker-runtime", "InvokeEndpointAsync"): self.invoke_async,
+            ("sagemaker-runtime", "InvokeEndpointWithResponseStream"): self.invoke_stream,
         }
 
     def create_endpoint(self, world: World, call: Call) -> Response:
@@ -157,8 +160,11 @@ class Endpoints:
             )
 
     def describe_endpoint(self, world: World, call: Call) -> Response:
-        """DescribeEndpoint."""
-        return shown(call, self._endpoint(call))
+        """DescribeEndpoint: with the metrics of its configuration, while that is there."""
+        endpoint = self._endpoint(call)
+        with world.lock:
+            config = world.registry.configs.get((call.place, endpoint["EndpointConfigName"])) or {}
+        return shown(call, {**endpoint, "MetricsConfig": config.get("MetricsConfig")})
 
     def list_endpoints(self, world: World, call: Call) -> Response:
         """ListEndpoints."""
@@ -174,21 +180,45 @@ class Endpoints:
         return json_response({})
 
     def invoke_endpoint(self, world: World, call: Call) -> Response:
-        """InvokeEndpoint: the answer of the process behind it.
+        """InvokeEndpoint: the answer of the processes behind it.
 
         Raises:
-            AwsError: ``ValidationError`` for an endpoint that is not there or not in service, ``ModelError`` (424)
-                for an answer of the container that is an error.
+            AwsError: ``ValidationError`` for an endpoint that is not there or not in service, or does not do what is asked;
+                ``ModelError`` (424) for an answer of a container that is an error.
         """
+        return self._hosting.invoke(self._invoked(call), read_request(call))
+
+    def invoke_stream(self, world: World, call: Call) -> Response:
+        """InvokeEndpointWithResponseStream: the same answer in parts; all are sent when the last one is there.
+
+        Raises:
+            AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
+        """
+        answer = self._hosting.invoke(self._invoked(call), read_request(call))
+        headers = [
+            ("X-Amzn-SageMaker-Content-Type" if name == "Content-Type" else name, value)
+            for name, value in answer.headers
+        ]
+        kind = ("Content-Type", "application/vnd.amazon.eventstream")
+        return Response(200, event_stream(answer.body), (kind, *headers))
+
+    def invoke_async(self, world: World, call: Call) -> Response:
+        """InvokeEndpointAsync: there is no endpoint here that takes it.
+
+        Raises:
+            AwsError: ``ValidationError``, always.
+        """
+        name = self._invoked(call)["EndpointName"]
+        raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous.")
+
+    def _invoked(self, call: Call) -> Record:
+        """The endpoint of a call to the runtime, if it does what the call asks for."""
         name = call.params["EndpointName"]
         endpoint = self._hosting.find(call.place, name)
         if endpoint is None:
             raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} not found.")
-        accept = call.headers.get("X-Amzn-SageMaker-Accept") or call.headers.get("Accept") or "*/*"
-        variant = call.headers.get("X-Amzn-SageMaker-Target-Variant")
-        return self._hosting.invoke(
-            endpoint, call.body, call.headers.get("Content-Type", ""), accept, variant
-        )
+        refuse(call, endpoint)
+        return endpoint
 
     def _endpoint(self, call: Call) -> Record:
         name = call.params["EndpointName"]

@@ -1,6 +1,6 @@
 """What SageMaker does with an execution role: the session it acts in, and whether that reaches artifacts and images.
 
-Not here: the fetching (``fleets``).
+Not here: the fetching (``artifacts``).
 """
 
 import re
@@ -64,9 +64,9 @@ class RoleProbe:
             raise self._no_access(uri)
         names = self._world.object_names(bucket)
         keys = [name for name in names if name == key or (is_prefix and name.startswith(key))]
-        reading = Check("s3:GetObject", f"{arn}/{keys[0] if keys else key}", owner, policy)
-        if not self._allows(self._session, reading):
-            raise self._no_access(uri)
+        for name in keys or [key]:
+            if not self._allows(self._session, Check("s3:GetObject", f"{arn}/{name}", owner, policy)):
+                raise self._no_access(uri)
         if not keys:
             raise invalid(f"Could not find model data at {uri}.") if may_list else self._no_access(uri)
         for name in keys:
@@ -157,15 +157,22 @@ def execution_session(role: Any) -> Caller:
 def artifact_locations(container: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """Bucket, key, and whether it is a prefix, of every artifact that a container definition names."""
     if url := container.get("ModelDataUrl"):
-        yield (*_split(url), False)
+        yield (*split_uri(url), False)
     sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or [])]
     for source in sources:
         if source and source.get("S3DataSource"):
             s3 = source["S3DataSource"]
-            yield (*_split(s3["S3Uri"]), s3.get("S3DataType") == "S3Prefix")
+            yield (*split_uri(s3["S3Uri"]), s3.get("S3DataType") == "S3Prefix")
+            if manifest := s3.get("ManifestS3Uri"):
+                yield (*split_uri(manifest), False)
 
 
-def _split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of a location in S3.
+
+    Raises:
+        AwsError: ``ValidationException`` for what is none.
+    """
     match = re.fullmatch(r"(?:s3|https)://([^/]+)/?(.*)", uri)
     if match is None:
         raise invalid(f"Could not parse the model data location {uri}.")

@@ -1,38 +1,45 @@
-"""The instances behind an endpoint: real processes, one for each variant, that fetched what they serve.
+"""The instances behind an endpoint: real processes, one for each container of a variant, that fetched what they serve.
 
-A variant of several instances is one process; its instances are numbers. Not here: which fleet is asked when
-(``rollouts``, ``hosting``) and what a process is (``containers``).
+A variant of several instances is one process for each container; its instances are numbers. What a process prints is plain
+text in a file of its own: ``World.outputs`` names them all, under the names of CloudWatch's log streams.
 
-Source: failure reasons are quotes from public reports.
+Not here: which fleet is asked when (``rollouts``, ``hosting``), how several containers answer as one (``pipelines``) and what
+a process is (``containers``).
+
+Source: failure reasons are quotes from public reports; "Log groups and streams that Amazon SageMaker AI sends to Amazon
+CloudWatch Logs" in the developer guide.
 """
 
 import logging
 import secrets
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from crossaccount_sandbox.callers import Key
 from crossaccount_sandbox.images import image_digest, parse_image
-from crossaccount_sandbox.principals import find_role
+from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.containers import Container, Containers, NotStarted
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
-from crossaccount_sandbox.sagemaker.execution import artifact_locations, execution_session
+from crossaccount_sandbox.sagemaker.image_commands import ImageCommand, ImageCommands
+from crossaccount_sandbox.sagemaker.model_server import JSON
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Pace
-from crossaccount_sandbox.training import tar_gz
-from crossaccount_sandbox.world import Record, World
+from crossaccount_sandbox.sagemaker.pipelines import Pipeline
+from crossaccount_sandbox.world import ContainerOutput, Record, World
 
 Given = Mapping[str, Any]
 logger = logging.getLogger("sandbox")
 _RESTARTS = 3
+_DEFAULT_ACCEPT = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"  # what AWS's scikit-learn container reads
+_HEALTH_CHECK_SECONDS = (
+    480  # of AWS's seconds, where a variant says nothing of ContainerStartupHealthCheckTimeoutInSeconds
+)
+_START_SECONDS = 60.0  # real ones that a command has for its start at least, however fast AWS's seconds pass
 
 
 @dataclass
@@ -43,11 +50,15 @@ class Fleet:
         config: the configuration.
         variants: as DescribeEndpoint shows them; replaced, never changed.
         processes: by variant.
+        endpoint: the endpoint's ARN.
+        instances: by variant, the id of its one instance that runs.
     """
 
     config: Given
     variants: list[Record]
-    processes: dict[str, Container]
+    processes: dict[str, Pipeline]
+    endpoint: str
+    instances: dict[str, str]
 
 
 def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
@@ -60,6 +71,19 @@ def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
     total, turn = sum(weights) or 1, sum(served) + 1
     behind = [weight * turn / total - done for weight, done in zip(weights, served, strict=True)]
     return behind.index(max(behind))
+
+
+def named_containers(model: Given) -> Iterator[tuple[str, Given]]:
+    """The containers of a model by their names: ``primary`` for a single one.
+
+    Source: "Log groups and streams ..." in the SageMaker developer guide for containers without a hostname.
+    """
+    containers = model["Resolved"]
+    if len(containers) == 1 and model.get("PrimaryContainer"):
+        yield "primary", containers[0]  # whatever its hostname is
+        return
+    for number, container in enumerate(containers, start=1):
+        yield container.get("ContainerHostname") or f"container-{number}", container
 
 
 class Router:
@@ -84,8 +108,8 @@ class Router:
             self._fleets_served = [0] * len(self._shares)
             self._variants_served.clear()
 
-    def next(self, variant: str | None = None) -> tuple[str, Container] | None:
-        """The variant and process for the next request; None when nothing serves, or not this variant."""
+    def next(self, variant: str | None = None) -> tuple[str, Pipeline] | None:
+        """The variant and its containers for the next request; None when nothing serves, or not this variant."""
         with self._lock:
             if not self._shares:
                 return None
@@ -109,23 +133,34 @@ class Fleets:
     """Starts and stops fleets.
 
     Args:
-        world: keys and clock.
+        world: clock, and where outputs are noted.
         containers: where processes are started.
         pace: how fast AWS's seconds pass.
+        commands: which images run a command.
+        artifacts: fetches what is served.
     """
 
-    def __init__(self, world: World, containers: Containers, pace: Pace):
+    def __init__(
+        self,
+        world: World,
+        containers: Containers,
+        pace: Pace,
+        commands: ImageCommands,
+        artifacts: Artifacts,
+    ):
         self._world = world
         self._containers = containers
         self._pace = pace
-        self._session: Any = boto3.session.Session()
+        self._commands = commands
+        self._artifacts = artifacts
         self._lock = threading.Lock()
-        self.endpoint_url = ""
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def start(self, wanted: Wanted, outcome: Outcome) -> Fleet:
-        """Bring a fleet up: every variant's process runs and answers the ping.
+    def start(self, endpoint: str, wanted: Wanted, outcome: Outcome) -> Fleet:
+        """Bring a fleet up: every variant's processes run and answer the ping.
 
         Args:
+            endpoint: the endpoint's ARN.
             wanted: what it shall serve.
             outcome: what was arranged for it.
 
@@ -136,11 +171,12 @@ class Fleets:
         if outcome.kind == "no-capacity":
             time.sleep(self._pace.real(outcome.seconds))
             raise Unhealthy.of(outcome.kind, given[0]["VariantName"])
-        fleet = Fleet(wanted.config, [self._variant(variant, wanted) for variant in given], {})
+        variants = [self._variant(variant, wanted) for variant in given]
+        instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in given}
+        fleet = Fleet(wanted.config, variants, {}, endpoint, instances)
         try:
             for variant in given:
-                name = variant["VariantName"]
-                fleet.processes[name] = self._process(name, wanted.models[name], outcome)
+                self._bring_up(fleet, variant, wanted.models[variant["VariantName"]], outcome)
         except Unhealthy:
             self.stop(fleet)
             raise
@@ -148,30 +184,94 @@ class Fleets:
 
     def stop(self, fleet: Fleet) -> None:
         """End the fleet's processes and wait until they are gone."""
-        for process in fleet.processes.values():
+        for pipeline in fleet.processes.values():
+            self._stop(pipeline)
+
+    def close(self) -> None:
+        """Remove what the processes have printed; none of them runs any more."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _stop(self, pipeline: Pipeline) -> None:
+        for process in pipeline.containers.values():
             self._containers.stop(process)
 
-    def _process(self, variant: str, model: Given, outcome: Outcome) -> Container:
-        archive = self._download(model["ExecutionRoleArn"], model["Resolved"][0])
+    def _bring_up(self, fleet: Fleet, variant: Given, model: Given, outcome: Outcome) -> None:
+        """The processes of one variant, in the fleet as soon as they are started."""
+        name = variant["VariantName"]
+        begin = self._starts(fleet, name, model)
         if outcome.kind == "crash-loop":
             for _ in range(_RESTARTS):
-                self._containers.stop(self._run(variant, archive))
+                self._stop(self._run(name, model, begin))
                 time.sleep(self._pace.real(outcome.seconds) / _RESTARTS)
-            raise Unhealthy.of("unhealthy", variant)
-        process = self._run(variant, archive)
+            raise Unhealthy.of("unhealthy", name)
+        pipeline = fleet.processes[name] = self._run(name, model, begin)
         if outcome.kind == "unhealthy":
             time.sleep(self._pace.real(outcome.seconds))
-        elif process.wait(timeout=30):
-            return process
-        self._containers.stop(process)
-        raise Unhealthy.of("unhealthy", variant)
+            raise Unhealthy.of("unhealthy", name)
+        for container, process in pipeline.containers.items():
+            if not process.wait(self._patience(variant, model, container)):
+                raise Unhealthy.of("unhealthy", name, container)
 
-    def _run(self, variant: str, archive: bytes) -> Container:
-        try:
-            return self._containers.start(archive)
-        except NotStarted as error:
-            logger.info("container: %s", error)
-            raise Unhealthy.of("unhealthy", variant) from None
+    def _starts(self, fleet: Fleet, variant: str, model: Given) -> dict[str, Callable[[], Container]]:
+        """How each container of the model is started, by their names; what they serve was fetched."""
+        role = model["ExecutionRoleArn"]
+        starts: dict[str, Callable[[], Container]] = {}
+        for number, (name, container) in enumerate(named_containers(model), start=1):
+            archive = self._artifacts.fetch(role, container, number)
+            output = self._output(fleet, variant, role, name if len(model["Resolved"]) > 1 else None)
+            command = self._commands.find(container["Image"])
+            if command is None:
+                accept = (container.get("Environment") or {}).get(_DEFAULT_ACCEPT, JSON)
+                starts[name] = partial(Container.start, archive, output=output, accept=accept)
+                continue
+            starts[name] = partial(
+                Container.run,
+                command.command,
+                archive,
+                self._environment(fleet, command, container),
+                command.directory,
+                output=output,
+            )
+        return starts
+
+    def _environment(self, fleet: Fleet, command: ImageCommand, container: Given) -> dict[str, str]:
+        region = fleet.endpoint.split(":")[3]
+        own = container.get("Environment") or {}
+        return {**command.environment, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, **own}
+
+    def _patience(self, variant: Given, model: Given, container: str) -> float:
+        """How many real seconds a container has until its ping must be answered with 200."""
+        command = self._commands.find(dict(named_containers(model))[container]["Image"])
+        if command is None:
+            return 30
+        if command.start_seconds is not None:
+            return command.start_seconds
+        limit = variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or _HEALTH_CHECK_SECONDS
+        return max(self._pace.real(limit), _START_SECONDS)
+
+    def _output(self, fleet: Fleet, variant: str, role: str, container: str | None) -> Path:
+        """A new file for what a container prints; noted under the name of its log stream."""
+        with self._lock:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="crossaccount-output-")
+        path = Path(self._folder.name) / f"{secrets.token_hex(8)}.log"
+        path.touch(0o600)
+        stream = "/".join(part for part in (variant, fleet.instances[variant], container) if part)
+        self._world.outputs.append(ContainerOutput(fleet.endpoint, stream, path, self._world.clock(), role))
+        return path
+
+    def _run(self, variant: str, model: Given, starts: Mapping[str, Callable[[], Container]]) -> Pipeline:
+        running: dict[str, Container] = {}
+        direct = (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct"
+        for name, begin in starts.items():
+            try:
+                running[name] = self._containers.start(begin)
+            except NotStarted as error:
+                logger.info("container: %s", error)
+                self._stop(Pipeline(running))
+                raise Unhealthy.of("unhealthy", variant, name) from None
+        return Pipeline(running, direct)
 
     def _variant(self, variant: Given, wanted: Wanted) -> Record:
         """A variant as DescribeEndpoint shows it."""
@@ -198,49 +298,3 @@ class Fleets:
             raise Unhealthy(text)
         resolved = f"{parsed[0]}.dkr.ecr.{parsed[1]}.amazonaws.com/{parsed[2]}@{digest}"
         return {"SpecifiedImage": image, "ResolvedImage": resolved, "ResolutionTime": self._world.clock()}
-
-    def _download(self, role_arn: str, container: Given) -> bytes:
-        """The container's artifact as a model.tar.gz, fetched over S3 as the execution role."""
-        location = next(artifact_locations(container), None)
-        if location is None:
-            raise Unhealthy("The container has no model data.")
-        bucket, key, is_prefix = location
-        try:
-            s3 = self._client(role_arn)
-            if not is_prefix:
-                return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-            names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-            files = {name: s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names}
-            return tar_gz({name[len(key) :]: data for name, data in files.items() if name != key})
-        except (ClientError, BotoCoreError) as error:
-            logger.info("model data: %s", error)
-            raise Unhealthy(
-                f'Failed to download model data for container "container_1" from URL: "s3://{bucket}/{key}". Please '
-                "ensure that there is an object located at the URL and that the role passed to CreateModel has "
-                "permissions to download the object."
-            ) from None
-
-    def _client(self, role_arn: str) -> Any:
-        """An S3 client that acts in a session of the execution role, through the sandbox's own door."""
-        role = find_role(role_arn)
-        if role is None:
-            raise Unhealthy(f'The execution role ARN "{role_arn}" is invalid.')
-        session = execution_session(role)
-        expires = self._world.clock() + timedelta(hours=1)
-        key_id, secret, token = (
-            f"ASIA{secrets.token_hex(8).upper()}",
-            secrets.token_hex(20),
-            secrets.token_hex(64),
-        )
-        self._world.keys.add_session(key_id, Key(session.until(expires), secret, token))
-        with self._lock:  # sessions may not make clients in two threads at once
-            return self._session.client(
-                "s3",
-                region_name="us-east-1",
-                endpoint_url=self.endpoint_url,
-                aws_access_key_id=key_id,
-                aws_secret_access_key=secret,
-                aws_session_token=token,
-                config=Config(retries={"total_max_attempts": 1}),
-            )

@@ -10,10 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from crossaccount_sandbox.sagemaker.containers import Answer, NoAnswer
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
 from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.invocations import (
+    invalid,
+    note_sessions,
+    refuse_container,
+    refuse_session,
+)
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
+from crossaccount_sandbox.sagemaker.pipelines import Pipeline, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Place, Record, World
@@ -72,6 +78,7 @@ class Hosting:
             "Statuses": [],
             "router": Router(),
             "fleets": [],
+            "sessions": {},
         }
         rollout = self._rollout(record, wanted)
         rollout.begin("Creating")
@@ -135,37 +142,39 @@ class Hosting:
         self._outcomes.release(place[0], name)
         return record
 
-    def invoke(
-        self, endpoint: Record, body: bytes, content_type: str, accept: str, variant: str | None
-    ) -> Response:
-        """A container's answer to one request.
+    def invoke(self, endpoint: Record, request: Request) -> Response:
+        """The answer to one request.
 
         Args:
             endpoint: as ``find`` gave it.
-            body: the request's bytes.
-            content_type: its Content-Type.
-            accept: the wished media type.
-            variant: the variant that is to answer; None lets shares and weights decide.
+            request: what is asked.
 
         Raises:
-            AwsError: ``ValidationError`` while no process serves it, ``ModelError`` (424) for an error of the container.
+            AwsError: ``ValidationError`` while no process serves it, or for a container or session that is none;
+                ``ModelError`` (424) for an error of a container.
         """
+        name, pipeline = self._turn(endpoint, request.variant)
+        refuse_container(request, pipeline, endpoint["EndpointName"])
+        refuse_session(request, endpoint["sessions"], self._world.clock())
+        try:
+            answer = pipeline.invoke(request)
+        except Refused as refused:
+            raise _model_error(refused, endpoint) from None
+        note_sessions(request, answer.headers, endpoint["sessions"])
+        kind = {"Content-Type": answer.content_type} if answer.content_type else {}
+        headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **answer.headers}
+        return Response(200, answer.body, tuple(headers.items()))
+
+    @staticmethod
+    def _turn(endpoint: Record, variant: str | None) -> tuple[str, Pipeline]:
+        """Whose turn it is: a variant and its containers."""
         silent = endpoint["EndpointStatus"] in _SILENT
-        turn = None if silent else endpoint["router"].next(variant)
+        turn: tuple[str, Pipeline] | None = None if silent else endpoint["router"].next(variant)
         if turn is None:
             account = endpoint["EndpointArn"].split(":")[4]
             kind = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
-            text = f"{kind} {endpoint['EndpointName']} of account {account} not found."
-            raise AwsError("ValidationError", text)
-        name, process = turn
-        try:
-            answer = process.invoke(body, content_type, accept, timeout=60)
-        except NoAnswer as error:
-            answer = Answer(500, "text/plain", str(error).encode())
-        if answer.status != 200:
-            raise _model_error(answer)
-        headers = (("Content-Type", answer.content_type), ("x-Amzn-Invoked-Production-Variant", name))
-        return Response(200, answer.body, headers)
+            raise invalid(f"{kind} {endpoint['EndpointName']} of account {account} not found.")
+        return turn
 
     def _rollout(self, record: Record, wanted: Wanted) -> Rollout:
         return Rollout(record, wanted, self._fleets, self._pace, self._world.clock)
@@ -204,9 +213,21 @@ def _scaled(variant: Record, desired: Mapping[str, Record]) -> Record:
     return variant
 
 
-def _model_error(answer: Answer) -> AwsError:
+def _model_error(refused: Refused, endpoint: Record) -> AwsError:
+    answer = refused.answer
     said = answer.body.decode("utf-8", "replace")
-    side = "client" if answer.status < 500 else "server"
-    text = f'Received {side} error ({answer.status}) from primary with message "{said}".'
-    extra = {"OriginalStatusCode": answer.status, "OriginalMessage": said, "LogStreamArn": ""}
+    side = "client" if 400 <= answer.status < 500 else "server"
+    _, _, _, region, account, _ = endpoint["EndpointArn"].split(":", 5)
+    group = f"/aws/sagemaker/Endpoints/{endpoint['EndpointName']}"
+    text = (
+        f'Received {side} error ({answer.status}) from {refused.container} with message "{said}". See '
+        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} in account "
+        f"{account} for more information."
+    )
+    extra = {
+        "ErrorCode": f"{side.upper()}_ERROR_FROM_MODEL",
+        "OriginalStatusCode": answer.status,
+        "OriginalMessage": said,
+        "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
+    }
     return AwsError("ModelError", text, 424, extra)

@@ -1,50 +1,58 @@
-"""The inference process: a model.tar.gz behind SageMaker's serving contract, GET /ping and POST /invocations.
+"""The inference process: a model.tar.gz behind SageMaker's serving contract, answered as AWS's scikit-learn container does.
+
+What that container's default functions read and write is read and written here: content types match exactly, one row or column
+of CSV has one dimension, which scikit-learn refuses, and every fault is a 500 with a page that says nothing. The log says more.
 
 Not a jail: like a serving container it runs whatever code the pickled model brings, but with the rights of
 the user who started the sandbox. It listens on the loopback interface only, and ends when its parent does.
 
-The contract is "Use Your Own Inference Code with Hosting Services" in the SageMaker developer guide.
+Source: "Use Your Own Inference Code with Hosting Services" in the SageMaker developer guide;
+aws/sagemaker-scikit-learn-container (serving) and aws/sagemaker-containers (encoders, worker, transformer).
 """
 
 import csv
-import gzip
 import io
 import json
-import math
 import multiprocessing
 import os
 import signal
 import sys
-import tarfile
 import threading
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+import time
+import traceback
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing.connection import Connection, wait
-from pathlib import PurePosixPath
+from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-BODY_LIMIT = 6_291_456  # bytes; InvokeEndpoint takes no larger body
-UNPACKED_LIMIT = 512 * 1024 * 1024  # bytes of a model.tar.gz once decompressed
-MEMBER_LIMIT = 1_000
+from crossaccount_sandbox.sagemaker.archives import UNPACKED_LIMIT, BrokenArchive, member
+from crossaccount_sandbox.sagemaker.supervision import redirect
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BODY_LIMIT = 20 * 1024 * 1024  # bytes; the container's web server takes no larger body
 MODEL_MEMBER = "model.joblib"
 JSON = "application/json"
 CSV = "text/csv"
+NPY = "application/x-npy"
 
 _IDLE_SECONDS = 75  # above the 60 s that a caller may wait for an answer
+_FAILED = b"""<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">
+<title>500 Internal Server Error</title>
+<h1>Internal Server Error</h1>
+<p>The server encountered an internal error and was unable to complete your request. Either the server is overloaded or there is an error in the application.</p>
+"""
 _DRAIN_LIMIT = 4 * BODY_LIMIT  # of a body that is too large, what is still read so that the answer arrives
 
 
 class Predictor(Protocol):
     """What a scikit-learn estimator promises."""
 
-    def predict(self, X: Sequence[Sequence[float]]) -> Any:
+    def predict(self, X: Any) -> Any:
         """Give one prediction for each row, as an array."""
-
-
-class BrokenArchive(Exception):
-    """The archive cannot be served; the message says why."""
 
 
 class Unanswerable(Exception):
@@ -56,19 +64,19 @@ class Unanswerable(Exception):
         self.message = message
 
 
-def serve(archive: bytes, line: Connection) -> None:
+def serve(archive: bytes, accept: str, output: Path | None, line: Connection) -> None:
     """Be the inference process: report the port, load the model, answer until the parent is gone.
 
     Args:
         archive: the bytes of a model.tar.gz.
+        accept: what is answered with where nothing is wished.
+        output: where what it prints goes, see `supervision.redirect`.
         line: the pipe to the parent. The port goes through it, once; its end tells the parent of ours.
     """
     _take_signals()
-    # The parent may have promised somebody that its standard output holds one line of JSON and nothing else.
-    os.dup2(2, 1)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a model prints is seen at once
+    redirect(output)
     _in_background(_end_with_parent)
-    with ModelServer() as server:
+    with ModelServer(accept) as server:
         line.send(
             server.server_port
         )  # first, so that a model that ends the process has at least been started
@@ -100,7 +108,7 @@ def load(archive: bytes, limit: int = UNPACKED_LIMIT) -> Predictor:
         BrokenArchive: when this is not such an archive, holds a path that leads out, a link or a device,
             unpacks to more than `limit` bytes, or when the model in it cannot be loaded.
     """
-    pickled = _model_member(archive, limit)
+    pickled = member(archive, MODEL_MEMBER, limit)
     try:
         import joblib
 
@@ -113,177 +121,76 @@ def load(archive: bytes, limit: int = UNPACKED_LIMIT) -> Predictor:
     return predictor
 
 
-class _Bounded(io.RawIOBase):
-    """A decompressing reader that gives up past a limit: a small archive cannot fill the memory."""
-
-    def __init__(self, archive: bytes, limit: int) -> None:
-        self._source = gzip.GzipFile(fileobj=io.BytesIO(archive))
-        self._limit = self._left = limit
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        content = self._source.read(self._left + 1 if size < 0 else size)
-        self._left -= len(content)
-        if self._left < 0:
-            raise BrokenArchive(f"the archive unpacks to more than {self._limit} bytes")
-        return content
-
-
-def _model_member(archive: bytes, limit: int) -> bytes:
-    pickled: bytes | None = None
-    try:
-        with tarfile.open(fileobj=_Bounded(archive, limit), mode="r|") as tar:
-            for count, member in enumerate(tar, start=1):
-                _refuse_unsafe(count, member)
-                if member.isfile() and PurePosixPath(member.name) == PurePosixPath(MODEL_MEMBER):
-                    content = tar.extractfile(member)
-                    pickled = content.read() if content else None
-    except (OSError, EOFError, zlib.error, tarfile.TarError, UnicodeError) as error:
-        raise BrokenArchive(f"not a readable .tar.gz: {error}") from error
-    if pickled is None:
-        raise BrokenArchive(f"the archive has no member {MODEL_MEMBER}")
-    return pickled
-
-
-def _refuse_unsafe(count: int, member: tarfile.TarInfo) -> None:
-    path = PurePosixPath(member.name)
-    if count > MEMBER_LIMIT:
-        raise BrokenArchive(f"the archive has more than {MEMBER_LIMIT} members")
-    if path.is_absolute() or ".." in path.parts:
-        raise BrokenArchive(f"the archive's member {member.name!r} leads out of it")
-    if not (member.isfile() or member.isdir()):
-        raise BrokenArchive(f"the archive's member {member.name!r} is neither a file nor a folder")
-
-
-def rows_of(content_type: str, body: bytes) -> list[list[float]]:
-    """Read the rows of a request: CSV lines, or JSON as {"instances": [[...]]}, [[...]] or one row [...].
-
-    Raises:
-        Unanswerable: 415 for another content type, 400 for a body that is not rows of finite numbers.
-    """
-    media_type, charset = _media_type(content_type)
-    if media_type not in (CSV, JSON) or charset not in ("utf-8", "utf8", "us-ascii"):
-        raise Unanswerable(415, f"Content-Type {content_type!r} is not supported; send {CSV} or {JSON}.")
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unanswerable(400, f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
-    rows = _csv_rows(text) if media_type == CSV else _json_rows(text)
-    if not rows:
-        raise Unanswerable(400, "The body holds no rows.")
-    return rows
-
-
-def _media_type(content_type: str) -> tuple[str, str]:
-    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    charsets = [value for name, _, value in (each.partition("=") for each in parameters) if name == "charset"]
-    return media_type, (charsets[-1].strip('"') if charsets else "utf-8")
-
-
-def _csv_rows(text: str) -> list[list[float]]:
-    try:
-        lines = [cells for cells in csv.reader(io.StringIO(text, newline=""), strict=True) if cells]
-    except csv.Error as error:
-        raise Unanswerable(400, f"The body is not CSV: {error}.") from error
-    return [_numbers(cells, number, _csv_number) for number, cells in enumerate(lines, start=1)]
-
-
-def _csv_number(cell: object) -> float:
-    text = str(cell)
-    if "_" in text:  # 1_000 is a number in Python, and in no CSV
-        raise ValueError(text)
-    return float(text)
-
-
-def _json_rows(text: str) -> list[list[float]]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Unanswerable(400, f"The body is not JSON: {error}.") from error
-    if isinstance(value, dict):
-        value = value.get("instances")
-    elif isinstance(value, list) and value and not any(isinstance(each, list) for each in value):
-        value = [value]
-    if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
-        raise Unanswerable(400, 'The body is not rows: send {"instances": [[...]]}, [[...]] or [...].')
-    return [_numbers(row, number, _json_number) for number, row in enumerate(value, start=1)]
-
-
-def _json_number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(value)
-    return float(value)
-
-
-def _numbers(values: Iterable[object], row: int, number: Callable[[object], float]) -> list[float]:
-    numbers = []
-    for value in values:
-        try:
-            numbers.append(number(value))
-        except (ValueError, OverflowError) as error:
-            raise Unanswerable(400, f"Row {row}: {str(value)[:40]!r} is not a number.") from error
-        if not math.isfinite(numbers[-1]):
-            raise Unanswerable(400, f"Row {row}: {str(value)[:40]!r} is not a finite number.")
-    return numbers
-
-
-def media_type_for(accept: str) -> str:
-    """Choose the answer's media type from an Accept header: JSON if there is none, the first of equal wishes.
-
-    Raises:
-        Unanswerable: 406 when neither JSON nor CSV will do.
-    """
-    wishes = [_wish(part) for part in accept.split(",") if part.strip()] or [(JSON, 1.0)]
-    for media_range, quality in sorted(wishes, key=lambda wish: -wish[1]):
-        if quality > 0 and media_range in (JSON, "application/*", "*/*"):
-            return JSON
-        if quality > 0 and media_range in (CSV, "text/*"):
-            return CSV
-    raise Unanswerable(406, f"Accept {accept!r} cannot be met; ask for {JSON} or {CSV}.")
-
-
-def _wish(part: str) -> tuple[str, float]:
-    media_range, *parameters = (each.strip().lower() for each in part.split(";"))
-    weights = [value for name, _, value in (each.partition("=") for each in parameters) if name == "q"]
-    try:
-        return media_range, (float(weights[-1]) if weights else 1.0)
-    except ValueError:
-        return media_range, 0.0
-
-
 def answer(model: Predictor, content_type: str, accept: str, body: bytes) -> tuple[str, bytes]:
-    """Predict: the media type and the bytes of the answer, one prediction for each row.
+    """Predict: the media type and the bytes of the answer.
 
     Raises:
-        Unanswerable: 400, 406 or 415 for a request that this model has no answer to.
+        Exception: whatever reading, predicting and writing raise; AWS's container makes all of it a 500.
     """
-    media_type = media_type_for(accept)
-    rows = rows_of(content_type, body)
-    _check_width(rows, getattr(model, "n_features_in_", None))
-    try:
-        predictions = list(model.predict(rows).tolist())
-    except ValueError as error:  # a number that is finite here and is not in the model's own precision
-        raise Unanswerable(400, f"The model cannot take these rows: {error}") from error
-    return media_type, _rendered(predictions, media_type)
+    return written(model.predict(read_array(content_type, body)), accept)
 
 
-def _check_width(rows: Sequence[Sequence[float]], width: int | None) -> None:
-    expected = len(rows[0]) if width is None else width
-    for number, row in enumerate(rows, start=1):
-        if len(row) != expected:
-            raise Unanswerable(400, f"Row {number} has {len(row)} features; the model takes {expected}.")
+def read_array(content_type: str, body: bytes) -> "np.ndarray[Any, Any]":
+    """The array that a request's body stands for; CSV and JSON become 32-bit numbers.
+
+    A dimension of one is dropped from CSV: one row, or one column, has one dimension.
+
+    Raises:
+        KeyError: for a content type that is not exactly JSON, CSV or NPY: parameters are none.
+        ValueError, TypeError: for a body that is no array of numbers.
+    """
+    import numpy as np
+
+    if content_type == NPY:
+        return np.asarray(np.load(io.BytesIO(body), allow_pickle=False))
+    text = body.decode("utf-8", "replace")
+    values: np.ndarray[Any, Any] = {CSV: _csv_array, JSON: _json_array}[content_type](text)
+    return values.astype(np.float32)
 
 
-def _rendered(predictions: list[object], media_type: str) -> bytes:
-    """The answer's bytes; NaN and Infinity stand bare in JSON, as multi-model-server, TorchServe and scikit-learn's container write them."""
-    if media_type == JSON:
-        return json.dumps(predictions).encode()
+def _json_array(text: str) -> "np.ndarray[Any, Any]":
+    import numpy as np
+
+    return np.array(json.loads(text))
+
+
+def _csv_array(text: str) -> "np.ndarray[Any, Any]":
+    import numpy as np
+
+    rows = csv.reader(io.StringIO(text), strict=True)
+    return np.array([[float(cell) for cell in row] for row in rows]).squeeze()
+
+
+def written(predictions: Any, accept: str) -> tuple[str, bytes]:
+    """The answer's media type and bytes; NaN and Infinity stand bare in JSON.
+
+    Raises:
+        KeyError: for another media type than JSON, CSV and NPY, or several.
+    """
+    write = {JSON: _json, CSV: _csv, NPY: _npy}[accept]
+    return f"{accept}; charset=utf-8" if accept == CSV else accept, write(predictions)
+
+
+def _json(predictions: Any) -> bytes:
+    return json.dumps(predictions, default=lambda value: value.tolist()).encode()
+
+
+def _csv(predictions: Any) -> bytes:
+    import numpy as np
+
+    array = np.array(predictions)
+    rows = array.reshape(-1, 1) if array.ndim == 1 else array
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(each if isinstance(each, list) else [each] for each in predictions)
+    csv.writer(text, lineterminator="\n").writerows([str(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
+
+
+def _npy(predictions: Any) -> bytes:
+    import numpy as np
+
+    content = io.BytesIO()
+    np.save(content, predictions, allow_pickle=False)
+    return content.getvalue()
 
 
 class ModelServer(ThreadingMixIn, HTTPServer):
@@ -292,7 +199,8 @@ class ModelServer(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self) -> None:
+    def __init__(self, accept: str = JSON) -> None:
+        self.accept = accept
         self.model: Predictor | None = None
         self.failure: str | None = None
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -350,7 +258,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _invocations(self, body: bytes) -> tuple[str, bytes]:
         self._expect_path("/invocations", "/ping")
         model = self.server.ready()
-        return answer(model, self.headers.get("Content-Type", ""), self.headers.get("Accept", ""), body)
+        wished = self.headers.get("Accept", "*/*")
+        accept = self.server.accept if wished in ("", "*/*") else wished
+        return answer(model, self.headers.get("Content-Type") or JSON, accept, body)
 
     def _expect_path(self, path: str, other_method: str) -> None:
         target = self.path.partition("?")[0]
@@ -365,15 +275,25 @@ class _Handler(BaseHTTPRequestHandler):
             status = 200
         except Unanswerable as error:
             status, media_type, content = error.status, "text/plain; charset=utf-8", error.message.encode()
-        except Exception as error:  # the model's own code failed; the process lives on, as a container would
-            self.log_error("prediction failed")
-            message = f"The model failed: {type(error).__name__}: {error}"
-            status, media_type, content = 500, "text/plain; charset=utf-8", message.encode()
+        except (
+            Exception
+        ):  # the request or the model's own code failed; the process lives on, as AWS's container does
+            traceback.print_exc()
+            status, media_type, content = 500, "text/html", _FAILED
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+        if self.command == "POST":
+            self._note(status, len(content))
+
+    def _note(self, status: int, length: int) -> None:
+        """One line of the log for each question, as the container's web server writes it."""
+        when = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+        line = f'127.0.0.1 - - [{when}] "{self.requestline}" {status} {length} "-" "AHC/2.0"\n'
+        sys.stderr.write(line)
+        sys.stderr.flush()
 
     def _body(self) -> bytes:
         # Whatever is left unread would be taken for the next request.

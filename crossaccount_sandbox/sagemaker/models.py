@@ -3,6 +3,7 @@
 Not here: what SageMaker asks with their execution role (``execution``).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
@@ -38,6 +39,8 @@ def create_model(world: World, call: Call) -> Response:
     if not given:
         raise invalid("A model needs a PrimaryContainer or Containers.")
     containers = [inner for container in given for inner in _containers(world, call, container)]
+    for fault in _faults(params, containers):
+        raise invalid(fault)
     role = params.get("ExecutionRoleArn")
     if not role:
         raise invalid("A model of a container image or model package needs an ExecutionRoleArn.")
@@ -56,6 +59,28 @@ def create_model(world: World, call: Call) -> Response:
     }
     tag(world, arn, call)
     return json_response({"ModelArn": arn})
+
+
+def _faults(params: Record, containers: list[Record]) -> Iterator[str]:
+    """Why AWS would refuse these containers together; the texts are the sandbox's own.
+
+    Source: ContainerDefinition, InferenceExecutionConfig and S3ModelDataSource in the SageMaker API reference.
+    """
+    if params.get("PrimaryContainer") and params.get("Containers"):
+        yield "A model has either a PrimaryContainer or Containers, not both."
+    names = [container.get("ContainerHostname") for container in containers]
+    named = [name for name in names if name]
+    if len(containers) > 1:
+        if named and len(named) < len(names):
+            yield "If one container of a model has a ContainerHostname, each of them must have one."
+        if len(set(named)) < len(named):
+            yield "Each ContainerHostname of a model must be unique."
+    for container in containers:
+        source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+        if container.get("ModelDataUrl") and source:
+            yield "A container has either a ModelDataUrl or a ModelDataSource, not both."
+        if source.get("S3DataType") == "S3Prefix" and not source["S3Uri"].endswith("/"):
+            yield f"The key name prefix {source['S3Uri']} must end with a forward slash."
 
 
 def _with_defaults(value: Any) -> Any:

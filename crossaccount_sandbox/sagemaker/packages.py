@@ -2,14 +2,17 @@
 
 Not here: the groups and their policies (``groups``), and what is made of a package (``models``).
 
-Source: DescribeModelPackage (IncludedData) and ModelPackageModelCard in the SageMaker API reference.
+Source: DescribeModelPackage (IncludedData) and ModelPackageModelCard in the SageMaker API reference; "View the details of a model
+version" in the developer guide for what a version shows beside what it was made with.
 """
 
 import json
+from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import key_check
 from crossaccount_sandbox.checks.decisions import authorize
+from crossaccount_sandbox.images import image_digest
 from crossaccount_sandbox.resources import find_key, package_of
 from crossaccount_sandbox.sagemaker.groups import find_group, versions, versions_prefix
 from crossaccount_sandbox.sagemaker.records import check_region, invalid, listed, members_of, shown
@@ -36,19 +39,38 @@ def create_package(world: World, call: Call) -> Response:
     group["Last"] += 1
     name, version = group["ModelPackageGroupName"], group["Last"]
     arn = f"{versions_prefix(group['ModelPackageGroupArn'])}{version}"
-    scans = [{"Name": arn, "Status": "Completed"}]
+    profiles = (call.params.get("ValidationSpecification") or {}).get("ValidationProfiles") or ()
+    validated = [{"Name": profile["ProfileName"], "Status": "Completed"} for profile in profiles]
     world.registry.packages[arn] = {
-        **{key: value for key, value in call.params.items() if key not in ("ClientToken", "Tags")},
+        **{
+            key: _with_digests(value)
+            for key, value in call.params.items()
+            if key not in ("ClientToken", "Tags")
+        },
         "ModelPackageGroupName": name,
         "ModelPackageVersion": version,
         "ModelPackageArn": arn,
         "CreationTime": world.clock(),
         "ModelPackageStatus": "Completed",
-        "ModelPackageStatusDetails": {"ValidationStatuses": scans, "ImageScanStatuses": scans},
+        "ModelPackageStatusDetails": {"ValidationStatuses": validated, "ImageScanStatuses": []},
+        "CertifyForMarketplace": False,
         "ModelApprovalStatus": call.params.get("ModelApprovalStatus", "PendingManualApproval"),
     }
     tag(world, arn, call)
     return json_response({"ModelPackageArn": arn})
+
+
+def _with_digests(value: Any) -> Any:
+    """Inference specifications whose containers say which image their tags meant; anything else as it is."""
+    if isinstance(value, list):
+        return [_with_digests(item) for item in value]
+    if not isinstance(value, dict) or "Containers" not in value:
+        return value
+    containers = []
+    for container in value["Containers"]:
+        digest = container.get("ImageDigest") or image_digest(container.get("Image") or "")
+        containers.append({**container, **({"ImageDigest": digest} if digest else {})})
+    return {**value, "Containers": containers}
 
 
 def describe_package(world: World, call: Call) -> Response:
@@ -126,7 +148,7 @@ _UPDATABLE = (
 def update_package(world: World, call: Call) -> Response:
     """UpdateModelPackage: approval, description, customer metadata, further inference specifications."""
     package = find_package(world, call, call.params["ModelPackageArn"])
-    package |= {name: call.params[name] for name in _UPDATABLE if name in call.params}
+    package |= {name: _with_digests(call.params[name]) for name in _UPDATABLE if name in call.params}
     metadata = {**(package.get("CustomerMetadataProperties") or {})}
     metadata |= call.params.get("CustomerMetadataProperties") or {}
     for name in call.params.get("CustomerMetadataPropertiesToRemove") or ():
@@ -134,7 +156,7 @@ def update_package(world: World, call: Call) -> Response:
     package["CustomerMetadataProperties"] = metadata or None
     package["AdditionalInferenceSpecifications"] = [
         *(package.get("AdditionalInferenceSpecifications") or []),
-        *(call.params.get("AdditionalInferenceSpecificationsToAdd") or []),
+        *_with_digests(call.params.get("AdditionalInferenceSpecificationsToAdd") or []),
     ] or None
     package["LastModifiedTime"] = world.clock()
     return json_response({"ModelPackageArn": package["ModelPackageArn"]})

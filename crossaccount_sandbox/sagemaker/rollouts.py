@@ -82,7 +82,9 @@ class Rollout:
     def _bring_up(self) -> Fleet:
         outcome = self._wanted.outcome
         with self._at_least(self._pace.endpoint_seconds):
-            return self._fleets.start(self._wanted, HEALTHY if self._late(outcome) else outcome)
+            return self._fleets.start(
+                self._record["EndpointArn"], self._wanted, HEALTHY if self._late(outcome) else outcome
+            )
 
     def _late(self, outcome: Outcome) -> bool:
         """True when what was arranged befalls a later batch of a rolling deployment."""
@@ -101,7 +103,7 @@ class Rollout:
     ) -> None:
         """One step of the traffic shift, and its bake."""
         if self._late(self._wanted.outcome) and number == self._wanted.outcome.batch:
-            self._fleets.start(self._wanted, self._wanted.outcome)
+            self._fleets.start(self._record["EndpointArn"], self._wanted, self._wanted.outcome)
         self._pend("ActivatingTraffic", fleet, step.share)
         self._share = step.share
         self._mix(before, shown, fleet, step.share)

@@ -18,6 +18,7 @@ from crossaccount.errors import Severity
 from crossaccount.policy import documents
 from crossaccount.sharing import publish
 from crossaccount.sharing.plan import plan_share
+from crossaccount_sandbox.accounts import push_image
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 STAGING, PRODUCTION, OUTSIDER = "222222222222", "333333333333", "444444444444"
@@ -220,13 +221,11 @@ def test_what_was_replaced_since_it_was_published_is_found(standing: Any, what: 
     key = f"models/{GROUP}/1/model.tar.gz"
     before = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     image = ecr.batch_get_image(repositoryName=GROUP, imageIds=[{"imageTag": "1"}])["images"][0]
-    manifest = json.loads(image["imageManifest"])
-    manifest["layers"][0]["digest"] = "sha256:" + "b2" * 32
     try:
         if what == "artifact":
             s3.put_object(Bucket=BUCKET, Key=key, Body=b"another")
         else:
-            ecr.put_image(repositoryName=GROUP, imageManifest=json.dumps(manifest), imageTag="1")
+            push_image(ecr, GROUP, "1", {"another": b"image"})
         found = audited(standing.config, "staging")
     finally:
         s3.put_object(Bucket=BUCKET, Key=key, Body=before)

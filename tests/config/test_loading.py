@@ -728,7 +728,7 @@ def test_the_sandbox_config_says_what_the_sandbox_holds() -> None:
         "production": "333333333333",
     }
     assert sharing.consumers["staging"].smoke == ()
-    assert sharing.consumers["production"].smoke[0].expect == [0]
+    assert sharing.consumers["production"].smoke[0, 0].expect == [0]
 
 
 def test_the_example_names_every_key() -> None:

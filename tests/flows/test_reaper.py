@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -80,20 +78,6 @@ def outcomes(reaped: Reaped) -> dict[str, str]:
     return {fate.name: fate.outcome for one in reaped.consumers for fate in one.fates}
 
 
-@contextmanager
-def denied(shared: Any, action: str) -> Iterator[None]:
-    """The deployer of staging, denied an action."""
-    iam, role = shared.admin("staging", "iam"), {"RoleName": "crossaccount-deployer", "PolicyName": "deny"}
-    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
-    iam.put_role_policy(
-        **role, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    )
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(**role)
-
-
 def hook(run: FlowRun, flow: Any = deploy_model) -> None:
     """As Prefect's runner calls it."""
     clean_up_run(flow=flow, flow_run=run, state=run.state)  # type: ignore[arg-type]
@@ -165,7 +149,10 @@ def test_a_consumer_that_cannot_be_reached_stops_no_other_and_fails_the_run(
 def test_what_cannot_be_removed_fails_the_run_with_a_list(aws_shared: Any, any_age: None) -> None:
     name = left(aws_shared, None, 2)
     said = rf"staging \(222222222222\): model {name}: left \(.*sagemaker:DeleteModel"
-    with denied(aws_shared, "sagemaker:DeleteModel"), pytest.raises(Failed, match=said):
+    with (
+        aws_shared.denied("staging", "crossaccount-deployer", "sagemaker:DeleteModel"),
+        pytest.raises(Failed, match=said),
+    ):
         reap_leftovers(str(aws_shared.config), "staging", 0)
     assert "**left**" in max(artifacts(), key=lambda one: one.created).data
 
@@ -192,7 +179,7 @@ def test_a_hook_takes_what_its_own_run_left_and_nothing_else(
 def test_a_hook_lists_what_it_could_not_remove(aws_shared: Any, caplog: pytest.LogCaptureFixture) -> None:
     run = known(Cancelling(), config=str(aws_shared.config), consumer="staging")
     name = left(aws_shared, str(run.id), 2)
-    with denied(aws_shared, "sagemaker:DeleteModel"):
+    with aws_shared.denied("staging", "crossaccount-deployer", "sagemaker:DeleteModel"):
         hook(run)
     assert [one.levelname for one in caplog.records if f"model {name}: left" in one.message] == ["ERROR"]
     (text,) = artifacts_of(run)

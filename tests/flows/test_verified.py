@@ -65,7 +65,7 @@ def version(shared: Any, answer: Any, image: str, samples: bytes | None = None) 
         **({"SamplePayloadUrl": f"{where}samples.tar.gz"} if samples is not None else {}),
         InferenceSpecification={
             "Containers": [{"Image": image, "ModelDataUrl": f"{where}model.tar.gz"}],
-            "SupportedContentTypes": ["text/csv"],
+            "SupportedContentTypes": ["application/json"],
             "SupportedResponseMIMETypes": ["application/json"],
             "SupportedRealtimeInferenceInstanceTypes": ["ml.m5.large"],
         },
@@ -98,7 +98,7 @@ def allowed_to_pull(shared: Any) -> Iterator[None]:
 
 
 def asked(**expectation: Any) -> dict[str, Any]:
-    return {"content_type": "text/csv", "body": "1", **expectation}
+    return {"content_type": "application/json", "body": "[[1]]", **expectation}
 
 
 RIGHT = [
@@ -109,7 +109,7 @@ RIGHT = [
     asked(expect_json_path={"path": '[0][0]."mean value"', "value": 2}),
     asked(expect_schema={"items": {"items": {"properties": {"label": {"pattern": "^setosa$"}}}}}),
     asked(expect_label=["setosa"], accept="*/*"),
-    asked(expect_label=["setosa"], accept=["application/json", "text/csv"]),
+    asked(expect_label=["setosa"], accept=["application/json"]),
     asked(expect_label=["setosa"], accept=""),
 ]
 WRONG = [
@@ -119,6 +119,7 @@ WRONG = [
     asked(expect_json_path={"path": '[0][0].quantiles."0"."5"', "value": 1.5}),
     asked(expect_schema={"items": {"items": {"properties": {"p": {"type": "number"}}}}}),
     asked(expect_label=["virginica"]),
+    asked(expect_label=["setosa"], accept=["application/json", "text/csv"]),  # AWS's container takes one
 ]
 
 
@@ -184,8 +185,10 @@ def test_samples_with_nan_and_whole_numbers_reach_the_consumer(shared: Any, edit
     image = shared.admin("producer", "sagemaker").describe_model_package(
         ModelPackageName=f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/1"
     )["InferenceSpecification"]["Containers"][0]["Image"]
-    sample = Sample(content_type="text/csv", body="1", expect=[[ANSWER]])
-    recorded = json.dumps({"content_type": "text/csv", "body": "1", "expect": [[ANSWER]]}).encode()
+    sample = Sample(content_type="application/json", body="[[1]]", expect=[[ANSWER]])
+    recorded = json.dumps(
+        {"content_type": "application/json", "body": "[[1]]", "expect": [[ANSWER]]}
+    ).encode()
     assert b"NaN" in recorded
     with version(shared, ANSWER, image, archive(**{"a.json": recorded})) as number:
         (release,) = [each for each in share_models(str(shared.config)).releases if each.version == number]

@@ -6,7 +6,6 @@ import json
 import os
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -113,17 +112,6 @@ class House:
 
     def in_service(self, name: str) -> None:
         creation.wait_in_service(self.target, name, QUICK)
-
-    @contextmanager
-    def denied(self, action: str) -> Iterator[None]:
-        statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        role = {"RoleName": "crossaccount-deployer", "PolicyName": "deny"}
-        self.iam.put_role_policy(**role, PolicyDocument=policy)
-        try:
-            yield
-        finally:
-            self.iam.delete_role_policy(**role)
 
     def creating(self, seconds: float) -> None:
         """Let the next endpoint be Creating for so long, and then fail."""
@@ -365,7 +353,7 @@ def test_a_refused_removal_is_listed_with_its_reason_and_stops_no_other(
         house.in_service(f"{NAME}-v2")
     house.model(f"{NAME}-v1", LEFT)
     found = sorted(house.find(), key=lambda one: (one.name.endswith("v1"), one.kind))
-    with house.denied(DELETE[refused]):
+    with house.sandbox.denied("staging", "crossaccount-deployer", DELETE[refused]):
         removals = house.removals(found)
     assert [one.outcome for one in removals] == outcomes
     of_refused = [one.reason for one in removals if one.kind == refused and one.outcome == "left"]
@@ -377,7 +365,10 @@ def test_a_refused_removal_is_listed_with_its_reason_and_stops_no_other(
 def test_a_refusal_to_look_names_the_door(house: House, action: str) -> None:
     if action == "ListTags":
         house.model(f"{NAME}-v2", LEFT)
-    with house.denied(f"sagemaker:{action}"), pytest.raises(Refused) as error:
+    with (
+        house.sandbox.denied("staging", "crossaccount-deployer", f"sagemaker:{action}"),
+        pytest.raises(Refused) as error,
+    ):
         house.find()
     refusal = error.value.refusal
     assert (refusal.door, refusal.account) == (DoorName.CALLER_POLICY, "222222222222")

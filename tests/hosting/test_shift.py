@@ -149,7 +149,11 @@ class Stage:
 
     def answers(self) -> set[int]:
         """The versions whose answers the endpoint gives: version 1 takes this flower for 1, the others for 2."""
-        asked = {"ContentType": "text/csv", "Accept": "application/json", "Body": "6.3,3.3,6.0,2.5"}
+        asked = {
+            "ContentType": "text/csv",
+            "Accept": "application/json",
+            "Body": "6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5",
+        }
         found = [self.clients["runtime"].invoke_endpoint(EndpointName=NAME, **asked) for _ in range(8)]
         return {json.load(one["Body"])[0] for one in found}
 
@@ -545,7 +549,13 @@ def test_a_wrong_version_never_stays(stage: Stage) -> None:
     shifted = stage.shift(2)
     assert stage.settle(shifted.config).ending is Ending.LIVE
     wrong = [
-        Question("text/csv", b"6.3,3.3,6.0,2.5", "application/json", "a flower", *expectations.exactly([1]))
+        Question(
+            "text/csv",
+            b"6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5",
+            "application/json",
+            "two flowers",
+            *expectations.exactly([1, 1]),
+        )
     ]
     assert prove(stage.target, stage.releases[2], NAME, wrong).verified is False
     assert shifted.before is not None
@@ -1045,7 +1055,7 @@ KEYED = {
     "network_isolation": True,
     "data_capture": {"s3_uri": "s3://staging-calls/captured/", "percent": 10},
 }
-FLOWER = {"content_type": "text/csv", "expect": [1]}
+FLOWERS = {"content_type": "text/csv", "expect": [1, 1]}
 
 
 @pytest.fixture(scope="module")
@@ -1083,12 +1093,12 @@ def second(whole: Stage) -> Stage:
     policy = f"arn:aws:iam::{accounts.STAGING.id}:policy/second-consumer-operator"
     iam.attach_user_policy(UserName="operator", PolicyArn=policy)
     s3.create_bucket(Bucket="staging-calls")
-    s3.put_object(Bucket="staging-calls", Key="smoke/flower.csv", Body=b"6.3,3.3,6.0,2.5")
+    s3.put_object(Bucket="staging-calls", Key="smoke/flower.csv", Body=b"6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5")
     s3.put_object(Bucket="staging-calls", Key="smoke/large.csv", Body=b"1" * (BODY_LIMIT + 1))
     whole.clients["producer"].create_bucket(Bucket="producer-calls")
     roles = {name: f"arn:aws:iam::{accounts.STAGING.id}:role/second-{role}" for name, role in
              (("role", "deployer"), ("execution_role", "execution"))}  # fmt: skip
-    question = {**FLOWER, "body_s3_uri": "s3://staging-calls/smoke/flower.csv"}
+    question = {**FLOWERS, "body_s3_uri": "s3://staging-calls/smoke/flower.csv"}
     text = document({**KEYED, "kms_key": key}, **roles, external_id="second", smoke=[question])
     sharing = parse_config(text)
     consumer = sharing.consumers["staging"]
@@ -1139,7 +1149,10 @@ def test_a_question_that_cannot_be_read(second: Stage, uri: str, error: type[Exc
 
 def test_a_question_of_nobody_known_is_not_asked(second: Stage) -> None:
     uri = "s3://staging-calls/smoke/flower.csv"
-    assert read_body(second.target, uri, (accounts.PRODUCER.id, accounts.STAGING.id)) == b"6.3,3.3,6.0,2.5"
+    assert (
+        read_body(second.target, uri, (accounts.PRODUCER.id, accounts.STAGING.id))
+        == b"6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5"
+    )
     for owners in ((accounts.PRODUCER.id,), ("999999999999", accounts.PRODUCER.id)):
         with pytest.raises(ClientError, match="AccessDenied"):
             read_body(second.target, uri, owners)

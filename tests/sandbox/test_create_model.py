@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from crossaccount_sandbox.accounts import push_image
+
 REGISTRY = "763104351884"
 AWS = f"{REGISTRY}.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.1-cpu"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -54,10 +56,7 @@ def residents(inner: Any) -> None:
     may(iam, "*")
     ecr = inner.client("producer", "ecr")
     ecr.create_repository(repositoryName="custom")
-    kind = "application/vnd.docker.distribution.manifest.v2+json"
-    config = {"mediaType": "application/json", "size": 2, "digest": "sha256:" + "c0" * 32}
-    manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
-    ecr.put_image(repositoryName="custom", imageManifest=json.dumps(manifest), imageTag="1")
+    push_image(ecr, "custom", "1")
 
 
 @pytest.fixture

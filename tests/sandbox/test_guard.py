@@ -126,7 +126,7 @@ def test_a_request_signed_an_hour_ago_is_refused(sandbox: Any, monkeypatch: pyte
             ),
         ),
         ("iam", lambda c: c.list_saml_providers()),
-        ("cloudformation", lambda c: c.list_exports()),
+        ("cloudformation", lambda c: c.list_types()),
     ],
 )
 def test_an_operation_outside_the_table_is_refused_even_to_an_administrator(

@@ -197,7 +197,7 @@ def test_an_endpoint_takes_time_answers_and_ends(sandbox: Any, sm: Any, model: s
         "EndpointName": "trees",
         "ContentType": "text/csv",
         "Accept": "application/json",
-        "Body": "5.1,3.5,1.4,0.2",
+        "Body": "5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2",
     }
     sm.create_endpoint_config(EndpointConfigName="trees", ProductionVariants=variant(model))
     sm.create_endpoint(EndpointName="trees", EndpointConfigName="trees")
@@ -214,12 +214,12 @@ def test_an_endpoint_takes_time_answers_and_ends(sandbox: Any, sm: Any, model: s
         image = found["ProductionVariants"][0]["DeployedImages"][0]
         assert image["SpecifiedImage"].endswith(f"/{GROUP}:1")
         assert "@sha256:" in image["ResolvedImage"]
-        assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [0]
+        assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [0, 0]
         with pytest.raises(ClientError) as error:
             runtime.invoke_endpoint(**{**ask, "Body": "not,a,flower,x"})
         assert error.value.response["Error"]["Code"] == "ModelError"
         assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 424
-        assert error.value.response["OriginalStatusCode"] == 400
+        assert error.value.response["OriginalStatusCode"] == 500
     finally:
         wait(sm, "trees", "InService", "Failed")
         sm.delete_endpoint(EndpointName="trees")
@@ -253,7 +253,7 @@ def test_an_endpoint_moves_to_another_config(sandbox: Any, sm: Any, role: str, m
         "EndpointName": "move",
         "ContentType": "text/csv",
         "Accept": "application/json",
-        "Body": "6.3,3.3,6.0,2.5",
+        "Body": "6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5",
     }
     sm.create_model(
         ModelName="first", PrimaryContainer={"ModelPackageName": f"{PACKAGES}/1"}, ExecutionRoleArn=role
@@ -263,14 +263,14 @@ def test_an_endpoint_moves_to_another_config(sandbox: Any, sm: Any, role: str, m
     sm.create_endpoint(EndpointName="move", EndpointConfigName="first")
     try:
         wait(sm, "move", "InService")
-        assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [1]
+        assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [1, 1]
         sm.update_endpoint(EndpointName="move", EndpointConfigName="second")
         assert sm.describe_endpoint(EndpointName="move")["EndpointStatus"] == "Updating"
         assert "in-progress" in refused(
             lambda: sm.update_endpoint(EndpointName="move", EndpointConfigName="first")
         )
         assert wait(sm, "move", "InService")["EndpointConfigName"] == "second"
-        assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [2]
+        assert json.load(runtime.invoke_endpoint(**ask)["Body"]) == [2, 2]
     finally:
         wait(sm, "move", "InService", "Failed")
         sm.delete_endpoint(EndpointName="move")

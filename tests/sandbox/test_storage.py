@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from crossaccount_sandbox.accounts import push_image
 from crossaccount_sandbox.handlers.storage import move
 from crossaccount_sandbox.world import utc_now
 
@@ -221,15 +222,13 @@ def test_a_key_that_an_object_does_not_get(
 
 IMAGE = {"repositoryName": "kept"}
 TAG = {"imageTag": "1"}
-DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
-MANIFEST = {"schemaVersion": 2, "mediaType": DOCKER, "layers": [{"digest": "sha256:" + "a1" * 32, "size": 1}]}
 
 
 @pytest.fixture(scope="module")
 def ecr(inner: Any) -> Any:
     client = inner.client("producer", "ecr")
     client.create_repository(**IMAGE)
-    client.put_image(**IMAGE, imageManifest=json.dumps(MANIFEST), imageTag="1")
+    push_image(client, IMAGE["repositoryName"], "1")
     return client
 
 
@@ -255,7 +254,7 @@ def test_an_archived_image_is_shown_and_not_pulled(ecr: Any) -> None:
 
 def test_an_archived_image_that_is_pushed_again_is_restored(ecr: Any) -> None:
     ecr.update_image_storage_class(**IMAGE, imageId=TAG, targetStorageClass="ARCHIVE")
-    ecr.put_image(**IMAGE, imageManifest=json.dumps(MANIFEST), imageTag="again")
+    push_image(ecr, IMAGE["repositoryName"], "again")
     assert ecr.batch_get_image(**IMAGE, imageIds=[TAG])["images"]
 
 

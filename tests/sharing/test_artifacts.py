@@ -25,6 +25,7 @@ from crossaccount.sharing import apply, artifacts, gather, publish, revoke
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.opened import read_opened
 from crossaccount.sharing.plan import plan_share
+from crossaccount_sandbox.accounts import push_image
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 IMAGE = f"111111111111.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
@@ -296,11 +297,7 @@ def test_what_was_archived_after_it_was_shared_is_no_yes_and_not_deployed(
 def image(aws: Any, tag: str) -> Iterator[str]:
     """An image of its own, by its tag."""
     ecr = aws.admin("producer", "ecr")
-    manifest = json.loads(
-        ecr.batch_get_image(repositoryName=GROUP, imageIds=[{"imageTag": "1"}])["images"][0]["imageManifest"]
-    )
-    manifest["layers"][0]["digest"] = "sha256:" + "d4" * 32
-    ecr.put_image(repositoryName=GROUP, imageManifest=json.dumps(manifest), imageTag=tag)
+    push_image(ecr, GROUP, tag, {"its": b"own"})
     digest = ecr.batch_get_image(repositoryName=GROUP, imageIds=[{"imageTag": tag}])["images"][0]["imageId"]
     try:
         yield str(digest["imageDigest"])

@@ -48,19 +48,6 @@ def registry_policy(aws: Any, *statements: dict[str, Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def denied(aws: Any, action: str, resource: str = "*") -> Iterator[None]:
-    iam, role = aws.admin("producer", "iam"), {"RoleName": "crossaccount-producer", "PolicyName": "frozen"}
-    deny = {"Effect": "Deny", "Action": action, "Resource": resource}
-    if action == "kms:GetKeyPolicy":
-        deny["Condition"] = {"StringEquals": {"kms:PolicyName": "AWS_RAM"}}
-    iam.put_role_policy(**role, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(**role)
-
-
-@contextlib.contextmanager
 def blocked(aws: Any, *settings: str) -> Iterator[None]:
     """The bucket with these settings of Block Public Access and a public statement, put while that was allowed."""
     s3 = aws.admin("producer", "s3")
@@ -114,17 +101,22 @@ def test_a_registry_policy_that_shuts_an_account_out_is_said(aws: Any, desk: Any
 
 
 @pytest.mark.parametrize(
-    ("action", "kind", "name"),
+    ("action", "more", "kind", "name"),
     [
-        ("ecr:GetRegistryPolicy", "repository", "registry policy"),
-        ("kms:GetKeyPolicy", "key", "AWS_RAM policy"),
+        ("ecr:GetRegistryPolicy", {}, "repository", "registry policy"),
+        (
+            "kms:GetKeyPolicy",
+            {"Condition": {"StringEquals": {"kms:PolicyName": "AWS_RAM"}}},
+            "key",
+            "AWS_RAM policy",
+        ),
     ],
 )
 def test_what_may_not_be_read_beside_is_a_note_and_nobody_is_said_to_lose_access_there(
-    aws: Any, desk: Any, action: str, kind: str, name: str
+    aws: Any, desk: Any, action: str, more: dict[str, Any], kind: str, name: str
 ) -> None:
     shared(desk)
-    with denied(aws, action):
+    with aws.denied("producer", "crossaccount-producer", action, **more):
         planned, made = desk.plan(), revocation(aws.config, everything=True)
     for plan in (planned, made):
         (found,) = [one for one in plan.findings if f"The {name} could not be read" in one.text]

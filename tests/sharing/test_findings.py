@@ -324,19 +324,6 @@ def public(aws: Any, *settings: str) -> Iterator[None]:
         )
 
 
-@contextlib.contextmanager
-def denied(aws: Any, action: str) -> Iterator[None]:
-    """The producer's role may not do this."""
-    iam = aws.admin("producer", "iam")
-    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
-    role = {"RoleName": "crossaccount-producer", "PolicyName": "frozen"}
-    iam.put_role_policy(**role, PolicyDocument=json.dumps(deny))
-    try:
-        yield
-    finally:
-        iam.delete_role_policy(**role)
-
-
 @pytest.fixture
 def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 Control has the account in front of its host's name: for the clients of tests every such name is this machine."""
@@ -389,7 +376,7 @@ def test_a_public_statement_is_held_against_the_account_s_block_too(
 
 
 def test_an_account_s_block_that_cannot_be_asked_is_said(aws: Any) -> None:
-    with public(aws), denied(aws, "s3:GetAccountPublicAccessBlock"):
+    with public(aws), aws.denied("producer", "crossaccount-producer", "s3:GetAccountPublicAccessBlock"):
         found = [one for one in planned(str(aws.config)) if "public" in one.text]
     assert "could not be asked" in found[0].text
 
@@ -600,7 +587,7 @@ def test_what_may_not_be_looked_at_is_a_refusal_of_the_sharing_role(
         )
         try:
             assert planned(str(aws.config)) is not None
-            with denied(aws, action), pytest.raises(Refused) as refused:
+            with aws.denied("producer", "crossaccount-producer", action), pytest.raises(Refused) as refused:
                 planned(str(aws.config))
         finally:
             enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}

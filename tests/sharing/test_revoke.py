@@ -15,6 +15,7 @@ from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.sharing import apply, gather, publish, revoke, usage
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.plan import plan_share
+from crossaccount_sandbox.accounts import push_image
 
 GROUP = "decision-trees-sample"
 STAGING, PRODUCTION = "222222222222", "333333333333"
@@ -238,10 +239,7 @@ def test_a_bucket_that_only_a_release_remembers_is_closed_too(aws: Any, register
     """The version is gone from the registry; what it opened stands until its Release is read."""
     ecr, repository = aws.admin("producer", "ecr"), "old-image"
     ecr.create_repository(repositoryName=repository)
-    manifest = ecr.batch_get_image(repositoryName=GROUP, imageIds=[{"imageTag": "1"}])["images"][0][
-        "imageManifest"
-    ]
-    ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag="1")
+    push_image(ecr, repository, "1")
     iam = aws.admin("producer", "iam")
     allow = {
         "Effect": "Allow",

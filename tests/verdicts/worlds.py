@@ -17,6 +17,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount_sandbox.accounts import push_image
+
 PRODUCER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
 GROUP, BUCKET, REGION = "decision-trees-sample", "producer-models-111111111111", "us-east-1"
 ARNS = f"arn:aws:sagemaker:{REGION}:{PRODUCER}:model-package"
@@ -456,10 +458,7 @@ def image_deleted(aws: Any) -> Iterator[None]:
 def image_moved(aws: Any) -> Iterator[None]:
     """The tag on another image."""
     with images_kept(aws) as ecr:
-        answer = ecr.batch_get_image(repositoryName=GROUP, imageIds=[{"imageTag": "1"}])
-        manifest = json.loads(answer["images"][0]["imageManifest"])
-        manifest["layers"][0]["digest"] = "sha256:" + "b2" * 32
-        ecr.put_image(repositoryName=GROUP, imageManifest=json.dumps(manifest), imageTag="1")
+        push_image(ecr, GROUP, "1", {"another": b"image"})
         yield
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from crossaccount_sandbox.accounts import push_image
 
 ACCOUNT, OTHER, REGION = "111111111111", "222222222222", "us-east-1"
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
@@ -14,6 +17,7 @@ LOCALSTACK_STS = "localstack, tests/aws/services/sts/test_sts.snapshot.json"
 LOCALSTACK_IAM = "localstack, tests/aws/services/iam/test_iam.snapshot.json"
 LOCALSTACK_CW = "localstack, tests/aws/services/cloudwatch/test_cloudwatch.snapshot.json"
 LOCALSTACK_KMS = "localstack, tests/aws/services/kms/test_kms.snapshot.json"
+LOCALSTACK_LOGS = "localstack, tests/aws/services/logs/test_logs_*.snapshot.json"
 CUSTODIAN = "cloud-custodian, tests/data/placebo"
 PROVIDERS = "aws-cloudformation-resource-providers-sagemaker, ExceptionMapper.java"
 CONTROLLER = "aws-controllers-k8s/sagemaker-controller, generator.yaml"
@@ -26,21 +30,6 @@ def policy(*statements: dict[str, Any]) -> str:
 EVERYTHING = policy({"Effect": "Allow", "Action": "*", "Resource": "*"})
 PERCENT = "arn:aws:apigateway:us-east-1::/tags/arn%3Aaws%3Aapigateway%3Aus-east-1"
 TRUST = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-DOCKER = "application/vnd.docker"
-MANIFEST = json.dumps(
-    {
-        "schemaVersion": 2,
-        "mediaType": f"{DOCKER}.distribution.manifest.v2+json",
-        "config": {
-            "mediaType": f"{DOCKER}.container.image.v1+json",
-            "size": 16,
-            "digest": "sha256:" + "c0" * 32,
-        },
-        "layers": [
-            {"mediaType": f"{DOCKER}.image.rootfs.diff.tar.gzip", "size": 32, "digest": "sha256:" + "a1" * 32}
-        ],
-    }
-)
 READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 SPECIFICATION = {
     "Containers": [
@@ -101,9 +90,9 @@ class Setting:
         self.execution = made["Role"]["Arn"]
         self.s3.create_bucket(Bucket="facts")
         self.s3.put_object(Bucket="facts", Key="model.tar.gz", Body=b"x")
-        ecr = inner.client("producer", "ecr")
-        ecr.create_repository(repositoryName="facts")
-        ecr.put_image(repositoryName="facts", imageManifest=MANIFEST, imageTag="1")
+        self.ecr = inner.client("producer", "ecr")
+        self.ecr.create_repository(repositoryName="facts")
+        push_image(self.ecr, "facts", "1")
         image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/facts:1"
         self.container = {"Image": image, "ModelDataUrl": "s3://facts/model.tar.gz"}
 
@@ -162,6 +151,39 @@ class Setting:
             self.sm.delete_endpoint_config(EndpointConfigName="facts")
             if self.sm.list_models()["Models"]:
                 self.sm.delete_model(ModelName="facts")
+
+    def served(self, ask: Callable[[Any], Any], archive: bytes = b"") -> Any:
+        """What an ask is answered while there is an endpoint ``Facts`` of this archive, which is done with its creation."""
+        self.s3.put_object(Bucket="facts", Key="served.tar.gz", Body=archive)
+        container = {**self.container, "ModelDataUrl": "s3://facts/served.tar.gz"}
+        self.sm.create_model(ModelName="served", PrimaryContainer=container, ExecutionRoleArn=self.execution)
+        variant = {
+            "VariantName": "a",
+            "ModelName": "served",
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+        }
+        self.sm.create_endpoint_config(EndpointConfigName="served", ProductionVariants=[variant])
+        self.sm.create_endpoint(EndpointName="Facts", EndpointConfigName="served")
+        try:
+            while self.sm.describe_endpoint(EndpointName="Facts")["EndpointStatus"] == "Creating":
+                time.sleep(0.05)
+            return ask(self.sm)
+        finally:
+            self.sm.delete_endpoint(EndpointName="Facts")
+            while self.sm.list_endpoints()["Endpoints"]:
+                time.sleep(0.05)
+            self.sm.delete_endpoint_config(EndpointConfigName="served")
+            self.sm.delete_model(ModelName="served")
+
+    def registered(self, ask: Callable[[Any, str], Any], **more: Any) -> Any:
+        """What an ask is answered while there is a version of the group."""
+        given = {"InferenceSpecification": SPECIFICATION, "ModelApprovalStatus": "Approved", **more}
+        arn = self.sm.create_model_package(ModelPackageGroupName="facts", **given)["ModelPackageArn"]
+        try:
+            return ask(self.sm, arn)
+        finally:
+            self.sm.delete_model_package(ModelPackageName=arn)
 
     def alarmed(self, ask: Callable[[Any], Any]) -> Any:
         """What an ask is answered while there are an alarm of a metric, with nothing but what it must have, and a composite one."""

@@ -280,6 +280,16 @@ FACTS: dict[str, Fact] = {
         r"1 validation error detected: Value at 'serviceSpecificCredentialId' failed to satisfy constraint: Member must "
         r"satisfy regular expression pattern: \[\\w\]\+", 400,
     ),
+    "a name of a role that is too long": Fact(
+        lambda s: s.iam.get_role(RoleName="x" * 65), "aws/eks-hybrid, pull request 113", "ValidationError",
+        "1 validation error detected: Value at 'roleName' failed to satisfy constraint: "
+        "Member must have length less than or equal to 64", 400,
+    ),
+    "a name of a role that breaks its pattern": Fact(
+        lambda s: s.iam.get_role(RoleName="service-role/facts"), "public reports of Terraform's import of a role by its path",
+        "ValidationError", r"The specified value for roleName is invalid\. It must contain only alphanumeric characters and/or "
+        r"the following: \+=,\.@_-", 400,
+    ),
     "the simulation of a role that is not there": Fact(
         lambda s: s.iam.simulate_principal_policy(
             PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:role/none", ActionNames=["s3:GetObject"]),

@@ -1,6 +1,27 @@
 """What AWS answered to calls of SageMaker."""
 
-from facts import ACCOUNT, CONTROLLER, CUSTODIAN, PROVIDERS, REGION, SAGEMAKER, SPECIFICATION, Fact
+import re
+from typing import Any
+
+from facts import ACCOUNT, CONTROLLER, CUSTODIAN, PROVIDERS, REGION, SAGEMAKER, SPECIFICATION, Fact, Setting
+
+from crossaccount_sandbox.training import tar_gz, train
+
+GUIDE = 'the SageMaker developer guide, "View the details of a model version"'
+LISTED = "jgiorgis' notes of mlschool, the output of two lists of 2024"
+
+
+def names(answer: Any, member: str) -> Any:
+    """The answer, and the names of what its first entry has."""
+    return {**answer, "names": sorted(answer[member][0])}
+
+
+def versions(setting: Setting) -> Any:
+    def ask(sm: Any, arn: str) -> Any:
+        return names(sm.list_model_packages(ModelPackageGroupName="facts"), "ModelPackageSummaryList")
+
+    return setting.registered(ask)
+
 
 FACTS: dict[str, Fact] = {
     "a model that is not there": Fact(
@@ -70,5 +91,70 @@ FACTS: dict[str, Fact] = {
         lambda s: s.sm.create_model(
             ModelName="none", PrimaryContainer={**s.container, "ModelDataUrl": "s3://facts/none"}, ExecutionRoleArn=s.execution),
         "aws-ia/ecs-blueprints, issue 223", "ValidationException", r"Could not find model data at s3://facts/none.*", 400,
+    ),
+    "an endpoint that is not there": Fact(
+        lambda s: s.sm.describe_endpoint(EndpointName="none"), CONTROLLER,
+        "ValidationException", rf'Could not find endpoint "{SAGEMAKER}:endpoint/none"\.', 400,
+    ),
+    "a group that is not there": Fact(
+        lambda s: s.sm.describe_model_package_group(ModelPackageGroupName="none"), CONTROLLER,
+        "ValidationException", r"ModelPackageGroup \S+ does not exist\.", 400,
+    ),
+    "the tags of a group": Fact(
+        lambda s: (s.tagged(), s.sm.list_tags(ResourceArn=f"{SAGEMAKER}:model-package-group/facts"))[1],
+        f"{CUSTODIAN}/test_sagemaker_delete_model", fields={"Tags": [{"Key": "custodian_cleanup", "Value": "x@2021/06/26"}]},
+    ),
+    "the groups of an account": Fact(
+        lambda s: names(s.sm.list_model_package_groups(), "ModelPackageGroupSummaryList"), LISTED,
+        fields={"names": ["CreationTime", "ModelPackageGroupArn", "ModelPackageGroupName", "ModelPackageGroupStatus"],
+                "ModelPackageGroupSummaryList/0/ModelPackageGroupStatus": "Completed"},
+    ),
+    "the versions of a group": Fact(
+        versions, LISTED,
+        fields={
+            "names": ["CreationTime", "ModelApprovalStatus", "ModelPackageArn", "ModelPackageGroupName", "ModelPackageStatus",
+                      "ModelPackageVersion"],
+            "ModelPackageSummaryList/0/ModelPackageStatus": "Completed",
+        },
+    ),
+    "a version": Fact(
+        lambda s: s.registered(lambda sm, arn: sm.describe_model_package(ModelPackageName=arn)), GUIDE,
+        fields={
+            "ModelPackageGroupName": "facts", "ModelPackageVersion": re.compile("[1-9]+"), "ModelPackageStatus": "Completed",
+            "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []}, "CertifyForMarketplace": False,
+            "InferenceSpecification/Containers/0/ImageDigest": re.compile("sha256:[0-9a-f]{64}"),
+            "ModelApprovalStatus": "Approved",
+        },
+        absent=("ModelPackageName",),
+    ),
+    "an endpoint in service": Fact(
+        lambda s: s.served(lambda sm: sm.describe_endpoint(EndpointName="Facts"), train(1).archive),
+        f"{CUSTODIAN}/test_sagemaker_endpoint_delete",
+        fields={
+            "EndpointStatus": "InService", "EndpointName": "Facts", "EndpointArn": f"{SAGEMAKER}:endpoint/facts",
+            "ProductionVariants/0/VariantName": "a", "ProductionVariants/0/CurrentWeight": 1.0,
+            "ProductionVariants/0/DesiredWeight": 1.0, "ProductionVariants/0/CurrentInstanceCount": 1,
+            "ProductionVariants/0/DesiredInstanceCount": 1,
+        },
+        absent=("FailureReason",),
+    ),
+    "an endpoint that failed": Fact(
+        lambda s: s.served(lambda sm: sm.describe_endpoint(EndpointName="Facts"), tar_gz({"model.joblib": b"none"})),
+        "aws/amazon-sagemaker-examples, issue 1113",
+        fields={
+            "EndpointStatus": "Failed",
+            "FailureReason": " The primary container for production variant a did not pass the ping health check. Please check "
+                             "CloudWatch logs for this endpoint.",
+        },
+        absent=("ProductionVariants",),
+    ),
+    "the endpoints of an account": Fact(
+        lambda s: s.served(lambda sm: names(sm.list_endpoints(), "Endpoints")), f"{CUSTODIAN}/test_sagemaker_endpoint_delete",
+        fields={"names": ["CreationTime", "EndpointArn", "EndpointName", "EndpointStatus", "LastModifiedTime"]},
+    ),
+    "the metrics of a new endpoint config": Fact(
+        lambda s: s.hosted(lambda sm: sm.describe_endpoint_config(EndpointConfigName="facts")),
+        "MetricsConfig in the SageMaker API reference",
+        fields={"MetricsConfig/EnableDetailedObservability": True, "MetricsConfig/EnableEnhancedMetrics": False},
     ),
 }  # fmt: skip

@@ -14,19 +14,25 @@ from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import recorded_cloudformation
 import recorded_cloudwatch
+import recorded_ecr
 import recorded_iam
 import recorded_kms
+import recorded_logs
 import recorded_s3
 import recorded_sagemaker
 import recorded_sts
 from facts import Fact, Setting
 
 SERVICES = {
+    "cloudformation": recorded_cloudformation.FACTS,
     "cloudwatch": recorded_cloudwatch.FACTS,
     "sts": recorded_sts.FACTS,
     "iam": recorded_iam.FACTS,
+    "ecr": recorded_ecr.FACTS,
     "kms": recorded_kms.FACTS,
+    "logs": recorded_logs.FACTS,
     "s3": recorded_s3.FACTS,
     "sagemaker": recorded_sagemaker.FACTS,
 }

@@ -1,16 +1,16 @@
 """Policies that AWS would not take are not taken here either, each with its service's own error."""
 
 from __future__ import annotations
+
 import contextlib
 import json
-import pytest
 import urllib.error
 import urllib.request
-from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
 
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
 GROUP_ARN = f"arn:aws:sagemaker:us-east-1:111111111111:model-package-group/{GROUP}"

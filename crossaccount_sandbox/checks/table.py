@@ -44,8 +44,8 @@ These keys are in the context of every action: `aws:CurrentTime`, `aws:EpochTime
 `aws:PrincipalType`, `aws:RequestedRegion`, `aws:ResourceAccount`, `aws:ResourceOrgID`, `aws:ResourceOrgPaths`,
 `aws:SecureTransport`, `aws:SourceIdentity`, `aws:SourceIp`, `aws:TokenIssueTime`, `aws:UserAgent`, `aws:ViaAWSService`,
 `aws:userid` and `aws:username`; of every action of S3 also `s3:ResourceAccount`, `s3:TlsVersion`, `s3:authType`,
-`s3:signatureversion` and `s3:x-amz-content-sha256`, and where the request is signed in
-its URL by Version 4 `s3:signatureAge`; of every action of KMS also `kms:CallerAccount`;
+`s3:signatureversion` and `s3:x-amz-content-sha256`, and where the request is signed in its URL by Version 4
+`s3:signatureAge`; of every action of KMS also `kms:CallerAccount`;
 of every action that CloudFormation asks with its caller's permissions also `aws:CalledVia`, `aws:CalledViaFirst` and
 `aws:CalledViaLast`.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environments import CLIENTS, ENVIRONMENTS, ROOT, Client
+from environments import CLIENTS, ENVIRONMENTS, ROOT, SERVERS, Client
 
 SHOWN = ENVIRONMENTS / "shown.txt"
 OK, REFUSED, FAILED, NONE = "ok", "refused as shown", "FAILED", "-"
@@ -18,7 +18,7 @@ OK, REFUSED, FAILED, NONE = "ok", "refused as shown", "FAILED", "-"
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python tests/clients", description=__doc__)
-    names = [client.name for client in CLIENTS]
+    names = [client.name for client in (*CLIENTS, *SERVERS)]
     parser.add_argument(
         "--only", action="append", choices=names, metavar="NAME", help=f"of {', '.join(names)}"
     )
@@ -40,13 +40,16 @@ class Results:
 
 
 def main(arguments: list[str]) -> int:
-    chosen = options(arguments).only or [client.name for client in CLIENTS]
-    clients = [client for client in CLIENTS if client.name in chosen]
+    chosen = options(arguments).only or [client.name for client in (*CLIENTS, *SERVERS)]
+    clients = [client for client in (*CLIENTS, *SERVERS) if client.name in chosen]
     absent = [client for client in clients if not in_place(client)]
     results = Results()
     wanted = " or ".join(f"[{client.name}]" for client in clients)
     code = pytest.main(["-q", "-k", wanted, str(Path(__file__).parent)], plugins=[results])
-    print_table(clients, results)
+    for kind in (CLIENTS, SERVERS):
+        if of_kind := [client for client in clients if client in kind]:
+            print_table(of_kind, results)
+    print_shown(clients, results)
     return int(code) or len(absent)
 
 
@@ -78,7 +81,10 @@ def print_table(clients: list[Client], results: Results) -> None:
     print()
     for row in rows:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    print()
+
+
+def print_shown(clients: list[Client], results: Results) -> None:
+    """What went wrong; all that was shown goes into a file."""
     lines = [
         f"{client.name}, {step}: {' '.join(one['shown'].split())}"
         for client in clients
@@ -91,6 +97,7 @@ def print_table(clients: list[Client], results: Results) -> None:
         for step in steps
         if not steps[step]["ok"]
     }
+    print()
     print("\n".join(line[:600] for line in lines if line.startswith(tuple(failed))))
     print(f"What each step showed: {SHOWN.relative_to(ROOT)}")
 

@@ -21,6 +21,8 @@ BEFORE, AFTER = "refused before the share", "refused after the revoke"
 WITHOUT_ID = "refused without the external id"
 OF_THE_POLICY = "refused the bucket's policy"
 OF_AN_ALARM = "refused an alarm"
+OF_AN_UPDATE = "refused an update"
+OF_AN_APPROVAL = "refused an approval"
 READS = ("bucket policy", "repository policy", "group policy", "key policy")
 HOSTING = ("assume deployer", "create model", "create endpoint", "wait", "invoke", "alarms")
 END = ("tear down", "nothing left")
@@ -52,6 +54,8 @@ REFUSALS = {
     "refused a key": ("AccessDeniedException", f"{_NOT_AUTHORIZED}kms:DescribeKey"),
     "refused a head": ("403",),
     "refused a wait": ("ValidationException",),
+    OF_AN_UPDATE: ("AccessDenied", f"{_NOT_AUTHORIZED}sagemaker:UpdateEndpoint", ":assumed-role/"),
+    OF_AN_APPROVAL: ("AccessDenied", f"{_NOT_AUTHORIZED}sagemaker:UpdateModelPackage"),
     AFTER: _SHUT,
 }
 
@@ -62,20 +66,22 @@ class Client:
 
     Attributes:
         name: of its environment, its lock and its column in the table.
-        script: in ``scripts``; its ending says what runs it.
+        script: in ``scripts``; its ending says what runs it. Of a model server the one in ``servers`` that packs its model.
         steps: all that are expected of it.
         refusals: what a step that AWS refuses must show, for those that are not in ``REFUSALS``.
+        environment: whose environment it has, where that is not its own.
     """
 
     name: str
     script: str
     steps: tuple[str, ...] = STEPS
     refusals: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    environment: str = ""
 
     @property
     def folder(self) -> Path:
         """Its environment."""
-        return ENVIRONMENTS / self.name
+        return ENVIRONMENTS / (self.environment or self.name)
 
     @property
     def javascript(self) -> bool:
@@ -87,7 +93,7 @@ class Client:
         """The files that pin it."""
         if self.javascript:
             return HERE / "js" / "package.json", HERE / "js" / "package-lock.json"
-        return (HERE / "locks" / f"{self.name}.lock",)
+        return (HERE / "locks" / f"{self.folder.name}.lock",)
 
     @property
     def installed(self) -> bool:
@@ -133,6 +139,29 @@ class Client:
         return found.hexdigest()
 
 
+SDK_STEPS = (
+    BEFORE,
+    WITHOUT_ID,
+    "assume deployer",
+    "read the share",
+    "create model",
+    "create endpoint",
+    "wait",
+    "invoke",
+    OF_AN_UPDATE,
+    "update endpoint",
+    "default bucket",
+    *END,
+    AFTER,
+)
+
+# MLflow deploys models of its own; what the producer shares is the image.
+MLFLOW_STEPS = (
+    *(one for one in SDK_STEPS if one not in ("read the share", OF_AN_UPDATE)),
+    "mlflow deployments",
+)
+_NO_IMAGE = ("ValidationException", "does not grant", "ecr:BatchGetImage", "sagemaker.amazonaws.com")
+
 STORAGE = ("checksums", "uploads in parts", "presigned", "emptied")
 TRANSFERS = ("s3 cp in parts", "s3 sync", "s3 presign", "s3 rb")
 STACKS = ("stacks made", "stacks changed", "stacks unchanged", "stacks deleted")
@@ -142,4 +171,18 @@ CLIENTS = (
     Client("aws-cli-1", "aws_cli_1.sh", (*STEPS, *DENIALS, *TRANSFERS, "logs", "ecr login", *STACKS)),
     Client("boto3-1.34", "boto3_1_34.py", (*STEPS, *DENIALS)),
     Client("javascript-v3", "javascript_v3.mjs", (*STEPS, *DENIALS, "request ids", *STORAGE, *STACKS)),
+    Client("mlflow", "mlflow_3.py", MLFLOW_STEPS, {BEFORE: _NO_IMAGE, AFTER: _NO_IMAGE}),
+    Client("sagemaker-2", "sagemaker_2.py", (*SDK_STEPS, OF_AN_APPROVAL)),
+    Client("sagemaker-3", "sagemaker_3.py", (*SDK_STEPS, "ModelBuilder")),
+)
+
+REGISTER, SHARE, DEPLOY = "register a version", "share it", "deploy and prove it"
+WRONG, ANSWERS, LOGS = "a wrong answer is told", "answers as the server's own", "what it printed"
+TEAR_DOWN = "revoke"
+
+# Model servers, as images' commands: the product deploys and proves them, see ``test_servers.py``.
+SERVED = (REGISTER, SHARE, WRONG, DEPLOY, ANSWERS, LOGS, TEAR_DOWN)
+SERVERS = (
+    Client("mlflow-server", "mlflow_model.py", SERVED, environment="mlflow"),
+    Client("multi-model-server", "multi_model.py", SERVED),
 )

@@ -11,9 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from environments import CLIENTS, Client
+from environments import CLIENTS, SERVERS, Client
 
-PYTHON = [client for client in CLIENTS if not client.javascript]
+PYTHON = [client for client in (*CLIENTS, *SERVERS) if not client.javascript]
 JAVASCRIPT = [client for client in CLIENTS if client.javascript]
 
 
@@ -41,6 +41,6 @@ def test_every_package_of_a_javascript_client_has_its_hash(client: Client) -> No
 
 def test_every_script_and_lock_is_of_a_client() -> None:
     here = Path(__file__).parent
-    scripts = {file.name for file in (here / "scripts").iterdir() if file.is_file()} - {"reporting.py"}
-    assert scripts == {client.script for client in CLIENTS}
-    assert {file.stem for file in (here / "locks").iterdir()} == {client.name for client in PYTHON}
+    scripts = {file.name for file in (here / "scripts").iterdir() if file.is_file()}
+    assert scripts - {"reporting.py", "regional.py"} == {client.script for client in CLIENTS}
+    assert {file.stem for file in (here / "locks").iterdir()} == {client.folder.name for client in PYTHON}

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 def tell(step: str, ok: bool, shown: object) -> None:
-    """Print the line of a step."""
-    print(json.dumps({"step": step, "ok": ok, "shown": str(shown)}), flush=True)
+    """Print the line of a step, below whatever the client itself may have printed last."""
+    print("\n" + json.dumps({"step": step, "ok": ok, "shown": str(shown)}), flush=True)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from crossaccount_sandbox import principals
+from crossaccount_sandbox.judging.conditions import is_operator
 from crossaccount_sandbox.principals import Document
 from crossaccount_sandbox.wire import AwsError
 
@@ -88,6 +89,9 @@ class Attached:
 
     def check_principals(self, document: Document, error: Callable[[str], AwsError]) -> None:
         """Refuse a document that names a principal which does not exist; the others are named by their ids from then on."""
+        service = unknown_service(document)
+        if service is not None:
+            raise error(service)
         _rename_principals(document, lambda name: self._stored_form(name, error))
 
     def drop(self, key: PolicyKey) -> bool:
@@ -151,6 +155,51 @@ def named_principals(statement: dict[str, Any]) -> list[str]:
     return [named] if isinstance(named, str) else list(named)
 
 
+def unknown_field(statement: dict[str, Any]) -> str | None:
+    """The first member of a statement that is none of IAM's elements, which are written in one way alone."""
+    return next((str(name) for name in statement if name not in _ELEMENTS), None)
+
+
+_ELEMENTS = frozenset(
+    (
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    )
+)
+
+
+def unknown_operator(statement: dict[str, Any]) -> str | None:
+    """The first operator of a statement's Condition that is none of IAM's."""
+    condition = statement.get("Condition")
+    named = condition if isinstance(condition, dict) else {}
+    return next((str(name) for name in named if not is_operator(str(name))), None)
+
+
+def unknown_service(document: Document) -> str | None:
+    """The first service principal of a document that lies in no domain of AWS's; None without one.
+
+    Which services there are inside these domains is not known here.
+    """
+    for statement in statements(document):
+        for element in ("Principal", "NotPrincipal"):
+            block = statement.get(element)
+            named = block.get("Service", []) if isinstance(block, dict) else []
+            for name in [named] if isinstance(named, str) else named:
+                if not str(name).endswith(_SERVICE_DOMAINS):
+                    return str(name)
+    return None
+
+
+_SERVICE_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".aws.internal")
+
+
 def _rename_principals(document: Document, form: Callable[[str], str]) -> None:
     """Give every AWS principal that a document names another form, in place."""
     for statement in statements(document):
@@ -187,4 +236,8 @@ def load(text: str, error: Callable[[str], AwsError]) -> Document:
             raise error("a statement needs one of Action and NotAction")
         if ("Principal" in statement) == ("NotPrincipal" in statement):
             raise error("a statement of a resource policy needs one of Principal and NotPrincipal")
+        if field := unknown_field(statement):
+            raise error(f"a statement has no field {field}")
+        if operator := unknown_operator(statement):
+            raise error(f"a condition has no operator {operator}")
     return document

@@ -82,6 +82,9 @@ def invalid(text: str) -> AwsError:
     return AwsError("ValidationError", text)
 
 
+_VERSION = "2010-09-09"
+
+
 @lru_cache(maxsize=64)
 def read_template(text: str) -> Template:
     """The template that a text is. What is returned is shared by all who read the same text, and not to be changed.
@@ -94,6 +97,8 @@ def read_template(text: str) -> Template:
         raise invalid("Template format error: unsupported structure.")
     if unknown := sorted(str(name) for name in document if name not in _SECTIONS):
         raise invalid(f"Invalid template property or properties [{', '.join(unknown)}]")
+    if str(document.get("AWSTemplateFormatVersion", _VERSION)) != _VERSION:
+        raise invalid("Template format error: unsupported value for AWSTemplateFormatVersion.")
     null = next(_nulls(document, ""), None)
     if null is not None:
         raise invalid(f"[{null}] 'null' values are not allowed in templates")

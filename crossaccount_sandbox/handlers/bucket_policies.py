@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from crossaccount_sandbox.attached import compact, load, statements
+from crossaccount_sandbox.attached import compact, load, statements, unknown_field, unknown_operator
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.handlers.s3_form import NAMESPACE, xml
 from crossaccount_sandbox.public import is_public
@@ -105,15 +105,21 @@ def _check_form(text: str) -> None:
         document = json.loads(text)
     except ValueError:
         document = None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or not text.startswith("{"):
         raise _malformed("Policies must be valid JSON and the first byte must be '{'")
     if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
         raise _malformed("The policy must contain a valid version string")
+    if unknown := [name for name in document if name not in ("Version", "Id", "Statement")]:
+        raise _malformed(f"Unknown field {unknown[0]}")
     if not document.get("Statement"):
         raise _malformed("Missing required field Statement")
     for statement in statements(document):
         if not isinstance(statement, dict):
             raise _malformed("Invalid policy syntax.")
+        if field := unknown_field(statement):
+            raise _malformed(f"Unknown field {field}")
+        if operator := unknown_operator(statement):
+            raise _malformed(f"Invalid Condition type : {operator}")
         for field in ("Effect", "Principal", "Action"):
             if field not in statement and f"Not{field}" not in statement:
                 raise _malformed(f"Missing required field {field}")

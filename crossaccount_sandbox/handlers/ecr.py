@@ -144,8 +144,10 @@ def _repository_policy(world: World, arn: str) -> Response:
     return json_response({"registryId": registry, "repositoryName": name, "policyText": laid_out(document)})
 
 
-def _invalid_repository_policy(why: str) -> AwsError:
-    text = f"Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided' ({why})"
+def _invalid_repository_policy(_why: str) -> AwsError:
+    text = (
+        "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+    )
     return AwsError("InvalidParameterException", text)
 
 

@@ -9,7 +9,7 @@ from moto.core.serialize import never_return, url_encode
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 
-from crossaccount_sandbox.attached import load, statements
+from crossaccount_sandbox.attached import load, statements, unknown_service
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.principals import adopt, find_user, managed_document, principal_arn, user_id
 from crossaccount_sandbox.wire import AwsError, Response
@@ -48,6 +48,8 @@ def check_trust(world: World, call: Call) -> Response:
                 raise _malformed(f"Has prohibited field {field}")
         if not all(_begins_session(action) for action in _texts(statement.get("Action"))):
             raise _malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+    if service := unknown_service(document):
+        raise _malformed(f'Invalid principal in policy: "SERVICE":"{service}"')
     unknown = 'Invalid principal in policy: "AWS":"{}"'
     world.attached.check_principals(document, lambda name: _malformed(unknown.format(name)))
     return _in_iam_words(call, call.forward(call.account))
@@ -107,7 +109,23 @@ def on_role(world: World, call: Call) -> Response:
             raise AwsError("ValidationError", "Invalid ARN:  Could not be parsed!")
         adopt(call.account, call.params["PolicyArn"])
     _check_boundary(call)
+    _check_identity_policy(call)
     return _in_iam_words(call, call.forward(call.account))
+
+
+def _check_identity_policy(call: Call) -> None:
+    """Refuse a policy of a user, a role or a managed one that names a principal: its own is meant.
+
+    Source: the text of IAM, as its users report it.
+    """
+    try:
+        document = json.loads(str(call.params.get("PolicyDocument") or "{}"))
+    except ValueError:
+        return  # moto refuses it
+    listed = document.get("Statement", []) if isinstance(document, dict) else []
+    for statement in [listed] if isinstance(listed, dict) else listed:
+        if isinstance(statement, dict) and ("Principal" in statement or "NotPrincipal" in statement):
+            raise _malformed("Policy document should not specify a principal.")
 
 
 def _check_boundary(call: Call) -> None:
@@ -186,6 +204,7 @@ def on_policy(world: World, call: Call) -> Response:
     Source: recordings of IAM by localstack.
     """
     _adopt(call)
+    _check_identity_policy(call)
     response = _in_iam_words(call, call.forward(call.account))
     body = re.sub(
         rb"<PolicyId>[^<]{4}([^<]*)</PolicyId>",

@@ -281,6 +281,21 @@ def check_usable(arn: str, prefix: str = "") -> None:
         raise AwsError(f"{prefix}KMSInvalidStateException", f"{arn} is pending deletion.")
 
 
+def describe_anew(world: World, call: Call) -> Response:
+    """What is said of a key (its aliases, tags and description) changes only while it is not to be deleted.
+
+    Source: "Key states of AWS KMS keys" in the KMS developer guide.
+
+    Raises:
+        AwsError: ``KMSInvalidStateException``.
+    """
+    named = call.params.get("TargetKeyId") or call.params.get("KeyId", "")
+    arn = find_key(named, call.account, call.region)
+    if arn is not None and key_state(arn) == "PendingDeletion":
+        raise AwsError("KMSInvalidStateException", f"{arn} is pending deletion.")
+    return call.forward(call.account)
+
+
 def set_key_state(world: World, call: Call) -> Response:
     """DisableKey, EnableKey, ScheduleKeyDeletion, CancelKeyDeletion; a key whose day has come is not deleted here.
 
@@ -348,6 +363,9 @@ HANDLERS: dict[str, Handler] = {
     "GetKeyPolicy": get_key_policy,
     "ListKeyPolicies": list_key_policies,
     "PutKeyPolicy": put_key_policy,
+    **dict.fromkeys(
+        ("CreateAlias", "UpdateAlias", "TagResource", "UntagResource", "UpdateKeyDescription"), describe_anew
+    ),
     **dict.fromkeys(_STATE_AFTER, set_key_state),
     **dict.fromkeys(_USES, use_key),
     **dict.fromkeys(("EnableKeyRotation", "DisableKeyRotation"), set_rotation),

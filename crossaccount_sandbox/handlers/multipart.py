@@ -7,6 +7,7 @@ the texts of errors from recordings of S3 by localstack.
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -111,7 +112,7 @@ def complete_upload(world: World, call: Call) -> Response:
     owner = owner_of_bucket(bucket)
     existing = stored_object(bucket, call.params["Key"], None)
     if getattr(getattr(existing, "multipart", None), "id", None) == upload_id:
-        return _told(existing.multipart, call.forward(owner))
+        return _told(existing.multipart, _of_a_version(call.forward(owner)))
     held = _open_upload(call)
     check_conditions(call)
     upload = world.uploads.get(upload_id)
@@ -122,11 +123,20 @@ def complete_upload(world: World, call: Call) -> Response:
         extra = {"Condition": header, "Key": call.params["Key"]}
         raise AwsError("ConditionalRequestConflict", text, 409, extra)
     _check_parts(held, (call.params.get("MultipartUpload") or {}).get("Parts") or [])
-    response = call.forward(owner)
+    response = _of_a_version(call.forward(owner))
     if response.status >= 300 or upload is None:
         return response
     del world.uploads[upload_id]
     return note_upload(world, call, upload.writer, held.kms_key_id, response)
+
+
+def _of_a_version(response: Response) -> Response:
+    """An answer that names a version where the bucket keeps versions alone. Source: recordings of S3 by localstack."""
+    unkept = ("x-amz-version-id", "null")
+    return replace(
+        response,
+        headers=tuple((name, value) for name, value in response.headers if (name.lower(), value) != unkept),
+    )
 
 
 def _check_parts(held: Any, parts: list[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ control lists beyond the canned ``bucket-owner-full-control`` of an upload, acce
 """
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -82,6 +83,7 @@ def list_with_owners(world: World, call: Call) -> Response:
     ):
         text = "The continuation token provided is incorrect"
         raise AwsError("InvalidArgument", text, 400, {"ArgumentName": "continuation-token"})
+    _check_page(call)
     _limit_page(call)
     response = call.forward(bucket_owner or call.account)
     if response.status >= 300 or bucket_owner is None:
@@ -113,6 +115,22 @@ def _show_next_marker(call: Call, root: ElementTree.Element) -> None:
             marker.text = keys[-1].text
         else:
             root.remove(marker)
+
+
+def _check_page(call: Call) -> None:
+    """Refuse a page that is asked for in another encoding than URLs', or after a version of no key.
+
+    Source: recordings of S3 by localstack.
+    """
+    encoding = call.params.get("EncodingType")
+    if encoding is not None and encoding != "url":
+        extra = {"ArgumentName": "encoding-type", "ArgumentValue": str(encoding)}
+        raise AwsError("InvalidArgument", "Invalid Encoding Method specified in Request", 400, extra)
+    after = call.params.get("VersionIdMarker")
+    if after and not call.params.get("KeyMarker"):
+        extra = {"ArgumentName": "version-id-marker", "ArgumentValue": str(after)}
+        text = "A version-id marker cannot be specified without a key marker."
+        raise AwsError("InvalidArgument", text, 400, extra)
 
 
 _PAGE = 1000
@@ -196,6 +214,7 @@ def get_object(world: World, call: Call) -> Response:
     if held is not None and held.encryption is None:
         held.encryption = "AES256"
     further = shown(world, bucket, key, version)
+    further = (*further, *_part(call, held))
     encrypted_under = object_key(bucket, key, version)
     if call.operation == "GetObject":
         check_active(world, call, bucket, key, version, copied=False)
@@ -207,6 +226,37 @@ def get_object(world: World, call: Call) -> Response:
         kind = getattr(held, "checksum_type", None) or "FULL_OBJECT"
         further = (*further, ("x-amz-checksum-type", kind))
     return replace(response, headers=(*response.headers, *further))
+
+
+def _part(call: Call, held: Any) -> tuple[tuple[str, str], ...]:
+    """Read a part of an object as the range that it is. An object that was put at once is its own only part.
+
+    Returns:
+        The headers that the answer has beside a range's.
+
+    Source: recordings of S3 by localstack; GetObject in the S3 API reference.
+
+    Raises:
+        AwsError: ``InvalidRequest``, ``InvalidPartNumber``.
+    """
+    asked = call.params.get("PartNumber")
+    if asked is None or held is None:
+        return ()
+    if call.params.get("Range"):
+        raise AwsError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter")
+    parts = [held.multipart.parts[number] for number in held.multipart.partlist] if held.multipart else [held]
+    count = len(parts)
+    if int(asked) > count:
+        extra = {"ActualPartCount": str(count), "PartNumberRequested": str(asked)}
+        raise AwsError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, extra)
+    if not held.multipart:
+        return ()
+    sizes = [part.contentsize for part in parts]
+    start = sum(sizes[: int(asked) - 1])
+    call.environ["HTTP_RANGE"] = f"bytes={start}-{start + sizes[int(asked) - 1] - 1}"
+    query = str(call.environ["QUERY_STRING"]).split("&")
+    call.environ["QUERY_STRING"] = "&".join(part for part in query if not part.startswith("partNumber="))
+    return (("x-amz-mp-parts-count", str(count)),)
 
 
 def _check_named(world: World, call: Call, bucket: str, key: str, version: str | None) -> None:

@@ -131,6 +131,11 @@ def _test(name: str) -> _Test | None:
     return None if operator is None else _Test(operator, over, rest.endswith("ifexists"))
 
 
+def is_operator(name: str) -> bool:
+    """True for the name of an operator that a policy's Condition may have."""
+    return _test(name) is not None
+
+
 def condition_holds(condition: object, question: Question, deny: bool, variables: bool) -> bool:
     """Every key of every operator must hold; what cannot be read holds for a Deny and fails for an Allow."""
     if not isinstance(condition, Mapping):

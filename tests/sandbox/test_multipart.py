@@ -342,3 +342,21 @@ def test_boto3_s_own_transfers_pass_both_ways(s3: Any, stored: bytes, tmp_path: 
     assert back.read_bytes() == stored
     listed = s3.list_objects_v2(Bucket=TARGET, Prefix="moved")["Contents"][0]
     assert (listed["Size"], listed["ETag"][-3:]) == (len(stored), '-2"')
+
+
+def test_an_object_is_read_part_by_part(s3: Any, stored: bytes) -> None:
+    settings = TransferConfig(multipart_threshold=5 * MEGABYTE, multipart_chunksize=5 * MEGABYTE)
+    s3.copy({"Bucket": SOURCE, "Key": "plain"}, TARGET, "parts", Config=settings)
+    whole = s3.head_object(Bucket=TARGET, Key="parts")
+    read = [s3.get_object(Bucket=TARGET, Key="parts", PartNumber=number) for number in (1, 2, 3)]
+    assert b"".join(part["Body"].read() for part in read) == stored
+    assert [part["ContentLength"] for part in read] == [5 * MEGABYTE, 5 * MEGABYTE, MEGABYTE]
+    head = s3.head_object(Bucket=TARGET, Key="parts", PartNumber=3)
+    for part in (read[2], head):
+        shown = [part["ETag"], part["PartsCount"], part["ContentRange"]]
+        assert shown == [whole["ETag"], 3, f"bytes {10 * MEGABYTE}-{11 * MEGABYTE - 1}/{11 * MEGABYTE}"]
+        assert part["ResponseMetadata"]["HTTPStatusCode"] == 206
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=TARGET, Key="parts", PartNumber=4)
+    said: Any = error.value.response["Error"]
+    assert (said["Code"], said["ActualPartCount"]) == ("InvalidPartNumber", "3")

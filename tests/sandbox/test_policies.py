@@ -149,6 +149,9 @@ def repository(**changes: Any) -> dict[str, Any]:
     [
         ("{", "Invalid repository policy provided"),
         (policy(repository(Resource="*")), "Invalid repository policy provided"),
+        (policy(repository(condition={})), "Invalid repository policy provided"),
+        (policy(repository(Condition={"StringEqualz": {"a": "b"}})), "Invalid repository policy provided"),
+        (policy(repository(Principal={"Service": "sagemaker.amazon.com"})), "Principal not found"),
         (
             policy(repository(Principal={"AWS": "arn:aws:iam::222222222222:role/ghost"})),
             "Principal not found",

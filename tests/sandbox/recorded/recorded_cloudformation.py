@@ -307,6 +307,16 @@ FACTS: dict[str, Fact] = {
         r"Template format error: At least one Resources member must be defined\.",
         400,
     ),
+    **{
+        f"CreateStack of a template of the version {version}": Fact(
+            of({**ONE, "AWSTemplateFormatVersion": version}),
+            "public reports that quote the text",
+            "ValidationError",
+            r"Template format error: unsupported value for AWSTemplateFormatVersion\.",
+            400,
+        )
+        for version in ("2011", "2020-09-09")
+    },
     "CreateStack with an output whose value is null": Fact(
         of(with_outputs({"MyOutput": {"Value": None}})), VALIDATIONS, "ValidationError", IS_NULL, 400
     ),

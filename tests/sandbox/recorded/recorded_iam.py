@@ -23,6 +23,7 @@ ROLES = "localstack, tests/aws/services/iam/test_iam_roles.snapshot.json"
 POLICIES = "localstack, tests/aws/services/iam/test_iam_policies.snapshot.json"
 USERS = "localstack, tests/aws/services/iam/test_iam_users.snapshot.json"
 PROVIDERS = "localstack, tests/aws/services/iam/test_iam_oidc.snapshot.json"
+REPORTS = "public reports that quote the text"
 POLICY = f"arn:aws:iam::{ACCOUNT}:policy"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider"
 
@@ -112,6 +113,30 @@ FACTS: dict[str, Fact] = {
         lambda s: s.iam.update_assume_role_policy(RoleName="facts", PolicyDocument=policy({**TRUST, "Resource": "*"})),
         f"{ROLES}, test_update_assume_role_policy_errors",
         "MalformedPolicyDocument", "Has prohibited field Resource", 400,
+    ),
+    **{
+        f"a trust policy with the service {name}": Fact(
+            lambda s, name=name: s.role(policy({**TRUST, "Principal": {"Service": ["sagemaker.amazonaws.com", name]}})),
+            REPORTS, "MalformedPolicyDocument", f'Invalid principal in policy: "SERVICE":"{name}"', 400,
+        )
+        for name in ("sagemaker.amazon.com", "sagemaker", "sagemaker.amazonaws.co")
+    },
+    **{
+        f"a policy that names a {element}: {operation}": Fact(
+            lambda s, operation=operation, given=given, element=element: getattr(s.iam, operation)(
+                **given, PolicyName="named", PolicyDocument=policy({**READ, element: "*"})
+            ),
+            REPORTS, "MalformedPolicyDocument", r"Policy document should not specify a principal\.", 400,
+        )
+        for operation, given, element in (
+            ("put_role_policy", {"RoleName": "facts"}, "Principal"),
+            ("put_role_policy", {"RoleName": "facts"}, "NotPrincipal"),
+            ("create_policy", {}, "Principal"),
+        )
+    },
+    "a version of a policy that names a principal": Fact(
+        with_policy(lambda iam, arn: iam.create_policy_version(PolicyArn=arn, PolicyDocument=policy({**READ, "Principal": "*"}))),
+        REPORTS, "MalformedPolicyDocument", r"Policy document should not specify a principal\.", 400,
     ),
     "an inline policy that is not there": Fact(
         lambda s: s.iam.get_role_policy(RoleName="facts", PolicyName="none"), f"{ROLES}, test_role_inline_policy_lifecycle",

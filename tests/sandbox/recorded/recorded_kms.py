@@ -1,12 +1,14 @@
 """What AWS answered to calls of KMS."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from facts import ACCOUNT, CUSTODIAN, LOCALSTACK_KMS, REGION, UUID, Fact, Setting, key
 
 KEY = rf"arn:aws:kms:{REGION}:{ACCOUNT}:key/[0-9a-f-]{{36}}"
 MOTO = "getmoto/moto, tests/test_kms/test_kms_encrypt.py"
+STATES = "Key states of AWS KMS keys in the KMS developer guide, with the text that localstack recorded"
 CONTEXT = {"EncryptionContext": {"purpose": "facts"}}
 
 
@@ -30,6 +32,18 @@ def rotated_while_disabled(setting: Setting) -> Any:
     arn = new(setting)
     setting.kms.disable_key(KeyId=arn)
     return setting.kms.rotate_key_on_demand(KeyId=arn)
+
+
+def to_be_deleted(operation: str, **given: Any) -> Callable[[Setting], Any]:
+    """A call about a key that waits for its deletion, by its id."""
+
+    def call(setting: Setting) -> Any:
+        arn = new(setting)
+        setting.kms.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+        named = "TargetKeyId" if operation == "create_alias" else "KeyId"
+        return getattr(setting.kms, operation)(**{named: arn.rpartition("/")[2]}, **given)
+
+    return call
 
 
 FACTS: dict[str, Fact] = {
@@ -140,6 +154,21 @@ FACTS: dict[str, Fact] = {
         lambda s: s.kms.schedule_key_deletion(KeyId=new(s), PendingWindowInDays=7), CUSTODIAN,
         fields={"KeyState": "PendingDeletion", "PendingWindowInDays": 7, "KeyId": re.compile(KEY), "DeletionDate": re.compile(".+")},
     ),
+    **{
+        f"a key that is to be deleted: {operation}": Fact(
+            to_be_deleted(operation, **given), STATES, "KMSInvalidStateException", rf"{KEY} is pending deletion\.", 400,
+        )
+        for operation, given in (
+            ("create_alias", {"AliasName": "alias/facts-of-the-end"}),
+            ("tag_resource", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}),
+            ("untag_resource", {"TagKeys": ["a"]}),
+            ("update_key_description", {"Description": "a"}),
+            ("enable_key", {}),
+            ("schedule_key_deletion", {}),
+            ("encrypt", {"Plaintext": b"x"}),
+        )
+    },
+    "a key that is to be deleted: get_key_policy": Fact(to_be_deleted("get_key_policy"), STATES),
     "a key that one may not see": Fact(
         lambda s: s.powerless("kms").describe_key(KeyId=new(s)), f"{CUSTODIAN}/test_kms_access_denied", "AccessDeniedException",
         rf"User: \S+ is not authorized to perform: kms:DescribeKey on resource: {KEY}", 400,

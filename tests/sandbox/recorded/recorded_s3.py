@@ -16,6 +16,7 @@ OUTSIDER = "444444444444"
 S3 = "localstack, tests/aws/services/s3/test_s3.snapshot.json"
 LISTS = "localstack, tests/aws/services/s3/test_s3_list_operations.snapshot.json"
 MOTO = "getmoto/moto, tests/test_s3, tests verified against AWS"
+REPORTS = "public reports that quote the text"
 DENIED = "public runbooks and AWS's documentation that quote the text"
 ALL_ON = dict.fromkeys(
     ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
@@ -288,6 +289,21 @@ FACTS: dict[str, Fact] = {
     "no policy is deleted": Fact(new(ask("delete_bucket_policy")), API, status=204),
     "a policy without text": Fact(new(ask("put_bucket_policy", Policy="")), API, "MalformedPolicy", NO_JSON, 400),
     "a policy that is no JSON": Fact(new(ask("put_bucket_policy", Policy="randomstring")), API, "MalformedPolicy", NO_JSON, 400),
+    "a policy after a blank": Fact(
+        new(lambda s3, name: s3.put_bucket_policy(Bucket=name, Policy=" " + policy({**PUBLIC, "Principal": {"AWS": ACCOUNT}}))),
+        REPORTS, "MalformedPolicy", NO_JSON, 400,
+    ),
+    **{
+        f"a policy with {said}": Fact(
+            new(document({**PUBLIC, "Principal": {"AWS": ACCOUNT}, **more})), REPORTS, "MalformedPolicy", said, 400
+        )
+        for said, more in (
+            ("Unknown field condition", {"condition": {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}}),
+            ("Unknown field Comment", {"Comment": "a"}),
+            ("Invalid Condition type : stringEqualz", {"Condition": {"stringEqualz": {"aws:PrincipalAccount": ACCOUNT}}}),
+            ("Invalid principal in policy", {"Principal": {"Service": "sagemaker.amazon.com"}}),
+        )
+    },
     "a policy without statements": Fact(
         new(ask("put_bucket_policy", Policy="{}")), API, "MalformedPolicy", "Missing required field Statement", 400
     ),
@@ -474,6 +490,15 @@ FACTS: dict[str, Fact] = {
         f"no range: {span}": Fact(ranged(span), API, fields={"Body": "0123456789"}, absent=("ContentRange",))
         for span in ("bytes=1-0", "bytes=-", "bytes=-1-", "bytes=0--1", "bytes=0-1,3-4")
     },
+    "a part of an object without": Fact(
+        new(get(PartNumber=2), put()), S3, "InvalidPartNumber", "The requested partnumber is not satisfiable", 416,
+        {"Error/ActualPartCount": "1", "Error/PartNumberRequested": "2"},
+    ),
+    "the only part": Fact(new(get(PartNumber=1), put()), S3, status=206, fields={"ContentLength": 1}),
+    "a part and a range": Fact(
+        new(get(PartNumber=1, Range="bytes=0-0"), put()), S3, "InvalidRequest",
+        "Cannot specify both Range header and partNumber query parameter", 400,
+    ),
     "what a read shows": Fact(
         new(get(), put()), API, absent=("VersionId", "StorageClass"),
         fields={"ServerSideEncryption": "AES256", "AcceptRanges": "bytes", "ContentType": "binary/octet-stream", "ChecksumType": "FULL_OBJECT"},
@@ -695,6 +720,14 @@ FACTS: dict[str, Fact] = {
     "no page of the first kind": Fact(
         new(ask("list_objects")), S3, fields={"Prefix": "", "Marker": "", "MaxKeys": 1000, "EncodingType": "url"}, absent=("Contents",)
     ),
+    "a page in an encoding that is none": Fact(
+        new(ask("list_objects_v2", EncodingType="value")), LISTS, "InvalidArgument", "Invalid Encoding Method specified in Request", 400,
+        {"Error/ArgumentName": "encoding-type", "Error/ArgumentValue": "value"},
+    ),
+    "a version's marker alone": Fact(
+        new(ask("list_object_versions", VersionIdMarker="a")), LISTS, "InvalidArgument",
+        r"A version-id marker cannot be specified without a key marker\.", 400,
+    ),
     "no page": Fact(new(ask("list_objects_v2")), S3, fields={"KeyCount": 0, "Prefix": "", "EncodingType": "url"}, absent=("Contents",)),
     "versions": Fact(
         new(ask("list_object_versions"), put()), API, absent=("DeleteMarkers", "Versions/0/Owner/DisplayName"),
@@ -709,7 +742,8 @@ FACTS: dict[str, Fact] = {
         new(ask("create_multipart_upload", Key="a")), API, fields={"Bucket": "fact-of-a-bucket", "Key": "a", "ServerSideEncryption": "AES256"}
     ),
     "an upload is completed": Fact(
-        uploaded(finish()), API, fields={"ETag": re.compile('"[0-9a-f]{32}-1"'), "Key": "a", "ServerSideEncryption": "AES256"}
+        uploaded(finish()), API, fields={"ETag": re.compile('"[0-9a-f]{32}-1"'), "Key": "a", "ServerSideEncryption": "AES256"},
+        absent=("VersionId",),
     ),
     "an upload without parts": Fact(uploaded(finish_of_none), S3, "InvalidRequest", "You must specify at least one part", 400),
     "an upload of a part that is not there": Fact(

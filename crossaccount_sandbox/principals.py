@@ -175,6 +175,7 @@ class Named(NamedTuple):
     document: Document
     source: str
     arn: str = ""
+    text: str = ""  # as it was sent
 
 
 def named_policies(arn: str) -> list[Named]:
@@ -187,11 +188,11 @@ def named_policies(arn: str) -> list[Named]:
     boundary = getattr(holder, "permissions_boundary_arn", None)
     if boundary:
         adopt(holder.account_id, boundary)
-    named = [Named(parse(text), f"{kind}_{holder.name}_{name}") for name, text in inline.items()]
+    named = [Named(parse(text), f"{kind}_{holder.name}_{name}", text=text) for name, text in inline.items()]
     managed = iam_backends[holder.account_id]["aws"].managed_policies
     attached = [*holder.managed_policies.items(), *([(boundary, managed.get(boundary))] if boundary else [])]
     return named + [
-        Named(_default_version(policy), each.rpartition("/")[2], each)
+        Named(_default_version(policy), each.rpartition("/")[2], each, _default_text(policy))
         for each, policy in attached
         if policy is not None
     ]
@@ -216,5 +217,8 @@ def _documents(holder: Any) -> list[Document]:
 
 
 def _default_version(policy: Any) -> Document:
-    version = next(version for version in policy.versions if version.is_default)
-    return parse(version.document)
+    return parse(_default_text(policy))
+
+
+def _default_text(policy: Any) -> str:
+    return str(next(version for version in policy.versions if version.is_default).document)

@@ -116,6 +116,34 @@ def test_a_boundary_and_further_policies_are_weighed(iam: Any) -> None:
     assert error.value.response["Error"]["Code"] == "InvalidInput"
 
 
+FULL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+FIRST = {"Sid": "a", **FULL, "Action": "sqs:*"}
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        (json.dumps({"Version": "2012-10-17", "Statement": [FULL]}, indent=2), (3, 17), (8, 6)),
+        (json.dumps({"Version": "2012-10-17", "Statement": [FULL]}), (1, 41), (1, 92)),
+        (json.dumps({"Statement": [FULL], "Version": "2012-10-17"}, separators=(",", ":")), (1, 15), (1, 61)),
+        (json.dumps({"Version": "2012-10-17", "Statement": {"Sid": "", **FULL}}), (1, 39), (1, 102)),
+        (json.dumps({"Version": "2012-10-17", "Statement": [FIRST, FULL]}, indent=2), (9, 7), (14, 6)),
+    ],
+)
+def test_a_matched_statement_is_shown_where_it_stands(
+    iam: Any, text: str, start: tuple[int, int], end: tuple[int, int]
+) -> None:
+    (found,) = simulate(iam, ["ec2:StopInstances"], PolicyInputList=[text])
+    assert found["MatchedStatements"] == [
+        {
+            "SourcePolicyId": "PolicyInputList.1",
+            "SourcePolicyType": "IAM Policy",
+            "StartPosition": dict(zip(("Line", "Column"), start, strict=True)),
+            "EndPosition": dict(zip(("Line", "Column"), end, strict=True)),
+        }
+    ]
+
+
 def test_an_organization_that_forbids_is_told_of(inner: Any, iam: Any) -> None:
     forbids = json.loads(policy(allow("*"), {**allow("s3:*"), "Effect": "Deny"}))
     inner.server.world.organization_policies[ACCOUNT] = OrganizationPolicies({"arn:x": forbids})

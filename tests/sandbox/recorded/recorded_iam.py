@@ -326,6 +326,9 @@ FACTS: dict[str, Fact] = {
         fields={
             "EvaluationResults/0/EvalDecision": "allowed",
             "EvaluationResults/0/MissingContextValues": [],
+            "EvaluationResults/0/MatchedStatements/0/SourcePolicyId": "role_simulated_p",
+            "EvaluationResults/0/MatchedStatements/0/SourcePolicyType": "IAM Policy",
+            "EvaluationResults/0/MatchedStatements/0/StartPosition": {"Line": 1, "Column": 41},
             "EvaluationResults/0/OrganizationsDecisionDetail": {"AllowedByOrganizations": True},
             "EvaluationResults/0/ResourceSpecificResults/0/EvalResourceDecision": "allowed",
             "EvaluationResults/1/EvalDecision": "implicitDeny",

@@ -23,6 +23,7 @@ from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
 from crossaccount_sandbox.faults import Dropped, Faults, drop
 from crossaccount_sandbox.handlers import s3_form
+from crossaccount_sandbox.handlers.kms import prepare_keys
 from crossaccount_sandbox.onward import read_answer, write_request
 from crossaccount_sandbox.protocols import QUERY, REST_XML, SERVICES, Spoken, form_of, guessed, spoken_to
 from crossaccount_sandbox.resources import region_of_bucket
@@ -184,6 +185,7 @@ class Guard:
         check_shape(call)
         if call.service == "s3":
             _check_region(call)
+        prepare_keys(self._world, call)
         checks = checks_of(call)
         entry["resource"] = checks[0].resource if checks else None
         if call.service == "s3":

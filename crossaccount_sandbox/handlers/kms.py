@@ -7,6 +7,7 @@ from typing import Any
 
 from moto.kms.exceptions import InvalidCiphertextException
 from moto.kms.models import kms_backends
+from moto.kms.utils import RESERVED_ALIASES
 
 from crossaccount_sandbox.attached import laid_out, load
 from crossaccount_sandbox.calls import Call
@@ -66,23 +67,44 @@ def random_bytes(world: World, call: Call) -> Response:
     return call.forward(call.account)
 
 
-def managed_key(world: World, account: str, region: str) -> str:
-    """The key that AWS manages for S3 in an account, made when it is first needed; no other account may ever use it.
+def prepare_keys(world: World, call: Call) -> None:
+    """Make the key of a service's alias that a call names, as KMS does with the first call that names it.
+
+    Source: DescribeKey in the AWS KMS API reference, of predefined aliases.
+    """
+    for parameter in ("KeyId", "SSEKMSKeyId"):
+        named = str(call.params.get(parameter) or "")
+        alias = named.rpartition(":")[2]
+        if alias in RESERVED_ALIASES:
+            place = named.split(":")[3:5] if named.startswith("arn:") else [call.region, call.account]
+            if place[1] in world.accounts:
+                managed_key(world, place[1], place[0], alias)
+
+
+def managed_key(world: World, account: str, region: str, alias: str = "alias/aws/s3") -> str:
+    """The key that AWS manages for a service in an account, made when it is first needed; no other account may ever use it.
 
     Source: its policy as KMS shows it in accounts (GetKeyPolicy of ``alias/aws/s3``), in public repositories.
     """
     backend = kms_backends[account][region]
-    key = backend.keys[str(backend.get_key_id_from_alias("alias/aws/s3"))]
-    key.key_manager = "AWS"
+    key = backend.keys[str(backend.get_key_id_from_alias(alias))]
     arn = str(key.arn)
-    through_s3 = {
-        "Sid": "Allow access through S3 for all principals in the account that are authorized to use S3",
+    if key.key_manager == "AWS":
+        return arn
+    key.key_manager = "AWS"
+    service = alias.rpartition("/")[2]
+    name = service.upper()
+    through_service = {
+        "Sid": f"Allow access through {name} for all principals in the account that are authorized to use {name}",
         "Effect": "Allow",
         "Principal": {"AWS": "*"},
         "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
         "Resource": "*",
         "Condition": {
-            "StringEquals": {"kms:CallerAccount": account, "kms:ViaService": f"s3.{region}.amazonaws.com"}
+            "StringEquals": {
+                "kms:CallerAccount": account,
+                "kms:ViaService": f"{service}.{region}.amazonaws.com",
+            }
         },
     }
     metadata = {
@@ -92,7 +114,7 @@ def managed_key(world: World, account: str, region: str) -> str:
         "Action": ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
         "Resource": "*",
     }
-    document = {"Version": "2012-10-17", "Id": "auto-s3-2", "Statement": [through_s3, metadata]}
+    document = {"Version": "2012-10-17", "Id": f"auto-{service}-2", "Statement": [through_service, metadata]}
     world.attached.put(("key", arn), json.dumps(document), _malformed_key_policy)
     return arn
 
@@ -257,6 +279,8 @@ def set_rotation(world: World, call: Call) -> Response:
 def rotation_status(world: World, call: Call) -> Response:
     """GetKeyRotationStatus. Source: its page in the KMS API reference."""
     arn = _own_key(call)
+    if _key_at(arn).key_manager == "AWS":  # KMS rotates these itself, each year
+        return json_response({"KeyId": arn, "KeyRotationEnabled": True})
     if arn not in world.rotations:
         return json_response({"KeyId": arn, "KeyRotationEnabled": False})
     days, since = world.rotations[arn]

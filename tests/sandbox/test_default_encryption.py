@@ -160,3 +160,25 @@ def test_a_policy_sees_the_headers_of_the_request_and_no_default(aws: Any, key: 
         for each in refused:
             with pytest.raises(ClientError, match="explicit deny"):
                 s3.put_object(Bucket=name, Key="a", Body=b"x", **headers[each])
+
+
+def test_the_key_of_a_service_s_alias_is_there_when_it_is_first_named(inner: Any) -> None:
+    kms, s3 = inner.client("staging", "kms"), inner.client("staging", "s3")
+    described = kms.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]
+    assert described["KeyManager"] == "AWS"
+    assert kms.get_key_rotation_status(KeyId=described["Arn"])["KeyRotationEnabled"] is True
+    with pytest.raises(ClientError, match="kms:Encrypt"):
+        kms.encrypt(KeyId="alias/aws/ebs", Plaintext=b"x")
+    s3.create_bucket(Bucket="named-by-alias")
+    try:
+        named = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/aws/s3"}
+        shown = s3.put_object(Bucket="named-by-alias", Key="a", Body=b"x", **named)["SSEKMSKeyId"]
+        assert kms.describe_key(KeyId=shown)["KeyMetadata"]["KeyManager"] == "AWS"
+        assert s3.get_object(Bucket="named-by-alias", Key="a")["Body"].read() == b"x"
+        with pytest.raises(ClientError, match="kms:DescribeKey"):
+            inner.client("producer", "kms").describe_key(
+                KeyId="arn:aws:kms:us-east-1:222222222222:alias/aws/s3"
+            )
+    finally:
+        s3.delete_object(Bucket="named-by-alias", Key="a")
+        s3.delete_bucket(Bucket="named-by-alias")

@@ -4,6 +4,7 @@ Not here: buckets (``buckets``), their policies (``bucket_policies``), multipart
 control lists beyond the canned ``bucket-owner-full-control`` of an upload, access points.
 """
 
+import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -65,7 +66,11 @@ def copy_object(world: World, call: Call) -> Response:
     same = (bucket, key, version) == (call.params["Bucket"], call.params["Key"], None)
     if same and not replaces and not any(map(call.params.get, _CHANGES)):
         raise AwsError("InvalidRequest", _KEEPS)
-    return put_object(world, call)
+    response = put_object(world, call)
+    kind = rb"\g<0><ChecksumType>FULL_OBJECT</ChecksumType>"
+    return replace(
+        response, body=re.sub(rb"<Checksum[A-Z0-9]+>[^<]*</Checksum[A-Z0-9]+>", kind, response.body)
+    )
 
 
 ElementTree.register_namespace("", NAMESPACE)

@@ -571,7 +571,7 @@ FACTS: dict[str, Fact] = {
     ),
     "a copy": Fact(
         new(lambda s3, name: s3.copy_object(Bucket=name, Key="b", CopySource=f"{name}/a"), put("a", b"")), S3,
-        fields={"CopyObjectResult/ETag": EMPTY, "ServerSideEncryption": "AES256"},
+        fields={"CopyObjectResult/ETag": EMPTY, "CopyObjectResult/ChecksumCRC32": "AAAAAA==", "CopyObjectResult/ChecksumType": "FULL_OBJECT", "ServerSideEncryption": "AES256"},
     ),
     "a copy of nothing": Fact(
         new(lambda s3, name: s3.copy_object(Bucket=name, Key="b", CopySource=f"{name}/a")), S3, "NoSuchKey", NO_KEY, 404, {"Error/Key": "a"}

@@ -65,7 +65,7 @@ def trust(*actions: str, **conditions: Any) -> dict[str, Any]:
 def put(inner: Any, **given: Any) -> int:
     """The status of what is arranged over HTTP."""
     server = inner.server
-    control = Control(server.world, server.outcomes, server.faults, lambda *_: [b""])
+    control = Control(server.world, server.outcomes, server.faults, server.images, lambda *_: [b""])
     return Client(control).put("/_sandbox/issuers", json=given).status_code
 
 

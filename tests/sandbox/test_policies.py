@@ -182,6 +182,9 @@ def group(**changes: Any) -> dict[str, Any]:
     ("text", "message"),
     [
         ("{", "Invalid policy provided"),
+        (policy(group(condition={})), "no field condition"),
+        (policy(group(Condition={"StringEqualz": {"a": "b"}})), "no operator StringEqualz"),
+        (policy(group(Principal={"Service": "sagemaker.amazon.com"})), "Invalid principal"),
         (policy(group()).replace(", ", ",\n"), "regular expression pattern"),
         (policy(group(Sid="x" * 20_500)), "length less than or equal to 20480"),
         (policy(group(Principal={"AWS": [ROOT, ROOT]})), "Duplicate principal"),

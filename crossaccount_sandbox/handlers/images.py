@@ -17,7 +17,7 @@ from moto.ecr.models import ecr_backends
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.ecr import repository_arn
-from crossaccount_sandbox.handlers.layers import parts_of, repository_of
+from crossaccount_sandbox.handlers.layers import repository_of
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, World
 
@@ -69,12 +69,14 @@ def _shown(repository: Any, image: Any, tag: str | None) -> dict[str, Any]:
 
 
 def put_image(world: World, call: Call) -> Response:
-    """PutImage: what the manifest names must be there, and its digest is that of its bytes; an archived image is restored at once.
+    """PutImage: an image's digest is that of its manifest's bytes; an archived image is restored at once.
+
+    Kinder than AWS: the layers that the manifest names need not be there, so that a test can put an image of which nothing is
+    pulled. Whoever asks for one of them is told that it is not there.
 
     Raises:
         AwsError: ``InvalidParameterException`` for a manifest that is none, ``ImageDigestDoesNotMatchException``,
-            ``LayersNotFoundException``, ``ReferencedImagesNotFoundException``, ``ImageAlreadyExistsException``,
-            ``ImageTagAlreadyExistsException``.
+            ``ReferencedImagesNotFoundException``, ``ImageAlreadyExistsException``, ``ImageTagAlreadyExistsException``.
     """
     repository, arn = repository_of(call), repository_arn(call)
     text, tag = call.params["imageManifest"], call.params.get("imageTag")
@@ -83,7 +85,7 @@ def put_image(world: World, call: Call) -> Response:
     if call.params.get("imageDigest") not in (None, digest):
         told = f"The digest of the image is '{digest}', not '{call.params['imageDigest']}'"
         raise AwsError("ImageDigestDoesNotMatchException", told)
-    _check_parts(repository, manifest)
+    _check_images(repository, manifest)
     kind = call.params.get("imageManifestMediaType") or manifest.get("mediaType")
     held = next((image for image in repository.images if image.get_image_digest() == digest), None)
     if held is not None and (tag is None or tag in held.image_tags):
@@ -132,13 +134,9 @@ def _manifest(text: str) -> dict[str, Any]:
     return manifest
 
 
-def _check_parts(repository: Any, manifest: dict[str, Any]) -> None:
-    """Refuse a manifest that names layers or images which its repository does not have."""
+def _check_images(repository: Any, manifest: dict[str, Any]) -> None:
+    """Refuse a manifest that names images which its repository does not have."""
     place = f"the repository with name '{repository.name}' in the registry with id '{repository.registry_id}'"
-    layers = [part["digest"] for part in parts_of(manifest) if part["digest"] not in repository.layers]
-    if layers:
-        told = f"The layer with digest '{layers[0]}' does not exist within {place}"
-        raise AwsError("LayersNotFoundException", told)
     there = {image.get_image_digest() for image in repository.images}
     images = [each["digest"] for each in manifest.get("manifests") or () if each["digest"] not in there]
     if images:

@@ -169,8 +169,6 @@ def test_an_upload_is_held_to_its_digest(ecr: Any, layer: str) -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"layers": [{"digest": NONE, "size": 1}]}, "LayersNotFoundException"),
-        ({"config": {"digest": NONE, "size": 1}}, "LayersNotFoundException"),
         (
             {"config": None, "layers": [], "manifests": [{"digest": NONE}]},
             "ReferencedImagesNotFoundException",
@@ -181,6 +179,15 @@ def test_an_upload_is_held_to_its_digest(ecr: Any, layer: str) -> None:
 def test_what_is_not_put(ecr: Any, manifest: dict[str, Any], change: dict[str, Any], code: str) -> None:
     text = json.dumps({**manifest, **change})
     assert refused(lambda: ecr.put_image(**HERE, imageManifest=text, imageTag="1")) == code
+
+
+def test_an_image_may_be_put_without_its_layers_and_nobody_pulls_them(
+    ecr: Any, manifest: dict[str, Any]
+) -> None:
+    text = json.dumps({**manifest, "layers": [{"digest": NONE, "size": 1}]})
+    assert ecr.put_image(**HERE, imageManifest=text, imageTag="hollow")["image"]["imageManifest"] == text
+    asked = {**HERE, "layerDigest": NONE}
+    assert refused(lambda: ecr.get_download_url_for_layer(**asked)) == "LayersNotFoundException"
 
 
 def test_a_manifest_is_json_and_has_its_own_digest(ecr: Any, manifest: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ control lists beyond the canned ``bucket-owner-full-control`` of an upload, acce
 """
 
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from moto.s3.models import s3_backends
@@ -64,6 +64,9 @@ def copy_object(world: World, call: Call) -> Response:
     same = (bucket, key, version) == (call.params["Bucket"], call.params["Key"], None)
     if same and not replaces and not any(map(call.params.get, _CHANGES)):
         raise AwsError("InvalidRequest", _KEEPS)
+    # The emulation reads the header anew, and other buckets and keys from it than those that were judged.
+    judged = quote(f"{bucket}/{key}") + (f"?versionId={quote(version)}" if version else "")
+    call.environ["HTTP_X_AMZ_COPY_SOURCE"] = judged
     return put_object(world, call)
 
 

@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -351,3 +352,26 @@ def test_a_user_may_do_no_more_than_its_boundary(inner: Any) -> None:
     assert code(lambda: reader.put_object(Bucket=OURS, Key="secret", Body=b"")) == "AccessDenied"
     shown = iam.get_user(UserName="reader")["User"]["PermissionsBoundary"]
     assert shown == {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": bound}
+
+
+@pytest.mark.parametrize("bypasses", [False, True], ids=["without its permission", "with it"])
+def test_retention_is_passed_over_by_who_may(inner: Any, bypasses: bool) -> None:
+    s3, bucket = inner.client("producer", "s3"), f"locked-{bypasses}".lower()
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    until = {
+        "ObjectLockMode": "GOVERNANCE",
+        "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(days=1),
+    }
+    first, second = (s3.put_object(Bucket=bucket, Key="k", Body=b"x", **until)["VersionId"] for _ in range(2))
+    actions = ["s3:DeleteObject*", *(["s3:BypassGovernanceRetention"] if bypasses else [])]
+    allowed = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    narrow = inner.session("producer", "s3", json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+    one = {"Bucket": bucket, "Key": "k", "VersionId": first}
+    assert code(lambda: narrow.delete_object(**one)) == "AccessDenied"
+    many = {"Bucket": bucket, "Delete": {"Objects": [{"Key": "k", "VersionId": second}]}}
+    if bypasses:
+        narrow.delete_object(**one, BypassGovernanceRetention=True)
+    else:
+        assert code(lambda: narrow.delete_object(**one, BypassGovernanceRetention=True)) == "AccessDenied"
+    errors = narrow.delete_objects(**many, BypassGovernanceRetention=True).get("Errors", [])
+    assert [error["Code"] for error in errors] == ([] if bypasses else ["AccessDenied"])

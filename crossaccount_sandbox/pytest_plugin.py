@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -112,11 +113,14 @@ class Sandbox:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the product's own command against this sandbox, and wait for its end.
 
+        Its Prefect is the tests' own, kept for as long as they run: neither the machine's database nor its server learn of it.
+
         Args:
             arguments: as after ``crossaccount`` in a shell.
         """
         words = [sys.executable, "-P", "-m", "crossaccount", *arguments]
-        env = {**_without_aws(), **self.env}
+        own = {name: value for name, value in _without_aws().items() if not name.startswith("PREFECT_")}
+        env = {**own, **self.env, "PREFECT_HOME": _prefect_home().name}
         return subprocess.run(words, env=env, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
 
     def control(self, method: str, path: str, body: object = None) -> Any:
@@ -154,6 +158,11 @@ def _session_class() -> Callable[[str, Any], boto3.Session]:
             return super().client(service_name, *more, **given)
 
     return SandboxSession
+
+
+@cache
+def _prefect_home() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="crossaccount-pytest-prefect-")
 
 
 def _without_aws() -> dict[str, str]:

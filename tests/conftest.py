@@ -131,11 +131,15 @@ class Sandbox:
         return self.client(service, key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"])
 
     def documents(self) -> dict[str, dict[str, Any] | None]:
-        """The producer's resource policies as they stand."""
+        """The producer's resource policies as they stand; the principals of the bucket's, which S3 shows in any order, sorted."""
         found: dict[str, dict[str, Any] | None] = {}
         with absent():
             text = self.admin("producer", "s3").get_bucket_policy(Bucket=BUCKET)["Policy"]
             found["bucket"] = json.loads(text)
+            for statement in found["bucket"]["Statement"]:
+                named = statement.get("Principal")
+                if isinstance(named, dict) and isinstance(named.get("AWS"), list):
+                    named["AWS"].sort()
         with absent():
             text = self.admin("producer", "ecr").get_repository_policy(repositoryName=GROUP)["policyText"]
             found["repository"] = json.loads(text)

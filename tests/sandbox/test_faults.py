@@ -290,9 +290,8 @@ def test_what_is_no_rule_is_refused_by_name(given: Any, why: str | None) -> None
     ("GET", b"", "200 OK"),
 ])  # fmt: skip
 def test_over_http(inner: Any, faults: Any, method: str, body: bytes, status: str) -> None:
-    control = Control(
-        inner.server.world, inner.server.outcomes, faults, inner.server.images, lambda *_: [b"other"]
-    )
+    server = inner.server
+    control = Control(server.world, server.outcomes, faults, server.images, lambda *_: [b"other"])
     said = list[str]()
     environ = {"PATH_INFO": "/_sandbox/faults", "REQUEST_METHOD": method, "CONTENT_LENGTH": str(len(body))}
     answer = b"".join(control({**environ, "wsgi.input": io.BytesIO(body)}, lambda line, _: said.append(line)))

@@ -27,6 +27,8 @@ MACHINE = {
     "AWS_CONFIG_FILE": "/nonexistent",
     "AWS_USE_FIPS_ENDPOINT": "true",
     "HTTP_PROXY": "http://127.0.0.1:9",
+    "PREFECT_API_URL": "http://127.0.0.1:9/api",
+    "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",
 }
 
 

@@ -392,3 +392,22 @@ def test_retention_is_passed_over_by_who_may(inner: Any, bypasses: bool) -> None
         assert code(lambda: narrow.delete_object(**one, BypassGovernanceRetention=True)) == "AccessDenied"
     errors = narrow.delete_objects(**many, BypassGovernanceRetention=True).get("Errors", [])
     assert [error["Code"] for error in errors] == ([] if bypasses else ["AccessDenied"])
+
+
+OTHERWISE = ("moto-api", "moto-api-models", "latest", "static", "v20180820", "favicon.ico")
+
+
+@pytest.mark.parametrize("bucket", OTHERWISE)
+@pytest.mark.parametrize("key", ["data.json", "config", "meta-data/iam", "configuration/publicAccessBlock"])
+def test_no_name_of_a_bucket_leads_behind_the_door(inner: Any, bucket: str, key: str) -> None:
+    """Above all not to what the emulation holds of every account, which it shows under such a path."""
+    own, other = inner.client("producer", "s3"), inner.client("outsider", "s3")
+    assert code(lambda: own.get_object(Bucket=bucket, Key=key)) == "NoSuchBucket"
+    own.create_bucket(Bucket=bucket)
+    try:
+        own.put_object(Bucket=bucket, Key=key, Body=b"ours")
+        assert own.get_object(Bucket=bucket, Key=key)["Body"].read() == b"ours"
+        assert code(lambda: other.get_object(Bucket=bucket, Key=key)) == "AccessDenied"
+    finally:
+        own.delete_object(Bucket=bucket, Key=key)
+        own.delete_bucket(Bucket=bucket)

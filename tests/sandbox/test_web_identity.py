@@ -1,30 +1,29 @@
 """Who has another provider's token has a role's session, where token, provider and trust policy hold, and else has none."""
 
 from __future__ import annotations
+
 import base64
-import boto3
 import itertools
 import json
 import os
-import pytest
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from collections.abc import Callable
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from werkzeug.test import Client
+
 from crossaccount_sandbox.accounts import REGION
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.world import OrganizationPolicies
-from joserfc import jwt
-from joserfc.jwk import ECKey
-from joserfc.jwk import KeySet
-from joserfc.jwk import OctKey
-from joserfc.jwk import RSAKey
-from typing import Any
-from werkzeug.test import Client
-
 
 ACCOUNT, HOST = "111111111111", "tokens.example.com/id/A"
 ISSUER = f"https://{HOST}"

@@ -107,7 +107,7 @@ def sent(inner: Any, service: str, body: bytes = b"{}", **how: str) -> tuple[int
     for name, value in how.items():
         setattr(signer, name, value)
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService.ListKeys"}
-    url, method = f"{inner.url}/", "POST"
+    url, method = f"{inner.url}/{how.get('path', '')}", "POST"
     if service == "s3":
         headers, url, method = {}, f"{inner.url}/{OURS}/sent", "PUT"
     if how.get("digest"):
@@ -411,3 +411,13 @@ def test_no_name_of_a_bucket_leads_behind_the_door(inner: Any, bucket: str, key:
     finally:
         own.delete_object(Bucket=bucket, Key=key)
         own.delete_bucket(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    "path", ["moto-api/data.json", "moto-api/reset", "moto-api/config", "latest/meta-data/iam"]
+)
+def test_no_path_of_another_service_leads_behind_the_door(inner: Any, s3: Any, path: str) -> None:
+    """Above all none that shows, or ends, what the emulation holds of every account."""
+    status, text = sent(inner, "kms", path=path)
+    assert (status, "Keys" in text, "Bucket" in text) == (404, False, False)
+    assert OURS in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]

@@ -8,10 +8,8 @@ Not here: what is checked and decided (``checks``), what moto lacks (``handlers`
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.test import run_wsgi_app
 
@@ -21,6 +19,7 @@ from crossaccount_sandbox.callers import NOBODY, Caller, authenticate
 from crossaccount_sandbox.calls import Call, Further, check_shape
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
+from crossaccount_sandbox.emulation import SERVICE, Emulation
 from crossaccount_sandbox.faults import Dropped, Faults, drop
 from crossaccount_sandbox.handlers import s3_form
 from crossaccount_sandbox.handlers.kms import prepare_keys
@@ -62,9 +61,7 @@ class Guard:
         self._faults = faults
         self._handlers = handlers
         self._log = log
-        self._moto = DomainDispatcherApplication(create_backend_app)
-        # Which service a host is of never changes; moto would list its own folder for it at each request.
-        self._moto.get_backend_for_host = lru_cache(1024)(self._moto.get_backend_for_host)
+        self._moto = Emulation()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
@@ -159,7 +156,10 @@ class Guard:
             environ = as_in_headers(scope, by_path(environ) if spoken.service == "s3" else environ)
             headers = EnvironHeaders(environ)
         operation, params = wire.read_operation(spoken, environ, body)
-        forward, further = self._forward(scope, environ, body), self._further(environ, region, caller)
+        forward, further = (
+            self._forward(spoken.service, scope, environ, body),
+            self._further(environ, region, caller),
+        )
         call = Call(
             caller, spoken.service, operation, params, region, environ, body, headers, forward, further
         )
@@ -201,7 +201,7 @@ class Guard:
         return call.forward(checks[0].owner if checks else call.account)
 
     def _forward(
-        self, scope: wire.Scope | None, environ: dict[str, Any], body: bytes
+        self, service: str, scope: wire.Scope | None, environ: dict[str, Any], body: bytes
     ) -> Callable[[str | None], Response]:
         def forward(account: str | None) -> Response:
             fresh = wire.with_body(environ, body)
@@ -209,6 +209,7 @@ class Guard:
                 fresh.setdefault("HTTP_AUTHORIZATION", wire.authorization(scope))
             # Moto would believe this header of anyone; only the guard may set it.
             fresh["HTTP_X_MOTO_ACCOUNT_ID"] = account
+            fresh[SERVICE] = service
             chunks, status, headers = run_wsgi_app(self._moto, fresh, buffered=True)
             return Response(int(status.split()[0]), b"".join(chunks), tuple(headers.items()))
 
@@ -220,7 +221,7 @@ class Guard:
         ) -> dict[str, Any]:
             written, body = write_request(service, operation, params, region, environ["HTTP_HOST"], _AGENT)
             headers: Any = EnvironHeaders(written)
-            forward = self._forward(None, written, body)
+            forward = self._forward(service, None, written, body)
             call = Call(
                 *(caller, service, operation, dict(params), region, written, body, headers, forward),
                 via=_AGENT if caller == asking else None,

@@ -77,9 +77,9 @@ def principal_arn(kind: str, name: str, account: str) -> str:
 
 
 def boundary_of(arn: str) -> str | None:
-    """The ARN of the permissions boundary of a role; None without one, and for a user, who has none here."""
-    role = find_role(arn) if ":role/" in arn else None
-    return getattr(role, "permissions_boundary_arn", None) or None
+    """The ARN of the permissions boundary of a role or user; None without one."""
+    holder = find_role(arn) if ":role/" in arn else find_user(arn)
+    return getattr(holder, "permissions_boundary_arn", None) or None
 
 
 def unique_id(arn: str) -> str | None:
@@ -199,7 +199,7 @@ def named_policies(arn: str) -> list[Named]:
 
 
 def boundary_documents(arn: str) -> list[Document] | None:
-    """The permissions boundary of a role; None when it has none."""
+    """The permissions boundary of a role or user; None when it has none."""
     boundary = boundary_of(arn)
     if boundary is None:
         return None

@@ -122,6 +122,51 @@ def mismatch(spoken: Spoken) -> AwsError:
     return AwsError(*_UNSIGNED_SO[_kin(spoken)])
 
 
+def wrong_day(spoken: Spoken, day: str, stamp: str, *, in_url: bool) -> AwsError:
+    """AWS's error for a signature that is made for another day than the request has.
+
+    Args:
+        spoken: who says it.
+        day: of the signature's scope.
+        stamp: the time of the request.
+        in_url: whether the signature is in a URL.
+    """
+    kin = _kin(spoken)
+    if kin == _S3:
+        text = "Invalid credential date. Date is not the same as X-Amz-Date."
+        if in_url:
+            return AwsError("AuthorizationQueryParametersError", text)
+        text = f"The authorization header is malformed; {text}"
+        return AwsError("AuthorizationHeaderMalformed", text)
+    if kin == EC2:
+        return mismatch(spoken)
+    code, _, status = _UNSIGNED_SO[kin]
+    text = (
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+        f"'{day}' != '{stamp[:8]}', from '{stamp}'."
+    )
+    return AwsError(code, text, status)
+
+
+def unsigned_host(spoken: Spoken) -> AwsError:
+    """The error of AWS's services but S3 for a signature that does not cover the host."""
+    if _kin(spoken) == EC2:
+        return mismatch(spoken)
+    code, _, status = _UNSIGNED_SO[_kin(spoken)]
+    text = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+    return AwsError(code, text, status)
+
+
+def unknown_payload(declared: str) -> AwsError:
+    """S3's error for a digest of a payload that is none, and no name of a way to send one."""
+    ways = "UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
+    ways += "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
+    ways += "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER"
+    extra = {"ArgumentName": "x-amz-content-sha256", "ArgumentValue": declared}
+    text = f"x-amz-content-sha256 must be {ways} or a valid sha256 value."
+    return AwsError("InvalidArgument", text, 400, extra)
+
+
 def unsigned_headers(names: Iterable[str]) -> AwsError:
     """S3's error for headers that would have to be signed."""
     text = "There were headers present in the request which were not signed"

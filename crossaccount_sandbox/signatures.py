@@ -17,8 +17,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
+
+from moto.core.utils import get_service_model
 
 from crossaccount_sandbox.wire import Scope
 
@@ -92,7 +95,6 @@ def sign(
     """
     if scope.version == 2:
         return _sign_old(secret, scope, environ, headers)
-    stamp = scope.stamp
     named = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in scope.signed_headers)
     canonical = "\n".join(
         [
@@ -104,19 +106,66 @@ def sign(
             _payload(scope, environ, headers, body),
         ]
     )
-    place = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
-    to_sign = f"{ALGORITHM}\n{stamp}\n{place}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    to_sign = _to_sign(scope, ALGORITHM, hashlib.sha256(canonical.encode()).hexdigest())
+    return Signed(_signature(secret, scope, to_sign), to_sign, canonical)
+
+
+def _to_sign(scope: Scope, kind: str, *lines: str) -> str:
+    place = f"{scope.date}/{scope.region}/{scope.service}/aws4_request"
+    return "\n".join((kind, scope.stamp, place, *lines))
+
+
+def _signature(secret: str, scope: Scope, to_sign: str) -> str:
     key = f"AWS4{secret}".encode()
-    for part in (stamp[:8], scope.region, scope.service, "aws4_request", to_sign):
+    for part in (scope.date, scope.region, scope.service, "aws4_request", to_sign):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return Signed(key.hex(), to_sign, canonical)
+    return key.hex()
+
+
+def chunks_hold(secret: str, scope: Scope, body: bytes) -> bool:
+    """Whether each chunk of a body that is signed chunk by chunk has its signature, one after the other, and its trailer.
+
+    Source: "Signature calculations for the Authorization header: Transferring payload in multiple chunks" and "... including
+    trailing headers" in the S3 API reference.
+
+    Args:
+        secret: of the access key.
+        scope: the signature of the request, which is that before the first chunk's.
+        body: with its chunks' framing.
+    """
+    before, rest = scope.signature, body
+    while match := _CHUNK.match(rest):
+        size, given = int(match[1], 16), match[2].decode()
+        content, rest = rest[match.end() : match.end() + size], rest[match.end() + size :]
+        lines = before, _EMPTY, hashlib.sha256(content).hexdigest()
+        before = _signature(secret, scope, _to_sign(scope, f"{ALGORITHM}-PAYLOAD", *lines))
+        if not hmac.compare_digest(before, given):
+            return False
+        if size == 0:
+            return _trailer_holds(secret, scope, before, rest)
+        rest = rest.removeprefix(b"\r\n")
+    return False
+
+
+def _trailer_holds(secret: str, scope: Scope, before: str, rest: bytes) -> bool:
+    text, found, given = rest.rpartition(b"x-amz-trailer-signature:")
+    if not found:
+        return not rest.strip()
+    lines = [line.strip() for line in text.split(b"\n") if line.strip()]
+    digest = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
+    signed = _signature(secret, scope, _to_sign(scope, f"{ALGORITHM}-TRAILER", before, digest))
+    return hmac.compare_digest(signed.encode(), given.strip())
+
+
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,8});chunk-signature=([0-9a-f]{64})\r\n")
+_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def _sign_old(secret: str, scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str]) -> Signed:
-    named = {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in pairs(environ.get("QUERY_STRING", ""))
-    }
+    named: dict[str, str] = {}
+    for name, value in pairs(environ.get("QUERY_STRING", "")):
+        kind, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        named[kind] = f"{named[kind]},{text}" if kind in named else text
     named |= {name.lower(): value for name, value in dict(headers).items()}
     raw, _, query = str(by_path(environ).get("RAW_URI") or "/").partition("?")
     if raw.count("/") == 1 and raw != "/":
@@ -125,7 +174,7 @@ def _sign_old(secret: str, scope: Scope, environ: Mapping[str, Any], headers: Ma
         (name.decode("latin-1"), b"=" + value if b"=" in part else b"")
         for part in query.encode("latin-1").split(b"&")
         for name, value in pairs(part.decode("latin-1"))
-        if name.decode("latin-1") in _SUBRESOURCES
+        if name.decode("latin-1") in _SUBRESOURCES | _choosing()
     )
     resource = raw + ("?" if asked else "") + "&".join(name + value.decode() for name, value in asked)
     amazon = [f"{name}:{named[name].strip()}" for name in sorted(named) if name.startswith("x-amz-")]
@@ -133,6 +182,15 @@ def _sign_old(secret: str, scope: Scope, environ: Mapping[str, Any], headers: Ma
     to_sign = "\n".join([*lines, scope.stamp, *amazon, resource])
     digest = hmac.new(secret.encode(), to_sign.encode(), hashlib.sha1).digest()
     return Signed(base64.b64encode(digest).decode(), to_sign, "")
+
+
+@lru_cache
+def _choosing() -> frozenset[str]:
+    """The parameters that make another operation of a request: unsigned, they would give a URL another meaning."""
+    model = get_service_model("s3")
+    queries = (model.operation_model(name).http["requestUri"] for name in model.operation_names)
+    names = {part.partition("=")[0] for uri in queries for part in uri.partition("?")[2].split("&") if part}
+    return frozenset(names - {"list-type", "x-id"})
 
 
 def _path(scope: Scope, environ: Mapping[str, Any]) -> str:
@@ -158,8 +216,8 @@ def _query(query: str) -> str:
 
 def _payload(scope: Scope, environ: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> str:
     declared = declared_payload(scope, environ, headers)
-    in_header = scope.expires is None and "x-amz-content-sha256" in scope.signed_headers
-    if declared is not None and (in_header or (scope.expires is not None and scope.service == "s3")):
+    signed = scope.expires is not None or "x-amz-content-sha256" in scope.signed_headers
+    if declared is not None and scope.service == "s3" and signed:
         return declared
     return hashlib.sha256(body).hexdigest()
 
@@ -176,11 +234,9 @@ def unsigned_headers(scope: Scope, headers: Mapping[str, str]) -> list[str]:
     """The headers of a request that would have to be signed, and are not; Version 2 signs all of Amazon's."""
     if scope.version == 2:
         return []
-    return [
-        name.lower()
-        for name in dict(headers)
-        if name.lower().startswith("x-amz-") and name.lower() not in scope.signed_headers
-    ]
+    named = [name.lower() for name in dict(headers)]
+    needed = ["host", *(name for name in named if name.startswith("x-amz-"))]
+    return [name for name in needed if name not in scope.signed_headers]
 
 
 def as_in_headers(scope: Scope, environ: Mapping[str, Any]) -> dict[str, Any]:

@@ -339,14 +339,25 @@ def _operation_name(spoken: Spoken, request: Request, body: bytes) -> tuple[str,
 
 
 def unchunk(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """An S3 request's payload without the ``aws-chunked`` framing that SDKs may put around it."""
+    """An S3 request's payload without the ``aws-chunked`` framing that SDKs may put around it.
+
+    Raises:
+        AwsError: ``IncompleteBody`` for a framing that is none, or of another payload than the request says.
+    """
     if "aws-chunked" not in headers.get("Content-Encoding", ""):
         return body
     stream, parts = io.BytesIO(body), []
-    while size := int(stream.readline().split(b";")[0].strip() or b"0", 16):
-        parts.append(stream.read(size))
-        stream.readline()
-    return b"".join(parts)
+    try:
+        while size := int(stream.readline().split(b";")[0].strip() or b"0", 16):
+            parts.append(stream.read(size))
+            stream.readline()
+    except ValueError:
+        raise AwsError("IncompleteBody", "The request body terminated unexpectedly") from None
+    payload = b"".join(parts)
+    if headers.get("X-Amz-Decoded-Content-Length") not in (None, str(len(payload))):
+        text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+        raise AwsError("IncompleteBody", text)
+    return payload
 
 
 def plain(value: Any) -> Any:

@@ -52,7 +52,8 @@ def decide(world: World, caller: Caller | str, check: Check, call: Call) -> Deci
         context["kms:CallerAccount"] = caller.account
     if isinstance(caller, str):
         question = Request(caller, check.action, check.resource, check.owner, context)
-        return judge(question, Policies(resource=document, further=further))
+        limits = world.resource_control(check.action, check.owner)
+        return judge(question, Policies(resource=document, further=further, rcps=limits))
     owner = check.owner
     on_bucket = check.policy is not None and check.policy[0] == "bucket"
     if on_bucket and caller.account != owner and world.cuts_cross_account(check.resource):

@@ -82,9 +82,12 @@ def _check_own_key(call: Call) -> None:
 def _check_session_tags(call: Call) -> None:
     """Refuse a session's tags as STS does; all keys are compared without regard to case.
 
-    Source: "Pass session tags in AWS STS" in the IAM user guide; the texts from localstack's recordings of STS.
+    Source: "Pass session tags in AWS STS" in the IAM user guide; the texts from localstack's recordings of STS, but
+    for the beginning that is AWS's own, whose text is the sandbox's.
     """
     keys = [str(tag["Key"]).lower() for tag in call.params.get("Tags") or ()]
+    if any(key.startswith("aws:") for key in keys):
+        raise _bad_tags("Tag keys that begin with aws: are reserved for AWS.")
     if len(set(keys)) < len(keys):
         raise _bad_tags("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if call.caller.transitive & set(keys):

@@ -61,6 +61,8 @@ def _object(*actions: str) -> Rule:
         place = (call.params["Bucket"], call.params["Key"], call.params.get("VersionId"))
         for action in actions:
             yield from _on_object(action, call, *place)
+        if call.operation == "DeleteObject":
+            yield from bypass(call, call.params["Key"])
         # Headers say nothing of what is encrypted: KMS is not asked for them.
         if call.operation == "GetObject":
             yield from _on_key("kms:Decrypt", object_key(*place), call)
@@ -94,6 +96,15 @@ def _on_object(action: str, call: Call, bucket: str, key: str, version: str | No
         elif name == "DeleteObject" and call.params.get("IfMatch"):
             context = {"s3:if-match": str(call.params["IfMatch"])}
         yield Check(f"s3:{name}", f"{arn}/{key}", owner, ("bucket", arn), context=context)
+
+
+def bypass(call: Call, key: str) -> Iterator[Check]:
+    """What is asked of who deletes an object whatever its retention in governance mode says.
+
+    Source: "Object Lock", on governance mode, in the S3 user guide.
+    """
+    if call.params.get("BypassGovernanceRetention"):
+        yield from _on_object("BypassGovernanceRetention", call, call.params["Bucket"], key)
 
 
 def _on_new_key(call: Call) -> Iterator[Check]:

@@ -21,6 +21,7 @@ from crossaccount_sandbox.checks.check import Check, Rule
 from crossaccount_sandbox.checks.tagging import request_tags
 from crossaccount_sandbox.resources import find_key
 from crossaccount_sandbox.signatures import signature_version
+from crossaccount_sandbox.wire import AwsError
 
 _LISTS = {
     "ACL": "s3:x-amz-acl",
@@ -60,9 +61,17 @@ _PARTS = ("CreateMultipartUpload", "UploadPart", "UploadPartCopy")
 
 
 def copy_source(call: Call) -> tuple[str, str, str | None]:
-    """Bucket, key and version (None for the current one) of what a CopyObject copies."""
-    source, _, version = str(call.params.get("CopySource", "")).lstrip("/").partition("?versionId=")
-    bucket, _, key = unquote(source).partition("/")
+    """Bucket, key and version (None for the current one) of what a CopyObject copies; of no bucket for any other call.
+
+    Raises:
+        AwsError: ``InvalidArgument`` for a source that names no bucket or no key.
+    """
+    source, _, version = str(call.params.get("CopySource", "")).partition("?versionId=")
+    bucket, _, key = unquote(source).removeprefix("/").partition("/")
+    if "CopySource" in call.params and not (bucket and key):
+        text = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+        extra = {"ArgumentName": "x-amz-copy-source", "ArgumentValue": str(call.params["CopySource"])}
+        raise AwsError("InvalidArgument", text, 400, extra)
     return bucket, key, version or None
 
 

@@ -17,6 +17,7 @@ from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import Check
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.checks.operations import checks_of
+from crossaccount_sandbox.checks.s3 import bypass
 from crossaccount_sandbox.handlers.s3_form import MALFORMED_XML, NAMESPACE, xml
 from crossaccount_sandbox.handlers.storage import is_marker, stored_object
 from crossaccount_sandbox.resources import owner_of_bucket
@@ -86,7 +87,8 @@ def _delete_one(world: World, call: Call, owner: str, entry: dict[str, Any], che
     bucket, key, version = call.params["Bucket"], str(entry["Key"]), entry.get("VersionId")
     named = f"<Key>{escape(key)}</Key>" + (f"<VersionId>{escape(version)}</VersionId>" if version else "")
     try:
-        authorize(world, check, call)
+        for asked in (check, *bypass(call, key)):
+            authorize(world, asked, call)
         deleted = _delete(owner, bucket, key, version, call)
     except AwsError as error:
         said = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
@@ -100,10 +102,10 @@ def _delete(owner: str, bucket: str, key: str, version: str | None, call: Call) 
     held = stored_object(bucket, key, version)
     if version not in (None, "null") and held is None:
         raise AwsError("NoSuchVersion", "The specified version does not exist.", 404)
-    bypass = bool(call.params.get("BypassGovernanceRetention"))
+    bypassed = bool(call.params.get("BypassGovernanceRetention"))
     backend = s3_backends[owner]["aws"]
     try:
-        _, told = backend.delete_object(bucket, key, version_id=version, bypass=bypass)
+        _, told = backend.delete_object(bucket, key, version_id=version, bypass=bypassed)
     except AccessDeniedByLock:
         text = "Access Denied because object protected by object lock."
         raise AwsError("AccessDenied", text, 403) from None

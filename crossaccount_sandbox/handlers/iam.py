@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from moto.core.serialize import never_return, url_encode
 from moto.iam.models import iam_backends
@@ -130,7 +131,10 @@ def _check_identity_policy(call: Call) -> None:
 
 def _check_boundary(call: Call) -> None:
     boundary = call.params.get("PermissionsBoundary")
-    if boundary and managed_document(str(boundary)) is None:
+    if not boundary:
+        return
+    owner = str(boundary).split(":")[4] if str(boundary).count(":") >= 5 else ""
+    if owner not in ("aws", call.account) or managed_document(str(boundary)) is None:
         raise AwsError("NoSuchEntity", f"Scope ARN: {boundary} does not exist or is not attachable.", 404)
 
 
@@ -189,13 +193,36 @@ def _adopt(call: Call) -> None:
 
 
 def create_user(world: World, call: Call) -> Response:
-    """CreateUser: its unique id is one of IAM's form wherever it is shown."""
+    """CreateUser: its unique id is one of IAM's form wherever it is shown, and its boundary holds."""
+    _check_boundary(call)
     response = _in_iam_words(call, call.forward(call.account))
     user = find_user(principal_arn("user", call.params["UserName"], call.account))
     if response.status >= 300 or user is None:
         return response
     before, user.id = str(user.id), user_id(user)
-    return replace(response, body=response.body.replace(before.encode(), str(user.id).encode()))
+    user.permissions_boundary_arn = call.params.get("PermissionsBoundary")
+    return _bounded(
+        user, replace(response, body=response.body.replace(before.encode(), str(user.id).encode()))
+    )
+
+
+def get_user(world: World, call: Call) -> Response:
+    """GetUser: with the boundary."""
+    response = _in_iam_words(call, call.forward(call.account))
+    name = call.params.get("UserName")
+    arn = call.caller.arn if name is None else principal_arn("user", name, call.account)
+    return _bounded(find_user(arn), response) if response.status < 300 else response
+
+
+def _bounded(user: Any, response: Response) -> Response:
+    boundary = getattr(user, "permissions_boundary_arn", None)
+    if not boundary:
+        return response
+    shown = (
+        "<PermissionsBoundary><PermissionsBoundaryType>PermissionsBoundaryPolicy</PermissionsBoundaryType>"
+        f"<PermissionsBoundaryArn>{boundary}</PermissionsBoundaryArn></PermissionsBoundary></User>"
+    )
+    return replace(response, body=response.body.replace(b"</User>", shown.encode()))
 
 
 def on_policy(world: World, call: Call) -> Response:
@@ -274,7 +301,7 @@ _CHANGES = (
     "PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
 )
 _READS = (
-    "GetRole GetRolePolicy ListRolePolicies ListAttachedRolePolicies ListRoleTags GetUser DeleteUser PutUserPolicy "
+    "GetRole GetRolePolicy ListRolePolicies ListAttachedRolePolicies ListRoleTags DeleteUser PutUserPolicy "
     "GetUserPolicy DeleteUserPolicy AttachUserPolicy DetachUserPolicy DeleteAccessKey UpdateAccessKey"
 )
 _OF_POLICIES = "CreatePolicy GetPolicy ListPolicies CreatePolicyVersion GetPolicyVersion ListPolicyVersions DeletePolicyVersion"
@@ -286,6 +313,7 @@ HANDLERS: dict[str, Handler] = {
     "CreateOpenIDConnectProvider": create_provider,
     "CreateRole": create_role,
     "CreateUser": create_user,
+    "GetUser": get_user,
     "DeleteOpenIDConnectProvider": delete_provider,
     "DeletePolicy": delete_policy,
     "UpdateAssumeRolePolicy": unprotected(check_trust),

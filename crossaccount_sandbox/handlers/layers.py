@@ -133,7 +133,7 @@ class Downloads:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
         path = environ.get("PATH_INFO", "")
-        if not path.startswith(f"{_FOLDER}sha256:") or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        if not path.startswith(f"{_FOLDER}sha256:") or environ["REQUEST_METHOD"] != "GET":
             return self._other(environ, start_response)
         try:
             content = self._content(path.removeprefix(_FOLDER), environ.get("QUERY_STRING", ""))
@@ -144,7 +144,7 @@ class Downloads:
         start_response(
             f"{response.status} {'OK' if response.status < 300 else 'Refused'}", [*response.headers, length]
         )
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body]
+        return [response.body]
 
     def _content(self, digest: str, query: str) -> bytes:
         given = {name: values[0] for name, values in parse_qs(query).items()}

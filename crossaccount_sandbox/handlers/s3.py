@@ -7,7 +7,7 @@ control lists beyond the canned ``bucket-owner-full-control`` of an upload, acce
 import re
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from moto.s3.models import s3_backends
@@ -21,12 +21,7 @@ from crossaccount_sandbox.handlers.kms import check_usable
 from crossaccount_sandbox.handlers.s3_form import NAMESPACE
 from crossaccount_sandbox.handlers.storage import check_active, is_marker, shown, stored_object
 from crossaccount_sandbox.handlers.upload_checks import check_conditions, check_digests
-from crossaccount_sandbox.handlers.uploads import (
-    encrypting_key,
-    note_upload,
-    source_of,
-    uploader,
-)
+from crossaccount_sandbox.handlers.uploads import encrypting_key, note_upload, source_of, uploader
 from crossaccount_sandbox.principals import canonical_id
 from crossaccount_sandbox.resources import object_key, owner_of_bucket
 from crossaccount_sandbox.wire import AwsError, Response
@@ -66,6 +61,9 @@ def copy_object(world: World, call: Call) -> Response:
     same = (bucket, key, version) == (call.params["Bucket"], call.params["Key"], None)
     if same and not replaces and not any(map(call.params.get, _CHANGES)):
         raise AwsError("InvalidRequest", _KEEPS)
+    # The emulation reads the header anew, and other buckets and keys from it than those that were judged.
+    judged = quote(f"{bucket}/{key}") + (f"?versionId={quote(version)}" if version else "")
+    call.environ["HTTP_X_AMZ_COPY_SOURCE"] = judged
     response = put_object(world, call)
     kind = rb"\g<0><ChecksumType>FULL_OBJECT</ChecksumType>"
     return replace(

@@ -89,7 +89,7 @@ def check_digests(call: Call) -> None:
     public reports.
 
     Raises:
-        AwsError: ``InvalidDigest``, ``InvalidRequest`` for a digest that is none, for several checksums, and for one of another
+        AwsError: as ``unchunk`` says; ``InvalidDigest``, ``InvalidRequest`` for a digest that is none, for several checksums, and for one of another
             algorithm than the client says it sends; ``BadDigest`` for the digest of other bytes.
     """
     given = {name.lower(): value for name, value in dict(call.headers).items() if name.lower() in _DIGESTS}
@@ -100,8 +100,6 @@ def check_digests(call: Call) -> None:
         if (value := call.headers.get(header)) is not None and not _is_digest(value, length):
             raise AwsError("InvalidRequest", f"Value for {header} header is invalid.")
     _check_algorithm(call)
-    if not given:
-        return
     body = unchunk(call.body, call.headers)
     for header, value in given.items():
         name, digest = _DIGESTS[header]

@@ -159,13 +159,18 @@ def _keys(provider: Any, claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tags(claims: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """The session's tags that a token brings, and which of them are transitive."""
+    """The session's tags that a token brings, and which of them are transitive; ``InvalidIdentityToken`` for what is none."""
     given = claims.get(_TAGS)
-    if not isinstance(given, dict):
+    if given is None:
         return {}, []
-    named = given.get("principal_tags") or {}
-    tags = {str(key): str(value[0] if isinstance(value, list) else value) for key, value in named.items()}
-    return tags, [str(key) for key in given.get("transitive_tag_keys") or ()]
+    named = given.get("principal_tags", {}) if isinstance(given, dict) else None
+    listed = given.get("transitive_tag_keys", []) if isinstance(given, dict) else None
+    if not isinstance(named, dict) or not isinstance(listed, list):
+        raise _invalid(_UNREADABLE)
+    values = {str(key): value if isinstance(value, list) else [value] for key, value in named.items()}
+    if any(len(value) != 1 or not isinstance(value[0], str) for value in values.values()):
+        raise _invalid(_UNREADABLE)
+    return {key: value[0] for key, value in values.items()}, [str(key) for key in listed]
 
 
 def _trusted(

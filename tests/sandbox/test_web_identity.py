@@ -23,6 +23,7 @@ from werkzeug.test import Client
 
 from crossaccount_sandbox.accounts import REGION
 from crossaccount_sandbox.control import Control
+from crossaccount_sandbox.world import OrganizationPolicies
 
 ACCOUNT, HOST = "111111111111", "tokens.example.com/id/A"
 ISSUER = f"https://{HOST}"
@@ -190,6 +191,14 @@ FORGED = ".".join(
         (token(exp=None), "InvalidIdentityToken", NO_JWT, 400),
         (token(nbf=int(time.time()) + 3600), "InvalidIdentityToken", "not valid before", 400),
         (token(sub=None), "InvalidIdentityToken", NO_JWT, 400),
+        *(
+            (token(**{TAGS: odd}), "InvalidIdentityToken", NO_JWT, 400)
+            for odd in (
+                *("team", {"principal_tags": ["team"]}, {"principal_tags": {"team": []}}),
+                *({"principal_tags": {"team": [1]}}, {"principal_tags": {"team": ["a", "b"]}}),
+                {"principal_tags": {"team": ["a"]}, "transitive_tag_keys": "team"},
+            )
+        ),
     ],
 )
 def test_a_token_that_does_not_hold_gives_none(
@@ -233,6 +242,31 @@ def test_the_trust_policy_is_asked_with_what_the_token_claims(
         return
     said = refused(lambda: assume(sts, arn, text))
     assert said == ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
+
+
+@pytest.mark.parametrize(
+    ("condition", "may"),
+    [
+        ({"StringNotEquals": {f"{HOST}:aud": "sts.amazonaws.com"}}, True),
+        ({"StringNotLike": {f"{HOST}:sub": "repo:other/*"}}, False),
+        ({"BoolIfExists": {"aws:PrincipalIsAWSService": "true"}}, True),
+        ({}, False),
+    ],
+)
+def test_an_organization_may_keep_out_who_has_a_token(
+    inner: Any, sts: Any, role: Any, condition: dict[str, Any], may: bool
+) -> None:
+    denial = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity", "Resource": "*"}
+    denial |= {"Condition": condition} if condition else {}
+    policies, arn = inner.server.world.organization_policies, role(trust())
+    policies[ACCOUNT] = OrganizationPolicies(resource_control={"arn": json.loads(document(denial))})
+    try:
+        if may:
+            assume(sts, arn, token())
+        else:
+            assert refused(lambda: assume(sts, arn, token()))[0] == "AccessDenied"
+    finally:
+        del policies[ACCOUNT]
 
 
 def test_a_role_that_is_not_there_is_refused_as_one_that_does_not_trust(sts: Any, role: Any) -> None:

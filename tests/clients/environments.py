@@ -116,7 +116,14 @@ class Client:
             subprocess.run(["npm", "ci", *quiet], cwd=self.folder, check=True)
         else:
             subprocess.run([sys.executable, "-m", "venv", self.folder], check=True)
-            pip = [self.folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+            pip = [
+                self.folder / "bin" / "python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ]
             subprocess.run([*pip, "--require-hashes", "-r", *self.lock], check=True)
         (self.folder / ".installed").write_text(self._digest())
 

@@ -132,10 +132,18 @@ class Control:
         if method != "PUT":
             raise ValueError(f"{_ISSUERS_PATH} takes PUT and DELETE")
         given = json.loads(body)
+        if (
+            not isinstance(given, dict)
+            or set(given) != {"issuer", "jwks"}
+            or not isinstance(given["issuer"], str)
+        ):
+            raise ValueError(
+                'an issuer is {"issuer": URL, "jwks": {"keys": [...]}}, jwks null where it is out of reach'
+            )
         jwks = given["jwks"]
-        if jwks is not None and not isinstance(jwks["keys"], list):
-            raise ValueError("jwks is an object whose keys are a list, or null")
-        self._world.issuers[str(given["issuer"])] = jwks
+        if jwks is not None and not (isinstance(jwks, dict) and isinstance(jwks.get("keys"), list)):
+            raise ValueError(f"jwks is an object whose keys are a list, or null, not {json.dumps(jwks)[:80]}")
+        self._world.issuers[given["issuer"]] = jwks
 
     def _take_organization(self, method: str, body: bytes) -> None:
         if method == "DELETE":

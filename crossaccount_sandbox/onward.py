@@ -33,9 +33,9 @@ def write_request(
         agent: the service that makes it, as its ``User-Agent``.
     """
     model = get_service_model(service)
-    written = create_serializer(model.protocol).serialize_to_request(
-        dict(params), model.operation_model(operation)
-    )
+    # The service itself says what is outside its constraints.
+    serializer = create_serializer(model.protocol, include_validation=False)
+    written = serializer.serialize_to_request(dict(params), model.operation_model(operation))
     body = written["body"]
     body = urlencode(body) if isinstance(body, dict) else body
     scope = (

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from crossaccount_sandbox.cloudformation import identities, services
+from crossaccount_sandbox.cloudformation.forms import check_condition
 from crossaccount_sandbox.cloudformation.functions import PSEUDO, Reference, conditions_in, references
 from crossaccount_sandbox.cloudformation.kinds import Kind
 from crossaccount_sandbox.cloudformation.templates import Template, invalid
@@ -74,12 +75,20 @@ def _check_names(template: Template) -> None:
 
 
 def _check_conditions(template: Template) -> None:
+    for node in template.conditions.values():
+        check_condition(node)
     found = {each.name for each in references(template.conditions)}
     if unknown := sorted(found - PSEUDO - template.parameters.keys()):
         raise invalid(
             f"Template format error: Unresolved dependencies [{', '.join(unknown)}]. Cannot reference resources in the "
             "Conditions block of the template"
         )
+    waiting = {name: set(conditions_in(node)) for name, node in template.conditions.items()}
+    while ready := [name for name, needed in waiting.items() if not needed & waiting.keys()]:
+        for name in ready:
+            del waiting[name]
+    if waiting:
+        raise invalid(f"Template error: Found circular condition dependency: [{', '.join(sorted(waiting))}]")
 
 
 def _check_references(template: Template, block: str, entries: dict[str, Any]) -> None:

@@ -138,7 +138,7 @@ class Deployment:
         try:
             scope = target.scope(stack, self._value)
             for name in target.present(scope):
-                made.append(self._new(target, name, scope.value(_properties(target, name))))
+                made.append(self._new(target, name, scope.properties(target.template.resources[name])))
                 stack.resources[name] = made[-1]
                 self._create(made[-1], target.tags)
             stack.outputs = self._outputs(target, scope)
@@ -214,7 +214,7 @@ class Deployment:
             scope = target.scope(stack, self._value)
             present = target.present(scope)
             for name in present:
-                self._bring(target, name, scope.value(_properties(target, name)), before, steps)
+                self._bring(target, name, scope.properties(target.template.resources[name]), before, steps)
             outputs = self._outputs(target, scope)
         except Exception as error:  # also a fault of the sandbox's own leaves nothing half there
             self._undo_update(before, steps, self._why(error))
@@ -357,7 +357,3 @@ def _become(stack: Stack, target: Target) -> None:
     stack.template, stack.values, stack.tags = target.template, dict(target.values), dict(target.tags)
     stack.capabilities, stack.notified = list(target.capabilities), list(target.notified)
     stack.rollback = dict(target.rollback)
-
-
-def _properties(target: Target, name: str) -> Any:
-    return target.template.resources[name].get("Properties", {})

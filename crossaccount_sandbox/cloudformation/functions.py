@@ -6,12 +6,12 @@ Source: "Intrinsic function reference" in the AWS CloudFormation user guide.
 """
 
 import base64
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from crossaccount_sandbox.cloudformation.forms import check_form, unknown_function
 from crossaccount_sandbox.cloudformation.templates import Template, invalid
 
 NO_VALUE = object()  # what Ref of AWS::NoValue gives: the property or the element is left out
@@ -104,10 +104,21 @@ class Scope:
         name, argument = form
         if name == "Condition":
             return self.condition(str(argument))
+        if name not in _FUNCTIONS:
+            raise unknown_function(name)
         try:
             return _FUNCTIONS[name](self, argument)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise invalid(f"Template error: {name} cannot be worked out: {error}") from None
+
+    def properties(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The properties of a resource; a function in place of all of them is no function to CloudFormation, but a name.
+
+        Raises:
+            AwsError: as of ``value``.
+        """
+        found = {str(name): self.value(each) for name, each in entry.get("Properties", {}).items()}
+        return {name: each for name, each in found.items() if each is not NO_VALUE}
 
     def named(self, name: str) -> Any:
         """What Ref gives."""
@@ -120,10 +131,13 @@ class Scope:
         return self.resource(name, None)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, dict)):
-        return value
+def plain_text(value: Any) -> str:
+    """A plain value as CloudFormation writes it into a text: ``true``, not ``True``."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (list, dict)) else plain_text(value)
 
 
 def _function(node: Any) -> tuple[str, Any] | None:
@@ -169,22 +183,31 @@ def _text(value: Any) -> str:
 
 
 def _join(scope: Scope, argument: Any) -> str:
-    between, parts = argument
-    return str(between).join(_text(part) for part in scope.value(parts))
+    between, parts = argument[0], scope.value(argument[1])
+    check_form("Fn::Join", [between, parts])
+    return str(between).join(_text(part) for part in parts)
 
 
 def _select(scope: Scope, argument: Any) -> Any:
-    index, listed = argument
-    return scope.value(listed)[int(scope.value(index))]
+    given, listed = scope.value(argument[0]), scope.value(argument[1])
+    check_form("Fn::Select", [given, listed])
+    index = str(given)
+    if not index.isdecimal() or int(index) >= len(listed):
+        raise invalid(f"Template error: Fn::Select cannot select nonexistent value at index {index}")
+    return listed[int(index)]
 
 
 def _split(scope: Scope, argument: Any) -> list[str]:
-    between, text = argument
-    return str(scope.value(text)).split(str(between))
+    between, text = argument[0], scope.value(argument[1])
+    check_form("Fn::Split", [between, text])
+    return str(text).split(str(between))
 
 
 def _find_in_map(scope: Scope, argument: Any) -> Any:
     name, first, second = (scope.value(each) for each in argument[:3])
+    if name not in scope.template.mappings:
+        text = f"Template error: Mapping named '{name}' is not present in the 'Mappings' section of template."
+        raise invalid(text)
     try:
         return scope.template.mappings[name][str(first)][str(second)]
     except KeyError:
@@ -216,10 +239,11 @@ _FUNCTIONS: dict[str, Callable[[Scope, Any], Any]] = {
     "Fn::FindInMap": _find_in_map,
     "Fn::ImportValue": _import_value,
     "Fn::GetAZs": _zones,
-    "Fn::Base64": lambda scope, argument: base64.b64encode(str(scope.value(argument)).encode()).decode(),
-    "Fn::ToJsonString": lambda scope, argument: json.dumps(scope.value(argument)),
-    "Fn::Length": lambda scope, argument: len(scope.value(argument)),
+    "Fn::Base64": lambda scope, argument: base64.b64encode(_text(scope.value(argument)).encode()).decode(),
 }
+
+
+_DECIDING = ("Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or")  # of conditions alone
 
 
 @dataclass(frozen=True)
@@ -246,11 +270,13 @@ def references(node: Any) -> Iterator[Reference]:
             yield from references(each)
         return
     name, argument = form
-    if name in ("Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or"):
+    if name in _DECIDING:
+        check_form(name, argument)
         yield from references(argument)
         return
     if name != "Condition" and name not in _FUNCTIONS:
-        raise invalid(f"Template format error: Unrecognized function {name}")
+        raise unknown_function(name)
+    check_form(name, argument)
     if name == "Ref":
         yield Reference(str(argument))
     elif name == "Fn::GetAtt":

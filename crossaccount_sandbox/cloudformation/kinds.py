@@ -114,6 +114,11 @@ class Kind:
             for name in _LISTS
             if not isinstance(properties.get(name, []), list)
         ]
+        faults += [
+            f"#/{name}: expected type: String, found: {_json_type(value)}"
+            for name, value in properties.items()
+            if name in self.properties and name not in _STRUCTURED and isinstance(value, (dict, list))
+        ]
         faults = faults or _faults_of_items(properties)
         if not str(properties.get("MaxSessionDuration", 0)).isdigit():
             faults.append("#/MaxSessionDuration: expected type: Integer, found: String")
@@ -125,6 +130,11 @@ class Kind:
 
 
 _LISTS = ("Policies", "ManagedPolicyArns", "Roles", "Users", "Groups", "Tags")
+_STRUCTURED = (
+    *(*_LISTS, "PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy", "RepositoryPolicyText"),
+    *("ModelPackageGroupPolicy", "VersioningConfiguration", "OwnershipControls"),
+    *("PublicAccessBlockConfiguration", "BucketEncryption", "Analytics"),
+)
 _ITEMS = {"Policies": ("PolicyName", "PolicyDocument"), "Tags": ("Key", "Value")}
 
 
@@ -136,11 +146,19 @@ def _faults_of_items(properties: Properties) -> list[str]:
                 faults.append(f"#/{name}/{index}: expected type: JSONObject, found: String")
                 continue
             faults += [f"#/{name}/{index}: required key [{key}] not found" for key in keys if key not in item]
+    for name in _LISTS:
+        faults += [
+            f"#/{name}/{index}: expected type: String, found: {_json_type(item)}"
+            for index, item in enumerate(properties.get(name, ()))
+            if name not in _ITEMS and isinstance(item, (dict, list))
+        ]
     return faults
 
 
 def _json_type(value: Any) -> str:
-    return "JSONObject" if isinstance(value, dict) else "String"
+    if isinstance(value, dict):
+        return "JSONObject"
+    return "JSONArray" if isinstance(value, list) else "String"
 
 
 def random_suffix(length: int = 12) -> str:

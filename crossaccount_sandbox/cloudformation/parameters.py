@@ -119,7 +119,7 @@ def _check(name: str, parameter: Mapping[str, Any], value: str) -> None:
 def _fault(parameter: Mapping[str, Any], value: str) -> str | None:
     if "AllowedValues" in parameter and value not in [_text(each) for each in parameter["AllowedValues"]]:
         return "must be one of AllowedValues"
-    if "AllowedPattern" in parameter and not re.fullmatch(str(parameter["AllowedPattern"]), value):
+    if "AllowedPattern" in parameter and not _pattern(parameter).fullmatch(value):
         return f"must match pattern {parameter['AllowedPattern']}"
     if len(value) < int(parameter.get("MinLength", 0)):
         return f"must contain at least {parameter['MinLength']} characters"
@@ -128,6 +128,19 @@ def _fault(parameter: Mapping[str, Any], value: str) -> str | None:
     if str(parameter["Type"]) in ("Number", "List<Number>"):
         return _fault_of_number(parameter, value)
     return None
+
+
+def _pattern(parameter: Mapping[str, Any]) -> re.Pattern[str]:
+    """The pattern of a parameter; its classes are ASCII's, as in Java.
+
+    Raises:
+        AwsError: ``ValidationError`` for one that only Java can read, or nobody.
+    """
+    text = str(parameter["AllowedPattern"])
+    try:
+        return re.compile(text, re.ASCII)
+    except re.error as error:
+        raise invalid(f"The sandbox cannot read the AllowedPattern {text}: {error}") from None
 
 
 def _fault_of_number(parameter: Mapping[str, Any], value: str) -> str | None:

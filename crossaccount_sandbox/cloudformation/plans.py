@@ -15,7 +15,14 @@ from typing import Any
 
 from crossaccount_sandbox.cloudformation import parameters
 from crossaccount_sandbox.cloudformation.catalogue import creation_order, kind_of
-from crossaccount_sandbox.cloudformation.functions import LATER, Export, Scope, references
+from crossaccount_sandbox.cloudformation.functions import (
+    LATER,
+    NO_VALUE,
+    Export,
+    Scope,
+    plain_text,
+    references,
+)
 from crossaccount_sandbox.cloudformation.kinds import changed_properties
 from crossaccount_sandbox.cloudformation.records import Resource, Stack
 from crossaccount_sandbox.cloudformation.templates import Template, invalid
@@ -83,12 +90,20 @@ def outputs_of(target: Target, scope: Scope) -> list[dict[str, str]]:
     for name, entry in target.template.outputs.items():
         if not scope.has(entry):
             continue
-        output = {"OutputKey": name, "OutputValue": str(scope.value(entry["Value"]))}
+        value = scope.value(entry["Value"])
+        if value is NO_VALUE or isinstance(value, (list, dict)):
+            kind = " and not a List" if isinstance(value, list) else " and not a Map"
+            said = "The Value field of every Outputs member must evaluate to a String"
+            raise invalid(f"Template format error: {said}{'' if value is NO_VALUE else kind}.")
+        output = {"OutputKey": name, "OutputValue": plain_text(value)}
         if "Description" in entry:
             output["Description"] = str(entry["Description"])
         if "Export" in entry:
             output["ExportName"] = str(scope.value(entry["Export"]["Name"]))
         found.append(output)
+    names = [output["ExportName"] for output in found if "ExportName" in output]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise invalid(f"Template format error: Duplicate Export names: [{', '.join(twice)}]")
     return found
 
 
@@ -108,7 +123,7 @@ def plan(stack: Stack, target: Target) -> Plan:
     """
     planning = _Planning(stack, target)
     changes = planning.changes()
-    outputs = outputs_of(target, planning.scope)
+    outputs = planning.outputs()
     anything = bool(changes) or outputs != stack.outputs or dict(target.tags) != stack.tags
     return Plan(changes, anything)
 
@@ -118,25 +133,31 @@ class _Planning:
         self._stack, self._target = stack, target
         self._later: set[str] = set()  # what is made anew, and known by its values then
         self._modified: set[str] = set()
+        self._block = "Resources"
         self.scope = target.scope(stack, self._resource)
         self._present = target.present(self.scope)
 
     def _resource(self, name: str, attribute: str | None) -> Any:
         if name not in self._present:
-            raise invalid(
-                f"Template format error: Unresolved resource dependencies [{name}] in the Resources block of the template"
-            )
+            kind = "Template format error: " if self._block == "Resources" else ""
+            said = f"Unresolved resource dependencies [{name}] in the {self._block} block of the template"
+            raise invalid(f"{kind}{said}")
         held = self._stack.resources.get(name)
         if held is None or held.held is None or name in self._later:
             return LATER
         return value_of(held, attribute)
+
+    def outputs(self) -> list[dict[str, str]]:
+        """The outputs, so far as they can be known; after the changes."""
+        self._block = "Outputs"
+        return outputs_of(self._target, self.scope)
 
     def changes(self) -> list[dict[str, Any]]:
         """The changes, those of one resource after those it depends on; removals last."""
         found = []
         for name in self._present:
             entry = self._target.template.resources[name]
-            change = self._change(name, entry, self.scope.value(entry.get("Properties", {})))
+            change = self._change(name, entry, self.scope.properties(entry))
             if change is not None:
                 found.append({"Type": "Resource", "ResourceChange": change})
         for name, held in self._stack.resources.items():

@@ -97,7 +97,8 @@ def read_template(text: str) -> Template:
         raise invalid("Template format error: unsupported structure.")
     if unknown := sorted(str(name) for name in document if name not in _SECTIONS):
         raise invalid(f"Invalid template property or properties [{', '.join(unknown)}]")
-    if str(document.get("AWSTemplateFormatVersion", _VERSION)) != _VERSION:
+    version = document.get("AWSTemplateFormatVersion")
+    if version is not None and str(version) != _VERSION:
         raise invalid("Template format error: unsupported value for AWSTemplateFormatVersion.")
     null = next(_nulls(document, ""), None)
     if null is not None:
@@ -126,7 +127,7 @@ def read_template(text: str) -> Template:
         outputs=sections["Outputs"],
         transforms=[transforms] if isinstance(transforms, str) else list(transforms),
         metadata=document.get("Metadata"),
-        version=document.get("AWSTemplateFormatVersion"),
+        version=None if version is None else str(version),
         types=tuple(sorted({str(resource["Type"]) for resource in resources.values()})),
         unread=tuple(name for name in ("Rules", "Hooks") if name in document),
     )
@@ -156,15 +157,20 @@ def _check_resource(name: Any, resource: Any) -> None:
     if not re.fullmatch(r"[a-zA-Z0-9]+", str(name)):
         raise invalid(f"Template format error: Resource name {name} is non alphanumeric.")
     if not isinstance(resource.get("Type"), str):
-        raise invalid(
-            f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
-        )
+        fault = "member must be a string" if "Type" in resource else "object must contain a Type member"
+        which = "Type" if "Type" in resource else "Resources"
+        raise invalid(f"Template format error: [/Resources/{name}] Every {which} {fault}.")
     for key in resource:
         if key not in _OF_RESOURCE:
             raise invalid(f"Invalid template resource property '{key}'")
     for key in ("DeletionPolicy", "UpdateReplacePolicy"):
         if resource.get(key, "Delete") not in _POLICIES:
             raise invalid(f"Template format error: Unrecognized {key} {resource[key]} for resource {name}")
+    if resource.get("DeletionPolicy") == "Snapshot":  # of no type here
+        kind = resource["Type"]
+        raise invalid(f"Template error: resource type {kind} does not support deletion policy Snapshot")
+    if not isinstance(resource.get("Properties", {}), dict):
+        raise invalid("Template format error: Every Properties member must be an object.")
 
 
 def _check_parameter(name: str, parameter: Any) -> None:
@@ -175,6 +181,13 @@ def _check_parameter(name: str, parameter: Any) -> None:
             raise invalid(f"Invalid template parameter property '{key}'")
     if not re.fullmatch(r"String|Number|CommaDelimitedList|List<Number>|(List<)?AWS::.+", parameter["Type"]):
         raise invalid(f"Template format error: Unrecognized parameter type: {parameter['Type']}")
+    if isinstance(parameter.get("Default"), (dict, list)):
+        raise invalid("Template format error: Every Default member must be a string.")
+    for key in ("MinLength", "MaxLength", "MinValue", "MaxValue"):
+        if not re.fullmatch(r"-?\d+(\.\d+)?" if "Value" in key else r"\d+", str(parameter.get(key, 0))):
+            raise invalid(f"Template format error: {key} of parameter {name} must be a number.")
+    if not isinstance(parameter.get("AllowedValues", []), list):
+        raise invalid(f"Template format error: AllowedValues of parameter {name} must be a list.")
 
 
 def _parsed(text: str) -> Any:
@@ -186,6 +199,10 @@ def _parsed(text: str) -> Any:
             where = getattr(error, "lineno", 1), getattr(error, "colno", 0) + 1
             fault = "JSON not well-formed. (line {}, column {})".format(*where)
     try:
+        if "*" in text and any(
+            isinstance(each, yaml.AliasEvent) for each in yaml.parse(text, yaml.CSafeLoader)
+        ):
+            raise invalid("Template error: YAML aliases are not allowed in CloudFormation templates")
         return yaml.load(text, _Reader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -14,6 +14,7 @@ from environments import CLIENTS, ENVIRONMENTS, ROOT, SERVERS, Client
 
 SHOWN = ENVIRONMENTS / "shown.txt"
 OK, REFUSED, FAILED, NONE = "ok", "refused as shown", "FAILED", "-"
+NOT_INSTALLED, NOT_REACHED = "FAILED: not installed", "FAILED: not reached"
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -106,7 +107,9 @@ def cell(client: Client, step: str, results: Results) -> str:
     if step not in client.steps:
         return NONE
     found = results.steps.get(client.name, {}).get(step)
-    if found is None or not found["ok"]:
+    if found is None:
+        return NOT_REACHED if client.installed else NOT_INSTALLED
+    if not found["ok"]:
         return FAILED
     return REFUSED if step.startswith("refused") else OK
 

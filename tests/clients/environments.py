@@ -137,7 +137,7 @@ class Client:
 
     def path(self) -> str:
         """The PATH with which its environment's commands are found first."""
-        return f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
     def _digest(self) -> str:
         found = hashlib.sha256(sys.version.encode())

@@ -44,3 +44,8 @@ def test_every_script_and_lock_is_of_a_client() -> None:
     scripts = {file.name for file in (here / "scripts").iterdir() if file.is_file()}
     assert scripts - {"reporting.py", "regional.py"} == {client.script for client in CLIENTS}
     assert {file.stem for file in (here / "locks").iterdir()} == {client.folder.name for client in PYTHON}
+
+
+def test_a_client_is_found_where_the_machine_gives_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PATH")
+    assert CLIENTS[0].path().startswith(f"{CLIENTS[0].folder / 'bin'}:")

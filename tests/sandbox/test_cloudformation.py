@@ -457,7 +457,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
             "Outputs": {"O": {"Value": {"Ref": "A"}}},
         },
         {},
-        "Template format error: Unresolved resource dependencies [A] in the Resources block of the template",
+        "Unresolved resource dependencies [A] in the Outputs block of the template",
     ),
     "an attribute of what is not there": (
         resources(A=role(Description={"Fn::GetAtt": ["B", "Arn"]})),
@@ -491,12 +491,22 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
         "Template format error: Unrecognized resource types: [AWS::Lambda::Function]",
     ),
     "a section of no template": ({**resources(A=NOTE), "Resource": {}}, {}, "Invalid template property or properties [Resource]"),
+    "another version": ({"AWSTemplateFormatVersion": "2011-01-01", **resources(A=NOTE)}, {}, "Template format error: unsupported value for AWSTemplateFormatVersion."),
+    "an alias of YAML": ("Resources:\n  A: &a {Type: AWS::CDK::Metadata}\n  B: *a\n", {}, "Template error: YAML aliases are not allowed in CloudFormation templates"),
+    "a type that is a function": (resources(A={"Type": {"Ref": "P"}}), {}, "Template format error: [/Resources/A] Every Type member must be a string."),
+    "a snapshot of a role": (resources(A={**ROLE, "DeletionPolicy": "Snapshot"}), {}, "Template error: resource type AWS::IAM::Role does not support deletion policy Snapshot"),
+    "a default that is a function": (declared(Default={"Ref": "AWS::Region"}), {}, "Template format error: Every Default member must be a string."),
+    "a length that is no number": (declared(MinLength="x"), one("x"), "Template format error: MinLength of parameter P must be a number."),
+    "a pattern that nobody reads": (declared(AllowedPattern="[a-"), one("x"), "The sandbox cannot read the AllowedPattern [a-: unterminated character set at position 0"),
+    "a pattern that only Java reads": (declared(AllowedPattern="\\p{Lower}+"), one("x"), "The sandbox cannot read the AllowedPattern \\p{Lower}+: bad escape \\p at position 0"),
+    "a letter beyond ASCII": (declared(AllowedPattern="\\w+"), one("\u00fc"), "Parameter 'P' must match pattern \\w+"),
+    "two exports of one name": ({**resources(A=NOTE), "Outputs": {name: {"Value": "x", "Export": {"Name": "e"}} for name in "OP"}}, {}, "Template format error: Duplicate Export names: [e]"),
     "a text that is no template": ("just a text", {}, "Template format error: unsupported structure."),
     "a text that is no YAML": ("Resources:\n  A: [", {}, "Template format error: YAML not well-formed. (line 3, column 1)"),
     "a function of another form": (
         resources(A=role(Description={"Fn::GetAtt": ["A"]})),
         {},
-        "Template format error: not enough values to unpack (expected 2, got 1)",
+        "Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name and the resource attribute",
     ),
     "an import of nothing": (
         resources(A=role(Description={"Fn::ImportValue": "none"})),
@@ -535,6 +545,94 @@ def test_what_cannot_be_a_stack_is_refused_and_leaves_none(cf: Any, case: str) -
         assert answer["Code"] == ("InsufficientCapabilitiesException" if insufficient else "ValidationError")
         assert answer["Message"].partition(" (the sandbox makes")[0] == said
     assert cf.list_stacks(StackStatusFilter=["CREATE_COMPLETE", "REVIEW_IN_PROGRESS"])["StackSummaries"] == []
+
+
+# What has another form than CloudFormation takes: the node in place of a role's description, and what is said.
+
+FORMS: dict[str, tuple[Any, str]] = {
+    "an index below zero": ({"Fn::Select": [-1, ["a", "b"]]}, "Fn::Select cannot select nonexistent value at index -1"),
+    "an index that is no number": ({"Fn::Select": ["x", ["a"]]}, "Fn::Select cannot select nonexistent value at index x"),
+    "one of a plain text": ({"Fn::Select": [0, "abc"]}, "Fn::Select requires a list argument with two elements: an integer index and a list"),
+    "one of a parameter that is no list": ({"Fn::Select": [0, {"Ref": "AWS::Region"}]}, "Fn::Select requires a list argument with two elements: an integer index and a list"),
+    "a joined text": ({"Fn::Join": ["-", "abc"]}, "every Fn::Join object requires two parameters"),
+    "a joined parameter that is no list": ({"Fn::Join": ["-", {"Ref": "AWS::Region"}]}, "every Fn::Join object requires two parameters"),
+    "a join of nothing": ({"Fn::Join": ["-"]}, "every Fn::Join object requires two parameters"),
+    "a split list": ({"Fn::Split": ["-", ["a"]]}, "every Fn::Split object requires two parameters"),
+    "a text with three arguments": ({"Fn::Sub": ["a", {}, "b"]}, "One or more Fn::Sub intrinsic functions don't specify expected arguments"),
+    "a text in a list alone": ({"Fn::Sub": ["a"]}, "One or more Fn::Sub intrinsic functions don't specify expected arguments"),
+    "a branch without another": ({"Fn::If": ["Is", "a"]}, "Fn::If requires a list argument"),
+    "a mapping that is not there": ({"Fn::FindInMap": ["None", "a", "b"]}, "Mapping named 'None' is not present in the 'Mappings' section of template."),
+    "a function of a language extension": ({"Fn::ToJsonString": {"a": 1}}, "Encountered unsupported function: Fn::ToJsonString Supported functions are: [Fn::Base64, "),
+    "a condition's function": ({"Fn::Equals": ["a", "b"]}, "does not work out Fn::Equals"),
+    "a function that the sandbox lacks": ({"Fn::Cidr": ["10.0.0.0/16", 1, 8]}, "does not work out Fn::Cidr"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_a_function_of_another_form_is_refused_in_aws_words(cf: Any, case: str) -> None:
+    node, said = FORMS[case]
+    template = {
+        "Conditions": {"Is": {"Fn::Equals": ["a", "a"]}},
+        **resources(A=role(Description=node)),
+    }
+    with pytest.raises(ClientError) as error:
+        create(cf, template)
+    assert error.value.response["Error"]["Code"] == "ValidationError"
+    assert said in error.value.response["Error"]["Message"]
+
+
+EQUAL = {"Fn::Equals": ["a", "a"]}
+CONDITIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "a condition of itself": ({"C": {"Fn::Not": [{"Condition": "C"}]}}, "Found circular condition dependency: [C]"),
+    "conditions of each other": ({"C": {"Condition": "D"}, "D": {"Condition": "C"}}, "Found circular condition dependency: [C, D]"),
+    "a plain text": ({"C": "true"}, "Conditions can only be boolean operations on parameters and other conditions"),
+    "a parameter alone": ({"C": {"Ref": "AWS::Region"}}, "Conditions can only be boolean operations on parameters and other conditions"),
+    "one of several": ({"C": {"Fn::And": [EQUAL]}}, "every Fn::And object requires a list of at least 2 and at most 10 boolean parameters."),
+    "more than ten": ({"C": {"Fn::Or": [EQUAL] * 11}}, "every Fn::Or object requires a list of at least 2 and at most 10 boolean parameters."),
+    "three equals": ({"C": {"Fn::Equals": ["a", "b", "c"]}}, "every Fn::Equals object requires a list of 2 string parameters."),
+    "not of two": ({"C": {"Fn::Not": [EQUAL, EQUAL]}}, "every Fn::Not object requires"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CONDITIONS)
+def test_a_condition_of_another_form_is_refused_in_aws_words(cf: Any, case: str) -> None:
+    conditions, said = CONDITIONS[case]
+    with pytest.raises(ClientError) as error:
+        create(cf, {"Conditions": conditions, **resources(A=NOTE)})
+    assert error.value.response["Error"]["Code"] == "ValidationError"
+    assert said in error.value.response["Error"]["Message"]
+
+
+OUTPUTS: dict[str, tuple[Any, str]] = {
+    "a boolean": (True, "true"),
+    "a number": (5, "5"),
+    "a boolean in a text": ({"Fn::Join": ["", ["is ", False]]}, "is false"),
+    "a boolean of a branch": ({"Fn::If": ["Is", False, True]}, "false"),
+    "a list": (["a"], "The Value field of every Outputs member must evaluate to a String and not a List."),
+    "a list of a mapping": ({"Fn::FindInMap": ["M", "a", "list"]}, "The Value field of every Outputs member must evaluate to a String and not a List."),
+    "an object": ({"a": "b", "c": "d"}, "The Value field of every Outputs member must evaluate to a String and not a Map."),
+    "no value": ({"Ref": "AWS::NoValue"}, "The Value field of every Outputs member must evaluate to a String."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_an_output_is_a_text_as_aws_writes_it(cf: Any, case: str) -> None:
+    node, wanted = OUTPUTS[case]
+    template = {
+        "Conditions": {"Is": EQUAL},
+        "Mappings": {"M": {"a": {"list": ["x"]}}},
+        **resources(A=NOTE),
+        "Outputs": {"O": {"Value": node}},
+    }
+    if wanted.startswith("The Value"):
+        with pytest.raises(ClientError) as error:
+            create(cf, template)
+        assert error.value.response["Error"]["Message"] == f"Template format error: {wanted}"
+        return
+    create(cf, template)
+    assert cf.describe_stacks(StackName="ours")["Stacks"][0]["Outputs"] == [
+        {"OutputKey": "O", "OutputValue": wanted}
+    ]
 
 
 # What functions give.
@@ -703,6 +801,22 @@ PROPERTIES: dict[str, tuple[dict[str, Any], str]] = {
         role(Policies=[{"PolicyName": "p"}]),
         "#/Policies/0: required key [PolicyDocument] not found",
     ),
+    "a structure for a text": (
+        role(Description={"a": "b", "c": "d"}),
+        "#/Description: expected type: String, found: JSONObject",
+    ),
+    "a list in a list of texts": (
+        role(ManagedPolicyArns=[["a"]]),
+        "#/ManagedPolicyArns/0: expected type: String, found: JSONArray",
+    ),
+    "no value of what it needs": (
+        {**ROLE, "Properties": {"AssumeRolePolicyDocument": {"Ref": "AWS::NoValue"}}},
+        "#: required key [AssumeRolePolicyDocument] not found",
+    ),
+    "a function in place of all": (
+        {"Type": "AWS::CDK::Metadata", "Properties": {"Ref": "AWS::NoValue"}},
+        "#: extraneous key [Ref] is not permitted",
+    ),
     "no number": (
         role(MaxSessionDuration="an hour"),
         "#/MaxSessionDuration: expected type: Integer, found: String",
@@ -716,6 +830,13 @@ def test_a_property_that_a_type_does_not_take_fails_the_stack(cf: Any, case: str
     create(cf, resources(A=resource))
     assert status(cf) == "ROLLBACK_COMPLETE"
     assert failures(cf) == {"A": f"Properties validation failed for resource A with message:\n{said}"}
+
+
+def test_what_a_service_refuses_of_a_value_is_the_services_own_text(cf: Any) -> None:
+    create(cf, resources(A=role(MaxSessionDuration=60)))
+    assert status(cf) == "ROLLBACK_COMPLETE"
+    said = "at 'maxSessionDuration' failed to satisfy constraint: Member must have value greater than or equal to 3600"
+    assert said in failures(cf)["A"]
 
 
 CHANGES_THAT_FAIL: dict[str, dict[str, Any]] = {

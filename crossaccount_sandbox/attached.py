@@ -15,6 +15,7 @@ from typing import Any
 
 from crossaccount_sandbox import principals
 from crossaccount_sandbox.judging.conditions import is_operator
+from crossaccount_sandbox.judging.statements import ELEMENTS
 from crossaccount_sandbox.principals import Document
 from crossaccount_sandbox.wire import AwsError
 
@@ -157,22 +158,7 @@ def named_principals(statement: dict[str, Any]) -> list[str]:
 
 def unknown_field(statement: dict[str, Any]) -> str | None:
     """The first member of a statement that is none of IAM's elements, which are written in one way alone."""
-    return next((str(name) for name in statement if name not in _ELEMENTS), None)
-
-
-_ELEMENTS = frozenset(
-    (
-        "Sid",
-        "Effect",
-        "Principal",
-        "NotPrincipal",
-        "Action",
-        "NotAction",
-        "Resource",
-        "NotResource",
-        "Condition",
-    )
-)
+    return next((str(name) for name in statement if name not in ELEMENTS), None)
 
 
 def unknown_operator(statement: dict[str, Any]) -> str | None:

@@ -32,7 +32,8 @@ class Verdict(NamedTuple):
 
 
 SILENT = Verdict(False, Grant.NONE, None)
-_ELEMENTS = frozenset(
+# Of a statement; IAM writes them in one way alone.
+ELEMENTS = frozenset(
     [
         "Sid",
         "Effect",
@@ -113,7 +114,7 @@ def _applies(
     control: bool,
 ) -> Grant:
     """How closely a statement reaches the request; or NONE. In doubt Deny does, Allow does not."""
-    if not deny and not statement.keys() <= _ELEMENTS:
+    if not deny and not statement.keys() <= ELEMENTS:
         return Grant.NONE
     if not _action_matches(statement, question.action, deny):
         return Grant.NONE

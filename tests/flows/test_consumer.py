@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import io
 import json
 import logging
+import tarfile
 import traceback
 from typing import Any
 
@@ -195,17 +197,40 @@ def test_somebody_else_s_model_of_that_name_is_left_alone(shared: Any) -> None:
         clear(shared)
 
 
-def test_an_endpoint_that_does_not_come_up_fails_with_aws_s_reason_and_is_torn_down(shared: Any) -> None:
+def packed(name: str, content: bytes) -> bytes:
+    """A model.tar.gz of one file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("artifact", "reason"),
+    [
+        (b"no model at all", "Failed to extract model data archive"),
+        (
+            packed("model.joblib", b"no pickle"),
+            "The primary container for production variant",
+        ),  # AWS begins it with a blank
+    ],
+    ids=["no archive", "no model"],
+)
+def test_an_endpoint_that_does_not_come_up_fails_with_aws_s_reason_and_is_torn_down(
+    shared: Any, artifact: bytes, reason: str
+) -> None:
     s3, key = shared.admin("producer", "s3"), f"models/{GROUP}/1/model.tar.gz"
     before = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     release = f"releases/{GROUP}/1.json"
     published = s3.get_object(Bucket=BUCKET, Key=release)["Body"].read()
-    etag = s3.put_object(Bucket=BUCKET, Key=key, Body=b"no model at all")["ETag"].strip('"')
+    etag = s3.put_object(Bucket=BUCKET, Key=key, Body=artifact)["ETag"].strip('"')
     found = json.loads(published)
     found["containers"][0]["artifacts"][0]["etag"] = etag
     s3.put_object(Bucket=BUCKET, Key=release, Body=json.dumps(found).encode())
     try:
-        with pytest.raises(Failed, match="Failed to extract model data archive"):
+        with pytest.raises(Failed, match=rf"is Failed: {reason}"):
             deploy_model(str(shared.config), "staging", version=1)
         assert not any(shared.hosted("staging").values())
     finally:

@@ -15,7 +15,7 @@ from crossaccount.strict_json import parse_model_json
 
 _SECONDS = 20
 _MOST_MEMORY = 4 << 30  # bytes of addresses, of which pyarrow takes more than it fills
-_MOST_WRITTEN = 50_000_000  # bytes of the rows as JSON
+_MOST_WRITTEN = 20_000_000  # bytes of the rows as JSON
 _CHILD = """
 import base64, json, resource, sys
 memory, seconds, most = map(int, sys.argv[1:])

@@ -3,7 +3,9 @@
 Not here: the judging of answers (``expectations``), and putting a question to an endpoint (``asking``).
 """
 
-from collections.abc import Sequence
+import base64
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +13,12 @@ from botocore.exceptions import ClientError
 
 from crossaccount.arns import parse_s3
 from crossaccount.aws.access import Target
-from crossaccount.config.model import ConsumerConfig
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Smoke
-from crossaccount.errors import Failed
-from crossaccount.proof.expectations import Judge, exactly, expectation
+from crossaccount.errors import Failed, InputError
+from crossaccount.files import read_file
+from crossaccount.proof.expectations import expectation, reader
+from crossaccount.proof.judging import Judge
 from crossaccount.proof.reading import BODY_LIMIT
 from crossaccount.release.manifest import Release, Sample
 
@@ -47,9 +51,9 @@ class Question:
 
 
 def of_sample(sample: Sample) -> Question:
-    """The question that a producer recorded: its answer is the expected one, see `expectations.exactly`."""
-    body, expected = sample.body, exactly(sample.expect)
-    return Question(sample.content_type, body.encode(), sample.accept, body, *expected)
+    """The question that a producer recorded, which has its bytes with it."""
+    payload = sample.question()
+    return _question(payload, *_bytes_of(payload))
 
 
 def questions(target: Target, release: Release) -> list[Question]:
@@ -58,19 +62,36 @@ def questions(target: Target, release: Release) -> list[Question]:
     A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
 
     Raises:
-        Failed: when there is no question, or a body is missing or too large.
+        InputError: when a file that the config names cannot be read.
+        Failed: when there is no question, or a body in S3 is missing or too large.
         Refused: when S3 refuses a body.
     """
     check_questions(target.name, target.consumer, release)
     with target.explained("s3:GetObject", "the objects of smoke.body_s3_uri"):
-        configured = [_configured(target, payload) for payload in target.consumer.smoke]
+        configured = [
+            _question(payload, *_body(target, place, payload))
+            for place, payload in enumerate(target.consumer.smoke)
+        ]
     return configured or [of_sample(sample) for sample in release.samples]
 
 
-def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> None:
-    """See that there is a question for the endpoint, before anything is created.
+def check_files(config: Sharing, names: Iterable[str]) -> None:
+    """See that the files which the questions of these consumers name can be read here, before anything is created.
 
     Raises:
+        InputError: for the first that cannot.
+    """
+    for name in names:
+        for place, payload in enumerate(config.consumers[name].smoke):
+            if payload.body_file is not None:
+                read_body_file(payload.body_file, f"consumers.{name}.smoke[{place}]")
+
+
+def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> None:
+    """See that there is a question for the endpoint, and that its files are there, before anything is created.
+
+    Raises:
+        InputError: when a file that the config names cannot be read.
         Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing.
     """
     if not consumer.smoke and not release.samples:
@@ -79,25 +100,62 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
             f"consumers.{name}.smoke, or register the next version with samples: SamplePayloadUrl names a .tar.gz whose *.json members "
             "have content_type, body and expect."
         )
+    for place, payload in enumerate(consumer.smoke):
+        if payload.body_file is not None:
+            read_body_file(payload.body_file, f"consumers.{name}.smoke[{place}]")
 
 
-def _configured(target: Target, payload: Smoke) -> Question:
-    body, shown = (payload.body or "").encode(), payload.body or ""
+def _body(target: Target, place: int, payload: Smoke) -> tuple[bytes, str]:
+    """The bytes of a configured question, and how they are shown."""
     if payload.body_s3_uri is not None:
         owners = (target.account, target.config.producer.account)
-        body, shown = read_body(target, payload.body_s3_uri, owners), payload.body_s3_uri
+        return read_body(target, payload.body_s3_uri, owners), payload.body_s3_uri
+    if payload.body_file is not None:
+        body = read_body_file(payload.body_file, f"consumers.{target.name}.smoke[{place}]")
+        return body, f"{os.path.basename(payload.body_file)} ({len(body)} bytes)"
+    return _bytes_of(payload)
+
+
+def _bytes_of(payload: Smoke) -> tuple[bytes, str]:
+    if payload.body_base64 is not None:
+        body = base64.b64decode(payload.body_base64)
+        return body, f"{len(body)} bytes, {payload.body_base64[:60]} in base64"
+    return (payload.body or "").encode(), payload.body or ""
+
+
+def _question(payload: Smoke, body: bytes, shown: str) -> Question:
     expected, judge = expectation(payload)
     return Question(
-        payload.content_type,
-        body,
-        payload.accept,
-        shown,
-        expected,
-        judge,
-        payload.container,
-        payload.stream,
-        payload.read_as or "",
+        content_type=payload.content_type,
+        body=body,
+        accept=payload.accept,
+        shown=shown,
+        expected=expected,
+        judge=judge,
+        container=payload.container,
+        stream=payload.stream,
+        read_as=reader(payload),
     )
+
+
+def read_body_file(path: str, key: str) -> bytes:
+    """The file that is the body of a question; ``key`` says whose.
+
+    Raises:
+        InputError: when it is missing, no plain file, or larger than a request may be.
+    """
+    try:
+        body = read_file(path, BODY_LIMIT)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{key}.body_file: {path} cannot be read: {reason}. Put the file there, or correct the config."
+        ) from None
+    if len(body) > BODY_LIMIT:
+        raise InputError(
+            f"{key}.body_file: {path} is larger than the {BODY_LIMIT} bytes that an endpoint takes. Name a smaller file."
+        )
+    return body
 
 
 def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:

@@ -96,9 +96,9 @@ class Lines:
 
     @property
     def forms(self) -> Iterator[Any]:
-        """The values that the lines may stand for: their list, the value of a lone one, the text as it came."""
+        """The values that the lines may stand for: their list, a lone one that is no list itself, the text as it came."""
         yield self.values
-        if len(self.values) == 1:
+        if len(self.values) == 1 and not isinstance(self.values[0], list):
             yield self.values[0]
         yield self.text
 

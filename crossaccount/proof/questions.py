@@ -52,7 +52,11 @@ class Question:
 
 def of_sample(sample: Sample) -> Question:
     """The question that a producer recorded, which has its bytes with it."""
-    payload = sample.question()
+    return of_payload(sample.question())
+
+
+def of_payload(payload: Smoke) -> Question:
+    """A question that has its bytes with it."""
     return _question(payload, *_bytes_of(payload))
 
 

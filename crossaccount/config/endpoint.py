@@ -3,10 +3,21 @@
 Not here: whether these keys agree with each other (``agreement``).
 """
 
+import re
 from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
+from crossaccount.config.capacity import (
+    Asynchronous,
+    CapacityReservation,
+    InferenceAmi,
+    InferenceComponent,
+    InstancePool,
+    ManagedScaling,
+    Metrics,
+    Routing,
+)
 from crossaccount.config.identifiers import (
     AlarmName,
     EndpointName,
@@ -15,7 +26,7 @@ from crossaccount.config.identifiers import (
     network_id,
     s3_address,
 )
-from crossaccount.config.values import Flag, FrozenModel, choice, fault, items, whole
+from crossaccount.config.values import Flag, FrozenModel, check_text, choice, fault, items, whole
 from crossaccount.text import quote
 
 
@@ -94,10 +105,24 @@ class Vpc(FrozenModel):
     ] = Field(description="ids of its subnets", examples=["[subnet-0a1b2c3d]"])
 
 
+_Kind = Literal["real-time", "serverless", "asynchronous", "inference-components"]
+KINDS: tuple[str, ...] = get_args(_Kind)
+_ContainerMode = Literal["serial", "direct"]
+
+
+def _specification(value: object) -> str:
+    text = check_text(value, "gpu")
+    if re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", text):  # botocore, sagemaker: EntityName
+        return text
+    raise fault(
+        f"{quote(text)} cannot name an inference specification. Write the Name of one of AdditionalInferenceSpecifications."
+    )
+
+
 class Endpoint(FrozenModel):
     """Name, capacity and behaviour of an endpoint; the name leaves room for "-v<version>" within SageMaker's 63.
 
-    Either `instance_type`, or `serverless`.
+    Either `instance_type` or `instance_pools`, or `serverless`.
     """
 
     name: EndpointName = Field(description="name of the endpoint", examples=["decision-trees-staging"])
@@ -106,6 +131,9 @@ class Endpoint(FrozenModel):
     )
     instance_count: Annotated[int, whole(1, 100, "instances")] = Field(
         default=1, description="number of instances"
+    )
+    kind: Annotated[_Kind, choice("kind of endpoint", _Kind)] | None = Field(
+        default=None, description="what the endpoint is; real-time, or serverless where that key is given"
     )
     deployment: Deployment = Field(default=Deployment(), description="how it moves to another version")
     retain_variant_properties: Flag = Field(
@@ -124,3 +152,51 @@ class Endpoint(FrozenModel):
     network_isolation: Flag = Field(
         default=False, description="whether the container is kept from all networks"
     )
+    instance_pools: Annotated[
+        tuple[InstancePool, ...], items("pools", "{instance_type: ml.g5.xlarge, priority: 1}", 5, least=0)
+    ] = Field(default=(), description="several instance types that may serve the model, instead of one")
+    provision_seconds: Annotated[int, whole(300, 3600, "seconds")] | None = Field(
+        default=None, description="how long SageMaker tries to get instances"
+    )
+    managed_scaling: ManagedScaling | None = Field(
+        default=None, description="bounds within which SageMaker chooses the number of instances"
+    )
+    capacity_reservation: CapacityReservation | None = Field(
+        default=None, description="reservation that the instances come from, and from nowhere else"
+    )
+    container_startup_seconds: Annotated[int, whole(60, 3600, "seconds")] | None = Field(
+        default=None, description="how long a container may take until its ping is answered"
+    )
+    model_download_seconds: Annotated[int, whole(60, 3600, "seconds")] | None = Field(
+        default=None, description="how long the download of the model may take"
+    )
+    volume_size_gb: Annotated[int, whole(1, 512, "gigabytes")] | None = Field(
+        default=None, description="size of the instances' storage volumes, in gigabytes"
+    )
+    inference_ami: InferenceAmi | None = Field(
+        default=None, description="version of the machine image that the instances run"
+    )
+    routing: Routing | None = Field(default=None, description="how requests are spread over the instances")
+    metrics: Metrics | None = Field(default=None, description="what is measured beyond invocations")
+    accept_eula: Flag = Field(
+        default=False, description="whether the licence that the package asks to be agreed to is agreed to"
+    )
+    asynchronous: Asynchronous | None = Field(
+        default=None, description="a queue before the endpoint, with answers in S3"
+    )
+    inference_component: InferenceComponent | None = Field(
+        default=None, description="what each copy of a version is given of the instances"
+    )
+    inference_specification: Annotated[str, BeforeValidator(_specification)] | None = Field(
+        default=None,
+        description="name of an additional inference specification that is deployed instead of the main one",
+    )
+    container_mode: Annotated[_ContainerMode, choice("mode of containers", _ContainerMode)] = Field(
+        default="serial",
+        description="whether several containers answer one after the other, or each by itself",
+    )
+
+    @property
+    def hosting_kind(self) -> str:
+        """The kind of the endpoint: one of `KINDS`, also where the config leaves it out."""
+        return self.kind or ("serverless" if self.serverless is not None else "real-time")

@@ -11,9 +11,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from crossaccount.config.agreement import Complaint, disagreements
+from crossaccount.config.agreement import disagreements
 from crossaccount.config.model import Sharing
-from crossaccount.config.values import KeyPath, describe, did_you_mean, dotted, kind_of, missing
+from crossaccount.config.values import Complaint, KeyPath, describe, did_you_mean, dotted, kind_of, missing
 from crossaccount.config.yaml_file import Reading, Unreadable, compose, read_text
 from crossaccount.errors import ConfigError, Fault
 from crossaccount.text import MAX_QUOTED, quote
@@ -110,12 +110,21 @@ def _translated(error: ErrorDetails) -> Complaint:
             known = tuple(_model_at(path[:-1]).model_fields)
             near = did_you_mean(path[-1], known)
             # Its value is not shown: it may be a secret.
-            return path, "", f"is not a key that is known here.{near} The keys here are: {', '.join(known)}."
+            return path, "", f"is not a key that is known here.{near} The keys here are: {_some(known)}."
         case "tuple_type":
             return path, value, f"{describe(value)}. Write a list, each item after a hyphen."
         case _:
-            keys = ", ".join(_model_at(path).model_fields)
+            keys = _some(tuple(_model_at(path).model_fields))
             return path, value, f"{describe(value)}. Write a mapping of these keys: {keys}."
+
+
+_MOST_KEYS = 14
+
+
+def _some(keys: tuple[str, ...]) -> str:
+    """Keys in a row, as many as can be read; configs/example.yaml has all."""
+    more = ", and others, which configs/example.yaml explains" if len(keys) > _MOST_KEYS else ""
+    return f"{', '.join(keys[:_MOST_KEYS])}{more}"
 
 
 _MOST_FAULTS = 100  # nobody reads thousands, of a file that is something else altogether

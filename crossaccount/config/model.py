@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from crossaccount.config.agreement import disagreements
+from crossaccount.config.capacity import Shadow
 from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.identifiers import (
     AccountId,
@@ -45,7 +46,7 @@ from crossaccount.text import quote
 _V = TypeVar("_V")
 _Preset = Literal["least-privilege", "aws-docs"]
 _Principals = Literal["accounts", "roles", "organization"]
-_SmokeMode = Literal["before", "after", "both"]
+_SmokeMode = Literal["before", "after", "both", "shadow"]
 
 
 class _FrozenDict(dict[str, _V]):
@@ -206,6 +207,9 @@ class ConsumerConfig(FrozenModel):
     )
     smoke_mode: Annotated[_SmokeMode, choice("smoke mode", _SmokeMode)] = Field(
         default="before", description="when a promotion asks the questions"
+    )
+    shadow: Shadow | None = Field(
+        default=None, description="how a new version runs beside the live one, with smoke_mode: shadow"
     )
     smoke: tuple[Smoke, ...] = Field(default=(), description="questions with their expected answers")
     latency: Latency | None = Field(default=None, description="how fast the answers must come")

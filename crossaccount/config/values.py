@@ -5,6 +5,7 @@ A check takes the value of YAML and returns the model's, or raises a sentence. N
 
 import difflib
 import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -13,6 +14,8 @@ from pydantic_core import PydanticCustomError
 from crossaccount.text import quote
 
 KeyPath = tuple[str | int, ...]
+# The key's path, the value that stands there, and a sentence that ends in the way out.
+Complaint = tuple[KeyPath, object, str]
 
 
 class FrozenModel(BaseModel):
@@ -142,3 +145,13 @@ def _flag(value: object) -> object:
 
 Positive = Annotated[float, BeforeValidator(_positive)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
+def sound(data: object, key: str, check: Callable[[object], str]) -> str | None:
+    """The value of `key` where it is sound by itself; None for one that is not, which has its own complaint."""
+    if not isinstance(data, Mapping) or data.get(key) is None:
+        return None
+    try:
+        return str(check(data[key]))
+    except PydanticCustomError:
+        return None

@@ -78,7 +78,7 @@ BAD: list[tuple[str, str, tuple[str, ...]]] = [
     (document(stage="first"), "stage", ("'first' is text", "whole number")),
     (document(stage=True), "stage", ("true", "whole number")),
     (document(stage=1.5), "stage", ("1.5", "whole number")),
-    (document(smoke_mode="later"), "smoke_mode", ("'later'", "before, after or both")),
+    (document(smoke_mode="later"), "smoke_mode", ("'later'", "before, after, both or shadow")),
     (document(smoke_mode="befor"), "smoke_mode", ("Did you mean before?",)),
     # who does its part
     (document(run_deployment="staging"), "run_deployment", ("'staging' cannot name a deployment", "move-endpoint/staging")),

@@ -1,0 +1,127 @@
+"""The capacity of endpoints that are not a plain number of instances: pools, scaling, queues, components, and what is measured.
+
+Not here: whether these keys may stand beside others (``kinds``, ``hosting_agreement``).
+
+Source: ProductionVariant, AsyncInferenceConfig, MetricsConfig and CreateInferenceComponent in the SageMaker API reference.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from crossaccount.config.identifiers import InstanceType, KmsKey, s3_address
+from crossaccount.config.values import Flag, FrozenModel, Positive, check_text, choice, fault, whole
+from crossaccount.text import quote
+
+_Routing = Literal["least-outstanding-requests", "random", "prefix-aware", "kv-aware"]
+Routing = Annotated[_Routing, choice("routing strategy", _Routing)]
+
+
+def _topic(value: object) -> str:
+    example = "arn:aws:sns:us-east-1:444455556666:answers"
+    text = check_text(value, example)
+    if re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", text):
+        return text
+    raise fault(f"{quote(text)} is not the ARN of an SNS topic. Write it as in {example}.")
+
+
+def _reservation(value: object) -> str:
+    example = "arn:aws:sagemaker:us-east-1:444455556666:training-plan/NAME"
+    text = check_text(value, example)
+    if 20 <= len(text) <= 258 and re.fullmatch(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:[0-9]{12}:[!-~]+", text):
+        return text
+    raise fault(
+        f"{quote(text)} is not the ARN of a capacity reservation of SageMaker. Write it as in {example}."
+    )
+
+
+def _image_version(value: object) -> str:
+    example = "al2-ami-sagemaker-inference-gpu-2"
+    text = check_text(value, example)
+    if re.fullmatch(r"[a-z0-9-]{1,100}", text):
+        return text
+    raise fault(f"{quote(text)} cannot be the version of an inference AMI. Write it as in {example}.")
+
+
+SnsTopic = Annotated[str, BeforeValidator(_topic)]
+CapacityReservation = Annotated[str, BeforeValidator(_reservation)]
+InferenceAmi = Annotated[str, BeforeValidator(_image_version)]
+
+
+class InstancePool(FrozenModel):
+    """One of several instance types that an endpoint may have; SageMaker tries them by priority, 1 first."""
+
+    instance_type: InstanceType = Field(description="instance type of the pool", examples=["ml.g5.xlarge"])
+    priority: Annotated[int, whole(1, 5, "priorities")] = Field(
+        description="when it is tried; lower numbers first", examples=["1"]
+    )
+
+
+class ManagedScaling(FrozenModel):
+    """The bounds within which SageMaker itself chooses the number of instances; 0 at least with inference components alone."""
+
+    minimum: Annotated[int, whole(0, 100, "instances")] = Field(
+        description="smallest number of instances", examples=["1"]
+    )
+    maximum: Annotated[int, whole(1, 100, "instances")] = Field(
+        description="largest number of instances", examples=["4"]
+    )
+
+
+class Metrics(FrozenModel):
+    """What SageMaker measures of the endpoint beyond its invocations."""
+
+    detailed: Flag = Field(
+        default=True,
+        description="whether the container's own /metrics are collected (EnableDetailedObservability), which AWS does for new endpoint configs",
+    )
+    enhanced: Flag = Field(
+        default=False, description="whether metrics come by instance and container (EnableEnhancedMetrics)"
+    )
+    publish_seconds: Annotated[int, whole(10, 300, "seconds")] | None = Field(
+        default=None, description="how often metrics are published"
+    )
+
+
+class Asynchronous(FrozenModel):
+    """A queue before the endpoint: requests and answers lie in S3."""
+
+    s3_output: Annotated[str, s3_address("prefix", "s3://BUCKET/answers/")] = Field(
+        description="where answers are written", examples=["s3://BUCKET/answers/"]
+    )
+    s3_failures: Annotated[str, s3_address("prefix", "s3://BUCKET/failures/")] | None = Field(
+        default=None, description="where errors of the container are written"
+    )
+    kms_key: KmsKey | None = Field(default=None, description="key that answers are encrypted under")
+    success_topic: SnsTopic | None = Field(default=None, description="SNS topic that is told of answers")
+    error_topic: SnsTopic | None = Field(default=None, description="SNS topic that is told of errors")
+    max_concurrent: Annotated[int, whole(1, 1000, "requests")] | None = Field(
+        default=None,
+        description="how many requests an instance is sent at once; SageMaker chooses if it is left out",
+    )
+
+
+class InferenceComponent(FrozenModel):
+    """The part of the endpoint's instances that each copy of a version is given."""
+
+    memory_mb: Annotated[int, whole(128, 10_000_000, "megabytes")] = Field(
+        description="memory that a copy has at least, in megabytes", examples=["1024"]
+    )
+    max_memory_mb: Annotated[int, whole(128, 10_000_000, "megabytes")] | None = Field(
+        default=None, description="memory that a copy has at most, in megabytes"
+    )
+    cpu_cores: Positive | None = Field(default=None, description="processor cores of a copy, 0.25 or more")
+    accelerators: Positive | None = Field(default=None, description="accelerators of a copy, 1 or more")
+    copies: Annotated[int, whole(0, 100, "copies")] = Field(default=1, description="number of copies")
+
+
+class Shadow(FrozenModel):
+    """The time for which a new version answers beside the live one before it takes over, and on how many instances."""
+
+    seconds: Annotated[int, whole(0, 86_400, "seconds")] = Field(
+        default=0, description="how long it gets a copy of the live traffic beside the questions"
+    )
+    instance_count: Annotated[int, whole(1, 100, "instances")] = Field(
+        default=1, description="number of instances of the shadow variant"
+    )

@@ -1,0 +1,153 @@
+"""The keys of an endpoint against each other, as plain data: its kind, its capacity, and how it moves.
+
+Not here: what an endpoint of a kind cannot have, as a table (``kinds``), and everything else of a config (``agreement``).
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crossaccount.config import identifiers
+from crossaccount.config.endpoint import DEPLOYMENT_TYPES, KINDS, Deployment, Endpoint
+from crossaccount.config.kinds import EXCLUSIONS, OF_KIND, REAL_TIME, SERVERLESS, Exclusion, article
+from crossaccount.config.values import Complaint, KeyPath, missing, sound
+from crossaccount.text import quote
+
+_SIZE_KEYS = {"canary": "canary_percent", "linear": "linear_percent", "rolling": "batch_percent"}
+_MAX_NAME = 63  # botocore, sagemaker: EndpointConfigName
+_ENDLESS = 10**9  # what is more has its own complaint, and may have more digits than Python writes
+
+
+def hosting_disagreements(
+    path: KeyPath, consumer: Mapping[str, Any], versions: object
+) -> Iterator[Complaint]:
+    """What in a consumer's endpoint contradicts something else there; ``versions`` are those of the config."""
+    endpoint, at = consumer.get("endpoint"), (*path, "endpoint")
+    if not isinstance(endpoint, Mapping):
+        return
+    deployment: Any = endpoint.get("deployment")
+    deployment = deployment if isinstance(deployment, Mapping) else {}
+    move = deployment.get("type") or "all-at-once"
+    kind = endpoint.get("kind") or (SERVERLESS if endpoint.get("serverless") is not None else REAL_TIME)
+    if kind in KINDS:
+        yield from _kind_disagreements(at, endpoint, str(kind))
+        yield from _excluded(path, consumer, str(kind))
+    if kind != SERVERLESS:
+        yield from _capacity_disagreements(at, endpoint)
+    if move in DEPLOYMENT_TYPES:
+        yield from _size_disagreements((*at, "deployment"), deployment, str(move))
+    if kind == SERVERLESS:
+        yield from _serverless_disagreements(at, endpoint, deployment, move)
+    if str(endpoint.get("instance_type")).startswith("ml.inf1."):
+        yield from _inf1_disagreements((*at, "deployment"), endpoint["instance_type"], deployment, move)
+    yield from _name_disagreements(at, endpoint, versions)
+
+
+def _kind_disagreements(path: KeyPath, endpoint: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
+    """A kind without the key that says more of it, and such a key beside another kind."""
+    for of, key in OF_KIND.items():
+        given = endpoint.get(key)
+        if of == kind and given is None:
+            yield (*path, key), "", missing(Endpoint, key)
+        if of != kind and given is not None:
+            sentence = f"says what {article(of)} is, and the kind is {kind}. Delete it, or write kind: {of}."
+            yield (*path, key), "", sentence
+
+
+def _excluded(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
+    for exclusion in EXCLUSIONS:
+        if exclusion.kind == kind:
+            yield from _excluded_key(path, consumer, exclusion)
+
+
+def _excluded_key(path: KeyPath, consumer: Mapping[str, Any], exclusion: Exclusion) -> Iterator[Complaint]:
+    steps = f"endpoint.{exclusion.key}".removeprefix("endpoint.consumer.").split(".")
+    value: Any = consumer
+    for step in steps:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    if not value or (exclusion.value is not None and value != exclusion.value):
+        return
+    other = OF_KIND[exclusion.kind] if exclusion.kind == SERVERLESS else "choose another endpoint.kind"
+    sentence = f"{quote(value)} cannot be had, because {article(exclusion.kind)} {exclusion.why}. Delete it, or {other}."
+    yield (*path, *steps), value, sentence
+
+
+def _capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:
+    pools, instance_type = endpoint.get("instance_pools"), endpoint.get("instance_type")
+    if instance_type is None and not pools:
+        yield (*path, "instance_type"), "", missing(Endpoint, "instance_type", ", or serverless.")
+    if instance_type is not None and pools:
+        sentence = f"{quote(instance_type)} stands beside instance_pools, which name the types. Delete one of the two."
+        yield (*path, "instance_type"), instance_type, sentence
+
+
+def _name_disagreements(path: KeyPath, endpoint: Mapping[str, Any], versions: object) -> Iterator[Complaint]:
+    name = sound(endpoint, "name", identifiers.check_endpoint_name)
+    for version in versions if isinstance(versions, list | tuple) else ():
+        if name and isinstance(version, int) and len(f"{name}-v{version}-0000") > _MAX_NAME:
+            sentence = (
+                f"{quote(name)} with version {version} makes the name of an endpoint config longer than {_MAX_NAME} "
+                "characters. Choose a shorter name."
+            )
+            yield (*path, "name"), name, sentence
+
+
+def _size_disagreements(path: KeyPath, deployment: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
+    for of, key in _SIZE_KEYS.items():
+        value = deployment.get(key)
+        if of == kind and value is None:
+            yield (*path, key), "", missing(Deployment, key)
+        elif of != kind and value is not None:
+            sentence = f"{quote(value)} is a key of type {of}, and the type is {kind}. Delete it, or write type: {of}."
+            yield (*path, key), value, sentence
+    termination = deployment.get("termination_wait_seconds")
+    if kind == "rolling" and termination:
+        sentence = f"{quote(termination)} makes old instances wait, which a rolling deployment ends batch by batch. Delete it, or choose another type."
+        yield (*path, "termination_wait_seconds"), termination, sentence
+    seconds, limit = _waits(deployment, kind), deployment.get("maximum_seconds")
+    if seconds is not None and isinstance(limit, int) and limit < seconds < _ENDLESS:
+        sentence = (
+            f"{limit} seconds are less than the {seconds} that the waits alone take, so every update would be rolled back. "
+            "Write more, or wait less."
+        )
+        yield (*path, "maximum_seconds"), limit, sentence
+
+
+def _waits(deployment: Mapping[str, Any], kind: str) -> int | None:
+    """The seconds that a blue/green deployment waits in all; None where they depend on the instances, or are unsound."""
+    wait, end = deployment.get("wait_seconds") or 0, deployment.get("termination_wait_seconds") or 0
+    size = deployment.get("linear_percent")
+    if not isinstance(wait, int) or not isinstance(end, int) or kind == "rolling":
+        return None
+    if kind == "linear":
+        return math.ceil(100 / size) * wait + end if isinstance(size, int) and size > 0 else None
+    return (2 if kind == "canary" else 1) * wait + end
+
+
+def _serverless_disagreements(
+    path: KeyPath, endpoint: Mapping[str, Any], deployment: Mapping[str, Any], kind: object
+) -> Iterator[Complaint]:
+    count = endpoint.get("instance_count")
+    if isinstance(count, int) and count > 1:
+        sentence = f"{count} instances cannot be had, because a serverless endpoint has none. Delete it, or serverless."
+        yield (*path, "instance_count"), count, sentence
+    if kind != "all-at-once" and kind in DEPLOYMENT_TYPES:
+        sentence = f"{quote(kind)} moves instances, and a serverless endpoint has none. Write all-at-once, or delete serverless."
+        yield (*path, "deployment", "type"), kind, sentence
+    if deployment.get("alarms"):
+        sentence = "are not watched while a serverless endpoint is updated. Delete them, or serverless."
+        yield (*path, "deployment", "alarms"), deployment["alarms"], sentence
+
+
+def _inf1_disagreements(
+    path: KeyPath, instance_type: object, deployment: Mapping[str, Any], kind: object
+) -> Iterator[Complaint]:
+    ways = {"type": kind != "all-at-once" and kind in DEPLOYMENT_TYPES}
+    ways |= {key: bool(deployment.get(key)) for key in ("wait_seconds", "alarms")}
+    for key, is_set in ways.items():
+        if is_set:
+            sentence = (
+                f"{quote(deployment[key])} would be ignored: AWS moves endpoints on {quote(instance_type)} all at once and "
+                "unwatched. Delete it, or choose another instance type."
+            )
+            yield (*path, key), deployment[key], sentence

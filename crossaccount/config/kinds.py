@@ -1,0 +1,59 @@
+"""What an endpoint of each kind cannot have, with AWS's reason: one table that the checks of a config and the docs share.
+
+Not here: keys against each other within one kind (``hosting_agreement``).
+
+Source: beside each row; "Serverless Inference" (feature exclusions), "Asynchronous inference" and "Deployment guardrails" in the
+SageMaker developer guide, CreateEndpointConfig and ProductionVariant in the API reference.
+"""
+
+from dataclasses import dataclass
+
+SERVERLESS, ASYNCHRONOUS, COMPONENTS, REAL_TIME = (
+    "serverless",
+    "asynchronous",
+    "inference-components",
+    "real-time",
+)
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A key that an endpoint of one kind cannot have.
+
+    ``key`` is the key's path below ``endpoint``, or below the consumer where it begins with ``consumer.``; ``value`` is the one
+    value of it that is excluded, None is any; ``why`` goes on the sentence "because a KIND endpoint ...".
+    """
+
+    kind: str
+    key: str
+    why: str
+    value: object = None
+
+
+EXCLUSIONS: tuple[Exclusion, ...] = (
+    Exclusion(SERVERLESS, "instance_type", "has no instances"),
+    Exclusion(SERVERLESS, "instance_pools", "has no instances"),
+    Exclusion(SERVERLESS, "managed_scaling", "has no instances"),
+    Exclusion(SERVERLESS, "capacity_reservation", "has no instances"),
+    Exclusion(SERVERLESS, "provision_seconds", "has no instances"),
+    Exclusion(SERVERLESS, "volume_size_gb", "has no instances"),
+    Exclusion(SERVERLESS, "inference_ami", "has no instances"),
+    Exclusion(SERVERLESS, "routing", "has no instances"),
+    Exclusion(SERVERLESS, "vpc", "runs in no VPC"),
+    Exclusion(SERVERLESS, "network_isolation", "knows no network isolation"),
+    Exclusion(SERVERLESS, "data_capture", "captures no data"),
+    Exclusion(SERVERLESS, "kms_key", "has no storage of its own to encrypt"),
+    Exclusion(SERVERLESS, "container_mode", "takes one container", "direct"),
+    Exclusion(SERVERLESS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
+    Exclusion(ASYNCHRONOUS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
+    Exclusion(COMPONENTS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
+)
+
+# The key that says what an endpoint of a kind is, and that no other kind has.
+OF_KIND = {SERVERLESS: "serverless", ASYNCHRONOUS: "asynchronous", COMPONENTS: "inference_component"}
+
+
+def article(kind: str) -> str:
+    """The kind with its article, for a sentence: ``an asynchronous endpoint``."""
+    noun = "endpoint with inference components" if kind == COMPONENTS else f"{kind} endpoint"
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from crossaccount.config.identifiers import s3_address
-from crossaccount.config.values import FrozenModel, Positive, check_text, describe, fault, items, whole
+from crossaccount.config.values import Flag, FrozenModel, Positive, check_text, describe, fault, items, whole
 from crossaccount.json_match import parse_path, schema_fault
 from crossaccount.text import quote
 
@@ -83,6 +83,18 @@ def _body(value: object) -> str:
     return check_text(value, '"5.1,3.5,1.4,0.2"')
 
 
+def _container(value: object) -> str:
+    """The DNS name of a container; empty where none is named."""
+    if value is None or value == "":
+        return ""
+    text = check_text(value, "encoder")
+    if re.fullmatch(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}", text, re.ASCII) and len(text) <= 63:
+        return text
+    raise fault(
+        f"{quote(text)} is not the DNS name of a container. Write 1 to 63 letters, digits and inner hyphens, for example encoder."
+    )
+
+
 _MimeType = Annotated[str, BeforeValidator(_mime_type)]
 
 
@@ -140,6 +152,11 @@ class Smoke(FrozenModel):
     body_s3_uri: Annotated[str, s3_address("object", "s3://BUCKET/smoke/1.csv")] | None = Field(
         default=None, description="an object that is sent to the endpoint as it stands"
     )
+    container: Annotated[str, BeforeValidator(_container)] = Field(
+        default="",
+        description="DNS name of the container that is asked, of an endpoint whose containers are invoked directly",
+    )
+    stream: Flag = Field(default=False, description="whether the answer is asked for in parts, as a stream")
     expect_within: Within | None = Field(default=None, description="an answer and how far from it is right")
     expect_json_path: JsonPath | None = Field(default=None, description="what must stand at one place of it")
     expect_schema: Annotated[JsonValue, BeforeValidator(_schema)] = Field(
@@ -157,7 +174,11 @@ class Smoke(FrozenModel):
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the keys that the config has not: an `expect` that is null expects null."""
-        present = {key: value for key, value in handler(self).items() if value is not None}
+        present = {
+            key: value
+            for key, value in handler(self).items()
+            if value is not None and not (key in ("container", "stream") and not value)
+        }
         return {**present, "expect": self.expect} if "expect" in self.model_fields_set else present
 
 

@@ -30,6 +30,8 @@ class Question:
         shown: the body as a person may read it: the text, or its S3 URI.
         expected: the expected answer, as plain data.
         judge: gives the reason why an answer is wrong, or an empty text.
+        container: DNS name of the container that is asked; empty for the endpoint as a whole.
+        stream: whether the answer is asked for in parts, as a stream.
     """
 
     content_type: str
@@ -38,6 +40,8 @@ class Question:
     shown: str
     expected: Any
     judge: Judge
+    container: str = ""
+    stream: bool = False
 
 
 def of_sample(sample: Sample) -> Question:
@@ -80,7 +84,10 @@ def _configured(target: Target, payload: Smoke) -> Question:
     if payload.body_s3_uri is not None:
         owners = (target.account, target.config.producer.account)
         body, shown = read_body(target, payload.body_s3_uri, owners), payload.body_s3_uri
-    return Question(payload.content_type, body, payload.accept, shown, *expectation(payload))
+    expected, judge = expectation(payload)
+    return Question(
+        payload.content_type, body, payload.accept, shown, expected, judge, payload.container, payload.stream
+    )
 
 
 def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:

@@ -5,12 +5,22 @@ Not here: asking, and judging an answer (``proof``).
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from crossaccount.config.identifiers import s3_address
-from crossaccount.config.values import Flag, FrozenModel, Positive, check_text, describe, fault, items, whole
+from crossaccount.config.values import (
+    Flag,
+    FrozenModel,
+    Positive,
+    check_text,
+    choice,
+    describe,
+    fault,
+    items,
+    whole,
+)
 from crossaccount.json_match import parse_path, schema_fault
 from crossaccount.text import quote
 
@@ -95,6 +105,7 @@ def _container(value: object) -> str:
     )
 
 
+_Reader = Literal["json", "jsonlines", "csv", "npy", "parquet", "recordio", "triton", "text", "bytes"]
 _MimeType = Annotated[str, BeforeValidator(_mime_type)]
 
 
@@ -157,6 +168,9 @@ class Smoke(FrozenModel):
         description="DNS name of the container that is asked, of an endpoint whose containers are invoked directly",
     )
     stream: Flag = Field(default=False, description="whether the answer is asked for in parts, as a stream")
+    read_as: Annotated[_Reader, choice("reader of answers", _Reader)] | None = Field(
+        default=None, description="what the answer is read as, whatever its content type"
+    )
     expect_within: Within | None = Field(default=None, description="an answer and how far from it is right")
     expect_json_path: JsonPath | None = Field(default=None, description="what must stand at one place of it")
     expect_schema: Annotated[JsonValue, BeforeValidator(_schema)] = Field(

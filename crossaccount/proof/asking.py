@@ -158,9 +158,9 @@ def put_question(
     given = {"body": question.body, "content_type": question.content_type}
     if question.accept:
         given["accept"] = question.accept
-    got, fault, latency = _answer(partial(invoke, **given))
+    got, fault, latency = _answer(partial(invoke, **given), question.read_as)
     while fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
-        got, fault, latency = _answer(partial(invoke, **given))
+        got, fault, latency = _answer(partial(invoke, **given), question.read_as)
     why = fault or question.judge(got)
     seen = _shortened(fault or shown(got))
     return Answer(
@@ -168,7 +168,7 @@ def put_question(
     )
 
 
-def _answer(invoke: Callable[[], Any]) -> tuple[Any, str, float]:
+def _answer(invoke: Callable[[], Any], read_as: str) -> tuple[Any, str, float]:
     """What came: the answer as data, or a fault that takes its place; and the milliseconds that it took."""
 
     def come() -> tuple[bytes, str]:
@@ -190,7 +190,7 @@ def _answer(invoke: Callable[[], Any]) -> tuple[Any, str, float]:
     took = round((time.perf_counter() - started) * 1000, 2)  # without the reading: that is not the endpoint's
     if came is not None:
         try:
-            got = read_answer(*came)
+            got = read_answer(*came, read_as)
         except ValueError as error:
             fault = f"unreadable answer: {error}"
     return got, fault, took

@@ -11,7 +11,8 @@ from typing import Any
 
 from crossaccount.config.smoke import JsonPath, Smoke, Tolerance
 from crossaccount.json_match import follow_path, parse_path
-from crossaccount.proof.reading import Cell, Table, plain
+from crossaccount.proof.arrays import Array
+from crossaccount.proof.reading import Bytes, Cell, Lines, Table, data_of, plain
 from crossaccount.proof.schemas import misfit
 from crossaccount.strict_json import finite
 from crossaccount.text import quote
@@ -28,7 +29,17 @@ _LABEL_KEYS = frozenset(
 
 
 def expectation(smoke: Smoke) -> Expectation:
-    """The expectation of a configured payload."""
+    """The expectation of a configured payload; bytes that no reader has made data of satisfy none of those of data."""
+    expected, judge = _of_data(smoke)
+    return expected, lambda got: unread(got) if isinstance(got, Bytes) else judge(got)
+
+
+def unread(got: Bytes) -> str:
+    """What is wrong with an answer that no reader has made data of, and the way out."""
+    return f"it is {got}, which nothing here reads: expect_sha256 judges it, or read_as names a reader"
+
+
+def _of_data(smoke: Smoke) -> Expectation:
     if smoke.expect_within is not None:
         return within(smoke.expect_within.value, smoke.expect_within.tolerance)
     if smoke.expect_json_path is not None:
@@ -62,7 +73,7 @@ def at_path(wanted: JsonPath) -> Expectation:
     steps = parse_path(wanted.path)
 
     def judge(got: Any) -> str:
-        found = follow_path(got.value if isinstance(got, Table) else got, steps)
+        found = follow_path(data_of(got), steps)
         if len(found) == 1:
             return difference(found[0], wanted.value, near)
         if not found:
@@ -105,8 +116,8 @@ class _NoLabel:
 
 def _labels(got: Any) -> Iterator[Any]:
     """The labels of an answer, with the parts of it that have none."""
-    if isinstance(got, Table):
-        yield from _labels(got.value)
+    if isinstance(got, Table | Lines | Array):
+        yield from _labels(data_of(got))
     elif isinstance(got, dict):
         values = [value for key, value in got.items() if _plain_key(key) in _LABEL_KEYS]
         for value in values:
@@ -191,7 +202,9 @@ def difference(got: Any, expected: Any, near: Near = _six_digits, place: str = "
         near: whether two numbers that are not equal are near enough.
         place: of the part in the answer.
     """
-    if isinstance(got, Table):
+    if isinstance(got, Array):
+        return difference(got.value, expected, near, place)
+    if isinstance(got, Table | Lines):
         found = [difference(form, expected, near, place) for form in got.forms]
         return found[0] if all(found) else ""
     if isinstance(got, list) and isinstance(expected, list):

@@ -32,6 +32,7 @@ class Question:
         judge: gives the reason why an answer is wrong, or an empty text.
         container: DNS name of the container that is asked; empty for the endpoint as a whole.
         stream: whether the answer is asked for in parts, as a stream.
+        read_as: the reader of the answer, see `reading.read_answer`; empty for that of its media type.
     """
 
     content_type: str
@@ -42,6 +43,7 @@ class Question:
     judge: Judge
     container: str = ""
     stream: bool = False
+    read_as: str = ""
 
 
 def of_sample(sample: Sample) -> Question:
@@ -86,7 +88,15 @@ def _configured(target: Target, payload: Smoke) -> Question:
         body, shown = read_body(target, payload.body_s3_uri, owners), payload.body_s3_uri
     expected, judge = expectation(payload)
     return Question(
-        payload.content_type, body, payload.accept, shown, expected, judge, payload.container, payload.stream
+        payload.content_type,
+        body,
+        payload.accept,
+        shown,
+        expected,
+        judge,
+        payload.container,
+        payload.stream,
+        payload.read_as or "",
     )
 
 

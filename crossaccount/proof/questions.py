@@ -4,7 +4,7 @@ Not here: the judging of answers (``expectations``), and putting a question to a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,6 +17,7 @@ from crossaccount.errors import Failed
 from crossaccount.proof.expectations import Judge, exactly, expectation
 from crossaccount.proof.reading import BODY_LIMIT
 from crossaccount.release.manifest import Release, Sample
+from crossaccount.text import quote
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def of_sample(sample: Sample) -> Question:
 def questions(target: Target, release: Release) -> list[Question]:
     """The questions to an endpoint: the config's smoke payloads, or else the samples of the Release.
 
-    A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
+    Where containers are invoked directly, a question that names none is put to each of them. A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
 
     Raises:
         Failed: when there is no question, or a body is missing or too large.
@@ -64,20 +65,49 @@ def questions(target: Target, release: Release) -> list[Question]:
     check_questions(target.name, target.consumer, release)
     with target.explained("s3:GetObject", "the objects of smoke.body_s3_uri"):
         configured = [_configured(target, payload) for payload in target.consumer.smoke]
-    return configured or [of_sample(sample) for sample in release.samples]
+    asked = configured or [of_sample(sample) for sample in release.samples]
+    if target.consumer.endpoint.container_mode != "direct":
+        return asked
+    names = [container.hostname or "" for container in release.deployed_containers]
+    return [
+        replace(question, container=name)
+        for question in asked
+        for name in ([question.container] if question.container else names)
+    ]
 
 
 def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> None:
     """See that there is a question for the endpoint, before anything is created.
 
     Raises:
-        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing.
+        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing; when one names a
+            container that there is not; and when no question asks one of the containers that are invoked directly.
     """
     if not consumer.smoke and not release.samples:
         raise Failed(
             f"There is nothing to ask version {release.version}: its Release has no samples. Add a payload with its expected answer to "
             f"consumers.{name}.smoke, or register the next version with samples: SamplePayloadUrl names a .tar.gz whose *.json members "
             "have content_type, body and expect."
+        )
+    _check_containers(name, consumer, release)
+
+
+def _check_containers(name: str, consumer: ConsumerConfig, release: Release) -> None:
+    direct, key = consumer.endpoint.container_mode == "direct", f"consumers.{name}.smoke"
+    containers = [container.hostname for container in release.deployed_containers if direct]
+    there = f"the containers of version {release.version} are {', '.join(map(str, containers))}"
+    for place, question in enumerate(consumer.smoke):
+        if question.container and question.container not in containers:
+            why = there if direct else "the endpoint is asked as a whole"
+            raise Failed(
+                f"{key}[{place}].container: {quote(question.container)} cannot be asked: {why}. Correct it, or delete it."
+            )
+    unasked = set(containers) - {question.container for question in consumer.smoke}
+    if unasked and consumer.smoke and all(question.container for question in consumer.smoke):
+        left = ", ".join(str(each) for each in containers if each in unasked)
+        raise Failed(
+            f"No question of {key} asks {left}: {there}. Add a question with that container, or one without a container, which is put to "
+            "each of them."
         )
 
 

@@ -5,22 +5,27 @@ Not here: the judging of answers (``expectations``), and putting a question to a
 
 import base64
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
 from botocore.exceptions import ClientError
-
+from collections.abc import Iterable
+from collections.abc import Sequence
 from crossaccount.arns import parse_s3
 from crossaccount.aws.access import Target
-from crossaccount.config.model import ConsumerConfig, Sharing
+from crossaccount.config.model import ConsumerConfig
+from crossaccount.config.model import Sharing
 from crossaccount.config.smoke import Smoke
-from crossaccount.errors import Failed, InputError
+from crossaccount.errors import Failed
+from crossaccount.errors import InputError
 from crossaccount.files import read_file
-from crossaccount.proof.expectations import expectation, reader
+from crossaccount.proof.expectations import expectation
+from crossaccount.proof.expectations import reader
 from crossaccount.proof.judging import Judge
 from crossaccount.proof.reading import BODY_LIMIT
-from crossaccount.release.manifest import Release, Sample
+from crossaccount.release.manifest import Release
+from crossaccount.release.manifest import Sample
+from crossaccount.text import quote
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def of_payload(payload: Smoke) -> Question:
 def questions(target: Target, release: Release) -> list[Question]:
     """The questions to an endpoint: the config's smoke payloads, or else the samples of the Release.
 
-    A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
+    Where containers are invoked directly, a question that names none is put to each of them. A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
 
     Raises:
         InputError: when a file that the config names cannot be read.
@@ -76,7 +81,15 @@ def questions(target: Target, release: Release) -> list[Question]:
             _question(payload, *_body(target, place, payload))
             for place, payload in enumerate(target.consumer.smoke)
         ]
-    return configured or [of_sample(sample) for sample in release.samples]
+    asked = configured or [of_sample(sample) for sample in release.samples]
+    if target.consumer.endpoint.container_mode != "direct":
+        return asked
+    names = [container.hostname or "" for container in release.deployed_containers]
+    return [
+        replace(question, container=name)
+        for question in asked
+        for name in ([question.container] if question.container else names)
+    ]
 
 
 def check_files(config: Sharing, names: Iterable[str]) -> None:
@@ -96,7 +109,8 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
 
     Raises:
         InputError: when a file that the config names cannot be read.
-        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing.
+        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing; when one names a
+            container that there is not; and when no question asks one of the containers that are invoked directly.
     """
     if not consumer.smoke and not release.samples:
         raise Failed(
@@ -107,6 +121,26 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
     for place, payload in enumerate(consumer.smoke):
         if payload.body_file is not None:
             read_body_file(payload.body_file, f"consumers.{name}.smoke[{place}]")
+    _check_containers(name, consumer, release)
+
+
+def _check_containers(name: str, consumer: ConsumerConfig, release: Release) -> None:
+    direct, key = consumer.endpoint.container_mode == "direct", f"consumers.{name}.smoke"
+    containers = [container.hostname for container in release.deployed_containers if direct]
+    there = f"the containers of version {release.version} are {', '.join(map(str, containers))}"
+    for place, question in enumerate(consumer.smoke):
+        if question.container and question.container not in containers:
+            why = there if direct else "the endpoint is asked as a whole"
+            raise Failed(
+                f"{key}[{place}].container: {quote(question.container)} cannot be asked: {why}. Correct it, or delete it."
+            )
+    unasked = set(containers) - {question.container for question in consumer.smoke}
+    if unasked and consumer.smoke and all(question.container for question in consumer.smoke):
+        left = ", ".join(str(each) for each in containers if each in unasked)
+        raise Failed(
+            f"No question of {key} asks {left}: {there}. Add a question with that container, or one without a container, which is put to "
+            "each of them."
+        )
 
 
 def _body(target: Target, place: int, payload: Smoke) -> tuple[bytes, str]:

@@ -26,6 +26,7 @@ from urllib3.response import HTTPResponse
 from crossaccount.aws.access import Target
 from crossaccount.config.smoke import Latency
 from crossaccount.hosting.gateway import Patience
+from crossaccount.proof.asynchronous import Queue
 from crossaccount.proof.questions import Question
 from crossaccount.proof.reading import BODY_LIMIT, read_answer, shown
 
@@ -95,7 +96,8 @@ def ask(
 ) -> tuple[Answer, ...]:
     """Put every question to the endpoint; the answers.
 
-    An error of the container is an answer too, and a wrong one.
+    An error of the container is an answer too, and a wrong one. The answers of an asynchronous endpoint are read from S3, and their
+    latency is the time from the call until they were: the queue, and up to a tenth of it for the looking, are part of it.
 
     Args:
         target: the account.
@@ -106,6 +108,9 @@ def ask(
     Raises:
         ClientError: when AWS refuses the call itself.
     """
+    if target.consumer.endpoint.asynchronous is not None:
+        queue = Queue(target, endpoint)
+        return tuple(put_question(queue.invoke, question, seconds=queue.seconds) for question in questions)
     from sagemaker.core.resources import Endpoint
 
     session, region = target.session, target.region
@@ -152,15 +157,27 @@ def measure(
 
 
 def put_question(
-    invoke: Callable[..., Any], question: Question, readiness: Readiness | None = None
+    invoke: Callable[..., Any],
+    question: Question,
+    readiness: Readiness | None = None,
+    seconds: float = ASK_SECONDS,
 ) -> Answer:
-    """The answer to one question, put by a call that takes body, content_type and accept; raises as `ask` does."""
-    given = {"body": question.body, "content_type": question.content_type}
+    """The answer to one question, put by a call that takes body, content_type and accept; raises as `ask` does.
+
+    Args:
+        invoke: the call; it also takes location for a question whose body it is not given.
+        question: what is asked.
+        readiness: waits for a model that is not ready; None for no waiting.
+        seconds: the longest time that the call may take.
+    """
+    given: dict[str, Any] = {"body": question.body, "content_type": question.content_type}
     if question.accept:
         given["accept"] = question.accept
-    got, fault, latency = _answer(partial(invoke, **given))
+    if question.location:
+        given["location"] = question.location
+    got, fault, latency = _answer(partial(invoke, **given), seconds)
     while fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
-        got, fault, latency = _answer(partial(invoke, **given))
+        got, fault, latency = _answer(partial(invoke, **given), seconds)
     why = fault or question.judge(got)
     seen = _shortened(fault or shown(got))
     return Answer(
@@ -168,7 +185,7 @@ def put_question(
     )
 
 
-def _answer(invoke: Callable[[], Any]) -> tuple[Any, str, float]:
+def _answer(invoke: Callable[[], Any], seconds: float) -> tuple[Any, str, float]:
     """What came: the answer as data, or a fault that takes its place; and the milliseconds that it took."""
 
     def come() -> tuple[bytes, str]:
@@ -179,7 +196,7 @@ def _answer(invoke: Callable[[], Any]) -> tuple[Any, str, float]:
 
     started, got, fault = time.perf_counter(), None, ""
     try:
-        came: tuple[bytes, str] | None = _in_time(come)
+        came: tuple[bytes, str] | None = _in_time(come, seconds)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in ("ModelError", _NOT_READY):
@@ -206,8 +223,8 @@ _Result = TypeVar("_Result")
 _ASKING = threading.local()
 
 
-def _in_time(call: Callable[[], _Result]) -> _Result:
-    """The result of a call, unless it takes longer than `ASK_SECONDS` in all.
+def _in_time(call: Callable[[], _Result], seconds: float) -> _Result:
+    """The result of a call, unless it takes longer than so many seconds in all.
 
     A socket's own timeout is for each piece that comes: one byte a second keeps it content for ever. So the call is made in
     a thread of its own, which is left to itself when the time is up, and which does not keep the process from ending.
@@ -218,7 +235,7 @@ def _in_time(call: Callable[[], _Result]) -> _Result:
     result: Future[_Result] = Future()
 
     def run() -> None:
-        _ASKING.deadline = time.monotonic() + ASK_SECONDS
+        _ASKING.deadline = time.monotonic() + seconds
         try:
             result.set_result(call())
         except BaseException as error:
@@ -226,9 +243,9 @@ def _in_time(call: Callable[[], _Result]) -> _Result:
 
     threading.Thread(target=run, daemon=True, name="asking an endpoint").start()
     try:
-        return result.result(ASK_SECONDS)
+        return result.result(seconds)
     except FutureTimeout:
-        raise ValueError(f"it did not come whole within {ASK_SECONDS:g} s") from None
+        raise ValueError(f"it did not come whole within {seconds:g} s") from None
 
 
 def _bound_answers(client: Any) -> None:

@@ -14,6 +14,7 @@ from crossaccount.aws.access import Target
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.config.smoke import Smoke
 from crossaccount.errors import Failed
+from crossaccount.proof.asynchronous import check_size
 from crossaccount.proof.expectations import Judge, exactly, expectation
 from crossaccount.proof.reading import BODY_LIMIT
 from crossaccount.release.manifest import Release, Sample
@@ -30,6 +31,7 @@ class Question:
         shown: the body as a person may read it: the text, or its S3 URI.
         expected: the expected answer, as plain data.
         judge: gives the reason why an answer is wrong, or an empty text.
+        location: the S3 object that is the body, where the endpoint reads it itself; ``body`` is empty then.
     """
 
     content_type: str
@@ -38,6 +40,7 @@ class Question:
     shown: str
     expected: Any
     judge: Judge
+    location: str = ""
 
 
 def of_sample(sample: Sample) -> Question:
@@ -65,7 +68,8 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
     """See that there is a question for the endpoint, before anything is created.
 
     Raises:
-        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing.
+        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing. And for one that is
+            larger than an asynchronous endpoint takes.
     """
     if not consumer.smoke and not release.samples:
         raise Failed(
@@ -73,18 +77,28 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
             f"consumers.{name}.smoke, or register the next version with samples: SamplePayloadUrl names a .tar.gz whose *.json members "
             "have content_type, body and expect."
         )
+    if consumer.endpoint.asynchronous is not None:
+        bodies = [each.body for each in consumer.smoke] or [each.body for each in release.samples]
+        for body in filter(None, bodies):
+            check_size(consumer.endpoint.name, body, body.encode())
 
 
 def _configured(target: Target, payload: Smoke) -> Question:
     body, shown = (payload.body or "").encode(), payload.body or ""
     if payload.body_s3_uri is not None:
         owners = (target.account, target.config.producer.account)
+        if target.consumer.endpoint.asynchronous is not None:  # which reads it itself, up to 1 GB of it
+            uri = payload.body_s3_uri
+            read_body(target, uri, owners, first_byte=True)
+            return Question(
+                payload.content_type, b"", payload.accept, uri, *expectation(payload), location=uri
+            )
         body, shown = read_body(target, payload.body_s3_uri, owners), payload.body_s3_uri
     return Question(payload.content_type, body, payload.accept, shown, *expectation(payload))
 
 
-def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
-    """The S3 object that is the body of a question, if its bucket belongs to one of these accounts.
+def read_body(target: Target, uri: str, owners: Sequence[str], first_byte: bool = False) -> bytes:
+    """The S3 object that is the body of a question, or no more than its first byte, if its bucket belongs to one of these accounts.
 
     Raises:
         Failed: when it is missing, or larger than a request may be.
@@ -104,6 +118,8 @@ def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
             if code != "AccessDenied" or owner == owners[-1]:
                 raise
             continue
+        if first_byte:
+            return bytes(answer["Body"].read(1))
         body = answer["Body"].read(BODY_LIMIT + 1)
         if len(body) > BODY_LIMIT:
             raise Failed(

@@ -43,11 +43,11 @@ def _needs(target: Target) -> Iterator[Need]:
     execution, deployer = partial(Need, consumer.execution_role), partial(Need, consumer.role)
     endpoint = consumer.endpoint.name.lower()
     place = f"arn:{target.config.partition}:sagemaker:{target.region}:{target.account}:endpoint/{endpoint}"
-    yield execution("s3:PutObject", _object(target, f"{queue.s3_output}answer.out"))
-    yield deployer("s3:GetObject", _object(target, f"{queue.s3_output}{FOLDER}/answer.out"))
+    yield execution("s3:PutObject", _object(target, _below(queue.s3_output, "answer.out")))
+    yield deployer("s3:GetObject", _object(target, _below(queue.s3_output, f"{FOLDER}/answer.out")))
     if queue.s3_failures is not None:
-        yield execution("s3:PutObject", _object(target, f"{queue.s3_failures}answer-error.out"))
-        yield deployer("s3:GetObject", _object(target, f"{queue.s3_failures}answer-error.out"))
+        yield execution("s3:PutObject", _object(target, _below(queue.s3_failures, "answer-error.out")))
+        yield deployer("s3:GetObject", _object(target, _below(queue.s3_failures, "answer-error.out")))
     for topic in filter(None, (queue.success_topic, queue.error_topic)):
         yield execution("sns:Publish", topic)
     if queue.kms_key is not None and ":key/" in queue.kms_key:  # of an alias, or an id, IAM cannot be asked
@@ -56,6 +56,11 @@ def _needs(target: Target) -> Iterator[Need]:
     for uri in sorted({each.body_s3_uri for each in consumer.smoke if each.body_s3_uri is not None}):
         yield execution("s3:GetObject", _object(target, uri))
     yield deployer("sagemaker:InvokeEndpointAsync", place)
+
+
+def _below(prefix: str, name: str) -> str:
+    """The URI of an object below a prefix, which may lack the slash at its end."""
+    return f"{prefix.rstrip('/')}/{name}"
 
 
 def _object(target: Target, uri: str) -> str:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from crossaccount.arns import parse_s3
 from crossaccount.aws import ways_out
 from crossaccount.aws.access import Target
+from crossaccount.aws.simulation import Simulated
 from crossaccount.errors import DoorName, Failed, Refusal, Refused
 from crossaccount.hosting import queues
 from crossaccount.hosting.gateway import Patience
@@ -155,40 +156,45 @@ class Queue:
 
     def _nothing(self, output: str, failure: str, unexplained: bool) -> Exception:
         """Why nothing came, as far as it can be told: a role that may not do its part, or nothing that can be seen."""
-        kept = (
-            f" and no error at {failure}"
-            if failure
-            else ", and errors are kept nowhere (asynchronous.s3_failures)"
-        )
         self._silent = f"the question before it had no answer within {self._seconds} s"
         for need, said in queues.lacking(self._target):
-            execution = need.role == self._target.consumer.execution_role
-            if not execution or need.action in ("s3:PutObject", "s3:GetObject", "kms:GenerateDataKey"):
-                account = self._target.account
-                what = f"{need.action} on {need.resource}"
-                step = f"In account {account}, the policies of {need.role} must allow {what}."
-                if said.denial is not None:
-                    step = ways_out.denied(said.denial, account, need.role, what, account)
-                return Refused(
-                    Refusal(
-                        DoorName.EXECUTION_ROLE if execution else DoorName.CALLER_POLICY,
-                        account,
-                        need.action,
-                        need.resource,
-                        need.role,
-                        "explicitDeny" if said.denial is not None else "implicitDeny",
-                        f"(when it was asked what the role may) and no answer came to {output} within {self._seconds} s",
-                        (),
-                        f"{step} The templates in deployments/iam have every permission that is needed.",
-                        said.denial,
-                    )
-                )
+            if need.action != "sns:Publish":  # whoever may not tell a topic has answered all the same
+                return Refused(self._refusal(need, said, output))
+        kept = (
+            f"and no error at {failure}"
+            if failure
+            else "and errors are kept nowhere (asynchronous.s3_failures)"
+        )
         doubt = (
-            " S3 refused the deployer without a reason, so that one may lie there all the same."
+            " S3 refuses the deployer without a reason, so it may lie there all the same."
             if unexplained
             else ""
         )
         return ValueError(
-            f"no answer lay at {output} within {self._seconds} s{kept}.{doubt} What the endpoint says of it stands in the log stream data-log of "
-            f"/aws/sagemaker/Endpoints/{self._endpoint}"
+            f"no answer lay at {output} within {self._seconds} s, {kept}.{doubt} What the endpoint says of it stands in the log stream data-log "
+            f"of /aws/sagemaker/Endpoints/{self._endpoint}"
+        )
+
+    def _refusal(self, need: queues.Need, said: Simulated, output: str) -> Refusal:
+        account, what = self._target.account, f"{need.action} on {need.resource}"
+        step = (
+            f"In account {account}, the policies of {need.role} must allow {what}. The templates in deployments/iam have every permission "
+            "that is needed."
+        )
+        if said.denial is not None:
+            step = ways_out.denied(said.denial, account, need.role, what, account)
+        elif said.lacks:
+            step = ways_out.lacking(said.lacks, account, need.role, what)
+        of_execution = need.role == self._target.consumer.execution_role
+        return Refusal(
+            door=DoorName.EXECUTION_ROLE if of_execution else DoorName.CALLER_POLICY,
+            account=account,
+            action=need.action,
+            resource=need.resource,
+            caller=need.role,
+            aws_code="explicitDeny" if said.denial is not None else "implicitDeny",
+            aws_message=f"(asked what the role may, once no answer had come to {output} within {self._seconds} s)",
+            ruled_out=(),
+            next_step=step,
+            denied_by=said.denial,
         )

@@ -52,7 +52,7 @@ def sharing_of(key: str | None = None, **changes: Any) -> Sharing:
     """The config; ``endpoint`` and ``queue`` add to those of the consumer, anything else to the consumer itself."""
     queue = {
         "s3_output": f"s3://{BUCKET}/answers/",
-        "s3_failures": f"s3://{BUCKET}/failures/",
+        "s3_failures": f"s3://{BUCKET}/failures",  # without a slash at its end it is the same prefix
         "success_topic": TOPICS[0],
         "error_topic": TOPICS[1],
         "answer_seconds": 30,
@@ -338,7 +338,7 @@ def test_asynchronous_endpoint_is_deployed(stage: Stage) -> None:
     asked = stage.client("sagemaker").describe_endpoint_config(EndpointConfigName=config.name)
     assert asked["AsyncInferenceConfig"]["OutputConfig"] == {
         "S3OutputPath": f"s3://{BUCKET}/answers/",
-        "S3FailurePath": f"s3://{BUCKET}/failures/",
+        "S3FailurePath": f"s3://{BUCKET}/failures",
         "KmsKeyId": stage.key,
     }
     assert stage.published() == []  # answers that are only the proof's are told to no one
@@ -500,7 +500,7 @@ def test_a_key_that_is_shut_to_the_execution_role_leaves_no_answer(stage: Stage)
         kms.put_key_policy(KeyId=stage.key, PolicyName="default", Policy=before)
     first, second = proof.answers
     assert "no answer lay at s3://" in first.got
-    assert "within 1 s and no error at s3://" in first.got
+    assert "within 1 s, and no error at s3://" in first.got
     assert f"data-log of /aws/sagemaker/Endpoints/{name}" in first.got
     assert second.got.startswith("unreadable answer: it was not asked, because the question before it")
 

@@ -40,6 +40,7 @@ from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
+from crossaccount_sandbox.sagemaker.asynchronous import Queues
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
@@ -125,7 +126,8 @@ class Server:
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
         self._collector = Collector(self.world, store)
-        handlers = _handlers(Endpoints(self.hosting), Logs(store, self._collector.look))
+        queues = Queues(self.world, self.hosting, artifacts, pace, log)
+        handlers = _handlers(Endpoints(self.hosting, queues), Logs(store, self._collector.look))
         guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (

@@ -15,7 +15,7 @@ from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
 from crossaccount.errors import CrossAccountError, DoorName, Finding, Obstacle, Refused, Severity
-from crossaccount.hosting import preflight, temporary
+from crossaccount.hosting import preflight, queues, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 from crossaccount.release.members import members_of_release
@@ -49,6 +49,7 @@ def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe:
 
 def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
     yield _open(target, DoorName.ROLE_TRUST, target.consumer.role, "assumed")
+    yield from _own_side(target)
     version = known[-1] if known else None
     try:
         version = preflight.find_version(target, None)
@@ -75,6 +76,16 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         yield _fault(target, obstacle)
     except CrossAccountError as error:
         yield _fault(target, error)
+
+
+def _own_side(target: Target) -> Iterator[Finding]:
+    """What an asynchronous endpoint needs of the consumer's own roles, and their policies do not allow; a resource's policy may all the same."""
+    for need, _ in queues.lacking(target):
+        text = f"No policy of {need.role} allows {need.action} on {need.resource}, which the asynchronous endpoint needs."
+        way_out = (
+            "Allow it there, as deployments/iam/consumer.yaml does, unless the resource's own policy does."
+        )
+        yield Finding(Severity.WARNING, f"consumers.{target.name}", text, way_out)
 
 
 def _read(target: Target, release: Release) -> Iterator[_Step]:

@@ -100,6 +100,9 @@ class Asynchronous(FrozenModel):
         default=None,
         description="how many requests an instance is sent at once; SageMaker chooses if it is left out",
     )
+    answer_seconds: Annotated[int, whole(1, 3600, "seconds")] = Field(
+        default=900, description="how long a question may take from its call to its answer in S3"
+    )
 
 
 class InferenceComponent(FrozenModel):

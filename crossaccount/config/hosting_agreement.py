@@ -4,7 +4,7 @@ Not here: what an endpoint of a kind cannot have, as a table (``kinds``), and ev
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crossaccount.config import identifiers
@@ -78,24 +78,31 @@ def _excluded(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator
 
 def _excluded_key(path: KeyPath, consumer: Mapping[str, Any], exclusion: Exclusion) -> Iterator[Complaint]:
     steps = f"endpoint.{exclusion.key}".removeprefix("endpoint.consumer.").split(".")
-    for at, value in _values(path, consumer, steps):
-        if value and exclusion.value in (None, value):
-            other = (
-                OF_KIND[exclusion.kind] if exclusion.kind == SERVERLESS else "choose another endpoint.kind"
-            )
+    other = OF_KIND[exclusion.kind] if exclusion.kind == SERVERLESS else "choose another endpoint.kind"
+    for at, value in _values_at(consumer, steps):
+        if value and _is_excluded(value, exclusion.value):
             sentence = f"{quote(value)} cannot be had, because {article(exclusion.kind)} {exclusion.why}. Delete it, or {other}."
-            yield at, value, sentence
+            yield (*path, *at), value, sentence
 
 
-def _values(path: KeyPath, value: Any, steps: Sequence[str]) -> Iterator[tuple[KeyPath, Any]]:
-    """The values at the end of some steps, with their paths; a step into a list goes into each of its items."""
-    if isinstance(value, list | tuple) and steps:
-        for place, item in enumerate(value):
-            yield from _values((*path, place), item, steps)
-    elif not steps:
-        yield path, value
-    elif isinstance(value, Mapping):
-        yield from _values((*path, steps[0]), value.get(steps[0]), steps[1:])
+def _values_at(value: Any, steps: Sequence[str]) -> Iterator[tuple[KeyPath, Any]]:
+    """The values at a path, with where each stands; a step ``*`` leads to every item of a list."""
+    if not steps:
+        yield (), value
+        return
+    first, *rest = steps
+    if first == "*":
+        inner: Iterable[tuple[str | int, Any]] = enumerate(value if isinstance(value, list | tuple) else ())
+    else:
+        inner = [(first, value[first])] if isinstance(value, Mapping) and first in value else ()
+    for step, each in inner:
+        yield from (((step, *at), found) for at, found in _values_at(each, rest))
+
+
+def _is_excluded(value: object, excluded: object) -> bool:
+    if isinstance(excluded, str) and excluded.endswith("*"):
+        return str(value).startswith(excluded[:-1])
+    return excluded is None or value == excluded
 
 
 def _capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -2,7 +2,7 @@
 
 ``deploy`` and ``promote`` send the same. Not here: sending them (``gateway``).
 
-Source: CreateModel, CreateEndpointConfig, UpdateEndpoint and DeploymentConfig in the SageMaker API reference; "Deployment
+Source: CreateModel, CreateEndpointConfig, AsyncInferenceConfig, UpdateEndpoint and DeploymentConfig in the SageMaker API reference; "Deployment
 guardrails" and "Serverless Inference" in the developer guide.
 """
 
@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossaccount.arns import parse_image
+from crossaccount.config.capacity import Asynchronous
 from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.kinds import ASYNCHRONOUS, COMPONENTS, REAL_TIME, SERVERLESS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
 from crossaccount.hosting.resources import VARIANT, deployment_name
@@ -95,6 +97,33 @@ def endpoint_config(consumer: ConsumerConfig, release: Release, name: str) -> di
     return {"EndpointConfigName": name, **_content(consumer, release)}
 
 
+def for_a_trial(consumer: ConsumerConfig) -> ConsumerConfig:
+    """The consumer whose endpoint keeps no calls and tells no topic of its answers."""
+    endpoint = consumer.endpoint.model_copy(update={"data_capture": None})
+    if (queue := endpoint.asynchronous) is not None:
+        quiet = queue.model_copy(update={"success_topic": None, "error_topic": None})
+        endpoint = endpoint.model_copy(update={"asynchronous": quiet})
+    return consumer.model_copy(update={"endpoint": endpoint})
+
+
+def with_unasked(request: Mapping[str, Any], keep: bool) -> dict[str, Any]:
+    """An endpoint config's request, with None for what it does not ask for and its description must not have, see `difference`.
+
+    Args:
+        request: see `endpoint_config`.
+        keep: whether the endpoint config stays; one that does not takes over what an earlier one captures and tells.
+    """
+    unasked = ["KmsKeyId", "AsyncInferenceConfig", *(["DataCaptureConfig"] if keep else [])]
+    whole = {**dict.fromkeys(unasked), **request}
+    if queue := request.get("AsyncInferenceConfig"):
+        members = ["S3FailurePath", "KmsKeyId", *(["NotificationConfig"] if keep else [])]
+        output = {**dict.fromkeys(members), **queue["OutputConfig"]}
+        if keep and (topics := output["NotificationConfig"]):
+            output["NotificationConfig"] = {"SuccessTopic": None, "ErrorTopic": None, **topics}
+        whole["AsyncInferenceConfig"] = {**queue, "OutputConfig": output}
+    return whole
+
+
 def config_name(consumer: ConsumerConfig, release: Release) -> str:
     """The name of the config of an endpoint that stays, NAME-vN-HHHH.
 
@@ -130,6 +159,8 @@ def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     content: dict[str, Any] = {"ProductionVariants": [variant]}
     if wanted.kms_key is not None:
         content["KmsKeyId"] = wanted.kms_key
+    if wanted.asynchronous is not None:
+        content["AsyncInferenceConfig"] = _queue(wanted.asynchronous)
     if wanted.data_capture is not None:
         content["DataCaptureConfig"] = {
             "EnableCapture": True,
@@ -138,6 +169,34 @@ def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         }
     return content
+
+
+def _queue(wanted: Asynchronous) -> dict[str, Any]:
+    """An AsyncInferenceConfig."""
+    output = {
+        "S3OutputPath": wanted.s3_output,
+        "S3FailurePath": wanted.s3_failures,
+        "KmsKeyId": wanted.kms_key,
+        "NotificationConfig": _given(
+            {"SuccessTopic": wanted.success_topic, "ErrorTopic": wanted.error_topic}
+        ),
+    }
+    client = _given({"MaxConcurrentInvocationsPerInstance": wanted.max_concurrent})
+    return _given({"OutputConfig": _given(output), "ClientConfig": client})
+
+
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
+
+
+def kind_of(config: Mapping[str, Any]) -> str:
+    """The kind of the endpoints that have an endpoint config, from its description: one of `config.endpoint.KINDS`."""
+    variant = config["ProductionVariants"][0]
+    if config.get("AsyncInferenceConfig"):
+        return ASYNCHRONOUS
+    if "ServerlessConfig" in variant:
+        return SERVERLESS
+    return REAL_TIME if variant.get("ModelName") else COMPONENTS
 
 
 def update(

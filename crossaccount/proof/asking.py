@@ -11,32 +11,25 @@ import json
 import math
 import threading
 import time
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from crossaccount.aws.access import Target
-from crossaccount.config.smoke import Latency
-from crossaccount.hosting.gateway import Patience
-from crossaccount.proof.questions import Question
-from crossaccount.proof.reading import BODY_LIMIT
-from crossaccount.proof.reading import read_answer
-from crossaccount.proof.reading import shown
-from crossaccount.proof.streams import BoundedStream
-from crossaccount.proof.streams import Broken
-from crossaccount.proof.streams import Parts
-from crossaccount.proof.streams import STREAM_SECONDS
-from crossaccount.proof.streams import read_parts
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from crossaccount.aws.access import Target
+from crossaccount.config.smoke import Latency
+from crossaccount.hosting.gateway import Patience
+from crossaccount.proof.asynchronous import Queue
+from crossaccount.proof.questions import Question
+from crossaccount.proof.reading import BODY_LIMIT, read_answer, shown
+from crossaccount.proof.streams import STREAM_SECONDS, BoundedStream, Broken, Parts, read_parts
 
 # SageMaker gives a container 60 s to answer; an answer that comes later, or never ends, is none.
 ASK_SECONDS = 75.0
@@ -110,7 +103,8 @@ def ask(
 ) -> tuple[Answer, ...]:
     """Put every question to the endpoint; the answers.
 
-    An error of the container is an answer too, and a wrong one.
+    An error of the container is an answer too, and a wrong one. The answers of an asynchronous endpoint are read from S3, and their
+    latency is the time from the call until they were: the queue, and up to a tenth of it for the looking, are part of it.
 
     Args:
         target: the account.
@@ -121,6 +115,9 @@ def ask(
     Raises:
         ClientError: when AWS refuses the call itself.
     """
+    if target.consumer.endpoint.asynchronous is not None:
+        queue = Queue(target, endpoint)
+        return tuple(put_question(queue.invoke, question, seconds=queue.seconds) for question in questions)
     from sagemaker.core.resources import Endpoint
 
     session, region = target.session, target.region
@@ -173,19 +170,24 @@ def put_question(
     question: Question,
     readiness: Readiness | None = None,
     stream: Callable[..., Any] | None = None,
+    seconds: float = ASK_SECONDS,
 ) -> Answer:
     """The answer to one question; raises as `ask` does.
 
     Args:
-        invoke: takes body, content_type, accept and target_container_hostname.
+        invoke: takes body, content_type, accept and target_container_hostname; also location, for a question whose body it is not given.
         question: the question.
-        readiness: waits for a model that is not ready.
+        readiness: waits for a model that is not ready; None for no waiting.
         stream: takes the same under AWS's own names, for a question whose answer is to come in parts.
+        seconds: the longest time that the call may take.
     """
-    call = _call(invoke, question) if not question.stream or stream is None else _stream(stream, question)
-    came = _answer(call, question)
+    if question.stream and stream is not None:
+        call, seconds = _stream(stream, question), STREAM_SECONDS
+    else:
+        call = _call(invoke, question)
+    came = _answer(call, question, seconds)
     while came.fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
-        came = _answer(call, question)
+        came = _answer(call, question, seconds)
     why = came.fault or question.judge(came.got)
     return Answer(
         question.content_type,
@@ -210,6 +212,8 @@ def _call(invoke: Callable[..., Any], question: Question) -> Callable[[], _Came]
         given["accept"] = question.accept
     if question.container:
         given["target_container_hostname"] = question.container
+    if question.location:
+        given["location"] = question.location
 
     def come() -> _Came:
         output = invoke(**given)
@@ -244,10 +248,10 @@ class _Outcome:
     parts: Parts | None = None
 
 
-def _answer(call: Callable[[], _Came], question: Question) -> _Outcome:
+def _answer(call: Callable[[], _Came], question: Question, seconds: float) -> _Outcome:
     started, got, fault, came = time.perf_counter(), None, "", None
     try:
-        came = _in_time(call, STREAM_SECONDS if question.stream else ASK_SECONDS)
+        came = _in_time(call, seconds)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in ("ModelError", _NOT_READY):

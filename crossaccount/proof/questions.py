@@ -5,27 +5,24 @@ Not here: the judging of answers (``expectations``), and putting a question to a
 
 import base64
 import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
 from botocore.exceptions import ClientError
-from collections.abc import Iterable
-from collections.abc import Sequence
+
 from crossaccount.arns import parse_s3
 from crossaccount.aws.access import Target
-from crossaccount.config.model import ConsumerConfig
-from crossaccount.config.model import Sharing
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Smoke
-from crossaccount.errors import Failed
-from crossaccount.errors import InputError
+from crossaccount.errors import Failed, InputError
 from crossaccount.files import read_file
-from crossaccount.proof.expectations import expectation
-from crossaccount.proof.expectations import reader
+from crossaccount.proof.asynchronous import check_size
+from crossaccount.proof.expectations import expectation, reader
 from crossaccount.proof.judging import Judge
 from crossaccount.proof.reading import BODY_LIMIT
-from crossaccount.release.manifest import Release
-from crossaccount.release.manifest import Sample
+from crossaccount.release.manifest import Release, Sample
 from crossaccount.text import quote
-from dataclasses import dataclass
-from dataclasses import replace
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class Question:
         container: DNS name of the container that is asked; empty for the endpoint as a whole.
         stream: whether the answer is asked for in parts, as a stream.
         read_as: the reader of the answer, see `reading.read_answer`; empty for that of its media type.
+        location: the S3 object that is the body, where the endpoint reads it itself; ``body`` is empty then.
     """
 
     content_type: str
@@ -53,6 +51,7 @@ class Question:
     container: str = ""
     stream: bool = False
     read_as: str = ""
+    location: str = ""
 
 
 def of_sample(sample: Sample) -> Question:
@@ -62,13 +61,14 @@ def of_sample(sample: Sample) -> Question:
 
 def of_payload(payload: Smoke) -> Question:
     """A question that has its bytes with it."""
-    return _question(payload, *_bytes_of(payload))
+    return _question(payload, *_bytes_of("", 0, payload))
 
 
 def questions(target: Target, release: Release) -> list[Question]:
     """The questions to an endpoint: the config's smoke payloads, or else the samples of the Release.
 
-    Where containers are invoked directly, a question that names none is put to each of them. A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
+    Where containers are invoked directly, a question that names none is put to each of them. A body that lies in S3, the consumer's or
+    the producer's, is read in the deployer role.
 
     Raises:
         InputError: when a file that the config names cannot be read.
@@ -78,8 +78,7 @@ def questions(target: Target, release: Release) -> list[Question]:
     check_questions(target.name, target.consumer, release)
     with target.explained("s3:GetObject", "the objects of smoke.body_s3_uri"):
         configured = [
-            _question(payload, *_body(target, place, payload))
-            for place, payload in enumerate(target.consumer.smoke)
+            _configured(target, place, payload) for place, payload in enumerate(target.consumer.smoke)
         ]
     asked = configured or [of_sample(sample) for sample in release.samples]
     if target.consumer.endpoint.container_mode != "direct":
@@ -110,7 +109,8 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
     Raises:
         InputError: when a file that the config names cannot be read.
         Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing; when one names a
-            container that there is not; and when no question asks one of the containers that are invoked directly.
+            container that there is not; when no question asks one of the containers that are invoked directly; and when a body is larger
+            than an asynchronous endpoint takes.
     """
     if not consumer.smoke and not release.samples:
         raise Failed(
@@ -118,10 +118,12 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
             f"consumers.{name}.smoke, or register the next version with samples: SamplePayloadUrl names a .tar.gz whose *.json members "
             "have content_type, body and expect."
         )
-    for place, payload in enumerate(consumer.smoke):
-        if payload.body_file is not None:
-            read_body_file(payload.body_file, f"consumers.{name}.smoke[{place}]")
+    given = [_bytes_of(name, place, payload) for place, payload in enumerate(consumer.smoke)]
     _check_containers(name, consumer, release)
+    if consumer.endpoint.asynchronous is not None:
+        recorded = [_bytes_of(name, 0, sample.question()) for sample in release.samples]
+        for body, shown in given or recorded:
+            check_size(consumer.endpoint.name, shown, body)
 
 
 def _check_containers(name: str, consumer: ConsumerConfig, release: Release) -> None:
@@ -143,18 +145,23 @@ def _check_containers(name: str, consumer: ConsumerConfig, release: Release) -> 
         )
 
 
-def _body(target: Target, place: int, payload: Smoke) -> tuple[bytes, str]:
-    """The bytes of a configured question, and how they are shown."""
-    if payload.body_s3_uri is not None:
-        owners = (target.account, target.config.producer.account)
-        return read_body(target, payload.body_s3_uri, owners), payload.body_s3_uri
+def _configured(target: Target, place: int, payload: Smoke) -> Question:
+    """A configured question, with its body from wherever that lies."""
+    uri = payload.body_s3_uri
+    if uri is None:
+        return _question(payload, *_bytes_of(target.name, place, payload))
+    owners = (target.account, target.config.producer.account)
+    if target.consumer.endpoint.asynchronous is not None:  # which reads it itself, up to 1 GB of it
+        read_body(target, uri, owners, first_byte=True)
+        return replace(_question(payload, b"", uri), location=uri)
+    return _question(payload, read_body(target, uri, owners), uri)
+
+
+def _bytes_of(name: str, place: int, payload: Smoke) -> tuple[bytes, str]:
+    """The bytes of a question, and how they are shown; nothing of those that lie in S3."""
     if payload.body_file is not None:
-        body = read_body_file(payload.body_file, f"consumers.{target.name}.smoke[{place}]")
+        body = read_body_file(payload.body_file, f"consumers.{name}.smoke[{place}]")
         return body, f"{os.path.basename(payload.body_file)} ({len(body)} bytes)"
-    return _bytes_of(payload)
-
-
-def _bytes_of(payload: Smoke) -> tuple[bytes, str]:
     if payload.body_base64 is not None:
         body = base64.b64decode(payload.body_base64)
         return body, f"{len(body)} bytes, {payload.body_base64[:60]} in base64"
@@ -196,8 +203,8 @@ def read_body_file(path: str, key: str) -> bytes:
     return body
 
 
-def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
-    """The S3 object that is the body of a question, if its bucket belongs to one of these accounts.
+def read_body(target: Target, uri: str, owners: Sequence[str], first_byte: bool = False) -> bytes:
+    """The S3 object that is the body of a question, or no more than its first byte, if its bucket belongs to one of these accounts.
 
     Raises:
         Failed: when it is missing, or larger than a request may be.
@@ -217,6 +224,8 @@ def read_body(target: Target, uri: str, owners: Sequence[str]) -> bytes:
             if code != "AccessDenied" or owner == owners[-1]:
                 raise
             continue
+        if first_byte:
+            return bytes(answer["Body"].read(1))
         body = answer["Body"].read(BODY_LIMIT + 1)
         if len(body) > BODY_LIMIT:
             raise Failed(

@@ -11,6 +11,7 @@ from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.sagemaker.asynchronous import config_faults as asynchronous_faults
 from crossaccount_sandbox.sagemaker.fleets import Given
 from crossaccount_sandbox.sagemaker.records import (
     arn_of,
@@ -105,7 +106,7 @@ def storage_key(call: Call, config: Record) -> str | None:
     return arn
 
 
-_NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn")
+_NOT_HELD = ("ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn")
 
 
 def _faults(
@@ -122,6 +123,7 @@ def _faults(
     for name in _NOT_HELD:
         if config.get(name):
             yield f"The sandbox does not model {name}."
+    yield from asynchronous_faults(config)
     variants = config["ProductionVariants"]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):

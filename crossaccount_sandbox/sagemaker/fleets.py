@@ -52,6 +52,8 @@ class Fleet:
         processes: by variant.
         endpoint: the endpoint's ARN.
         instances: by variant, the id of its one instance that runs.
+        roles: the execution roles of its models, each once.
+        data_log: of asynchronous endpoints: why requests came to no answer, a line each, in the log stream ``data-log``.
     """
 
     config: Given
@@ -59,6 +61,8 @@ class Fleet:
     processes: dict[str, Pipeline]
     endpoint: str
     instances: dict[str, str]
+    roles: tuple[str, ...] = ()
+    data_log: Path | None = None
 
 
 def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
@@ -168,12 +172,16 @@ class Fleets:
             Unhealthy: when it cannot; nothing of it is left running.
         """
         given = wanted.config["ProductionVariants"]
+        wanted.check()
         if outcome.kind == "no-capacity":
             time.sleep(self._pace.real(outcome.seconds))
             raise Unhealthy.of(outcome.kind, given[0]["VariantName"])
         variants = [self._variant(variant, wanted) for variant in given]
         instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in given}
-        fleet = Fleet(wanted.config, variants, {}, endpoint, instances)
+        roles = tuple(dict.fromkeys(str(model["ExecutionRoleArn"]) for model in wanted.models.values()))
+        fleet = Fleet(wanted.config, variants, {}, endpoint, instances, roles)
+        if wanted.config.get("AsyncInferenceConfig"):
+            fleet.data_log = self._output(fleet, given[0]["VariantName"], roles[0], "data-log")
         try:
             for variant in given:
                 self._bring_up(fleet, variant, wanted.models[variant["VariantName"]], outcome)

@@ -20,7 +20,7 @@ from crossaccount_sandbox.sagemaker.invocations import (
     refuse_session,
 )
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
-from crossaccount_sandbox.sagemaker.pipelines import Pipeline, Refused, Request
+from crossaccount_sandbox.sagemaker.pipelines import INVOKE_SECONDS, Pipeline, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Place, Record, World
@@ -75,6 +75,7 @@ class Hosting:
             "EndpointName": name,
             "EndpointArn": arn,
             "EndpointConfigName": wanted.config["EndpointConfigName"],
+            "AsyncInferenceConfig": wanted.config.get("AsyncInferenceConfig"),
             "CreationTime": self._world.clock(),
             "Statuses": [],
             "router": Router(),
@@ -143,12 +144,13 @@ class Hosting:
         self._outcomes.release(place[0], name)
         return record
 
-    def invoke(self, endpoint: Record, request: Request) -> Response:
+    def invoke(self, endpoint: Record, request: Request, timeout: float = INVOKE_SECONDS) -> Response:
         """The answer to one request.
 
         Args:
             endpoint: as ``find`` gave it.
             request: what is asked.
+            timeout: seconds that each container has for its answer.
 
         Raises:
             AwsError: ``ValidationError`` while no process serves it, or for a container or session that is none;
@@ -156,7 +158,7 @@ class Hosting:
         """
         name, pipeline = self._asked(endpoint, request)
         try:
-            answer = pipeline.invoke(request)
+            answer = pipeline.invoke(request, timeout)
         except Refused as refused:
             raise _model_error(refused, endpoint) from None
         note_sessions(request, answer.headers, endpoint["sessions"])

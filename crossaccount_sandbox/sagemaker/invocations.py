@@ -59,6 +59,11 @@ def refuse(call: Call, endpoint: Record) -> None:
         raise invalid(f"Request {uuid.uuid4()} has oversize body.")
     if len(call.body) > BODY_LIMIT:
         raise AwsError("413", f"HTTP content length exceeded {BODY_LIMIT} bytes.", 413)
+    if endpoint.get("AsyncInferenceConfig") and call.operation != "InvokeEndpointAsync":
+        name = endpoint["EndpointName"]
+        raise invalid(
+            f"Endpoint {name} of account {call.account} is asynchronous and takes InvokeEndpointAsync alone."
+        )
     for fault in _faults(call, serverless):
         raise invalid(fault)
 

@@ -176,6 +176,7 @@ class Rollout:
             EndpointConfigName=fleet.config["EndpointConfigName"],
             ProductionVariants=fleet.variants,
             DataCaptureConfig=self._wanted.capture,
+            AsyncInferenceConfig=fleet.config.get("AsyncInferenceConfig"),
             fleets=[fleet],
         )
         become(self._record, "InService", self._clock())

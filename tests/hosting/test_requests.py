@@ -49,13 +49,26 @@ KEYS: dict[str, Any] = {
     "vpc": {"security_group_ids": ["sg-1", "sg-2"], "subnet_ids": ["subnet-1"]},
     "kms_key": KEY,
     "network_isolation": True,
+    "kind": "asynchronous",
+    "asynchronous": {
+        "s3_output": "s3://staging-calls/answers/",
+        "s3_failures": "s3://staging-calls/failures/",
+        "kms_key": KEY,
+        "success_topic": "arn:aws:sns:us-east-1:222222222222:answers",
+        "error_topic": "arn:aws:sns:us-east-1:222222222222:errors",
+        "max_concurrent": 4,
+    },
 }
-INSTANCES = {key: value for key, value in KEYS.items() if key != "serverless"}
+QUEUE = {key: KEYS[key] for key in ("kind", "asynchronous")}
+INSTANCES = {key: value for key, value in KEYS.items() if key not in ("serverless", *QUEUE)}
 TABLE: dict[str, dict[str, Any]] = {
     "none": {},
     **{key: {key: value} for key, value in INSTANCES.items()},
     "serverless": {"serverless": KEYS["serverless"], "instance_type": None},
     "all with instances": INSTANCES,
+    "asynchronous": QUEUE,
+    "asynchronous, as little": {**QUEUE, "asynchronous": {"s3_output": "s3://staging-calls/answers/"}},
+    "all asynchronous": {**INSTANCES, **QUEUE},
     "all serverless": {
         key: value
         for key, value in KEYS.items()
@@ -68,6 +81,7 @@ TABLE: dict[str, dict[str, Any]] = {
             "kms_key",
             "vpc",
             "network_isolation",
+            *QUEUE,
         )
     }
     | {"instance_type": None},
@@ -287,6 +301,12 @@ def test_a_serverless_deployment_that_cannot_be_is_refused_before_a_model_is_mad
     assert Gateway(open_target(sharing, "staging").sagemaker).describe("model", f"{NAME}-v1") is None
 
 
+def queue(**changes: Any) -> dict[str, Any]:
+    """The keys of an asynchronous endpoint, with some of its queue changed; None takes one out."""
+    wanted = {key: value for key, value in {**KEYS["asynchronous"], **changes}.items() if value is not None}
+    return {**QUEUE, "asynchronous": wanted}
+
+
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
@@ -297,6 +317,13 @@ def test_a_serverless_deployment_that_cannot_be_is_refused_before_a_model_is_mad
         ({"data_capture": KEYS["data_capture"]}, {}, "DataCaptureConfig .*, not none"),
         ({"vpc": KEYS["vpc"]}, {}, "VpcConfig .*, not none"),
         ({"network_isolation": True}, {}, "EnableNetworkIsolation True, not False"),
+        (QUEUE, {}, "AsyncInferenceConfig .*, not none"),
+        ({}, QUEUE, r"AsyncInferenceConfig\.OutputConfig\.S3FailurePath none, not s3"),
+        (QUEUE, queue(s3_failures=None), r"S3FailurePath s3://staging-calls/failures/, not none"),
+        (QUEUE, queue(kms_key=None), r"OutputConfig\.KmsKeyId arn:aws:kms.*, not none"),
+        (QUEUE, queue(success_topic=None), r"NotificationConfig\.SuccessTopic arn:aws:sns.*, not none"),
+        (QUEUE, queue(success_topic=None, error_topic=None), r"NotificationConfig \{.*\}, not none"),
+        (QUEUE, queue(max_concurrent=5), r"MaxConcurrentInvocationsPerInstance 4, not 5"),
     ],
 )  # fmt: skip
 def test_what_is_there_is_held_against_everything_that_is_asked_for(
@@ -318,3 +345,27 @@ def test_the_order_of_a_vpc_s_groups_is_no_difference(account: Account) -> None:
         assert deploy(account.like({"vpc": turned}), account.release, keep=True) == []
     finally:
         cleared(open_target(account.sharing, "staging"))
+
+
+def test_a_queue_is_asked_for_as_the_config_has_it_and_names_another_endpoint_config(
+    account: Account,
+) -> None:
+    names = set()
+    for changes in ({}, {"max_concurrent": 5}, {"s3_failures": None}, {"answer_seconds": 5}):
+        consumer = account.like(queue(**changes)).consumers["staging"]
+        asked = requests.endpoint_config(consumer, account.release, "n")
+        names.add(requests.config_name(consumer, account.release))
+    assert len(names) == 3  # how long an answer is waited for is nothing that AWS is asked for
+    topics = {
+        "SuccessTopic": KEYS["asynchronous"]["success_topic"],
+        "ErrorTopic": KEYS["asynchronous"]["error_topic"],
+    }
+    assert asked["AsyncInferenceConfig"] == {
+        "OutputConfig": {
+            "S3OutputPath": "s3://staging-calls/answers/",
+            "S3FailurePath": "s3://staging-calls/failures/",
+            "KmsKeyId": account.key,
+            "NotificationConfig": topics,
+        },
+        "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 4},
+    }

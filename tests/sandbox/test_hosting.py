@@ -884,7 +884,7 @@ FOREIGN = f"{OTHER.id}.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
         ([{"InitialInstanceCount": 0}], {}, "greater than or equal to 1"),
         ([{}, {}], {}, "Duplicate variant names"),
         ([{}], {"KmsKeyId": "ghost"}, "Could not find KMS key ghost"),
-        ([{}], {"AsyncInferenceConfig": {"OutputConfig": {}}}, "does not model AsyncInferenceConfig"),
+        ([{}], {"AsyncInferenceConfig": {"OutputConfig": {}}}, "needs S3OutputPath"),
         ([serverless(MemorySizeInMB=1500)], {}, "MemorySizeInMB must be one of"),
         ([serverless(MemorySizeInMB=7168)], {}, "less than or equal to 6144"),
         ([serverless(MaxConcurrency=201)], {}, "less than or equal to 200"),

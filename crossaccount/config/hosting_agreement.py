@@ -50,13 +50,13 @@ def _container_disagreements(
     """A question to one container of an endpoint whose containers answer one after the other."""
     if endpoint.get("container_mode") not in (None, "serial"):
         return
-    for at, named in _values(path, consumer, ("smoke", "container")):
+    for at, named in _values_at(consumer, ("smoke", "*", "container")):
         if named and isinstance(named, str) and named.replace("-", "").isalnum():  # else that is its fault
             sentence = (
                 f"{quote(named)} cannot be asked by itself, because the endpoint's containers answer one after the other. Delete it, or write "
                 "endpoint.container_mode: direct."
             )
-            yield at, named, sentence
+            yield (*path, *at), named, sentence
 
 
 def _kind_disagreements(path: KeyPath, endpoint: Mapping[str, Any], kind: str) -> Iterator[Complaint]:

@@ -178,5 +178,5 @@ class Control:
         known = {member.name for member in fields(Outcome)}
         if unknown := set(given["outcome"]) - known:
             raise ValueError(f"an outcome has no {', '.join(sorted(unknown))}")
-        outcome = Outcome(**given["outcome"])
+        outcome = Outcome(**{**given["outcome"], "types": tuple(given["outcome"].get("types") or ())})
         self._outcomes.next_endpoint(outcome, given.get("account"), given.get("endpoint"))

@@ -13,6 +13,7 @@ from crossaccount.aws.access import open_target
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
 from crossaccount.hosting import creation, preflight, removal
+from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 from crossaccount.hosting.resources import KINDS, HostedResource, Removal, deployment_name
 from crossaccount.proof.proof import Proof, prove
@@ -23,6 +24,15 @@ from crossaccount.show import proofs
 from tasks import steps
 
 ENDPOINT_SECONDS = HOST_SECONDS  # boto's own waiter gives up then too
+
+
+def endpoint_seconds(sharing: Sharing, name: str) -> float:
+    """How long a consumer's endpoint may take to come into service, in seconds."""
+    return ENDPOINT_SECONDS + slow_seconds(sharing.consumers[name].endpoint)
+
+
+def _patience(sharing: Sharing, name: str) -> Patience:
+    return Patience(endpoint_seconds(sharing, name))
 
 
 @steps.step("assume the deployer role of {name}")
@@ -82,7 +92,9 @@ def create_endpoint(sharing: Sharing, name: str, release: Release, keep: bool) -
     target = open_target(sharing, name)
     endpoint = deployment_name(target.consumer, release.version)
     with target.explained("sagemaker:CreateEndpoint", endpoint):
-        return _logged(creation.ensure_endpoint(target, release, keep, Patience(), flow_run.get_id()))
+        return _logged(
+            creation.ensure_endpoint(target, release, keep, _patience(sharing, name), flow_run.get_id())
+        )
 
 
 def _logged(resource: HostedResource) -> HostedResource:
@@ -101,7 +113,7 @@ def wait_for_endpoint(sharing: Sharing, name: str, endpoint: str) -> None:
             logger.info("%s is %s after %.0f s", endpoint, status, seconds)
 
     with target.explained("sagemaker:DescribeEndpoint", endpoint):
-        creation.wait_in_service(target, endpoint, Patience(), report)
+        creation.wait_in_service(target, endpoint, _patience(sharing, name), report)
 
 
 @steps.step("ask {endpoint}")
@@ -136,7 +148,7 @@ def tear_down(
             unfinished += [resource] if resource else []
         except Failed as error:
             logger.warning("%s", error)
-    removals = removal.remove(target, [*resources, *unfinished], Patience())
+    removals = removal.remove(target, [*resources, *unfinished], _patience(sharing, name))
     for removed in removals:
         logger.log(logging.ERROR if removed.outcome == "left" else logging.INFO, "%s", removed)
     return removals

@@ -19,7 +19,10 @@ from crossaccount.text import quote
 # sagemaker-core, which mends it as AWS's refusals are reported: "VolumeSize parameter is not allowed for the selected Instance type".
 _LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z0-9-]*d[a-z0-9-]*|g5|g6|g7e|p5|p6-b200|trn1|trn2)[a-z0-9-]*\.")
 # InferenceAmiVersion in ProductionVariant: "Accelerator: GPU", "Accelerator: Inferentia2 and Trainium".
-_OF_IMAGE = {"-gpu-": ("GPUs", r"ml\.(?:g|gr|p)[0-9]"), "-neuron-": ("Inferentia2 or Trainium", r"ml\.(?:inf2|trn)")}
+_OF_IMAGE = {
+    "-gpu-": ("GPUs", r"ml\.(?:g|gr|p)[0-9]"),
+    "-neuron-": ("Inferentia2 or Trainium", r"ml\.(?:inf2|trn)"),
+}
 
 
 def capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -38,8 +41,10 @@ def capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterat
 
 def instance_types(endpoint: Mapping[str, Any]) -> list[str]:
     """The instance types that an endpoint as plain data names, each once."""
-    pools = endpoint.get("instance_pools")
-    named = [pool.get("instance_type") for pool in pools if isinstance(pool, Mapping)] if _is_list(pools) else []
+    pools: Any = endpoint.get("instance_pools")
+    named = (
+        [pool.get("instance_type") for pool in pools if isinstance(pool, Mapping)] if _is_list(pools) else []
+    )
     return [each for each in dict.fromkeys([endpoint.get("instance_type"), *named]) if isinstance(each, str)]
 
 
@@ -57,7 +62,9 @@ def _pool_disagreements(path: KeyPath, endpoint: Mapping[str, Any], pools: Any) 
                 yield (*path, "instance_pools", number, key), value, sentence
             seen.append(value)
     reservation = endpoint.get("capacity_reservation")
-    if pools and reservation:  # "The InstanceType field ... must match the InstanceType of your training plan."
+    if (
+        pools and reservation
+    ):  # "The InstanceType field ... must match the InstanceType of your training plan."
         sentence = (
             f"{quote(reservation)} reserves instances of one type, and instance_pools name several. Write instance_type instead of "
             "instance_pools, or delete it."
@@ -104,5 +111,7 @@ def _scaling_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterat
         sentence = f"{low} is more than the maximum, {high}. Write less."
         yield (*path, "managed_scaling", "minimum"), low, sentence
     elif not low <= count <= high and endpoint.get("instance_count") is not None:  # type: ignore[operator]
-        sentence = f"{count} instances are not within managed_scaling, {low} to {high}. Write a number within."
+        sentence = (
+            f"{count} instances are not within managed_scaling, {low} to {high}. Write a number within."
+        )
         yield (*path, "instance_count"), count, sentence

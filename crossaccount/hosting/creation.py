@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import COMING_UP, GONE
 from crossaccount.errors import Conflict, Failed
-from crossaccount.hosting import requests
+from crossaccount.hosting import capacity, requests
 from crossaccount.hosting.gateway import Gateway, Patience, Progress, silent
 from crossaccount.hosting.resources import (
     KEEP_TAG,
@@ -72,7 +72,9 @@ def ensure_endpoint_config(
     if description is None:
         return HostedResource("endpoint-config", name, arn, False, keep)
     unasked = ["KmsKeyId", *(["DataCaptureConfig"] if keep else [])]
-    differs = requests.difference(description, {**dict.fromkeys(unasked), **request})
+    variants = [{**dict.fromkeys(capacity.OPTIONAL), **each} for each in request["ProductionVariants"]]
+    whole = {**dict.fromkeys(unasked), **request, "ProductionVariants": variants}
+    differs = requests.difference(description, whole)
     return take_over(target, "endpoint-config", name, arn, release, keep, flow_run, differs)
 
 

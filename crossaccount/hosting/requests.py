@@ -15,6 +15,7 @@ from crossaccount.arns import parse_image
 from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
+from crossaccount.hosting import capacity
 from crossaccount.hosting.resources import VARIANT, deployment_name
 from crossaccount.release.manifest import Release
 
@@ -25,9 +26,11 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
     """Refuse a version that AWS would refuse on the endpoint, as far as config and Release show it.
 
     Raises:
-        Failed: for a serverless endpoint of another account's image or of several containers.
+        Failed: for an instance type that the version does not support; for a serverless endpoint of another account's image or of
+            several containers.
     """
     if consumer.endpoint.serverless is None:
+        _check_types(consumer.endpoint, release)
         return
     containers = release.deployed_containers
     if len(containers) > 1:
@@ -42,6 +45,17 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
                 f"registry. Write instance_type and instance_count instead of endpoint.serverless, or have the image copied to "
                 f"{consumer.account}."
             )
+
+
+def _check_types(endpoint: Endpoint, release: Release) -> None:
+    """Source: SupportedRealtimeInferenceInstanceTypes of InferenceSpecification; a version that names none supports any."""
+    key = "instance_pools" if endpoint.instance_pools else "instance_type"
+    others = [each for each in capacity.instance_types(endpoint) if each not in release.instance_types]
+    if release.instance_types and others:
+        raise Failed(
+            f"Version {release.version} does not support {', '.join(others)} of endpoint.{key}. It was registered for "
+            f"{', '.join(release.instance_types)}: write one of these, or ask its owner to register it for more."
+        )
 
 
 def model(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, Any]:
@@ -83,12 +97,9 @@ def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     wanted = consumer.endpoint
     model_name = deployment_name(consumer, release.version)
     variant: dict[str, Any] = {"VariantName": VARIANT, "ModelName": model_name}
-    if wanted.serverless is not None:
-        memory, concurrency = wanted.serverless.memory_mb, wanted.serverless.max_concurrency
-        variant["ServerlessConfig"] = {"MemorySizeInMB": memory, "MaxConcurrency": concurrency}
-    else:
-        variant |= {"InstanceType": wanted.instance_type, "InitialInstanceCount": wanted.instance_count}
-    content: dict[str, Any] = {"ProductionVariants": [variant]}
+    content: dict[str, Any] = {"ProductionVariants": [variant | capacity.requested(wanted)]}
+    if (metrics := capacity.metrics(wanted)) is not None:
+        content["MetricsConfig"] = metrics
     if wanted.kms_key is not None:
         content["KmsKeyId"] = wanted.kms_key
     if wanted.data_capture is not None:

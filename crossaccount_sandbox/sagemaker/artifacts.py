@@ -67,11 +67,7 @@ class Artifacts:
             archive = bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except (ClientError, BotoCoreError, _Absent) as error:
             logger.info("model data: %s", error)
-            raise Unhealthy(
-                f'Failed to download model data for container "container_{number}" from URL: "s3://{bucket}/{key}". Please '
-                "ensure that there is an object located at the URL and that the role passed to CreateModel has "
-                "permissions to download the object."
-            ) from None
+            raise not_downloaded(container, number) from None
         return _checked(archive, f"s3://{bucket}/{key}", number)
 
     def _client(self, role_arn: str) -> Any:
@@ -97,6 +93,17 @@ class Artifacts:
                 aws_session_token=token,
                 config=Config(retries={"total_max_attempts": 1}),
             )
+
+
+def not_downloaded(container: Mapping[str, Any], number: int) -> Unhealthy:
+    """Why an endpoint fails whose model data cannot be read, or not in time."""
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+    bucket, key = split_uri(source.get("S3Uri") or container.get("ModelDataUrl") or "s3:///")
+    return Unhealthy(
+        f'Failed to download model data for container "container_{number}" from URL: "s3://{bucket}/{key}". Please '
+        "ensure that there is an object located at the URL and that the role passed to CreateModel has "
+        "permissions to download the object."
+    )
 
 
 class _Absent(Exception):

@@ -49,11 +49,33 @@ KEYS: dict[str, Any] = {
     "vpc": {"security_group_ids": ["sg-1", "sg-2"], "subnet_ids": ["subnet-1"]},
     "kms_key": KEY,
     "network_isolation": True,
+    "instance_pools": [
+        {"instance_type": "ml.g6.xlarge", "priority": 2},
+        {"instance_type": "ml.g5.xlarge", "priority": 1},
+    ],
+    "provision_seconds": 600,
+    "capacity_reservation": "arn:aws:sagemaker:us-east-1:444455556666:training-plan/two-weeks",
+    "container_startup_seconds": 900,
+    "model_download_seconds": 1200,
+    "volume_size_gb": 64,
+    "inference_ami": "al2-ami-sagemaker-inference-gpu-2",
+    "routing": "prefix-aware",
+    "prefix_routing": {"length": 4096, "concurrency": 8},
+    "metrics": {"detailed": False, "enhanced": True, "publish_seconds": 120},
+    "accept_eula": True,
 }
-INSTANCES = {key: value for key, value in KEYS.items() if key != "serverless"}
+# Keys that stand only beside others.
+BESIDE: dict[str, dict[str, Any]] = {
+    "instance_pools": {"instance_type": None},
+    "inference_ami": {"instance_type": "ml.g5.xlarge"},
+    "routing": {"prefix_routing": KEYS["prefix_routing"]},
+    "prefix_routing": {"routing": "prefix-aware"},
+}
+APART = ("serverless", "instance_pools", "inference_ami")
+INSTANCES = {key: value for key, value in KEYS.items() if key not in APART}
 TABLE: dict[str, dict[str, Any]] = {
     "none": {},
-    **{key: {key: value} for key, value in INSTANCES.items()},
+    **{key: {key: value, **BESIDE.get(key, {})} for key, value in KEYS.items() if key != "serverless"},
     "serverless": {"serverless": KEYS["serverless"], "instance_type": None},
     "all with instances": INSTANCES,
     "all serverless": {
@@ -68,6 +90,13 @@ TABLE: dict[str, dict[str, Any]] = {
             "kms_key",
             "vpc",
             "network_isolation",
+            "instance_pools",
+            "provision_seconds",
+            "capacity_reservation",
+            "volume_size_gb",
+            "inference_ami",
+            "routing",
+            "prefix_routing",
         )
     }
     | {"instance_type": None},
@@ -297,6 +326,15 @@ def test_a_serverless_deployment_that_cannot_be_is_refused_before_a_model_is_mad
         ({"data_capture": KEYS["data_capture"]}, {}, "DataCaptureConfig .*, not none"),
         ({"vpc": KEYS["vpc"]}, {}, "VpcConfig .*, not none"),
         ({"network_isolation": True}, {}, "EnableNetworkIsolation True, not False"),
+        ({"volume_size_gb": 64}, {}, "ProductionVariants.VolumeSizeInGB 64, not none"),
+        ({"volume_size_gb": 64}, {"volume_size_gb": 65}, "ProductionVariants.VolumeSizeInGB 64, not 65"),
+        ({}, {"container_startup_seconds": 61}, "ContainerStartupHealthCheckTimeoutInSeconds none, not 61"),
+        ({"routing": "random"}, {}, "ProductionVariants.RoutingConfig .*RANDOM.*, not none"),
+        ({}, {"metrics": {"detailed": False}}, "MetricsConfig.EnableDetailedObservability True, not False"),
+        ({}, {"instance_type": None, "instance_pools": [{"instance_type": "ml.m5.large", "priority": 1}]},
+         "ProductionVariants.InstancePools none, not"),
+        ({"instance_type": None, "instance_pools": [{"instance_type": "ml.m5.large", "priority": 1}]}, {},
+         "ProductionVariants.InstancePools .*, not none"),
     ],
 )  # fmt: skip
 def test_what_is_there_is_held_against_everything_that_is_asked_for(

@@ -73,6 +73,7 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
     with writing([endpoint_arn], steps.endpoint_seconds(sharing, name)):
         release = steps.read_release(sharing, name, described)
         steps.check_artifacts(sharing, name, release)
+        steps.check_quotas(sharing, name, release)
         resources: list[HostedResource] = []
         removals: Sequence[Removal] = ()
         try:

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from crossaccount.aws.access import open_target
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.hosting import creation, preflight, removal
+from crossaccount.hosting import creation, preflight, quotas, removal, requests
 from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 from crossaccount.hosting.resources import KINDS, HostedResource, Removal, deployment_name
@@ -55,6 +55,7 @@ def find_version(sharing: Sharing, name: str, version: int | None) -> ModelVersi
 def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
     """Read the version's Release, hold it against the registry, and see that there are questions for the endpoint."""
     target = open_target(sharing, name)
+    requests.check_licence(target.consumer, version)
     release = preflight.read_release(target, version)
     check_questions(name, target.consumer, release)
     get_run_logger().info("the Release of version %d agrees with the registry", release.version)
@@ -67,6 +68,18 @@ def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
     count = preflight.check_artifacts(open_target(sharing, name), release).count
     get_run_logger().info("%d artifacts are those of the Release", count)
     return count
+
+
+@steps.step("check the quotas of {name}")
+def check_quotas(sharing: Sharing, name: str, release: Release) -> tuple[str, ...]:
+    """See that the account's quotas reach for the endpoint; what cannot be told of it, each in a line."""
+    target = open_target(sharing, name)
+    with target.explained("sagemaker:DescribeEndpoint", deployment_name(target.consumer, release.version)):
+        needs = quotas.of_deployment(target, release)
+    doubts = quotas.check(target, needs)
+    for doubt in doubts:
+        get_run_logger().warning("%s", doubt)
+    return doubts
 
 
 @steps.step("create the model of version {release.version} for {name}")

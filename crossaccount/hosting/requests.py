@@ -17,6 +17,7 @@ from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
 from crossaccount.hosting import capacity
 from crossaccount.hosting.resources import VARIANT, deployment_name
+from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
@@ -45,6 +46,30 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
                 f"registry. Write instance_type and instance_count instead of endpoint.serverless, or have the image copied to "
                 f"{consumer.account}."
             )
+
+
+def check_licence(consumer: ConsumerConfig, version: ModelVersion) -> None:
+    """Refuse a version under a licence that nobody agreed to.
+
+    CreateModel takes a version by ModelPackageName, and AcceptEula only beside a location of its own, in ModelDataSource: the version has
+    to agree in the registry, and the consumer here.
+
+    Source: ContainerDefinition, S3ModelDataSource and ModelAccessConfig in the SageMaker API reference.
+
+    Raises:
+        Failed: for one that the consumer does not agree to, or that its owner has not.
+    """
+    asking = [each for each in version.deployed_containers if each.eula_accepted is not None]
+    if asking and not consumer.endpoint.accept_eula:
+        raise Failed(
+            f"Version {version.version} is under a licence (EULA) that whoever deploys it must agree to. Read it, and write endpoint.accept_eula: "
+            "true if you agree."
+        )
+    if refused := [each.image for each in asking if not each.eula_accepted]:
+        raise Failed(
+            f"Version {version.version} was registered without AcceptEula for {', '.join(refused)}, and CreateModel takes no acceptance beside "
+            "a version of the registry. Ask its owner to register it with ModelAccessConfig: {AcceptEula: true}."
+        )
 
 
 def _check_types(endpoint: Endpoint, release: Release) -> None:

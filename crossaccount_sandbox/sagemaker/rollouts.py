@@ -49,6 +49,7 @@ class Rollout:
     def begin(self, status: str) -> None:
         """Be Creating or Updating, with a pending deployment; what an earlier change failed of is forgotten."""
         self._record.pop("FailureReason", None)
+        self._record["Claimed"] = self._wanted.claimed
         self._pend("Creating")
         become(self._record, status, self._clock())
 

@@ -9,7 +9,7 @@ ModelPackageRegistrationType) and DescribeModelPackage (IncludedData) in the Sag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -297,4 +297,4 @@ def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
     for s3 in filter(None, [*_sources(container), container.get("AdditionalS3DataSource")]):
         yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
         if manifest := s3.get("ManifestS3Uri"):
-            yield artifact_at(manifest, False, s3.get("ManifestEtag"))
+            yield replace(artifact_at(manifest, False, s3.get("ManifestEtag")), lists=s3["S3Uri"])

@@ -7,6 +7,7 @@ Source: S3ModelDataSource in the SageMaker API reference, its rules for file nam
 from public reports, that about names is the sandbox's own.
 """
 
+import csv
 import json
 import logging
 import secrets
@@ -126,13 +127,21 @@ def _objects(s3: Any, source: Mapping[str, Any], bucket: str, key: str) -> dict[
 def _of_manifest(s3: Any, uri: str, bucket: str, key: str) -> dict[str, bytes]:
     """The objects that a manifest names, all of them under the prefix of the model data.
 
-    Source: "ManifestS3Uri" in the API reference, with the form of ``ManifestFile`` in S3DataSource.
+    Source: "ManifestS3Uri" in the API reference, a "CSV file that stores the artifact locations", and ``ManifestFile`` in S3DataSource.
     """
-    first, *names = json.loads(_body(s3, *split_uri(uri)))
-    of_bucket, prefix = split_uri(first["prefix"])
-    if of_bucket != bucket or not prefix.startswith(key):
+    places = [split_uri(each) for each in _named(_body(s3, *split_uri(uri)).decode(), f"s3://{bucket}/{key}")]
+    if any(of_bucket != bucket or not name.startswith(key) for of_bucket, name in places):
         raise Unhealthy(f"The manifest {uri} names objects that do not lie under s3://{bucket}/{key}.")
-    return {f"{prefix}{name}"[len(key) :]: _body(s3, bucket, f"{prefix}{name}") for name in names}
+    return {name[len(key) :]: _body(s3, bucket, name) for _, name in places}
+
+
+def _named(text: str, prefix: str) -> list[str]:
+    """The locations in a manifest: of a JSON list below the prefix in its first entry, else of each line of CSV."""
+    if text.lstrip().startswith("["):
+        first, *names = json.loads(text)
+        return [f"{first['prefix']}{name}" for name in names]
+    cells = [row[0].strip() for row in csv.reader(text.splitlines()) if row and row[0].strip()]
+    return [cell if cell.startswith("s3://") else f"{prefix}{cell}" for cell in cells]
 
 
 def _body(s3: Any, bucket: str, key: str) -> bytes:

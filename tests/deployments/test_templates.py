@@ -45,6 +45,8 @@ GIVEN = {
 WITHOUT_RESOURCE = {
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricData",
+    "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListServiceQuotas",
     "ecr:GetAuthorizationToken",
     "ecr:GetRegistryPolicy",
     # "VPC configuration" in the SageMaker developer guide grants the network's on everything.

@@ -28,6 +28,7 @@ from crossaccount_sandbox.handlers import (
     kms,
     layers,
     multipart,
+    quotas,
     s3,
     s3control,
     simulation,
@@ -59,9 +60,10 @@ _MODULES = {
     "s3": [buckets, bucket_policies, s3, deletions, multipart, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
+    "service-quotas": [quotas],
     "sts": [sts, web_identity],
 }
-_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
+_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker", "service-quotas")
 
 
 def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:

@@ -14,7 +14,7 @@ from crossaccount import arns
 from crossaccount.aws.access import Target, open_target, producing
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, PlanRefused, Severity
-from crossaccount.hosting import guardrails, preflight, state
+from crossaccount.hosting import guardrails, preflight, requests, state
 from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
@@ -106,7 +106,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
 
     try:
         target = open_target(sharing, name)
-        release = _release(target, version)
+        release = _release(target, version, deploys=True)
         arn = arns.endpoint_arn(sharing, consumer)
         with locks.writing([arn, f"{arn}-v{version}"]):  # the endpoint, and its trial endpoint
             moving_run = moving.Run(report, stop.check, run)
@@ -120,9 +120,12 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
     return outcome
 
 
-def _release(target: Target, version: int) -> Release:
-    """The Release, as the consumer sees it, held against the registry and against the artifacts."""
-    release = preflight.read_release(target, preflight.find_version(target, version))
+def _release(target: Target, version: int, deploys: bool = False) -> Release:
+    """The Release, as the consumer sees it, held against the registry and against the artifacts; a licence only where a model is made."""
+    described = preflight.find_version(target, version)
+    if deploys:
+        requests.check_licence(target.consumer, described)
+    release = preflight.read_release(target, described)
     preflight.check_artifacts(target, release)
     return release
 

@@ -8,14 +8,17 @@ Source: CreateModel in the SageMaker API reference.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import doors
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
-from crossaccount.errors import CrossAccountError, DoorName, Finding, Obstacle, Refused, Severity
-from crossaccount.hosting import preflight, queues, temporary
+from crossaccount.errors import CrossAccountError, DoorName, Failed, Finding, Obstacle, Refused, Severity
+from crossaccount.hosting import preflight, queues, quotas, requests, state, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 from crossaccount.release.members import members_of_release
@@ -67,6 +70,7 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         reason = f"Release of version {version.version} read"
         yield _open(target, DoorName.BUCKET, target.config.producer.releases_bucket, reason)
         yield from _read(target, release)
+        yield from _foreseen(target, version, release)
         if probe:
             yield from _try_model(target, release)
     except Refused as refused:
@@ -101,6 +105,32 @@ def _read(target: Target, release: Release) -> Iterator[_Step]:
         yield Finding(
             Severity.NOTE, f"consumers.{target.name}", text, "CreateModel asks with the execution role."
         )
+
+
+def _foreseen(target: Target, version: ModelVersion, release: Release) -> Iterator[_Step]:
+    """What would keep the version from its endpoint although every door is open: its licence, its instance types, the account's quotas."""
+    subject = f"consumers.{target.name}"
+    for check in (
+        partial(requests.check, target.consumer, release),
+        partial(requests.check_licence, target.consumer, version),
+    ):
+        try:
+            check()
+        except Failed as failed:
+            yield Finding(Severity.WARNING, subject, str(failed))
+    try:
+        needs = quotas.of_promotion(target, release, state.look(target))
+    except (ClientError, BotoCoreError) as error:
+        text = f"Whether the quotas of {target.account} reach for a promotion cannot be told: {first_line(error)}"
+        yield Finding(Severity.NOTE, subject, text)
+        return
+    seen = quotas.foresee(target, needs)
+    for line in seen.short:
+        yield Finding(
+            Severity.WARNING, subject, f"A promotion would fail in {target.region}: {line}.", quotas.WAY_OUT
+        )
+    for line in seen.doubts:
+        yield Finding(Severity.NOTE, subject, line)
 
 
 def _try_model(target: Target, published: Release) -> Iterator[_Step]:

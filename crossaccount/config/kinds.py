@@ -40,6 +40,11 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(SERVERLESS, "volume_size_gb", "has no instances"),
     Exclusion(SERVERLESS, "inference_ami", "has no instances"),
     Exclusion(SERVERLESS, "routing", "has no instances"),
+    Exclusion(SERVERLESS, "prefix_routing", "has no instances"),
+    # CreateEndpointConfig's own text, as reports of 2026 quote it (hashicorp/terraform-provider-aws, pull request 45926):
+    # "ManagedInstanceScaling is only supported for inference component endpoints."
+    Exclusion(REAL_TIME, "managed_scaling", "is scaled by Application Auto Scaling, outside this config"),
+    Exclusion(ASYNCHRONOUS, "managed_scaling", "is scaled by Application Auto Scaling, outside this config"),
     Exclusion(SERVERLESS, "vpc", "runs in no VPC"),
     Exclusion(SERVERLESS, "network_isolation", "knows no network isolation"),
     Exclusion(SERVERLESS, "data_capture", "captures no data"),

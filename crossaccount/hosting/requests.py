@@ -17,7 +17,9 @@ from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.kinds import ASYNCHRONOUS, COMPONENTS, REAL_TIME, SERVERLESS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
+from crossaccount.hosting import capacity
 from crossaccount.hosting.resources import VARIANT, deployment_name
+from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
@@ -27,13 +29,14 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
     """Refuse a version that AWS would refuse on the endpoint, as far as config and Release show it.
 
     Raises:
-        Failed: for a serverless endpoint of another account's image or of several containers, and for containers that are to be
-            invoked directly and cannot.
+        Failed: for an instance type that the version does not support, for a serverless endpoint of another account's image or of
+            several containers, and for containers that are to be invoked directly and cannot.
     """
     containers = release.deployed_containers
     if consumer.endpoint.container_mode == "direct":
         _check_direct(release)
     if consumer.endpoint.serverless is None:
+        _check_types(consumer.endpoint, release)
         return
     if len(containers) > 1:
         raise Failed(
@@ -62,6 +65,41 @@ def _check_direct(release: Release) -> None:
         raise Failed(
             f"Container {unnamed[0]} of version {release.version} has no ContainerHostname in the registry, so nobody can ask it directly. "
             "Register the version with a ContainerHostname for each container, or delete endpoint.container_mode."
+        )
+
+
+def check_licence(consumer: ConsumerConfig, version: ModelVersion) -> None:
+    """Refuse a version under a licence that nobody agreed to.
+
+    CreateModel takes a version by ModelPackageName, and AcceptEula only beside a location of its own, in ModelDataSource: the version has
+    to agree in the registry, and the consumer here.
+
+    Source: ContainerDefinition, S3ModelDataSource and ModelAccessConfig in the SageMaker API reference.
+
+    Raises:
+        Failed: for one that the consumer does not agree to, or that its owner has not.
+    """
+    asking = [each for each in version.deployed_containers if each.eula_accepted is not None]
+    if asking and not consumer.endpoint.accept_eula:
+        raise Failed(
+            f"Version {version.version} is under a licence (EULA) that whoever deploys it must agree to. Read it, and write endpoint.accept_eula: "
+            "true if you agree."
+        )
+    if refused := [each.image for each in asking if not each.eula_accepted]:
+        raise Failed(
+            f"Version {version.version} was registered without AcceptEula for {', '.join(refused)}, and CreateModel takes no acceptance beside "
+            "a version of the registry. Ask its owner to register it with ModelAccessConfig: {AcceptEula: true}."
+        )
+
+
+def _check_types(endpoint: Endpoint, release: Release) -> None:
+    """Source: SupportedRealtimeInferenceInstanceTypes of InferenceSpecification; a version that names none supports any."""
+    key = "instance_pools" if endpoint.instance_pools else "instance_type"
+    others = [each for each in capacity.instance_types(endpoint) if each not in release.instance_types]
+    if release.instance_types and others:
+        raise Failed(
+            f"Version {release.version} does not support {', '.join(others)} of endpoint.{key}. It was registered for "
+            f"{', '.join(release.instance_types)}: write one of these, or ask its owner to register it for more."
         )
 
 
@@ -114,7 +152,8 @@ def with_unasked(request: Mapping[str, Any], keep: bool) -> dict[str, Any]:
         keep: whether the endpoint config stays; one that does not takes over what an earlier one captures and tells.
     """
     unasked = ["KmsKeyId", "AsyncInferenceConfig", *(["DataCaptureConfig"] if keep else [])]
-    whole = {**dict.fromkeys(unasked), **request}
+    variants = [{**dict.fromkeys(capacity.OPTIONAL), **each} for each in request["ProductionVariants"]]
+    whole = {**dict.fromkeys(unasked), **request, "ProductionVariants": variants}
     if queue := request.get("AsyncInferenceConfig"):
         members = ["S3FailurePath", "KmsKeyId", *(["NotificationConfig"] if keep else [])]
         output = {**dict.fromkeys(members), **queue["OutputConfig"]}
@@ -151,12 +190,9 @@ def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     wanted = consumer.endpoint
     model_name = deployment_name(consumer, release.version)
     variant: dict[str, Any] = {"VariantName": VARIANT, "ModelName": model_name}
-    if wanted.serverless is not None:
-        memory, concurrency = wanted.serverless.memory_mb, wanted.serverless.max_concurrency
-        variant["ServerlessConfig"] = {"MemorySizeInMB": memory, "MaxConcurrency": concurrency}
-    else:
-        variant |= {"InstanceType": wanted.instance_type, "InitialInstanceCount": wanted.instance_count}
-    content: dict[str, Any] = {"ProductionVariants": [variant]}
+    content: dict[str, Any] = {"ProductionVariants": [variant | capacity.requested(wanted)]}
+    if (metrics := capacity.metrics(wanted)) is not None:
+        content["MetricsConfig"] = metrics
     if wanted.kms_key is not None:
         content["KmsKeyId"] = wanted.kms_key
     if wanted.asynchronous is not None:

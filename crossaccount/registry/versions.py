@@ -9,7 +9,7 @@ ModelPackageRegistrationType) and DescribeModelPackage (IncludedData) in the Sag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Container:
-    """One container of an inference specification. ``specification`` is None for the version's main one, ``hostname`` where it has none."""
+    """One container of an inference specification.
+
+    ``specification`` is None for the version's main one, ``hostname`` where it has none. ``eula_accepted`` is whether the version itself
+    agrees to the licence that its artifacts are under; None where there is none that asks.
+    """
 
     image: str
     image_digest: str | None
     artifacts: tuple[Artifact, ...]
     specification: str | None = None
     hostname: str | None = None
+    eula_accepted: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -332,16 +337,26 @@ def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[
             raise Failed(
                 "A container has no image of its own, so there is none to share. Register the version with one."
             )
-        hostname = container.get("ContainerHostname") or None
-        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name, hostname)
+        hostname, accepted = container.get("ContainerHostname") or None, _eula_accepted(container)
+        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name, hostname, accepted)
+
+
+def _sources(container: Mapping[str, Any]) -> list[Any]:
+    """Every S3DataSource of a container's model data."""
+    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
+    return [source["S3DataSource"] for source in sources if source and source.get("S3DataSource")]
+
+
+def _eula_accepted(container: Mapping[str, Any]) -> bool | None:
+    """Source: ModelAccessConfig (AcceptEula) in the SageMaker API reference."""
+    asks = [source["ModelAccessConfig"] for source in _sources(container) if source.get("ModelAccessConfig")]
+    return all(each.get("AcceptEula") for each in asks) if asks else None
 
 
 def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
     if url := container.get("ModelDataUrl"):
         yield artifact_at(url, False, container.get("ModelDataETag"))
-    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
-    places = [source.get("S3DataSource") for source in sources if source]
-    for s3 in filter(None, [*places, container.get("AdditionalS3DataSource")]):
+    for s3 in filter(None, [*_sources(container), container.get("AdditionalS3DataSource")]):
         yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
         if manifest := s3.get("ManifestS3Uri"):
-            yield artifact_at(manifest, False, s3.get("ManifestEtag"))
+            yield replace(artifact_at(manifest, False, s3.get("ManifestEtag")), lists=s3["S3Uri"])

@@ -231,6 +231,10 @@ def _scaled(variant: Record, desired: Mapping[str, Record]) -> Record:
     for name in ("Weight", "InstanceCount"):
         if (value := wanted.get(f"Desired{name}")) is not None:
             variant = {**variant, f"Desired{name}": value, f"Current{name}": value}
+    if pools := variant.get("InstancePools"):
+        counts = [variant["CurrentInstanceCount"] if pool["CurrentInstanceCount"] else 0 for pool in pools]
+        shown = [{**pool, "CurrentInstanceCount": each} for pool, each in zip(pools, counts, strict=True)]
+        return {**variant, "InstancePools": shown}
     return variant
 
 

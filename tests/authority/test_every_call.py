@@ -109,6 +109,7 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ("consumer", "sagemaker", "UpdateEndpoint", ""): ("sagemaker:UpdateEndpoint",),
     ("consumer", "sagemaker-runtime", "InvokeEndpoint", ""): ("sagemaker:InvokeEndpoint",),
     ("consumer", "sagemaker-runtime", "InvokeEndpointAsync", ""): ("sagemaker:InvokeEndpointAsync",),
+    ("consumer", "service-quotas", "ListServiceQuotas", ""): ("servicequotas:ListServiceQuotas",),
 }
 # Whether a call can name another account's resource: of the rest AWS takes nothing but a name within the caller's account.
 POLICIES_OF_GROUPS = {f"{verb}ModelPackageGroupPolicy" for verb in ("Get", "Put", "Delete")}
@@ -484,7 +485,7 @@ def test_an_execution_role_that_lacks_one_action_makes_no_model(told: Watch) -> 
 # Granted by the templates and not asked for in this story, and when it is.
 UNUSED: dict[str, set[str]] = {
     "producer": {"kms:GenerateDataKey"},  # where Releases are encrypted under a key
-    "consumer": set(),
+    "consumer": {"servicequotas:ListAWSDefaultServiceQuotas"},  # where AWS shows no applied value of a quota
 }
 
 

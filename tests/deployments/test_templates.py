@@ -49,6 +49,8 @@ GIVEN: dict[str, Any] = {
 WITHOUT_RESOURCE = {
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricData",
+    "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListServiceQuotas",
     "ecr:GetAuthorizationToken",
     "ecr:GetRegistryPolicy",
     # "VPC configuration" in the SageMaker developer guide grants the network's on everything.

@@ -58,12 +58,38 @@ KEYS: dict[str, Any] = {
         "error_topic": "arn:aws:sns:us-east-1:222222222222:errors",
         "max_concurrent": 4,
     },
+    "instance_pools": [
+        {"instance_type": "ml.g6.xlarge", "priority": 2},
+        {"instance_type": "ml.g5.xlarge", "priority": 1},
+    ],
+    "provision_seconds": 600,
+    "capacity_reservation": "arn:aws:sagemaker:us-east-1:444455556666:training-plan/two-weeks",
+    "container_startup_seconds": 900,
+    "model_download_seconds": 1200,
+    "volume_size_gb": 64,
+    "inference_ami": "al2-ami-sagemaker-inference-gpu-2",
+    "routing": "prefix-aware",
+    "prefix_routing": {"length": 4096, "concurrency": 8},
+    "metrics": {"detailed": False, "enhanced": True, "publish_seconds": 120},
+    "accept_eula": True,
+}
+# Keys that stand only beside others.
+BESIDE: dict[str, dict[str, Any]] = {
+    "instance_pools": {"instance_type": None},
+    "inference_ami": {"instance_type": "ml.g5.xlarge"},
+    "routing": {"prefix_routing": KEYS["prefix_routing"]},
+    "prefix_routing": {"routing": "prefix-aware"},
 }
 QUEUE = {key: KEYS[key] for key in ("kind", "asynchronous")}
-INSTANCES = {key: value for key, value in KEYS.items() if key not in ("serverless", *QUEUE)}
+APART = (*QUEUE, "serverless", "instance_pools", "inference_ami")
+INSTANCES = {key: value for key, value in KEYS.items() if key not in APART}
 TABLE: dict[str, dict[str, Any]] = {
     "none": {},
-    **{key: {key: value} for key, value in INSTANCES.items()},
+    **{
+        key: {key: value, **BESIDE.get(key, {})}
+        for key, value in KEYS.items()
+        if key not in ("serverless", *QUEUE)
+    },
     "serverless": {"serverless": KEYS["serverless"], "instance_type": None},
     "all with instances": INSTANCES,
     "asynchronous": QUEUE,
@@ -82,6 +108,13 @@ TABLE: dict[str, dict[str, Any]] = {
             "vpc",
             "network_isolation",
             *QUEUE,
+            "instance_pools",
+            "provision_seconds",
+            "capacity_reservation",
+            "volume_size_gb",
+            "inference_ami",
+            "routing",
+            "prefix_routing",
         )
     }
     | {"instance_type": None},
@@ -324,6 +357,15 @@ def queue(**changes: Any) -> dict[str, Any]:
         (QUEUE, queue(success_topic=None), r"NotificationConfig\.SuccessTopic arn:aws:sns.*, not none"),
         (QUEUE, queue(success_topic=None, error_topic=None), r"NotificationConfig \{.*\}, not none"),
         (QUEUE, queue(max_concurrent=5), r"MaxConcurrentInvocationsPerInstance 4, not 5"),
+        ({"volume_size_gb": 64}, {}, "ProductionVariants.VolumeSizeInGB 64, not none"),
+        ({"volume_size_gb": 64}, {"volume_size_gb": 65}, "ProductionVariants.VolumeSizeInGB 64, not 65"),
+        ({}, {"container_startup_seconds": 61}, "ContainerStartupHealthCheckTimeoutInSeconds none, not 61"),
+        ({"routing": "random"}, {}, "ProductionVariants.RoutingConfig .*RANDOM.*, not none"),
+        ({}, {"metrics": {"detailed": False}}, "MetricsConfig.EnableDetailedObservability True, not False"),
+        ({}, {"instance_type": None, "instance_pools": [{"instance_type": "ml.m5.large", "priority": 1}]},
+         "ProductionVariants.InstancePools none, not"),
+        ({"instance_type": None, "instance_pools": [{"instance_type": "ml.m5.large", "priority": 1}]}, {},
+         "ProductionVariants.InstancePools .*, not none"),
     ],
 )  # fmt: skip
 def test_what_is_there_is_held_against_everything_that_is_asked_for(

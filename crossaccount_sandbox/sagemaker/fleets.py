@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,9 @@ class Fleet:
         processes: by variant.
         endpoint: the endpoint's ARN.
         instances: by variant, the id of its one instance that runs.
+        shadows: the shadow variants as DescribeEndpoint shows them.
+        roles: by variant, the execution role.
+        copies: the processes of shadow variants, by variant: they get copies of requests, and answer nobody.
     """
 
     config: Given
@@ -59,6 +62,9 @@ class Fleet:
     processes: dict[str, Pipeline]
     endpoint: str
     instances: dict[str, str]
+    shadows: list[Record] = field(default_factory=list)
+    roles: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, Pipeline] = field(default_factory=dict)
 
 
 def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
@@ -123,6 +129,10 @@ class Router:
             self._variants_served[key] = self._variants_served.get(key, 0) + 1
             return name, fleet.processes[name]
 
+    def fleet_of(self, pipeline: Pipeline) -> Fleet | None:
+        """The fleet that has these containers; None when it serves no more."""
+        return next((fleet for fleet, _ in self.shares if pipeline in fleet.processes.values()), None)
+
     def _pick(self, fleet: Fleet) -> str:
         names = [variant["VariantName"] for variant in fleet.variants]
         served = [self._variants_served.get((id(fleet), name), 0) for name in names]
@@ -167,16 +177,22 @@ class Fleets:
         Raises:
             Unhealthy: when it cannot; nothing of it is left running.
         """
-        given = wanted.config["ProductionVariants"]
+        given, shadows = wanted.config["ProductionVariants"], wanted.config.get("ShadowProductionVariants") or []
         if outcome.kind == "no-capacity":
             time.sleep(self._pace.real(outcome.seconds))
             raise Unhealthy.of(outcome.kind, given[0]["VariantName"])
         variants = [self._variant(variant, wanted) for variant in given]
-        instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in given}
-        fleet = Fleet(wanted.config, variants, {}, endpoint, instances)
+        instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in (*given, *shadows)}
+        beside = [self._variant(variant, wanted) for variant in shadows]
+        roles = {name: str(model["ExecutionRoleArn"]) for name, model in wanted.models.items()}
+        fleet = Fleet(wanted.config, variants, {}, endpoint, instances, beside, roles)
         try:
             for variant in given:
                 self._bring_up(fleet, variant, wanted.models[variant["VariantName"]], outcome)
+            for variant in shadows:
+                name = variant["VariantName"]
+                self._bring_up(fleet, variant, wanted.models[name], outcome)
+                fleet.copies[name] = fleet.processes.pop(name)
         except Unhealthy:
             self.stop(fleet)
             raise
@@ -184,7 +200,7 @@ class Fleets:
 
     def stop(self, fleet: Fleet) -> None:
         """End the fleet's processes and wait until they are gone."""
-        for pipeline in fleet.processes.values():
+        for pipeline in (*fleet.processes.values(), *fleet.copies.values()):
             self._stop(pipeline)
 
     def close(self) -> None:

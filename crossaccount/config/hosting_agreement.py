@@ -41,6 +41,7 @@ def hosting_disagreements(
     if str(endpoint.get("instance_type")).startswith("ml.inf1."):
         yield from _inf1_disagreements((*at, "deployment"), endpoint["instance_type"], deployment, move)
     yield from _name_disagreements(at, endpoint, versions)
+    yield from _shadow_disagreements(path, consumer, str(kind))
 
 
 def _kind_disagreements(path: KeyPath, endpoint: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
@@ -70,6 +71,24 @@ def _excluded_key(path: KeyPath, consumer: Mapping[str, Any], exclusion: Exclusi
     other = OF_KIND[exclusion.kind] if exclusion.kind == SERVERLESS else "choose another endpoint.kind"
     sentence = f"{quote(value)} cannot be had, because {article(exclusion.kind)} {exclusion.why}. Delete it, or {other}."
     yield (*path, *steps), value, sentence
+
+
+def _shadow_disagreements(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
+    mode, endpoint = consumer.get("smoke_mode") or "before", consumer["endpoint"]
+    if mode != "shadow":
+        if consumer.get("shadow") is not None and mode in ("before", "after", "both"):
+            sentence = f"says how a shadow variant runs, and smoke_mode is {mode}. Write smoke_mode: shadow, or delete it."
+            yield (*path, "shadow"), "", sentence
+        return
+    if kind == REAL_TIME and endpoint.get("data_capture") is None:
+        sentence = (
+            "is missing, and what a shadow variant answers is in the captured data alone. Add it, for example data_capture: "
+            "{s3_uri: s3://BUCKET/captured/}, or choose another smoke_mode."
+        )
+        yield (*path, "endpoint", "data_capture"), "", sentence
+    if consumer.get("latency") is not None:
+        sentence = "cannot be held against a shadow variant, whose captured data does not say how long it took. Delete it, or choose another smoke_mode."
+        yield (*path, "latency"), "", sentence
 
 
 def _capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:

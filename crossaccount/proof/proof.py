@@ -19,11 +19,27 @@ from crossaccount.release.manifest import Release, ReleasedContainer
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What the live version and a shadow variant beside it answered to the same question.
+
+    ``same`` is None where it cannot be told: of an answer that did not come, or is kept in part.
+    """
+
+    content_type: str
+    body: str
+    live: Any
+    shadow: Any
+    same: bool | None
+
+
+@dataclass(frozen=True)
 class Proof:
     """The observations of one deployment, end to end.
 
     ``verified`` is True only when every image is the Release's, every answer is right, and the answers came within the consumer's
     limits on latency. An image is the Release's by its digest; those of ``by_tag``, of AWS's own registries, by their tag alone.
+    Of a shadow variant ``beside`` is the live version, ``compared`` has the answers of both, and an answer's latency is that of the
+    call, which the live version answered.
     """
 
     consumer: str
@@ -37,6 +53,8 @@ class Proof:
     verified: bool
     speed: Speed | None = None
     by_tag: tuple[str, ...] = ()
+    beside: int | None = None
+    compared: tuple[Comparison, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The proof as plain data."""
@@ -52,6 +70,11 @@ class Proof:
         """The median latency of the answers, in milliseconds; 0 without answers."""
         ordered = sorted(answer.latency_ms for answer in self.answers)
         return ordered[len(ordered) // 2] if ordered else 0.0
+
+    @property
+    def different(self) -> int:
+        """The number of answers that differ from those of the live version."""
+        return sum(each.same is False for each in self.compared)
 
     @property
     def faults(self) -> str:

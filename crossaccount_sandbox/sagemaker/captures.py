@@ -53,9 +53,7 @@ class Captures:
                 work = (endpoint, fleet, name, request)
                 threading.Thread(target=self._ask, args=work, name="shadow", daemon=True).start()
 
-    def keep(
-        self, endpoint: Record, fleet: Fleet, variant: str, request: Request, answer: Answer
-    ) -> None:
+    def keep(self, endpoint: Record, fleet: Fleet, variant: str, request: Request, answer: Answer) -> None:
         """Keep a request and its answer, if the endpoint captures data, and this one."""
         capture = endpoint.get("DataCaptureConfig") or {}
         share = float(capture.get("CurrentSamplingPercentage", 0)) / 100
@@ -74,7 +72,9 @@ class Captures:
         try:
             answer = fleet.copies[variant].invoke(request)
         except Refused as refused:
-            logger.info("shadow variant %s: %s answered %s", variant, refused.container, refused.answer.status)
+            logger.info(
+                "shadow variant %s: %s answered %s", variant, refused.container, refused.answer.status
+            )
             return
         self.keep(endpoint, fleet, variant, request, answer)
 
@@ -98,9 +98,7 @@ class Captures:
             logger.info("captured data of %s is lost: %s", endpoint["EndpointName"], error)
 
 
-def captured(
-    config: Mapping[str, Any], request: Request, answer: Answer, when: datetime
-) -> dict[str, Any]:
+def captured(config: Mapping[str, Any], request: Request, answer: Answer, when: datetime) -> dict[str, Any]:
     """A request and its answer, as a line of captured data.
 
     Args:

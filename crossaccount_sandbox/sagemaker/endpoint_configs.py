@@ -187,7 +187,7 @@ def capture_summary(config: Given) -> dict[str, Any] | None:
     given = config.get("DataCaptureConfig")
     if not given:
         return None
-    enabled = bool(given.get("EnableCapture"))
+    enabled = bool(given.get("EnableCapture", True))
     return {
         "EnableCapture": enabled,
         "CaptureStatus": "Started" if enabled else "Stopped",

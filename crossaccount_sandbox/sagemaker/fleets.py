@@ -177,7 +177,10 @@ class Fleets:
         Raises:
             Unhealthy: when it cannot; nothing of it is left running.
         """
-        given, shadows = wanted.config["ProductionVariants"], wanted.config.get("ShadowProductionVariants") or []
+        given, shadows = (
+            wanted.config["ProductionVariants"],
+            wanted.config.get("ShadowProductionVariants") or [],
+        )
         if outcome.kind == "no-capacity":
             time.sleep(self._pace.real(outcome.seconds))
             raise Unhealthy.of(outcome.kind, given[0]["VariantName"])

@@ -40,9 +40,7 @@ class Hosting:
         captures: keeps requests and answers where an endpoint captures data.
     """
 
-    def __init__(
-        self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace, captures: Captures
-    ):
+    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace, captures: Captures):
         self._world = world
         self._fleets = fleets
         self._outcomes = outcomes

@@ -185,7 +185,9 @@ class Rollout:
         """Show the pending deployment: what comes, how much of it is there, and in which stage it is."""
         config = self._wanted.config
         there = (
-            {variant["VariantName"]: variant for variant in (*fleet.variants, *fleet.shadows)} if fleet else {}
+            {variant["VariantName"]: variant for variant in (*fleet.variants, *fleet.shadows)}
+            if fleet
+            else {}
         )
         stage = [{"Status": status, "StartTime": self._clock()}]
         variants = {

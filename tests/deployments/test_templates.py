@@ -34,6 +34,7 @@ GIVEN = {
     "EndpointName": "trees",
     "EndpointKeyArn": "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-555555555555",
     "CaptureLocation": "captured/trees/",
+    "ShadowBucket": "captured",
     "SmokeObjects": "questions/trees/",
     "InVpc": "true",
     # Resources of the template itself.

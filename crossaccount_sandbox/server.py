@@ -42,6 +42,7 @@ from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.asynchronous import Queues
+from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
@@ -124,7 +125,8 @@ class Server:
         self.outcomes = Outcomes(pace)
         self.images, artifacts = ImageCommands(), Artifacts(self.world)
         self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
-        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
+        captures = Captures(self.world, artifacts)
+        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace, captures)
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
         self._collector = Collector(self.world, store)

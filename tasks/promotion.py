@@ -169,7 +169,7 @@ def roll_back_consumer(
         configs = state.list_configs(target)
         before = history.unrecorded_rollback(live, configs, last)
         if before is not None and live is not None and version in (None, live.version):
-            to = next(config for config in configs if config.config == live.config)
+            to = next(config for config in configs if config.config == live.own_config)
         else:
             before, to = None, _earlier_config(target, live, configs, version)
     with target.explained("sagemaker:DescribeModel", "*"):

@@ -44,6 +44,7 @@ def hosting_disagreements(
     if inf1 := [each for each in instance_types(endpoint) if each.startswith("ml.inf1.")]:
         yield from _inf1_disagreements((*at, "deployment"), inf1[0], deployment, move)
     yield from _name_disagreements(at, endpoint, versions)
+    yield from _shadow_disagreements(path, consumer, str(kind))
 
 
 def _container_disagreements(
@@ -105,6 +106,24 @@ def _is_excluded(value: object, excluded: object) -> bool:
     if isinstance(excluded, str) and excluded.endswith("*"):
         return str(value).startswith(excluded[:-1])
     return excluded is None or value == excluded
+
+
+def _shadow_disagreements(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
+    mode, endpoint = consumer.get("smoke_mode") or "before", consumer["endpoint"]
+    if mode != "shadow":
+        if consumer.get("shadow") is not None and mode in ("before", "after", "both"):
+            sentence = f"says how a shadow variant runs, and smoke_mode is {mode}. Write smoke_mode: shadow, or delete it."
+            yield (*path, "shadow"), "", sentence
+        return
+    if kind == REAL_TIME and endpoint.get("data_capture") is None:
+        sentence = (
+            "is missing, and what a shadow variant answers is in the captured data alone. Add it, for example data_capture: "
+            "{s3_uri: s3://BUCKET/captured/}, or choose another smoke_mode."
+        )
+        yield (*path, "endpoint", "data_capture"), "", sentence
+    if consumer.get("latency") is not None:
+        sentence = "cannot be held against a shadow variant, whose captured data does not say how long it took. Delete it, or choose another smoke_mode."
+        yield (*path, "latency"), "", sentence
 
 
 def _name_disagreements(path: KeyPath, endpoint: Mapping[str, Any], versions: object) -> Iterator[Complaint]:

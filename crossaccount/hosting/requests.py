@@ -12,17 +12,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossaccount.arns import parse_image
-from crossaccount.config.capacity import Asynchronous
+from crossaccount.config.capacity import Asynchronous, Shadow
 from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.kinds import ASYNCHRONOUS, COMPONENTS, REAL_TIME, SERVERLESS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
 from crossaccount.hosting import capacity
-from crossaccount.hosting.resources import VARIANT, deployment_name
+from crossaccount.hosting.resources import SHADOW, VARIANT, deployment_name
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
+_OF_LIVE = ("KmsKeyId", "MetricsConfig")  # what the live version keeps with a shadow beside it
 
 
 def check(consumer: ConsumerConfig, release: Release) -> None:
@@ -171,8 +172,44 @@ def config_name(consumer: ConsumerConfig, release: Release) -> str:
     Raises:
         InputError: when it would be longer than SageMaker allows.
     """
-    content = json.dumps(_content(consumer, release) | _of_model(consumer.endpoint), sort_keys=True)
-    name = f"{deployment_name(consumer, release.version)}-{hashlib.sha256(content.encode()).hexdigest()[:4]}"
+    return _named(consumer, release.version, _content(consumer, release) | _of_model(consumer.endpoint))
+
+
+def shadow_config(
+    consumer: ConsumerConfig, release: Release, version: int, live: Mapping[str, Any]
+) -> dict[str, Any]:
+    """CreateEndpointConfig's parameters, without tags, for the live version as it is with a new one as shadow variant beside it.
+
+    Every call is captured whatever data_capture.percent says: only captured data shows what a shadow variant answers.
+
+    Args:
+        consumer: with ``endpoint.data_capture``.
+        release: of the new version.
+        version: the live one, whose name the config gets, as `config_name` has it.
+        live: the description of the live version's endpoint config.
+
+    Raises:
+        InputError: when the name would be longer than SageMaker allows.
+    """
+    own, wanted = live["ProductionVariants"][0], _content(consumer, release)
+    shadow = {
+        **wanted["ProductionVariants"][0],
+        "VariantName": SHADOW,
+        "InitialInstanceCount": (consumer.shadow or Shadow()).instance_count,
+        "InitialVariantWeight": own.get(
+            "InitialVariantWeight", 1.0
+        ),  # the same weight is a copy of every request
+    }
+    shadow.pop("ManagedInstanceScaling", None)
+    content: dict[str, Any] = {"ProductionVariants": [own], "ShadowProductionVariants": [shadow]}
+    content |= {key: live[key] for key in _OF_LIVE if live.get(key)}
+    content["DataCaptureConfig"] = {**wanted["DataCaptureConfig"], "InitialSamplingPercentage": 100}
+    return {"EndpointConfigName": _named(consumer, version, content), **content}
+
+
+def _named(consumer: ConsumerConfig, version: int, content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    name = f"{deployment_name(consumer, version)}-{hashlib.sha256(text.encode()).hexdigest()[:4]}"
     if len(name) > _LONGEST_NAME:
         raise InputError(
             f"The endpoint config would be called {name}, which is longer than {_LONGEST_NAME} characters. Choose a shorter endpoint.name."

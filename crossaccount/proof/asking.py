@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from botocore.awsrequest import AWSResponse
@@ -35,7 +36,7 @@ from crossaccount.proof.streams import STREAM_SECONDS, BoundedStream, Broken, Pa
 ASK_SECONDS = 75.0
 # A model that a serverless or multi-model endpoint has not loaded after this long does not come; in all, for all questions.
 READY_SECONDS = 600.0
-_MOST_KEPT = 20_000  # characters of an answer, in a proof
+MOST_KEPT = 20_000  # characters of an answer, in a proof
 _MOST_TOLD = 500  # characters of what is wrong with it
 _NOT_READY = "ModelNotReadyException"
 _EVENTS = "application/vnd.amazon.eventstream"
@@ -99,7 +100,11 @@ def speed(latencies: Sequence[float], limits: Latency) -> Speed:
 
 
 def ask(
-    target: Target, endpoint: str, questions: Iterable[Question], patience: Patience | None = None
+    target: Target,
+    endpoint: str,
+    questions: Iterable[Question],
+    patience: Patience | None = None,
+    inference_ids: Iterable[str] = (),
 ) -> tuple[Answer, ...]:
     """Put every question to the endpoint; the answers.
 
@@ -111,6 +116,7 @@ def ask(
         endpoint: its name.
         questions: of any number.
         patience: how long to wait in all for a model that is not ready; `READY_SECONDS` when it is left out.
+        inference_ids: one for each question, by which it is found in captured data; none when they are left out.
 
     Raises:
         ClientError: when AWS refuses the call itself.
@@ -129,7 +135,11 @@ def ask(
     # sagemaker-core makes no stream of the events of a stream.
     stream = partial(client.invoke_endpoint_with_response_stream, EndpointName=endpoint)
     readiness = Readiness(patience or Patience(READY_SECONDS))
-    return tuple(put_question(invoke, question, readiness, stream) for question in questions)
+    given = chain(({"inference_id": one} for one in inference_ids), repeat(dict[str, str]()))
+    return tuple(
+        put_question(partial(invoke, **more), question, readiness, stream)
+        for question, more in zip(questions, given, strict=False)
+    )
 
 
 class Readiness:
@@ -188,6 +198,25 @@ def put_question(
     came = _answer(call, question, seconds)
     while came.fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
         came = _answer(call, question, seconds)
+    return _judged(question, came)
+
+
+def captured_answer(question: Question, content: bytes, content_type: str, latency: float) -> Answer:
+    """The answer to a question that came another way than to the call; latency is that of the call, in milliseconds."""
+    got, fault = None, ""
+    try:
+        got = read_answer(content, content_type, question.read_as)
+    except ValueError as error:
+        fault = f"unreadable answer: {error}"
+    return _judged(question, _Outcome(got, fault, latency))
+
+
+def no_answer(question: Question, why: str, latency: float) -> Answer:
+    """The answer to a question that has none, and why; a wrong one."""
+    return _judged(question, _Outcome(None, why, latency))
+
+
+def _judged(question: Question, came: "_Outcome") -> Answer:
     why = came.fault or question.judge(came.got)
     return Answer(
         question.content_type,
@@ -273,7 +302,7 @@ def _answer(call: Callable[[], _Came], question: Question, seconds: float) -> _O
 def _shortened(got: Any) -> Any:
     """An answer as a proof keeps it; of a very long one, the beginning as text."""
     text = got if isinstance(got, str) else json.dumps(got)
-    return got if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]}... ({len(text)} characters)"
+    return got if len(text) <= MOST_KEPT else f"{text[:MOST_KEPT]}... ({len(text)} characters)"
 
 
 _Result = TypeVar("_Result")

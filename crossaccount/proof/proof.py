@@ -19,6 +19,20 @@ from crossaccount.release.manifest import Release
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What the live version and a shadow variant beside it answered to the same question.
+
+    ``same`` is None where it cannot be told: of an answer that did not come, or is kept in part.
+    """
+
+    content_type: str
+    body: str
+    live: Any
+    shadow: Any
+    same: bool | None
+
+
+@dataclass(frozen=True)
 class Proof:
     """The observations of one deployment, end to end.
 
@@ -26,6 +40,8 @@ class Proof:
     limits on latency. An image is the Release's by its digest; those of ``by_tag``, of AWS's own registries, by their tag alone, and
     those of ``moved`` by a tag that AWS has moved since. With ``unprovable`` it is not known whether the images match, which is no
     fault where they are all AWS's own; see `images.ImagesProof`.
+    Of a shadow variant ``beside`` is the live version, ``compared`` has the answers of both, and an answer's latency is that of the
+    call, which the live version answered.
     """
 
     consumer: str
@@ -41,6 +57,8 @@ class Proof:
     by_tag: tuple[str, ...] = ()
     moved: tuple[MovedImage, ...] = ()
     unprovable: tuple[str, ...] = ()
+    beside: int | None = None
+    compared: tuple[Comparison, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The proof as plain data."""
@@ -68,6 +86,11 @@ class Proof:
             images = ", ".join(self.unprovable)
             doubts.append(f"whether it runs {images} cannot be proved: AWS says no digest of it")
         return "; ".join(doubts)
+
+    @property
+    def different(self) -> int:
+        """The number of answers that differ from those of the live version."""
+        return sum(each.same is False for each in self.compared)
 
     @property
     def faults(self) -> str:

@@ -12,6 +12,7 @@ from crossaccount.show import charts
 from crossaccount.show.markdown import code
 from crossaccount.text import harmless
 
+_SAME = {True: "same ", False: "other", None: "?    "}
 _MOST_SHOWN = 300  # characters of an answer, in a line
 _FEWEST_DRAWN = 5  # latencies for a picture
 
@@ -27,6 +28,10 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
     lines += [
         f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}{_how(answer)}"
         for answer in proof.answers
+    ]
+    lines += [
+        f"{_SAME[each.same]} {_line(each.content_type)}  version {proof.beside} {_line(each.live)}  version {proof.version} {_line(each.shadow)}"
+        for each in proof.compared
     ]
     lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
     return "\n".join([*lines, *map(str, removals)])
@@ -88,6 +93,16 @@ def markdown(proof: Proof) -> str:
     images += f" **Note:** {proof.doubts}." if proof.doubts else ""
     if proof.speed:
         images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
+    if proof.compared:
+        rows += [
+            "",
+            f"| beside version {proof.beside} | its answer | answer of version {proof.version} |",
+            "|---|---|---|",
+        ]
+        rows += [
+            f"| {_SAME[each.same].strip()} | {code(str(each.live)[:_MOST_SHOWN])} | {code(str(each.shadow)[:_MOST_SHOWN])} |"
+            for each in proof.compared
+        ]
     data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
     where = f"`{proof.endpoint}` of account {proof.account}"
     _, partition, service, region, *_ = proof.model_package_arn.split(":")

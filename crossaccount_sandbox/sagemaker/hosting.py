@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
 from crossaccount_sandbox.sagemaker.event_streams import events
 from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
@@ -37,13 +38,15 @@ class Hosting:
         fleets: starts and stops processes.
         outcomes: what was arranged for endpoints.
         pace: how long things take.
+        captures: keeps requests and answers where an endpoint captures data.
     """
 
-    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace):
+    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace, captures: Captures):
         self._world = world
         self._fleets = fleets
         self._outcomes = outcomes
         self._pace = pace
+        self._captures = captures
         self._lock = threading.RLock()
 
     def find(self, place: Place, name: str) -> Record | None:
@@ -157,10 +160,15 @@ class Hosting:
                 ``ModelError`` (424) for an error of a container.
         """
         name, pipeline = self._asked(endpoint, request)
+        fleet: Fleet | None = endpoint["router"].fleet_of(pipeline)
+        if fleet is not None:
+            self._captures.copy(endpoint, fleet, request)
         try:
             answer = pipeline.invoke(request, timeout)
         except Refused as refused:
             raise _model_error(refused, endpoint) from None
+        if fleet is not None:
+            self._captures.keep(endpoint, fleet, name, request, answer)
         note_sessions(request, answer.headers, endpoint["sessions"])
         kind = {"Content-Type": answer.content_type} if answer.content_type else {}
         headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **answer.headers}

@@ -38,6 +38,7 @@ GIVEN: dict[str, Any] = {
     "FailuresLocation": "failures/trees/",
     "AnswersKeyArn": "arn:aws:kms:us-east-1:222222222222:key/66666666-7777-8888-9999-000000000000",
     "AnswersTopics": [f"arn:aws:sns:us-east-1:222222222222:{name}" for name in ("answers", "errors")],
+    "ShadowBucket": "captured",
     "SmokeObjects": "questions/trees/",
     "InVpc": "true",
     # Resources of the template itself.

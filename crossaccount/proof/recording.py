@@ -16,6 +16,9 @@ from crossaccount.proof.expectations import expectation
 from crossaccount.proof.questions import of_payload
 from crossaccount.proof.reading import Bytes, plain
 from crossaccount.sharing.sample_folder import Entry
+from crossaccount.text import harmless
+
+_MOST_TOLD = 500  # characters of what is wrong with an answer
 
 
 def record(
@@ -38,7 +41,7 @@ def record(
         for entry in entries:
             answered, fault = _answered(target, endpoint, entry, tolerance)
             recorded.append(answered)
-            faults += [f"{entry}: {fault}"[:500]] if fault else []
+            faults += [f"{entry}: {harmless(' '.join(fault.split()))[:_MOST_TOLD]}"] if fault else []
     if faults:
         lines = "\n".join(faults)
         raise Failed(f"{endpoint} gives answers that cannot be recorded: nothing was written.\n{lines}")
@@ -48,7 +51,7 @@ def record(
 def _answered(target: Target, endpoint: str, entry: Entry, tolerance: Tolerance | None) -> tuple[Entry, str]:
     """The question with its expectation, and what is wrong with the answer."""
     keys = dict(entry.keys)
-    question = of_payload(parse_question({**keys, "expect": None} if entry.is_open else keys))
+    question = of_payload(entry.payload)
     heard: list[Any] = []
 
     def listen(got: Any) -> str:

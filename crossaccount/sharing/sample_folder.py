@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from crossaccount.config.loading import parse_question
 from crossaccount.config.question_agreement import EXPECTATIONS
+from crossaccount.config.smoke import Smoke
 from crossaccount.config.yaml_file import Reading, Unreadable, compose
 from crossaccount.errors import InputError
 from crossaccount.files import read_file
@@ -47,8 +48,17 @@ class Entry:
         """Whether it expects nothing yet, so that an answer may be recorded for it."""
         return not any(key in self.keys for key in EXPECTATIONS)
 
+    @property
+    def payload(self) -> Smoke:
+        """The question as one of a config; one that is open expects null, or bytes of any length."""
+        return parse_question(_closed(self.keys) if self.is_open else self.keys)
+
     def __str__(self) -> str:
         return f"{self.file}[{self.place}]"
+
+
+def _closed(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {**keys, **({"expect_length": {}} if keys.get("read_as") == "bytes" else {"expect": None})}
 
 
 def read_folder(folder: Path, unanswered: bool = False) -> tuple[Entry, ...]:
@@ -137,11 +147,11 @@ def _entry(folder: Path, name: str, place: int, part: Any, unanswered: bool) -> 
             "body_s3_uri leads out of the archive. Put the object beside it, and name it as body_file"
         )
     is_open = unanswered and not any(key in keys for key in EXPECTATIONS)
-    question = parse_question({**keys, "expect": None} if is_open else keys, str((folder / name).parent))
+    question = parse_question(_closed(keys) if is_open else keys, str((folder / name).parent))
     if question.body_file is not None:
         del keys["body_file"]
         keys |= _body(question.body_file)
-    _sample({**keys, "expect": None} if is_open else keys)
+    _sample(_closed(keys) if is_open else keys)
     return Entry(name, place, keys)
 
 

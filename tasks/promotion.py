@@ -169,6 +169,8 @@ def roll_back_consumer(
             to = next(config for config in configs if config.config == live.config)
         else:
             before, to = None, _earlier_config(target, live, configs, version)
+    with target.explained("sagemaker:DescribeModel", "*"):
+        target = state.as_deployed(target, to.version)
     release = _release(target, to.version)
     with locks.writing([arns.endpoint_arn(sharing, consumer)]):
         run = moving.Run(lambda line: logger.info("%s: %s", name, line))

@@ -25,11 +25,14 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
     """Refuse a version that AWS would refuse on the endpoint, as far as config and Release show it.
 
     Raises:
-        Failed: for a serverless endpoint of another account's image or of several containers.
+        Failed: for a serverless endpoint of another account's image or of several containers, and for containers that are to be
+            invoked directly and cannot.
     """
+    containers = release.deployed_containers
+    if consumer.endpoint.container_mode == "direct":
+        _check_direct(release)
     if consumer.endpoint.serverless is None:
         return
-    containers = release.deployed_containers
     if len(containers) > 1:
         raise Failed(
             f"Version {release.version} has {len(containers)} containers, and a serverless endpoint takes one. Write instance_type and "
@@ -44,13 +47,32 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
             )
 
 
+def _check_direct(release: Release) -> None:
+    """Source: "Multi-container endpoints" in the SageMaker developer guide: 15 containers, each asked by its DNS name."""
+    containers = release.deployed_containers
+    if len(containers) < 2:
+        raise Failed(
+            f"Version {release.version} has one container, and endpoint.container_mode direct needs several. Delete that key, or choose "
+            "another version."
+        )
+    unnamed = [number for number, each in enumerate(containers, start=1) if not each.hostname]
+    if unnamed:
+        raise Failed(
+            f"Container {unnamed[0]} of version {release.version} has no ContainerHostname in the registry, so nobody can ask it directly. "
+            "Register the version with a ContainerHostname for each container, or delete endpoint.container_mode."
+        )
+
+
 def model(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, Any]:
-    """CreateModel's parameters, without tags."""
-    request: dict[str, Any] = {
-        "ModelName": name,
-        "PrimaryContainer": {"ModelPackageName": release.model_package_arn},
-        "ExecutionRoleArn": consumer.execution_role,
-    }
+    """CreateModel's parameters, without tags. A package stands for all of its containers, in one entry."""
+    container = {"ModelPackageName": release.model_package_arn}
+    if consumer.endpoint.inference_specification is not None:
+        container["InferenceSpecificationName"] = consumer.endpoint.inference_specification
+    request: dict[str, Any] = {"ModelName": name, "ExecutionRoleArn": consumer.execution_role}
+    if consumer.endpoint.container_mode == "direct":
+        request |= {"Containers": [container], "InferenceExecutionConfig": {"Mode": "Direct"}}
+    else:
+        request["PrimaryContainer"] = container
     if (vpc := consumer.endpoint.vpc) is not None:
         groups, subnets = list(vpc.security_group_ids), list(vpc.subnet_ids)
         request["VpcConfig"] = {"SecurityGroupIds": groups, "Subnets": subnets}
@@ -59,24 +81,41 @@ def model(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, An
     return request
 
 
+def expected_model(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What DescribeModel must say of a model that was made with these parameters: also what was not asked for."""
+    unasked = {"VpcConfig": None, "EnableNetworkIsolation": False, **request}
+    main = {"InferenceSpecificationName": None}
+    if "PrimaryContainer" in request:
+        return {**unasked, "PrimaryContainer": {**main, **request["PrimaryContainer"]}}
+    return {**unasked, "Containers": [{**main, **container} for container in request["Containers"]]}
+
+
 def endpoint_config(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, Any]:
     """CreateEndpointConfig's parameters, without tags."""
     return {"EndpointConfigName": name, **_content(consumer, release)}
 
 
 def config_name(consumer: ConsumerConfig, release: Release) -> str:
-    """The name of the config of an endpoint that stays, NAME-vN-HHHH: HHHH stands for the capacity that the consumer asks for now.
+    """The name of the config of an endpoint that stays, NAME-vN-HHHH.
+
+    HHHH stands for the capacity that the consumer asks for now, and for which specification of the version, invoked how.
 
     Raises:
         InputError: when it would be longer than SageMaker allows.
     """
-    content = json.dumps(_content(consumer, release), sort_keys=True)
+    content = json.dumps(_content(consumer, release) | _of_model(consumer.endpoint), sort_keys=True)
     name = f"{deployment_name(consumer, release.version)}-{hashlib.sha256(content.encode()).hexdigest()[:4]}"
     if len(name) > _LONGEST_NAME:
         raise InputError(
             f"The endpoint config would be called {name}, which is longer than {_LONGEST_NAME} characters. Choose a shorter endpoint.name."
         )
     return name
+
+
+def _of_model(endpoint: Endpoint) -> dict[str, Any]:
+    """What the endpoint config does not say of its model; nothing where that is as AWS has it by default."""
+    chosen = {"Specification": endpoint.inference_specification, "Mode": endpoint.container_mode}
+    return {key: value for key, value in chosen.items() if value not in (None, "serial")}
 
 
 def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:

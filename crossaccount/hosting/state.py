@@ -6,7 +6,7 @@ Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from crossaccount.arns import version_of
@@ -14,7 +14,14 @@ from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import ANSWERING_NOTHING
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import VERSION_AND_HASH, Description, Gateway, pending_config, stages
-from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG, PROVEN_TAG, is_of_version
+from crossaccount.hosting.resources import (
+    OWNER,
+    OWNER_TAG,
+    PACKAGE_TAG,
+    PROVEN_TAG,
+    deployment_name,
+    is_of_version,
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,25 @@ def previous_config(target: Target) -> VersionConfig | None:
     Right after a shift `Shift.before` has the live one before it, which may be the same version with another capacity.
     """
     return previous_of(look(target), list_configs(target))
+
+
+def as_deployed(target: Target, version: int) -> Target:
+    """The target, with the specification and the mode of containers that the model of an earlier version was made with.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    model = Gateway(target.sagemaker).describe("model", deployment_name(target.consumer, version))
+    if model is None:
+        return target
+    container = model.get("PrimaryContainer") or next(iter(model.get("Containers") or ()), {})
+    direct = (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct"
+    made = {
+        "inference_specification": container.get("InferenceSpecificationName"),
+        "container_mode": "direct" if direct else "serial",
+    }
+    endpoint = target.consumer.endpoint.model_copy(update=made)
+    return replace(target, consumer=target.consumer.model_copy(update={"endpoint": endpoint}))
 
 
 def previous_of(live: LiveEndpoint | None, configs: Sequence[VersionConfig]) -> VersionConfig | None:

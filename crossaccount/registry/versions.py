@@ -20,6 +20,7 @@ from crossaccount.arns import package_arn, version_of
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Finding, Obstacle, Severity
 from crossaccount.registry.artifacts import Artifact, artifact_at
+from crossaccount.text import quote
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -27,19 +28,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Container:
-    """One container of an inference specification. ``specification`` is None for the version's main one."""
+    """One container of an inference specification. ``specification`` is None for the version's main one, ``hostname`` where it has none."""
 
     image: str
     image_digest: str | None
     artifacts: tuple[Artifact, ...]
     specification: str | None = None
+    hostname: str | None = None
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What endpoints of an inference specification take: the content types, those of answers, and the instance types; empty is any."""
+
+    content_types: tuple[str, ...] = ()
+    response_types: tuple[str, ...] = ()
+    instance_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ModelVersion:
     """A version of a group, as DescribeModelPackage shows it.
 
-    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason.
+    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason; ``additional`` is what
+    endpoints of each of the others take.
     ``registration`` is ``Logged`` for a mere record of a training, ``storage`` is ``Restricted`` where SageMaker itself keeps the
     artifacts; both are None for what the registry does not say. ``specified`` is whether it says what to deploy at all.
     """
@@ -58,6 +70,7 @@ class ModelVersion:
     storage: str | None = None
     specified: bool = True
     incomplete: tuple[tuple[str, str], ...] = ()
+    additional: tuple[tuple[str, Takes], ...] = ()
 
     @property
     def deployable(self) -> bool:
@@ -66,8 +79,18 @@ class ModelVersion:
 
     @property
     def deployed_containers(self) -> tuple[Container, ...]:
-        """The containers that CreateModel deploys from the package: those of its main specification."""
-        return tuple(container for container in self.containers if container.specification is None)
+        """The containers that CreateModel deploys from the package where no specification is named: those of its main one."""
+        return self.containers_of(None)
+
+    def containers_of(self, specification: str | None) -> tuple[Container, ...]:
+        """The containers of a specification; None is the main one."""
+        return tuple(each for each in self.containers if each.specification == specification)
+
+    def takes(self, specification: str | None) -> Takes:
+        """What endpoints of a specification take; None is the main one."""
+        if specification is None:
+            return Takes(self.content_types, self.response_types, self.instance_types)
+        return dict(self.additional)[specification]
 
 
 @dataclass(frozen=True)
@@ -215,6 +238,34 @@ def check_deployable(version: ModelVersion) -> None:
         raise Failed(f"Version {version.version} of {version.group} {fault}")
 
 
+def check_specification(version: ModelVersion, name: str | None, key: str) -> None:
+    """Refuse a version without the additional specification that a consumer deploys.
+
+    Args:
+        version: the version.
+        name: of the specification; None is the main one.
+        key: the key of the config that names it.
+
+    Raises:
+        Failed: with the names that there are.
+    """
+    why = dict(version.incomplete)
+    known = [each for each, _ in version.additional if each not in why]
+    if name is None or name in known:
+        return
+    subject = f"Version {version.version} of {version.group}"
+    if name in why:
+        raise Failed(
+            f"{subject} cannot be deployed by its inference specification {quote(name)}: {why[name]} Or name another in {key}."
+        )
+    there = (
+        f"it has {', '.join(map(quote, known))} beside the main one" if known else "it has the main one only"
+    )
+    raise Failed(
+        f"{subject} has no inference specification {quote(name)}: {there}. Correct {key}, or delete it for the main one."
+    )
+
+
 def _fault(version: ModelVersion) -> str | None:
     """What keeps a version from being deployed, after "It", with the way out; None when nothing does."""
     if version.status != "Completed":
@@ -239,12 +290,14 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     main = described.get("InferenceSpecification") or {}
     containers = list(_containers(main, None))
     incomplete: list[tuple[str, str]] = []
+    additional: list[tuple[str, Takes]] = []
     for specification in described.get("AdditionalInferenceSpecifications") or ():
+        additional.append((specification["Name"], _takes(specification)))
         try:
             containers += list(_containers(specification, specification["Name"]))
         except Failed as failed:  # it is not deployed
             incomplete.append((specification["Name"], str(failed)))
-    arn = described["ModelPackageArn"]
+    arn, takes = described["ModelPackageArn"], _takes(main)
     return ModelVersion(
         arn=arn,
         group=described["ModelPackageGroupName"],
@@ -252,14 +305,23 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         status=described["ModelPackageStatus"],
         approval=described.get("ModelApprovalStatus", "PendingManualApproval"),
         containers=tuple(containers),
-        content_types=tuple(main.get("SupportedContentTypes") or ()),
-        response_types=tuple(main.get("SupportedResponseMIMETypes") or ()),
-        instance_types=tuple(main.get("SupportedRealtimeInferenceInstanceTypes") or ()),
+        content_types=takes.content_types,
+        response_types=takes.response_types,
+        instance_types=takes.instance_types,
         sample_payload_url=described.get("SamplePayloadUrl"),
         registration=described.get("ModelPackageRegistrationType"),
         storage=described.get("ManagedStorageType"),
         specified=bool(main),
         incomplete=tuple(incomplete),
+        additional=tuple(additional),
+    )
+
+
+def _takes(specification: Mapping[str, Any]) -> Takes:
+    return Takes(
+        tuple(specification.get("SupportedContentTypes") or ()),
+        tuple(specification.get("SupportedResponseMIMETypes") or ()),
+        tuple(specification.get("SupportedRealtimeInferenceInstanceTypes") or ()),
     )
 
 
@@ -270,7 +332,8 @@ def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[
             raise Failed(
                 "A container has no image of its own, so there is none to share. Register the version with one."
             )
-        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name)
+        hostname = container.get("ContainerHostname") or None
+        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name, hostname)
 
 
 def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:

@@ -8,6 +8,7 @@ Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API r
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from crossaccount.arns import version_of
 from crossaccount.aws.access import Target
@@ -164,7 +165,7 @@ def as_deployed(target: Target, version: int) -> Target:
     model = Gateway(target.sagemaker).describe("model", deployment_name(target.consumer, version))
     if model is None:
         return target
-    container = model.get("PrimaryContainer") or next(iter(model.get("Containers") or ()), {})
+    container: Any = model.get("PrimaryContainer") or next(iter(model.get("Containers") or ()), {})
     direct = (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct"
     made = {
         "inference_specification": container.get("InferenceSpecificationName"),

@@ -77,7 +77,7 @@ def promote(target: Target, release: Release, patience: Patience, run: Run | Non
             return move.outcome(Result.UNCHANGED, before, release.version, text, steps)
         for step in move.steps():
             steps.append(step)  # a move that fails later has its earlier steps in its outcome
-        text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it."
+        text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it.{_doubts(steps)}"
         return move.outcome(Result.PROMOTED, before, release.version, text, steps)
     except CrossAccountError as error:
         removals, seen = move.tidied()
@@ -123,10 +123,17 @@ def go_back(
         with target.explained("sagemaker:AddTags", to.config):
             state.mark_proven(target, to.config)
         before = _answering(live) if before is None else before
-        return move.outcome(Result.PROMOTED, before, to.version, f"Rolled back: {outcome.text}", steps)
+        text = f"Rolled back: {outcome.text}{_doubts(steps)}"
+        return move.outcome(Result.PROMOTED, before, to.version, text, steps)
     except CrossAccountError as error:
         before = _answering(live) if before is None else before
         return move.failed(before, move.answering(), error, steps)
+
+
+def _doubts(steps: Sequence[Step]) -> str:
+    """What the last proof leaves open of the images, in a sentence; empty for nothing."""
+    proofs = [step for step in steps if isinstance(step, Proof)]
+    return f" {proofs[-1].doubts}." if proofs and proofs[-1].doubts else ""
 
 
 def _answering(live: LiveEndpoint | None) -> int | None:

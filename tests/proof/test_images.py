@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_reader_sees_that_aws_has_moved_its_tag() -> None:
         assert f"AWS has moved its own tag {TAG} since it was registered: from {A} to {B}" in told
         assert "are those of the Release" in told
         assert "not those" not in told.lower()
-    assert moved.to_json()["moved"] == [{"image": TAG, "recorded": A, "running": B}]
+    assert json.loads(json.dumps(moved.to_json()))["moved"] == [{"image": TAG, "recorded": A, "running": B}]
     assert "NOTE" not in proofs.text(PROOF, ())
 
 

@@ -4,7 +4,7 @@ Not here: what an endpoint of a kind cannot have, as a table (``kinds``), and ev
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crossaccount.config import identifiers
@@ -32,6 +32,7 @@ def hosting_disagreements(
     if kind in KINDS:
         yield from _kind_disagreements(at, endpoint, str(kind))
         yield from _excluded(path, consumer, str(kind))
+    yield from _container_disagreements(path, consumer, endpoint)
     if kind != SERVERLESS:
         yield from _capacity_disagreements(at, endpoint)
     if move in DEPLOYMENT_TYPES:
@@ -41,6 +42,21 @@ def hosting_disagreements(
     if str(endpoint.get("instance_type")).startswith("ml.inf1."):
         yield from _inf1_disagreements((*at, "deployment"), endpoint["instance_type"], deployment, move)
     yield from _name_disagreements(at, endpoint, versions)
+
+
+def _container_disagreements(
+    path: KeyPath, consumer: Mapping[str, Any], endpoint: Mapping[str, Any]
+) -> Iterator[Complaint]:
+    """A question to one container of an endpoint whose containers answer one after the other."""
+    if endpoint.get("container_mode") not in (None, "serial"):
+        return
+    for at, named in _values(path, consumer, ("smoke", "container")):
+        if named:
+            sentence = (
+                f"{quote(named)} cannot be asked by itself, because the endpoint's containers answer one after the other. Delete it, or write "
+                "endpoint.container_mode: direct."
+            )
+            yield at, named, sentence
 
 
 def _kind_disagreements(path: KeyPath, endpoint: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
@@ -62,14 +78,24 @@ def _excluded(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator
 
 def _excluded_key(path: KeyPath, consumer: Mapping[str, Any], exclusion: Exclusion) -> Iterator[Complaint]:
     steps = f"endpoint.{exclusion.key}".removeprefix("endpoint.consumer.").split(".")
-    value: Any = consumer
-    for step in steps:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    if not value or (exclusion.value is not None and value != exclusion.value):
-        return
-    other = OF_KIND[exclusion.kind] if exclusion.kind == SERVERLESS else "choose another endpoint.kind"
-    sentence = f"{quote(value)} cannot be had, because {article(exclusion.kind)} {exclusion.why}. Delete it, or {other}."
-    yield (*path, *steps), value, sentence
+    for at, value in _values(path, consumer, steps):
+        if value and exclusion.value in (None, value):
+            other = (
+                OF_KIND[exclusion.kind] if exclusion.kind == SERVERLESS else "choose another endpoint.kind"
+            )
+            sentence = f"{quote(value)} cannot be had, because {article(exclusion.kind)} {exclusion.why}. Delete it, or {other}."
+            yield at, value, sentence
+
+
+def _values(path: KeyPath, value: Any, steps: Sequence[str]) -> Iterator[tuple[KeyPath, Any]]:
+    """The values at the end of some steps, with their paths; a step into a list goes into each of its items."""
+    if isinstance(value, list | tuple) and steps:
+        for place, item in enumerate(value):
+            yield from _values((*path, place), item, steps)
+    elif not steps:
+        yield path, value
+    elif isinstance(value, Mapping):
+        yield from _values((*path, steps[0]), value.get(steps[0]), steps[1:])
 
 
 def _capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:

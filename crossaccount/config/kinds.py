@@ -20,8 +20,8 @@ SERVERLESS, ASYNCHRONOUS, COMPONENTS, REAL_TIME = (
 class Exclusion:
     """A key that an endpoint of one kind cannot have.
 
-    ``key`` is the key's path below ``endpoint``, or below the consumer where it begins with ``consumer.``; ``value`` is the one
-    value of it that is excluded, None is any; ``why`` goes on the sentence "because a KIND endpoint ...".
+    ``key`` is the key's path below ``endpoint``, or below the consumer where it begins with ``consumer.``, through every item of a
+    list; ``value`` is the one value of it that is excluded, None is any; ``why`` goes on the sentence "because a KIND endpoint ...".
     """
 
     kind: str
@@ -44,7 +44,11 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(SERVERLESS, "data_capture", "captures no data"),
     Exclusion(SERVERLESS, "kms_key", "has no storage of its own to encrypt"),
     Exclusion(SERVERLESS, "container_mode", "takes one container", "direct"),
+    Exclusion(SERVERLESS, "consumer.smoke.stream", "does not stream its answers", True),
     Exclusion(SERVERLESS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
+    # InvokeEndpointAsync takes no TargetContainerHostname, and its answer is an object.
+    Exclusion(ASYNCHRONOUS, "container_mode", "is asked without naming a container", "direct"),
+    Exclusion(ASYNCHRONOUS, "consumer.smoke.stream", "writes its answers to S3", True),
     Exclusion(ASYNCHRONOUS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
     Exclusion(COMPONENTS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
 )

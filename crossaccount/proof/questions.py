@@ -6,13 +6,14 @@ Not here: the judging of answers (``expectations``), and putting a question to a
 import base64
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from crossaccount.arns import parse_s3
 from crossaccount.aws.access import Target
+from crossaccount.config.kinds import ASYNCHRONOUS, SERVERLESS
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Smoke
 from crossaccount.errors import Failed, InputError
@@ -21,6 +22,7 @@ from crossaccount.proof.expectations import expectation, reader
 from crossaccount.proof.judging import Judge
 from crossaccount.proof.reading import BODY_LIMIT
 from crossaccount.release.manifest import Release, Sample
+from crossaccount.text import quote
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def of_payload(payload: Smoke) -> Question:
 def questions(target: Target, release: Release) -> list[Question]:
     """The questions to an endpoint: the config's smoke payloads, or else the samples of the Release.
 
-    A body that lies in S3, the consumer's or the producer's, is read in the deployer role.
+    Where containers are invoked directly, a question that names none is put to each of them. A sample that was recorded as a stream is
+    asked for as a whole of an endpoint that does not stream. A body that lies in S3, the consumer's or the producer's, is read in the
+    deployer role.
 
     Raises:
         InputError: when a file that the config names cannot be read.
@@ -76,7 +80,20 @@ def questions(target: Target, release: Release) -> list[Question]:
             _question(payload, *_body(target, place, payload))
             for place, payload in enumerate(target.consumer.smoke)
         ]
-    return configured or [of_sample(sample) for sample in release.samples]
+    return _for_endpoint(target.consumer, release, configured or list(map(of_sample, release.samples)))
+
+
+def _for_endpoint(consumer: ConsumerConfig, release: Release, asked: list[Question]) -> list[Question]:
+    if consumer.endpoint.hosting_kind in (SERVERLESS, ASYNCHRONOUS):
+        return [replace(question, stream=False) for question in asked]
+    if consumer.endpoint.container_mode != "direct":
+        return asked
+    names = [container.hostname or "" for container in release.deployed_containers]
+    return [
+        replace(question, container=name)
+        for question in asked
+        for name in ([question.container] if question.container else names)
+    ]
 
 
 def check_files(config: Sharing, names: Iterable[str]) -> None:
@@ -96,7 +113,8 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
 
     Raises:
         InputError: when a file that the config names cannot be read.
-        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing.
+        Failed: when neither the config nor the Release has one: a deployment that is asked nothing proves nothing; when one names a
+            container that there is not; and when no question asks one of the containers that are invoked directly.
     """
     if not consumer.smoke and not release.samples:
         raise Failed(
@@ -107,6 +125,34 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
     for place, payload in enumerate(consumer.smoke):
         if payload.body_file is not None:
             read_body_file(payload.body_file, f"consumers.{name}.smoke[{place}]")
+    _check_containers(name, consumer, release)
+
+
+def _check_containers(name: str, consumer: ConsumerConfig, release: Release) -> None:
+    """See that the containers which are invoked directly are each asked, and no other.
+
+    Raises:
+        Failed: for one that is not there, or that nobody asks.
+    """
+    direct, version = consumer.endpoint.container_mode == "direct", release.version
+    containers = [container.hostname for container in release.deployed_containers if direct]
+    there = f"the containers of version {version} are {', '.join(map(str, containers))}"
+    asked, whose = [each.container for each in consumer.smoke], f"consumers.{name}.smoke"
+    if not consumer.smoke:
+        asked, whose = [of_sample(each).container for each in release.samples], "the Release's samples"
+    for place, container in enumerate(asked):
+        if container and container not in containers:
+            why = there if direct else "the endpoint is asked as a whole"
+            raise Failed(
+                f"{whose}[{place}].container: {quote(container)} cannot be asked: {why}. Correct it, or delete it; or ask with "
+                f"consumers.{name}.smoke."
+            )
+    left = [str(each) for each in containers if each not in asked]
+    if left and all(asked):
+        raise Failed(
+            f"No question of {whose} asks {', '.join(left)}: {there}. Add a question with that container to consumers.{name}.smoke, or "
+            "one without a container, which is put to each of them."
+        )
 
 
 def _body(target: Target, place: int, payload: Smoke) -> tuple[bytes, str]:

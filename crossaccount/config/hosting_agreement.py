@@ -51,7 +51,7 @@ def _container_disagreements(
     if endpoint.get("container_mode") not in (None, "serial"):
         return
     for at, named in _values(path, consumer, ("smoke", "container")):
-        if named:
+        if named and isinstance(named, str) and named.replace("-", "").isalnum():  # else that is its fault
             sentence = (
                 f"{quote(named)} cannot be asked by itself, because the endpoint's containers answer one after the other. Delete it, or write "
                 "endpoint.container_mode: direct."

@@ -24,7 +24,7 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 )
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
-from crossaccount_sandbox.sagemaker.invocations import event_stream, read_request, refuse
+from crossaccount_sandbox.sagemaker.invocations import read_request, refuse
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
@@ -189,18 +189,12 @@ class Endpoints:
         return self._hosting.invoke(self._invoked(call), read_request(call))
 
     def invoke_stream(self, world: World, call: Call) -> Response:
-        """InvokeEndpointWithResponseStream: the same answer in parts; all are sent when the last one is there.
+        """InvokeEndpointWithResponseStream: the answer in parts, each as soon as the container gives it.
 
         Raises:
             AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
         """
-        answer = self._hosting.invoke(self._invoked(call), read_request(call))
-        headers = [
-            ("X-Amzn-SageMaker-Content-Type" if name == "Content-Type" else name, value)
-            for name, value in answer.headers
-        ]
-        kind = ("Content-Type", "application/vnd.amazon.eventstream")
-        return Response(200, event_stream(answer.body), (kind, *headers))
+        return self._hosting.stream(self._invoked(call), read_request(call))
 
     def invoke_async(self, world: World, call: Call) -> Response:
         """InvokeEndpointAsync: there is no endpoint here that takes it.

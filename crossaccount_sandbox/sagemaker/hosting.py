@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.sagemaker.event_streams import events
 from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
 from crossaccount_sandbox.sagemaker.invocations import (
     invalid,
@@ -153,9 +154,7 @@ class Hosting:
             AwsError: ``ValidationError`` while no process serves it, or for a container or session that is none;
                 ``ModelError`` (424) for an error of a container.
         """
-        name, pipeline = self._turn(endpoint, request.variant)
-        refuse_container(request, pipeline, endpoint["EndpointName"])
-        refuse_session(request, endpoint["sessions"], self._world.clock())
+        name, pipeline = self._asked(endpoint, request)
         try:
             answer = pipeline.invoke(request)
         except Refused as refused:
@@ -164,6 +163,26 @@ class Hosting:
         kind = {"Content-Type": answer.content_type} if answer.content_type else {}
         headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **answer.headers}
         return Response(200, answer.body, tuple(headers.items()))
+
+    def stream(self, endpoint: Record, request: Request) -> Response:
+        """The answer to one request as a stream of events, each sent when the container gives its part; as ``invoke`` for the rest."""
+        name, pipeline = self._asked(endpoint, request)
+        try:
+            container, reply = pipeline.stream(request)
+        except Refused as refused:
+            raise _model_error(refused, endpoint) from None
+        note_sessions(request, reply.headers, endpoint["sessions"])
+        kind = {"X-Amzn-SageMaker-Content-Type": reply.content_type} if reply.content_type else {}
+        headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **reply.headers}
+        events_type = ("Content-Type", "application/vnd.amazon.eventstream")
+        return Response(200, b"", (events_type, *headers.items()), parts=events(reply.pieces, container))
+
+    def _asked(self, endpoint: Record, request: Request) -> tuple[str, Pipeline]:
+        """Whose turn it is, once nothing about the request is to be refused."""
+        name, pipeline = self._turn(endpoint, request.variant)
+        refuse_container(request, pipeline, endpoint["EndpointName"])
+        refuse_session(request, endpoint["sessions"], self._world.clock())
+        return name, pipeline
 
     @staticmethod
     def _turn(endpoint: Record, variant: str | None) -> tuple[str, Pipeline]:

@@ -1,21 +1,21 @@
 """The keys of a question: what is refused, and what is meant."""
 
 from __future__ import annotations
-
 import base64
 import json
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Any
-
 import pytest
 import yaml
-from pydantic import ValidationError
-
-from crossaccount.config.loading import load_config, parse_config
+from contextlib import nullcontext
+from crossaccount.config.loading import load_config
+from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
 from crossaccount.config.smoke import Smoke
-from crossaccount.errors import ConfigError, Fault
+from crossaccount.errors import ConfigError
+from crossaccount.errors import Fault
+from pathlib import Path
+from pydantic import ValidationError
+from typing import Any
+
 
 ASKED = {"content_type": "text/csv", "body": "5.1", "expect": [0]}
 
@@ -26,7 +26,7 @@ def document(*questions: dict[str, Any]) -> str:
         "account": "222222222222",
         "role": f"{role}deployer",
         "execution_role": f"{role}execution",
-        "endpoint": {"name": "trees-staging", "instance_type": "ml.m5.large"},
+        "endpoint": {"name": "trees-staging", "instance_type": "ml.m5.large", "container_mode": "direct"},
         "smoke": list(questions),
     }
     producer = {"account": "111111111111", "releases": "s3://producer-models/releases/"}

@@ -34,7 +34,8 @@ class Verdict(StrEnum):
 class AccessAnswer:
     """Whether a consumer passes a door to the ``resource`` behind it, and the ground for the verdict.
 
-    ``denied`` is whether a statement of others denies a part of what the door is for.
+    ``denied`` is whether a statement of others denies a part of what the door is for. ``containers`` are those that the resource is
+    for, by name, of versions with several.
     """
 
     consumer: str
@@ -44,6 +45,14 @@ class AccessAnswer:
     verdict: Verdict
     reason: str
     denied: bool = False
+    containers: tuple[str, ...] = ()
+
+    @property
+    def because(self) -> str:
+        """The ground, and which containers are without the resource where the verdict is not yes."""
+        if self.verdict is Verdict.YES or not self.containers:
+            return self.reason
+        return f"{self.reason.rstrip('.')}. It is for {' and '.join(self.containers)}."
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class Audit:
         """The access that the config promises and that is missing, each in a few words."""
         shut = [
             f"{answer.consumer}: {answer.door} {answer.resource}"
+            + (f" for {' and '.join(answer.containers)}" if answer.containers else "")
             for answer in self.answers
             if answer.verdict is Verdict.NO
         ]
@@ -84,7 +94,7 @@ class Audit:
         """The audit for a terminal: one line for each answer, the findings, and the plan that repairs it."""
         width = max((len(answer.resource) for answer in self.answers), default=0)
         lines = [
-            f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.reason}".rstrip()
+            f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.because}".rstrip()
             for answer in self.answers
         ]
         lines += plans.finding_lines(self.findings, colour)
@@ -99,7 +109,7 @@ class Audit:
         """The audit for a Prefect artifact."""
         rows = ["| access | consumer | door | to | because |", "|---|---|---|---|---|"]
         rows += [
-            f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.reason} |"
+            f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.because} |"
             for answer in self.answers
         ]
         notes = [f"\n> {line}" for line in plans.finding_lines(self.findings)]

@@ -18,6 +18,7 @@ from crossaccount.errors import CrossAccountError, DoorName, Finding, Obstacle, 
 from crossaccount.hosting import preflight, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
+from crossaccount.release.members import members_of_release
 from crossaccount.text import first_line
 
 _Step = AccessAnswer | Finding
@@ -79,10 +80,11 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
 def _read(target: Target, release: Release) -> Iterator[_Step]:
     """The answers about buckets and keys, from a byte of each object: KMS is asked when an object is read, not before."""
     read = preflight.check_artifacts(target, release)
+    needing = members_of_release(target.config, release, read.keys).needing
     for bucket in sorted(read.buckets):
-        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read")
+        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read", needing(bucket))
     for key in sorted(set(read.keys.values())):
-        yield _open(target, DoorName.KEY, key, "an artifact under it read")
+        yield _open(target, DoorName.KEY, key, "an artifact under it read", needing(key))
     for uri, doubt in read.unread.items():
         text = f"Whether {target.name} can read all of {uri} cannot be told: {doubt}."
         yield Finding(
@@ -101,18 +103,26 @@ def _try_model(target: Target, published: Release) -> Iterator[_Step]:
     for door in DOORS:
         if door.proved_by_model:
             for resource in sorted(door.needed(target.config, published.contents)):
-                yield _open(target, door.name, resource, reason)
+                containers = members_of_release(target.config, published).needing(resource)
+                yield _open(target, door.name, resource, reason, containers)
 
 
-def _open(target: Target, door: str, resource: str, reason: str) -> AccessAnswer:
-    return AccessAnswer(target.name, target.account, door, resource, Verdict.YES, reason)
+def _open(
+    target: Target, door: str, resource: str, reason: str, containers: tuple[str, ...] = ()
+) -> AccessAnswer:
+    return AccessAnswer(
+        target.name, target.account, door, resource, Verdict.YES, reason, containers=containers
+    )
 
 
 def shut(name: str, account: str, refused: Refused) -> AccessAnswer:
     """The answer no, from a refusal, about the resource behind the door."""
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
-    return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
+    resource = doors.name_in(refusal.resource)
+    return AccessAnswer(
+        name, account, refusal.door, resource, Verdict.NO, reason, containers=refusal.containers
+    )
 
 
 def _unreadable(target: Target, finding: Finding) -> AccessAnswer:

@@ -38,7 +38,7 @@ class Members:
 
     config: Sharing
     members: tuple[Member, ...]
-    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the artifacts, by their URIs
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by the URIs of what lies under them
 
     def needing(self, place: str) -> tuple[str, ...]:
         """The names of the containers that need a place: an image, an object, an ARN, or the name of a resource behind a door."""
@@ -49,8 +49,8 @@ class Members:
 
     def _resources(self, member: Member) -> set[str]:
         """The names of what lies behind doors for a container's own sake; its group, for one, is needed whatever it is made of."""
-        keys = tuple(key for each in member.artifacts for key in self.keys.get(each.uri, ()))
-        contents = Contents((member.image,), member.artifacts, keys)
+        keys = (key for uri, found in self.keys.items() if member.is_made_of(uri) for key in found)
+        contents = Contents((member.image,), member.artifacts, tuple(keys))
         own, anyhow = (
             {name for named in doors.needs(self.config, each).values() for name in named}
             for each in (contents, Contents())
@@ -81,13 +81,13 @@ class Members:
             ) from None
 
 
-def members_of_release(config: Sharing, release: Release) -> Members:
-    """The containers that a Release deploys."""
+def members_of_release(config: Sharing, release: Release, keys: Mapping[str, str] | None = None) -> Members:
+    """The containers that a Release deploys; ``keys`` are those of objects, by their URIs, as far as they are known."""
     members = [
         (each.image, each.hostname, [artifact_at(one.uri, one.etag is None) for one in each.artifacts])
         for each in release.deployed_containers
     ]
-    return Members(config, _members(members))
+    return Members(config, _members(members), {uri: (key,) for uri, key in (keys or {}).items()})
 
 
 def members_of_version(

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,8 @@ from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommand
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import tar_gz
-from tests.conftest import ROOT
 
+ROOT = Path(__file__).parents[2]
 QUICK = Patience(seconds=20, first=0.01, longest=0.03)
 NAME = "decision-trees-staging"
 REGISTRY = f"{accounts.PRODUCER.id}.dkr.ecr.{accounts.REGION}.amazonaws.com"
@@ -76,10 +76,14 @@ class World:
     server: Server
     folder: Path
     keys: dict[str, Any] = field(default_factory=dict)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def client(self, account: str, service: str) -> Any:
         """A client of an account's administrator."""
-        return boto3.Session(profile_name=f"{account}-admin", region_name=accounts.REGION).client(service)
+        if (account, service) not in self.clients:
+            session = boto3.Session(profile_name=f"{account}-admin", region_name=accounts.REGION)
+            self.clients[account, service] = session.client(service)  # type: ignore[call-overload]
+        return self.clients[account, service]
 
     def allow(self, account: str, role: str, name: str, statements: list[dict[str, Any]] | None) -> None:
         """Set a policy of a role; with None remove it."""
@@ -195,8 +199,10 @@ class World:
         finally:
             assert all(each.outcome == "removed" for each in removal.remove(target, made, QUICK))
 
-    def promote(self, sharing: Sharing, version: int) -> ConsumerOutcome:
-        return moving.promote(*self.release(sharing, version), QUICK)
+    def promote(
+        self, sharing: Sharing, version: int, report: Callable[[str], None] = lambda line: None
+    ) -> ConsumerOutcome:
+        return moving.promote(*self.release(sharing, version), QUICK, moving.Run(report))
 
     def roll_back(self, sharing: Sharing) -> ConsumerOutcome:
         """Roll back to the version before."""
@@ -269,12 +275,3 @@ def world(folder: Path, *may_do_everything: tuple[str, str]) -> Iterator[World]:
 def asks(body: list[Any], expect: list[Any], **more: Any) -> dict[str, Any]:
     """A question of numbers, and the answer."""
     return {"body": json.dumps(body), "expect": expect, **more}
-
-
-def with_questions(sharing: Sharing, *smoke: Any) -> Sharing:
-    """The config with other questions."""
-    staging = sharing.consumers["staging"].model_copy(update={"smoke": tuple(smoke)})
-    return sharing.model_copy(update={"consumers": {**sharing.consumers, "staging": staging}})
-
-
-__all__ = ["NAME", "QUICK", "World", "asks", "replace", "with_questions", "world"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,8 @@ from crossaccount.proof.images import ImagesProof, MovedImage, held_against
 from crossaccount.proof.proof import Proof
 from crossaccount.release.manifest import Release, ReleasedContainer
 from crossaccount.show import proofs
-from tests.conftest import ROOT
 
-SHARING = load_config(ROOT / "configs" / "sandbox.yaml")
+SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 OWN = "111111111111.dkr.ecr.us-east-1.amazonaws.com/trees"
 AWS = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn"

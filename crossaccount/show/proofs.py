@@ -25,7 +25,7 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
     ]
     lines += [f"NOTE {_line(proof.doubts)}"] if proof.doubts else []
     lines += [
-        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}"
+        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}{_how(answer)}"
         for answer in proof.answers
     ]
     lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
@@ -35,6 +35,15 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
 def _got(answer: Answer) -> str:
     """What came, short enough that what is wrong with it can be seen too."""
     return f"{answer.got}" if not answer.reason else f"{str(answer.got)[:150]}{answer.reason}"
+
+
+def _how(answer: Answer) -> str:
+    """Which container answered, of several that are asked by themselves, and in how many parts an answer came."""
+    notes = [f"by {answer.container}"] if answer.container else []
+    if answer.parts is not None:
+        first = "" if answer.first_part_ms is None else f", the first after {answer.first_part_ms:.1f} ms"
+        notes.append(f"in {answer.parts} part{'' if answer.parts == 1 else 's'}{first}")
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _images(proof: Proof, not_those: str) -> str:
@@ -72,7 +81,7 @@ def markdown(proof: Proof) -> str:
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
-        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(_got(answer))} |"
+        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(_got(answer))}{_how(answer)} |"
         for answer in proof.answers
     ]
     images = f"Images {_images(proof, '**are not**')}."

@@ -83,7 +83,7 @@ def lacking(config: Sharing, versions: Iterable[ModelVersion]) -> Iterator[Findi
         there = {each.specification for each in version.containers}
         for name, consumer in config.consumers.items():
             wanted = consumer.endpoint.inference_specification
-            if wanted not in there:
+            if wanted is not None and wanted not in there:
                 key = f"consumers.{name}.endpoint.inference_specification"
                 yield Finding(
                     Severity.WARNING,

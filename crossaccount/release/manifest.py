@@ -5,34 +5,31 @@ It names no consumer, so it stays true as consumers come and go. Not here: where
 """
 
 import json
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
 from crossaccount.config.loading import parse_question
 from crossaccount.config.question_agreement import EXPECTATIONS
 from crossaccount.config.smoke import Smoke
 from crossaccount.doors.key import KEY
 from crossaccount.errors import LAST_VERSION
 from crossaccount.registry.artifacts import artifact_at
-from crossaccount.registry.versions import Contents
-from crossaccount.registry.versions import ModelVersion
-from crossaccount.strict_json import check_whole_number
-from crossaccount.strict_json import is_finite
-from crossaccount.strict_json import parse_model_json
-from dataclasses import asdict
-from pydantic import AfterValidator
-from pydantic import BaseModel
-from pydantic import BeforeValidator
-from pydantic import ConfigDict
-from pydantic import Field
-from pydantic import JsonValue
-from pydantic import SerializerFunctionWrapHandler
-from pydantic import ValidationError
-from pydantic import model_serializer
-from pydantic import model_validator
-from pydantic_core import PydanticCustomError
-from typing import Annotated
-from typing import Any
-from typing import Literal
-from typing import Self
-
+from crossaccount.registry.versions import Contents, ModelVersion
+from crossaccount.strict_json import check_whole_number, is_finite, parse_model_json
 
 RELEASE_LIMIT = 1_000_000
 MEMBER_LIMIT, SAMPLES_LIMIT = 1_000_000, 100

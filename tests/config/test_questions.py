@@ -1,21 +1,21 @@
 """The keys of a question: what is refused, and what is meant."""
 
 from __future__ import annotations
+
 import base64
 import json
-import pytest
-import yaml
 from contextlib import nullcontext
-from crossaccount.config.loading import load_config
-from crossaccount.config.loading import parse_config
-from crossaccount.config.model import Sharing
-from crossaccount.config.smoke import Smoke
-from crossaccount.errors import ConfigError
-from crossaccount.errors import Fault
 from pathlib import Path
-from pydantic import ValidationError
 from typing import Any
 
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from crossaccount.config.loading import load_config, parse_config
+from crossaccount.config.model import Sharing
+from crossaccount.config.smoke import Smoke
+from crossaccount.errors import ConfigError, Fault
 
 ASKED = {"content_type": "text/csv", "body": "5.1", "expect": [0]}
 

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from crossaccount.arns import parse_s3
 from crossaccount.aws.access import Target
+from crossaccount.config.kinds import ASYNCHRONOUS, SERVERLESS
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Smoke
 from crossaccount.errors import Failed, InputError
@@ -67,8 +68,9 @@ def of_payload(payload: Smoke) -> Question:
 def questions(target: Target, release: Release) -> list[Question]:
     """The questions to an endpoint: the config's smoke payloads, or else the samples of the Release.
 
-    Where containers are invoked directly, a question that names none is put to each of them. A body that lies in S3, the consumer's or
-    the producer's, is read in the deployer role.
+    Where containers are invoked directly, a question that names none is put to each of them. A sample that was recorded as a stream is
+    asked for as a whole of an endpoint that does not stream. A body that lies in S3, the consumer's or the producer's, is read in the
+    deployer role.
 
     Raises:
         InputError: when a file that the config names cannot be read.
@@ -80,8 +82,13 @@ def questions(target: Target, release: Release) -> list[Question]:
         configured = [
             _configured(target, place, payload) for place, payload in enumerate(target.consumer.smoke)
         ]
-    asked = configured or [of_sample(sample) for sample in release.samples]
-    if target.consumer.endpoint.container_mode != "direct":
+    return _for_endpoint(target.consumer, release, configured or list(map(of_sample, release.samples)))
+
+
+def _for_endpoint(consumer: ConsumerConfig, release: Release, asked: list[Question]) -> list[Question]:
+    if consumer.endpoint.hosting_kind in (SERVERLESS, ASYNCHRONOUS):
+        return [replace(question, stream=False) for question in asked]
+    if consumer.endpoint.container_mode != "direct":
         return asked
     names = [container.hostname or "" for container in release.deployed_containers]
     return [

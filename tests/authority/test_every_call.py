@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -28,6 +28,7 @@ from crossaccount.hosting.resources import deployment_name
 from crossaccount.promotion import moving, records
 from crossaccount.promotion.outcome import Result
 from crossaccount.promotion.records import Record
+from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
 from crossaccount.sharing import apply, gather, publish, revoke
@@ -109,6 +110,9 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ("consumer", "sagemaker", "UpdateEndpoint", ""): ("sagemaker:UpdateEndpoint",),
     ("consumer", "sagemaker-runtime", "InvokeEndpoint", ""): ("sagemaker:InvokeEndpoint",),
     ("consumer", "sagemaker-runtime", "InvokeEndpointAsync", ""): ("sagemaker:InvokeEndpointAsync",),
+    ("consumer", "sagemaker-runtime", "InvokeEndpointWithResponseStream", ""): (
+        "sagemaker:InvokeEndpointWithResponseStream",
+    ),
     ("consumer", "service-quotas", "ListServiceQuotas", ""): ("servicequotas:ListServiceQuotas",),
 }
 # Whether a call can name another account's resource: of the rest AWS takes nothing but a name within the caller's account.
@@ -327,6 +331,8 @@ def tell(scene: Any, watch: Watch) -> None:
     for version in (1, 2):
         found = moving.promote(target, releases[version], QUICK, moving.Run(flow_run="run-2"))
         assert found.result is Result.PROMOTED, found.text
+    streamed = [replace(question, stream=True) for question in questions(target, releases[2])]
+    assert all(answer.ok for answer in ask(target, target.consumer.endpoint.name, streamed))
     to = state.previous_config(target)
     assert to is not None
     found = moving.go_back(target, to, releases[1], QUICK)

@@ -23,6 +23,7 @@ from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import requests
 from crossaccount.hosting.gateway import Gateway, Patience
 from crossaccount.hosting.shift import settle, shift
+from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
@@ -72,6 +73,8 @@ KEYS: dict[str, Any] = {
     "prefix_routing": {"length": 4096, "concurrency": 8},
     "metrics": {"detailed": False, "enhanced": True, "publish_seconds": 120},
     "accept_eula": True,
+    "inference_specification": "pair",
+    "container_mode": "direct",
 }
 # Keys that stand only beside others.
 BESIDE: dict[str, dict[str, Any]] = {
@@ -79,6 +82,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "inference_ami": {"instance_type": "ml.g5.xlarge"},
     "routing": {"prefix_routing": KEYS["prefix_routing"]},
     "prefix_routing": {"routing": "prefix-aware"},
+    "container_mode": {"inference_specification": KEYS["inference_specification"]},
 }
 QUEUE = {key: KEYS[key] for key in ("kind", "asynchronous")}
 APART = (*QUEUE, "serverless", "instance_pools", "inference_ami")
@@ -94,7 +98,10 @@ TABLE: dict[str, dict[str, Any]] = {
     "all with instances": INSTANCES,
     "asynchronous": QUEUE,
     "asynchronous, as little": {**QUEUE, "asynchronous": {"s3_output": "s3://staging-calls/answers/"}},
-    "all asynchronous": {**INSTANCES, **QUEUE},
+    "all asynchronous": {
+        **{key: value for key, value in INSTANCES.items() if key != "container_mode"},
+        **QUEUE,
+    },
     "all serverless": {
         key: value
         for key, value in KEYS.items()
@@ -115,6 +122,8 @@ TABLE: dict[str, dict[str, Any]] = {
             "inference_ami",
             "routing",
             "prefix_routing",
+            "inference_specification",
+            "container_mode",
         )
     }
     | {"instance_type": None},
@@ -127,6 +136,7 @@ class Account:
 
     sharing: Sharing
     release: Release
+    version: ModelVersion
     key: str
 
     def like(self, endpoint: dict[str, Any]) -> Sharing:
@@ -138,9 +148,10 @@ class Account:
         return parse_config(text.replace(KEY, self.key))
 
     def released_for(self, sharing: Sharing) -> Release:
-        """The Release, with an image that a serverless endpoint may have where there is one."""
-        if sharing.consumers["staging"].endpoint.serverless is None:
-            return self.release
+        """The Release as the consumer deploys it, with an image that a serverless endpoint may have where there is one."""
+        endpoint = sharing.consumers["staging"].endpoint
+        if endpoint.serverless is None:
+            return self.release.deployed_as(endpoint.inference_specification, self.version)
         containers = [
             container.model_copy(update={"image": AWS_IMAGE}) for container in self.release.containers
         ]
@@ -157,7 +168,11 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     keys.write_text(
         "".join(
             f"[{name}]\naws_access_key_id={key.access_key_id}\naws_secret_access_key={key.secret_access_key}\n"
-            for name, key in (*residents.operators.items(), ("admin", residents.administrators["staging"]))
+            for name, key in (
+                *residents.operators.items(),
+                ("admin", residents.administrators["staging"]),
+                ("producer-admin", residents.administrators["producer"]),
+            )
         )
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -167,6 +182,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
         patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
         with sessions.reuse():
+            _add_specification()
             yield _shared()
     server.stop()
 
@@ -200,7 +216,24 @@ def _shared() -> Account:
     plan = plan_share(sharing, found)
     prepared = publish.prepare(producer, found.versions[0], found, plan)[0]
     apply.apply(producer, plan, lambda line: None)
-    return Account(sharing, publish.publish(producer, prepared), _prepared_account())
+    return Account(sharing, publish.publish(producer, prepared), found.versions[0], _prepared_account())
+
+
+def _add_specification() -> None:
+    """Another specification of version 1, of two containers that can be asked by name."""
+    import boto3
+
+    client = boto3.Session(profile_name="producer-admin", region_name=accounts.REGION).client("sagemaker")
+    arn = f"arn:aws:sagemaker:{accounts.REGION}:{accounts.PRODUCER.id}:model-package/{accounts.GROUP}/1"
+    described = client.describe_model_package(ModelPackageName=arn)
+    (container,) = described["InferenceSpecification"]["Containers"]
+    pair = [{**container, "ContainerHostname": name} for name in ("first", "second")]
+    client.update_model_package(
+        ModelPackageArn=arn,
+        AdditionalInferenceSpecificationsToAdd=[
+            {"Name": KEYS["inference_specification"], "Containers": pair}
+        ],
+    )
 
 
 def _prepared_account() -> str:

@@ -110,9 +110,7 @@ def promote_model(
         if pinned in gathered.left_out:
             raise Failed(str(gathered.left_out[pinned]))
         if pinned not in {described.version for described in gathered.versions}:
-            raise Failed(
-                f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
-            )
+            steps.refuse_unshared(sharing, pinned)
         plan = plan_share(sharing, gathered)
         sharing_steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)

@@ -19,7 +19,7 @@ from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
-from crossaccount.registry.versions import read_versions
+from crossaccount.registry import versions
 from crossaccount.release.manifest import Release
 from tasks import locks, steps
 from tasks.consumer import publish_proof
@@ -49,10 +49,17 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 def _newest(sharing: Sharing) -> int:
     with producing(sharing) as producer:
-        found = read_versions(producer.sagemaker, sharing)
+        found = versions.read_versions(producer.sagemaker, sharing)
     if not found.versions:
         raise PlanRefused(tuple(replace(each, severity=Severity.ERROR) for each in found.left_out.values()))
     return found.versions[-1].version
+
+
+@steps.step("look why version {version} is not shared")
+def refuse_unshared(sharing: Sharing, version: int) -> None:
+    """Refuse a version that the config does not share; raises as `versions.refuse_unshared` does."""
+    with producing(sharing) as producer:
+        versions.refuse_unshared(producer.sagemaker, sharing, version)
 
 
 def _history(sharing: Sharing) -> Sequence[Record]:

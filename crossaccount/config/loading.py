@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from crossaccount.config.agreement import disagreements
+from crossaccount.config.choice import RULE_TAG
 from crossaccount.config.model import Sharing
 from crossaccount.config.values import Complaint, KeyPath, describe, did_you_mean, dotted, kind_of, missing
 from crossaccount.config.yaml_file import Reading, Unreadable, compose, read_text
@@ -98,6 +99,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def _translated(error: ErrorDetails) -> Complaint:
     path, value = tuple(error["loc"]), error["input"]
+    if path[:2] == ("versions", RULE_TAG):
+        path = ("versions", *path[2:])
     match error["type"]:
         case "fault":
             # pydantic marks a fault of a mapping's key, not of its value, by one more step.

@@ -28,6 +28,7 @@ from crossaccount.config.identifiers import (
     RoleArn,
     RoleName,
 )
+from crossaccount.config.lifecycle import LifeCycles
 from crossaccount.config.smoke import Latency, Smoke
 from crossaccount.config.values import (
     Flag,
@@ -232,6 +233,9 @@ class Sharing(FrozenModel):
         default="least-privilege", description="which grants are made"
     )
     versions: Versions = Field(default="approved", description="which versions are shared")
+    lifecycle: LifeCycles = Field(
+        default={}, description="what the registry is told of a version once a stage of its promotion is done"
+    )
     principals: Annotated[_Principals, choice("kind of principals", _Principals)] = Field(
         default="accounts", description="who is let in: whole accounts, their two roles, or an organization"
     )

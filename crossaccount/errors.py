@@ -160,6 +160,22 @@ class AccessMissing(CrossAccountError):
         return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
 
 
+class VersionRecalled(CrossAccountError):
+    """Endpoints serve versions that the registry has recalled: `recalled` names them, `table` and `audit` have every answer.
+
+    The access is there, so it is no `AccessMissing`; nobody should miss it, so it is an error.
+    """
+
+    def __init__(self, recalled: tuple[str, ...], table: str, audit: dict[str, Any]) -> None:
+        super().__init__(recalled, table, audit)
+        self.recalled = tuple(recalled)
+        self.table = table
+        self.audit = audit
+
+    def __str__(self) -> str:
+        return harmless(f"Versions that are recalled are live: {'; '.join(self.recalled)}.")
+
+
 class PromotionFailed(CrossAccountError):
     """A promotion or a rollback that did not reach every consumer: `reasons`, and `table` and `promotion` with every outcome."""
 

@@ -12,6 +12,7 @@ from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity, Unread
+from crossaccount.registry.versions import approvals
 from crossaccount.release import store
 from crossaccount.release.members import members_of_version
 from crossaccount.sharing import gather, plan, publish
@@ -33,6 +34,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
             state = gather.gather(producer)
             proposal = plan.propose_share(sharing, replace(state, findings=()))
             unpublished = list(_unpublished(producer, state, proposal))
+            known = approvals(producer.sagemaker, sharing.model_package_group)
     except PlanRefused as refused:
         return Evidence(findings=refused.findings)
     except CrossAccountError as error:
@@ -47,7 +49,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         *_beyond(proposal),
         *_milder(proposal.findings),
     ]
-    return Evidence(tuple(answers), tuple(findings), state.versions, proposal)
+    return Evidence(tuple(answers), tuple(findings), state.versions, proposal, approvals=known)
 
 
 def _doubtful(finding: Finding) -> Finding:

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import doors
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.audit.live import LiveVersion, find_live
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
@@ -47,7 +48,22 @@ def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe:
         return unknown(f"consumers.{name}", "The access of its role", error)
     steps = tuple(_try_each(target, known, probe))
     answers = tuple(step for step in steps if isinstance(step, AccessAnswer))
-    return Evidence(answers, tuple(step for step in steps if isinstance(step, Finding)))
+    live = _look_at_live(target)
+    findings = (
+        *(step for step in steps if isinstance(step, Finding)),
+        *(each for each in live if isinstance(each, Finding)),
+    )
+    return Evidence(answers, findings, live=tuple(each for each in live if isinstance(each, LiveVersion)))
+
+
+def _look_at_live(target: Target) -> Sequence[LiveVersion | Finding]:
+    """What the consumer's endpoints serve; or that it cannot be told."""
+    try:
+        with target.explained("sagemaker:ListEndpoints", "*"):
+            return find_live(target)
+    except CrossAccountError as error:
+        text = f"Whether a version that was recalled is live there cannot be told: {first_line(error)}"
+        return [Finding(Severity.NOTE, f"consumers.{target.name}", text)]
 
 
 def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:

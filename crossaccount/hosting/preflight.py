@@ -20,8 +20,9 @@ from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, ver
 from crossaccount.aws import diagnosis
 from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
+from crossaccount.config.choice import VersionRule
 from crossaccount.config.model import Sharing
-from crossaccount.errors import DoorName, Failed, InputError, Obstacle, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Failed, InputError, Obstacle, Refused
 from crossaccount.parallel import run_all
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.registry.storage import (
@@ -38,6 +39,7 @@ from crossaccount.registry.storage import (
 from crossaccount.registry.versions import (
     Contents,
     ModelVersion,
+    check_chosen,
     check_deployable,
     check_specification,
     describe_version,
@@ -50,13 +52,13 @@ from crossaccount.text import quote
 
 
 def check_shared(config: Sharing, version: int) -> None:
-    """See that the config shares a version.
+    """See that a config which lists its versions lists this one; whether a rule chooses it, its description alone says.
 
     Raises:
         InputError: when it does not.
     """
-    if config.versions != "approved" and version not in config.versions:
-        shared = ", ".join(str(number) for number in sorted(config.versions))
+    if config.listed is not None and version not in config.listed:
+        shared = ", ".join(map(str, config.listed))
         raise InputError(
             f"The config does not share version {version}: versions has {shared}. Choose one of these."
         )
@@ -87,6 +89,7 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
                 ) from None
             raise
     check_deployable(described)
+    check_chosen(config, described)
     return described
 
 
@@ -98,17 +101,21 @@ def newest_published(target: Target) -> int | None:
     """
     with target.explained("s3:ListBucket", target.config.producer.releases_bucket, DoorName.BUCKET):
         has_release = store.list_published(target)
-        versions = (version_of(arn) for arn in _approved(target))
-        return next((version for version in versions if version in has_release), None)
+    published = [arn for arn in _approved(target) if version_of(arn) in has_release]
+    if target.config.rule == VersionRule():
+        return next(map(version_of, published), None)
+    with target.explained(
+        "sagemaker:DescribeModelPackage", published[0] if published else "*", DoorName.REGISTRY
+    ):
+        chosen = (describe_version(target.sagemaker, arn) for arn in published)
+        return next((each.version for each in chosen if not each.difference(target.config)), None)
 
 
 def _approved(target: Target) -> list[str]:
-    """The ARNs of the versions that are shared and Approved, newest first."""
+    """The ARNs of the Approved versions, newest first: those that the config lists, or all that its rule may choose from."""
     approved = list_versions(target.sagemaker, group_arn(target.config), "Approved")
-    if target.config.versions == "approved":
-        return approved
-    shared = set(target.config.versions)
-    return [arn for arn in approved if version_of(arn) in shared]
+    listed = target.config.listed
+    return approved if listed is None else [arn for arn in approved if version_of(arn) in listed]
 
 
 def _newest(target: Target) -> ModelVersion:
@@ -117,13 +124,14 @@ def _newest(target: Target) -> ModelVersion:
     Raises:
         Failed: when there is none, with what keeps the newest one from it.
     """
-    reasons: list[Failed] = []
+    reasons: list[CrossAccountError] = []
     for arn in _approved(target):
         try:
             described = describe_version(target.sagemaker, arn)
             check_deployable(described)
-        except Failed as failed:
-            reasons.append(failed)
+            check_chosen(target.config, described)
+        except (Failed, InputError) as error:
+            reasons.append(error)
             continue
         return described
     if reasons:

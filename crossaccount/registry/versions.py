@@ -3,7 +3,7 @@
 Reading is here (DescribeModelPackage, ListModelPackages), and the pure walk over an answer. Not here: any policy.
 
 Source: InferenceSpecification, ModelPackageContainerDefinition, CreateModelPackage (ManagedStorageType,
-ModelPackageRegistrationType) and DescribeModelPackage (IncludedData) in the SageMaker API reference.
+ModelPackageRegistrationType), ModelLifeCycle and DescribeModelPackage (IncludedData, ModelCard) in the SageMaker API reference.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import ClientError
 
 from crossaccount import parallel
 from crossaccount.arns import package_arn, version_of
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Finding, Obstacle, Severity
+from crossaccount.errors import Failed, Finding, InputError, Obstacle, Severity
 from crossaccount.registry.artifacts import Artifact, artifact_at
 from crossaccount.text import quote
 
@@ -59,6 +59,7 @@ class ModelVersion:
     endpoints of each of the others take.
     ``registration`` is ``Logged`` for a mere record of a training, ``storage`` is ``Restricted`` where SageMaker itself keeps the
     artifacts; both are None for what the registry does not say. ``specified`` is whether it says what to deploy at all.
+    ``stage``, ``stage_status``, ``metadata`` and ``card`` (a model card's status) are what its owners say of it.
     """
 
     arn: str
@@ -76,6 +77,10 @@ class ModelVersion:
     specified: bool = True
     incomplete: tuple[tuple[str, str], ...] = ()
     additional: tuple[tuple[str, Takes], ...] = ()
+    stage: str | None = None
+    stage_status: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    card: str | None = None
 
     @property
     def deployable(self) -> bool:
@@ -97,14 +102,22 @@ class ModelVersion:
             return Takes(self.content_types, self.response_types, self.instance_types)
         return dict(self.additional)[specification]
 
+    def difference(self, sharing: Sharing) -> str:
+        """What the rule of a config asks for and the version does not say, in a few words; empty where they agree."""
+        return sharing.rule.difference(self.stage, self.stage_status, dict(self.metadata))
+
 
 @dataclass(frozen=True)
 class Contents:
-    """The images and artifacts of versions, each once, and the ARNs of the KMS keys that the artifacts are encrypted under."""
+    """The images and artifacts of versions, each once, and the ARNs of the KMS keys that the artifacts are encrypted under.
+
+    ``versions`` are the numbers of the versions.
+    """
 
     images: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     keys: tuple[str, ...] = ()
+    versions: tuple[int, ...] = ()
 
 
 def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = ()) -> Contents:
@@ -114,11 +127,13 @@ def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = (
         versions: with the containers of every specification.
         keys: of the artifacts, as far as they were looked at; None is no key.
     """
+    versions = list(versions)
     containers = [container for version in versions for container in version.containers]
     return Contents(
         tuple(dict.fromkeys(container.image for container in containers)),
         tuple(dict.fromkeys(artifact for container in containers for artifact in container.artifacts)),
         tuple(sorted({key for key in keys if key})),
+        tuple(sorted({version.version for version in versions})),
     )
 
 
@@ -171,36 +186,52 @@ class Shareable:
 
 
 def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
-    """The versions that the config shares: the approved ones, or those it lists.
+    """The versions that the config shares: those it lists, or those of the approved ones that agree with its rule.
 
     One that cannot be deployed, whatever its owner decides about it, is left out, and the others go on.
 
     Raises:
-        Failed: when there is none that is approved, or one that the config lists is not Approved and Completed.
+        Failed: when the rule chooses none, or one that the config lists is not Approved and Completed, or Logged.
     """
-    if sharing.versions == "approved":
+    if sharing.listed is None:
         arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
         if not arns:
             raise Failed(
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
     else:
-        arns = [package_arn(sharing, number) for number in sorted(sharing.versions, reverse=True)]
+        arns = [package_arn(sharing, number) for number in reversed(sharing.listed)]
     asked = list(reversed(arns))
     results = parallel.run_all([partial(_shareable, sagemaker, sharing, arn) for arn in asked])
     out = {
         version_of(arn): each for arn, each in zip(asked, results, strict=True) if isinstance(each, Finding)
     }
-    return Shareable(tuple(result for result in results if isinstance(result, ModelVersion)), out)
+    chosen = tuple(result for result in results if isinstance(result, ModelVersion))
+    if not chosen and not out:
+        newest = next(result for result in reversed(results) if isinstance(result, _Other))
+        why = f": of version {newest.number}, the newest, {newest.difference}"
+        raise Failed(
+            f"{sharing.model_package_group} has no Approved version that versions chooses{why}. Set its stage or metadata in the registry, or correct "
+            "versions in the config."
+        )
+    return Shareable(chosen, out)
 
 
-def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding:
-    """A version; or why it is left out.
+@dataclass(frozen=True)
+class _Other:
+    """A version that the rule of the config does not choose, and what the two say otherwise."""
+
+    number: int
+    difference: str
+
+
+def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding | _Other:
+    """A version; why it is left out; or why it is not meant at all.
 
     Raises:
-        Failed: for one that the config lists, and that does not exist or is not Approved and Completed.
+        Failed: for one that the config lists, and that does not exist, is not Approved and Completed, or is a mere record.
     """
-    number, is_listed = version_of(arn), sharing.versions != "approved"
+    number, is_listed = version_of(arn), sharing.listed is not None
     try:
         version = describe_version(sagemaker, arn)
     except Failed as failed:
@@ -215,10 +246,17 @@ def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelV
                 "Correct versions in the config, or register it.",
             ) from None
         return left_out(sharing, number, "It was deleted from the registry just now.")
-    if is_listed and (version.status, version.approval) != ("Completed", "Approved"):
+    undecided = (version.status, version.approval) != ("Completed", "Approved")
+    if is_listed and (undecided or version.registration == LOGGED):
         check_deployable(version)
+    if difference := version.difference(sharing):
+        return _Other(number, difference)
     fault = _fault(version)
-    return version if fault is None else left_out(sharing, number, f"It {fault}")
+    if fault is None:
+        return version
+    out = left_out(sharing, number, f"It {fault}")
+    # A record of a training is among the versions of a group by design.
+    return replace(out, severity=Severity.NOTE) if version.registration == LOGGED and not is_listed else out
 
 
 def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
@@ -231,6 +269,41 @@ def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
     """
     subject = f"version {number} of {sharing.model_package_group}"
     return Finding(Severity.WARNING, subject, f"{reason} It is left out.", "Or reject it in the registry.")
+
+
+LOGGED = "Logged"
+
+
+def check_chosen(sharing: Sharing, version: ModelVersion) -> None:
+    """Refuse a version that the rule of the config does not choose.
+
+    Raises:
+        InputError: with what the version says otherwise, and the way out.
+    """
+    if difference := version.difference(sharing):
+        raise InputError(
+            f"The config does not share version {version.version}: {difference}. Choose another, or its owner moves it on in the registry."
+        )
+
+
+def refuse_unshared(sagemaker: SageMakerClient, sharing: Sharing, number: int) -> NoReturn:
+    """Refuse a version that `read_versions` did not find, with what the registry says of it.
+
+    Raises:
+        InputError: for an Approved one that the rule of the config does not choose.
+        Failed: for any other.
+        ClientError: when AWS refuses.
+    """
+    try:
+        version = describe_version(sagemaker, package_arn(sharing, number))
+        if version.approval == "Approved":
+            check_chosen(sharing, version)
+    except ClientError as error:
+        if not error.response["Error"].get("Message", "").endswith("does not exist."):
+            raise
+    raise Failed(
+        f"Version {number} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
+    )
 
 
 def check_deployable(version: ModelVersion) -> None:
@@ -277,7 +350,7 @@ def _fault(version: ModelVersion) -> str | None:
         return f"is {version.status}, not Completed. Wait, or choose another."
     if version.approval != "Approved":
         return f"is {version.approval}, not Approved. Its owner approves it, or choose an approved version."
-    if version.registration == "Logged":
+    if version.registration == LOGGED:
         return "is registered as Logged, a record that is not deployed. Register it as Registered."
     if version.storage == "Restricted":
         return "has its artifacts in storage that SageMaker restricts (ManagedStorageType Restricted), which no grant opens. Register it with artifacts in a bucket."
@@ -303,6 +376,7 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         except Failed as failed:  # it is not deployed
             incomplete.append((specification["Name"], str(failed)))
     arn, takes = described["ModelPackageArn"], _takes(main)
+    cycle = described.get("ModelLifeCycle") or {}
     return ModelVersion(
         arn=arn,
         group=described["ModelPackageGroupName"],
@@ -319,6 +393,10 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         specified=bool(main),
         incomplete=tuple(incomplete),
         additional=tuple(additional),
+        stage=cycle.get("Stage"),
+        stage_status=cycle.get("StageStatus"),
+        metadata=tuple(sorted((described.get("CustomerMetadataProperties") or {}).items())),
+        card=(described.get("ModelCard") or {}).get("ModelCardStatus"),
     )
 
 

@@ -21,6 +21,7 @@ from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
 from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer, open_target
+from crossaccount.config.lifecycle import LifeCycle
 from crossaccount.config.model import Sharing
 from crossaccount.hosting import creation, leftovers, preflight, state
 from crossaccount.hosting.gateway import Patience
@@ -31,6 +32,7 @@ from crossaccount.promotion.records import Record
 from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
+from crossaccount.registry import lifecycle
 from crossaccount.sharing import apply, gather, publish, revoke
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
@@ -74,6 +76,7 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ("producer", "sagemaker", "GetModelPackageGroupPolicy", ""): ("sagemaker:GetModelPackageGroupPolicy",),
     ("producer", "sagemaker", "ListModelPackages", ""): ("sagemaker:ListModelPackages",),
     ("producer", "sagemaker", "PutModelPackageGroupPolicy", ""): ("sagemaker:PutModelPackageGroupPolicy",),
+    ("producer", "sagemaker", "UpdateModelPackage", ""): ("sagemaker:UpdateModelPackage",),
     ("consumer", "cloudwatch", "DescribeAlarms", ""): ("cloudwatch:DescribeAlarms",),
     ("consumer", "iam", "GetRole", ""): ("iam:GetRole",),
     ("consumer", "iam", "SimulatePrincipalPolicy", ""): ("iam:SimulatePrincipalPolicy",),
@@ -333,6 +336,9 @@ def tell(scene: Any, watch: Watch) -> None:
         assert found.result is Result.PROMOTED, found.text
     streamed = [replace(question, stream=True) for question in questions(target, releases[2])]
     assert all(answer.ok for answer in ask(target, target.consumer.endpoint.name, streamed))
+    cycle = LifeCycle(stage=accounts.STAGES[0], status=accounts.STATUSES[0])
+    promoted = sharing.model_copy(update={"lifecycle": {1: cycle}})
+    assert lifecycle.tell(open_producer(promoted).sagemaker, promoted, 2, 1).result == "written"
     to = state.previous_config(target)
     assert to is not None
     found = moving.go_back(target, to, releases[1], QUICK)

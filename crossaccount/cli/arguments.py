@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     plan = command("plan", "Show the plan of a share. Changes nothing.", config)
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
     plan.add_argument("--prune", action="store_true", help="as for share")
+    plan.add_argument("--force", action="store_true", help="as for share")
 
     share = command(
         "share", "Grant the access that the config names, and publish a Release of every version.", yes
@@ -92,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     share.add_argument("--plan", type=Path, metavar="FILE", help=exactly)
     pruned = "take out every account that the config does not name from the statements of this project"
     share.add_argument("--prune", action="store_true", help=pruned)
+    forced = "with --prune, also when live endpoints still run on versions that are no longer shared"
+    share.add_argument("--force", action="store_true", help=forced)
 
     check = command("check", "See whether the access that a config promises is there.", config, any_consumer)
     check.add_argument("--no-probe", action="store_true", help="create no model in the consumers' accounts")
@@ -115,7 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     revoke.add_argument("--dry-run", action="store_true", help="show the plan, and change nothing")
 
-    command("promote", "Bring every consumer's endpoint to a version, stage by stage.", config, version, yes)
+    moved = "Bring every consumer's endpoint to a version, stage by stage."
+    promote = command("promote", moved, config, version, yes)
+    dry = "show the plan, the stages, and what the registry would be told, and change nothing"
+    promote.add_argument("--dry-run", action="store_true", help=dry)
 
     rollback = command("rollback", "Move a consumer's endpoint back to the version before.", config, consumer)
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.cli import output
-from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed
+from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
 
 if TYPE_CHECKING:
     from crossaccount.config.expectations import Tolerance
@@ -37,7 +37,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
 
-    planned = gather.make_plan(sharing, options.prune)
+    planned = gather.make_plan(sharing, options.prune, options.force)
     output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
     if options.out is not None:
         plan_file.write(options.out, options.config, planned, options.prune)
@@ -57,20 +57,21 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         planned = plan_file.read(options.plan)
         path, prune = path or planned.config, planned.prune
         sharing = _load(path)
-        agreed: list[str] | None = [plan_file.confirm(planned, gather.make_plan(sharing, prune))]
+        again = gather.make_plan(sharing, prune, options.force)
+        agreed: list[str] | None = [plan_file.confirm(planned, again)]
     elif path is not None:
         prune, sharing = options.prune, _load(path)
-        agreed = _agree(options, lambda: [gather.make_plan(sharing, prune)])
+        agreed = _agree(options, lambda: [gather.make_plan(sharing, prune, options.force)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
-    agreement: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
+    agreement: dict[str, Any] = {"prune": prune, "force": options.force, "agreed": agreed and agreed[0]}
     return _run(options, "flows.producer:share_models", str(path), **agreement)
 
 
 def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather
 
-    for value, name in ((options.plan, "--plan"), (options.prune, "--prune")):
+    for value, name in ((options.plan, "--plan"), (options.prune, "--prune"), (options.force, "--force")):
         if value:
             raise InputError(f"{name} is for one config: share the others with another command.")
     if len(set(options.config)) < len(options.config):
@@ -124,6 +125,9 @@ def promote(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather
 
     sharing = _load(options.config)
+    if options.dry_run:
+        dry = {"version": options.version, "dry_run": True}
+        return _run(options, "flows.promotion:promote_model", str(options.config), **dry)
     agreed = _agree(options, lambda: [gather.make_plan(sharing)], always=True)
     promotion = {"version": options.version, "agreed": agreed and agreed[0]}
     return _run(options, "flows.promotion:promote_model", str(options.config), **promotion)
@@ -260,7 +264,7 @@ def _run(
 
     try:
         outcome = prefect_server.run(flow, *arguments, **named)
-    except (AccessMissing, PromotionFailed) as error:
+    except (AccessMissing, PromotionFailed, VersionRecalled) as error:
         output.write(options, error.table)
         raise
     output.write(options, text(outcome))

@@ -8,6 +8,7 @@ from typing import Any
 
 from crossaccount.config import identifiers
 from crossaccount.config.hosting_agreement import hosting_disagreements
+from crossaccount.config.lifecycle import lifecycle_disagreements
 from crossaccount.config.question_agreement import smoke_disagreements
 from crossaccount.config.values import Complaint, KeyPath, sound
 from crossaccount.regions import partitions
@@ -27,6 +28,7 @@ def disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
         yield ("producer", "external_id"), external_id, sentence
     yield from _key_disagreements(producer, owner, region)
     yield from _scope_disagreements(data)
+    yield from lifecycle_disagreements(data)
     consumers = consumers if isinstance(consumers, Mapping) else {}
     for name, consumer in consumers.items():
         if isinstance(consumer, Mapping):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from crossaccount.config.agreement import disagreements
+from crossaccount.config.choice import RULE_TAG
 from crossaccount.config.model import Sharing
 from crossaccount.config.question_agreement import question_disagreements
 from crossaccount.config.smoke import Smoke
@@ -126,6 +127,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def _translated(error: ErrorDetails) -> Complaint:
     path, value = tuple(error["loc"]), error["input"]
+    if path[:2] == ("versions", RULE_TAG):
+        path = ("versions", *path[2:])
     match error["type"]:
         case "fault":
             # pydantic marks a fault of a mapping's key, not of its value, by one more step.

@@ -5,6 +5,7 @@ It names no consumer, so it stays true as consumers come and go. Not here: where
 """
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -27,7 +28,7 @@ from crossaccount.config.smoke import Smoke
 from crossaccount.doors.key import KEY
 from crossaccount.errors import LAST_VERSION
 from crossaccount.registry.artifacts import artifact_at
-from crossaccount.registry.versions import Contents
+from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.strict_json import check_whole_number, is_finite, parse_model_json
 
 RELEASE_LIMIT = 1_000_000
@@ -133,12 +134,16 @@ class ReleasedArtifact(_Model):
 
 
 class ReleasedContainer(_Model):
-    """A container: its image, pinned by digest, and its artifacts. ``specification`` is None for the main one."""
+    """A container: its image, pinned by digest, and its artifacts. ``specification`` is None for the main one.
+
+    ``hostname`` is not written: the registry has it, see `Release.deployed_as`.
+    """
 
     image: _Short
     image_digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None
     artifacts: Annotated[list[ReleasedArtifact], Field(max_length=100)]
     specification: _Short | None
+    hostname: Annotated[_Short | None, Field(exclude=True)] = None
 
 
 class Grant(_Model):
@@ -169,8 +174,29 @@ class Release(_Model):
 
     @property
     def deployed_containers(self) -> list[ReleasedContainer]:
-        """The containers that CreateModel deploys from the package: those of its main specification."""
-        return [container for container in self.containers if container.specification is None]
+        """The containers that CreateModel deploys from the package: those of its main specification, see `deployed_as`."""
+        return self.containers_of(None)
+
+    def containers_of(self, specification: str | None) -> list[ReleasedContainer]:
+        """The containers of a specification; None is the main one."""
+        return [container for container in self.containers if container.specification == specification]
+
+    def deployed_as(self, specification: str | None, version: ModelVersion) -> "Release":
+        """The Release as a consumer of one specification deploys it, whose containers and types then are the main ones.
+
+        Args:
+            specification: of the consumer; None is the main one.
+            version: as the registry has it, with the same containers: their DNS names are its.
+        """
+        takes = version.takes(specification)
+        registered = version.containers_of(specification)
+        pairs = zip(self.containers_of(specification), registered, strict=True)
+        deployed = [
+            released.model_copy(update={"specification": None, "hostname": container.hostname})
+            for released, container in pairs
+        ]
+        types = {name: list(value) for name, value in asdict(takes).items()}
+        return self.model_copy(update={"containers": deployed, **types})
 
     @property
     def contents(self) -> Contents:

@@ -26,7 +26,7 @@ def document(*questions: dict[str, Any]) -> str:
         "account": "222222222222",
         "role": f"{role}deployer",
         "execution_role": f"{role}execution",
-        "endpoint": {"name": "trees-staging", "instance_type": "ml.m5.large"},
+        "endpoint": {"name": "trees-staging", "instance_type": "ml.m5.large", "container_mode": "direct"},
         "smoke": list(questions),
     }
     producer = {"account": "111111111111", "releases": "s3://producer-models/releases/"}

@@ -56,15 +56,18 @@ def _with_reader(got: Any, judge: Judge) -> str:
         why = (
             f"it is {got}, which nothing here reads: expect_sha256 can judge it, or read_as names what it is"
         )
-        raw, readers = got.content, ("npy", "recordio")
-    else:
-        why = judge(got)
-        raw, readers = got.encode() if isinstance(got, str) else b"", ("json", "jsonlines", "csv")
-    if why and raw:
-        for reader in readers:
-            with suppress(ValueError):
-                if not judge(read_answer(raw, "", reader)):
-                    return f"{why}; read as {reader} it is right: write read_as: {reader}"
+        return _advised(why, got.content, ("npy", "recordio"), judge)
+    why = judge(got)
+    if why and isinstance(got, str):
+        return _advised(why, got.encode(), ("json", "jsonlines", "csv"), judge)
+    return why
+
+
+def _advised(why: str, raw: bytes, readers: Sequence[str], judge: Judge) -> str:
+    for name in readers:
+        with suppress(ValueError):
+            if not judge(read_answer(raw, "", name)):
+                return f"{why}; read as {name} it is right: write read_as: {name}"
     return why
 
 

@@ -185,6 +185,7 @@ def test_the_same_folder_is_the_same_bytes(tmp_path: Path) -> None:
             os.utime(made / name, (number, number))
         archives.append(pack(made, read_folder(made)))
     assert archives[0] == archives[1]
+    assert archives[0][4:8] == bytes(4), "gzip's own time of writing"
     with tarfile.open(fileobj=io.BytesIO(archives[0])) as tar:
         assert tar.getnames() == ["a.yaml.json", "b.json", "s/c.json"]
         assert {(entry.mtime, entry.uid, entry.uname) for entry in tar} == {(0, 0, "")}

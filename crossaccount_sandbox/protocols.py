@@ -14,7 +14,7 @@ from moto.core.utils import get_service_model
 
 SERVICES = (
     *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
-    *("cloudwatch", "application-autoscaling", "logs"),
+    *("cloudwatch", "application-autoscaling", "logs", "ram"),
 )
 SIGNED_AS = {"monitoring": "cloudwatch"}  # the name in a request's scope is not always the service's
 CBOR, EC2, JSON, QUERY, REST_JSON, REST_XML = "cbor", "ec2", "json", "query", "rest-json", "rest-xml"

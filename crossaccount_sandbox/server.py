@@ -28,6 +28,7 @@ from crossaccount_sandbox.handlers import (
     kms,
     layers,
     multipart,
+    ram,
     s3,
     s3control,
     simulation,
@@ -55,12 +56,13 @@ _MODULES = {
     "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
     "kms": [kms],
+    "ram": [ram],
     "s3": [buckets, bucket_policies, s3, deletions, multipart, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
     "sts": [sts, web_identity],
 }
-_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
+_LOCKED = ("cloudwatch", "application-autoscaling", "ram", "sagemaker")
 
 
 def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:

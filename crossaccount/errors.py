@@ -89,7 +89,8 @@ class Refusal:
 
     `account` is the 12-digit id of the account that owns the shut door; `ruled_out` lists the causes of an ambiguous
     AWS message that were checked and found not to apply; `next_step` is a sentence or two; `denied_by` is the policy that
-    denies it, None where none is known to: what then lacks is an Allow.
+    denies it, None where none is known to: what then lacks is an Allow. ``containers`` are those that need the resource, by name, of
+    a version with several.
     """
 
     door: str
@@ -102,6 +103,7 @@ class Refusal:
     ruled_out: tuple[str, ...]
     next_step: str
     denied_by: Denial | None = None
+    containers: tuple[str, ...] = ()
 
     @property
     def shut(self) -> str:
@@ -130,6 +132,8 @@ class Refused(CrossAccountError):
         lines = [
             f"{refusal.caller} may not {refusal.action} on {refusal.resource}: {refusal.shut}. {refusal.next_step}"
         ]
+        if refusal.containers:
+            lines.append(f"It is for {' and '.join(refusal.containers)}.")
         if refusal.ruled_out:
             lines.append("Ruled out: " + "; ".join(refusal.ruled_out) + ".")
         lines.append(f"AWS said {refusal.aws_code}: {refusal.aws_message}")

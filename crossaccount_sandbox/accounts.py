@@ -198,6 +198,12 @@ def _push_layer(ecr: Any, repository: str, content: bytes) -> dict[str, Any]:
     return {"size": len(content), "digest": digest}
 
 
+_INSTANCE_TYPES = [
+    *("ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.c5.large", "ml.c5.xlarge", "ml.t2.medium"),
+    *("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.g5.2xlarge", "ml.g6.xlarge"),
+]
+
+
 def _versions(s3: Any, sagemaker: Any, image: str, key: str, trained: list[TrainedModel]) -> None:
     """Three versions: 1 and 2 approved, 3 waiting for it; the artifact of version 2 is encrypted under the key."""
     group = {"ModelPackageGroupName": GROUP, "ModelPackageGroupDescription": "Iris decision trees"}
@@ -217,7 +223,7 @@ def _versions(s3: Any, sagemaker: Any, image: str, key: str, trained: list[Train
                 "Containers": [{"Image": image, "ModelDataUrl": f"s3://{BUCKET}/{folder}model.tar.gz"}],
                 "SupportedContentTypes": list(model.content_types),
                 "SupportedResponseMIMETypes": list(model.content_types),
-                "SupportedRealtimeInferenceInstanceTypes": ["ml.m5.large", "ml.t2.medium"],
+                "SupportedRealtimeInferenceInstanceTypes": _INSTANCE_TYPES,
                 "SupportedTransformInstanceTypes": ["ml.m5.large"],
             },
         )

@@ -24,6 +24,7 @@ from crossaccount.hosting.preflight import check_shared
 from crossaccount.promotion.moving import stages
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
+from crossaccount.proof.questions import check_files
 from crossaccount.registry.lifecycle import Told
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
@@ -106,6 +107,8 @@ def promote_model(
         agreed: The hash of the sharing plan that was agreed to (16 characters). Any other plan is refused.
     """
     sharing = forms.loaded(config)
+    # Whoever does a consumer's part in a run of its own has the files, and looks for them there.
+    check_files(sharing, [name for name, each in sharing.consumers.items() if each.run_deployment is None])
     started, run = datetime.now(UTC), str(flow_run.get_id())
     outcomes: list[ConsumerOutcome] = []
     told: list[Told] = []

@@ -15,12 +15,12 @@ from crossaccount import arns
 from crossaccount.aws.access import Target, open_target, producing
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, PlanRefused, Severity
-from crossaccount.hosting import guardrails, preflight, state
+from crossaccount.hosting import guardrails, preflight, requests, state
 from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
-from crossaccount.registry import lifecycle, versions
+from crossaccount.registry import chosen, lifecycle
 from crossaccount.registry.lifecycle import Told
 from crossaccount.release.manifest import Release
 from crossaccount.text import first_line
@@ -52,7 +52,7 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 def _newest(sharing: Sharing) -> int:
     with producing(sharing) as producer:
-        found = versions.read_versions(producer.sagemaker, sharing)
+        found = chosen.read_versions(producer.sagemaker, sharing)
     if not found.versions:
         raise PlanRefused(tuple(replace(each, severity=Severity.ERROR) for each in found.left_out.values()))
     return found.versions[-1].version
@@ -60,9 +60,9 @@ def _newest(sharing: Sharing) -> int:
 
 @steps.step("look why version {version} is not shared")
 def refuse_unshared(sharing: Sharing, version: int) -> None:
-    """Refuse a version that the config does not share; raises as `versions.refuse_unshared` does."""
+    """Refuse a version that the config does not share; raises as `chosen.refuse_unshared` does."""
     with producing(sharing) as producer:
-        versions.refuse_unshared(producer.sagemaker, sharing, version)
+        chosen.refuse_unshared(producer.sagemaker, sharing, version)
 
 
 def _history(sharing: Sharing) -> Sequence[Record]:
@@ -176,7 +176,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
 
     try:
         target = open_target(sharing, name)
-        release = _release(target, version)
+        release = _release(target, version, deploys=True)
         arn = arns.endpoint_arn(sharing, consumer)
         with locks.writing([arn, f"{arn}-v{version}"]):  # the endpoint, and its trial endpoint
             moving_run = moving.Run(report, stop.check, run)
@@ -190,9 +190,12 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
     return outcome
 
 
-def _release(target: Target, version: int) -> Release:
-    """The Release, as the consumer sees it, held against the registry and against the artifacts."""
-    release = preflight.read_release(target, preflight.find_version(target, version))
+def _release(target: Target, version: int, deploys: bool = False) -> Release:
+    """The Release, as the consumer sees it, held against the registry and against the artifacts; a licence only where a model is made."""
+    described = preflight.find_version(target, version)
+    if deploys:
+        requests.check_licence(target.consumer, described)
+    release = preflight.read_release(target, described)
     preflight.check_artifacts(target, release)
     return release
 
@@ -236,9 +239,11 @@ def roll_back_consumer(
         configs = state.list_configs(target)
         before = history.unrecorded_rollback(live, configs, last)
         if before is not None and live is not None and version in (None, live.version):
-            to = next(config for config in configs if config.config == live.config)
+            to = next(config for config in configs if config.config == live.own_config)
         else:
             before, to = None, _earlier_config(target, live, configs, version)
+    with target.explained("sagemaker:DescribeModel", "*"):
+        target = state.as_deployed(target, to.version)
     release = _release(target, to.version)
     with locks.writing([arns.endpoint_arn(sharing, consumer)]):
         run = moving.Run(lambda line: logger.info("%s: %s", name, line))

@@ -38,7 +38,8 @@ class Verdict(StrEnum):
 class AccessAnswer:
     """Whether a consumer passes a door to the ``resource`` behind it, and the ground for the verdict.
 
-    ``denied`` is whether a statement of others denies a part of what the door is for.
+    ``denied`` is whether a statement of others denies a part of what the door is for. ``containers`` are those that the resource is
+    for, by name, of versions with several.
     """
 
     consumer: str
@@ -48,6 +49,14 @@ class AccessAnswer:
     verdict: Verdict
     reason: str
     denied: bool = False
+    containers: tuple[str, ...] = ()
+
+    @property
+    def because(self) -> str:
+        """The ground, and which containers are without the resource where the verdict is not yes."""
+        if self.verdict is Verdict.YES or not self.containers:
+            return self.reason
+        return f"{self.reason.rstrip('.')}. It is for {' and '.join(self.containers)}."
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Audit:
         """The access that the config promises and that is missing, each in a few words."""
         shut = [
             f"{answer.consumer}: {answer.door} {answer.resource}"
+            + (f" for {' and '.join(answer.containers)}" if answer.containers else "")
             for answer in self.answers
             if answer.verdict is Verdict.NO
         ]
@@ -112,7 +122,7 @@ class Audit:
         shown = [*(answer.resource for answer in self.answers), *(each.endpoint for each in self.live)]
         width = max(map(len, shown), default=0)
         lines = [
-            f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.reason}".rstrip()
+            f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.because}".rstrip()
             for answer in self.answers
         ]
         lines += [
@@ -132,7 +142,7 @@ class Audit:
         """The audit for a Prefect artifact."""
         rows = ["| access | consumer | door | to | because |", "|---|---|---|---|---|"]
         rows += [
-            f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.reason} |"
+            f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.because} |"
             for answer in self.answers
         ]
         rows += [

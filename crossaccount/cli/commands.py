@@ -17,6 +17,7 @@ from crossaccount.cli import output
 from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
 
 if TYPE_CHECKING:
+    from crossaccount.config.expectations import Tolerance
     from crossaccount.config.model import Sharing
     from crossaccount.sharing.changes import Plan
     from crossaccount.sharing.revoke import Revocation
@@ -149,6 +150,61 @@ def history(options: argparse.Namespace) -> dict[str, Any]:
         listed = records.read(producer, options.newest)
     output.write(options, "\n".join(record.line() for record in listed) or "No promotion is on record.")
     return {"records": [record.model_dump(mode="json") for record in listed]}
+
+
+def samples(options: argparse.Namespace) -> dict[str, Any]:
+    """Make the archive of samples of a folder of questions, with the answers of a live endpoint or without."""
+    import hashlib
+
+    from crossaccount.sharing import sample_folder
+
+    tolerance = _tolerance(options)
+    sharing = _load(options.config, options.record)
+    entries = sample_folder.read_folder(options.folder, unanswered=options.record is not None)
+    recorded = sum(entry.is_open for entry in entries)
+    if options.record is not None:
+        from crossaccount.aws.access import open_target
+        from crossaccount.proof import recording
+
+        target = open_target(sharing, options.record)
+        endpoint = options.endpoint or target.consumer.endpoint.name
+        entries = recording.record(target, endpoint, entries, tolerance)
+    archive = sample_folder.pack(options.folder, entries)
+    try:
+        options.out.write_bytes(archive)
+    except OSError as error:
+        raise InputError(f"--out {options.out}: it cannot be written: {error.strerror}.") from None
+    digest = hashlib.sha256(archive).hexdigest()
+    files = list(dict.fromkeys(entry.file for entry in entries))
+    output.write(
+        options,
+        f"{options.out}: {len(entries)} samples of {len(files)} files, {recorded} of them recorded, {len(archive)} bytes, SHA-256 {digest}\n"
+        "Put it into a bucket of the producer, and register the next version with its address as SamplePayloadUrl.",
+    )
+    numbers = {"samples": len(entries), "recorded": recorded, "bytes": len(archive)}
+    return {"archive": str(options.out), "sha256": digest, "files": files, **numbers}
+
+
+def _tolerance(options: argparse.Namespace) -> Tolerance | None:
+    """The tolerance that answers are recorded with.
+
+    Raises:
+        InputError: for options that contradict each other.
+    """
+    from crossaccount.config.expectations import Tolerance
+
+    given = {name: getattr(options, name) for name in ("absolute", "relative", "share")}
+    present = [name for name, value in given.items() if value is not None]
+    for name in ("endpoint", *present):
+        if options.record is None and getattr(options, name) is not None:
+            raise InputError(
+                f"--{name} is for answers that are recorded: add --record CONSUMER, or leave it out."
+            )
+    if {"absolute", "relative"} <= set(present) or present == ["share"]:
+        raise InputError(
+            f"{', '.join(f'--{name}' for name in present)}: name one of --absolute and --relative."
+        )
+    return Tolerance.model_validate(given) if present else None
 
 
 def reap(options: argparse.Namespace) -> dict[str, Any]:

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from crossaccount import parallel
-from crossaccount.arns import package_arn, version_of
+from crossaccount.arns import version_of
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Finding, InputError, Obstacle, Severity
+from crossaccount.errors import Failed
 from crossaccount.registry.artifacts import Artifact, artifact_at
+from crossaccount.text import quote
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -27,19 +24,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Container:
-    """One container of an inference specification. ``specification`` is None for the version's main one."""
+    """One container of an inference specification.
+
+    ``specification`` is None for the version's main one, ``hostname`` where it has none. ``eula_accepted`` is whether the version itself
+    agrees to the licence that its artifacts are under; None where there is none that asks.
+    """
 
     image: str
     image_digest: str | None
     artifacts: tuple[Artifact, ...]
     specification: str | None = None
+    hostname: str | None = None
+    eula_accepted: bool | None = None
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What endpoints of an inference specification take: the content types, those of answers, and the instance types; empty is any."""
+
+    content_types: tuple[str, ...] = ()
+    response_types: tuple[str, ...] = ()
+    instance_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ModelVersion:
     """A version of a group, as DescribeModelPackage shows it.
 
-    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason.
+    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason; ``additional`` is what
+    endpoints of each of the others take.
     ``registration`` is ``Logged`` for a mere record of a training, ``storage`` is ``Restricted`` where SageMaker itself keeps the
     artifacts; both are None for what the registry does not say. ``specified`` is whether it says what to deploy at all.
     ``stage``, ``stage_status``, ``metadata`` and ``card`` (a model card's status) are what its owners say of it.
@@ -59,6 +72,7 @@ class ModelVersion:
     storage: str | None = None
     specified: bool = True
     incomplete: tuple[tuple[str, str], ...] = ()
+    additional: tuple[tuple[str, Takes], ...] = ()
     stage: str | None = None
     stage_status: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
@@ -67,12 +81,22 @@ class ModelVersion:
     @property
     def deployable(self) -> bool:
         """True when CreateModel takes it in another account: see `check_deployable`."""
-        return _fault(self) is None
+        return fault_of(self) is None
 
     @property
     def deployed_containers(self) -> tuple[Container, ...]:
-        """The containers that CreateModel deploys from the package: those of its main specification."""
-        return tuple(container for container in self.containers if container.specification is None)
+        """The containers that CreateModel deploys from the package where no specification is named: those of its main one."""
+        return self.containers_of(None)
+
+    def containers_of(self, specification: str | None) -> tuple[Container, ...]:
+        """The containers of a specification; None is the main one."""
+        return tuple(each for each in self.containers if each.specification == specification)
+
+    def takes(self, specification: str | None) -> Takes:
+        """What endpoints of a specification take; None is the main one."""
+        if specification is None:
+            return Takes(self.content_types, self.response_types, self.instance_types)
+        return dict(self.additional)[specification]
 
     def difference(self, sharing: Sharing) -> str:
         """What the rule of a config asks for and the version does not say, in a few words; empty where they agree."""
@@ -149,133 +173,7 @@ def _summaries(sagemaker: SageMakerClient, group: str, approval: str | None = No
         yield from page["ModelPackageSummaryList"]
 
 
-@dataclass(frozen=True)
-class Shareable:
-    """The versions that a config shares, oldest first, and why others that it means are left out, by their numbers."""
-
-    versions: tuple[ModelVersion, ...]
-    left_out: Mapping[int, Finding]
-
-
-def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
-    """The versions that the config shares: those it lists, or those of the approved ones that agree with its rule.
-
-    One that cannot be deployed, whatever its owner decides about it, is left out, and the others go on.
-
-    Raises:
-        Failed: when the rule chooses none, or one that the config lists is not Approved and Completed, or Logged.
-    """
-    if sharing.listed is None:
-        arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
-        if not arns:
-            raise Failed(
-                f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
-            )
-    else:
-        arns = [package_arn(sharing, number) for number in reversed(sharing.listed)]
-    asked = list(reversed(arns))
-    results = parallel.run_all([partial(_shareable, sagemaker, sharing, arn) for arn in asked])
-    out = {
-        version_of(arn): each for arn, each in zip(asked, results, strict=True) if isinstance(each, Finding)
-    }
-    chosen = tuple(result for result in results if isinstance(result, ModelVersion))
-    if not chosen and not out:
-        newest = next(result for result in reversed(results) if isinstance(result, _Other))
-        why = f": of version {newest.number}, the newest, {newest.difference}"
-        raise Failed(
-            f"{sharing.model_package_group} has no Approved version that versions chooses{why}. Set its stage or metadata in the registry, or correct "
-            "versions in the config."
-        )
-    return Shareable(chosen, out)
-
-
-@dataclass(frozen=True)
-class _Other:
-    """A version that the rule of the config does not choose, and what the two say otherwise."""
-
-    number: int
-    difference: str
-
-
-def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding | _Other:
-    """A version; why it is left out; or why it is not meant at all.
-
-    Raises:
-        Failed: for one that the config lists, and that does not exist, is not Approved and Completed, or is a mere record.
-    """
-    number, is_listed = version_of(arn), sharing.listed is not None
-    try:
-        version = describe_version(sagemaker, arn)
-    except Failed as failed:
-        return left_out(sharing, number, str(failed))
-    except ClientError as error:
-        if not error.response["Error"].get("Message", "").endswith("does not exist."):
-            raise
-        if is_listed:
-            raise Obstacle(
-                f"version {number} of {sharing.model_package_group}",
-                "It does not exist in the registry.",
-                "Correct versions in the config, or register it.",
-            ) from None
-        return left_out(sharing, number, "It was deleted from the registry just now.")
-    undecided = (version.status, version.approval) != ("Completed", "Approved")
-    if is_listed and (undecided or version.registration == LOGGED):
-        check_deployable(version)
-    if difference := version.difference(sharing):
-        return _Other(number, difference)
-    fault = _fault(version)
-    if fault is None:
-        return version
-    out = left_out(sharing, number, f"It {fault}")
-    # A record of a training is among the versions of a group by design.
-    return replace(out, severity=Severity.NOTE) if version.registration == LOGGED and not is_listed else out
-
-
-def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
-    """The finding of a version that is left out of a share, while the others go on.
-
-    Args:
-        sharing: the config.
-        number: the version's.
-        reason: why it cannot be deployed, and what would help, in sentences.
-    """
-    subject = f"version {number} of {sharing.model_package_group}"
-    return Finding(Severity.WARNING, subject, f"{reason} It is left out.", "Or reject it in the registry.")
-
-
 LOGGED = "Logged"
-
-
-def check_chosen(sharing: Sharing, version: ModelVersion) -> None:
-    """Refuse a version that the rule of the config does not choose.
-
-    Raises:
-        InputError: with what the version says otherwise, and the way out.
-    """
-    if difference := version.difference(sharing):
-        raise InputError(
-            f"The config does not share version {version.version}: {difference}. Choose another, or its owner moves it on in the registry."
-        )
-
-
-def refuse_unshared(sagemaker: SageMakerClient, sharing: Sharing, number: int) -> NoReturn:
-    """Refuse a version that `read_versions` did not find, with what the registry says of it.
-
-    Raises:
-        InputError: for an Approved one that the rule of the config does not choose.
-        Failed: for any other.
-        ClientError: when AWS refuses.
-    """
-    try:
-        version = describe_version(sagemaker, package_arn(sharing, number))
-        if version.approval == "Approved":
-            check_chosen(sharing, version)
-    except ClientError as error:
-        if not error.response["Error"].get("Message", "").endswith("does not exist."):
-            raise
-    raise Failed(
-        f"Version {number} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
-    )
 
 
 def check_deployable(version: ModelVersion) -> None:
@@ -284,11 +182,39 @@ def check_deployable(version: ModelVersion) -> None:
     Raises:
         Failed: naming what is the matter, and the way out.
     """
-    if fault := _fault(version):
+    if fault := fault_of(version):
         raise Failed(f"Version {version.version} of {version.group} {fault}")
 
 
-def _fault(version: ModelVersion) -> str | None:
+def check_specification(version: ModelVersion, name: str | None, key: str) -> None:
+    """Refuse a version without the additional specification that a consumer deploys.
+
+    Args:
+        version: the version.
+        name: of the specification; None is the main one.
+        key: the key of the config that names it.
+
+    Raises:
+        Failed: with the names that there are.
+    """
+    why = dict(version.incomplete)
+    known = [each for each, _ in version.additional if each not in why]
+    if name is None or name in known:
+        return
+    subject = f"Version {version.version} of {version.group}"
+    if name in why:
+        raise Failed(
+            f"{subject} cannot be deployed by its inference specification {quote(name)}: {why[name]} Or name another in {key}."
+        )
+    there = (
+        f"it has {', '.join(map(quote, known))} beside the main one" if known else "it has the main one only"
+    )
+    raise Failed(
+        f"{subject} has no inference specification {quote(name)}: {there}. Correct {key}, or delete it for the main one."
+    )
+
+
+def fault_of(version: ModelVersion) -> str | None:
     """What keeps a version from being deployed, after "It", with the way out; None when nothing does."""
     if version.status != "Completed":
         return f"is {version.status}, not Completed. Wait, or choose another."
@@ -312,12 +238,15 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     main = described.get("InferenceSpecification") or {}
     containers = list(_containers(main, None))
     incomplete: list[tuple[str, str]] = []
+    additional: list[tuple[str, Takes]] = []
     for specification in described.get("AdditionalInferenceSpecifications") or ():
+        additional.append((specification["Name"], _takes(specification)))
         try:
             containers += list(_containers(specification, specification["Name"]))
         except Failed as failed:  # it is not deployed
             incomplete.append((specification["Name"], str(failed)))
-    arn, cycle = described["ModelPackageArn"], described.get("ModelLifeCycle") or {}
+    arn, takes = described["ModelPackageArn"], _takes(main)
+    cycle = described.get("ModelLifeCycle") or {}
     return ModelVersion(
         arn=arn,
         group=described["ModelPackageGroupName"],
@@ -325,18 +254,27 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         status=described["ModelPackageStatus"],
         approval=described.get("ModelApprovalStatus", "PendingManualApproval"),
         containers=tuple(containers),
-        content_types=tuple(main.get("SupportedContentTypes") or ()),
-        response_types=tuple(main.get("SupportedResponseMIMETypes") or ()),
-        instance_types=tuple(main.get("SupportedRealtimeInferenceInstanceTypes") or ()),
+        content_types=takes.content_types,
+        response_types=takes.response_types,
+        instance_types=takes.instance_types,
         sample_payload_url=described.get("SamplePayloadUrl"),
         registration=described.get("ModelPackageRegistrationType"),
         storage=described.get("ManagedStorageType"),
         specified=bool(main),
         incomplete=tuple(incomplete),
+        additional=tuple(additional),
         stage=cycle.get("Stage"),
         stage_status=cycle.get("StageStatus"),
         metadata=tuple(sorted((described.get("CustomerMetadataProperties") or {}).items())),
         card=(described.get("ModelCard") or {}).get("ModelCardStatus"),
+    )
+
+
+def _takes(specification: Mapping[str, Any]) -> Takes:
+    return Takes(
+        tuple(specification.get("SupportedContentTypes") or ()),
+        tuple(specification.get("SupportedResponseMIMETypes") or ()),
+        tuple(specification.get("SupportedRealtimeInferenceInstanceTypes") or ()),
     )
 
 
@@ -347,15 +285,26 @@ def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[
             raise Failed(
                 "A container has no image of its own, so there is none to share. Register the version with one."
             )
-        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name)
+        hostname, accepted = container.get("ContainerHostname") or None, _eula_accepted(container)
+        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name, hostname, accepted)
+
+
+def _sources(container: Mapping[str, Any]) -> list[Any]:
+    """Every S3DataSource of a container's model data."""
+    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
+    return [source["S3DataSource"] for source in sources if source and source.get("S3DataSource")]
+
+
+def _eula_accepted(container: Mapping[str, Any]) -> bool | None:
+    """Source: ModelAccessConfig (AcceptEula) in the SageMaker API reference."""
+    asks = [source["ModelAccessConfig"] for source in _sources(container) if source.get("ModelAccessConfig")]
+    return all(each.get("AcceptEula") for each in asks) if asks else None
 
 
 def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
     if url := container.get("ModelDataUrl"):
         yield artifact_at(url, False, container.get("ModelDataETag"))
-    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
-    places = [source.get("S3DataSource") for source in sources if source]
-    for s3 in filter(None, [*places, container.get("AdditionalS3DataSource")]):
+    for s3 in filter(None, [*_sources(container), container.get("AdditionalS3DataSource")]):
         yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
         if manifest := s3.get("ManifestS3Uri"):
-            yield artifact_at(manifest, False, s3.get("ManifestEtag"))
+            yield replace(artifact_at(manifest, False, s3.get("ManifestEtag")), lists=s3["S3Uri"])

@@ -21,14 +21,12 @@ from crossaccount.errors import Finding, Gone, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
 from crossaccount.registry.artifacts import Artifact
+from crossaccount.registry.chosen import Shareable, left_out, read_versions
 from crossaccount.registry.versions import (
     Contents,
     ModelVersion,
-    Shareable,
     approvals,
     contents_of,
-    left_out,
-    read_versions,
 )
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan, usage
@@ -38,7 +36,7 @@ from crossaccount.sharing.encryption import read_encryption
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import Opened, find_stale, read_opened
 from crossaccount.sharing.samples import Samples, gather_samples
-from crossaccount.sharing.specifications import narrowed, without_obstacles
+from crossaccount.sharing.specifications import lacking, narrowed, without_obstacles
 from crossaccount.sharing.staying import parts_beyond
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -99,7 +97,7 @@ def gather(producer: Producer) -> Gathered:
     of_documents = _of_documents(producer, asked.existing, beside)
     findings = (
         *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
-        *(*opened.findings, *of_stale, *of_samples),
+        *(*opened.findings, *of_stale, *of_samples, *lacking(config, kept.versions)),
     )
     gathered = Gathered(
         asked.needs,

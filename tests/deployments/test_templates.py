@@ -18,7 +18,7 @@ from crossaccount_sandbox.public import is_public
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "iam"
 PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "222222222222"}
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "ModelPackageGroupName": "trees",
     "ArtifactBucket": "models",
     "ArtifactPrefix": "models/trees/",
@@ -36,6 +36,11 @@ GIVEN = {
     "EndpointName": "trees",
     "EndpointKeyArn": "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-555555555555",
     "CaptureLocation": "captured/trees/",
+    "AnswersLocation": "answers/trees/",
+    "FailuresLocation": "failures/trees/",
+    "AnswersKeyArn": "arn:aws:kms:us-east-1:222222222222:key/66666666-7777-8888-9999-000000000000",
+    "AnswersTopics": [f"arn:aws:sns:us-east-1:222222222222:{name}" for name in ("answers", "errors")],
+    "ShadowBucket": "captured",
     "SmokeObjects": "questions/trees/",
     "InVpc": "true",
     # Resources of the template itself.
@@ -47,6 +52,8 @@ GIVEN = {
 WITHOUT_RESOURCE = {
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricData",
+    "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListServiceQuotas",
     "ecr:GetAuthorizationToken",
     "ecr:GetRegistryPolicy",
     # "VPC configuration" in the SageMaker developer guide grants the network's on everything.

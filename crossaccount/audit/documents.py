@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crossaccount import doors
-from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.audit.answers import DISCOVERY, AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
@@ -15,7 +15,7 @@ from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, Pl
 from crossaccount.registry.versions import approvals
 from crossaccount.release import store
 from crossaccount.release.members import members_of_version
-from crossaccount.sharing import gather, plan, publish
+from crossaccount.sharing import discovery, gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
 from crossaccount.sharing.standing import kept_out
@@ -35,6 +35,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
             proposal = plan.propose_share(sharing, replace(state, findings=()))
             unpublished = list(_unpublished(producer, state, proposal))
             known = approvals(producer.sagemaker, sharing.model_package_group)
+            found = list(_discovery(producer, sharing, wanted))
     except PlanRefused as refused:
         return Evidence(findings=refused.findings)
     except CrossAccountError as error:
@@ -49,7 +50,22 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         *_beyond(proposal),
         *_milder(proposal.findings),
     ]
-    return Evidence(tuple(answers), tuple(findings), state.versions, proposal, approvals=known)
+    return Evidence((*answers, *found), tuple(findings), state.versions, proposal, approvals=known)
+
+
+def _discovery(producer: Producer, sharing: Sharing, wanted: Sequence[str]) -> Iterator[AccessAnswer]:
+    """What AWS RAM says of the group, where it is to be discoverable: alike for every consumer."""
+    if not sharing.producer.discoverable:
+        return
+    try:
+        with producer.explained():
+            found = discovery.look(producer)
+    except CrossAccountError as error:
+        found = discovery.Discovery(None, first_line(error))
+    verdict = {True: Verdict.YES, False: Verdict.NO}.get(found.is_on, Verdict.CANNOT_TELL)  # type: ignore[arg-type]
+    for name in wanted:
+        account = sharing.consumers[name].account
+        yield AccessAnswer(name, account, DISCOVERY, sharing.model_package_group, verdict, found.reason)
 
 
 def _doubtful(finding: Finding) -> Finding:

@@ -21,14 +21,12 @@ from crossaccount.errors import Finding, Gone, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
 from crossaccount.registry.artifacts import Artifact
+from crossaccount.registry.chosen import Shareable, left_out, read_versions
 from crossaccount.registry.versions import (
     Contents,
     ModelVersion,
-    Shareable,
     approvals,
     contents_of,
-    left_out,
-    read_versions,
 )
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan, usage

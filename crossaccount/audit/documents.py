@@ -3,7 +3,7 @@
 Not here: the repair, whose plan is the plan of a share.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crossaccount import doors
@@ -13,10 +13,10 @@ from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity, Unread
 from crossaccount.release import store
-from crossaccount.release.members import members_of_version
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.naming import needing
 from crossaccount.sharing.standing import kept_out
 from crossaccount.text import first_line
 
@@ -83,7 +83,7 @@ def _by_documents(
     if consumer.expires is not None and consumer.expires <= state.now:
         return  # nothing is promised any more; a finding says so
     member = consumer.account if sharing.organization is None else sharing.organization.id
-    needing = _needing(sharing, state)
+    containers = needing(sharing, state.versions, state.observed)
     grantee = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
         door, verdict, reason = door_of(change.resource.kind).name, Verdict.YES, "its policy says so"
@@ -99,7 +99,7 @@ def _by_documents(
             reason = f"its policy says so, but {finding.subject}: {finding.text}"
         denied = out[0] is True
         behind = change.resource.name
-        yield AccessAnswer(name, consumer.account, door, behind, verdict, reason, denied, needing(behind))
+        yield AccessAnswer(name, consumer.account, door, behind, verdict, reason, denied, containers(behind))
     for resource in doors.resources(sharing, state.needs):
         finding = unreadable.get((resource.kind, resource.name))
         if resource not in state.existing and finding is not None:
@@ -111,19 +111,8 @@ def _by_documents(
                 resource.name,
                 Verdict.CANNOT_TELL,
                 reason,
-                containers=needing(resource.name),
+                containers=containers(resource.name),
             )
-
-
-def _needing(sharing: Sharing, state: Gathered) -> Callable[[str], tuple[str, ...]]:
-    """What gives the containers, by name, that need a resource: of every version that has several."""
-    keys = {uri: observed.keys for uri, observed in state.observed.items()}
-    members = [
-        members_of_version(sharing, version.containers_of(specification), keys)
-        for version in state.versions
-        for specification in dict.fromkeys(each.specification for each in version.containers)
-    ]
-    return lambda name: tuple(dict.fromkeys(each for one in members for each in one.needing(name)))
 
 
 def _beyond(proposal: Plan) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ from crossaccount.sharing import plan
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.encryption import read_encryption
+from crossaccount.sharing.naming import needing, with_containers
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import Opened, find_stale, read_opened
 from crossaccount.sharing.samples import Samples, gather_samples
@@ -101,11 +102,12 @@ def gather(producer: Producer) -> Gathered:
         *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
         *(*opened.findings, *of_stale, *of_samples, *lacking(config, kept.versions)),
     )
+    containers = needing(config, world.versions, world.observed)
     gathered = Gathered(
         asked.needs,
         asked.existing,
         now,
-        tuple(dict.fromkeys(findings)),  # each once
+        tuple(dict.fromkeys(with_containers(each, containers) for each in findings)),  # each once
         beside,
         stale=stale,
         publishing=publishing,

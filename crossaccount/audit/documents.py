@@ -3,39 +3,23 @@
 Not here: the repair, whose plan is the plan of a share.
 """
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
 from crossaccount import doors
-from crossaccount.audit.answers import AccessAnswer
-from crossaccount.audit.answers import DISCOVERY
-from crossaccount.audit.answers import Evidence
-from crossaccount.audit.answers import Verdict
-from crossaccount.audit.answers import unknown
-from crossaccount.aws.access import Producer
-from crossaccount.aws.access import producing
+from crossaccount.audit.answers import DISCOVERY, AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
-from crossaccount.errors import Conflict
-from crossaccount.errors import CrossAccountError
-from crossaccount.errors import Failed
-from crossaccount.errors import Finding
-from crossaccount.errors import PlanRefused
-from crossaccount.errors import Severity
-from crossaccount.errors import Unread
+from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity, Unread
 from crossaccount.registry.versions import approvals
 from crossaccount.release import store
-from crossaccount.sharing import discovery
-from crossaccount.sharing import gather
-from crossaccount.sharing import plan
-from crossaccount.sharing import publish
+from crossaccount.sharing import discovery, gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
 from crossaccount.sharing.naming import needing
 from crossaccount.sharing.standing import kept_out
 from crossaccount.text import first_line
-from dataclasses import replace
 
 
 def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:

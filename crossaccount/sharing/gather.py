@@ -4,65 +4,36 @@ It only reads, and goes on past obstacles, so that all are said at once. Not her
 """
 
 import time
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from crossaccount import doors
-from crossaccount import parallel
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from crossaccount import doors, parallel
 from crossaccount.arns import parse_image
-from crossaccount.aws.access import Producer
-from crossaccount.aws.access import producing
+from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
-from crossaccount.doors import door_of
-from crossaccount.doors import read_policy
-from crossaccount.doors.base import Resource
-from crossaccount.doors.base import Surroundings
+from crossaccount.doors import door_of, read_policy
+from crossaccount.doors.base import Resource, Surroundings
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.key import KEY
-from crossaccount.errors import Finding
-from crossaccount.errors import Gone
-from crossaccount.errors import PlanRefused
-from crossaccount.errors import Severity
+from crossaccount.errors import Finding, Gone, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
 from crossaccount.registry.artifacts import Artifact
-from crossaccount.registry.chosen import Shareable
-from crossaccount.registry.chosen import left_out
-from crossaccount.registry.chosen import read_versions
-from crossaccount.registry.versions import Contents
-from crossaccount.registry.versions import ModelVersion
-from crossaccount.registry.versions import approvals
-from crossaccount.registry.versions import contents_of
+from crossaccount.registry.chosen import Shareable, left_out, read_versions
+from crossaccount.registry.versions import Contents, ModelVersion, approvals, contents_of
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import plan
-from crossaccount.sharing import usage
-from crossaccount.sharing.artifacts import Observed
-from crossaccount.sharing.artifacts import observe_all
-from crossaccount.sharing.artifacts import resolve_digests
-from crossaccount.sharing.changes import Basis
-from crossaccount.sharing.changes import Plan
+from crossaccount.sharing import plan, usage
+from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
+from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.encryption import read_encryption
-from crossaccount.sharing.naming import needing
-from crossaccount.sharing.naming import with_containers
-from crossaccount.sharing.obstacles import ask
-from crossaccount.sharing.obstacles import ask_all
-from crossaccount.sharing.opened import Opened
-from crossaccount.sharing.opened import find_stale
-from crossaccount.sharing.opened import read_opened
-from crossaccount.sharing.samples import Samples
-from crossaccount.sharing.samples import gather_samples
-from crossaccount.sharing.specifications import lacking
-from crossaccount.sharing.specifications import narrowed
-from crossaccount.sharing.specifications import without_obstacles
+from crossaccount.sharing.naming import needing, with_containers
+from crossaccount.sharing.obstacles import ask, ask_all
+from crossaccount.sharing.opened import Opened, find_stale, read_opened
+from crossaccount.sharing.samples import Samples, gather_samples
+from crossaccount.sharing.specifications import lacking, narrowed, without_obstacles
 from crossaccount.sharing.staying import parts_beyond
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
-from functools import partial
-
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
 _SHOWN_AGAIN_SECONDS = 2.0

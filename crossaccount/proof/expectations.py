@@ -52,6 +52,7 @@ def reader(smoke: Smoke) -> str:
 
 def _with_reader(got: Any, judge: Judge) -> str:
     """What is wrong with an answer, and the reader that would make it right."""
+    readers: tuple[str, ...] = ("json", "jsonlines", "csv")
     if isinstance(got, Bytes):
         why = (
             f"it is {got}, which nothing here reads: expect_sha256 can judge it, or read_as names what it is"
@@ -59,7 +60,7 @@ def _with_reader(got: Any, judge: Judge) -> str:
         raw, readers = got.content, ("npy", "recordio")
     else:
         why = judge(got)
-        raw, readers = got.encode() if isinstance(got, str) else b"", ("json", "jsonlines", "csv")
+        raw = got.encode() if isinstance(got, str) else b""
     if why and raw:
         for reader in readers:
             with suppress(ValueError):

@@ -405,6 +405,8 @@ def test_the_next_run_finishes_what_a_dead_one_has_begun(
     results = {result, Result.PROMOTED} if version == 1 and died == "when it came" else {result}
     assert outcome.result in results, outcome.text
     assert outcome.before == 1
+    if (mode, version) == ("after", WRONG):
+        assert f"serves version 1 ({before})" in outcome.text  # it went back to that, and not to the one with the shadow
     if version == 2:
         alone(stage, 2, stage.config(2))
         assert stage.configs() == {before, stage.config(2)}

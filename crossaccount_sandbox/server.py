@@ -28,6 +28,7 @@ from crossaccount_sandbox.handlers import (
     kms,
     layers,
     multipart,
+    quotas,
     s3,
     s3control,
     simulation,
@@ -40,6 +41,7 @@ from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
+from crossaccount_sandbox.sagemaker.asynchronous import Queues
 from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
@@ -59,9 +61,10 @@ _MODULES = {
     "s3": [buckets, bucket_policies, s3, deletions, multipart, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
+    "service-quotas": [quotas],
     "sts": [sts, web_identity],
 }
-_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
+_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker", "service-quotas")
 
 
 def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:
@@ -127,7 +130,8 @@ class Server:
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
         self._collector = Collector(self.world, store)
-        handlers = _handlers(Endpoints(self.hosting), Logs(store, self._collector.look))
+        queues = Queues(self.world, self.hosting, artifacts, pace, log)
+        handlers = _handlers(Endpoints(self.hosting, queues), Logs(store, self._collector.look))
         guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (

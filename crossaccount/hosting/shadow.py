@@ -54,7 +54,7 @@ def begin(
         ClientError: AWS's refusal.
     """
     requests.check(target.consumer, release)
-    shift.check_serverless(target, live)
+    shift.check_kind(target, live)
     described = Gateway(target.sagemaker).describe("endpoint-config", live.own_config or "")
     if described is None:
         raise Failed(

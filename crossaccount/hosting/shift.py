@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import IN_PROGRESS
+from crossaccount.config.kinds import SERVERLESS, article
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import creation, guardrails, requests
 from crossaccount.hosting.gateway import (
@@ -72,7 +73,7 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
     before = when_calm(target, patience, progress, wanted)
     if before is not None and before.status in IN_PROGRESS:
         return Shift(before.endpoint, wanted, before, (), "in progress")
-    check_serverless(target, before)
+    check_kind(target, before)
     model = creation.ensure_model(target, release, keep=True)
     config = creation.ensure_endpoint_config(target, release, wanted, keep=True)
     if config.reused and (before is None or before.config != wanted):
@@ -121,8 +122,11 @@ def claimed(live: LiveEndpoint) -> LiveEndpoint:
     return live
 
 
-def check_serverless(target: Target, before: LiveEndpoint | None) -> None:
-    """Refuse a step between instances and serverless: AWS takes neither back.
+def check_kind(target: Target, before: LiveEndpoint | None) -> None:
+    """Refuse to make an endpoint one of another kind: AWS does not take every such step back, and its callers call it otherwise.
+
+    Source: UpdateEndpoint in the SageMaker API reference for serverless; "Asynchronous inference" in the developer guide: such an endpoint takes
+    asynchronous invocations alone; InvokeEndpoint: it wants InferenceComponentName where there are inference components.
 
     Raises:
         Failed: for such a step.
@@ -132,11 +136,12 @@ def check_serverless(target: Target, before: LiveEndpoint | None) -> None:
     config = Gateway(target.sagemaker).describe("endpoint-config", before.config)
     if config is None:
         return
-    is_serverless = "ServerlessConfig" in config["ProductionVariants"][0]
-    if is_serverless != (target.consumer.endpoint.serverless is not None):
+    kind, wanted = requests.kind_of(config), target.consumer.endpoint.hosting_kind
+    if kind != wanted:
+        why = "cannot be changed back" if SERVERLESS in (kind, wanted) else "answers none of its callers"
         raise Failed(
-            f"The endpoint {before.endpoint} {'is' if is_serverless else 'is not'} serverless, and an endpoint that changes that cannot "
-            "be changed back. Choose another endpoint.name."
+            f"The endpoint {before.endpoint} is {article(kind)}, and the config asks for {article(wanted)}: one that changes that {why}. "
+            "Choose another endpoint.name."
         )
 
 

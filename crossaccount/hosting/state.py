@@ -6,9 +6,9 @@ Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from crossaccount.arns import version_of
 from crossaccount.aws.access import Target
@@ -22,6 +22,7 @@ from crossaccount.hosting.resources import (
     PACKAGE_TAG,
     PROVEN_TAG,
     SHADOW_TAG,
+    deployment_name,
     is_of_version,
 )
 
@@ -185,6 +186,25 @@ def previous_config(target: Target) -> VersionConfig | None:
     Right after a shift `Shift.before` has the live one before it, which may be the same version with another capacity.
     """
     return previous_of(look(target), list_configs(target))
+
+
+def as_deployed(target: Target, version: int) -> Target:
+    """The target, with the specification and the mode of containers that the model of an earlier version was made with.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    model = Gateway(target.sagemaker).describe("model", deployment_name(target.consumer, version))
+    if model is None:
+        return target
+    container: Any = model.get("PrimaryContainer") or next(iter(model.get("Containers") or ()), {})
+    direct = (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct"
+    made = {
+        "inference_specification": container.get("InferenceSpecificationName"),
+        "container_mode": "direct" if direct else "serial",
+    }
+    endpoint = target.consumer.endpoint.model_copy(update=made)
+    return replace(target, consumer=target.consumer.model_copy(update={"endpoint": endpoint}))
 
 
 def previous_of(live: LiveEndpoint | None, configs: Sequence[VersionConfig]) -> VersionConfig | None:

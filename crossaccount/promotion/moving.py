@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from crossaccount.aws.access import Target
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, Failed, Refused
-from crossaccount.hosting import creation, removal, requests, shift, state, temporary
+from crossaccount.hosting import creation, quotas, removal, requests, shift, state, temporary
 from crossaccount.hosting.gateway import Patience, Progress
 from crossaccount.hosting.outcome import Ending, accepted
 from crossaccount.hosting.preflight import explained_creation
@@ -79,9 +79,10 @@ def promote(target: Target, release: Release, patience: Patience, run: Run | Non
             steps += move.retire(trials=False)
             text = f"The endpoint {move.endpoint} serves version {release.version} already."
             return move.outcome(Result.UNCHANGED, before, release.version, text, steps)
+        move.check_quotas(live)
         for step in move.steps():
             steps.append(step)  # a move that fails later has its earlier steps in its outcome
-        text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it."
+        text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it.{_doubts(steps)}"
         if target.consumer.smoke_mode == "shadow":
             text = f"{text} {shadowing.sentence(steps)}"
         return move.outcome(Result.PROMOTED, before, release.version, text, steps)
@@ -129,10 +130,17 @@ def go_back(
         with target.explained("sagemaker:AddTags", to.config):
             state.mark_proven(target, to.config)
         before = _answering(live) if before is None else before
-        return move.outcome(Result.PROMOTED, before, to.version, f"Rolled back: {outcome.text}", steps)
+        text = f"Rolled back: {outcome.text}{_doubts(steps)}"
+        return move.outcome(Result.PROMOTED, before, to.version, text, steps)
     except CrossAccountError as error:
         before = _answering(live) if before is None else before
         return move.failed(before, move.answering(), error, steps)
+
+
+def _doubts(steps: Sequence[Step]) -> str:
+    """What the last proof leaves open of the images, in a sentence; empty for nothing."""
+    proofs = [step for step in steps if isinstance(step, Proof)]
+    return f" {proofs[-1].doubts}." if proofs and proofs[-1].doubts else ""
 
 
 def _answering(live: LiveEndpoint | None) -> int | None:
@@ -180,6 +188,17 @@ class _Move:
                 self.run.report(line)
 
         return report
+
+    def check_quotas(self, live: LiveEndpoint | None) -> None:
+        """See that the account's quotas reach, before anything is created; what cannot be told is reported.
+
+        Raises:
+            Failed: when one does not.
+        """
+        with self.target.explained("sagemaker:DescribeEndpointConfig", self.endpoint):
+            needs = quotas.of_promotion(self.target, self.release, live)
+        for doubt in quotas.check(self.target, needs):
+            self.run.report(doubt)
 
     def steps(self) -> Iterator[Step]:
         """Try the version out, shift to it, and prove it there, as far as the config asks for each.

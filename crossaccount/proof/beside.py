@@ -20,7 +20,8 @@ from crossaccount.hosting.resources import SHADOW, gone
 from crossaccount.hosting.state import deployed_images
 from crossaccount.proof.asking import MOST_KEPT, Answer, ask, captured_answer, no_answer
 from crossaccount.proof.captures import Captured, Captures
-from crossaccount.proof.proof import Comparison, Proof, by_tag, images_match
+from crossaccount.proof.images import held_against
+from crossaccount.proof.proof import Comparison, Proof
 from crossaccount.proof.questions import Question
 from crossaccount.release.manifest import Release
 
@@ -88,18 +89,20 @@ def prove_beside(
         _compared(of_live, of_shadow, name in found)
         for of_live, of_shadow, name in zip(answered, answers, names, strict=True)
     )
-    match, all_right = images_match(images, release), bool(answers) and all(answer.ok for answer in answers)
+    proved, all_right = held_against(images, release), bool(answers) and all(answer.ok for answer in answers)
     return Proof(
         consumer=target.name,
         account=target.account,
         model_package_arn=release.model_package_arn,
         version=release.version,
         endpoint=endpoint,
-        images=tuple(image.resolved for image in images),
-        images_match=match,
+        images=tuple(image.resolved for image in images if image.resolved),
+        images_match=proved.match,
         answers=answers,
-        verified=match and all_right,
-        by_tag=by_tag(release) if match else (),
+        verified=proved.acceptable and all_right,
+        by_tag=proved.by_tag,
+        moved=proved.moved,
+        unprovable=proved.unprovable,
         beside=live,
         compared=compared,
     )

@@ -22,10 +22,11 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
     verdict = "verified" if proof.verified else "NOT VERIFIED"
     lines = [
         f"{verdict}: version {proof.version} in account {proof.account} ({proof.consumer}), endpoint {proof.endpoint}",
-        f"images {'are' if proof.images_match else 'ARE NOT'} those of the Release{_by_tag(proof)}: {', '.join(proof.images) or 'none'}",
+        f"images {_images(proof, 'ARE NOT')}: {', '.join(proof.images) or 'none'}",
     ]
+    lines += [f"NOTE {_line(proof.doubts)}"] if proof.doubts else []
     lines += [
-        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}"
+        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}{_how(answer)}"
         for answer in proof.answers
     ]
     lines += [
@@ -39,6 +40,22 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
 def _got(answer: Answer) -> str:
     """What came, short enough that what is wrong with it can be seen too."""
     return f"{answer.got}" if not answer.reason else f"{str(answer.got)[:150]}{answer.reason}"
+
+
+def _how(answer: Answer) -> str:
+    """Which container answered, of several that are asked by themselves, and in how many parts an answer came."""
+    notes = [f"by {answer.container}"] if answer.container else []
+    if answer.parts is not None:
+        first = "" if answer.first_part_ms is None else f", the first after {answer.first_part_ms:.1f} ms"
+        notes.append(f"in {answer.parts} part{'' if answer.parts == 1 else 's'}{first}")
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _images(proof: Proof, not_those: str) -> str:
+    """Whether the images are those of the Release, after "images"."""
+    if proof.unprovable:
+        return "CANNOT BE PROVED to be those of the Release"
+    return f"{'are' if proof.images_match else not_those} those of the Release{_by_tag(proof)}"
 
 
 def _by_tag(proof: Proof) -> str:
@@ -69,10 +86,11 @@ def markdown(proof: Proof) -> str:
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
-        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(_got(answer))} |"
+        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(_got(answer))}{_how(answer)} |"
         for answer in proof.answers
     ]
-    images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release{_by_tag(proof)}."
+    images = f"Images {_images(proof, '**are not**')}."
+    images += f" **Note:** {proof.doubts}." if proof.doubts else ""
     if proof.speed:
         images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
     if proof.compared:

@@ -4,7 +4,7 @@ Held here rather than in moto, whose registry has no group policies and lowers n
 CreateEndpoint ask nothing and start nothing.
 
 Not modelled: validation and transform jobs of packages, model cards, Marketplace products, inference components,
-asynchronous and multi-model endpoints, additional model data sources (they are checked, and not fetched);
+multi-model endpoints, additional model data sources (they are checked, and not fetched);
 what a VPC reaches, quotas that nobody arranged
 (``outcomes``); EventBridge, AWS RAM.
 

@@ -11,17 +11,15 @@ from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.sagemaker.asynchronous import config_faults as asynchronous_faults
 from crossaccount_sandbox.sagemaker.fleets import Given
-from crossaccount_sandbox.sagemaker.records import (
-    arn_of,
-    existing,
-    find,
-    in_place,
-    invalid,
-    listed,
-    shown,
-)
+from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, in_place, invalid, listed, shown
 from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.sagemaker.variants import (
+    faults_of_instances,
+    faults_of_metrics,
+    members_beside_serverless,
+)
 from crossaccount_sandbox.wire import Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
 
@@ -113,7 +111,7 @@ def storage_key(call: Call, config: Record) -> str | None:
     return arn
 
 
-_NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ExecutionRoleArn")
+_NOT_HELD = ("ExplainerConfig", "ExecutionRoleArn")
 
 
 def _faults(
@@ -130,6 +128,7 @@ def _faults(
     for name in _NOT_HELD:
         if config.get(name):
             yield f"The sandbox does not model {name}."
+    yield from asynchronous_faults(config)
     shadows = config.get("ShadowProductionVariants") or []
     yield from _shadow_faults(config["ProductionVariants"], shadows)
     variants = [*config["ProductionVariants"], *shadows]
@@ -139,8 +138,9 @@ def _faults(
     for variant in variants:
         if variant.get("ServerlessConfig"):
             yield from _serverless_faults(config, variant, models[variant["ModelName"]], account, accounts)
-        elif not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
-            yield f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount."
+        else:
+            yield from faults_of_instances(variant)
+    yield from faults_of_metrics(config.get("MetricsConfig") or {})
 
 
 def _shadow_faults(variants: Sequence[Given], shadows: Sequence[Given]) -> Iterator[str]:
@@ -158,8 +158,8 @@ def _serverless_faults(
     config: Given, variant: Given, model: Given, account: str, accounts: Collection[str]
 ) -> Iterator[str]:
     given = variant["ServerlessConfig"]
-    if variant.get("InstanceType") or variant.get("InitialInstanceCount"):
-        yield "A variant cannot have both a ServerlessConfig and an InstanceType or InitialInstanceCount."
+    if others := members_beside_serverless(variant):
+        yield f"A variant cannot have both a ServerlessConfig and {' or '.join(others)}."
     if given["MemorySizeInMB"] % 1024:
         yield "MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120 and 6144."
     if given.get("ProvisionedConcurrency", 0) > given["MaxConcurrency"]:

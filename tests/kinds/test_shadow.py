@@ -312,6 +312,17 @@ def test_a_shadow_is_promoted_once_it_has_answered_beside_the_live_version(stage
         assert "version 1" in text
 
 
+def test_questions_of_the_config_and_those_for_streams_are_put_to_a_shadow_too(stage: Stage) -> None:
+    flower = {"content_type": "text/csv", "body": "6.3,3.3,6.0,2.5\n6.3,3.3,6.0,2.5"}
+    stage.prove(1)
+    outcome = stage.like(
+        smoke=[{**flower, "expect": [2, 2]}, {**flower, "expect": [2, 2], "stream": True}]
+    ).promote(2)
+    assert outcome.result is Result.PROMOTED, outcome.text
+    (proof,) = outcome.proofs
+    assert [(one.live, one.shadow, one.same) for one in proof.compared] == [([1, 1], [2, 2], False)] * 2
+
+
 def test_a_shadow_answers_nobody_and_leaves_the_live_version_as_it_is(stage: Stage) -> None:
     wide = stage.like({"instance_count": 3, "deployment": CANARY}, shadow={"instance_count": 2})
     before = wide.prove(1)
@@ -406,7 +417,9 @@ def test_the_next_run_finishes_what_a_dead_one_has_begun(
     assert outcome.result in results, outcome.text
     assert outcome.before == 1
     if (mode, version) == ("after", WRONG):
-        assert f"serves version 1 ({before})" in outcome.text  # it went back to that, and not to the one with the shadow
+        assert (
+            f"serves version 1 ({before})" in outcome.text
+        )  # it went back to that, and not to the one with the shadow
     if version == 2:
         alone(stage, 2, stage.config(2))
         assert stage.configs() == {before, stage.config(2)}

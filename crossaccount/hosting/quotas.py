@@ -92,7 +92,7 @@ def of_promotion(target: Target, release: Release, live: LiveEndpoint | None) ->
 def promotion_needs(
     consumer: ConsumerConfig, live: LiveEndpoint | None, before: Description | None, config: str
 ) -> tuple[Need, ...]:
-    """What a promotion needs: its trial or its shadow, and then its shift; a trial is gone before that.
+    """What a promotion needs: its trial or its shadow, and then its shift; both are gone before that.
 
     Args:
         consumer: of the config.
@@ -112,7 +112,7 @@ def promotion_needs(
         needs.append(Need("the shadow", types, live.instances + beside))
     if live is None or config not in (live.config, live.pending):
         count = _kept_count(consumer, live, before) if runs else endpoint.instance_count
-        needs.append(Need("the shift", types, _coming_up(consumer, count, runs) + beside))
+        needs.append(Need("the shift", types, _coming_up(consumer, count, runs)))
     return tuple(needs)
 
 

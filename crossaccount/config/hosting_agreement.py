@@ -1,6 +1,7 @@
-"""The keys of an endpoint against each other, as plain data: its kind, its capacity, and how it moves.
+"""The keys of an endpoint against each other, as plain data: its kind, its name, and how it moves.
 
-Not here: what an endpoint of a kind cannot have, as a table (``kinds``), and everything else of a config (``agreement``).
+Not here: what an endpoint of a kind cannot have, as a table (``kinds``), its capacity (``capacity_agreement``), and everything
+else of a config (``agreement``).
 """
 
 import math
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crossaccount.config import identifiers
+from crossaccount.config.capacity_agreement import capacity_disagreements, instance_types
 from crossaccount.config.endpoint import DEPLOYMENT_TYPES, KINDS, Deployment, Endpoint
 from crossaccount.config.kinds import EXCLUSIONS, OF_KIND, REAL_TIME, SERVERLESS, Exclusion, article
 from crossaccount.config.values import Complaint, KeyPath, missing, sound
@@ -32,15 +34,32 @@ def hosting_disagreements(
     if kind in KINDS:
         yield from _kind_disagreements(at, endpoint, str(kind))
         yield from _excluded(path, consumer, str(kind))
+    yield from _container_disagreements(path, consumer, endpoint)
     if kind != SERVERLESS:
-        yield from _capacity_disagreements(at, endpoint)
+        yield from capacity_disagreements(at, endpoint)
     if move in DEPLOYMENT_TYPES:
         yield from _size_disagreements((*at, "deployment"), deployment, str(move))
     if kind == SERVERLESS:
         yield from _serverless_disagreements(at, endpoint, deployment, move)
-    if str(endpoint.get("instance_type")).startswith("ml.inf1."):
-        yield from _inf1_disagreements((*at, "deployment"), endpoint["instance_type"], deployment, move)
+    if inf1 := [each for each in instance_types(endpoint) if each.startswith("ml.inf1.")]:
+        yield from _inf1_disagreements((*at, "deployment"), inf1[0], deployment, move)
     yield from _name_disagreements(at, endpoint, versions)
+    yield from _shadow_disagreements(path, consumer, str(kind))
+
+
+def _container_disagreements(
+    path: KeyPath, consumer: Mapping[str, Any], endpoint: Mapping[str, Any]
+) -> Iterator[Complaint]:
+    """A question to one container of an endpoint whose containers answer one after the other."""
+    if endpoint.get("container_mode") not in (None, "serial"):
+        return
+    for at, named in _values_at(consumer, ("smoke", "*", "container")):
+        if named and isinstance(named, str) and named.replace("-", "").isalnum():  # else that is its fault
+            sentence = (
+                f"{quote(named)} cannot be asked by itself, because the endpoint's containers answer one after the other. Delete it, or write "
+                "endpoint.container_mode: direct."
+            )
+            yield (*path, *at), named, sentence
 
 
 def _kind_disagreements(path: KeyPath, endpoint: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
@@ -89,13 +108,22 @@ def _is_excluded(value: object, excluded: object) -> bool:
     return excluded is None or value == excluded
 
 
-def _capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:
-    pools, instance_type = endpoint.get("instance_pools"), endpoint.get("instance_type")
-    if instance_type is None and not pools:
-        yield (*path, "instance_type"), "", missing(Endpoint, "instance_type", ", or serverless.")
-    if instance_type is not None and pools:
-        sentence = f"{quote(instance_type)} stands beside instance_pools, which name the types. Delete one of the two."
-        yield (*path, "instance_type"), instance_type, sentence
+def _shadow_disagreements(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
+    mode, endpoint = consumer.get("smoke_mode") or "before", consumer["endpoint"]
+    if mode != "shadow":
+        if consumer.get("shadow") is not None and mode in ("before", "after", "both"):
+            sentence = f"says how a shadow variant runs, and smoke_mode is {mode}. Write smoke_mode: shadow, or delete it."
+            yield (*path, "shadow"), "", sentence
+        return
+    if kind == REAL_TIME and endpoint.get("data_capture") is None:
+        sentence = (
+            "is missing, and what a shadow variant answers is in the captured data alone. Add it, for example data_capture: "
+            "{s3_uri: s3://BUCKET/captured/}, or choose another smoke_mode."
+        )
+        yield (*path, "endpoint", "data_capture"), "", sentence
+    if consumer.get("latency") is not None:
+        sentence = "cannot be held against a shadow variant, whose captured data does not say how long it took. Delete it, or choose another smoke_mode."
+        yield (*path, "latency"), "", sentence
 
 
 def _name_disagreements(path: KeyPath, endpoint: Mapping[str, Any], versions: object) -> Iterator[Complaint]:

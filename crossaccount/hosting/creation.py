@@ -50,8 +50,7 @@ def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | N
     arn, description = gateway.create_or_find("model", request, tags)
     if description is None:
         return HostedResource("model", name, arn, False, keep)
-    unasked = {"VpcConfig": None, "EnableNetworkIsolation": False}
-    differs = requests.difference(description, {**unasked, **request})
+    differs = requests.difference(description, requests.expected_model(request))
     return take_over(target, "model", name, arn, release, keep, flow_run, differs)
 
 

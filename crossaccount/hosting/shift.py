@@ -73,7 +73,7 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
     before = when_calm(target, patience, progress, wanted)
     if before is not None and before.status in IN_PROGRESS:
         return Shift(before.endpoint, wanted, before, (), "in progress")
-    _check_kind(target, before)
+    check_kind(target, before)
     model = creation.ensure_model(target, release, keep=True)
     config = creation.ensure_endpoint_config(target, release, wanted, keep=True)
     if config.reused and (before is None or before.config != wanted):
@@ -122,7 +122,7 @@ def claimed(live: LiveEndpoint) -> LiveEndpoint:
     return live
 
 
-def _check_kind(target: Target, before: LiveEndpoint | None) -> None:
+def check_kind(target: Target, before: LiveEndpoint | None) -> None:
     """Refuse to make an endpoint one of another kind: AWS does not take every such step back, and its callers call it otherwise.
 
     Source: UpdateEndpoint in the SageMaker API reference for serverless; "Asynchronous inference" in the developer guide: such an endpoint takes
@@ -194,16 +194,20 @@ def _update(target: Target, now: LiveEndpoint, wanted: str, guard: Mapping[str, 
     gateway.update_endpoint(requests.update(target.consumer.endpoint, old, new, guard))
 
 
-def roll_back(target: Target, to: str, patience: Patience, progress: Progress = silent) -> Shift:
+def roll_back(
+    target: Target, to: str, patience: Patience, progress: Progress = silent, withdraw: bool = True
+) -> Shift:
     """Begin to move the endpoint back to an endpoint config that it had; `settle` says how it ends.
 
-    All at once and without alarms: those of the version that it leaves may be ringing. That version loses its proof.
+    All at once and without alarms: those of the version that it leaves may be ringing. That version loses its proof, unless
+    ``withdraw`` is False.
 
     Args:
         target: the consumer's account.
         to: the endpoint config's name, see `state.previous_config` and `Shift.before`.
         patience: how long to wait for a change that is under way.
         progress: as for `Gateway.watch`.
+        withdraw: False where the version stays, and a shadow variant comes or goes.
 
     Raises:
         Failed: when there is no such endpoint config of this tool, its model is gone, or as for `shift`.
@@ -222,8 +226,9 @@ def roll_back(target: Target, to: str, patience: Patience, progress: Progress = 
             f"The endpoint cannot go back to {to}: its model {model} is gone. Promote that version again."
         )
     before = when_calm(target, patience, progress, to)
-    if before is not None and before.config is not None and before.config != to:
-        withdraw_proof(target, before.config)
+    left = before.own_config if before is not None and before.config != to else None
+    if withdraw and left is not None and left != to:
+        withdraw_proof(target, left)
     action = _point(target, before, to, configs[to].package, None, patience, progress)
     return Shift(target.consumer.endpoint.name, to, before, (), action)
 

@@ -35,7 +35,7 @@ def begin_trial(
         Failed, InputError, Conflict, ClientError: as `shift.shift` does.
     """
     requests.config_name(target.consumer, release)
-    endpoint = target.consumer.endpoint.model_copy(update={"instance_count": 1})
+    endpoint = target.consumer.endpoint.model_copy(update={"instance_count": 1, "managed_scaling": None})
     small = replace(target, consumer=target.consumer.model_copy(update={"endpoint": endpoint}))
     name = deployment_name(target.consumer, release.version)
     creation.ensure_model(target, release, keep=True)

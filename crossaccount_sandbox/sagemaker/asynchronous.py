@@ -152,7 +152,7 @@ class Queues:
 
     @staticmethod
     def _roles(endpoint: Record) -> list[str]:
-        return [role for fleet in endpoint["fleets"] for role in fleet.roles]
+        return [role for fleet in endpoint["fleets"] for role in dict.fromkeys(fleet.roles.values())]
 
     def _serve(self, invocation: Invocation, queue: _Queue, ticket: str) -> None:
         """Wait for the turn of an invocation, see it through, and tell of its end."""

@@ -86,6 +86,7 @@ class Wanted:
         kept: by variant, the DesiredInstanceCount and DesiredWeight that the update retains.
         capture: the data capture that the endpoint shows; None for none.
         check: raises Unhealthy when AWS would not bring it up, before anything is started.
+        claimed: by instance type, how many instances the account's quotas are asked for until it has ended.
     """
 
     config: Record
@@ -96,6 +97,7 @@ class Wanted:
     kept: Mapping[str, Record] = field(default_factory=dict)
     capture: Record | None = None
     check: Callable[[], None] = nothing_wrong
+    claimed: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan(config: Record | None, variants: Sequence[Record]) -> Plan:
@@ -125,6 +127,11 @@ def plan(config: Record | None, variants: Sequence[Record]) -> Plan:
         termination=float(policy.get("TerminationWaitInSeconds", 0)),
         limit=policy.get("MaximumExecutionTimeoutInSeconds"),
     )
+
+
+def coming_up(plan: Plan, count: int) -> int:
+    """How many instances come up beside those that run: in a rolling deployment the first batch, else all of this number."""
+    return round(plan.steps[0].share * count) if plan.rolling else count
 
 
 def _shifts(routing: Record, count: int) -> tuple[Step, ...]:

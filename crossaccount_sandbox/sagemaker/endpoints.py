@@ -11,11 +11,20 @@ from crossaccount_sandbox.checks.check import Check, key_check
 from crossaccount_sandbox.checks.decisions import authorize, decide
 from crossaccount_sandbox.handlers.autoscaling import forget, registered
 from crossaccount_sandbox.handlers.cloudwatch import alarm_state
+from crossaccount_sandbox.handlers.quotas import claim
 from crossaccount_sandbox.judging.decision import Result
 from crossaccount_sandbox.principals import find_role
 from crossaccount_sandbox.resources import alarm_arn
 from crossaccount_sandbox.sagemaker.asynchronous import Queues
-from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted, alarm_names, faults, plan
+from crossaccount_sandbox.sagemaker.deployments import (
+    Plan,
+    Unhealthy,
+    Wanted,
+    alarm_names,
+    coming_up,
+    faults,
+    plan,
+)
 from crossaccount_sandbox.sagemaker.endpoint_configs import (
     capture_summary,
     find_config,
@@ -25,11 +34,12 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 )
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
-from crossaccount_sandbox.sagemaker.invocations import event_stream, read_request, refuse
+from crossaccount_sandbox.sagemaker.invocations import read_request, refuse
 from crossaccount_sandbox.sagemaker.notifications import check_topics
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.sagemaker.variants import pools_of
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
 
@@ -65,7 +75,7 @@ class Endpoints:
 
         Raises:
             AwsError: ``ValidationException`` for a configuration or model that is not there, or an endpoint that is;
-                ``ResourceLimitExceeded`` where that was arranged.
+                ``ResourceLimitExceeded`` where a quota does not reach, or that was arranged.
         """
         name, place = call.params["EndpointName"], call.place
         arn = arn_of(call, "endpoint", name)
@@ -77,7 +87,9 @@ class Endpoints:
             _grant_on_key(world, call, config)
             outcome = _within_limits(self._hosting.outcome(place, name), config)
             check = _topics_check(world, call, config, models)
-            wanted = Wanted(config, models, outcome, capture=capture_summary(config), check=check)
+            claimed = claim(world, place, _needs(config["ProductionVariants"], {}, Plan()))
+            capture = capture_summary(config)
+            wanted = Wanted(config, models, outcome, capture=capture, check=check, claimed=claimed)
             self._hosting.create(place, name, arn, wanted)
             tag(world, arn, call)
         return json_response({"EndpointArn": arn})
@@ -105,9 +117,10 @@ class Endpoints:
                 plan(deployment, config["ProductionVariants"]),
                 _watch(world, call, deployment, models),
             )
-            retained = _retained(call.params, endpoint, config)
+            kept, capture = _retained(call.params, endpoint, config)
             check = _topics_check(world, call, config, models)
-            wanted = Wanted(config, models, outcome, steps, watch, *retained, check=check)
+            claimed = claim(world, call.place, _needs(config["ProductionVariants"], kept, steps))
+            wanted = Wanted(config, models, outcome, steps, watch, kept, capture, check, claimed)
             if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
                 raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
@@ -128,6 +141,9 @@ class Endpoints:
         known = {variant["VariantName"] for variant in endpoint["ProductionVariants"]}
         if unknown := ", ".join(sorted(set(desired) - known)):
             raise invalid(f'The variant name(s) "{unknown}" is/are not present within the endpoint.')
+        with world.lock:
+            old = world.registry.configs.get((place, endpoint["EndpointConfigName"])) or {}
+        claim(world, place, _growth(old, endpoint, desired))
         outcome = self._hosting.outcome(place, endpoint["EndpointName"])
         if not self._hosting.rescale(place, endpoint["EndpointName"], desired, outcome):
             raise _in_progress(endpoint)
@@ -196,18 +212,12 @@ class Endpoints:
         return self._hosting.invoke(self._invoked(call), read_request(call))
 
     def invoke_stream(self, world: World, call: Call) -> Response:
-        """InvokeEndpointWithResponseStream: the same answer in parts; all are sent when the last one is there.
+        """InvokeEndpointWithResponseStream: the answer in parts, each as soon as the container gives it.
 
         Raises:
             AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
         """
-        answer = self._hosting.invoke(self._invoked(call), read_request(call))
-        headers = [
-            ("X-Amzn-SageMaker-Content-Type" if name == "Content-Type" else name, value)
-            for name, value in answer.headers
-        ]
-        kind = ("Content-Type", "application/vnd.amazon.eventstream")
-        return Response(200, event_stream(answer.body), (kind, *headers))
+        return self._hosting.stream(self._invoked(call), read_request(call))
 
     def invoke_async(self, world: World, call: Call) -> Response:
         """InvokeEndpointAsync: 202, and an object in S3 later on.
@@ -256,6 +266,32 @@ def _within_limits(outcome: Outcome, config: Record) -> Outcome:
         "this quota."
     )
     raise AwsError("ResourceLimitExceeded", text)
+
+
+def _needs(variants: list[Record], kept: Mapping[str, Record], steps: Plan) -> list[tuple[list[str], int]]:
+    """The instance types of each variant, and how many instances of them come up."""
+    counts: list[int] = [
+        kept.get(variant["VariantName"], {}).get("DesiredInstanceCount")
+        or variant.get("InitialInstanceCount", 0)
+        for variant in variants
+    ]
+    return [
+        (pools_of(variant), coming_up(steps, count)) for variant, count in zip(variants, counts, strict=True)
+    ]
+
+
+def _growth(
+    config: Mapping[str, Any], endpoint: Record, desired: Mapping[str, Record]
+) -> list[tuple[list[str], int]]:
+    """The instance types of each variant that is to grow, and by how many instances it is."""
+    now = {
+        variant["VariantName"]: variant["CurrentInstanceCount"] for variant in endpoint["ProductionVariants"]
+    }
+    return [
+        (pools_of(variant), desired[name]["DesiredInstanceCount"] - now.get(name, 0))
+        for variant in config.get("ProductionVariants", ())
+        if (name := variant["VariantName"]) in desired and "DesiredInstanceCount" in desired[name]
+    ]
 
 
 def _retained(

@@ -879,7 +879,11 @@ FOREIGN = f"{OTHER.id}.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
         ([{"ModelName": "ghost"}], {}, "Could not find model"),
         ([{"ModelName": None}], {}, "no inference components"),
         ([{"InstanceType": None}], {}, "needs an InstanceType"),
-        ([{"InitialInstanceCount": None}], {}, "needs an InstanceType and an InitialInstanceCount"),
+        (
+            [{"InitialInstanceCount": None}],
+            {},
+            "needs an InstanceType or InstancePools, and an InitialInstanceCount",
+        ),
         ([{"InstanceType": "ml.ghost.large"}], {}, "enum value set"),
         ([{"InitialInstanceCount": 0}], {}, "greater than or equal to 1"),
         ([{}, {}], {}, "Duplicate variant names"),

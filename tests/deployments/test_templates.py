@@ -68,7 +68,10 @@ WITHOUT_RESOURCE = {
     "ec2:DescribeVpcs",
     "s3:GetAccountPublicAccessBlock",
     "sagemaker:ListEndpointConfigs",
+    "ram:GetResourceShareAssociations",
+    "ram:GetResourceShares",
     "sagemaker:ListEndpoints",
+    "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModels",
 }
 SHARED_PACKAGE = "sagemaker:CreateModel"

@@ -36,6 +36,7 @@ GIVEN = {
     "CaptureLocation": "captured/trees/",
     "SmokeObjects": "questions/trees/",
     "InVpc": "true",
+    "SeesAllEndpoints": "true",
     # Resources of the template itself.
     "ExecutionRole": "crossaccount-execution",
     "DeployerRole": "crossaccount-deployer",

@@ -145,6 +145,19 @@ def check(target: Target, needs: Sequence[Need]) -> tuple[str, ...]:
     return seen.doubts
 
 
+def check_deployment(target: Target, release: Release) -> tuple[str, ...]:
+    """As `check`, for the endpoint NAME-vN; a refusal to describe it is one that its creation meets, and here a doubt.
+
+    Raises:
+        Failed: when a quota does not reach.
+    """
+    try:
+        needs = of_deployment(target, release)
+    except (ClientError, BotoCoreError) as error:
+        return (f"Whether the quotas of account {target.account} reach cannot be told: {first_line(error)}",)
+    return check(target, needs)
+
+
 WAY_OUT = "Ask for more in Service Quotas there, remove endpoints, or choose another endpoint.instance_type or instance_count."
 
 

@@ -43,6 +43,9 @@ BUCKET = f"producer-models-{PRODUCER.id}"
 REPOSITORY = GROUP
 RELEASES = "releases/"
 ARTIFACTS = f"models/{GROUP}/"
+# What the sharing role may tell the registry of a version: stages and statuses as the registry's own examples have them.
+STAGES = ("Development", "QA", "PreProduction", "Staging", "Production", "Archived")
+STATUSES = ("PendingApproval", "InProgress", "OnHold", "Approved", "Rejected", "Deployed")
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,9 @@ def settle(
             template = "consumer.yaml"
             given |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS}
             given |= {"EndpointName": f"decision-trees-{account.name}"}
+        else:
+            given["Discoverable"] = "true"
+            given |= {"LifecycleStages": ",".join(STAGES), "LifecycleStatuses": ",".join(STATUSES)}
         _stack(client(account.name, "cloudformation"), templates / template, given)
     operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}
     # Last, because training takes as long as everything before.

@@ -29,6 +29,7 @@ from crossaccount_sandbox.handlers import (
     layers,
     multipart,
     quotas,
+    ram,
     s3,
     s3control,
     simulation,
@@ -41,6 +42,8 @@ from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
+from crossaccount_sandbox.sagemaker.asynchronous import Queues
+from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
@@ -56,13 +59,14 @@ _MODULES = {
     "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
     "kms": [kms],
+    "ram": [ram],
     "s3": [buckets, bucket_policies, s3, deletions, multipart, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
     "service-quotas": [quotas],
     "sts": [sts, web_identity],
 }
-_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker", "service-quotas")
+_LOCKED = ("cloudwatch", "application-autoscaling", "ram", "sagemaker", "service-quotas")
 
 
 def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:
@@ -123,11 +127,13 @@ class Server:
         self.outcomes = Outcomes(pace)
         self.images, artifacts = ImageCommands(), Artifacts(self.world)
         self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
-        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
+        captures = Captures(self.world, artifacts)
+        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace, captures)
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
         self._collector = Collector(self.world, store)
-        handlers = _handlers(Endpoints(self.hosting), Logs(store, self._collector.look))
+        queues = Queues(self.world, self.hosting, artifacts, pace, log)
+        handlers = _handlers(Endpoints(self.hosting, queues), Logs(store, self._collector.look))
         guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (

@@ -69,6 +69,14 @@ class Registry:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
+@dataclass
+class Promoted:
+    """What AWS RAM was told to promote of what policies made: names by permissions' ARNs, policies' contents by shares' ARNs."""
+
+    permissions: dict[str, str] = field(default_factory=dict)
+    shares: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class OrganizationPolicies:
     """The policies of its organization that are attached to an account, by their ARNs; above it everything is allowed.
@@ -130,12 +138,14 @@ class World:
         speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: the multipart uploads that are open, by their ids.
         registry: what SageMaker holds beside endpoints.
+        promoted: what AWS RAM has promoted.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
         outputs: what the containers of endpoints print, in the order of their starts; several threads append to it.
         alarms: CloudWatch's alarms, by account and region and name.
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
         alarm_history: what was changed of alarms, by account and region, the oldest first.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
+        notifications: what the execution roles of asynchronous endpoints have published to SNS: TopicArn and Message.
         quotas: Service Quotas' values that were arranged, by account and name; None for one of which only AWS's default is shown.
         lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
@@ -155,12 +165,14 @@ class World:
     speed: float = 1.0
     uploads: dict[str, Upload] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
+    promoted: Promoted = field(default_factory=Promoted)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
     outputs: list[ContainerOutput] = field(default_factory=list)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
     alarm_history: list[tuple[Place, Record]] = field(default_factory=list)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    notifications: list[dict[str, str]] = field(default_factory=list)
     quotas: dict[tuple[str, str], float | None] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)

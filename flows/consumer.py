@@ -13,6 +13,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
 from crossaccount.hosting.resources import HostedResource, Removal
 from crossaccount.proof.proof import Proof
+from crossaccount.proof.questions import check_files
 from crossaccount.show import proofs
 from flows import forms
 from flows.operations import operation
@@ -52,6 +53,7 @@ def deploy_model(
     """
     sharing = forms.loaded(config)
     sharing.consumer(consumer)
+    check_files(sharing, [consumer])
     with sessions.reuse():
         return deployed(sharing, consumer, version, keep)
 

@@ -12,6 +12,7 @@ from crossaccount.sharing import plan_file
 from crossaccount.sharing import revoke as revoking
 from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.discovery import Discovery
 from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans
 from flows import forms
@@ -22,12 +23,16 @@ from tasks.steps import name_run
 
 @dataclass(frozen=True)
 class Shared:
-    """The result of a share: each document's receipt, and the Releases that stand; a dry run has neither."""
+    """The result of a share: each document's receipt, and the Releases that stand; a dry run has neither.
+
+    ``discovery`` is what AWS RAM says of the group, where it is to be discoverable.
+    """
 
     group: str
     plan: Plan
     receipts: tuple[Receipt, ...]
     releases: tuple[Release, ...]
+    discovery: Discovery | None = None
 
     def table(self) -> str:
         """The group's ARN and every version's, one on a line, and what else should be known."""
@@ -38,11 +43,13 @@ class Shared:
         ]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {arn}" for name, arn in rows]
+        lines += [f"discoverable: {self.discovery.reason}"] if self.discovery else []
         return "\n".join([*lines, *plans.finding_lines(self.plan.findings)])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {
+            "discoverable": self.discovery.is_on if self.discovery else None,
             "model_package_group_arn": self.group,
             "model_package_arns": [release.model_package_arn for release in self.releases],
             "writes": self.plan.writes,
@@ -92,6 +99,7 @@ def share_models(
     dry_run: bool = False,
     prune: bool = False,
     agreed: forms.PlanHash = None,
+    force: bool = False,
 ) -> Shared:
     """Grant the consumers of a config what they need to deploy its versions, and publish the Releases.
 
@@ -101,12 +109,13 @@ def share_models(
         dry_run: Show the plan and change nothing.
         prune: Take out every account that the file does not name, as far as this project's statements let it in.
         agreed: The hash of the plan that was agreed to (16 characters, see the plan's last line). Any other plan is refused.
+        force: With prune, also when live endpoints still run on versions that are no longer shared.
     """
     sharing = forms.loaded(config)
     _check_only(sharing, consumer, prune)
     name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.reuse():
-        return share(sharing, consumer, dry_run, prune, agreed)
+        return share(sharing, consumer, dry_run, prune, agreed, force)
 
 
 def share(
@@ -115,6 +124,7 @@ def share(
     dry_run: bool = False,
     prune: bool = False,
     agreed: str | None = None,
+    force: bool = False,
 ) -> Shared:
     """Share a group, step by step; arguments as those of `share_models`.
 
@@ -122,9 +132,14 @@ def share(
         PlanRefused: when something stands in the way.
         Conflict: for another plan than the one agreed to, or a version that was published as something else.
         Refused: when AWS refuses the producer.
+        Failed: when the group is to be discoverable and is not; the access stands.
     """
     gathered = steps.read_registry(sharing)
-    plan = plan_share(sharing, gathered, prune, consumer)
+    plan = (
+        steps.plan_pruning(sharing, gathered, force)
+        if prune
+        else plan_share(sharing, gathered, only=consumer)
+    )
     steps.show_plan(sharing, plan)
     refuse_other(plan, agreed)
     if dry_run:
@@ -132,7 +147,8 @@ def share(
     prepared = steps.prepare_releases(sharing, gathered, plan)
     receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
     releases = steps.publish_releases(sharing, prepared, plan)
-    return Shared(group_arn(sharing), plan, receipts, releases)
+    found = steps.make_discoverable(sharing) if sharing.producer.discoverable else None
+    return Shared(group_arn(sharing), plan, receipts, releases, found)
 
 
 def _check_only(sharing: Sharing, consumer: str | None, prune: bool) -> None:

@@ -16,10 +16,11 @@ from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply as applying
+from crossaccount.sharing import discovery, publish, revoke, usage
 from crossaccount.sharing import gather as gathering
-from crossaccount.sharing import publish, revoke, usage
 from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.discovery import Discovery
 from crossaccount.sharing.gather import Gathered
 from crossaccount.show import plans
 from crossaccount.text import first_line
@@ -54,6 +55,12 @@ def look_for_users(
     for finding in findings:
         get_run_logger().warning("%s", finding)
     return findings
+
+
+@steps.step("plan what {sharing.model_package_group} no longer needs")
+def plan_pruning(sharing: Sharing, gathered: Gathered, force: bool) -> Plan:
+    """Plan a share that prunes; the consumers' accounts are asked for endpoints that still need what it takes out."""
+    return gathering.plan_with_users(sharing, gathered, True, force)
 
 
 @steps.step("plan for {sharing.model_package_group}")
@@ -109,6 +116,15 @@ def publish_releases(
         description=f"Shared versions of {published[0].model_package_group}",
     )
     return tuple(published)
+
+
+@steps.step("make {sharing.model_package_group} discoverable")
+def make_discoverable(sharing: Sharing) -> Discovery:
+    """Have AWS RAM show the group to the accounts that it is shared with; raises as `discovery.make_discoverable` does."""
+    with producing(sharing) as producer:
+        found = discovery.make_discoverable(producer, get_run_logger().info)
+    get_run_logger().info("%s is discoverable: %s", sharing.model_package_group, found.reason)
+    return found
 
 
 def _announce_new(sharing: Sharing, published: Sequence[tuple[Release, bool]]) -> None:

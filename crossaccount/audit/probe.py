@@ -13,14 +13,17 @@ from functools import partial
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import doors
-from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.arns import group_arn
+from crossaccount.audit.answers import DISCOVERY, AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.audit.live import LiveVersion, find_live
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
 from crossaccount.errors import CrossAccountError, DoorName, Failed, Finding, Obstacle, Refused, Severity
-from crossaccount.hosting import preflight, quotas, requests, state, temporary
+from crossaccount.hosting import preflight, queues, quotas, requests, state, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
+from crossaccount.release.members import members_of_release
 from crossaccount.text import first_line
 
 _Step = AccessAnswer | Finding
@@ -46,11 +49,29 @@ def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe:
         return unknown(f"consumers.{name}", "The access of its role", error)
     steps = tuple(_try_each(target, known, probe))
     answers = tuple(step for step in steps if isinstance(step, AccessAnswer))
-    return Evidence(answers, tuple(step for step in steps if isinstance(step, Finding)))
+    live = _look_at_live(target)
+    findings = (
+        *(step for step in steps if isinstance(step, Finding)),
+        *(each for each in live if isinstance(each, Finding)),
+    )
+    return Evidence(answers, findings, live=tuple(each for each in live if isinstance(each, LiveVersion)))
+
+
+def _look_at_live(target: Target) -> Sequence[LiveVersion | Finding]:
+    """What the consumer's endpoints serve; or that it cannot be told."""
+    try:
+        with target.explained("sagemaker:ListEndpoints", "*"):
+            return find_live(target)
+    except CrossAccountError as error:
+        text = f"Whether a version that was recalled is live there cannot be told: {first_line(error)}"
+        return [Finding(Severity.NOTE, f"consumers.{target.name}", text)]
 
 
 def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
     yield _open(target, DoorName.ROLE_TRUST, target.consumer.role, "assumed")
+    yield from _own_side(target)
+    if target.config.producer.discoverable:
+        yield _discover(target)
     version = known[-1] if known else None
     try:
         version = preflight.find_version(target, None)
@@ -80,13 +101,43 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         yield _fault(target, error)
 
 
+def _discover(target: Target) -> AccessAnswer:
+    """Whether the group is in the consumer's list of groups that others share with it."""
+    group = target.config.model_package_group
+    verdict, reason = (
+        Verdict.NO,
+        "its list of groups of other accounts has none of it: crossaccount share CONFIG, or accept the invitation of AWS RAM",
+    )
+    try:
+        with target.explained("sagemaker:ListModelPackageGroups", "*"):
+            pages = target.sagemaker.get_paginator("list_model_package_groups")
+            for page in pages.paginate(CrossAccountFilterOption="CrossAccount", NameContains=group):
+                arns = [each["ModelPackageGroupArn"] for each in page["ModelPackageGroupSummaryList"]]
+                if group_arn(target.config) in arns:
+                    verdict, reason = Verdict.YES, "in its list of groups of other accounts"
+    except CrossAccountError as error:
+        verdict, reason = Verdict.CANNOT_TELL, first_line(error)
+    return AccessAnswer(target.name, target.account, DISCOVERY, group, verdict, reason)
+
+
+def _own_side(target: Target) -> Iterator[Finding]:
+    """What an asynchronous endpoint needs of the consumer's own roles, and their policies do not allow; a resource's policy may all the same."""
+    for need, _ in queues.lacking(target):
+        text = f"No policy of {need.role} allows {need.action} on {need.resource}, which the asynchronous endpoint needs."
+        way_out = (
+            "Allow it there, as deployments/iam/consumer.yaml does, unless the resource's own policy does."
+        )
+        yield Finding(Severity.WARNING, f"consumers.{target.name}", text, way_out)
+
+
 def _read(target: Target, release: Release) -> Iterator[_Step]:
     """The answers about buckets and keys, from a byte of each object: KMS is asked when an object is read, not before."""
     read = preflight.check_artifacts(target, release)
+    needing = members_of_release(target.config, release, read.keys).needing
     for bucket in sorted(read.buckets):
-        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read")
+        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read", needing(bucket))
     for key in sorted(set(read.keys.values())):
-        yield _open(target, DoorName.KEY, key, "an artifact under it read")
+        yield _open(target, DoorName.KEY, key, "an artifact under it read", needing(key))
     for uri, doubt in read.unread.items():
         text = f"Whether {target.name} can read all of {uri} cannot be told: {doubt}."
         yield Finding(
@@ -131,18 +182,26 @@ def _try_model(target: Target, published: Release) -> Iterator[_Step]:
     for door in DOORS:
         if door.proved_by_model:
             for resource in sorted(door.needed(target.config, published.contents)):
-                yield _open(target, door.name, resource, reason)
+                containers = members_of_release(target.config, published).needing(resource)
+                yield _open(target, door.name, resource, reason, containers)
 
 
-def _open(target: Target, door: str, resource: str, reason: str) -> AccessAnswer:
-    return AccessAnswer(target.name, target.account, door, resource, Verdict.YES, reason)
+def _open(
+    target: Target, door: str, resource: str, reason: str, containers: tuple[str, ...] = ()
+) -> AccessAnswer:
+    return AccessAnswer(
+        target.name, target.account, door, resource, Verdict.YES, reason, containers=containers
+    )
 
 
 def shut(name: str, account: str, refused: Refused) -> AccessAnswer:
     """The answer no, from a refusal, about the resource behind the door."""
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
-    return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
+    resource = doors.name_in(refusal.resource)
+    return AccessAnswer(
+        name, account, refusal.door, resource, Verdict.NO, reason, containers=refusal.containers
+    )
 
 
 def _unreadable(target: Target, finding: Finding) -> AccessAnswer:

@@ -123,6 +123,9 @@ class Asynchronous(FrozenModel):
         default=None,
         description="how many requests an instance is sent at once; SageMaker chooses if it is left out",
     )
+    answer_seconds: Annotated[int, whole(1, 3600, "seconds")] = Field(
+        default=900, description="how long a question may take from its call to its answer in S3"
+    )
 
 
 class InferenceComponent(FrozenModel):
@@ -140,11 +143,17 @@ class InferenceComponent(FrozenModel):
 
 
 class Shadow(FrozenModel):
-    """The time for which a new version answers beside the live one before it takes over, and on how many instances."""
+    """The time for which a new version answers beside the live one before it takes over, and on how many instances.
+
+    For that time every call is captured, whatever data_capture.percent says.
+    """
 
     seconds: Annotated[int, whole(0, 86_400, "seconds")] = Field(
         default=0, description="how long it gets a copy of the live traffic beside the questions"
     )
     instance_count: Annotated[int, whole(1, 100, "instances")] = Field(
         default=1, description="number of instances of the shadow variant"
+    )
+    capture_seconds: Annotated[int, whole(1, 3600, "seconds")] = Field(
+        default=300, description="how long its captured answers are waited for afterwards"
     )

@@ -20,8 +20,9 @@ SERVERLESS, ASYNCHRONOUS, COMPONENTS, REAL_TIME = (
 class Exclusion:
     """A key that an endpoint of one kind cannot have.
 
-    ``key`` is the key's path below ``endpoint``, or below the consumer where it begins with ``consumer.``; ``value`` is the one
-    value of it that is excluded, None is any; ``why`` goes on the sentence "because a KIND endpoint ...".
+    ``key`` is the key's path below ``endpoint``, or below the consumer where it begins with ``consumer.``; a ``*`` in it is each item
+    of a list. ``value`` is the one value of it that is excluded, with ``*`` at its end whatever begins so, None is any; ``why`` goes
+    on the sentence "because a KIND endpoint ...".
     """
 
     kind: str
@@ -49,8 +50,16 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(SERVERLESS, "data_capture", "captures no data"),
     Exclusion(SERVERLESS, "kms_key", "has no storage of its own to encrypt"),
     Exclusion(SERVERLESS, "container_mode", "takes one container", "direct"),
+    Exclusion(SERVERLESS, "consumer.smoke.*.stream", "does not stream its answers", True),
     Exclusion(SERVERLESS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
+    # InvokeEndpointAsync takes no TargetContainerHostname, and its answer is an object.
+    Exclusion(ASYNCHRONOUS, "container_mode", "is asked without naming a container", "direct"),
+    Exclusion(ASYNCHRONOUS, "consumer.smoke.*.stream", "writes its answers to S3", True),
+    # "Exclusions" of shadow tests in the developer guide.
     Exclusion(ASYNCHRONOUS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
+    # "Asynchronous inference" in the developer guide: nothing that the exclusions of deployment guardrails name.
+    Exclusion(ASYNCHRONOUS, "instance_type", "does not run on Inf1 instances", "ml.inf1.*"),
+    Exclusion(ASYNCHRONOUS, "instance_pools.*.instance_type", "does not run on Inf1 instances", "ml.inf1.*"),
     Exclusion(COMPONENTS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
 )
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import COMING_UP, GONE
 from crossaccount.errors import Conflict, Failed
-from crossaccount.hosting import capacity, requests
+from crossaccount.hosting import requests
 from crossaccount.hosting.gateway import Gateway, Patience, Progress, silent
 from crossaccount.hosting.resources import (
     KEEP_TAG,
@@ -50,8 +50,7 @@ def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | N
     arn, description = gateway.create_or_find("model", request, tags)
     if description is None:
         return HostedResource("model", name, arn, False, keep)
-    unasked = {"VpcConfig": None, "EnableNetworkIsolation": False}
-    differs = requests.difference(description, {**unasked, **request})
+    differs = requests.difference(description, requests.expected_model(request))
     return take_over(target, "model", name, arn, release, keep, flow_run, differs)
 
 
@@ -60,21 +59,15 @@ def ensure_endpoint_config(
 ) -> HostedResource:
     """The endpoint config with one variant, as the consumer asks for it; takes and raises as `ensure_model` does.
 
-    One that does not stay captures no calls: they are only the proof's.
+    One that does not stay captures no calls, and tells no topic of its answers: they are only the proof's.
     """
-    consumer = target.consumer
-    if not keep:
-        endpoint = consumer.endpoint.model_copy(update={"data_capture": None})
-        consumer = consumer.model_copy(update={"endpoint": endpoint})
+    consumer = target.consumer if keep else requests.for_a_trial(target.consumer)
     request = requests.endpoint_config(consumer, release, name)
     tags = tag_values(release.model_package_arn, keep, flow_run)
     arn, description = Gateway(target.sagemaker).create_or_find("endpoint-config", request, tags)
     if description is None:
         return HostedResource("endpoint-config", name, arn, False, keep)
-    unasked = ["KmsKeyId", *(["DataCaptureConfig"] if keep else [])]
-    variants = [{**dict.fromkeys(capacity.OPTIONAL), **each} for each in request["ProductionVariants"]]
-    whole = {**dict.fromkeys(unasked), **request, "ProductionVariants": variants}
-    differs = requests.difference(description, whole)
+    differs = requests.difference(description, requests.with_unasked(request, keep))
     return take_over(target, "endpoint-config", name, arn, release, keep, flow_run, differs)
 
 

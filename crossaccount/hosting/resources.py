@@ -12,10 +12,12 @@ from crossaccount.config.model import ConsumerConfig
 
 HostingKind = Literal["model", "endpoint-config", "endpoint"]
 KINDS: tuple[HostingKind, ...] = ("model", "endpoint-config", "endpoint")  # in the order they are made
-VARIANT = "AllTraffic"
+VARIANT, SHADOW = "AllTraffic", "Shadow"
 OWNER_TAG, PACKAGE_TAG = "crossaccount:managed-by", "crossaccount:model-package"
 KEEP_TAG, RUN_TAG = "crossaccount:keep", "crossaccount:flow-run"
 SINCE_TAG, PROVEN_TAG = "crossaccount:taken-over", "crossaccount:proven"
+# Of an endpoint config with a shadow variant: the endpoint config of the live version, and the shadow's model package.
+BESIDE_TAG, SHADOW_TAG = "crossaccount:beside", "crossaccount:shadow"
 OWNER = "crossaccount"
 
 

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import IN_PROGRESS
+from crossaccount.config.kinds import SERVERLESS, article
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import creation, guardrails, requests
 from crossaccount.hosting.gateway import (
@@ -72,7 +73,7 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
     before = when_calm(target, patience, progress, wanted)
     if before is not None and before.status in IN_PROGRESS:
         return Shift(before.endpoint, wanted, before, (), "in progress")
-    _check_serverless(target, before)
+    check_kind(target, before)
     model = creation.ensure_model(target, release, keep=True)
     config = creation.ensure_endpoint_config(target, release, wanted, keep=True)
     if config.reused and (before is None or before.config != wanted):
@@ -121,8 +122,11 @@ def claimed(live: LiveEndpoint) -> LiveEndpoint:
     return live
 
 
-def _check_serverless(target: Target, before: LiveEndpoint | None) -> None:
-    """Refuse a step between instances and serverless: AWS takes neither back.
+def check_kind(target: Target, before: LiveEndpoint | None) -> None:
+    """Refuse to make an endpoint one of another kind: AWS does not take every such step back, and its callers call it otherwise.
+
+    Source: UpdateEndpoint in the SageMaker API reference for serverless; "Asynchronous inference" in the developer guide: such an endpoint takes
+    asynchronous invocations alone; InvokeEndpoint: it wants InferenceComponentName where there are inference components.
 
     Raises:
         Failed: for such a step.
@@ -132,11 +136,12 @@ def _check_serverless(target: Target, before: LiveEndpoint | None) -> None:
     config = Gateway(target.sagemaker).describe("endpoint-config", before.config)
     if config is None:
         return
-    is_serverless = "ServerlessConfig" in config["ProductionVariants"][0]
-    if is_serverless != (target.consumer.endpoint.serverless is not None):
+    kind, wanted = requests.kind_of(config), target.consumer.endpoint.hosting_kind
+    if kind != wanted:
+        why = "cannot be changed back" if SERVERLESS in (kind, wanted) else "answers none of its callers"
         raise Failed(
-            f"The endpoint {before.endpoint} {'is' if is_serverless else 'is not'} serverless, and an endpoint that changes that cannot "
-            "be changed back. Choose another endpoint.name."
+            f"The endpoint {before.endpoint} is {article(kind)}, and the config asks for {article(wanted)}: one that changes that {why}. "
+            "Choose another endpoint.name."
         )
 
 
@@ -189,16 +194,20 @@ def _update(target: Target, now: LiveEndpoint, wanted: str, guard: Mapping[str, 
     gateway.update_endpoint(requests.update(target.consumer.endpoint, old, new, guard))
 
 
-def roll_back(target: Target, to: str, patience: Patience, progress: Progress = silent) -> Shift:
+def roll_back(
+    target: Target, to: str, patience: Patience, progress: Progress = silent, withdraw: bool = True
+) -> Shift:
     """Begin to move the endpoint back to an endpoint config that it had; `settle` says how it ends.
 
-    All at once and without alarms: those of the version that it leaves may be ringing. That version loses its proof.
+    All at once and without alarms: those of the version that it leaves may be ringing. That version loses its proof, unless
+    ``withdraw`` is False.
 
     Args:
         target: the consumer's account.
         to: the endpoint config's name, see `state.previous_config` and `Shift.before`.
         patience: how long to wait for a change that is under way.
         progress: as for `Gateway.watch`.
+        withdraw: False where the version stays, and a shadow variant comes or goes.
 
     Raises:
         Failed: when there is no such endpoint config of this tool, its model is gone, or as for `shift`.
@@ -217,8 +226,9 @@ def roll_back(target: Target, to: str, patience: Patience, progress: Progress = 
             f"The endpoint cannot go back to {to}: its model {model} is gone. Promote that version again."
         )
     before = when_calm(target, patience, progress, to)
-    if before is not None and before.config is not None and before.config != to:
-        withdraw_proof(target, before.config)
+    left = before.own_config if before is not None and before.config != to else None
+    if withdraw and left is not None and left != to:
+        withdraw_proof(target, left)
     action = _point(target, before, to, configs[to].package, None, patience, progress)
     return Shift(target.consumer.endpoint.name, to, before, (), action)
 

@@ -3,23 +3,20 @@
 Reading is here (DescribeModelPackage, ListModelPackages), and the pure walk over an answer. Not here: any policy.
 
 Source: InferenceSpecification, ModelPackageContainerDefinition, CreateModelPackage (ManagedStorageType,
-ModelPackageRegistrationType) and DescribeModelPackage (IncludedData) in the SageMaker API reference.
+ModelPackageRegistrationType), ModelLifeCycle and DescribeModelPackage (IncludedData, ModelCard) in the SageMaker API reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from crossaccount import parallel
-from crossaccount.arns import package_arn, version_of
+from crossaccount.arns import version_of
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Finding, Obstacle, Severity
+from crossaccount.errors import Failed
 from crossaccount.registry.artifacts import Artifact, artifact_at
+from crossaccount.text import quote
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -29,24 +26,36 @@ if TYPE_CHECKING:
 class Container:
     """One container of an inference specification.
 
-    ``specification`` is None for the version's main one. ``eula_accepted`` is whether the version itself agrees to the licence that its
-    artifacts are under; None where there is none that asks.
+    ``specification`` is None for the version's main one, ``hostname`` where it has none. ``eula_accepted`` is whether the version itself
+    agrees to the licence that its artifacts are under; None where there is none that asks.
     """
 
     image: str
     image_digest: str | None
     artifacts: tuple[Artifact, ...]
     specification: str | None = None
+    hostname: str | None = None
     eula_accepted: bool | None = None
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What endpoints of an inference specification take: the content types, those of answers, and the instance types; empty is any."""
+
+    content_types: tuple[str, ...] = ()
+    response_types: tuple[str, ...] = ()
+    instance_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ModelVersion:
     """A version of a group, as DescribeModelPackage shows it.
 
-    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason.
+    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason; ``additional`` is what
+    endpoints of each of the others take.
     ``registration`` is ``Logged`` for a mere record of a training, ``storage`` is ``Restricted`` where SageMaker itself keeps the
     artifacts; both are None for what the registry does not say. ``specified`` is whether it says what to deploy at all.
+    ``stage``, ``stage_status``, ``metadata`` and ``card`` (a model card's status) are what its owners say of it.
     """
 
     arn: str
@@ -63,25 +72,48 @@ class ModelVersion:
     storage: str | None = None
     specified: bool = True
     incomplete: tuple[tuple[str, str], ...] = ()
+    additional: tuple[tuple[str, Takes], ...] = ()
+    stage: str | None = None
+    stage_status: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    card: str | None = None
 
     @property
     def deployable(self) -> bool:
         """True when CreateModel takes it in another account: see `check_deployable`."""
-        return _fault(self) is None
+        return fault_of(self) is None
 
     @property
     def deployed_containers(self) -> tuple[Container, ...]:
-        """The containers that CreateModel deploys from the package: those of its main specification."""
-        return tuple(container for container in self.containers if container.specification is None)
+        """The containers that CreateModel deploys from the package where no specification is named: those of its main one."""
+        return self.containers_of(None)
+
+    def containers_of(self, specification: str | None) -> tuple[Container, ...]:
+        """The containers of a specification; None is the main one."""
+        return tuple(each for each in self.containers if each.specification == specification)
+
+    def takes(self, specification: str | None) -> Takes:
+        """What endpoints of a specification take; None is the main one."""
+        if specification is None:
+            return Takes(self.content_types, self.response_types, self.instance_types)
+        return dict(self.additional)[specification]
+
+    def difference(self, sharing: Sharing) -> str:
+        """What the rule of a config asks for and the version does not say, in a few words; empty where they agree."""
+        return sharing.rule.difference(self.stage, self.stage_status, dict(self.metadata))
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The images and artifacts of versions, each once, and the ARNs of the KMS keys that the artifacts are encrypted under."""
+    """The images and artifacts of versions, each once, and the ARNs of the KMS keys that the artifacts are encrypted under.
+
+    ``versions`` are the numbers of the versions.
+    """
 
     images: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     keys: tuple[str, ...] = ()
+    versions: tuple[int, ...] = ()
 
 
 def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = ()) -> Contents:
@@ -91,11 +123,13 @@ def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = (
         versions: with the containers of every specification.
         keys: of the artifacts, as far as they were looked at; None is no key.
     """
+    versions = list(versions)
     containers = [container for version in versions for container in version.containers]
     return Contents(
         tuple(dict.fromkeys(container.image for container in containers)),
         tuple(dict.fromkeys(artifact for container in containers for artifact in container.artifacts)),
         tuple(sorted({key for key in keys if key})),
+        tuple(sorted({version.version for version in versions})),
     )
 
 
@@ -139,75 +173,7 @@ def _summaries(sagemaker: SageMakerClient, group: str, approval: str | None = No
         yield from page["ModelPackageSummaryList"]
 
 
-@dataclass(frozen=True)
-class Shareable:
-    """The versions that a config shares, oldest first, and why others that it means are left out, by their numbers."""
-
-    versions: tuple[ModelVersion, ...]
-    left_out: Mapping[int, Finding]
-
-
-def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
-    """The versions that the config shares: the approved ones, or those it lists.
-
-    One that cannot be deployed, whatever its owner decides about it, is left out, and the others go on.
-
-    Raises:
-        Failed: when there is none that is approved, or one that the config lists is not Approved and Completed.
-    """
-    if sharing.versions == "approved":
-        arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
-        if not arns:
-            raise Failed(
-                f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
-            )
-    else:
-        arns = [package_arn(sharing, number) for number in sorted(sharing.versions, reverse=True)]
-    asked = list(reversed(arns))
-    results = parallel.run_all([partial(_shareable, sagemaker, sharing, arn) for arn in asked])
-    out = {
-        version_of(arn): each for arn, each in zip(asked, results, strict=True) if isinstance(each, Finding)
-    }
-    return Shareable(tuple(result for result in results if isinstance(result, ModelVersion)), out)
-
-
-def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding:
-    """A version; or why it is left out.
-
-    Raises:
-        Failed: for one that the config lists, and that does not exist or is not Approved and Completed.
-    """
-    number, is_listed = version_of(arn), sharing.versions != "approved"
-    try:
-        version = describe_version(sagemaker, arn)
-    except Failed as failed:
-        return left_out(sharing, number, str(failed))
-    except ClientError as error:
-        if not error.response["Error"].get("Message", "").endswith("does not exist."):
-            raise
-        if is_listed:
-            raise Obstacle(
-                f"version {number} of {sharing.model_package_group}",
-                "It does not exist in the registry.",
-                "Correct versions in the config, or register it.",
-            ) from None
-        return left_out(sharing, number, "It was deleted from the registry just now.")
-    if is_listed and (version.status, version.approval) != ("Completed", "Approved"):
-        check_deployable(version)
-    fault = _fault(version)
-    return version if fault is None else left_out(sharing, number, f"It {fault}")
-
-
-def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
-    """The finding of a version that is left out of a share, while the others go on.
-
-    Args:
-        sharing: the config.
-        number: the version's.
-        reason: why it cannot be deployed, and what would help, in sentences.
-    """
-    subject = f"version {number} of {sharing.model_package_group}"
-    return Finding(Severity.WARNING, subject, f"{reason} It is left out.", "Or reject it in the registry.")
+LOGGED = "Logged"
 
 
 def check_deployable(version: ModelVersion) -> None:
@@ -216,17 +182,45 @@ def check_deployable(version: ModelVersion) -> None:
     Raises:
         Failed: naming what is the matter, and the way out.
     """
-    if fault := _fault(version):
+    if fault := fault_of(version):
         raise Failed(f"Version {version.version} of {version.group} {fault}")
 
 
-def _fault(version: ModelVersion) -> str | None:
+def check_specification(version: ModelVersion, name: str | None, key: str) -> None:
+    """Refuse a version without the additional specification that a consumer deploys.
+
+    Args:
+        version: the version.
+        name: of the specification; None is the main one.
+        key: the key of the config that names it.
+
+    Raises:
+        Failed: with the names that there are.
+    """
+    why = dict(version.incomplete)
+    known = [each for each, _ in version.additional if each not in why]
+    if name is None or name in known:
+        return
+    subject = f"Version {version.version} of {version.group}"
+    if name in why:
+        raise Failed(
+            f"{subject} cannot be deployed by its inference specification {quote(name)}: {why[name]} Or name another in {key}."
+        )
+    there = (
+        f"it has {', '.join(map(quote, known))} beside the main one" if known else "it has the main one only"
+    )
+    raise Failed(
+        f"{subject} has no inference specification {quote(name)}: {there}. Correct {key}, or delete it for the main one."
+    )
+
+
+def fault_of(version: ModelVersion) -> str | None:
     """What keeps a version from being deployed, after "It", with the way out; None when nothing does."""
     if version.status != "Completed":
         return f"is {version.status}, not Completed. Wait, or choose another."
     if version.approval != "Approved":
         return f"is {version.approval}, not Approved. Its owner approves it, or choose an approved version."
-    if version.registration == "Logged":
+    if version.registration == LOGGED:
         return "is registered as Logged, a record that is not deployed. Register it as Registered."
     if version.storage == "Restricted":
         return "has its artifacts in storage that SageMaker restricts (ManagedStorageType Restricted), which no grant opens. Register it with artifacts in a bucket."
@@ -244,12 +238,15 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     main = described.get("InferenceSpecification") or {}
     containers = list(_containers(main, None))
     incomplete: list[tuple[str, str]] = []
+    additional: list[tuple[str, Takes]] = []
     for specification in described.get("AdditionalInferenceSpecifications") or ():
+        additional.append((specification["Name"], _takes(specification)))
         try:
             containers += list(_containers(specification, specification["Name"]))
         except Failed as failed:  # it is not deployed
             incomplete.append((specification["Name"], str(failed)))
-    arn = described["ModelPackageArn"]
+    arn, takes = described["ModelPackageArn"], _takes(main)
+    cycle = described.get("ModelLifeCycle") or {}
     return ModelVersion(
         arn=arn,
         group=described["ModelPackageGroupName"],
@@ -257,14 +254,27 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         status=described["ModelPackageStatus"],
         approval=described.get("ModelApprovalStatus", "PendingManualApproval"),
         containers=tuple(containers),
-        content_types=tuple(main.get("SupportedContentTypes") or ()),
-        response_types=tuple(main.get("SupportedResponseMIMETypes") or ()),
-        instance_types=tuple(main.get("SupportedRealtimeInferenceInstanceTypes") or ()),
+        content_types=takes.content_types,
+        response_types=takes.response_types,
+        instance_types=takes.instance_types,
         sample_payload_url=described.get("SamplePayloadUrl"),
         registration=described.get("ModelPackageRegistrationType"),
         storage=described.get("ManagedStorageType"),
         specified=bool(main),
         incomplete=tuple(incomplete),
+        additional=tuple(additional),
+        stage=cycle.get("Stage"),
+        stage_status=cycle.get("StageStatus"),
+        metadata=tuple(sorted((described.get("CustomerMetadataProperties") or {}).items())),
+        card=(described.get("ModelCard") or {}).get("ModelCardStatus"),
+    )
+
+
+def _takes(specification: Mapping[str, Any]) -> Takes:
+    return Takes(
+        tuple(specification.get("SupportedContentTypes") or ()),
+        tuple(specification.get("SupportedResponseMIMETypes") or ()),
+        tuple(specification.get("SupportedRealtimeInferenceInstanceTypes") or ()),
     )
 
 
@@ -275,8 +285,8 @@ def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[
             raise Failed(
                 "A container has no image of its own, so there is none to share. Register the version with one."
             )
-        accepted = _eula_accepted(container)
-        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name, accepted)
+        hostname, accepted = container.get("ContainerHostname") or None, _eula_accepted(container)
+        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name, hostname, accepted)
 
 
 def _sources(container: Mapping[str, Any]) -> list[Any]:

@@ -21,24 +21,18 @@ from crossaccount.errors import Finding, Gone, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
 from crossaccount.registry.artifacts import Artifact
-from crossaccount.registry.versions import (
-    Contents,
-    ModelVersion,
-    Shareable,
-    approvals,
-    contents_of,
-    left_out,
-    read_versions,
-)
+from crossaccount.registry.chosen import Shareable, left_out, read_versions
+from crossaccount.registry.versions import Contents, ModelVersion, approvals, contents_of
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import plan
+from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.encryption import read_encryption
+from crossaccount.sharing.naming import needing, with_containers
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import Opened, find_stale, read_opened
 from crossaccount.sharing.samples import Samples, gather_samples
-from crossaccount.sharing.specifications import narrowed, without_obstacles
+from crossaccount.sharing.specifications import lacking, narrowed, without_obstacles
 from crossaccount.sharing.staying import parts_beyond
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -99,13 +93,14 @@ def gather(producer: Producer) -> Gathered:
     of_documents = _of_documents(producer, asked.existing, beside)
     findings = (
         *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
-        *(*opened.findings, *of_stale, *of_samples),
+        *(*opened.findings, *of_stale, *of_samples, *lacking(config, kept.versions)),
     )
+    containers = needing(config, world.versions, world.observed)
     gathered = Gathered(
         asked.needs,
         asked.existing,
         now,
-        tuple(dict.fromkeys(findings)),  # each once
+        tuple(dict.fromkeys(with_containers(each, containers) for each in findings)),  # each once
         beside,
         stale=stale,
         publishing=publishing,
@@ -337,8 +332,25 @@ def _read_twice(producer: Producer, resource: Resource) -> Document | None:
     return document
 
 
-def make_plan(sharing: Sharing, prune: bool = False) -> Plan:
-    """Read, then plan a share; raises as `gather` and `plan.plan_share` do, and `Refused` when AWS refuses to be read."""
+def make_plan(sharing: Sharing, prune: bool = False, force: bool = False) -> Plan:
+    """Read, then plan a share; raises as `gather` and `plan_with_users` do, and `Refused` when AWS refuses to be read."""
     with producing(sharing) as producer:
         gathered = gather(producer)
-    return plan.plan_share(sharing, gathered, prune)
+    return plan_with_users(sharing, gathered, prune, force)
+
+
+def plan_with_users(sharing: Sharing, gathered: Gathered, prune: bool = False, force: bool = False) -> Plan:
+    """The plan of a share; one that prunes what a live endpoint still needs is refused, unless it is forced.
+
+    Raises:
+        PlanRefused: with every reason at once, when a finding is an error.
+    """
+    made = plan.plan_share(sharing, gathered, prune)
+    losing = {member for change in made.changes for member in change.lost}
+    if not prune or not losing:
+        return made
+    if sharing.organization is not None:
+        losing |= {consumer.account for consumer in sharing.consumers.values()}
+    shared = [version.version for version in gathered.versions]
+    users = usage.find_left_behind(sharing, losing, shared, force)
+    return plan.accepted(replace(made, findings=(*made.findings, *users)))

@@ -61,7 +61,7 @@ class Artifacts:
         if not uri:
             return tar_gz({})
         bucket, key = split_uri(uri)
-        s3 = self._client(role_arn)
+        s3 = self.client(role_arn)
         try:
             if source.get("CompressionType") == "None":
                 return _packed(_objects(s3, source, bucket, key), uri)
@@ -71,8 +71,12 @@ class Artifacts:
             raise not_downloaded(container, number) from None
         return _checked(archive, f"s3://{bucket}/{key}", number)
 
-    def _client(self, role_arn: str) -> Any:
-        """An S3 client that acts in a session of the execution role, through the sandbox's own door."""
+    def client(self, role_arn: str) -> Any:
+        """An S3 client that acts in a session of the execution role, through the sandbox's own door.
+
+        Raises:
+            Unhealthy: for a role that is not there.
+        """
         role = find_role(role_arn)
         if role is None:
             raise Unhealthy(f'The execution role ARN "{role_arn}" is invalid.')

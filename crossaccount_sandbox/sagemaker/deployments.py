@@ -70,7 +70,7 @@ class Unhealthy(Exception):
 
 
 def nothing_wrong() -> None:
-    """The watch of an update that names no alarms."""
+    """The watch of an update that names no alarms, and the check of an endpoint that nothing is asked about."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Wanted:
         watch: raises Unhealthy when an alarm says to go back.
         kept: by variant, the DesiredInstanceCount and DesiredWeight that the update retains.
         capture: the data capture that the endpoint shows; None for none.
+        check: raises Unhealthy when AWS would not bring it up, before anything is started.
         claimed: by instance type, how many instances the account's quotas are asked for until it has ended.
     """
 
@@ -95,6 +96,7 @@ class Wanted:
     watch: Callable[[], None] = nothing_wrong
     kept: Mapping[str, Record] = field(default_factory=dict)
     capture: Record | None = None
+    check: Callable[[], None] = nothing_wrong
     claimed: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -6,21 +6,14 @@ Source: CreateEndpointConfig and ProductionVariant in the SageMaker API referenc
 developer guide ("Feature exclusions"). Where no public text of a refusal is known, it is the sandbox's own.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.sagemaker.asynchronous import config_faults as asynchronous_faults
 from crossaccount_sandbox.sagemaker.fleets import Given
-from crossaccount_sandbox.sagemaker.records import (
-    arn_of,
-    existing,
-    find,
-    in_place,
-    invalid,
-    listed,
-    shown,
-)
+from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, in_place, invalid, listed, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.sagemaker.variants import (
     faults_of_instances,
@@ -41,7 +34,8 @@ def create_config(world: World, call: Call) -> Response:
     arn = arn_of(call, "endpoint-config", name)
     if (call.place, name) in world.registry.configs:
         raise existing("endpoint-config", arn)
-    if any(not variant.get("ModelName") for variant in call.params["ProductionVariants"]):
+    given = [*call.params["ProductionVariants"], *(call.params.get("ShadowProductionVariants") or ())]
+    if any(not variant.get("ModelName") for variant in given):
         raise invalid("The sandbox hosts models only: no inference components.")
     models = {model["ModelName"]: model for model in models_of(world, call, call.params).values()}
     for fault in _faults(call.params, models, call.account, world.accounts):
@@ -53,12 +47,19 @@ def create_config(world: World, call: Call) -> Response:
         "ProductionVariants": [
             {"InitialVariantWeight": 1.0, **variant} for variant in call.params["ProductionVariants"]
         ],
+        **_weighted_shadows(call.params),
         "MetricsConfig": {**_METRICS, **(call.params.get("MetricsConfig") or {})},
         "EndpointConfigArn": arn,
         "CreationTime": world.clock(),
     }
     tag(world, arn, call)
     return json_response({"EndpointConfigArn": arn})
+
+
+def _weighted_shadows(config: Given) -> dict[str, Any]:
+    shadows = config.get("ShadowProductionVariants")
+    weighted = [{"InitialVariantWeight": 1.0, **shadow} for shadow in shadows or ()]
+    return {"ShadowProductionVariants": weighted} if weighted else {}
 
 
 _METRICS = {  # Source: MetricsConfig in the API reference, for new configs
@@ -92,10 +93,10 @@ def find_config(world: World, call: Call) -> Record:
 
 
 def models_of(world: World, call: Call, config: Mapping[str, Any]) -> dict[str, Record]:
-    """The models of an endpoint config, by variant; all of them exist."""
+    """The models of an endpoint config, by variant, shadow variants too; all of them exist."""
     return {
         variant["VariantName"]: find(world.registry.models, call, "model", variant["ModelName"])
-        for variant in config["ProductionVariants"]
+        for variant in [*config["ProductionVariants"], *(config.get("ShadowProductionVariants") or ())]
     }
 
 
@@ -110,7 +111,7 @@ def storage_key(call: Call, config: Record) -> str | None:
     return arn
 
 
-_NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn")
+_NOT_HELD = ("ExplainerConfig", "ExecutionRoleArn")
 
 
 def _faults(
@@ -127,7 +128,10 @@ def _faults(
     for name in _NOT_HELD:
         if config.get(name):
             yield f"The sandbox does not model {name}."
-    variants = config["ProductionVariants"]
+    yield from asynchronous_faults(config)
+    shadows = config.get("ShadowProductionVariants") or []
+    yield from _shadow_faults(config["ProductionVariants"], shadows)
+    variants = [*config["ProductionVariants"], *shadows]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
         yield "Duplicate variant names are not allowed in an endpoint configuration."
@@ -137,6 +141,17 @@ def _faults(
         else:
             yield from faults_of_instances(variant)
     yield from faults_of_metrics(config.get("MetricsConfig") or {})
+
+
+def _shadow_faults(variants: Sequence[Given], shadows: Sequence[Given]) -> Iterator[str]:
+    """Source: ShadowProductionVariants in the API reference, "Create a shadow test" in the developer guide."""
+    if shadows and (len(shadows) > 1 or len(variants) > 1):
+        yield (
+            "If ShadowProductionVariants is specified, only one variant can be specified for ProductionVariants and one "
+            "variant for ShadowProductionVariants."
+        )
+    if shadows and any(variant.get("ServerlessConfig") for variant in (*variants, *shadows)):
+        yield "Serverless endpoints do not support shadow variants."
 
 
 def _serverless_faults(
@@ -172,7 +187,7 @@ def capture_summary(config: Given) -> dict[str, Any] | None:
     given = config.get("DataCaptureConfig")
     if not given:
         return None
-    enabled = bool(given.get("EnableCapture"))
+    enabled = bool(given.get("EnableCapture", True))
     return {
         "EnableCapture": enabled,
         "CaptureStatus": "Started" if enabled else "Stopped",

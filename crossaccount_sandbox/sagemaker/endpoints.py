@@ -15,6 +15,7 @@ from crossaccount_sandbox.handlers.quotas import claim
 from crossaccount_sandbox.judging.decision import Result
 from crossaccount_sandbox.principals import find_role
 from crossaccount_sandbox.resources import alarm_arn
+from crossaccount_sandbox.sagemaker.asynchronous import Queues
 from crossaccount_sandbox.sagemaker.deployments import (
     Plan,
     Unhealthy,
@@ -33,7 +34,8 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
 )
 from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
-from crossaccount_sandbox.sagemaker.invocations import event_stream, read_request, refuse
+from crossaccount_sandbox.sagemaker.invocations import read_request, refuse
+from crossaccount_sandbox.sagemaker.notifications import check_topics
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
@@ -47,10 +49,12 @@ class Endpoints:
 
     Args:
         hosting: what runs behind them.
+        queues: what waits before the asynchronous ones.
     """
 
-    def __init__(self, hosting: Hosting):
+    def __init__(self, hosting: Hosting, queues: Queues):
         self._hosting = hosting
+        self._queues = queues
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """The operations answered here, by service and name."""
@@ -82,8 +86,10 @@ class Endpoints:
             models = models_of(world, call, config)
             _grant_on_key(world, call, config)
             outcome = _within_limits(self._hosting.outcome(place, name), config)
+            check = _topics_check(world, call, config, models)
             claimed = claim(world, place, _needs(config["ProductionVariants"], {}, Plan()))
-            wanted = Wanted(config, models, outcome, capture=capture_summary(config), claimed=claimed)
+            capture = capture_summary(config)
+            wanted = Wanted(config, models, outcome, capture=capture, check=check, claimed=claimed)
             self._hosting.create(place, name, arn, wanted)
             tag(world, arn, call)
         return json_response({"EndpointArn": arn})
@@ -112,8 +118,9 @@ class Endpoints:
                 _watch(world, call, deployment, models),
             )
             kept, capture = _retained(call.params, endpoint, config)
+            check = _topics_check(world, call, config, models)
             claimed = claim(world, call.place, _needs(config["ProductionVariants"], kept, steps))
-            wanted = Wanted(config, models, outcome, steps, watch, kept, capture, claimed)
+            wanted = Wanted(config, models, outcome, steps, watch, kept, capture, check, claimed)
             if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
                 raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
@@ -205,27 +212,26 @@ class Endpoints:
         return self._hosting.invoke(self._invoked(call), read_request(call))
 
     def invoke_stream(self, world: World, call: Call) -> Response:
-        """InvokeEndpointWithResponseStream: the same answer in parts; all are sent when the last one is there.
+        """InvokeEndpointWithResponseStream: the answer in parts, each as soon as the container gives it.
 
         Raises:
             AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
         """
-        answer = self._hosting.invoke(self._invoked(call), read_request(call))
-        headers = [
-            ("X-Amzn-SageMaker-Content-Type" if name == "Content-Type" else name, value)
-            for name, value in answer.headers
-        ]
-        kind = ("Content-Type", "application/vnd.amazon.eventstream")
-        return Response(200, event_stream(answer.body), (kind, *headers))
+        return self._hosting.stream(self._invoked(call), read_request(call))
 
     def invoke_async(self, world: World, call: Call) -> Response:
-        """InvokeEndpointAsync: there is no endpoint here that takes it.
+        """InvokeEndpointAsync: 202, and an object in S3 later on.
 
         Raises:
-            AwsError: ``ValidationError``, always.
+            AwsError: ``ValidationError`` for an endpoint that is not there or not asynchronous, and as of ``Queues.accept``.
         """
-        name = self._invoked(call)["EndpointName"]
-        raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous.")
+        endpoint = self._invoked(call)
+        if not endpoint.get("AsyncInferenceConfig"):
+            name = endpoint["EndpointName"]
+            raise AwsError(
+                "ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous."
+            )
+        return self._queues.accept(call, endpoint)
 
     def _invoked(self, call: Call) -> Record:
         """The endpoint of a call to the runtime, if it does what the call asks for."""
@@ -329,6 +335,14 @@ def _watch(
             )
 
     return watch
+
+
+def _topics_check(
+    world: World, call: Call, config: Record, models: Mapping[str, Record]
+) -> Callable[[], None]:
+    """What says, when an endpoint is brought up, that its execution roles may not publish to its topics."""
+    roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
+    return lambda: check_topics(world, call, config, roles)
 
 
 def _grant_on_key(world: World, call: Call, config: Record) -> None:

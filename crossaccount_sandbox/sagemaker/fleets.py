@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,10 @@ class Fleet:
         processes: by variant.
         endpoint: the endpoint's ARN.
         instances: by variant, the id of its one instance that runs.
+        roles: by variant, the execution role.
+        data_log: of asynchronous endpoints: why requests came to no answer, a line each, in the log stream ``data-log``.
+        shadows: the shadow variants as DescribeEndpoint shows them.
+        copies: the processes of shadow variants, by variant: they get copies of requests, and answer nobody.
     """
 
     config: Given
@@ -64,6 +68,10 @@ class Fleet:
     processes: dict[str, Pipeline]
     endpoint: str
     instances: dict[str, str]
+    roles: dict[str, str] = field(default_factory=dict)
+    data_log: Path | None = None
+    shadows: list[Record] = field(default_factory=list)
+    copies: dict[str, Pipeline] = field(default_factory=dict)
 
 
 def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
@@ -128,6 +136,10 @@ class Router:
             self._variants_served[key] = self._variants_served.get(key, 0) + 1
             return name, fleet.processes[name]
 
+    def fleet_of(self, pipeline: Pipeline) -> Fleet | None:
+        """The fleet that has these containers; None when it serves no more."""
+        return next((fleet for fleet, _ in self.shares if pipeline in fleet.processes.values()), None)
+
     def _pick(self, fleet: Fleet) -> str:
         names = [variant["VariantName"] for variant in fleet.variants]
         served = [self._variants_served.get((id(fleet), name), 0) for name in names]
@@ -173,13 +185,26 @@ class Fleets:
             Unhealthy: when it cannot; nothing of it is left running.
         """
         given = wanted.config["ProductionVariants"]
-        types = {variant["VariantName"]: self._provision(variant, outcome) for variant in given}
-        variants = [self._variant(variant, wanted, types[variant["VariantName"]]) for variant in given]
-        instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in given}
-        fleet = Fleet(wanted.config, variants, {}, endpoint, instances)
+        shadows = wanted.config.get("ShadowProductionVariants") or []
+        wanted.check()
+        types = {variant["VariantName"]: self._provision(variant, outcome) for variant in (*given, *shadows)}
+        variants, beside = (
+            [self._variant(variant, wanted, types[variant["VariantName"]]) for variant in each]
+            for each in (given, shadows)
+        )
+        instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in (*given, *shadows)}
+        roles = {name: str(model["ExecutionRoleArn"]) for name, model in wanted.models.items()}
+        fleet = Fleet(wanted.config, variants, {}, endpoint, instances, roles, shadows=beside)
+        if wanted.config.get("AsyncInferenceConfig"):
+            first = given[0]["VariantName"]
+            fleet.data_log = self._output(fleet, first, roles[first], "data-log")
         try:
             for variant in given:
                 self._bring_up(fleet, variant, wanted.models[variant["VariantName"]], outcome)
+            for variant in shadows:
+                name = variant["VariantName"]
+                self._bring_up(fleet, variant, wanted.models[name], outcome)
+                fleet.copies[name] = fleet.processes.pop(name)
         except Unhealthy:
             self.stop(fleet)
             raise
@@ -202,7 +227,7 @@ class Fleets:
 
     def stop(self, fleet: Fleet) -> None:
         """End the fleet's processes and wait until they are gone."""
-        for pipeline in fleet.processes.values():
+        for pipeline in (*fleet.processes.values(), *fleet.copies.values()):
             self._stop(pipeline)
 
     def close(self) -> None:

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.sagemaker.event_streams import events
 from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
 from crossaccount_sandbox.sagemaker.invocations import (
     invalid,
@@ -19,7 +21,7 @@ from crossaccount_sandbox.sagemaker.invocations import (
     refuse_session,
 )
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
-from crossaccount_sandbox.sagemaker.pipelines import Pipeline, Refused, Request
+from crossaccount_sandbox.sagemaker.pipelines import INVOKE_SECONDS, Pipeline, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Place, Record, World
@@ -36,13 +38,15 @@ class Hosting:
         fleets: starts and stops processes.
         outcomes: what was arranged for endpoints.
         pace: how long things take.
+        captures: keeps requests and answers where an endpoint captures data.
     """
 
-    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace):
+    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace, captures: Captures):
         self._world = world
         self._fleets = fleets
         self._outcomes = outcomes
         self._pace = pace
+        self._captures = captures
         self._lock = threading.RLock()
 
     def find(self, place: Place, name: str) -> Record | None:
@@ -74,6 +78,7 @@ class Hosting:
             "EndpointName": name,
             "EndpointArn": arn,
             "EndpointConfigName": wanted.config["EndpointConfigName"],
+            "AsyncInferenceConfig": wanted.config.get("AsyncInferenceConfig"),
             "CreationTime": self._world.clock(),
             "Statuses": [],
             "router": Router(),
@@ -142,28 +147,52 @@ class Hosting:
         self._outcomes.release(place[0], name)
         return record
 
-    def invoke(self, endpoint: Record, request: Request) -> Response:
+    def invoke(self, endpoint: Record, request: Request, timeout: float = INVOKE_SECONDS) -> Response:
         """The answer to one request.
 
         Args:
             endpoint: as ``find`` gave it.
             request: what is asked.
+            timeout: seconds that each container has for its answer.
 
         Raises:
             AwsError: ``ValidationError`` while no process serves it, or for a container or session that is none;
                 ``ModelError`` (424) for an error of a container.
         """
-        name, pipeline = self._turn(endpoint, request.variant)
-        refuse_container(request, pipeline, endpoint["EndpointName"])
-        refuse_session(request, endpoint["sessions"], self._world.clock())
+        name, pipeline = self._asked(endpoint, request)
+        fleet: Fleet | None = endpoint["router"].fleet_of(pipeline)
+        if fleet is not None:
+            self._captures.copy(endpoint, fleet, request)
         try:
-            answer = pipeline.invoke(request)
+            answer = pipeline.invoke(request, timeout)
         except Refused as refused:
             raise _model_error(refused, endpoint) from None
+        if fleet is not None:
+            self._captures.keep(endpoint, fleet, name, request, answer)
         note_sessions(request, answer.headers, endpoint["sessions"])
         kind = {"Content-Type": answer.content_type} if answer.content_type else {}
         headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **answer.headers}
         return Response(200, answer.body, tuple(headers.items()))
+
+    def stream(self, endpoint: Record, request: Request) -> Response:
+        """The answer to one request as a stream of events, each sent when the container gives its part; as ``invoke`` for the rest."""
+        name, pipeline = self._asked(endpoint, request)
+        try:
+            container, reply = pipeline.stream(request)
+        except Refused as refused:
+            raise _model_error(refused, endpoint) from None
+        note_sessions(request, reply.headers, endpoint["sessions"])
+        kind = {"X-Amzn-SageMaker-Content-Type": reply.content_type} if reply.content_type else {}
+        headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **reply.headers}
+        events_type = ("Content-Type", "application/vnd.amazon.eventstream")
+        return Response(200, b"", (events_type, *headers.items()), parts=events(reply.pieces, container))
+
+    def _asked(self, endpoint: Record, request: Request) -> tuple[str, Pipeline]:
+        """Whose turn it is, once nothing about the request is to be refused."""
+        name, pipeline = self._turn(endpoint, request.variant)
+        refuse_container(request, pipeline, endpoint["EndpointName"])
+        refuse_session(request, endpoint["sessions"], self._world.clock())
+        return name, pipeline
 
     @staticmethod
     def _turn(endpoint: Record, variant: str | None) -> tuple[str, Pipeline]:

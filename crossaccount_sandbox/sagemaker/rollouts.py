@@ -177,7 +177,9 @@ class Rollout:
         self._record.update(
             EndpointConfigName=fleet.config["EndpointConfigName"],
             ProductionVariants=fleet.variants,
+            ShadowProductionVariants=fleet.shadows or None,
             DataCaptureConfig=self._wanted.capture,
+            AsyncInferenceConfig=fleet.config.get("AsyncInferenceConfig"),
             fleets=[fleet],
         )
         become(self._record, "InService", self._clock())
@@ -185,15 +187,24 @@ class Rollout:
     def _pend(self, status: str, fleet: Fleet | None = None, share: Fraction = Fraction(0)) -> None:
         """Show the pending deployment: what comes, how much of it is there, and in which stage it is."""
         config = self._wanted.config
-        there = {variant["VariantName"]: variant for variant in fleet.variants} if fleet else {}
+        there = (
+            {variant["VariantName"]: variant for variant in (*fleet.variants, *fleet.shadows)}
+            if fleet
+            else {}
+        )
         stage = [{"Status": status, "StartTime": self._clock()}]
+        variants = {
+            kind: [
+                {**self._pending(given, there.get(given["VariantName"]), share), "VariantStatus": stage}
+                for given in config[kind]
+            ]
+            for kind in ("ProductionVariants", "ShadowProductionVariants")
+            if config.get(kind)
+        }
         self._record["PendingDeploymentSummary"] = {
             "EndpointConfigName": config["EndpointConfigName"],
             "StartTime": self._begun,
-            "ProductionVariants": [
-                {**self._pending(given, there.get(given["VariantName"]), share), "VariantStatus": stage}
-                for given in config["ProductionVariants"]
-            ],
+            **variants,
         }
 
     def _pending(self, given: Mapping[str, Any], there: Record | None, share: Fraction) -> Record:

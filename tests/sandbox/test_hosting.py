@@ -1,28 +1,33 @@
 """Every end that a change of an endpoint can have: the statuses on the way, what is live then, and what still runs."""
 
 from __future__ import annotations
-
+import boto3
 import itertools
 import json
+import pytest
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-
-import boto3
-import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from crossaccount_sandbox.accounts import GROUP, Credentials, _administrator, _image
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from crossaccount_sandbox.accounts import Credentials
+from crossaccount_sandbox.accounts import GROUP
+from crossaccount_sandbox.accounts import _administrator
+from crossaccount_sandbox.accounts import _image
 from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import train
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
 
 HOST, OTHER = Account("host", "555555555555", None), Account("other", "666666666666", None)
 PLACE = (HOST.id, "us-east-1")
@@ -902,7 +907,7 @@ FOREIGN = f"{OTHER.id}.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
         ([{"InitialInstanceCount": 0}], {}, "greater than or equal to 1"),
         ([{}, {}], {}, "Duplicate variant names"),
         ([{}], {"KmsKeyId": "ghost"}, "Could not find KMS key ghost"),
-        ([{}], {"AsyncInferenceConfig": {"OutputConfig": {}}}, "does not model AsyncInferenceConfig"),
+        ([{}], {"AsyncInferenceConfig": {"OutputConfig": {}}}, "needs S3OutputPath"),
         ([serverless(MemorySizeInMB=1500)], {}, "MemorySizeInMB must be one of"),
         ([serverless(MemorySizeInMB=7168)], {}, "less than or equal to 6144"),
         ([serverless(MaxConcurrency=201)], {}, "less than or equal to 200"),

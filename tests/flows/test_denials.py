@@ -6,25 +6,28 @@ left behind. ``ROWS`` are about deploying to staging, ``PRODUCER_ROWS`` about sh
 """
 
 from __future__ import annotations
-
 import json
+import pytest
 import re
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from contextlib import contextmanager
+from crossaccount.config.loading import load_config
+from crossaccount.doors.repository import PULL_ACTIONS
+from crossaccount.errors import DoorName
+from crossaccount.errors import Failed
+from crossaccount.errors import Refused
+from crossaccount.policy import documents
+from crossaccount.sharing import gather
 from dataclasses import dataclass
+from flows.consumer import deploy_model
+from flows.producer import revoke_access
+from flows.producer import share_models
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from crossaccount.config.loading import load_config
-from crossaccount.doors.repository import PULL_ACTIONS
-from crossaccount.errors import DoorName, Failed, Refused
-from crossaccount.policy import documents
-from crossaccount.sharing import gather
-from flows.consumer import deploy_model
-from flows.producer import revoke_access, share_models
 
 PRODUCER, STAGING = "111111111111", "222222222222"
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"
@@ -497,6 +500,9 @@ NO_PART_OF_A_SUCCESS = {
     "WriteLogs",  # CloudWatch is not modelled
     "PutMetrics",
     "SeeWhatIsDeployed",  # asked by a revoke: tests/sharing/test_revoke.py
+    # What may not be asked of quotas is no yes and no no: tests/hosting/test_quotas.py takes each out.
+    "SeeQuotas",
+    "SeeWhatRuns",
     # Of an endpoint that stays: tests/hosting/test_shift.py takes each out.
     "MoveEndpoint",
     "FindAlarms",
@@ -512,6 +518,8 @@ NO_PART_OF_A_SUCCESS = {
     "ListShadowAnswers",
 }
 ACTIONS_ELSEWHERE = {
+    "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListServiceQuotas",
     "ecr:GetAuthorizationToken",  # refused as ecr:BatchGetImage: the row of LogInToRegistry
     "iam:GetRole",
     "sagemaker:ListEndpoints",

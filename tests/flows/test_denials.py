@@ -6,28 +6,25 @@ left behind. ``ROWS`` are about deploying to staging, ``PRODUCER_ROWS`` about sh
 """
 
 from __future__ import annotations
+
 import json
-import pytest
 import re
 import traceback
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from contextlib import contextmanager
-from crossaccount.config.loading import load_config
-from crossaccount.doors.repository import PULL_ACTIONS
-from crossaccount.errors import DoorName
-from crossaccount.errors import Failed
-from crossaccount.errors import Refused
-from crossaccount.policy import documents
-from crossaccount.sharing import gather
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from flows.consumer import deploy_model
-from flows.producer import revoke_access
-from flows.producer import share_models
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from crossaccount.config.loading import load_config
+from crossaccount.doors.repository import PULL_ACTIONS
+from crossaccount.errors import DoorName, Failed, Refused
+from crossaccount.policy import documents
+from crossaccount.sharing import gather
+from flows.consumer import deploy_model
+from flows.producer import revoke_access, share_models
 
 PRODUCER, STAGING = "111111111111", "222222222222"
 BUCKET, GROUP = "producer-models-111111111111", "decision-trees-sample"

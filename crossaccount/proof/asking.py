@@ -180,7 +180,7 @@ def put_question(
     question: Question,
     readiness: Readiness | None = None,
     stream: Callable[..., Any] | None = None,
-    seconds: float = ASK_SECONDS,
+    seconds: float | None = None,
 ) -> Answer:
     """The answer to one question; raises as `ask` does.
 
@@ -189,15 +189,15 @@ def put_question(
         question: the question.
         readiness: waits for a model that is not ready; None for no waiting.
         stream: takes the same under AWS's own names, for a question whose answer is to come in parts.
-        seconds: the longest time that the call may take.
+        seconds: the longest time that the call may take; `ASK_SECONDS` when it is left out.
     """
     if question.stream and stream is not None:
-        call, seconds = _stream(stream, question), STREAM_SECONDS
+        call, most = _stream(stream, question), STREAM_SECONDS
     else:
-        call = _call(invoke, question)
-    came = _answer(call, question, seconds)
+        call, most = _call(invoke, question), ASK_SECONDS if seconds is None else seconds
+    came = _answer(call, question, most)
     while came.fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
-        came = _answer(call, question, seconds)
+        came = _answer(call, question, most)
     return _judged(question, came)
 
 

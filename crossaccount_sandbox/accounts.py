@@ -109,6 +109,7 @@ def settle(
             given |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS}
             given |= {"EndpointName": f"decision-trees-{account.name}"}
         else:
+            given["Discoverable"] = "true"
             given |= {"LifecycleStages": ",".join(STAGES), "LifecycleStatuses": ",".join(STATUSES)}
         _stack(client(account.name, "cloudformation"), templates / template, given)
     operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}

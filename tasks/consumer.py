@@ -74,9 +74,7 @@ def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
 def check_quotas(sharing: Sharing, name: str, release: Release) -> tuple[str, ...]:
     """See that the account's quotas reach for the endpoint; what cannot be told of it, each in a line."""
     target = open_target(sharing, name)
-    with target.explained("sagemaker:DescribeEndpoint", deployment_name(target.consumer, release.version)):
-        needs = quotas.of_deployment(target, release)
-    doubts = quotas.check(target, needs)
+    doubts = quotas.check_deployment(target, release)
     for doubt in doubts:
         get_run_logger().warning("%s", doubt)
     return doubts

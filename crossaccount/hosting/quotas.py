@@ -92,7 +92,7 @@ def of_promotion(target: Target, release: Release, live: LiveEndpoint | None) ->
 def promotion_needs(
     consumer: ConsumerConfig, live: LiveEndpoint | None, before: Description | None, config: str
 ) -> tuple[Need, ...]:
-    """What a promotion needs: its trial or its shadow, and then its shift; a trial is gone before that.
+    """What a promotion needs: its trial or its shadow, and then its shift; both are gone before that.
 
     Args:
         consumer: of the config.
@@ -112,7 +112,7 @@ def promotion_needs(
         needs.append(Need("the shadow", types, live.instances + beside))
     if live is None or config not in (live.config, live.pending):
         count = _kept_count(consumer, live, before) if runs else endpoint.instance_count
-        needs.append(Need("the shift", types, _coming_up(consumer, count, runs) + beside))
+        needs.append(Need("the shift", types, _coming_up(consumer, count, runs)))
     return tuple(needs)
 
 
@@ -143,6 +143,19 @@ def check(target: Target, needs: Sequence[Need]) -> tuple[str, ...]:
             f"Account {target.account} has not enough quota in {target.region}: {'; '.join(seen.short)}. {WAY_OUT} Nothing was created."
         )
     return seen.doubts
+
+
+def check_deployment(target: Target, release: Release) -> tuple[str, ...]:
+    """As `check`, for the endpoint NAME-vN; a refusal to describe it is one that its creation meets, and here a doubt.
+
+    Raises:
+        Failed: when a quota does not reach.
+    """
+    try:
+        needs = of_deployment(target, release)
+    except (ClientError, BotoCoreError) as error:
+        return (f"Whether the quotas of account {target.account} reach cannot be told: {first_line(error)}",)
+    return check(target, needs)
 
 
 WAY_OUT = "Ask for more in Service Quotas there, remove endpoints, or choose another endpoint.instance_type or instance_count."

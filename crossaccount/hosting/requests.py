@@ -196,9 +196,8 @@ def shadow_config(
         **wanted["ProductionVariants"][0],
         "VariantName": SHADOW,
         "InitialInstanceCount": (consumer.shadow or Shadow()).instance_count,
-        "InitialVariantWeight": own.get(
-            "InitialVariantWeight", 1.0
-        ),  # the same weight is a copy of every request
+        # The same weight is a copy of every request.
+        "InitialVariantWeight": own.get("InitialVariantWeight", 1.0),
     }
     shadow.pop("ManagedInstanceScaling", None)
     content: dict[str, Any] = {"ProductionVariants": [own], "ShadowProductionVariants": [shadow]}

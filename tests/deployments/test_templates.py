@@ -43,6 +43,7 @@ GIVEN: dict[str, Any] = {
     "ShadowBucket": "captured",
     "SmokeObjects": "questions/trees/",
     "InVpc": "true",
+    "SeesAllEndpoints": "true",
     # Resources of the template itself.
     "ExecutionRole": "crossaccount-execution",
     "DeployerRole": "crossaccount-deployer",
@@ -68,7 +69,10 @@ WITHOUT_RESOURCE = {
     "ec2:DescribeVpcs",
     "s3:GetAccountPublicAccessBlock",
     "sagemaker:ListEndpointConfigs",
+    "ram:GetResourceShareAssociations",
+    "ram:GetResourceShares",
     "sagemaker:ListEndpoints",
+    "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModels",
 }
 SHARED_PACKAGE = "sagemaker:CreateModel"

@@ -196,4 +196,5 @@ SERVED = (REGISTER, SHARE, WRONG, DEPLOY, ANSWERS, LOGS, TEAR_DOWN)
 SERVERS = (
     Client("mlflow-server", "mlflow_model.py", SERVED, environment="mlflow"),
     Client("multi-model-server", "multi_model.py", SERVED),
+    Client("triton-server", "irises_model.py", SERVED, environment="triton"),
 )

@@ -5,6 +5,7 @@ A server whose environment is not installed is skipped; ``make clients`` install
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
+import bodies
 from environments import ANSWERS, DEPLOY, LOGS, REGISTER, SERVERS, SHARE, TEAR_DOWN, WRONG, Client
 
 GROUP = "decision-trees-sample"
@@ -59,7 +62,17 @@ def _question(content_type: str, body: str, expect: Any, **more: Any) -> dict[st
     return {"content_type": content_type, "body": body, "expect": expect, **more}
 
 
-MLFLOW, MULTI_MODEL = SERVERS
+MLFLOW, MULTI_MODEL, TRITON = SERVERS
+_TENSORS = bodies.binary(["answer"])
+_V2, _V2_ONE = (bodies.NAMED[name].raw.decode() for name in ("v2", "v2-one"))
+_ANSWERED = {"id": "1", "model_name": "irises", "model_version": "1"}
+
+
+def _tensor(labels: list[int]) -> dict[str, Any]:
+    answer = {"name": "answer", "datatype": "INT64", "shape": [len(labels), 1], "data": labels}
+    return {**_ANSWERED, "outputs": [answer]}
+
+
 _RIGHT = '{"predictions": [0, 2]}'
 CASES = (
     Server(
@@ -136,6 +149,44 @@ CASES = (
                 "Content type application/jsonlines is not supported",
             ),
             ("text/plain", JSON, "x"): (500, "", "Content type text/plain is not supported"),
+        },
+    ),
+    Server(
+        TRITON,
+        ("python", str(Path(__file__).parent / "servers" / "serve_triton.py")),
+        (
+            _question(JSON, _V2, _tensor([0, 2, 1])),
+            {
+                "content_type": _TENSORS.content_type,
+                "body_base64": base64.b64encode(_TENSORS.raw).decode(),
+                "accept": "",
+                "expect": _tensor([0, 2, 1]),
+            },
+            {
+                "content_type": JSON,
+                "body": _V2,
+                "expect_array": {"path": "outputs[0]", "shape": [3, 1], "dtype": "int64"},
+            },
+            {
+                "content_type": JSON,
+                "body": _V2,
+                "expect_label": {"path": "outputs[0].data[*]", "labels": [0, 1, 2]},
+            },
+        ),
+        (_question(JSON, _V2_ONE, _tensor([2])), "is 0, not 2"),
+        "Started Sagemaker HTTPService at",
+        {
+            (JSON, JSON, _V2_ONE): (
+                200,
+                JSON,
+                '{"id":"1","model_name":"irises","model_version":"1","outputs":[{',
+            ),
+            (JSON, CSV, _V2_ONE): (
+                200,
+                JSON,
+                '{"id":"1","model_name":"irises","model_version":"1","outputs":[{',
+            ),
+            (JSON, JSON, LIST): (500, "", '{"error":"Unable to parse'),
         },
     ),
 )

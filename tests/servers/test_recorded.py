@@ -102,9 +102,11 @@ def without_reader(row: Row) -> bool:
 
 
 def test_there_are_so_many_servers_and_rows() -> None:
-    assert len({row.server for row in ROWS}) >= 7
-    assert len(ROWS) >= 80
+    assert len(SERVERS) >= 15
+    assert len(ROWS) >= 700
     assert {row.server for row in ROWS} == set(SERVERS)
+    first = {(row.server, row.key): row for row in reversed(ROWS)}
+    assert all(STRICT & row.question.keys() for row in first.values())
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)

@@ -52,7 +52,7 @@ def main() -> None:
     folder = here / "models" / "irises" / "1"
     folder.mkdir(parents=True)
     (folder / "model.py").write_text(CODE)
-    shutil.copy(Path(__file__).parent / "irises.py", folder)
+    shutil.copy(Path(os.environ["PYTHONPATH"]) / "irises.py", folder)
     (folder.parent / "config.pbtxt").write_text(CONFIG.format(outputs=outputs))
     triton = Path(pytriton.__file__).parent / "tritonserver"
     backend = here / "backends" / "python"

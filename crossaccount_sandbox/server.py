@@ -40,6 +40,7 @@ from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
+from crossaccount_sandbox.sagemaker.components import Components
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
@@ -63,10 +64,11 @@ _MODULES = {
 _LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
 
 
-def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:
+def _handlers(endpoints: Endpoints, components: Components, logs: Logs) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
     return (
         endpoints.handlers()
+        | components.handlers()
         | logs.handlers()
         | StackOperations().handlers()
         | {
@@ -122,10 +124,14 @@ class Server:
         self.images, artifacts = ImageCommands(), Artifacts(self.world)
         self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
         self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
+        behind = Hosting(self.world, self._fleets, self.outcomes, pace, self.world.components)
+        components = Components(self.hosting, behind)
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
         self._collector = Collector(self.world, store)
-        handlers = _handlers(Endpoints(self.hosting), Logs(store, self._collector.look))
+        handlers = _handlers(
+            Endpoints(self.hosting, components), components, Logs(store, self._collector.look)
+        )
         guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (

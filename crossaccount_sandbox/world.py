@@ -131,6 +131,7 @@ class World:
         uploads: the multipart uploads that are open, by their ids.
         registry: what SageMaker holds beside endpoints.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
+        components: their inference components, in the same way.
         outputs: what the containers of endpoints print, in the order of their starts; several threads append to it.
         alarms: CloudWatch's alarms, by account and region and name.
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
@@ -155,6 +156,7 @@ class World:
     uploads: dict[str, Upload] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    components: dict[tuple[Place, str], Record] = field(default_factory=dict)
     outputs: list[ContainerOutput] = field(default_factory=list)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)

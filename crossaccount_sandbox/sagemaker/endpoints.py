@@ -3,33 +3,31 @@
 Not here: what happens then (``hosting``) and endpoint configs (``endpoint_configs``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, key_check
-from crossaccount_sandbox.checks.decisions import authorize, decide
+from crossaccount_sandbox.checks.check import key_check
+from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.handlers.autoscaling import forget, registered
-from crossaccount_sandbox.handlers.cloudwatch import alarm_state
-from crossaccount_sandbox.judging.decision import Result
-from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.resources import alarm_arn
-from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted, alarm_names, faults, plan
+from crossaccount_sandbox.sagemaker.components import Components
+from crossaccount_sandbox.sagemaker.deployments import Wanted, faults, plan
 from crossaccount_sandbox.sagemaker.endpoint_configs import (
     capture_summary,
     find_config,
+    holds_components,
     kept_properties,
     models_of,
     storage_key,
 )
-from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.invocations import event_stream, read_request, refuse
-from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.sagemaker.watching import check_alarms, watch
 from crossaccount_sandbox.wire import AwsError, Response, json_response
-from crossaccount_sandbox.world import Handler, Record, World
+from crossaccount_sandbox.world import Handler, Place, Record, World
 
 
 class Endpoints:
@@ -37,10 +35,12 @@ class Endpoints:
 
     Args:
         hosting: what runs behind them.
+        components: the inference components that they host.
     """
 
-    def __init__(self, hosting: Hosting):
+    def __init__(self, hosting: Hosting, components: Components):
         self._hosting = hosting
+        self._components = components
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """The operations answered here, by service and name."""
@@ -71,9 +71,10 @@ class Endpoints:
                 raise existing("endpoint", arn)
             models = models_of(world, call, config)
             _grant_on_key(world, call, config)
-            outcome = _within_limits(self._hosting.outcome(place, name), config)
+            outcome = _within_limits(self._outcome(place, name, config), config)
             wanted = Wanted(config, models, outcome, capture=capture_summary(config))
-            self._hosting.create(place, name, arn, wanted)
+            more = {"hosts_components": holds_components(config)}
+            self._hosting.create(place, name, arn, wanted, more)
             tag(world, arn, call)
         return json_response({"EndpointArn": arn})
 
@@ -95,10 +96,10 @@ class Endpoints:
                 deployment = endpoint.get("LastDeploymentConfig")
             self._check_update(world, call, old, config, deployment)
             _grant_on_key(world, call, config)
-            outcome = _within_limits(self._hosting.outcome(call.place, endpoint["EndpointName"]), config)
+            outcome = _within_limits(self._outcome(call.place, endpoint["EndpointName"], config), config)
             steps, watch = (
                 plan(deployment, config["ProductionVariants"]),
-                _watch(world, call, deployment, models),
+                watch(world, call, deployment, models),
             )
             wanted = Wanted(config, models, outcome, steps, watch, *_retained(call.params, endpoint, config))
             if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
@@ -126,6 +127,10 @@ class Endpoints:
             raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
 
+    def _outcome(self, place: Place, name: str, config: Record) -> Outcome:
+        """What was arranged for a change; what befalls containers waits for the inference components of an endpoint."""
+        return HEALTHY if holds_components(config) else self._hosting.outcome(place, name)
+
     def _changeable(self, call: Call) -> Record:
         endpoint = self._endpoint(call)
         status = endpoint["EndpointStatus"]
@@ -142,12 +147,12 @@ class Endpoints:
         place, name = call.place, call.params["EndpointName"]
         if old is config and self._endpoint(call)["EndpointStatus"] == "InService":
             raise invalid("Cannot update endpoint with the currently in use endpoint configuration.")
+        if holds_components(old) != holds_components(config):
+            raise invalid("An endpoint cannot change between models of its own and inference components.")
         if deployment:
             for fault in faults(deployment, old["ProductionVariants"], config["ProductionVariants"]):
                 raise invalid(fault)
-        absent = [alarm for alarm in alarm_names(deployment) if alarm_state(world, place, alarm) is None]
-        if absent:
-            raise invalid(f"Could not find CloudWatch alarm(s): {', '.join(absent)}.")
+        check_alarms(world, call, deployment)
         before, after = (
             {variant["VariantName"]: variant.get("InstanceType") for variant in each["ProductionVariants"]}
             for each in (old, config)
@@ -171,8 +176,13 @@ class Endpoints:
         return listed(call, "Endpoints", self._hosting.all(call.place), "EndpointName")
 
     def delete_endpoint(self, world: World, call: Call) -> Response:
-        """DeleteEndpoint; refused while it is being created or updated."""
+        """DeleteEndpoint; refused while it is being created or updated, and while it hosts inference components."""
         endpoint = self._endpoint(call)
+        if names := self._components.names_on(endpoint):
+            raise invalid(
+                f'Cannot delete endpoint "{endpoint["EndpointArn"]}" while it hosts inference components: {", ".join(names)}. Delete '
+                "them first."
+            )
         if not self._hosting.delete(call.place, call.params["EndpointName"]):
             raise _in_progress(endpoint)
         forget(world, call.place, call.params["EndpointName"])
@@ -186,7 +196,7 @@ class Endpoints:
             AwsError: ``ValidationError`` for an endpoint that is not there or not in service, or does not do what is asked;
                 ``ModelError`` (424) for an answer of a container that is an error.
         """
-        return self._hosting.invoke(self._invoked(call), read_request(call))
+        return self._answer(world, call)
 
     def invoke_stream(self, world: World, call: Call) -> Response:
         """InvokeEndpointWithResponseStream: the same answer in parts; all are sent when the last one is there.
@@ -194,7 +204,7 @@ class Endpoints:
         Raises:
             AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
         """
-        answer = self._hosting.invoke(self._invoked(call), read_request(call))
+        answer = self._answer(world, call)
         headers = [
             ("X-Amzn-SageMaker-Content-Type" if name == "Content-Type" else name, value)
             for name, value in answer.headers
@@ -210,6 +220,12 @@ class Endpoints:
         """
         name = self._invoked(call)["EndpointName"]
         raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous.")
+
+    def _answer(self, world: World, call: Call) -> Response:
+        endpoint = self._invoked(call)
+        if endpoint.get("hosts_components"):
+            return self._components.invoke(world, call, endpoint)
+        return self._hosting.invoke(endpoint, read_request(call))
 
     def _invoked(self, call: Call) -> Record:
         """The endpoint of a call to the runtime, if it does what the call asks for."""
@@ -256,37 +272,6 @@ def _retained(
     kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
     renewed = "DataCaptureConfig" in excluded
     return kept, capture_summary(config) if renewed else endpoint.get("DataCaptureConfig")
-
-
-def _watch(
-    world: World, call: Call, deployment: Record | None, models: Mapping[str, Record]
-) -> Callable[[], None]:
-    """What says, while an update runs, that it must go back: an alarm, or alarms that the role may not read.
-
-    AWS asks for cloudwatch:DescribeAlarms of the execution role; what it does without is not documented: here the
-    update goes back.
-    """
-    names, place = alarm_names(deployment), call.place
-    roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
-
-    def watch() -> None:
-        for role_arn in roles if names else ():
-            role = find_role(role_arn)
-            for name in names:
-                arn = alarm_arn(call.region, call.account, name)
-                check = Check("cloudwatch:DescribeAlarms", arn, call.account)
-                session = None if role is None else execution_session(role)
-                if session is None or decide(world, session, check, call).result is not Result.ALLOWED:
-                    raise Unhealthy(
-                        f"The role '{role_arn}' does not have cloudwatch:DescribeAlarms permission for the alarm: '{name}'."
-                    )
-        tripped = ", ".join(name for name in names if alarm_state(world, place, name) == "ALARM")
-        if tripped:
-            raise Unhealthy(
-                f"The deployment was rolled back because the alarm(s) {tripped} were in ALARM state."
-            )
-
-    return watch
 
 
 def _grant_on_key(world: World, call: Call, config: Record) -> None:

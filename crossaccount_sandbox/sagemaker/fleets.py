@@ -176,7 +176,8 @@ class Fleets:
         fleet = Fleet(wanted.config, variants, {}, endpoint, instances)
         try:
             for variant in given:
-                self._bring_up(fleet, variant, wanted.models[variant["VariantName"]], outcome)
+                if model := wanted.models.get(variant["VariantName"]):  # none: instances for inference components
+                    self._bring_up(fleet, variant, model, outcome)
         except Unhealthy:
             self.stop(fleet)
             raise
@@ -275,13 +276,12 @@ class Fleets:
 
     def _variant(self, variant: Given, wanted: Wanted) -> Record:
         """A variant as DescribeEndpoint shows it."""
-        model, kept = wanted.models[variant["VariantName"]], wanted.kept.get(variant["VariantName"], {})
-        role = model["ExecutionRoleArn"]
-        images = [self._image(role, container["Image"]) for container in model["Resolved"]]
+        model, kept = wanted.models.get(variant["VariantName"]), wanted.kept.get(variant["VariantName"], {})
+        images = [self._image(model["ExecutionRoleArn"], one["Image"]) for one in model["Resolved"]] if model else []
         weight = kept.get("DesiredWeight", variant.get("InitialVariantWeight", 1.0))
         shown = {
             "VariantName": variant["VariantName"],
-            "DeployedImages": images,
+            **({"DeployedImages": images} if model else {}),
             "CurrentWeight": weight,
             "DesiredWeight": weight,
         }

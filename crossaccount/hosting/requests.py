@@ -13,8 +13,10 @@ from typing import Any
 
 from crossaccount.arns import parse_image
 from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.kinds import ASYNCHRONOUS, COMPONENTS, REAL_TIME, SERVERLESS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
+from crossaccount.hosting import component_requests
 from crossaccount.hosting.resources import VARIANT, deployment_name
 from crossaccount.release.manifest import Release
 
@@ -25,11 +27,16 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
     """Refuse a version that AWS would refuse on the endpoint, as far as config and Release show it.
 
     Raises:
-        Failed: for a serverless endpoint of another account's image or of several containers.
+        Failed: for a serverless endpoint of another account's image or of several containers, and for an inference component of
+            several containers.
     """
+    containers = release.deployed_containers
+    if consumer.endpoint.hosting_kind == COMPONENTS and len(containers) > 1:
+        raise Failed(
+            f"Version {release.version} has {len(containers)} containers, and an inference component takes one. Choose another endpoint.kind."
+        )
     if consumer.endpoint.serverless is None:
         return
-    containers = release.deployed_containers
     if len(containers) > 1:
         raise Failed(
             f"Version {release.version} has {len(containers)} containers, and a serverless endpoint takes one. Write instance_type and "
@@ -67,10 +74,15 @@ def endpoint_config(consumer: ConsumerConfig, release: Release, name: str) -> di
 def config_name(consumer: ConsumerConfig, release: Release) -> str:
     """The name of the config of an endpoint that stays, NAME-vN-HHHH: HHHH stands for the capacity that the consumer asks for now.
 
+    With inference components it is the name of the model that takes the config's place, see `component_gateway`.
+
     Raises:
         InputError: when it would be longer than SageMaker allows.
     """
-    content = json.dumps(_content(consumer, release), sort_keys=True)
+    of_component = (
+        component_requests.capacity(consumer.endpoint) if consumer.endpoint.inference_component else {}
+    )
+    content = json.dumps({**_content(consumer, release), **of_component}, sort_keys=True)
     name = f"{deployment_name(consumer, release.version)}-{hashlib.sha256(content.encode()).hexdigest()[:4]}"
     if len(name) > _LONGEST_NAME:
         raise InputError(
@@ -98,7 +110,26 @@ def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
             "DestinationS3Uri": wanted.data_capture.s3_uri,
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         }
-    return content
+    return component_requests.host(consumer, content) if wanted.hosting_kind == COMPONENTS else content
+
+
+def host_config(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
+    """CreateEndpointConfig's parameters, without tags, for an endpoint that stays and holds inference components.
+
+    They are the same whatever the version, so the endpoint stays as it is while versions move.
+    """
+    content = _content(consumer, release)
+    return {"EndpointConfigName": component_requests.host_name(consumer, content), **content}
+
+
+def kind_of(config: Mapping[str, Any]) -> str:
+    """The kind of the endpoints that have an endpoint config, from its description: one of `config.endpoint.KINDS`."""
+    variant = config["ProductionVariants"][0]
+    if config.get("AsyncInferenceConfig"):
+        return ASYNCHRONOUS
+    if "ServerlessConfig" in variant:
+        return SERVERLESS
+    return REAL_TIME if variant.get("ModelName") else COMPONENTS
 
 
 def update(

@@ -14,6 +14,7 @@ from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import ANSWERING_NOTHING
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import VERSION_AND_HASH, Description, Gateway, pending_config, stages
+from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG, PROVEN_TAG, is_of_version
 
 
@@ -24,7 +25,8 @@ class LiveEndpoint:
     ``config`` is the endpoint config that it serves, ``version`` and ``package`` are in that config's tags; ``pending`` is the
     endpoint config that it moves to, ``stages`` how far, as ``VARIANT STATUS``. ``failure_reason`` is AWS's own, and may be
     missing after a failure. ``alarms`` are those of its last deployment. ``proven`` is when its config last proved itself.
-    ``ours`` is False for an endpoint that this project did not make.
+    ``ours`` is False for an endpoint that this project did not make. Where versions are moved by an inference component,
+    ``component`` is its name, and a model takes the place of each endpoint config, see `component_gateway`.
     """
 
     endpoint: str
@@ -41,6 +43,7 @@ class LiveEndpoint:
     stages: tuple[str, ...]
     alarms: tuple[str, ...]
     ours: bool
+    component: str | None = None
 
     @property
     def answering(self) -> int | None:
@@ -65,7 +68,7 @@ def look(target: Target) -> LiveEndpoint | None:
     Raises:
         ClientError: when AWS refuses.
     """
-    gateway = Gateway(target.sagemaker)
+    gateway = open_gateway(target)
     description = gateway.describe("endpoint", target.consumer.endpoint.name)
     return None if description is None else read(gateway, description)
 
@@ -73,8 +76,8 @@ def look(target: Target) -> LiveEndpoint | None:
 def read(gateway: Gateway, description: Description) -> LiveEndpoint:
     """An endpoint's state, from its description, its tags and those of its endpoint config."""
     config, tags = description.get("EndpointConfigName"), gateway.tags(description["EndpointArn"])
-    described = gateway.describe("endpoint-config", config) if config else None
-    config_tags = gateway.tags(described["EndpointConfigArn"]) if described else {}
+    described = gateway.describe(gateway.record, config) if config else None
+    config_tags = gateway.tags(gateway.arn(gateway.record, described)) if described else {}
     package = config_tags.get(PACKAGE_TAG) if config_tags.get(OWNER_TAG) == OWNER else None
     variants = description.get("ProductionVariants") or []
     rollback = (description.get("LastDeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
@@ -93,6 +96,7 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
         stages=stages(description),
         alarms=tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms") or []),
         ours=tags.get(OWNER_TAG) == OWNER,
+        component=description.get("InferenceComponentName"),
     )
 
 
@@ -129,8 +133,8 @@ def list_configs(target: Target) -> tuple[VersionConfig, ...]:
     Raises:
         ClientError: when AWS refuses.
     """
-    gateway, configs = Gateway(target.sagemaker), list[VersionConfig]()
-    for listed in gateway.list("endpoint-config", target.consumer.endpoint.name, VERSION_AND_HASH):
+    gateway, configs = open_gateway(target), list[VersionConfig]()
+    for listed in gateway.list(gateway.record, target.consumer.endpoint.name, VERSION_AND_HASH):
         tags = gateway.tags(listed.arn)
         if is_of_version(tags, listed.version):
             proven = tags.get(PROVEN_TAG)
@@ -170,8 +174,8 @@ def mark_proven(target: Target, config: str, when: datetime | None = None) -> No
         Failed: when another endpoint config is live.
         ClientError: AWS's refusal.
     """
-    gateway, live = Gateway(target.sagemaker), look(target)
-    description = gateway.describe("endpoint-config", config)
+    gateway, live = open_gateway(target), look(target)
+    description = gateway.describe(gateway.record, config)
     if live is None or live.config != config or live.package is None or description is None:
         raise Failed(
             f"{config} proved nothing: the endpoint {target.consumer.endpoint.name} serves {live.config if live else 'nothing'} now."
@@ -179,7 +183,7 @@ def mark_proven(target: Target, config: str, when: datetime | None = None) -> No
     stamp = (when or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
     # The proof comes last: a run that finds it does nothing of the rest again.
     gateway.add_tags(live.arn, {PACKAGE_TAG: live.package})
-    gateway.add_tags(description["EndpointConfigArn"], {PROVEN_TAG: stamp})
+    gateway.add_tags(gateway.arn(gateway.record, description), {PROVEN_TAG: stamp})
 
 
 def withdraw_proof(target: Target, config: str) -> None:
@@ -188,7 +192,7 @@ def withdraw_proof(target: Target, config: str) -> None:
     Raises:
         ClientError: when AWS refuses.
     """
-    gateway = Gateway(target.sagemaker)
-    description = gateway.describe("endpoint-config", config)
+    gateway = open_gateway(target)
+    description = gateway.describe(gateway.record, config)
     if description is not None:
-        gateway.remove_tag(description["EndpointConfigArn"], PROVEN_TAG)
+        gateway.remove_tag(gateway.arn(gateway.record, description), PROVEN_TAG)

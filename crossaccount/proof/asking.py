@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from crossaccount.aws.access import Target
+from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.smoke import Latency
 from crossaccount.hosting.gateway import Patience
 from crossaccount.proof.questions import Question
@@ -36,6 +37,8 @@ READY_SECONDS = 600.0
 _MOST_KEPT = 20_000  # characters of an answer, in a proof
 _MOST_TOLD = 500  # characters of what is wrong with it
 _NOT_READY = "ModelNotReadyException"
+# What AWS says, as a ValidationError, of an inference component that is scaled to no copies: the call lets a policy scale it out.
+_NO_CAPACITY = "Inference Component has no capacity"
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def ask(
     )
     _bound_answers(client)
     invoke = partial(Endpoint(endpoint_name=endpoint).invoke, session=session, region=region)
+    if target.consumer.endpoint.hosting_kind == COMPONENTS:
+        invoke = partial(invoke, inference_component_name=endpoint)  # it has the endpoint's name
     readiness = Readiness(patience or Patience(READY_SECONDS))
     return tuple(put_question(invoke, question, readiness) for question in questions)
 
@@ -182,6 +187,8 @@ def _answer(invoke: Callable[[], Any]) -> tuple[Any, str, float]:
         came: tuple[bytes, str] | None = _in_time(come)
     except ClientError as error:
         code = error.response["Error"]["Code"]
+        if str(error.response["Error"].get("Message", "")).startswith(_NO_CAPACITY):
+            code = _NOT_READY
         if code not in ("ModelError", _NOT_READY):
             raise
         came, fault = None, f"{code}: {error.response['Error'].get('Message')}"

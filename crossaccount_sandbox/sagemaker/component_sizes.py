@@ -73,9 +73,10 @@ def shortages(variant: Given, asked: Sequence[tuple[Size, int]]) -> Iterator[str
     count = most_instances(variant)
     for number, (name, has) in enumerate(instance.parts()):
         needs = [(Fraction(size.parts()[number][1]), copies) for size, copies in asked]
-        if any(each > has for each, copies in needs if copies):
-            yield name
-        elif sum(each * copies for each, copies in needs) > Fraction(has) * count:
+        if (
+            any(each > has for each, copies in needs if copies)
+            or sum(each * copies for each, copies in needs) > Fraction(has) * count
+        ):
             yield name
 
 

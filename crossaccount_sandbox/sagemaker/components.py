@@ -1,7 +1,8 @@
 """Inference components: models that run on an endpoint's instances, each with its copies, its part of them and its own updates.
 
 Copies are numbers, as instances are: one process, or one for each container, answers for all of them. Behind each component is what
-is behind an endpoint (``hosting``), under the component's name. Not here: endpoints (``endpoints``), sizes (``component_sizes``).
+is behind an endpoint (``hosting``), under the component's name. Not here: endpoints (``endpoints``), how a component
+is kept and shown (``component_records``), and sizes (``component_sizes``).
 
 Not modelled: adapters, several specifications, containers without a model, caches and placement.
 
@@ -11,11 +12,20 @@ none and a number of copies are quotes from public reports, the others the sandb
 update runs is not documented: here it is the old one, as endpoints show it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.handlers.autoscaling import component_target
+from crossaccount_sandbox.sagemaker.component_records import (
+    counted,
+    described,
+    desired_copies,
+    hosted_config,
+    live_config,
+    specification_faults,
+    status_of,
+)
 from crossaccount_sandbox.sagemaker.component_sizes import instances_for, shortages, size_of
 from crossaccount_sandbox.sagemaker.deployments import Plan, Wanted, faults, plan
 from crossaccount_sandbox.sagemaker.hosting import Hosting
@@ -29,7 +39,6 @@ from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Place, Record, World
 
 _KIND = "inference-component"
-_STATUSES = {"RollingBack": "Updating", "UpdateRollbackFailed": "Failed"}  # the others are called alike
 _IN_PROGRESS = ("Creating", "Updating", "Deleting")
 _NOT_HELD = ("BaseInferenceComponentName", "Container", "DataCacheConfig", "SchedulingConfig")
 _NO_CAPACITY = (
@@ -80,7 +89,7 @@ class Components:
             copies = int((params.get("RuntimeConfig") or {}).get("CopyCount", 1))
             if copies < 1:
                 raise invalid("Inference components copy count an integer larger than 0")
-            config = _config(variant, specification, copies)
+            config = hosted_config(variant, specification, copies)
             wanted = self._wanted(world, call, endpoint, config)
             more = {"host": endpoint["EndpointName"], "host_arn": endpoint["EndpointArn"], "begun": config}
             self._hosting.create(place, name, arn, wanted, more)
@@ -113,11 +122,11 @@ class Components:
         """
         with world.lock:
             record = self._changeable(call)
-            before, params = _live(record), call.params
+            before, params = live_config(record), call.params
             if not params.get("Specification") and not params.get("RuntimeConfig"):
                 raise invalid("UpdateInferenceComponent needs a Specification or a RuntimeConfig.")
             specification = _specification(call) if params.get("Specification") else before["Specification"]
-            copies = int((params.get("RuntimeConfig") or {}).get("CopyCount", _copies(before, record)))
+            copies = int((params.get("RuntimeConfig") or {}).get("CopyCount", desired_copies(before, record)))
             self._change(world, call, record, specification, copies, params.get("DeploymentConfig"))
         return json_response({"InferenceComponentArn": record["EndpointArn"]})
 
@@ -130,7 +139,7 @@ class Components:
         with world.lock:
             record = self._changeable(call)
             copies = int(call.params["DesiredRuntimeConfig"]["CopyCount"])
-            self._change(world, call, record, _live(record)["Specification"], copies, None)
+            self._change(world, call, record, live_config(record)["Specification"], copies, None)
         return json_response({"InferenceComponentArn": record["EndpointArn"]})
 
     def _change(
@@ -143,9 +152,9 @@ class Components:
         deployment: Record | None,
     ) -> None:
         """Begin a change; one to no copies stops what runs, and leaves the component in service."""
-        place, name, before = call.place, record["EndpointName"], _live(record)
-        config = _config(before["ProductionVariants"][0], specification, copies)
-        batches = _counted(deployment)
+        place, name, before = call.place, record["EndpointName"], live_config(record)
+        config = hosted_config(before["ProductionVariants"][0], specification, copies)
+        batches = counted(deployment)
         if batches:
             for fault in faults(batches, config["ProductionVariants"], config["ProductionVariants"]):
                 raise invalid(fault)
@@ -185,7 +194,9 @@ class Components:
         name = call.params["InferenceComponentName"]
         outcome = self._hosting.outcome(call.place, name)
         if outcome.kind == "over-limit":
-            raise AwsError("ResourceLimitExceeded", "The account-level service limit of inference components is reached.")
+            raise AwsError(
+                "ResourceLimitExceeded", "The account-level service limit of inference components is reached."
+            )
         if outcome.kind == "healthy" and self._too_large(endpoint, name, config):
             outcome = Outcome("no-capacity")
         return Wanted(config, models, outcome, steps or Plan(), watch(world, call, deployment, models))
@@ -194,10 +205,10 @@ class Components:
         """Whether the endpoint's instances, as many as it may have, are too few or too small for this beside its others."""
         own = config["ProductionVariants"][0]
         asked = [
-            (size_of(live["Specification"]["ComputeResourceRequirements"]), _copies(live, record))
+            (size_of(live["Specification"]["ComputeResourceRequirements"]), desired_copies(live, record))
             for record in self._on(endpoint)
             if record["EndpointName"].lower() != name.lower()
-            for live in (_live(record),)
+            for live in (live_config(record),)
             if live["ProductionVariants"][0]["VariantName"] == own["VariantName"]
         ]
         size = size_of(config["Specification"]["ComputeResourceRequirements"])
@@ -206,7 +217,7 @@ class Components:
 
     def describe(self, world: World, call: Call) -> Response:
         """DescribeInferenceComponent."""
-        return shown(call, _described(self._component(call)))
+        return shown(call, described(self._component(call)))
 
     def list_all(self, world: World, call: Call) -> Response:
         """ListInferenceComponents, of an endpoint or variant where one is named."""
@@ -216,7 +227,8 @@ class Components:
             return all(value in (None, record[name]) for name, value in wanted.items())
 
         records = [
-            {**_described(record), "EndpointStatus": _status(record)} for record in self._hosting.all(call.place)
+            {**described(record), "EndpointStatus": status_of(record)}
+            for record in self._hosting.all(call.place)
         ]
         return listed(call, "InferenceComponents", records, "InferenceComponentName", fits)
 
@@ -251,8 +263,10 @@ class Components:
         name = call.params["InferenceComponentName"]
         record = self._hosting.find(call.place, name)
         if record is None or record["host_arn"] != endpoint["EndpointArn"]:
-            raise refused_call(f"Inference Component {name} of endpoint {endpoint['EndpointName']} not found.")
-        if _status(record) not in ("InService", "Updating", "Failed") or not record["router"].shares:
+            raise refused_call(
+                f"Inference Component {name} of endpoint {endpoint['EndpointName']} not found."
+            )
+        if status_of(record) not in ("InService", "Updating", "Failed") or not record["router"].shares:
             self._scale_out(world, call, record, endpoint)
             raise refused_call(_NO_CAPACITY)
         return self._hosting.invoke(record, read_request(call))
@@ -261,10 +275,10 @@ class Components:
         """Begin to bring up the copies that a component without any may have, if it is a scalable target."""
         with world.lock:
             target = world.targets.get((call.place, component_target(record["EndpointName"])))
-            if target is None or target["MaxCapacity"] < 1 or _status(record) != "InService":
+            if target is None or target["MaxCapacity"] < 1 or status_of(record) != "InService":
                 return
-            before, copies = _live(record), max(1, target["MinCapacity"])
-            config = _config(before["ProductionVariants"][0], before["Specification"], copies)
+            before, copies = live_config(record), max(1, target["MinCapacity"])
+            config = hosted_config(before["ProductionVariants"][0], before["Specification"], copies)
             wanted = self._wanted(world, call, endpoint, config)
             if self._hosting.update(call.place, record["EndpointName"], wanted, None):
                 self._scale(call.place, endpoint, {record["EndpointName"]: copies})
@@ -276,7 +290,10 @@ class Components:
 
     def _scale(self, place: Place, endpoint: Record, changed: Mapping[str, int] | None = None) -> None:
         """Give the endpoint the instances that it has for its components' copies: none for none, where it may."""
-        copies = {record["EndpointName"]: _copies(_live(record), record) for record in self._on(endpoint)}
+        copies = {
+            record["EndpointName"]: desired_copies(live_config(record), record)
+            for record in self._on(endpoint)
+        }
         variant = _host_variant(endpoint, None)
         count = instances_for(variant, sum({**copies, **(changed or {})}.values()))
         was = endpoint["ProductionVariants"][0]["CurrentInstanceCount"]
@@ -285,7 +302,7 @@ class Components:
 
     def _changeable(self, call: Call) -> Record:
         record = self._component(call)
-        if _status(record) in _IN_PROGRESS:
+        if status_of(record) in _IN_PROGRESS:
             raise _in_progress(record)
         if record["EndpointStatus"] == "Failed":
             raise invalid(
@@ -309,20 +326,9 @@ def _specification(call: Call) -> Record:
     for name in _NOT_HELD:
         if given.get(name):
             raise invalid(f"The sandbox does not model {name} of an inference component.")
-    for fault in _specification_faults(given):
+    for fault in specification_faults(given):
         raise invalid(fault)
     return given
-
-
-def _specification_faults(given: Mapping[str, Any]) -> Iterator[str]:
-    requirements = given.get("ComputeResourceRequirements") or {}
-    if not given.get("ModelName"):
-        yield "The specification of an inference component needs a ModelName."
-    if not requirements:
-        yield "The specification of an inference component needs ComputeResourceRequirements."
-    low, high = requirements.get("MinMemoryRequiredInMb", 0), requirements.get("MaxMemoryRequiredInMb")
-    if high is not None and high < low:
-        yield "MaxMemoryRequiredInMb cannot be less than MinMemoryRequiredInMb."
 
 
 def _variant(endpoint: Record, named: str | None) -> Record:
@@ -335,75 +341,6 @@ def _variant(endpoint: Record, named: str | None) -> Record:
 def _host_variant(endpoint: Record, named: str | None) -> Record:
     variants: list[Record] = list(endpoint["fleets"][0].config["ProductionVariants"])
     return next((variant for variant in variants if variant["VariantName"] == named), variants[0])
-
-
-def _config(variant: Record, specification: Record, copies: int) -> Record:
-    """What a component stands for, in the form in which an endpoint configuration is hosted."""
-    startup = specification.get("StartupParameters") or {}
-    return {
-        "EndpointConfigName": specification["ModelName"],
-        "ProductionVariants": [
-            {"VariantName": variant["VariantName"], "InitialInstanceCount": copies, **startup}
-        ],
-        "Specification": specification,
-    }
-
-
-def _live(record: Record) -> Record:
-    """What a component stands for now."""
-    if record["fleets"]:
-        return dict(record["fleets"][0].config)
-    return dict(record.get("resting") or record["begun"])
-
-
-def _copies(live: Record, record: Record) -> int:
-    """The copies that a component is to have."""
-    variants = record.get("ProductionVariants")
-    desired = variants[0]["DesiredInstanceCount"] if variants else None
-    return int(live["ProductionVariants"][0]["InitialInstanceCount"] if desired is None else desired)
-
-
-def _counted(deployment: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A component's DeploymentConfig as an endpoint's: a number of copies is one of instances."""
-    if not deployment:
-        return None
-    policy = {
-        name: {**value, "Type": value["Type"].replace("COPY_COUNT", "INSTANCE_COUNT")}
-        if isinstance(value, dict)
-        else value
-        for name, value in deployment["RollingUpdatePolicy"].items()
-    }
-    return {**deployment, "RollingUpdatePolicy": policy}
-
-
-def _status(record: Record) -> str:
-    return _STATUSES.get(record["EndpointStatus"], record["EndpointStatus"])
-
-
-def _described(record: Record) -> Record:
-    """A component as DescribeInferenceComponent shows it."""
-    live, variants = _live(record), record.get("ProductionVariants") or [{}]
-    specification = {**live["Specification"]}
-    if images := variants[0].get("DeployedImages"):
-        specification["Container"] = {"DeployedImage": images[0]}
-    desired = _copies(live, record)
-    return {
-        "InferenceComponentName": record["EndpointName"],
-        "InferenceComponentArn": record["EndpointArn"],
-        "EndpointName": record["host"],
-        "EndpointArn": record["host_arn"],
-        "VariantName": live["ProductionVariants"][0]["VariantName"],
-        "FailureReason": record.get("FailureReason"),
-        "Specification": specification,
-        "RuntimeConfig": {
-            "DesiredCopyCount": desired,
-            "CurrentCopyCount": variants[0].get("CurrentInstanceCount", 0),
-        },
-        "CreationTime": record["CreationTime"],
-        "LastModifiedTime": record["LastModifiedTime"],
-        "InferenceComponentStatus": _status(record),
-        "LastDeploymentConfig": record.get("LastDeploymentConfig"),
-    }
 
 
 def _in_progress(record: Record) -> AwsError:

@@ -97,11 +97,11 @@ class Endpoints:
             self._check_update(world, call, old, config, deployment)
             _grant_on_key(world, call, config)
             outcome = _within_limits(self._outcome(call.place, endpoint["EndpointName"], config), config)
-            steps, watch = (
+            steps, look = (
                 plan(deployment, config["ProductionVariants"]),
                 watch(world, call, deployment, models),
             )
-            wanted = Wanted(config, models, outcome, steps, watch, *_retained(call.params, endpoint, config))
+            wanted = Wanted(config, models, outcome, steps, look, *_retained(call.params, endpoint, config))
             if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
                 raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})

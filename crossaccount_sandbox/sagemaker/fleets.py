@@ -176,7 +176,9 @@ class Fleets:
         fleet = Fleet(wanted.config, variants, {}, endpoint, instances)
         try:
             for variant in given:
-                if model := wanted.models.get(variant["VariantName"]):  # none: instances for inference components
+                if model := wanted.models.get(
+                    variant["VariantName"]
+                ):  # none: instances for inference components
                     self._bring_up(fleet, variant, model, outcome)
         except Unhealthy:
             self.stop(fleet)
@@ -277,7 +279,11 @@ class Fleets:
     def _variant(self, variant: Given, wanted: Wanted) -> Record:
         """A variant as DescribeEndpoint shows it."""
         model, kept = wanted.models.get(variant["VariantName"]), wanted.kept.get(variant["VariantName"], {})
-        images = [self._image(model["ExecutionRoleArn"], one["Image"]) for one in model["Resolved"]] if model else []
+        images = (
+            [self._image(model["ExecutionRoleArn"], one["Image"]) for one in model["Resolved"]]
+            if model
+            else []
+        )
         weight = kept.get("DesiredWeight", variant.get("InitialVariantWeight", 1.0))
         shown = {
             "VariantName": variant["VariantName"],

@@ -19,8 +19,8 @@ from crossaccount_sandbox.sagemaker.invocations import (
     refuse_container,
     refuse_session,
 )
-from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
 from crossaccount_sandbox.sagemaker.logs import log_group
+from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
 from crossaccount_sandbox.sagemaker.pipelines import Pipeline, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
 from crossaccount_sandbox.wire import AwsError, Response

@@ -21,7 +21,10 @@ from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.wire import Response
 from crossaccount_sandbox.world import ContainerOutput, Place, World
 
-_GROUPS = {"endpoint": "/aws/sagemaker/Endpoints/", "inference-component": "/aws/sagemaker/InferenceComponents/"}
+_GROUPS = {
+    "endpoint": "/aws/sagemaker/Endpoints/",
+    "inference-component": "/aws/sagemaker/InferenceComponents/",
+}
 _GLANCE_SECONDS = 0.25  # between two looks at the files, real seconds
 _READ_BYTES = 1024 * 1024
 logger = logging.getLogger("sandbox")

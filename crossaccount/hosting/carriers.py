@@ -68,6 +68,9 @@ class Carrier(Protocol):
             Failed, ClientError: as `Gateway.delete_endpoint`.
         """
 
+    def is_idle(self) -> bool:
+        """Whether the endpoint is seen to serve nothing although it has not failed."""
+
     def unused(self) -> Iterator[tuple[HostingKind, str]]:
         """What no version is in and the endpoint does not need."""
 
@@ -143,6 +146,10 @@ class EndpointCarrier:
     def clear_failed(self, patience: Patience) -> None:
         """Remove what has failed, see `Carrier.clear_failed`."""
         self._gateway.delete_endpoint(self._name, patience)
+
+    def is_idle(self) -> bool:
+        """An endpoint in service serves its model, see `Carrier.is_idle`."""
+        return False
 
     def unused(self) -> Iterator[tuple[HostingKind, str]]:
         """What is of no use, see `Carrier.unused`."""

@@ -55,7 +55,7 @@ class ComponentGateway(Gateway):
 def seen_as_endpoint(
     endpoint: Description, component: Description | None, pending: str | None
 ) -> dict[str, Any]:
-    """The description of an endpoint that serves what its component serves.
+    """The description of an endpoint that serves what its component serves; one that serves models of its own is as it is.
 
     Args:
         endpoint: its description.
@@ -63,6 +63,8 @@ def seen_as_endpoint(
         pending: the model that a component that is Updating moves to; None when that is not known.
     """
     variants = endpoint.get("ProductionVariants") or []
+    if any(variant.get("DeployedImages") for variant in variants):
+        return dict(endpoint)  # it serves models of its own
     seen = {**endpoint, "EndpointConfigName": None, "EndpointStatus": _status(endpoint, component)}
     seen.pop("PendingDeploymentSummary", None)
     seen.pop("LastDeploymentConfig", None)

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import GONE
+from crossaccount.config.kinds import COMPONENTS
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import component_requests, creation, requests
 from crossaccount.hosting.component_gateway import TARGET_TAG, is_in_progress
@@ -240,6 +241,14 @@ class ComponentCarrier:
         endpoint = self._gateway.describe("endpoint", self._name)
         if endpoint is not None and endpoint["EndpointStatus"] == "Failed":
             self._gateway.delete_endpoint(self._name, patience)
+
+    def is_idle(self) -> bool:
+        """Whether the endpoint was made for components and has none of this tool's, see `carriers.Carrier.is_idle`."""
+        if self._gateway.describe(_KIND, self._name) is not None:
+            return False
+        config = self.endpoint_config(None)
+        described = None if config is None else self._gateway.describe("endpoint-config", config)
+        return described is not None and requests.kind_of(described) == COMPONENTS
 
     def unused(self) -> Iterator[tuple[HostingKind, str]]:
         """The endpoint configs of instances that the endpoint no longer has; all of them when it is gone."""

@@ -129,7 +129,7 @@ def discard(
     if live is not None and live.status == "UpdateRollbackFailed":
         why = "the endpoint serves a mix of two versions, and a part of it may run on this"
         return (Removal(gateway.record, config, "kept", why),)
-    if live is not None and (live.status == "Failed" or live.config is None):  # nothing serves
+    if live is not None and (live.status == "Failed" or (live.config is None and carrier(target).is_idle())):
         removals.append(delete(gateway, "endpoint", live.endpoint, patience))
     for known in list_configs(target):
         if known.config == config and known.proven:

@@ -44,7 +44,7 @@ from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import questions
-from crossaccount.release.manifest import Release, ReleasedContainer
+from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
@@ -338,8 +338,9 @@ def test_inference_components_is_deployed_and_proved_and_goes(stage: Stage) -> N
 
 
 def test_inference_components_is_promoted_and_rolled_back(stage: Stage) -> None:
+    both = stage.like("both")
     for version in (1, 2):
-        outcome = stage.promote(version)
+        outcome = both.promote(version)
         assert outcome.result is Result.PROMOTED, outcome.text
         assert [proof.endpoint for proof in outcome.proofs] == [f"{NAME}-v{version}", NAME]
     assert stage.answers() == {2}
@@ -654,8 +655,7 @@ def test_an_endpoint_does_not_become_one_of_another_kind(stage: Stage, first: An
 
 def test_a_version_of_several_containers_is_refused_before_anything_is_made(stage: Stage) -> None:
     release = stage.releases[1]
-    container: ReleasedContainer = release.containers[0]
-    two = replace(release, containers=(container, container))
+    two = release.model_copy(update={"containers": release.containers * 2})
     outcome = moving.promote(stage.like("after").target, two, QUICK)
     assert outcome.result is Result.FAILED
     assert "has 2 containers, and an inference component takes one" in outcome.text

@@ -36,6 +36,7 @@ GIVEN = {
     "CaptureLocation": "captured/trees/",
     "SmokeObjects": "questions/trees/",
     "InVpc": "true",
+    "InferenceComponents": "true",
     # Resources of the template itself.
     "ExecutionRole": "crossaccount-execution",
     "DeployerRole": "crossaccount-deployer",
@@ -60,6 +61,7 @@ WITHOUT_RESOURCE = {
     "s3:GetAccountPublicAccessBlock",
     "sagemaker:ListEndpointConfigs",
     "sagemaker:ListEndpoints",
+    "sagemaker:ListInferenceComponents",
     "sagemaker:ListModels",
 }
 SHARED_PACKAGE = "sagemaker:CreateModel"

@@ -49,8 +49,11 @@ KEYS: dict[str, Any] = {
     "vpc": {"security_group_ids": ["sg-1", "sg-2"], "subnet_ids": ["subnet-1"]},
     "kms_key": KEY,
     "network_isolation": True,
+    "inference_component": {"memory_mb": 1024},  # see tests/kinds/test_inference_components.py
 }
-INSTANCES = {key: value for key, value in KEYS.items() if key != "serverless"}
+INSTANCES = {
+    key: value for key, value in KEYS.items() if key not in ("serverless", "inference_component")
+}
 TABLE: dict[str, dict[str, Any]] = {
     "none": {},
     **{key: {key: value} for key, value in INSTANCES.items()},
@@ -68,6 +71,7 @@ TABLE: dict[str, dict[str, Any]] = {
             "kms_key",
             "vpc",
             "network_isolation",
+            "inference_component",
         )
     }
     | {"instance_type": None},

@@ -798,7 +798,10 @@ def test_an_endpoint_does_not_change_to_serverless(stage: Stage) -> None:
     stage.prove(1)
     serverless = stage.like(**SERVERLESS)
     serverless.releases = {2: foreign_image(stage.releases[2], AWS_IMAGE)}
-    with pytest.raises(Failed, match=r"is not serverless, .*Choose another endpoint\.name"):
+    with pytest.raises(
+        Failed,
+        match=r"is a real-time endpoint, .* a serverless .*cannot be changed back\. Choose another endpoint\.name",
+    ):
         serverless.shift(2)
     assert stage.hosted()["models"] == [f"{NAME}-v1"]
 

@@ -22,7 +22,7 @@ from crossaccount.audit.probe import try_doors
 from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.model import Sharing
-from crossaccount.hosting import creation, leftovers, preflight, state
+from crossaccount.hosting import components, creation, leftovers, preflight, removal, requests, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import deployment_name
 from crossaccount.promotion import moving, records
@@ -85,6 +85,15 @@ CALLS: dict[Row, tuple[str, ...]] = {
         "sagemaker:CreateEndpointConfig",
         "sagemaker:AddTags",
     ),
+    ("consumer", "sagemaker", "CreateEndpointConfig", "with a role"): (
+        "sagemaker:CreateEndpointConfig",
+        "sagemaker:AddTags",
+        "iam:PassRole",
+    ),
+    ("consumer", "sagemaker", "CreateInferenceComponent", ""): (
+        "sagemaker:CreateInferenceComponent",
+        "sagemaker:AddTags",
+    ),
     ("consumer", "sagemaker", "CreateModel", ""): (
         "sagemaker:CreateModel",
         "sagemaker:AddTags",
@@ -92,20 +101,25 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ),
     ("consumer", "sagemaker", "DeleteEndpoint", ""): ("sagemaker:DeleteEndpoint",),
     ("consumer", "sagemaker", "DeleteEndpointConfig", ""): ("sagemaker:DeleteEndpointConfig",),
+    ("consumer", "sagemaker", "DeleteInferenceComponent", ""): ("sagemaker:DeleteInferenceComponent",),
     ("consumer", "sagemaker", "DeleteModel", ""): ("sagemaker:DeleteModel",),
     ("consumer", "sagemaker", "DeleteTags", ""): ("sagemaker:DeleteTags",),
     ("consumer", "sagemaker", "DescribeEndpoint", ""): ("sagemaker:DescribeEndpoint",),
     ("consumer", "sagemaker", "DescribeEndpointConfig", ""): ("sagemaker:DescribeEndpointConfig",),
+    ("consumer", "sagemaker", "DescribeInferenceComponent", ""): ("sagemaker:DescribeInferenceComponent",),
     ("consumer", "sagemaker", "DescribeModel", ""): ("sagemaker:DescribeModel",),
     ("consumer", "sagemaker", "DescribeModelPackage", ""): ("sagemaker:DescribeModelPackage",),
     ("consumer", "sagemaker", "DescribeModelPackageGroup", ""): ("sagemaker:DescribeModelPackageGroup",),
     ("consumer", "sagemaker", "ListEndpointConfigs", ""): ("sagemaker:ListEndpointConfigs",),
     ("consumer", "sagemaker", "ListEndpoints", ""): ("sagemaker:ListEndpoints",),
+    ("consumer", "sagemaker", "ListInferenceComponents", ""): ("sagemaker:ListInferenceComponents",),
     ("consumer", "sagemaker", "ListModelPackages", ""): ("sagemaker:ListModelPackages",),
     ("consumer", "sagemaker", "ListModels", ""): ("sagemaker:ListModels",),
     ("consumer", "sagemaker", "ListTags", ""): ("sagemaker:ListTags",),
     ("consumer", "sagemaker", "UpdateEndpoint", ""): ("sagemaker:UpdateEndpoint",),
+    ("consumer", "sagemaker", "UpdateInferenceComponent", ""): ("sagemaker:UpdateInferenceComponent",),
     ("consumer", "sagemaker-runtime", "InvokeEndpoint", ""): ("sagemaker:InvokeEndpoint",),
+    ("consumer", "sagemaker-runtime", "InvokeEndpoint", "component"): ("sagemaker:InvokeEndpoint",),
 }
 # Whether a call can name another account's resource: of the rest AWS takes nothing but a name within the caller's account.
 POLICIES_OF_GROUPS = {f"{verb}ModelPackageGroupPolicy" for verb in ("Get", "Put", "Delete")}
@@ -127,7 +141,10 @@ ABSENT = {
     "GetObject": ("NoSuchKey",),
     "GetPublicAccessBlock": ("NoSuchPublicAccessBlockConfiguration",),
     **dict.fromkeys(
-        ("GetModelPackageGroupPolicy", "DescribeModel", "DescribeEndpointConfig", "DescribeEndpoint"),
+        (
+            *("GetModelPackageGroupPolicy", "DescribeModel", "DescribeEndpointConfig", "DescribeEndpoint"),
+            "DescribeInferenceComponent",
+        ),
         ("ValidationException",),
     ),
 }
@@ -143,6 +160,10 @@ EXECUTION = (
 def on_what(params: Mapping[str, Any]) -> str:
     """What tells two calls of one operation apart that need other permissions."""
     key = str(params.get("Key", ""))
+    if "EndpointConfigName" in params and "ExecutionRoleArn" in params:
+        return "with a role"
+    if "Body" in params and "InferenceComponentName" in params:
+        return "component"
     if not key:
         return ""
     if key.startswith(accounts.RELEASES):
@@ -313,6 +334,7 @@ def tell(scene: Any, watch: Watch) -> None:
     versions = share(scene, sharing)
     checked(scene, watch, versions)
     releases = {version: seen(target, version) for version in (1, 2)}
+    by_component(scene, releases)
     deploy(target, releases[1])
     deploy(target, releases[2])
     assert preflight.newest_published(target) == 2
@@ -324,6 +346,24 @@ def tell(scene: Any, watch: Watch) -> None:
     found = moving.go_back(target, to, releases[1], QUICK)
     assert found.result is Result.PROMOTED, found.text
     take_back(scene, sharing, found)
+
+
+def by_component(scene: Any, releases: Mapping[int, Any]) -> None:
+    """The same account with an inference component for a while: deployed, reaped, promoted twice, and removed."""
+    rolling = {"type": "rolling", "batch_percent": 50, "alarms": ["errors"]}
+    endpoint = {
+        "name": scene.sharing.consumers["staging"].endpoint.name,
+        "instance_type": "ml.m5.large",
+        "deployment": rolling,
+    }
+    endpoint |= {"kind": "inference-components", "inference_component": {"memory_mb": 1024, "copies": 2}}
+    target = open_target(scene.variant(endpoint=endpoint), "staging")
+    deploy(target, releases[1])
+    for version in (1, 2):
+        found = moving.promote(target, releases[version], QUICK, moving.Run(flow_run="run-0"))
+        assert found.result is Result.PROMOTED, found.text
+    state.withdraw_proof(target, requests.config_name(target.consumer, releases[2]))
+    assert removal.take_down(target, QUICK).outcome == "removed"
 
 
 def share(scene: Any, sharing: Sharing) -> Any:
@@ -380,11 +420,14 @@ def deploy(target: Target, version: Any) -> None:
     creation.ensure_model(target, version, False, "run-1")
     creation.ensure_endpoint_config(target, version, endpoint, False, "run-1")
     creation.ensure_endpoint(target, version, False, QUICK, "run-1")
+    has_component = target.consumer.endpoint.inference_component is not None
+    if has_component:
+        components.ensure_component(target, version, False, QUICK, "run-1")
     creation.wait_in_service(target, endpoint, QUICK)
     proof = prove(target, version, endpoint, questions(target, version))
     assert proof.verified
     removed = leftovers.reap(target, leftovers.find(target), QUICK)
-    assert [one.outcome for one in removed] == ["removed"] * 3
+    assert [one.outcome for one in removed] == ["removed"] * (4 if has_component else 3)
 
 
 def take_back(scene: Any, sharing: Sharing, rolled_back: Any) -> None:

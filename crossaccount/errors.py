@@ -89,7 +89,8 @@ class Refusal:
 
     `account` is the 12-digit id of the account that owns the shut door; `ruled_out` lists the causes of an ambiguous
     AWS message that were checked and found not to apply; `next_step` is a sentence or two; `denied_by` is the policy that
-    denies it, None where none is known to: what then lacks is an Allow.
+    denies it, None where none is known to: what then lacks is an Allow. ``containers`` are those that need the resource, by name, of
+    a version with several.
     """
 
     door: str
@@ -102,6 +103,7 @@ class Refusal:
     ruled_out: tuple[str, ...]
     next_step: str
     denied_by: Denial | None = None
+    containers: tuple[str, ...] = ()
 
     @property
     def shut(self) -> str:
@@ -130,6 +132,8 @@ class Refused(CrossAccountError):
         lines = [
             f"{refusal.caller} may not {refusal.action} on {refusal.resource}: {refusal.shut}. {refusal.next_step}"
         ]
+        if refusal.containers:
+            lines.append(f"It is for {' and '.join(refusal.containers)}.")
         if refusal.ruled_out:
             lines.append("Ruled out: " + "; ".join(refusal.ruled_out) + ".")
         lines.append(f"AWS said {refusal.aws_code}: {refusal.aws_message}")
@@ -154,6 +158,22 @@ class AccessMissing(CrossAccountError):
 
     def __str__(self) -> str:
         return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
+
+
+class VersionRecalled(CrossAccountError):
+    """Endpoints serve versions that the registry has recalled: `recalled` names them, `table` and `audit` have every answer.
+
+    The access is there, so it is no `AccessMissing`; nobody should miss it, so it is an error.
+    """
+
+    def __init__(self, recalled: tuple[str, ...], table: str, audit: dict[str, Any]) -> None:
+        super().__init__(recalled, table, audit)
+        self.recalled = tuple(recalled)
+        self.table = table
+        self.audit = audit
+
+    def __str__(self) -> str:
+        return harmless(f"Versions that are recalled are live: {'; '.join(self.recalled)}.")
 
 
 class PromotionFailed(CrossAccountError):

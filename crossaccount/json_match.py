@@ -13,7 +13,7 @@ from typing import Any
 _LONGEST_PATH = 1024
 _QUOTED = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
 _STEP = re.compile(
-    rf"(?P<dot>\.?)(?:(?P<name>[A-Za-z0-9_-]+)|(?P<key>{_QUOTED}))|\[(?:(?P<place>\d{{1,6}})|(?P<inner>{_QUOTED}))\]"
+    rf"(?P<dot>\.?)(?:(?P<name>[A-Za-z0-9_-]+)|(?P<key>{_QUOTED}))|\[(?:(?P<place>\d{{1,6}})|(?P<each>\*)|(?P<inner>{_QUOTED}))\]"
 )
 
 
@@ -23,7 +23,10 @@ class Quoted(str):
     __slots__ = ()
 
 
-def parse_path(path: str) -> tuple[str | int, ...]:
+Steps = tuple[str | int, ...]
+
+
+def parse_path(path: str) -> Steps:
     """The steps of a path such as ``predictions[0].score``: names, and places that count from 0.
 
     A key with dots, blanks or other signs stands in quotes: ``quantiles."0.5"`` or ``quantiles["0.5"]``. A leading ``$`` stands
@@ -32,9 +35,21 @@ def parse_path(path: str) -> tuple[str | int, ...]:
     Raises:
         ValueError: for anything else; wildcards, slices and filters are not known here.
     """
+    first, *more = parse_paths(path)
+    if more:
+        raise ValueError("[*] leads to many places, and one is meant")
+    return first
+
+
+def parse_paths(path: str) -> tuple[Steps, ...]:
+    """The parts of a path between its wildcards: ``predictions[*].label`` leads to the label of each prediction.
+
+    Raises:
+        ValueError: as `parse_path` does, but for wildcards.
+    """
     if len(path) > _LONGEST_PATH:
         raise ValueError(f"it has more than {_LONGEST_PATH} characters")
-    rest, steps, begun = path.removeprefix("$"), list[str | int](), path.startswith("$")
+    rest, parts, begun = path.removeprefix("$"), [list[str | int]()], path.startswith("$")
     if not path or (rest.startswith(".") and not begun):
         raise ValueError("it has no beginning")
     while rest:
@@ -44,9 +59,12 @@ def parse_path(path: str) -> tuple[str | int, ...]:
             raise ValueError(
                 f'{rest[:40]!r} is neither .name nor [number]; a key with a dot, a blank or another sign stands in quotes, as ."0.5" or ["0.5"]'
             )
-        steps.append(_step(match))
+        if match["each"]:
+            parts.append([])
+        else:
+            parts[-1].append(_step(match))
         rest, begun = rest[match.end() :], True
-    return tuple(steps)
+    return tuple(map(tuple, parts))
 
 
 def _step(match: re.Match[str]) -> str | int:
@@ -69,6 +87,25 @@ def follow_path(data: Any, steps: Sequence[str | int]) -> list[Any]:
     key: ``quantiles.0.5`` leads to the key ``0.5``.
     """
     return list(_exactly(data, steps)) or list(_joined(data, steps))
+
+
+def follow_paths(data: Any, parts: Sequence[Steps], place: str = "") -> Iterator[tuple[str, Any]]:
+    """The places and values that a path with wildcards leads to; each wildcard stands for every item of a list.
+
+    Raises:
+        LookupError: in a few words, where it leads nowhere, is ambiguous, or has a wildcard for what is no list of items.
+    """
+    found = follow_path(data, parts[0])
+    here = place + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in parts[0])
+    if len(found) != 1:
+        raise LookupError(f"{here} leads to {len(found)} places" if found else f"there is nothing at {here}")
+    if len(parts) == 1:
+        yield here, found[0]
+        return
+    if not isinstance(found[0], list) or not found[0]:
+        raise LookupError(f"there is no list of items at {here or 'its top'}")
+    for number, item in enumerate(found[0]):
+        yield from follow_paths(item, parts[1:], f"{here}[{number}]")
 
 
 def _exactly(data: Any, steps: Sequence[str | int]) -> Iterator[Any]:

@@ -35,14 +35,42 @@ def parse_model_json(text: str | bytes) -> Any:
     return _parsed(text, allow_nan=True, parse_float=exact_number)
 
 
+def parse_model_lines(text: str) -> list[Any]:
+    """JSON lines as model servers write them: the value of each line that is not blank; each as `parse_model_json` reads it.
+
+    Raises:
+        ValueError: as `parse_model_json` does, with the number of the line where it is known.
+    """
+    values, decode = (
+        list[Any](),
+        json.JSONDecoder(object_pairs_hook=_each_once, parse_float=exact_number).decode,
+    )
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values.append(decode(line))
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
+        except RecursionError:
+            raise ValueError(f"line {number} is nested more than {MAX_DEPTH} levels deep") from None
+    _check_carried(values, allow_nan=True)
+    return values
+
+
 def _parsed(text: str | bytes, allow_nan: bool, **readers: Any) -> Any:
     try:
         loaded = json.loads(text, object_pairs_hook=_each_once, **readers)
-        check_depth(loaded)
-        json.dumps(loaded, ensure_ascii=False, allow_nan=allow_nan).encode()
     except RecursionError:
         raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    _check_carried(loaded, allow_nan)
     return loaded
+
+
+def _check_carried(loaded: Any, allow_nan: bool) -> None:
+    """See that JSON, UTF-8 and recursion can carry the data again; a ValueError otherwise."""
+    check_depth(loaded)
+    json.dumps(loaded, ensure_ascii=False, allow_nan=allow_nan).encode()
 
 
 _EVERY_WHOLE_FLOAT = 2.0**53  # a float from here on is a whole number, and stands for its neighbours too

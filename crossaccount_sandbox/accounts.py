@@ -43,6 +43,9 @@ BUCKET = f"producer-models-{PRODUCER.id}"
 REPOSITORY = GROUP
 RELEASES = "releases/"
 ARTIFACTS = f"models/{GROUP}/"
+# What the sharing role may tell the registry of a version: stages and statuses as the registry's own examples have them.
+STAGES = ("Development", "QA", "PreProduction", "Staging", "Production", "Archived")
+STATUSES = ("PendingApproval", "InProgress", "OnHold", "Approved", "Rejected", "Deployed")
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def settle(
             given |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS}
             given |= {"EndpointName": f"decision-trees-{account.name}"}
             given |= _further(templates / template)
+        else:
+            given |= {"LifecycleStages": ",".join(STAGES), "LifecycleStatuses": ",".join(STATUSES)}
         _stack(client(account.name, "cloudformation"), templates / template, given)
     operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}
     # Last, because training takes as long as everything before.
@@ -199,6 +204,12 @@ def _push_layer(ecr: Any, repository: str, content: bytes) -> dict[str, Any]:
     return {"size": len(content), "digest": digest}
 
 
+_INSTANCE_TYPES = [
+    *("ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.c5.large", "ml.c5.xlarge", "ml.t2.medium"),
+    *("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.g5.2xlarge", "ml.g6.xlarge"),
+]
+
+
 def _versions(s3: Any, sagemaker: Any, image: str, key: str, trained: list[TrainedModel]) -> None:
     """Three versions: 1 and 2 approved, 3 waiting for it; the artifact of version 2 is encrypted under the key."""
     group = {"ModelPackageGroupName": GROUP, "ModelPackageGroupDescription": "Iris decision trees"}
@@ -218,7 +229,7 @@ def _versions(s3: Any, sagemaker: Any, image: str, key: str, trained: list[Train
                 "Containers": [{"Image": image, "ModelDataUrl": f"s3://{BUCKET}/{folder}model.tar.gz"}],
                 "SupportedContentTypes": list(model.content_types),
                 "SupportedResponseMIMETypes": list(model.content_types),
-                "SupportedRealtimeInferenceInstanceTypes": ["ml.m5.large", "ml.t2.medium"],
+                "SupportedRealtimeInferenceInstanceTypes": _INSTANCE_TYPES,
                 "SupportedTransformInstanceTypes": ["ml.m5.large"],
             },
         )

@@ -1,4 +1,4 @@
-"""How a test arranges, over HTTP, what others do: outcomes, faults, images, tiers, AWS RAM, organizations, OpenID Connect providers.
+"""How a test arranges, over HTTP, what others do: outcomes, faults, images, tiers, quotas, AWS RAM, organizations, OpenID Connect.
 
 Not here: what an outcome is (``sagemaker.outcomes``), what a command is (``sagemaker.image_commands``), what a fault is
 (``faults``), and what an archive does (``handlers.storage``).
@@ -11,6 +11,7 @@ from typing import Any
 
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.handlers.kms import share_key
+from crossaccount_sandbox.handlers.quotas import arrange
 from crossaccount_sandbox.handlers.storage import move
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommands, read_commands
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes
@@ -24,6 +25,7 @@ _SHARES_PATH = "/_sandbox/shares"
 _TIERS_PATH = "/_sandbox/tiers"
 _ISSUERS_PATH = "/_sandbox/issuers"
 _ORGANIZATIONS_PATH = "/_sandbox/organizations"
+_QUOTAS_PATH = "/_sandbox/quotas"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -41,7 +43,9 @@ class Control:
     of null out of it. At ``/_sandbox/organizations``: ``PUT {"account", "service_control"?: [...], "resource_control"?: [...]}``
     attaches these policies of its organization to an account, in place of others, ``DELETE`` takes all away. At
     ``/_sandbox/issuers``: ``PUT {"issuer": URL, "jwks": {"keys": [...]}}`` gives STS the keys with which an OpenID Connect
-    provider signs, null in their place puts it out of reach, ``DELETE`` forgets all. Answers 204 (``GET``: 200 and JSON), or
+    provider signs, null in their place puts it out of reach, ``DELETE`` forgets all. At ``/_sandbox/quotas``: ``PUT {"account", "quota":
+    "ml.m5.large for endpoint usage", "value"}`` gives an account that quota in every region, with null AWS's default alone,
+    ``GET`` what was given, ``DELETE`` forgets all. Answers 204 (``GET``: 200 and JSON), or
     400 and why.
 
     Args:
@@ -71,6 +75,7 @@ class Control:
             _TIERS_PATH: self._take_tier,
             _ORGANIZATIONS_PATH: self._take_organization,
             _ISSUERS_PATH: self._take_issuer,
+            _QUOTAS_PATH: self._take_quota,
         }
         take = takers.get(environ.get("PATH_INFO", ""))
         if take is None:
@@ -145,6 +150,24 @@ class Control:
             raise ValueError(f"jwks is an object whose keys are a list, or null, not {json.dumps(jwks)[:80]}")
         self._world.issuers[given["issuer"]] = jwks
 
+    def _take_quota(self, method: str, body: bytes) -> list[dict[str, Any]] | None:
+        match method:
+            case "GET":
+                return [
+                    {"account": account, "quota": name, "value": value}
+                    for (account, name), value in self._world.quotas.items()
+                ]
+            case "PUT":
+                given = json.loads(body)
+                if not isinstance(given, dict) or set(given) != {"account", "quota", "value"}:
+                    raise ValueError('a quota is {"account", "quota": NAME, "value": NUMBER or null}')
+                arrange(self._world, given["account"], given["quota"], given["value"])
+            case "DELETE":
+                self._world.quotas.clear()
+            case _:
+                raise ValueError(f"{_QUOTAS_PATH} takes GET, PUT and DELETE")
+        return None
+
     def _take_organization(self, method: str, body: bytes) -> None:
         if method == "DELETE":
             self._world.organization_policies.clear()
@@ -178,5 +201,5 @@ class Control:
         known = {member.name for member in fields(Outcome)}
         if unknown := set(given["outcome"]) - known:
             raise ValueError(f"an outcome has no {', '.join(sorted(unknown))}")
-        outcome = Outcome(**given["outcome"])
+        outcome = Outcome(**{**given["outcome"], "types": tuple(given["outcome"].get("types") or ())})
         self._outcomes.next_endpoint(outcome, given.get("account"), given.get("endpoint"))

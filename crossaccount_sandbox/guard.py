@@ -74,15 +74,16 @@ class Guard:
             start_response("500 Dropped", [("Content-Length", "0")])
             return [b""]
         self._note(entry, response.status, error_code_of(response))
+        status = f"{response.status} {'OK' if response.status < 300 else 'Refused'}"
         headers = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
+        if response.parts is not None:  # without a length the server sends each part as a chunk
+            start_response(status, headers)
+            return response.parts
         # A HEAD answer's length is the object's, not that of its (empty) body.
         length = next((v for n, v in response.headers if n.lower() == "content-length"), None)
         if environ["REQUEST_METHOD"] != "HEAD" or length is None:
             length = str(len(response.body))
-        start_response(
-            f"{response.status} {'OK' if response.status < 300 else 'Refused'}",
-            [*headers, ("Content-Length", length)],
-        )
+        start_response(status, [*headers, ("Content-Length", length)])
         return [response.body]
 
     def _note(self, entry: dict[str, Any], status: int | None, code: str | None) -> None:

@@ -14,9 +14,10 @@ from moto.core.utils import get_service_model
 
 SERVICES = (
     *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
-    *("cloudwatch", "application-autoscaling", "logs"),
+    *("cloudwatch", "application-autoscaling", "logs", "service-quotas"),
 )
-SIGNED_AS = {"monitoring": "cloudwatch"}  # the name in a request's scope is not always the service's
+# The name in a request's scope is not always the service's.
+SIGNED_AS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 CBOR, EC2, JSON, QUERY, REST_JSON, REST_XML = "cbor", "ec2", "json", "query", "rest-json", "rest-xml"
 QUERY_COMPATIBLE = frozenset(
     ("cloudwatch", "sqs")
@@ -29,6 +30,7 @@ _TARGETS = {
     "AnyScaleFrontendService": "application-autoscaling",
     "GraniteServiceVersion20100801": "cloudwatch",
     "SageMaker": "sagemaker",
+    "ServiceQuotasV20190624": "service-quotas",
     "TrentService": "kms",
 }
 _VERSIONS = {

@@ -28,6 +28,7 @@ from crossaccount_sandbox.handlers import (
     kms,
     layers,
     multipart,
+    quotas,
     s3,
     s3control,
     simulation,
@@ -40,6 +41,8 @@ from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
 from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
+from crossaccount_sandbox.sagemaker.asynchronous import Queues
+from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.components import Components
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
@@ -59,9 +62,10 @@ _MODULES = {
     "s3": [buckets, bucket_policies, s3, deletions, multipart, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
+    "service-quotas": [quotas],
     "sts": [sts, web_identity],
 }
-_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker")
+_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker", "service-quotas")
 
 
 def _handlers(endpoints: Endpoints, components: Components, logs: Logs) -> dict[tuple[str, str], Handler]:
@@ -123,15 +127,16 @@ class Server:
         self.outcomes = Outcomes(pace)
         self.images, artifacts = ImageCommands(), Artifacts(self.world)
         self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
-        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace)
-        behind = Hosting(self.world, self._fleets, self.outcomes, pace, self.world.components)
+        captures = Captures(self.world, artifacts)
+        self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace, captures)
+        behind = Hosting(self.world, self._fleets, self.outcomes, pace, captures, self.world.components)
         components = Components(self.hosting, behind)
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
         self._collector = Collector(self.world, store)
-        handlers = _handlers(
-            Endpoints(self.hosting, components), components, Logs(store, self._collector.look)
-        )
+        queues = Queues(self.world, self.hosting, artifacts, pace, log)
+        endpoints, logs = Endpoints(self.hosting, queues, components), Logs(store, self._collector.look)
+        handlers = _handlers(endpoints, components, logs)
         guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (

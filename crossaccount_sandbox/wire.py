@@ -6,7 +6,7 @@ Not here: the protocol that is spoken (``protocols``), how an answer is written 
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -54,12 +54,16 @@ class AwsError(Exception):
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP answer: status, headers and the whole body; ``code`` is AWS's error code where the sandbox set one."""
+    """An HTTP answer: status, headers and the whole body; ``code`` is AWS's error code where the sandbox set one.
+
+    ``parts`` is a body that is not there yet: each part is sent when it comes, and ``body`` is empty.
+    """
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     code: str | None = None
+    parts: Iterator[bytes] | None = None
 
     def json(self) -> dict[str, Any]:
         """The body read as a JSON object (an empty body is an empty object)."""

@@ -137,6 +137,8 @@ class World:
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
         alarm_history: what was changed of alarms, by account and region, the oldest first.
         targets: the scalable targets of Application Auto Scaling, by account and region and resource id.
+        notifications: what the execution roles of asynchronous endpoints have published to SNS: TopicArn and Message.
+        quotas: Service Quotas' values that were arranged, by account and name; None for one of which only AWS's default is shown.
         lock: held by who reads and writes ``registry``, ``alarms`` and ``targets``, see ``locked``.
     """
 
@@ -162,6 +164,8 @@ class World:
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)
     alarm_history: list[tuple[Place, Record]] = field(default_factory=list)
     targets: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    notifications: list[dict[str, str]] = field(default_factory=list)
+    quotas: dict[tuple[str, str], float | None] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     attached: Attached = field(init=False)
 

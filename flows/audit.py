@@ -5,7 +5,7 @@ Not here: an answer's grounds (``crossaccount.audit``).
 
 from crossaccount.audit.answers import Audit
 from crossaccount.aws import sessions
-from crossaccount.errors import AccessMissing, Failed
+from crossaccount.errors import AccessMissing, Failed, VersionRecalled
 from flows import forms
 from flows.operations import operation
 from tasks import audit as steps
@@ -32,7 +32,12 @@ def check_access(
         consumers = {name: steps.check_consumer(sharing, name, producer.versions, probe) for name in wanted}
         audit = steps.report(sharing, wanted, producer, consumers, repair)
     if audit.missing:
-        raise AccessMissing(audit.missing, audit.text(), audit.to_json())
+        missing = AccessMissing(audit.missing, audit.text(), audit.to_json())
+        for recalled in audit.recalled:
+            missing.add_note(f"A version that is recalled is live: {recalled}.")
+        raise missing
+    if audit.recalled:
+        raise VersionRecalled(audit.recalled, audit.text(), audit.to_json())
     if not audit.is_conclusive:
         raise Failed(f"Nothing could be told from here.\n{audit.text()}")
     return audit

@@ -13,6 +13,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
 from crossaccount.hosting.resources import HostedResource, Removal
 from crossaccount.proof.proof import Proof
+from crossaccount.proof.questions import check_files
 from crossaccount.show import proofs
 from flows import forms
 from flows.operations import operation
@@ -52,6 +53,7 @@ def deploy_model(
     """
     sharing = forms.loaded(config)
     sharing.consumer(consumer)
+    check_files(sharing, [consumer])
     with sessions.reuse():
         return deployed(sharing, consumer, version, keep)
 
@@ -70,9 +72,10 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
     described = steps.find_version(sharing, name, version)
     name_run(f"deploy {sharing.model_package_group} version {described.version} to {where}")
     endpoint_arn = f"{arns.endpoint_arn(sharing, consumer)}-v{described.version}"
-    with writing([endpoint_arn], steps.ENDPOINT_SECONDS):
+    with writing([endpoint_arn], steps.endpoint_seconds(sharing, name)):
         release = steps.read_release(sharing, name, described)
         steps.check_artifacts(sharing, name, release)
+        steps.check_quotas(sharing, name, release)
         resources: list[HostedResource] = []
         removals: Sequence[Removal] = ()
         try:

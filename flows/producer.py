@@ -92,6 +92,7 @@ def share_models(
     dry_run: bool = False,
     prune: bool = False,
     agreed: forms.PlanHash = None,
+    force: bool = False,
 ) -> Shared:
     """Grant the consumers of a config what they need to deploy its versions, and publish the Releases.
 
@@ -101,12 +102,13 @@ def share_models(
         dry_run: Show the plan and change nothing.
         prune: Take out every account that the file does not name, as far as this project's statements let it in.
         agreed: The hash of the plan that was agreed to (16 characters, see the plan's last line). Any other plan is refused.
+        force: With prune, also when live endpoints still run on versions that are no longer shared.
     """
     sharing = forms.loaded(config)
     _check_only(sharing, consumer, prune)
     name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.reuse():
-        return share(sharing, consumer, dry_run, prune, agreed)
+        return share(sharing, consumer, dry_run, prune, agreed, force)
 
 
 def share(
@@ -115,6 +117,7 @@ def share(
     dry_run: bool = False,
     prune: bool = False,
     agreed: str | None = None,
+    force: bool = False,
 ) -> Shared:
     """Share a group, step by step; arguments as those of `share_models`.
 
@@ -124,7 +127,11 @@ def share(
         Refused: when AWS refuses the producer.
     """
     gathered = steps.read_registry(sharing)
-    plan = plan_share(sharing, gathered, prune, consumer)
+    plan = (
+        steps.plan_pruning(sharing, gathered, force)
+        if prune
+        else plan_share(sharing, gathered, only=consumer)
+    )
     steps.show_plan(sharing, plan)
     refuse_other(plan, agreed)
     if dry_run:

@@ -24,13 +24,16 @@ from crossaccount.hosting.preflight import check_shared
 from crossaccount.promotion.moving import stages
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
+from crossaccount.proof.questions import check_files
+from crossaccount.registry.lifecycle import Told
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
 from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans, proofs
 from flows import forms
 from flows.operations import operation
 from flows.producer import refuse_other
-from tasks import delegation
+from tasks import delegation, recalled
 from tasks import producer as sharing_steps
 from tasks import promotion as steps
 from tasks.reaper import clean_up_run
@@ -42,15 +45,20 @@ _LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its
 
 @dataclass(frozen=True)
 class Promotion:
-    """The outcomes of a promotion or a rollback; ``record`` is where it lies, empty when nothing was done."""
+    """The outcomes of a promotion or a rollback; ``record`` is where it lies, empty when nothing was done.
+
+    ``lifecycle`` is what the registry was told of the version.
+    """
 
     version: int
     consumers: tuple[ConsumerOutcome, ...]
     record: str
+    lifecycle: tuple[Told, ...] = ()
 
     def table(self) -> str:
         """One line for each consumer."""
-        return "\n".join([*map(_row, self.consumers), f"record: {self.record or 'none, nothing was done'}"])
+        rows = [*map(_row, self.consumers), *map(str, self.lifecycle)]
+        return "\n".join([*rows, f"record: {self.record or 'none, nothing was done'}"])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -58,6 +66,7 @@ class Promotion:
             "version": self.version,
             "consumers": [outcome.to_json() for outcome in self.consumers],
             "record": self.record,
+            "lifecycle": [told.to_json() for told in self.lifecycle],
         }
 
 
@@ -98,34 +107,32 @@ def promote_model(
         agreed: The hash of the sharing plan that was agreed to (16 characters). Any other plan is refused.
     """
     sharing = forms.loaded(config)
+    # Whoever does a consumer's part in a run of its own has the files, and looks for them there.
+    check_files(sharing, [name for name, each in sharing.consumers.items() if each.run_deployment is None])
     started, run = datetime.now(UTC), str(flow_run.get_id())
     outcomes: list[ConsumerOutcome] = []
+    told: list[Told] = []
     ending, waiting = "stopped", False
     reason: str | None = None
     with sessions.reuse():
-        pinned = steps.pin_version(sharing, version)
-        check_shared(sharing, pinned)
-        name_run(f"promote {sharing.model_package_group} to version {pinned}")
-        gathered = sharing_steps.read_registry(sharing)
-        if pinned in gathered.left_out:
-            raise Failed(str(gathered.left_out[pinned]))
-        if pinned not in {described.version for described in gathered.versions}:
-            raise Failed(
-                f"Version {pinned} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
-            )
-        plan = plan_share(sharing, gathered)
-        sharing_steps.show_plan(sharing, plan)
+        try:
+            pinned, gathered, plan = _planned(sharing, version)
+        except CrossAccountError as error:
+            if version is None:  # there may be none to promote just because the one that is live was recalled
+                steps.note_recalled(sharing, error)
+            raise
         refuse_other(plan, agreed)
         if dry_run:
-            return _foreseen(sharing, pinned)
+            return _foreseen(sharing, pinned, steps.look_back(sharing, pinned, version is not None))
         prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared, plan)
-        held = steps.find_held(sharing, pinned, version is not None)
+        past = steps.look_back(sharing, pinned, version is not None)
+        held = past.held
         try:
             for number, of_stage in stages(sharing):
                 names = [name for name in of_stage if name not in held]
-                reason = _stopped_before(outcomes)
+                reason = _stopped_before(outcomes, told)
                 asks = reason is None and approve and outcomes and names
                 if asks and steps.has_work(sharing, names, releases, pinned):
                     question = _question(number, names, pinned, outcomes, plan, approval_seconds)
@@ -140,30 +147,63 @@ def promote_model(
                     continue
                 for outcome in _stage(sharing, config, names, pinned, run):
                     outcomes.append(outcome)  # those of a stage that is cancelled stay
-            if all(outcome.went_well for outcome in outcomes):
+                if number in sharing.lifecycle:
+                    told.append(steps.tell_registry(sharing, pinned, number, outcomes))
+            outcomes[:] = recalled.with_recalled(sharing, outcomes, past.serving, pinned)
+            if not _stopped_before(outcomes, told):
                 ending = "succeeded"
-            elif any(outcome.result is Result.FAILED or outcome.left for outcome in outcomes):
+            elif any(outcome.result is Result.FAILED or outcome.left for outcome in outcomes) or not all(
+                each.went_well for each in told
+            ):
                 ending = "failed"
         except Pause:
             waiting = True  # for an answer: the run begins anew with it, and is put on record at its end
             raise
         finally:
-            idle = ending == "succeeded" and not plan.writes and not any(map(_did_something, outcomes))
+            worked = any(map(_did_something, outcomes)) or any(each.result == "written" for each in told)
+            idle = ending == "succeeded" and not plan.writes and not worked
             if idle:
                 unchanged = [outcome.consumer for outcome in outcomes if outcome.result is Result.UNCHANGED]
                 idle = steps.is_recorded(sharing, unchanged, pinned)
-            facts = {"kind": "promotion", "version": pinned, "outcome": ending, "plan": plan.digest}
-            record = _record(sharing, started, outcomes, reason=reason or "", **facts)
+            facts: dict[str, Any] = {
+                "kind": "promotion",
+                "version": pinned,
+                "outcome": ending,
+                "plan": plan.digest,
+            }
+            facts |= {"reason": reason or "", "lifecycle": [each.to_json() for each in told]}
+            record = _record(sharing, started, outcomes, **facts)
             where = "" if idle or waiting else steps.keep_record(sharing, record)
-    return _accepted(Promotion(pinned, tuple(outcomes), where))
+    return _accepted(Promotion(pinned, tuple(outcomes), where, tuple(told)))
 
 
-def _foreseen(sharing: Sharing, version: int) -> Promotion:
+def _planned(sharing: Sharing, version: int | None) -> tuple[int, Gathered, Plan]:
+    """The version of this run, what was read for its share, and the plan of that, which is shown.
+
+    Raises:
+        Failed: when there is no such version to share.
+        PlanRefused: when something stands in the way of the share.
+    """
+    pinned = steps.pin_version(sharing, version)
+    check_shared(sharing, pinned)
+    name_run(f"promote {sharing.model_package_group} to version {pinned}")
+    gathered = sharing_steps.read_registry(sharing)
+    if pinned in gathered.left_out:
+        raise Failed(str(gathered.left_out[pinned]))
+    if pinned not in {described.version for described in gathered.versions}:
+        steps.refuse_unshared(sharing, pinned)
+    plan = plan_share(sharing, gathered)
+    sharing_steps.show_plan(sharing, plan)
+    return pinned, gathered, plan
+
+
+def _foreseen(sharing: Sharing, version: int, past: steps.Past) -> Promotion:
     """The promotion of a dry run: the consumers in the order of their turns."""
     names = [name for _, of_stage in stages(sharing) for name in of_stage]
     text = "A dry run changes nothing."
-    outcomes = tuple(not_moved(sharing, name, version, Result.SKIPPED, text) for name in names)
-    return Promotion(version, outcomes, "")
+    outcomes = [not_moved(sharing, name, version, Result.SKIPPED, text) for name in names]
+    outcomes = recalled.with_recalled(sharing, outcomes, past.serving, version)
+    return Promotion(version, tuple(outcomes), "", steps.foresee_registry(sharing, version))
 
 
 @operation("rollback-model")
@@ -275,8 +315,11 @@ def _outcomes(futures: Sequence[Any], run: str) -> Iterator[ConsumerOutcome]:
     yield from outcomes
 
 
-def _stopped_before(outcomes: list[ConsumerOutcome]) -> str | None:
-    """The reason to skip the stages after one that did not succeed; None when all did."""
+def _stopped_before(outcomes: Sequence[ConsumerOutcome], told: Sequence[Told]) -> str | None:
+    """The reason to skip the stages after one that did not succeed, or of which the registry could not be told; None when all did."""
+    for each in told:
+        if not each.went_well:
+            return f"The registry could not be told that stage {each.promotion_stage} is done."
     stage = next((outcome.stage for outcome in outcomes if not outcome.went_well), None)
     return None if stage is None else f"Stage {stage} did not succeed."
 
@@ -329,11 +372,13 @@ def _record(sharing: Sharing, started: datetime, outcomes: Sequence[ConsumerOutc
 
 
 def _accepted(promotion: Promotion) -> Promotion:
-    """The promotion, unless a consumer did not come to serve the version.
+    """The promotion, unless a consumer did not come to serve the version, or the registry could not be told.
 
     Raises:
         PromotionFailed: with every consumer's outcome.
     """
-    if reasons := tuple(str(outcome) for outcome in promotion.consumers if not outcome.went_well):
+    failed = [str(outcome) for outcome in promotion.consumers if not outcome.went_well]
+    failed += [str(told) for told in promotion.lifecycle if not told.went_well]
+    if reasons := tuple(failed):
         raise PromotionFailed(reasons, promotion.table(), promotion.to_json())
     return promotion

@@ -1,5 +1,6 @@
 """The audit's steps: each asks one side, logs its answers, returns plain data. Not here: an answer's grounds (``crossaccount.audit``)."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from prefect import get_run_logger
@@ -8,6 +9,7 @@ from crossaccount.audit.answers import Audit, Evidence, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
 from crossaccount.config.model import Sharing
+from crossaccount.registry.recall import Standing
 from crossaccount.registry.versions import ModelVersion
 from tasks import steps
 
@@ -29,6 +31,9 @@ def _logged(evidence: Evidence) -> Evidence:
         get_run_logger().info(
             "%s: %s, %s %s: %s", answer.verdict, answer.consumer, answer.door, answer.resource, answer.reason
         )
+    for each in evidence.live:
+        level = logging.WARNING if each.state.standing is Standing.RECALLED else logging.INFO
+        get_run_logger().log(level, "%s: %s", each.state.standing, each)
     for finding in evidence.findings:
         get_run_logger().warning("%s: %s", finding.severity, finding)
     return evidence

@@ -12,7 +12,8 @@ from prefect.runtime import flow_run
 from crossaccount.aws.access import open_target
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.hosting import components, creation, preflight, removal
+from crossaccount.hosting import components, creation, preflight, quotas, removal, requests
+from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name, kinds_of
 from crossaccount.proof.proof import Proof, prove
@@ -23,6 +24,15 @@ from crossaccount.show import proofs
 from tasks import steps
 
 ENDPOINT_SECONDS = HOST_SECONDS  # boto's own waiter gives up then too
+
+
+def endpoint_seconds(sharing: Sharing, name: str) -> float:
+    """How long a consumer's endpoint may take to come into service, in seconds."""
+    return ENDPOINT_SECONDS + slow_seconds(sharing.consumers[name].endpoint)
+
+
+def _patience(sharing: Sharing, name: str) -> Patience:
+    return Patience(endpoint_seconds(sharing, name))
 
 
 @steps.step("assume the deployer role of {name}")
@@ -45,6 +55,7 @@ def find_version(sharing: Sharing, name: str, version: int | None) -> ModelVersi
 def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
     """Read the version's Release, hold it against the registry, and see that there are questions for the endpoint."""
     target = open_target(sharing, name)
+    requests.check_licence(target.consumer, version)
     release = preflight.read_release(target, version)
     check_questions(name, target.consumer, release)
     get_run_logger().info("the Release of version %d agrees with the registry", release.version)
@@ -57,6 +68,18 @@ def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
     count = preflight.check_artifacts(open_target(sharing, name), release).count
     get_run_logger().info("%d artifacts are those of the Release", count)
     return count
+
+
+@steps.step("check the quotas of {name}")
+def check_quotas(sharing: Sharing, name: str, release: Release) -> tuple[str, ...]:
+    """See that the account's quotas reach for the endpoint; what cannot be told of it, each in a line."""
+    target = open_target(sharing, name)
+    with target.explained("sagemaker:DescribeEndpoint", deployment_name(target.consumer, release.version)):
+        needs = quotas.of_deployment(target, release)
+    doubts = quotas.check(target, needs)
+    for doubt in doubts:
+        get_run_logger().warning("%s", doubt)
+    return doubts
 
 
 @steps.step("create the model of version {release.version} for {name}")
@@ -82,7 +105,9 @@ def create_endpoint(sharing: Sharing, name: str, release: Release, keep: bool) -
     target = open_target(sharing, name)
     endpoint = deployment_name(target.consumer, release.version)
     with target.explained("sagemaker:CreateEndpoint", endpoint):
-        return _logged(creation.ensure_endpoint(target, release, keep, Patience(), flow_run.get_id()))
+        return _logged(
+            creation.ensure_endpoint(target, release, keep, _patience(sharing, name), flow_run.get_id())
+        )
 
 
 @steps.step("create the inference component of version {release.version} for {name}")
@@ -91,7 +116,8 @@ def create_component(sharing: Sharing, name: str, release: Release, keep: bool) 
     target = open_target(sharing, name)
     component = deployment_name(target.consumer, release.version)
     with target.explained("sagemaker:CreateInferenceComponent", component):
-        return _logged(components.ensure_component(target, release, keep, Patience(), flow_run.get_id()))
+        patience = _patience(sharing, name)
+        return _logged(components.ensure_component(target, release, keep, patience, flow_run.get_id()))
 
 
 def _logged(resource: HostedResource) -> HostedResource:
@@ -121,7 +147,7 @@ def wait_for_endpoint(sharing: Sharing, name: str, endpoint: str) -> None:
             logger.info("%s is %s after %.0f s", endpoint, status, seconds)
 
     with target.explained("sagemaker:DescribeEndpoint", endpoint):
-        creation.wait_in_service(target, endpoint, Patience(), report)
+        creation.wait_in_service(target, endpoint, _patience(sharing, name), report)
 
 
 @steps.step("ask {endpoint}")
@@ -157,7 +183,7 @@ def tear_down(
             unfinished += [resource] if resource else []
         except Failed as error:
             logger.warning("%s", error)
-    removals = removal.remove(target, [*resources, *unfinished], Patience())
+    removals = removal.remove(target, [*resources, *unfinished], _patience(sharing, name))
     for removed in removals:
         logger.log(logging.ERROR if removed.outcome == "left" else logging.INFO, "%s", removed)
     return removals

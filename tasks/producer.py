@@ -56,6 +56,12 @@ def look_for_users(
     return findings
 
 
+@steps.step("plan what {sharing.model_package_group} no longer needs")
+def plan_pruning(sharing: Sharing, gathered: Gathered, force: bool) -> Plan:
+    """Plan a share that prunes; the consumers' accounts are asked for endpoints that still need what it takes out."""
+    return gathering.plan_with_users(sharing, gathered, True, force)
+
+
 @steps.step("plan for {sharing.model_package_group}")
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""

@@ -3,8 +3,9 @@
 Not here: the order of the consumers (``flows.promotion``), and a part done by a deployment (``tasks.delegation``).
 """
 
+import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
@@ -14,14 +15,16 @@ from crossaccount import arns
 from crossaccount.aws.access import Target, open_target, producing
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, PlanRefused, Severity
-from crossaccount.hosting import guardrails, preflight, state
+from crossaccount.hosting import guardrails, preflight, requests, state
 from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
-from crossaccount.registry.versions import read_versions
+from crossaccount.registry import lifecycle, versions
+from crossaccount.registry.lifecycle import Told
 from crossaccount.release.manifest import Release
-from tasks import locks, steps
+from crossaccount.text import first_line
+from tasks import locks, recalled, steps
 from tasks.consumer import publish_proof
 from tasks.delegation import log_outcome, stop_of
 
@@ -49,10 +52,17 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 def _newest(sharing: Sharing) -> int:
     with producing(sharing) as producer:
-        found = read_versions(producer.sagemaker, sharing)
+        found = versions.read_versions(producer.sagemaker, sharing)
     if not found.versions:
         raise PlanRefused(tuple(replace(each, severity=Severity.ERROR) for each in found.left_out.values()))
     return found.versions[-1].version
+
+
+@steps.step("look why version {version} is not shared")
+def refuse_unshared(sharing: Sharing, version: int) -> None:
+    """Refuse a version that the config does not share; raises as `versions.refuse_unshared` does."""
+    with producing(sharing) as producer:
+        versions.refuse_unshared(producer.sagemaker, sharing, version)
 
 
 def _history(sharing: Sharing) -> Sequence[Record]:
@@ -60,15 +70,75 @@ def _history(sharing: Sharing) -> Sequence[Record]:
         return records.read(producer, _REMEMBERED)
 
 
-@steps.step("find the consumers held from version {version}")
-def find_held(sharing: Sharing, version: int, named: bool) -> dict[str, str]:
-    """The consumers that were rolled back from the version and stay so, and why; none when a person named the version."""
+@dataclass(frozen=True)
+class Past:
+    """What is on record of the consumers: who is held from a version and why, and the version that each one's endpoint serves."""
+
+    held: dict[str, str] = field(default_factory=dict)
+    serving: dict[str, int] = field(default_factory=dict)
+
+
+@steps.step("look back at the moves to version {version}")
+def look_back(sharing: Sharing, version: int, named: bool) -> Past:
+    """Who was rolled back from the version and stays so, and who serves what; nothing when a person named the version."""
     if named:
-        return {}
-    reasons = history.rolled_back_from(_history(sharing), version)
+        return Past()
+    known = _history(sharing)
+    reasons = history.rolled_back_from(known, version)
     for name, why in reasons.items():
         get_run_logger().warning("%s is held: %s", name, why)
-    return reasons
+    return Past(reasons, recalled.on_record(sharing, known))
+
+
+@steps.step("look whether what is live was recalled")
+def note_recalled(sharing: Sharing, error: CrossAccountError) -> None:
+    """Note on the error that ends a promotion before its first stage each version on record that was recalled."""
+    try:
+        serving = recalled.on_record(sharing, _history(sharing))
+        found = recalled.find_recalled(sharing, serving.values())
+    except CrossAccountError as other:
+        get_run_logger().warning("whether live versions were recalled cannot be told: %s", first_line(other))
+        return
+    for sentence in recalled.sentences(sharing, serving, found).values():
+        error.add_note(f"{sentence} It was left as it is, and no access was narrowed.")
+
+
+@steps.step("tell the registry that stage {number} serves version {version}")
+def tell_registry(sharing: Sharing, version: int, number: int, outcomes: Sequence[ConsumerOutcome]) -> Told:
+    """Write what the config says of a stage that is done to the version; an error is part of what came of it."""
+    others = [
+        each.consumer
+        for each in outcomes
+        if each.stage == number and not (each.went_well and each.live == version)
+    ]
+    if others:
+        text = (
+            f"It is told once all of stage {number} serve version {version}, and {', '.join(others)} do not."
+        )
+        told = lifecycle.not_told(sharing, number, "left", text)
+    else:
+        try:
+            with producing(sharing) as producer:
+                told = lifecycle.tell(producer.sagemaker, sharing, version, number)
+        except CrossAccountError as error:
+            text = f"The endpoints serve version {version} and stay. {error}"
+            told = lifecycle.not_told(sharing, number, "failed", text)
+    get_run_logger().log(logging.INFO if told.went_well else logging.ERROR, "%s", told)
+    return told
+
+
+@steps.step("look what the registry would be told of version {version}")
+def foresee_registry(sharing: Sharing, version: int) -> tuple[Told, ...]:
+    """What the registry would be told at the end of each stage."""
+    if not sharing.lifecycle:
+        return ()
+    with producing(sharing) as producer:
+        told = tuple(
+            lifecycle.foresee(producer.sagemaker, sharing, version, number) for number in sharing.lifecycle
+        )
+    for each in told:
+        get_run_logger().info("%s", each)
+    return told
 
 
 @steps.step("look whether there is work for {names}")
@@ -106,7 +176,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
 
     try:
         target = open_target(sharing, name)
-        release = _release(target, version)
+        release = _release(target, version, deploys=True)
         arn = arns.endpoint_arn(sharing, consumer)
         with locks.writing([arn, f"{arn}-v{version}"]):  # the endpoint, and its trial endpoint
             moving_run = moving.Run(report, stop.check, run)
@@ -120,9 +190,12 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
     return outcome
 
 
-def _release(target: Target, version: int) -> Release:
-    """The Release, as the consumer sees it, held against the registry and against the artifacts."""
-    release = preflight.read_release(target, preflight.find_version(target, version))
+def _release(target: Target, version: int, deploys: bool = False) -> Release:
+    """The Release, as the consumer sees it, held against the registry and against the artifacts; a licence only where a model is made."""
+    described = preflight.find_version(target, version)
+    if deploys:
+        requests.check_licence(target.consumer, described)
+    release = preflight.read_release(target, described)
     preflight.check_artifacts(target, release)
     return release
 
@@ -166,9 +239,11 @@ def roll_back_consumer(
         configs = state.list_configs(target)
         before = history.unrecorded_rollback(live, configs, last)
         if before is not None and live is not None and version in (None, live.version):
-            to = next(config for config in configs if config.config == live.config)
+            to = next(config for config in configs if config.config == live.own_config)
         else:
             before, to = None, _earlier_config(target, live, configs, version)
+    with target.explained("sagemaker:DescribeModel", "*"):
+        target = state.as_deployed(target, to)
     release = _release(target, to.version)
     with locks.writing([arns.endpoint_arn(sharing, consumer)]):
         run = moving.Run(lambda line: logger.info("%s: %s", name, line))
@@ -205,8 +280,20 @@ def keep_record(sharing: Sharing, record: Record) -> str:
     create_table_artifact(
         key=steps.key_of(record.kind, sharing.model_package_group),
         table=[
-            {**{key: part[key] for key in _RECORD_COLUMNS}, "because": part["text"]}
-            for part in record.consumers
+            *(
+                {**{key: part[key] for key in _RECORD_COLUMNS}, "because": part["text"]}
+                for part in record.consumers
+            ),
+            *(
+                {
+                    **dict.fromkeys(_RECORD_COLUMNS),
+                    "stage": told["promotion_stage"],
+                    "consumer": "registry",
+                    "result": told["result"],
+                    "because": told["text"],
+                }
+                for told in record.lifecycle
+            ),
         ],
         description=f"{record.kind} of version {record.version}: {record.outcome}. {where}",
     )

@@ -12,9 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from crossaccount import doors
+from crossaccount.audit.live import LiveVersion, told_by_producer
 from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Finding, Severity
 from crossaccount.policy.standing import Answer
+from crossaccount.registry.recall import Standing, words_of
 from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.sharing import plan_file
 from crossaccount.sharing.changes import Plan, Standings
@@ -34,7 +36,8 @@ class Verdict(StrEnum):
 class AccessAnswer:
     """Whether a consumer passes a door to the ``resource`` behind it, and the ground for the verdict.
 
-    ``denied`` is whether a statement of others denies a part of what the door is for.
+    ``denied`` is whether a statement of others denies a part of what the door is for. ``containers`` are those that the resource is
+    for, by name, of versions with several.
     """
 
     consumer: str
@@ -44,22 +47,45 @@ class AccessAnswer:
     verdict: Verdict
     reason: str
     denied: bool = False
+    containers: tuple[str, ...] = ()
+
+    @property
+    def because(self) -> str:
+        """The ground, and which containers are without the resource where the verdict is not yes."""
+        if self.verdict is Verdict.YES or not self.containers:
+            return self.reason
+        return f"{self.reason.rstrip('.')}. It is for {' and '.join(self.containers)}."
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The answers and findings about a config's consumers, the plan that repairs their access, and what others' statements allow."""
+    """The answers and findings about a config's consumers, the plan that repairs their access, and what others' statements allow.
+
+    ``live`` are the consumers' endpoints that serve versions of the group, ``versions`` the shared ones, where they could be read.
+    """
 
     answers: tuple[AccessAnswer, ...]
     findings: tuple[Finding, ...]
     repair: Plan | None = None
     standing: Standings = field(default_factory=Standings)
+    live: tuple[LiveVersion, ...] = ()
+    versions: tuple[ModelVersion, ...] = ()
+
+    @property
+    def recalled(self) -> tuple[str, ...]:
+        """The endpoints that serve a version which the registry has recalled, each in a few words."""
+        return tuple(
+            f"{each.consumer} ({each.account}): {each.endpoint} serves version {each.state.version}, which {each.state.reason}"
+            for each in self.live
+            if each.state.standing is Standing.RECALLED
+        )
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The access that the config promises and that is missing, each in a few words."""
         shut = [
             f"{answer.consumer}: {answer.door} {answer.resource}"
+            + (f" for {' and '.join(answer.containers)}" if answer.containers else "")
             for answer in self.answers
             if answer.verdict is Verdict.NO
         ]
@@ -76,17 +102,32 @@ class Audit:
             "answers": [asdict(answer) for answer in self.answers],
             "findings": [asdict(finding) for finding in self.findings],
             "missing": list(self.missing),
+            "versions": [_version_json(each) for each in self.versions],
+            "live": [each.to_json() for each in self.live],
+            "recalled": list(self.recalled),
             "standing": plan_file.standing_json(self.standing),
         }
         return data if self.repair is None else {**data, "repair": plan_file.to_json(self.repair)}
 
+    def _said(self) -> Iterator[tuple[ModelVersion, str]]:
+        """The shared versions of which the registry says more than their approval, with its words."""
+        for each in self.versions:
+            if each.stage or each.card:
+                yield each, words_of(each.approval, each.stage, each.stage_status, each.card)
+
     def text(self, colour: bool = False) -> str:
         """The audit for a terminal: one line for each answer, the findings, and the plan that repairs it."""
-        width = max((len(answer.resource) for answer in self.answers), default=0)
+        shown = [*(answer.resource for answer in self.answers), *(each.endpoint for each in self.live)]
+        width = max(map(len, shown), default=0)
         lines = [
-            f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.reason}".rstrip()
+            f"{answer.verdict:<11}  {answer.consumer:<12}  {answer.door:<14}  {answer.resource:<{width}}  {answer.because}".rstrip()
             for answer in self.answers
         ]
+        lines += [
+            f"{each.state.standing:<11}  {each.consumer:<12}  {'endpoint':<14}  {each.endpoint:<{width}}  {each.sentence}"
+            for each in self.live
+        ]
+        lines += [f"version {each.version}: {words}" for each, words in self._said()]
         lines += plans.finding_lines(self.findings, colour)
         if self.repair is not None:
             lines += [
@@ -99,22 +140,43 @@ class Audit:
         """The audit for a Prefect artifact."""
         rows = ["| access | consumer | door | to | because |", "|---|---|---|---|---|"]
         rows += [
-            f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.reason} |"
+            f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.because} |"
             for answer in self.answers
         ]
+        rows += [
+            f"| {'**recalled**' if each.state.standing is Standing.RECALLED else each.state.standing} | {each.consumer} | endpoint | `{each.endpoint}` | {each.sentence} |"
+            for each in self.live
+        ]
+        rows += [f"\nVersion {each.version}: {words}" for each, words in self._said()]
         notes = [f"\n> {line}" for line in plans.finding_lines(self.findings)]
         repair = [f"\n## The plan that repairs it\n\n{plans.markdown(self.repair)}"] if self.repair else []
         return "\n".join([*rows, *notes, *repair])
 
 
+def _version_json(version: ModelVersion) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "approval": version.approval,
+        "stage": version.stage,
+        "stage_status": version.stage_status,
+        "metadata": dict(version.metadata),
+        "model_card": version.card,
+    }
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """The answers and findings of one source, the versions that it knows, newest last, and its plan of a share."""
+    """The answers and findings of one source, the versions that it knows, newest last, and its plan of a share.
+
+    ``live`` are the endpoints that it sees, ``approvals`` those of all versions by their numbers, None where it cannot read them.
+    """
 
     answers: tuple[AccessAnswer, ...] = ()
     findings: tuple[Finding, ...] = ()
     versions: tuple[ModelVersion, ...] = ()
     repair: Plan | None = None
+    live: tuple[LiveVersion, ...] = ()
+    approvals: Mapping[int, str] | None = None
 
 
 def combine(
@@ -162,7 +224,12 @@ def combine(
         answers += _unanswered(sharing, name, answers)
     plan = producer.repair if repair and producer.repair is not None and producer.repair.writes else None
     standing = producer.repair.standing if producer.repair is not None else Standings()
-    return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan, standing)
+    live = tuple(
+        told_by_producer(each, sharing, producer.approvals)
+        for name in wanted
+        for each in (consumers[name].live if name in consumers else ())
+    )
+    return Audit(tuple(answers), tuple(dict.fromkeys(findings)), plan, standing, live, producer.versions)
 
 
 def _opened_by_others(producer: Evidence, name: str, sharing: Sharing) -> set[tuple[str, str]]:

@@ -3,7 +3,7 @@
 Not here: the repair, whose plan is the plan of a share.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crossaccount import doors
@@ -12,7 +12,9 @@ from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity, Unread
+from crossaccount.registry.versions import approvals
 from crossaccount.release import store
+from crossaccount.release.members import members_of_version
 from crossaccount.sharing import gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
@@ -32,6 +34,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
             state = gather.gather(producer)
             proposal = plan.propose_share(sharing, replace(state, findings=()))
             unpublished = list(_unpublished(producer, state, proposal))
+            known = approvals(producer.sagemaker, sharing.model_package_group)
     except PlanRefused as refused:
         return Evidence(findings=refused.findings)
     except CrossAccountError as error:
@@ -46,7 +49,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         *_beyond(proposal),
         *_milder(proposal.findings),
     ]
-    return Evidence(tuple(answers), tuple(findings), state.versions, proposal)
+    return Evidence(tuple(answers), tuple(findings), state.versions, proposal, approvals=known)
 
 
 def _doubtful(finding: Finding) -> Finding:
@@ -82,6 +85,7 @@ def _by_documents(
     if consumer.expires is not None and consumer.expires <= state.now:
         return  # nothing is promised any more; a finding says so
     member = consumer.account if sharing.organization is None else sharing.organization.id
+    needing = _needing(sharing, state)
     grantee = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
         door, verdict, reason = door_of(change.resource.kind).name, Verdict.YES, "its policy says so"
@@ -96,12 +100,32 @@ def _by_documents(
             verdict = Verdict.CANNOT_TELL
             reason = f"its policy says so, but {finding.subject}: {finding.text}"
         denied = out[0] is True
-        yield AccessAnswer(name, consumer.account, door, change.resource.name, verdict, reason, denied)
+        behind = change.resource.name
+        yield AccessAnswer(name, consumer.account, door, behind, verdict, reason, denied, needing(behind))
     for resource in doors.resources(sharing, state.needs):
         finding = unreadable.get((resource.kind, resource.name))
         if resource not in state.existing and finding is not None:
             door, reason = door_of(resource.kind).name, f"{finding.subject}: {finding.text}"
-            yield AccessAnswer(name, consumer.account, door, resource.name, Verdict.CANNOT_TELL, reason)
+            yield AccessAnswer(
+                name,
+                consumer.account,
+                door,
+                resource.name,
+                Verdict.CANNOT_TELL,
+                reason,
+                containers=needing(resource.name),
+            )
+
+
+def _needing(sharing: Sharing, state: Gathered) -> Callable[[str], tuple[str, ...]]:
+    """What gives the containers, by name, that need a resource: of every version that has several."""
+    keys = {uri: observed.keys for uri, observed in state.observed.items()}
+    members = [
+        members_of_version(sharing, version.containers_of(specification), keys)
+        for version in state.versions
+        for specification in dict.fromkeys(each.specification for each in version.containers)
+    ]
+    return lambda name: tuple(dict.fromkeys(each for one in members for each in one.needing(name)))
 
 
 def _beyond(proposal: Plan) -> Iterator[Finding]:

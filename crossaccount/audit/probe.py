@@ -8,16 +8,21 @@ Source: CreateModel in the SageMaker API reference.
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import doors
 from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.audit.live import LiveVersion, find_live
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
-from crossaccount.errors import CrossAccountError, DoorName, Finding, Obstacle, Refused, Severity
-from crossaccount.hosting import preflight, temporary
+from crossaccount.errors import CrossAccountError, DoorName, Failed, Finding, Obstacle, Refused, Severity
+from crossaccount.hosting import preflight, queues, quotas, requests, state, temporary
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
+from crossaccount.release.members import members_of_release
 from crossaccount.text import first_line
 
 _Step = AccessAnswer | Finding
@@ -43,11 +48,27 @@ def try_doors(sharing: Sharing, name: str, known: Sequence[ModelVersion], probe:
         return unknown(f"consumers.{name}", "The access of its role", error)
     steps = tuple(_try_each(target, known, probe))
     answers = tuple(step for step in steps if isinstance(step, AccessAnswer))
-    return Evidence(answers, tuple(step for step in steps if isinstance(step, Finding)))
+    live = _look_at_live(target)
+    findings = (
+        *(step for step in steps if isinstance(step, Finding)),
+        *(each for each in live if isinstance(each, Finding)),
+    )
+    return Evidence(answers, findings, live=tuple(each for each in live if isinstance(each, LiveVersion)))
+
+
+def _look_at_live(target: Target) -> Sequence[LiveVersion | Finding]:
+    """What the consumer's endpoints serve; or that it cannot be told."""
+    try:
+        with target.explained("sagemaker:ListEndpoints", "*"):
+            return find_live(target)
+    except CrossAccountError as error:
+        text = f"Whether a version that was recalled is live there cannot be told: {first_line(error)}"
+        return [Finding(Severity.NOTE, f"consumers.{target.name}", text)]
 
 
 def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
     yield _open(target, DoorName.ROLE_TRUST, target.consumer.role, "assumed")
+    yield from _own_side(target)
     version = known[-1] if known else None
     try:
         version = preflight.find_version(target, None)
@@ -65,6 +86,7 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         reason = f"Release of version {version.version} read"
         yield _open(target, DoorName.BUCKET, target.config.producer.releases_bucket, reason)
         yield from _read(target, release)
+        yield from _foreseen(target, version, release)
         if probe:
             yield from _try_model(target, release)
     except Refused as refused:
@@ -76,18 +98,55 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         yield _fault(target, error)
 
 
+def _own_side(target: Target) -> Iterator[Finding]:
+    """What an asynchronous endpoint needs of the consumer's own roles, and their policies do not allow; a resource's policy may all the same."""
+    for need, _ in queues.lacking(target):
+        text = f"No policy of {need.role} allows {need.action} on {need.resource}, which the asynchronous endpoint needs."
+        way_out = (
+            "Allow it there, as deployments/iam/consumer.yaml does, unless the resource's own policy does."
+        )
+        yield Finding(Severity.WARNING, f"consumers.{target.name}", text, way_out)
+
+
 def _read(target: Target, release: Release) -> Iterator[_Step]:
     """The answers about buckets and keys, from a byte of each object: KMS is asked when an object is read, not before."""
     read = preflight.check_artifacts(target, release)
+    needing = members_of_release(target.config, release, read.keys).needing
     for bucket in sorted(read.buckets):
-        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read")
+        yield _open(target, DoorName.BUCKET, bucket, "a byte of every artifact in it read", needing(bucket))
     for key in sorted(set(read.keys.values())):
-        yield _open(target, DoorName.KEY, key, "an artifact under it read")
+        yield _open(target, DoorName.KEY, key, "an artifact under it read", needing(key))
     for uri, doubt in read.unread.items():
         text = f"Whether {target.name} can read all of {uri} cannot be told: {doubt}."
         yield Finding(
             Severity.NOTE, f"consumers.{target.name}", text, "CreateModel asks with the execution role."
         )
+
+
+def _foreseen(target: Target, version: ModelVersion, release: Release) -> Iterator[_Step]:
+    """What would keep the version from its endpoint although every door is open: its licence, its instance types, the account's quotas."""
+    subject = f"consumers.{target.name}"
+    for check in (
+        partial(requests.check, target.consumer, release),
+        partial(requests.check_licence, target.consumer, version),
+    ):
+        try:
+            check()
+        except Failed as failed:
+            yield Finding(Severity.WARNING, subject, str(failed))
+    try:
+        needs = quotas.of_promotion(target, release, state.look(target))
+    except (ClientError, BotoCoreError) as error:
+        text = f"Whether the quotas of {target.account} reach for a promotion cannot be told: {first_line(error)}"
+        yield Finding(Severity.NOTE, subject, text)
+        return
+    seen = quotas.foresee(target, needs)
+    for line in seen.short:
+        yield Finding(
+            Severity.WARNING, subject, f"A promotion would fail in {target.region}: {line}.", quotas.WAY_OUT
+        )
+    for line in seen.doubts:
+        yield Finding(Severity.NOTE, subject, line)
 
 
 def _try_model(target: Target, published: Release) -> Iterator[_Step]:
@@ -101,18 +160,26 @@ def _try_model(target: Target, published: Release) -> Iterator[_Step]:
     for door in DOORS:
         if door.proved_by_model:
             for resource in sorted(door.needed(target.config, published.contents)):
-                yield _open(target, door.name, resource, reason)
+                containers = members_of_release(target.config, published).needing(resource)
+                yield _open(target, door.name, resource, reason, containers)
 
 
-def _open(target: Target, door: str, resource: str, reason: str) -> AccessAnswer:
-    return AccessAnswer(target.name, target.account, door, resource, Verdict.YES, reason)
+def _open(
+    target: Target, door: str, resource: str, reason: str, containers: tuple[str, ...] = ()
+) -> AccessAnswer:
+    return AccessAnswer(
+        target.name, target.account, door, resource, Verdict.YES, reason, containers=containers
+    )
 
 
 def shut(name: str, account: str, refused: Refused) -> AccessAnswer:
     """The answer no, from a refusal, about the resource behind the door."""
     refusal = refused.refusal
     reason = f"{refusal.action} refused. {refusal.next_step}"
-    return AccessAnswer(name, account, refusal.door, doors.name_in(refusal.resource), Verdict.NO, reason)
+    resource = doors.name_in(refusal.resource)
+    return AccessAnswer(
+        name, account, refusal.door, resource, Verdict.NO, reason, containers=refusal.containers
+    )
 
 
 def _unreadable(target: Target, finding: Finding) -> AccessAnswer:

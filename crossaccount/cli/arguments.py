@@ -30,6 +30,21 @@ def _whole_number(least: int, greatest: int, noun: str) -> Callable[[str], int]:
     return read
 
 
+def _positive(limit: float) -> Callable[[str], float]:
+    """A reader of numbers above 0 and below a limit."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < limit:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below {limit:g}")
+        return number
+
+    return read
+
+
 _VERSION = _whole_number(1, LAST_VERSION, "a version: give its number, for example 2")
 _MINUTES = _whole_number(0, 999_999, "a number of minutes: give 90 or more")
 _PORT = _whole_number(0, 65_535, "a port: give 0 to 65535")
@@ -67,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     plan = command("plan", "Show the plan of a share. Changes nothing.", config)
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
     plan.add_argument("--prune", action="store_true", help="as for share")
+    plan.add_argument("--force", action="store_true", help="as for share")
 
     share = command(
         "share", "Grant the access that the config names, and publish a Release of every version.", yes
@@ -77,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     share.add_argument("--plan", type=Path, metavar="FILE", help=exactly)
     pruned = "take out every account that the config does not name from the statements of this project"
     share.add_argument("--prune", action="store_true", help=pruned)
+    forced = "with --prune, also when live endpoints still run on versions that are no longer shared"
+    share.add_argument("--force", action="store_true", help=forced)
 
     check = command("check", "See whether the access that a config promises is there.", config, any_consumer)
     check.add_argument("--no-probe", action="store_true", help="create no model in the consumers' accounts")
@@ -100,7 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     revoke.add_argument("--dry-run", action="store_true", help="show the plan, and change nothing")
 
-    command("promote", "Bring every consumer's endpoint to a version, stage by stage.", config, version, yes)
+    moved = "Bring every consumer's endpoint to a version, stage by stage."
+    promote = command("promote", moved, config, version, yes)
+    dry = "show the plan, the stages, and what the registry would be told, and change nothing"
+    promote.add_argument("--dry-run", action="store_true", help=dry)
 
     rollback = command("rollback", "Move a consumer's endpoint back to the version before.", config, consumer)
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
@@ -109,6 +130,21 @@ def _parser() -> argparse.ArgumentParser:
 
     history = command("history", "List promotions and rollbacks, the newest first.", config)
     history.add_argument("--newest", type=_VERSION, default=20, metavar="N", help="how many (default 20)")
+
+    packed = "Make the archive of samples that a version is registered with, of a folder of questions. Changes nothing in AWS."
+    samples = command("samples", packed, config)
+    questions = "a folder whose *.json and *.yaml have questions, in the keys of smoke"
+    samples.add_argument("--from", dest="folder", type=Path, required=True, metavar="DIR", help=questions)
+    archive = "the archive that is written (default samples.tar.gz)"
+    samples.add_argument("--out", type=Path, default=Path("samples.tar.gz"), metavar="FILE", help=archive)
+    put = "put each question to this consumer's live endpoint, and expect what it answers"
+    samples.add_argument("--record", metavar="CONSUMER", help=put)
+    samples.add_argument("--endpoint", metavar="NAME", help="with --record: another endpoint of that account")
+    for name, what in (("absolute", "by how much"), ("relative", "by which part of itself")):
+        near = f"with --record: {what} a number of an answer with fractions may differ later"
+        samples.add_argument(f"--{name}", type=_positive(1e300), metavar="X", help=near)
+    spared = "with --absolute or --relative: which part of the numbers may differ by more"
+    samples.add_argument("--share", type=_positive(1), metavar="X", help=spared)
 
     ui = command("ui", "Serve the product in a browser, with a sandbox of its own, until SIGTERM or Ctrl-C.")
     ui.add_argument("--port", type=_PORT, default=4200, help="of Prefect (default 4200); 0 picks a free one")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.cli import output
-from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed
+from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
 
 if TYPE_CHECKING:
+    from crossaccount.config.expectations import Tolerance
     from crossaccount.config.model import Sharing
     from crossaccount.sharing.changes import Plan
     from crossaccount.sharing.revoke import Revocation
@@ -36,7 +37,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
 
-    planned = gather.make_plan(sharing, options.prune)
+    planned = gather.make_plan(sharing, options.prune, options.force)
     output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
     if options.out is not None:
         plan_file.write(options.out, options.config, planned, options.prune)
@@ -56,20 +57,21 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         planned = plan_file.read(options.plan)
         path, prune = path or planned.config, planned.prune
         sharing = _load(path)
-        agreed: list[str] | None = [plan_file.confirm(planned, gather.make_plan(sharing, prune))]
+        again = gather.make_plan(sharing, prune, options.force)
+        agreed: list[str] | None = [plan_file.confirm(planned, again)]
     elif path is not None:
         prune, sharing = options.prune, _load(path)
-        agreed = _agree(options, lambda: [gather.make_plan(sharing, prune)])
+        agreed = _agree(options, lambda: [gather.make_plan(sharing, prune, options.force)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
-    agreement: dict[str, Any] = {"prune": prune, "agreed": agreed and agreed[0]}
+    agreement: dict[str, Any] = {"prune": prune, "force": options.force, "agreed": agreed and agreed[0]}
     return _run(options, "flows.producer:share_models", str(path), **agreement)
 
 
 def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather
 
-    for value, name in ((options.plan, "--plan"), (options.prune, "--prune")):
+    for value, name in ((options.plan, "--plan"), (options.prune, "--prune"), (options.force, "--force")):
         if value:
             raise InputError(f"{name} is for one config: share the others with another command.")
     if len(set(options.config)) < len(options.config):
@@ -123,6 +125,9 @@ def promote(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather
 
     sharing = _load(options.config)
+    if options.dry_run:
+        dry = {"version": options.version, "dry_run": True}
+        return _run(options, "flows.promotion:promote_model", str(options.config), **dry)
     agreed = _agree(options, lambda: [gather.make_plan(sharing)], always=True)
     promotion = {"version": options.version, "agreed": agreed and agreed[0]}
     return _run(options, "flows.promotion:promote_model", str(options.config), **promotion)
@@ -145,6 +150,61 @@ def history(options: argparse.Namespace) -> dict[str, Any]:
         listed = records.read(producer, options.newest)
     output.write(options, "\n".join(record.line() for record in listed) or "No promotion is on record.")
     return {"records": [record.model_dump(mode="json") for record in listed]}
+
+
+def samples(options: argparse.Namespace) -> dict[str, Any]:
+    """Make the archive of samples of a folder of questions, with the answers of a live endpoint or without."""
+    import hashlib
+
+    from crossaccount.sharing import sample_folder
+
+    tolerance = _tolerance(options)
+    sharing = _load(options.config, options.record)
+    entries = sample_folder.read_folder(options.folder, unanswered=options.record is not None)
+    recorded = sum(entry.is_open for entry in entries)
+    if options.record is not None:
+        from crossaccount.aws.access import open_target
+        from crossaccount.proof import recording
+
+        target = open_target(sharing, options.record)
+        endpoint = options.endpoint or target.consumer.endpoint.name
+        entries = recording.record(target, endpoint, entries, tolerance)
+    archive = sample_folder.pack(options.folder, entries)
+    try:
+        options.out.write_bytes(archive)
+    except OSError as error:
+        raise InputError(f"--out {options.out}: it cannot be written: {error.strerror}.") from None
+    digest = hashlib.sha256(archive).hexdigest()
+    files = list(dict.fromkeys(entry.file for entry in entries))
+    output.write(
+        options,
+        f"{options.out}: {len(entries)} samples of {len(files)} files, {recorded} of them recorded, {len(archive)} bytes, SHA-256 {digest}\n"
+        "Put it into a bucket of the producer, and register the next version with its address as SamplePayloadUrl.",
+    )
+    numbers = {"samples": len(entries), "recorded": recorded, "bytes": len(archive)}
+    return {"archive": str(options.out), "sha256": digest, "files": files, **numbers}
+
+
+def _tolerance(options: argparse.Namespace) -> Tolerance | None:
+    """The tolerance that answers are recorded with.
+
+    Raises:
+        InputError: for options that contradict each other.
+    """
+    from crossaccount.config.expectations import Tolerance
+
+    given = {name: getattr(options, name) for name in ("absolute", "relative", "share")}
+    present = [name for name, value in given.items() if value is not None]
+    for name in ("endpoint", *present):
+        if options.record is None and getattr(options, name) is not None:
+            raise InputError(
+                f"--{name} is for answers that are recorded: add --record CONSUMER, or leave it out."
+            )
+    if {"absolute", "relative"} <= set(present) or present == ["share"]:
+        raise InputError(
+            f"{', '.join(f'--{name}' for name in present)}: name one of --absolute and --relative."
+        )
+    return Tolerance.model_validate(given) if present else None
 
 
 def reap(options: argparse.Namespace) -> dict[str, Any]:
@@ -204,7 +264,7 @@ def _run(
 
     try:
         outcome = prefect_server.run(flow, *arguments, **named)
-    except (AccessMissing, PromotionFailed) as error:
+    except (AccessMissing, PromotionFailed, VersionRecalled) as error:
         output.write(options, error.table)
         raise
     output.write(options, text(outcome))

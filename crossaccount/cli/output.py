@@ -18,6 +18,7 @@ from crossaccount.errors import (
     PlanRefused,
     PromotionFailed,
     Refused,
+    VersionRecalled,
 )
 
 
@@ -58,7 +59,7 @@ def _error_json(error: CrossAccountError) -> dict[str, Any]:
     if isinstance(error, PlanRefused):
         described["reasons"] = list(error.reasons)
         described["findings"] = [asdict(finding) for finding in error.findings]
-    if isinstance(error, AccessMissing):
+    if isinstance(error, AccessMissing | VersionRecalled):
         described["audit"] = error.audit
     if isinstance(error, PromotionFailed):
         described["promotion"] = error.promotion

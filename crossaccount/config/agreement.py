@@ -8,8 +8,9 @@ from typing import Any
 
 from crossaccount.config import identifiers
 from crossaccount.config.hosting_agreement import hosting_disagreements
-from crossaccount.config.smoke import Smoke
-from crossaccount.config.values import Complaint, KeyPath, missing, sound
+from crossaccount.config.lifecycle import lifecycle_disagreements
+from crossaccount.config.question_agreement import smoke_disagreements
+from crossaccount.config.values import Complaint, KeyPath, sound
 from crossaccount.regions import partitions
 from crossaccount.text import quote
 
@@ -27,12 +28,13 @@ def disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
         yield ("producer", "external_id"), external_id, sentence
     yield from _key_disagreements(producer, owner, region)
     yield from _scope_disagreements(data)
+    yield from lifecycle_disagreements(data)
     consumers = consumers if isinstance(consumers, Mapping) else {}
     for name, consumer in consumers.items():
         if isinstance(consumer, Mapping):
             path = ("consumers", name)
             yield from _account_disagreements(path, consumer, owner, region)
-            yield from _smoke_disagreements(path, consumer)
+            yield from smoke_disagreements(path, consumer)
             yield from hosting_disagreements(path, consumer, data.get("versions"))
     yield from _name_disagreements(consumers)
 
@@ -140,46 +142,3 @@ def _scope_disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
         for way, value in ways:
             sentence = "is not in the AWS page's policies, which the preset aws-docs keeps to. Delete it, or use least-privilege."
             yield way, value, sentence
-
-
-_EXPECTATIONS = ("expect", "expect_within", "expect_json_path", "expect_schema", "expect_label")
-
-
-def _smoke_disagreements(path: KeyPath, consumer: Mapping[str, Any]) -> Iterator[Complaint]:
-    questions = consumer.get("smoke")
-    for place, question in enumerate(questions if isinstance(questions, list | tuple) else ()):
-        if isinstance(question, Mapping):
-            yield from _question_disagreements((*path, "smoke", place), question)
-    latency = consumer.get("latency")
-    if isinstance(latency, Mapping):
-        limits = [latency.get(key) for key in ("p50_ms", "p95_ms")]
-        if limits == [None, None]:
-            yield (*path, "latency"), "", "limits nothing. Add p50_ms, p95_ms, or both, in milliseconds."
-        p50, p95 = limits
-        if isinstance(p50, int | float) and isinstance(p95, int | float) and p50 > p95:
-            sentence = f"{p50} is more than the p95_ms of {p95}, which no measurement can meet. Write less."
-            yield (*path, "latency", "p50_ms"), p50, sentence
-
-
-def _question_disagreements(path: KeyPath, question: Mapping[str, Any]) -> Iterator[Complaint]:
-    bodies = [key for key in ("body", "body_s3_uri") if question.get(key) is not None]
-    expectations = [
-        key for key in _EXPECTATIONS if question.get(key) is not None or (key == "expect" and key in question)
-    ]
-    for keys, key, others in (
-        (bodies, "body", "body_s3_uri"),
-        (expectations, "expect", "one of " + ", ".join(_EXPECTATIONS[1:])),
-    ):
-        if not keys:
-            yield (*path, key), "", missing(Smoke, key, f", or {others}.")
-        for extra in keys[1:]:
-            sentence = f"stands beside {keys[0]}, and a question has one of them only. Keep one of the two."
-            yield (*path, extra), "", sentence
-    for key in ("expect_within", "expect_json_path"):
-        inner = question.get(key)
-        tolerance = inner.get("tolerance") if isinstance(inner, Mapping) else None
-        if isinstance(tolerance, Mapping):
-            measures = [name for name in ("absolute", "relative") if tolerance.get(name) is not None]
-            if len(measures) != 1:
-                sentence = "needs one measure, and one only. Write {absolute: 0.01} or {relative: 0.05}."
-                yield (*path, key, "tolerance"), "", sentence

@@ -14,6 +14,7 @@ from crossaccount.config.identifiers import InstanceType, KmsKey, s3_address
 from crossaccount.config.values import Flag, FrozenModel, Positive, check_text, choice, fault, whole
 from crossaccount.text import quote
 
+PREFIX_AWARE = "prefix-aware"
 _Routing = Literal["least-outstanding-requests", "random", "prefix-aware", "kv-aware"]
 Routing = Annotated[_Routing, choice("routing strategy", _Routing)]
 
@@ -33,6 +34,17 @@ def _reservation(value: object) -> str:
         return text
     raise fault(
         f"{quote(text)} is not the ARN of a capacity reservation of SageMaker. Write it as in {example}."
+    )
+
+
+_INTERVALS = (10, 30, 60, 120, 180, 240, 300)
+
+
+def _interval(value: object) -> object:
+    if value in _INTERVALS and not isinstance(value, bool):
+        return value
+    raise fault(
+        f"{quote(value)} is no interval at which metrics are published. Write one of {', '.join(map(str, _INTERVALS))}, without quotes."
     )
 
 
@@ -58,6 +70,17 @@ class InstancePool(FrozenModel):
     )
 
 
+class PrefixRouting(FrozenModel):
+    """Routing by the beginning of a request: how much of it counts, and when an instance is too busy for it."""
+
+    length: Annotated[int, whole(1024, 65_536, "bytes")] = Field(
+        description="how many bytes from the beginning of a request's body are compared", examples=["4096"]
+    )
+    concurrency: Annotated[int, whole(1, 1024, "requests")] = Field(
+        description="requests under way on an instance at which another gets the next one", examples=["8"]
+    )
+
+
 class ManagedScaling(FrozenModel):
     """The bounds within which SageMaker itself chooses the number of instances; 0 at least with inference components alone."""
 
@@ -79,7 +102,7 @@ class Metrics(FrozenModel):
     enhanced: Flag = Field(
         default=False, description="whether metrics come by instance and container (EnableEnhancedMetrics)"
     )
-    publish_seconds: Annotated[int, whole(10, 300, "seconds")] | None = Field(
+    publish_seconds: Annotated[int, BeforeValidator(_interval)] | None = Field(
         default=None, description="how often metrics are published"
     )
 
@@ -100,6 +123,9 @@ class Asynchronous(FrozenModel):
         default=None,
         description="how many requests an instance is sent at once; SageMaker chooses if it is left out",
     )
+    answer_seconds: Annotated[int, whole(1, 3600, "seconds")] = Field(
+        default=900, description="how long a question may take from its call to its answer in S3"
+    )
 
 
 class InferenceComponent(FrozenModel):
@@ -119,11 +145,17 @@ class InferenceComponent(FrozenModel):
 
 
 class Shadow(FrozenModel):
-    """The time for which a new version answers beside the live one before it takes over, and on how many instances."""
+    """The time for which a new version answers beside the live one before it takes over, and on how many instances.
+
+    For that time every call is captured, whatever data_capture.percent says.
+    """
 
     seconds: Annotated[int, whole(0, 86_400, "seconds")] = Field(
         default=0, description="how long it gets a copy of the live traffic beside the questions"
     )
     instance_count: Annotated[int, whole(1, 100, "instances")] = Field(
         default=1, description="number of instances of the shadow variant"
+    )
+    capture_seconds: Annotated[int, whole(1, 3600, "seconds")] = Field(
+        default=300, description="how long its captured answers are waited for afterwards"
     )

@@ -16,6 +16,7 @@ from crossaccount.config.capacity import (
     InstancePool,
     ManagedScaling,
     Metrics,
+    PrefixRouting,
     Routing,
 )
 from crossaccount.config.identifiers import (
@@ -177,6 +178,9 @@ class Endpoint(FrozenModel):
         default=None, description="version of the machine image that the instances run"
     )
     routing: Routing | None = Field(default=None, description="how requests are spread over the instances")
+    prefix_routing: PrefixRouting | None = Field(
+        default=None, description="how much of a request routing by its prefix compares"
+    )
     metrics: Metrics | None = Field(default=None, description="what is measured beyond invocations")
     accept_eula: Flag = Field(
         default=False, description="whether the licence that the package asks to be agreed to is agreed to"

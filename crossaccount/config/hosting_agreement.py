@@ -1,13 +1,15 @@
-"""The keys of an endpoint against each other, as plain data: its kind, its capacity, and how it moves.
+"""The keys of an endpoint against each other, as plain data: its kind, its name, and how it moves.
 
-Not here: what an endpoint of a kind cannot have, as a table (``kinds``), and everything else of a config (``agreement``).
+Not here: what an endpoint of a kind cannot have, as a table (``kinds``), its capacity (``capacity_agreement``), and everything
+else of a config (``agreement``).
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from crossaccount.config import identifiers
+from crossaccount.config.capacity_agreement import capacity_disagreements, instance_types
 from crossaccount.config.endpoint import DEPLOYMENT_TYPES, KINDS, Deployment, Endpoint
 from crossaccount.config.kinds import (
     COMPONENTS,
@@ -40,17 +42,34 @@ def hosting_disagreements(
     if kind in KINDS:
         yield from _kind_disagreements(at, endpoint, str(kind))
         yield from _excluded(path, consumer, str(kind))
+    yield from _container_disagreements(path, consumer, endpoint)
     if kind != SERVERLESS:
-        yield from _capacity_disagreements(at, endpoint)
+        yield from capacity_disagreements(at, endpoint)
     if move in DEPLOYMENT_TYPES:
         yield from _size_disagreements((*at, "deployment"), deployment, str(move))
     if kind == COMPONENTS:
         yield from _component_disagreements(at, endpoint, deployment, move)
     if kind == SERVERLESS:
         yield from _serverless_disagreements(at, endpoint, deployment, move)
-    if str(endpoint.get("instance_type")).startswith("ml.inf1."):
-        yield from _inf1_disagreements((*at, "deployment"), endpoint["instance_type"], deployment, move)
+    if inf1 := [each for each in instance_types(endpoint) if each.startswith("ml.inf1.")]:
+        yield from _inf1_disagreements((*at, "deployment"), inf1[0], deployment, move)
     yield from _name_disagreements(at, endpoint, versions)
+    yield from _shadow_disagreements(path, consumer, str(kind))
+
+
+def _container_disagreements(
+    path: KeyPath, consumer: Mapping[str, Any], endpoint: Mapping[str, Any]
+) -> Iterator[Complaint]:
+    """A question to one container of an endpoint whose containers answer one after the other."""
+    if endpoint.get("container_mode") not in (None, "serial"):
+        return
+    for at, named in _values_at(consumer, ("smoke", "*", "container")):
+        if named and isinstance(named, str) and named.replace("-", "").isalnum():  # else that is its fault
+            sentence = (
+                f"{quote(named)} cannot be asked by itself, because the endpoint's containers answer one after the other. Delete it, or write "
+                "endpoint.container_mode: direct."
+            )
+            yield (*path, *at), named, sentence
 
 
 def _kind_disagreements(path: KeyPath, endpoint: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
@@ -72,23 +91,49 @@ def _excluded(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator
 
 def _excluded_key(path: KeyPath, consumer: Mapping[str, Any], exclusion: Exclusion) -> Iterator[Complaint]:
     steps = f"endpoint.{exclusion.key}".removeprefix("endpoint.consumer.").split(".")
-    value: Any = consumer
-    for step in steps:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    if not value or (exclusion.value is not None and value != exclusion.value):
-        return
     other = OF_KIND[exclusion.kind] if exclusion.kind == SERVERLESS else "choose another endpoint.kind"
-    sentence = f"{quote(value)} cannot be had, because {article(exclusion.kind)} {exclusion.why}. Delete it, or {other}."
-    yield (*path, *steps), value, sentence
+    for at, value in _values_at(consumer, steps):
+        if value and _is_excluded(value, exclusion.value):
+            sentence = f"{quote(value)} cannot be had, because {article(exclusion.kind)} {exclusion.why}. Delete it, or {other}."
+            yield (*path, *at), value, sentence
 
 
-def _capacity_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:
-    pools, instance_type = endpoint.get("instance_pools"), endpoint.get("instance_type")
-    if instance_type is None and not pools:
-        yield (*path, "instance_type"), "", missing(Endpoint, "instance_type", ", or serverless.")
-    if instance_type is not None and pools:
-        sentence = f"{quote(instance_type)} stands beside instance_pools, which name the types. Delete one of the two."
-        yield (*path, "instance_type"), instance_type, sentence
+def _values_at(value: Any, steps: Sequence[str]) -> Iterator[tuple[KeyPath, Any]]:
+    """The values at a path, with where each stands; a step ``*`` leads to every item of a list."""
+    if not steps:
+        yield (), value
+        return
+    first, *rest = steps
+    if first == "*":
+        inner: Iterable[tuple[str | int, Any]] = enumerate(value if isinstance(value, list | tuple) else ())
+    else:
+        inner = [(first, value[first])] if isinstance(value, Mapping) and first in value else ()
+    for step, each in inner:
+        yield from (((step, *at), found) for at, found in _values_at(each, rest))
+
+
+def _is_excluded(value: object, excluded: object) -> bool:
+    if isinstance(excluded, str) and excluded.endswith("*"):
+        return str(value).startswith(excluded[:-1])
+    return excluded is None or value == excluded
+
+
+def _shadow_disagreements(path: KeyPath, consumer: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
+    mode, endpoint = consumer.get("smoke_mode") or "before", consumer["endpoint"]
+    if mode != "shadow":
+        if consumer.get("shadow") is not None and mode in ("before", "after", "both"):
+            sentence = f"says how a shadow variant runs, and smoke_mode is {mode}. Write smoke_mode: shadow, or delete it."
+            yield (*path, "shadow"), "", sentence
+        return
+    if kind == REAL_TIME and endpoint.get("data_capture") is None:
+        sentence = (
+            "is missing, and what a shadow variant answers is in the captured data alone. Add it, for example data_capture: "
+            "{s3_uri: s3://BUCKET/captured/}, or choose another smoke_mode."
+        )
+        yield (*path, "endpoint", "data_capture"), "", sentence
+    if consumer.get("latency") is not None:
+        sentence = "cannot be held against a shadow variant, whose captured data does not say how long it took. Delete it, or choose another smoke_mode."
+        yield (*path, "latency"), "", sentence
 
 
 def _name_disagreements(path: KeyPath, endpoint: Mapping[str, Any], versions: object) -> Iterator[Complaint]:

@@ -12,7 +12,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from crossaccount.config.agreement import disagreements
+from crossaccount.config.choice import RULE_TAG
 from crossaccount.config.model import Sharing
+from crossaccount.config.question_agreement import question_disagreements
+from crossaccount.config.smoke import Smoke
 from crossaccount.config.values import Complaint, KeyPath, describe, did_you_mean, dotted, kind_of, missing
 from crossaccount.config.yaml_file import Reading, Unreadable, compose, read_text
 from crossaccount.errors import ConfigError, Fault
@@ -25,19 +28,45 @@ def load_config(path: str | os.PathLike[str]) -> Sharing:
     Raises:
         ConfigError: with every fault at once, for a file that cannot be read, is not YAML, or has a wrong key or value.
     """
-    return _checked(partial(read_text, path), str(os.fspath(path)))
+    text = os.fspath(path)
+    return _checked(partial(read_text, path), str(text), os.path.dirname(os.path.abspath(text)))
 
 
 def parse_config(text: str, source: str = "config") -> Sharing:
-    """The config in YAML text; `source` names it in messages.
+    """The config in YAML text; `source` names it in messages, and the files that it names lie in the current folder.
 
     Raises:
         ConfigError: as for `load_config`.
     """
-    return _checked(lambda: text, source)
+    return _checked(lambda: text, source, os.getcwd())
 
 
-def _checked(read: Callable[[], str], source: str) -> Sharing:
+# Where a question stands in a config.
+_QUESTION: KeyPath = ("consumers", "", "smoke", 0)
+
+
+def parse_question(data: Mapping[str, Any], folder: str | None = None) -> Smoke:
+    """A question of plain data, by the rules of one in a config; the files that it names lie in the folder.
+
+    Raises:
+        ValueError: in a sentence that begins with the key, for the first of its faults.
+    """
+    complaints, question = [], None
+    try:
+        question = Smoke.model_validate(data, context={"folder": folder})
+    except ValidationError as error:
+        for each in error.errors(include_url=False)[:1]:
+            placed = ErrorDetails(**{**each, "loc": (*_QUESTION, *each["loc"])})
+            path, value, sentence = _translated(placed)
+            complaints.append((path[len(_QUESTION) :], value, sentence))
+    complaints += question_disagreements((), data)
+    if question is None or complaints:
+        path, _, sentence = complaints[0]
+        raise ValueError(f"{dotted(path) or 'it'} {sentence}")
+    return question
+
+
+def _checked(read: Callable[[], str], source: str, folder: str) -> Sharing:
     reading = Reading()
     try:
         data = reading.data(compose(read()))
@@ -49,7 +78,7 @@ def _checked(read: Callable[[], str], source: str) -> Sharing:
             )
     except Unreadable as unreadable:
         raise ConfigError((Fault("", unreadable.line, "", unreadable.message),), source) from unreadable
-    sharing, complaints = _validated(data)
+    sharing, complaints = _validated(data, folder)
     faults = reading.faults + [
         Fault(dotted(path), _line(reading.lines, path), _cut(value), sentence)
         for path, value, sentence in complaints
@@ -69,10 +98,10 @@ def read_consumer_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
     return tuple(str(name) for name in consumers) if isinstance(consumers, dict) else ()
 
 
-def _validated(data: dict[str, Any]) -> tuple[Sharing | None, list[Complaint]]:
+def _validated(data: dict[str, Any], folder: str) -> tuple[Sharing | None, list[Complaint]]:
     sharing, complaints = None, []
     try:
-        sharing = Sharing.model_validate(data)
+        sharing = Sharing.model_validate(data, context={"folder": folder})
     except ValidationError as error:
         errors = [each for each in error.errors(include_url=False) if each["type"] != "disagreement"]
         # A word is compared with every key there is: that is too slow to be done for more than will be shown.
@@ -98,6 +127,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def _translated(error: ErrorDetails) -> Complaint:
     path, value = tuple(error["loc"]), error["input"]
+    if path[:2] == ("versions", RULE_TAG):
+        path = ("versions", *path[2:])
     match error["type"]:
         case "fault":
             # pydantic marks a fault of a mapping's key, not of its value, by one more step.

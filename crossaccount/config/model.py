@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from crossaccount.config.agreement import disagreements
 from crossaccount.config.capacity import Shadow
+from crossaccount.config.choice import VersionRule, Versions
 from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.identifiers import (
     AccountId,
@@ -27,6 +28,7 @@ from crossaccount.config.identifiers import (
     RoleArn,
     RoleName,
 )
+from crossaccount.config.lifecycle import LifeCycles
 from crossaccount.config.smoke import Latency, Smoke
 from crossaccount.config.values import (
     Flag,
@@ -39,7 +41,7 @@ from crossaccount.config.values import (
     fault,
     whole,
 )
-from crossaccount.errors import LAST_VERSION, InputError
+from crossaccount.errors import InputError
 from crossaccount.regions import partitions
 from crossaccount.text import quote
 
@@ -60,36 +62,6 @@ class _FrozenDict(dict[str, _V]):
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, _V]]]:
         return type(self), (dict(self),)
-
-
-_MOST_VERSIONS = 1000  # each is named in the policy, which takes 20,480 bytes in all
-
-
-def _versions(value: object) -> object:
-    way_out = "Write approved, or a list of version numbers such as [1, 2]"
-    if value == "approved":
-        return value
-    if not isinstance(value, list | tuple):
-        raise fault(
-            f"{quote(value)} is not a choice of versions.{did_you_mean(value, ('approved',))} {way_out}."
-        )
-    if not value:
-        raise fault(f"the list is empty, so nothing would be shared. {way_out}.")
-    if len(value) > _MOST_VERSIONS:
-        raise fault(f"has {len(value)} versions. Write {_MOST_VERSIONS} or fewer, or approved.")
-    wrong = [
-        item
-        for item in value
-        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= LAST_VERSION
-    ]
-    if wrong:
-        raise fault(
-            f"{quote(wrong[0])} is not a version number: versions are whole numbers from 1 to {LAST_VERSION}. {way_out}."
-        )
-    twice = [item for place, item in enumerate(value) if item in value[:place]]
-    if twice:
-        raise fault(f"version {twice[0]} is listed twice. Name it once.")
-    return value
 
 
 def _expires(value: object) -> object:
@@ -247,7 +219,7 @@ class OrganizationScope(FrozenModel):
 class Sharing(FrozenModel):
     """A whole configuration: which models of which account are shared with which others, and how.
 
-    `versions` is "approved" or the version numbers. `consumers` maps a name to a consumer and is read-only.
+    `versions` is "approved", the version numbers, or a rule. `consumers` maps a name to a consumer and is read-only.
     """
 
     model_package_group: GroupName = Field(
@@ -260,8 +232,9 @@ class Sharing(FrozenModel):
     preset: Annotated[_Preset, choice("preset", _Preset)] = Field(
         default="least-privilege", description="which grants are made"
     )
-    versions: Annotated[Literal["approved"] | tuple[int, ...], BeforeValidator(_versions)] = Field(
-        default="approved", description="which versions are shared"
+    versions: Versions = Field(default="approved", description="which versions are shared")
+    lifecycle: LifeCycles = Field(
+        default={}, description="what the registry is told of a version once a stage of its promotion is done"
     )
     principals: Annotated[_Principals, choice("kind of principals", _Principals)] = Field(
         default="accounts", description="who is let in: whole accounts, their two roles, or an organization"
@@ -289,6 +262,16 @@ class Sharing(FrozenModel):
     def partition(self) -> str:
         """Partition of the region: aws, aws-cn, aws-us-gov, ..."""
         return partitions()[self.region]
+
+    @property
+    def listed(self) -> tuple[int, ...] | None:
+        """The numbers of the versions that are listed, in their order; None where a rule chooses them."""
+        return tuple(sorted(self.versions)) if isinstance(self.versions, tuple) else None
+
+    @property
+    def rule(self) -> VersionRule:
+        """The rule that a version must agree with, which asks for nothing where the config has none."""
+        return self.versions if isinstance(self.versions, VersionRule) else VersionRule()
 
     def consumer(self, name: str) -> ConsumerConfig:
         """The consumer called `name`.

@@ -1,53 +1,56 @@
 """Questions of the config: the request to an endpoint, the answer that is expected, and how fast it must come.
 
-Not here: asking, and judging an answer (``proof``).
+Not here: what an answer may be expected to be (``expectations``), asking, and judging an answer (``proof``).
 """
 
+import base64
+import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+)
 
+from crossaccount.config import expectations
+from crossaccount.config.expectations import (
+    MOST_BYTES,
+    ArrayOf,
+    ByteLength,
+    JsonPath,
+    LabelsAt,
+    TextOf,
+    Within,
+)
 from crossaccount.config.identifiers import s3_address
-from crossaccount.config.values import FrozenModel, Positive, check_text, describe, fault, items, whole
-from crossaccount.json_match import parse_path, schema_fault
+from crossaccount.config.values import (
+    Flag,
+    FrozenModel,
+    Positive,
+    check_text,
+    choice,
+    describe,
+    fault,
+    whole,
+)
 from crossaccount.text import quote
 
-
-def _json_path(value: object) -> str:
-    text = check_text(value, "predictions[0].score")
-    try:
-        parse_path(text)
-    except ValueError as error:
-        raise fault(
-            f"{quote(text)} is not a path: {error}. Write names and places such as predictions[0].score."
-        ) from None
-    return text
-
-
-def _schema(value: object) -> object:
-    reason = None if value is None else schema_fault(value)
-    if reason is None:
-        return value
-    raise fault(
-        f"is not a JSON schema that can be used: {reason[:150]}. Write one such as {{type: array, minItems: 1}}."
-    )
-
-
-def _labels(value: object) -> object:
-    for label in value if isinstance(value, list | tuple) else ():
-        if not isinstance(label, str | int | float):
-            raise fault(f"{describe(label)}, but a label is text, a number, true or false. Write one.")
-    return value
+_WORD = r"[\w!#$%&'+.^`|~-]+"  # RFC 9110, without the * of a choice
 
 
 def _mime_type(value: object) -> str:
     text = check_text(value, "text/csv")
-    if len(text) <= 1024 and re.fullmatch(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;[ -~]*)?", text, re.ASCII):
+    if len(text) <= 1024 and re.fullmatch(rf"{_WORD}(/{_WORD})?(\s*;[ -~]*)?", text, re.ASCII):
         return text
     raise fault(
-        f"{quote(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json."
+        f"{quote(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json, or the one word that the "
+        "model server knows."
     )
 
 
@@ -83,44 +86,66 @@ def _body(value: object) -> str:
     return check_text(value, '"5.1,3.5,1.4,0.2"')
 
 
+def _base64(value: object) -> str:
+    """Base64 without the line breaks and blanks that it may be written with."""
+    text = "".join(check_text(value, "k05VTVBZ").split())
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except ValueError as error:
+        raise fault(
+            f"{quote(text)} is not base64: {error}. Write what the command base64 writes, or name a body_file."
+        ) from None
+    if size > MOST_BYTES:
+        raise fault(f"has {size} bytes, and an endpoint takes {MOST_BYTES}. Send fewer.")
+    return text
+
+
+def _body_file(value: object, given: ValidationInfo) -> str:
+    """The path of a file, joined to the folder of the config that is read; as it stands where there is no such folder.
+
+    A path may lead into that folder, or into one beside it, and nowhere else: what is sent is shown to others.
+    """
+    text = check_text(value, "payloads/1.npy")
+    folder = (given.context or {}).get("folder")
+    if folder is None:
+        return text
+    first, *others = text.removeprefix("./").split("/")
+    around = os.path.dirname(os.path.realpath(folder)) if first == ".." else os.path.realpath(folder)
+    hidden = [part for part in (*others, *([] if first == ".." else [first])) if part.startswith(".")]
+    path = os.path.join(folder, text)
+    if text.startswith("/") or hidden or not text.isprintable() or not _is_within(path, around):
+        raise fault(
+            f"{quote(text)} is no file beside the config. Write a path from the config's folder that stays in it or in a folder beside "
+            "it, without names that begin with a dot, for example payloads/1.npy."
+        )
+    return os.path.normpath(path)
+
+
+def _is_within(path: str, folder: str) -> bool:
+    real = os.path.realpath(path)
+    return os.path.commonpath([real, folder]) == folder and real != folder
+
+
+def _container(value: object) -> str:
+    """The DNS name of a container; empty where none is named."""
+    if value is None or value == "":
+        return ""
+    text = check_text(value, "encoder")
+    if re.fullmatch(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}", text, re.ASCII) and len(text) <= 63:
+        return text
+    raise fault(
+        f"{quote(text)} is not the DNS name of a container. Write 1 to 63 letters, digits and inner hyphens, for example encoder."
+    )
+
+
+_Reader = Literal["json", "jsonlines", "csv", "npy", "parquet", "recordio", "triton", "text", "bytes"]
 _MimeType = Annotated[str, BeforeValidator(_mime_type)]
-
-
-class Tolerance(FrozenModel):
-    """The distance that a number may have from another: an absolute one, or a part of it. A config has one of the two."""
-
-    absolute: Positive | None = Field(
-        default=None, description="by how much a number may differ", examples=["0.01"]
-    )
-    relative: Positive | None = Field(
-        default=None, description="by which part of itself a number may differ", examples=["0.05"]
-    )
-
-
-class Within(FrozenModel):
-    """An expected answer whose numbers need only be near."""
-
-    value: JsonValue = Field(description="the answer to be near to", examples=["[0.5]"])
-    tolerance: Tolerance = Field(
-        description="how far each number may be from it", examples=["{absolute: 0.01}"]
-    )
-
-
-class JsonPath(FrozenModel):
-    """An expected value at one place of an answer; exactly that value, without a tolerance."""
-
-    path: Annotated[str, BeforeValidator(_json_path)] = Field(
-        description="where in the answer, by names, keys in quotes and [places]",
-        examples=["predictions[0].score"],
-    )
-    value: JsonValue = Field(description="what must stand there", examples=["0.5"])
-    tolerance: Tolerance | None = Field(default=None, description="how far a number may be from it")
 
 
 class Smoke(FrozenModel):
     """A question that an endpoint is asked, and the answer that is expected.
 
-    The question is `body` or the object at `body_s3_uri`; `accept` is the content type asked for, or several of them as a header has
+    The question is one of the `body...` keys; `accept` is the content type asked for, or several of them as a header has
     them, or empty for no such header. Exactly one `expect...` is given: `expect` is a JSON value, to be compared with the decoded
     answer.
     """
@@ -137,27 +162,52 @@ class Smoke(FrozenModel):
     accept: Annotated[str, BeforeValidator(_accept)] = Field(
         default="application/json", description="content type of the answer"
     )
+    body_base64: Annotated[str, BeforeValidator(_base64)] | None = Field(
+        default=None, description="bytes sent to the endpoint, in base64"
+    )
+    body_file: Annotated[str, BeforeValidator(_body_file)] | None = Field(
+        default=None, description="a file that is sent to the endpoint as it stands, from the config's folder"
+    )
     body_s3_uri: Annotated[str, s3_address("object", "s3://BUCKET/smoke/1.csv")] | None = Field(
         default=None, description="an object that is sent to the endpoint as it stands"
     )
+    container: Annotated[str, BeforeValidator(_container)] = Field(
+        default="",
+        description="DNS name of the container that is asked, of an endpoint whose containers are invoked directly",
+    )
+    stream: Flag = Field(default=False, description="whether the answer is asked for in parts, as a stream")
+    read_as: Annotated[_Reader, choice("reader of answers", _Reader)] | None = Field(
+        default=None, description="what the answer is read as, whatever its content type"
+    )
     expect_within: Within | None = Field(default=None, description="an answer and how far from it is right")
     expect_json_path: JsonPath | None = Field(default=None, description="what must stand at one place of it")
-    expect_schema: Annotated[JsonValue, BeforeValidator(_schema)] = Field(
+    expect_schema: Annotated[JsonValue, BeforeValidator(expectations.schema)] = Field(
         default=None, description="a JSON schema that the answer must satisfy"
     )
-    expect_label: (
-        Annotated[
-            tuple[str | int | float | bool, ...],
-            BeforeValidator(_labels),
-            items("labels", "setosa, virginica", 1000),
-        ]
-        | None
-    ) = Field(default=None, description="the labels of which the answer, or each of several, must be one")
+    expect_label: Annotated[LabelsAt | None, BeforeValidator(expectations.label)] = Field(
+        default=None, description="the labels of which the answer, or each of several, must be one"
+    )
+    expect_array: ArrayOf | None = Field(
+        default=None, description="shape, type and bounds of the array that the answer is"
+    )
+    expect_text: TextOf | None = Field(
+        default=None, description="a text or a pattern that must be found in the answer"
+    )
+    expect_sha256: Annotated[str, BeforeValidator(expectations.sha256)] | None = Field(
+        default=None, description="SHA-256 of the answer as it came"
+    )
+    expect_length: Annotated[ByteLength | None, BeforeValidator(expectations.length)] = Field(
+        default=None, description="how many bytes the answer has as it came"
+    )
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the keys that the config has not: an `expect` that is null expects null."""
-        present = {key: value for key, value in handler(self).items() if value is not None}
+        present = {
+            key: value
+            for key, value in handler(self).items()
+            if value is not None and not (key in ("container", "stream") and not value)
+        }
         return {**present, "expect": self.expect} if "expect" in self.model_fields_set else present
 
 

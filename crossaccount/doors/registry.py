@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from crossaccount.arns import group_arn, package_arn
 from crossaccount.aws.access import Producer
+from crossaccount.config.choice import VersionRule
 from crossaccount.config.model import Sharing
 from crossaccount.doors.base import Door, Parts, Token
 from crossaccount.errors import DoorName
@@ -44,8 +45,9 @@ class RegistryDoor(Door):
         return name == config.model_package_group
 
     def needed(self, config: Sharing, contents: Contents) -> Mapping[str, Parts]:
-        """The shared group, whatever its versions are made of."""
-        return {config.model_package_group: ()}
+        """The shared group, whatever its versions are made of; with the numbers of those that a rule has chosen."""
+        chosen = contents.versions if config.rule != VersionRule() else ()
+        return {config.model_package_group: tuple(map(str, chosen))}
 
     def statements(self, config: Sharing, name: str, parts: Parts, audience: Audience) -> list[Statement]:
         """Seeing the group, and deploying the versions that the config shares, and those of the parts."""
@@ -54,11 +56,21 @@ class RegistryDoor(Door):
             return page(group, audience)
         versions: list[int | str] = ["*"]
         if config.versions != "approved" and "*" not in parts:
-            versions = sorted({*config.versions, *map(int, parts)})
-        return least_privilege(group, [package_arn(config, version) for version in versions], audience)
+            versions = sorted({*(config.listed or ()), *map(int, parts)})
+        statements = least_privilege(group, [package_arn(config, version) for version in versions], audience)
+        if config.rule == VersionRule() or "*" in versions:
+            return statements
+        # Whether the rule chooses a version stands in its description alone: both sides read it of all.
+        actions = ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+        every = audiences.statement(
+            group, "Describe", audience, Action=actions, Resource=package_arn(config, "*")
+        )
+        return [*statements, every]
 
     def parts_of(self, config: Sharing, name: str, statement: Statement) -> Parts:
         """The numbers of the versions that may be deployed; ``*`` for all."""
+        if "sagemaker:CreateModel" not in listed(statement.get("Action", [])):
+            return ()
         start = package_arn(config, "")
         arns = [str(each) for each in listed(statement.get("Resource", []))]
         numbers = [arn.removeprefix(start) for arn in arns if arn.startswith(start)]
@@ -100,8 +112,11 @@ def least_privilege(group_arn: str, package_arns: Sequence[str], audience: Audie
     """Seeing the group itself, and deploying these of its versions."""
     see = ["sagemaker:DescribeModelPackageGroup", "sagemaker:ListModelPackages"]
     deploy = ["sagemaker:CreateModel", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"]
+    group = audiences.statement(group_arn, "Group", audience, Action=see, Resource=group_arn)
+    if not package_arns:
+        return [group]
     return [
-        audiences.statement(group_arn, "Group", audience, Action=see, Resource=group_arn),
+        group,
         audiences.statement(group_arn, "Versions", audience, Action=deploy, Resource=scalar(package_arns)),
     ]
 

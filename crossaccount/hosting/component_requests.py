@@ -34,9 +34,6 @@ def host(consumer: ConsumerConfig, content: Mapping[str, Any]) -> dict[str, Any]
         {key: value for key, value in variant.items() if key not in ("ModelName", *_STARTUP)}
         for variant in content["ProductionVariants"]
     ]
-    if (scaling := wanted.managed_scaling) is not None:
-        bounds = {"MinInstanceCount": scaling.minimum, "MaxInstanceCount": scaling.maximum}
-        variants[0]["ManagedInstanceScaling"] = {"Status": "ENABLED", **bounds}
     given = {**content, "ProductionVariants": variants, "ExecutionRoleArn": consumer.execution_role}
     if (vpc := wanted.vpc) is not None:
         groups, subnets = list(vpc.security_group_ids), list(vpc.subnet_ids)

@@ -114,8 +114,7 @@ class ComponentCarrier:
         arn, found = self._gateway.create_or_find("model", request, tags)
         if found is None:
             return HostedResource("model", wanted, arn, False, True)
-        unasked = {"VpcConfig": None, "EnableNetworkIsolation": False}
-        differs = requests.difference(found, {**unasked, **request})
+        differs = requests.difference(found, requests.expected_model(request))
         return creation.take_over(self._target, "model", wanted, arn, release, True, differs=differs)
 
     def _ensure_host_config(self, release: Release) -> HostedResource:
@@ -125,7 +124,7 @@ class ComponentCarrier:
         arn, found = self._gateway.create_or_find("endpoint-config", request, _OWN)
         if found is not None:
             self._check_owner("endpoint-config", name, arn)
-            if differs := requests.difference(found, request):
+            if differs := requests.difference(found, requests.with_unasked(request, keep=True)):
                 raise Conflict(
                     f"The endpoint config {name} exists with {differs}. Delete it once nothing uses it, or choose another endpoint.name."
                 )

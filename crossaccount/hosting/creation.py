@@ -52,8 +52,7 @@ def ensure_model(target: Target, release: Release, keep: bool, flow_run: str | N
     arn, description = gateway.create_or_find("model", request, tags)
     if description is None:
         return HostedResource("model", name, arn, False, keep)
-    unasked = {"VpcConfig": None, "EnableNetworkIsolation": False}
-    differs = requests.difference(description, {**unasked, **request})
+    differs = requests.difference(description, requests.expected_model(request))
     return take_over(target, "model", name, arn, release, keep, flow_run, differs)
 
 
@@ -62,19 +61,15 @@ def ensure_endpoint_config(
 ) -> HostedResource:
     """The endpoint config with one variant, as the consumer asks for it; takes and raises as `ensure_model` does.
 
-    One that does not stay captures no calls: they are only the proof's.
+    One that does not stay captures no calls, and tells no topic of its answers: they are only the proof's.
     """
-    consumer = target.consumer
-    if not keep:
-        endpoint = consumer.endpoint.model_copy(update={"data_capture": None})
-        consumer = consumer.model_copy(update={"endpoint": endpoint})
+    consumer = target.consumer if keep else requests.for_a_trial(target.consumer)
     request = requests.endpoint_config(consumer, release, name)
     tags = tag_values(release.model_package_arn, keep, flow_run)
     arn, description = Gateway(target.sagemaker).create_or_find("endpoint-config", request, tags)
     if description is None:
         return HostedResource("endpoint-config", name, arn, False, keep)
-    unasked = ["KmsKeyId", *(["DataCaptureConfig"] if keep else [])]
-    differs = requests.difference(description, {**dict.fromkeys(unasked), **request})
+    differs = requests.difference(description, requests.with_unasked(request, keep))
     return take_over(target, "endpoint-config", name, arn, release, keep, flow_run, differs)
 
 

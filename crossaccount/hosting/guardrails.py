@@ -10,6 +10,7 @@ import math
 from crossaccount.aws.access import Target
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed
+from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 
 _ALARM_TYPES = (
@@ -44,9 +45,9 @@ def check_alarms(target: Target) -> None:
 
 
 def patience(consumer: ConsumerConfig) -> Patience:
-    """How long a shift may take: an hour for instances, and the waits of the consumer's guardrails."""
+    """How long a shift may take: an hour for instances, what they may take beyond it, and the waits of the consumer's guardrails."""
     wanted = consumer.endpoint.deployment
     percent = wanted.linear_percent or wanted.batch_percent
     steps = math.ceil(100 / percent) if percent else 2
     waits = steps * wanted.wait_seconds + wanted.termination_wait_seconds
-    return Patience(HOST_SECONDS + max(waits, wanted.maximum_seconds or 0))
+    return Patience(HOST_SECONDS + slow_seconds(consumer.endpoint) + max(waits, wanted.maximum_seconds or 0))

@@ -7,21 +7,24 @@ Source: DescribeModelPackage in the SageMaker API reference; GetObject in the S3
 InvalidRange). S3 asks KMS for an object's key when it is read, and not by HeadObject.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
 from crossaccount import doors
-from crossaccount.arns import group_arn, package_arn, parse_s3, version_of
+from crossaccount.arns import group_arn, package_arn, parse_image, parse_s3, version_of
 from crossaccount.aws import diagnosis
 from crossaccount.aws.access import Target
 from crossaccount.aws.refusals import classify
+from crossaccount.config.choice import VersionRule
 from crossaccount.config.model import Sharing
-from crossaccount.errors import DoorName, Failed, InputError, Obstacle, Refused
+from crossaccount.errors import CrossAccountError, DoorName, Failed, InputError, Obstacle, Refused
 from crossaccount.parallel import run_all
+from crossaccount.registry.artifacts import check_registry
 from crossaccount.registry.storage import (
     Head,
     Place,
@@ -36,22 +39,26 @@ from crossaccount.registry.storage import (
 from crossaccount.registry.versions import (
     Contents,
     ModelVersion,
+    check_chosen,
     check_deployable,
+    check_specification,
     describe_version,
     list_versions,
 )
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
+from crossaccount.release.members import Members, members_of_release
+from crossaccount.text import quote
 
 
 def check_shared(config: Sharing, version: int) -> None:
-    """See that the config shares a version.
+    """See that a config which lists its versions lists this one; whether a rule chooses it, its description alone says.
 
     Raises:
         InputError: when it does not.
     """
-    if config.versions != "approved" and version not in config.versions:
-        shared = ", ".join(str(number) for number in sorted(config.versions))
+    if config.listed is not None and version not in config.listed:
+        shared = ", ".join(map(str, config.listed))
         raise InputError(
             f"The config does not share version {version}: versions has {shared}. Choose one of these."
         )
@@ -82,6 +89,7 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
                 ) from None
             raise
     check_deployable(described)
+    check_chosen(config, described)
     return described
 
 
@@ -93,17 +101,21 @@ def newest_published(target: Target) -> int | None:
     """
     with target.explained("s3:ListBucket", target.config.producer.releases_bucket, DoorName.BUCKET):
         has_release = store.list_published(target)
-        versions = (version_of(arn) for arn in _approved(target))
-        return next((version for version in versions if version in has_release), None)
+    published = [arn for arn in _approved(target) if version_of(arn) in has_release]
+    if target.config.rule == VersionRule():
+        return next(map(version_of, published), None)
+    with target.explained(
+        "sagemaker:DescribeModelPackage", published[0] if published else "*", DoorName.REGISTRY
+    ):
+        chosen = (describe_version(target.sagemaker, arn) for arn in published)
+        return next((each.version for each in chosen if not each.difference(target.config)), None)
 
 
 def _approved(target: Target) -> list[str]:
-    """The ARNs of the versions that are shared and Approved, newest first."""
+    """The ARNs of the Approved versions, newest first: those that the config lists, or all that its rule may choose from."""
     approved = list_versions(target.sagemaker, group_arn(target.config), "Approved")
-    if target.config.versions == "approved":
-        return approved
-    shared = set(target.config.versions)
-    return [arn for arn in approved if version_of(arn) in shared]
+    listed = target.config.listed
+    return approved if listed is None else [arn for arn in approved if version_of(arn) in listed]
 
 
 def _newest(target: Target) -> ModelVersion:
@@ -112,13 +124,14 @@ def _newest(target: Target) -> ModelVersion:
     Raises:
         Failed: when there is none, with what keeps the newest one from it.
     """
-    reasons: list[Failed] = []
+    reasons: list[CrossAccountError] = []
     for arn in _approved(target):
         try:
             described = describe_version(target.sagemaker, arn)
             check_deployable(described)
-        except Failed as failed:
-            reasons.append(failed)
+            check_chosen(target.config, described)
+        except (Failed, InputError) as error:
+            reasons.append(error)
             continue
         return described
     if reasons:
@@ -129,10 +142,11 @@ def _newest(target: Target) -> ModelVersion:
 
 
 def read_release(target: Target, version: ModelVersion) -> Release:
-    """The version's Release, once it is seen to agree with the registry.
+    """The version's Release as this consumer deploys it, once it is seen to agree with the registry.
 
     Raises:
-        Failed: when none was published, or it names other images or artifacts than the registry.
+        Failed: when none was published, or it names other images or artifacts than the registry, or has not the specification that
+            the consumer deploys.
         Refused: when S3 refuses.
     """
     config = target.config
@@ -145,27 +159,39 @@ def read_release(target: Target, version: ModelVersion) -> Release:
             f"Version {version.version} of {config.model_package_group} has no Release at {config.producer.releases}. Account "
             f"{config.producer.account} publishes it: crossaccount share CONFIG."
         )
+    return _as_deployed(target, version, published)
+
+
+def _as_deployed(target: Target, version: ModelVersion, published: Release) -> Release:
+    """The Release as this consumer deploys it, once it is seen to agree with the registry."""
+    name = target.consumer.endpoint.inference_specification
+    check_specification(version, name, f"consumers.{target.name}.endpoint.inference_specification")
+    containers, others = version.containers_of(name), published.containers_of(name)
+    if name is not None and not others:
+        raise Failed(
+            f"The Release of version {version.version} is without the inference specification {quote(name)}: it was added after the version "
+            "was shared, or nobody could deploy it then, which crossaccount share CONFIG says. Ask its owner to register a new version."
+        )
     registered, released = (
-        [
-            (container.image, [artifact.uri for artifact in container.artifacts])
-            for container in source.deployed_containers
-        ]
-        for source in (version, published)
+        [(each.image, [artifact.uri for artifact in each.artifacts]) for each in source]
+        for source in (containers, others)
     )
     if registered != released:
         raise Failed(
             f"The registry and the Release of version {version.version} name different images or artifacts: the version was changed after it "
             "was shared. Ask its owner to register a new one."
         )
-    for container, other in zip(version.deployed_containers, published.deployed_containers, strict=True):
+    for container, other in zip(containers, others, strict=True):
         if container.image_digest and container.image_digest != other.image_digest:
             raise Failed(
                 f"The registry pins {container.image} to {container.image_digest}, the Release to {other.image_digest}. Version {version.version} is "
                 "not deployed. Ask its owner to register a new one."
             )
-    return published
+        check_registry(target.config, parse_image(container.image))
+    return published.deployed_as(name, version)
 
 
+_Read = TypeVar("_Read")
 _MOST_UNDER_A_PREFIX = 50  # objects that are read of one uncompressed artifact
 
 
@@ -214,12 +240,18 @@ def check_artifacts(target: Target, release: Release) -> ArtifactsRead:
     """
     named = [artifact for container in release.deployed_containers for artifact in container.artifacts]
     artifacts = list(dict.fromkeys((artifact.uri, artifact.etag) for artifact in named))
-    places = run_all([partial(_objects_of, target, uri, etag) for uri, etag in artifacts])
+    members = members_of_release(target.config, release)
+    places = run_all(
+        [partial(_named, members, uri, partial(_objects_of, target, uri, etag)) for uri, etag in artifacts]
+    )
     objects = list(dict.fromkeys(each for found, _ in places for each in found))
-    found = run_all([partial(_read_byte, target, each) for each in objects])
+    found = run_all(
+        [partial(_named, members, str(each.place), partial(_read_byte, target, each)) for each in objects]
+    )
     for each, byte in zip(objects, found, strict=True):
         if each.etag is not None and byte.etag != each.etag:
-            raise _replaced(target, release, each, byte.answer)
+            with members.named():
+                raise _replaced(target, release, each, byte.answer)
     unread = {uri: doubt for (uri, _), (_, doubt) in zip(artifacts, places, strict=True) if doubt}
     unread |= {str(each.place): byte.unread for each, byte in zip(objects, found, strict=True) if byte.unread}
     return ArtifactsRead(
@@ -242,6 +274,12 @@ def _replaced(target: Target, release: Release, wanted: _Object, answer: Head) -
         f"The artifact {differs.verb} after it was shared: {differs.detail} Version {release.version} is not deployed.",
         "Ask its owner to register a new one.",
     )
+
+
+def _named(members: Members, place: str, read: Callable[[], _Read]) -> _Read:
+    """What a read of a place gives; its refusal says which containers of several the place is for."""
+    with members.named(place):
+        return read()
 
 
 def _objects_of(target: Target, uri: str, etag: str | None) -> tuple[list[_Object], str]:
@@ -310,7 +348,8 @@ def explained_creation(target: Target, release: Release) -> Iterator[None]:
         release.model_package_arn,
         target.consumer.execution_role,
     )
-    with target.explained(action, resource, DoorName.REGISTRY):
+    members = members_of_release(target.config, release)
+    with members.named(), target.explained(action, resource, DoorName.REGISTRY):
         try:
             yield
         except ClientError as error:

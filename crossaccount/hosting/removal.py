@@ -131,12 +131,13 @@ def discard(
         return (Removal(gateway.record, config, "kept", why),)
     if live is not None and (live.status == "Failed" or (live.config is None and carrier(target).is_idle())):
         removals.append(delete(gateway, "endpoint", live.endpoint, patience))
-    for known in list_configs(target):
+    configs = list_configs(target)
+    for known in configs:
         if known.config == config and known.proven:
             removals.append(Removal(gateway.record, config, "kept", "it proved itself"))
         elif known.config == config:
-            removals.append(_delete_config(target, config, patience))
-    removals += _delete_models(target, patience, only=release.version)
+            removals.append(delete_config(target, config, patience))
+    removals += _delete_models(target, patience, _shadows(configs, ()), only=release.version)
     return (*removals, *_delete_unused(target, patience))
 
 
@@ -162,11 +163,17 @@ def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Rem
     of_configs = [
         Removal(kind, config.config, "kept", reasons[config.config])
         if config.config in reasons
-        else _delete_config(target, config.config, patience)
+        else delete_config(target, config.config, patience)
         for config in configs
     ]
-    of_models = _delete_models(target, patience)
+    of_models = _delete_models(target, patience, _shadows(configs, of_configs))
     return (*removals, *of_configs, *of_models, *_delete_unused(target, patience))
+
+
+def _shadows(configs: Sequence[VersionConfig], removals: Sequence[Removal]) -> set[int | None]:
+    """The versions that a shadow variant of a remaining endpoint config has."""
+    removed = {removal.name for removal in removals if removal.outcome in ("removed", "gone")}
+    return {config.shadow for config in configs if config.config not in removed}
 
 
 def take_down(target: Target, patience: Patience, progress: Progress = silent) -> Removal:
@@ -235,11 +242,13 @@ def reasons_to_keep(
     reasons = dict.fromkeys(lasting.values(), f"one of the last {versions} versions that proved themselves")
     reasons |= {before.config: "the previous one that proved itself"} if before else {}
     reasons |= {live.pending: "the endpoint moves to it"} if live and live.pending else {}
+    reasons |= {live.beside: "the live version has it without a shadow"} if live and live.beside else {}
     reasons |= {live.config: "it is live"} if live and live.config else {}
     return reasons
 
 
-def _delete_config(target: Target, config: str, patience: Patience) -> Removal:
+def delete_config(target: Target, config: str, patience: Patience) -> Removal:
+    """Delete an endpoint config, unless the endpoint serves it or moves to it."""
     gateway = open_gateway(target)
     now = gateway.describe("endpoint", target.consumer.endpoint.name) or {}
     if config in (now.get("EndpointConfigName"), pending_config(now)):
@@ -253,14 +262,16 @@ def _delete_unused(target: Target, patience: Patience) -> Iterator[Removal]:
         yield delete(Gateway(target.sagemaker), kind, name, patience)
 
 
-def _delete_models(target: Target, patience: Patience, only: int | None = None) -> Iterator[Removal]:
-    """Remove the models that no endpoint config under this endpoint's names uses."""
+def _delete_models(
+    target: Target, patience: Patience, shadows: set[int | None], only: int | None = None
+) -> Iterator[Removal]:
+    """Remove the models that no endpoint config under this endpoint's names uses, nor a shadow variant."""
     gateway, endpoint = Gateway(target.sagemaker), target.consumer.endpoint.name
     used = {config.version for config in gateway.list("endpoint-config", endpoint, VERSION_AND_ANY_HASH)}
     for model in tuple(gateway.list("model", endpoint, VERSION)):
         if only not in (None, model.version) or not is_of_version(gateway.tags(model.arn), model.version):
             continue
-        if model.version in used:
+        if model.version in used or model.version in shadows:
             yield Removal("model", model.name, "kept", "an endpoint config uses it")
         else:
             yield delete(gateway, "model", model.name, patience)

@@ -2,7 +2,7 @@
 
 ``deploy`` and ``promote`` send the same. Not here: sending them (``gateway``).
 
-Source: CreateModel, CreateEndpointConfig, UpdateEndpoint and DeploymentConfig in the SageMaker API reference; "Deployment
+Source: CreateModel, CreateEndpointConfig, AsyncInferenceConfig, UpdateEndpoint and DeploymentConfig in the SageMaker API reference; "Deployment
 guardrails" and "Serverless Inference" in the developer guide.
 """
 
@@ -12,30 +12,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from crossaccount.arns import parse_image
+from crossaccount.config.capacity import Asynchronous, Shadow
 from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.kinds import ASYNCHRONOUS, COMPONENTS, REAL_TIME, SERVERLESS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
-from crossaccount.hosting import component_requests
-from crossaccount.hosting.resources import VARIANT, deployment_name
+from crossaccount.hosting import capacity, component_requests
+from crossaccount.hosting.resources import SHADOW, VARIANT, deployment_name
+from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
+_OF_LIVE = ("KmsKeyId", "MetricsConfig")  # what the live version keeps with a shadow beside it
 
 
 def check(consumer: ConsumerConfig, release: Release) -> None:
     """Refuse a version that AWS would refuse on the endpoint, as far as config and Release show it.
 
     Raises:
-        Failed: for a serverless endpoint of another account's image or of several containers, and for an inference component of
-            several containers.
+        Failed: for an instance type that the version does not support, for a serverless endpoint of another account's image or of
+            several containers, for an inference component of several containers, and for containers that are to be invoked directly
+            and cannot.
     """
     containers = release.deployed_containers
     if consumer.endpoint.hosting_kind == COMPONENTS and len(containers) > 1:
         raise Failed(
             f"Version {release.version} has {len(containers)} containers, and an inference component takes one. Choose another endpoint.kind."
         )
+    if consumer.endpoint.container_mode == "direct":
+        _check_direct(release)
     if consumer.endpoint.serverless is None:
+        _check_types(consumer.endpoint, release)
         return
     if len(containers) > 1:
         raise Failed(
@@ -51,13 +58,67 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
             )
 
 
+def _check_direct(release: Release) -> None:
+    """Source: "Multi-container endpoints" in the SageMaker developer guide: 15 containers, each asked by its DNS name."""
+    containers = release.deployed_containers
+    if len(containers) < 2:
+        raise Failed(
+            f"Version {release.version} has one container, and endpoint.container_mode direct needs several. Delete that key, or choose "
+            "another version."
+        )
+    unnamed = [number for number, each in enumerate(containers, start=1) if not each.hostname]
+    if unnamed:
+        raise Failed(
+            f"Container {unnamed[0]} of version {release.version} has no ContainerHostname in the registry, so nobody can ask it directly. "
+            "Register the version with a ContainerHostname for each container, or delete endpoint.container_mode."
+        )
+
+
+def check_licence(consumer: ConsumerConfig, version: ModelVersion) -> None:
+    """Refuse a version under a licence that nobody agreed to.
+
+    CreateModel takes a version by ModelPackageName, and AcceptEula only beside a location of its own, in ModelDataSource: the version has
+    to agree in the registry, and the consumer here.
+
+    Source: ContainerDefinition, S3ModelDataSource and ModelAccessConfig in the SageMaker API reference.
+
+    Raises:
+        Failed: for one that the consumer does not agree to, or that its owner has not.
+    """
+    asking = [each for each in version.deployed_containers if each.eula_accepted is not None]
+    if asking and not consumer.endpoint.accept_eula:
+        raise Failed(
+            f"Version {version.version} is under a licence (EULA) that whoever deploys it must agree to. Read it, and write endpoint.accept_eula: "
+            "true if you agree."
+        )
+    if refused := [each.image for each in asking if not each.eula_accepted]:
+        raise Failed(
+            f"Version {version.version} was registered without AcceptEula for {', '.join(refused)}, and CreateModel takes no acceptance beside "
+            "a version of the registry. Ask its owner to register it with ModelAccessConfig: {AcceptEula: true}."
+        )
+
+
+def _check_types(endpoint: Endpoint, release: Release) -> None:
+    """Source: SupportedRealtimeInferenceInstanceTypes of InferenceSpecification; a version that names none supports any."""
+    key = "instance_pools" if endpoint.instance_pools else "instance_type"
+    others = [each for each in capacity.instance_types(endpoint) if each not in release.instance_types]
+    if release.instance_types and others:
+        raise Failed(
+            f"Version {release.version} does not support {', '.join(others)} of endpoint.{key}. It was registered for "
+            f"{', '.join(release.instance_types)}: write one of these, or ask its owner to register it for more."
+        )
+
+
 def model(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, Any]:
-    """CreateModel's parameters, without tags."""
-    request: dict[str, Any] = {
-        "ModelName": name,
-        "PrimaryContainer": {"ModelPackageName": release.model_package_arn},
-        "ExecutionRoleArn": consumer.execution_role,
-    }
+    """CreateModel's parameters, without tags. A package stands for all of its containers, in one entry."""
+    container = {"ModelPackageName": release.model_package_arn}
+    if consumer.endpoint.inference_specification is not None:
+        container["InferenceSpecificationName"] = consumer.endpoint.inference_specification
+    request: dict[str, Any] = {"ModelName": name, "ExecutionRoleArn": consumer.execution_role}
+    if consumer.endpoint.container_mode == "direct":
+        request |= {"Containers": [container], "InferenceExecutionConfig": {"Mode": "Direct"}}
+    else:
+        request["PrimaryContainer"] = container
     if (vpc := consumer.endpoint.vpc) is not None:
         groups, subnets = list(vpc.security_group_ids), list(vpc.subnet_ids)
         request["VpcConfig"] = {"SecurityGroupIds": groups, "Subnets": subnets}
@@ -66,24 +127,99 @@ def model(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, An
     return request
 
 
+def expected_model(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What DescribeModel must say of a model that was made with these parameters: also what was not asked for."""
+    unasked = {"VpcConfig": None, "EnableNetworkIsolation": False, **request}
+    main = {"InferenceSpecificationName": None}
+    if "PrimaryContainer" in request:
+        return {**unasked, "PrimaryContainer": {**main, **request["PrimaryContainer"]}}
+    return {**unasked, "Containers": [{**main, **container} for container in request["Containers"]]}
+
+
 def endpoint_config(consumer: ConsumerConfig, release: Release, name: str) -> dict[str, Any]:
     """CreateEndpointConfig's parameters, without tags."""
     return {"EndpointConfigName": name, **_content(consumer, release)}
 
 
+def for_a_trial(consumer: ConsumerConfig) -> ConsumerConfig:
+    """The consumer whose endpoint keeps no calls and tells no topic of its answers."""
+    endpoint = consumer.endpoint.model_copy(update={"data_capture": None})
+    if (queue := endpoint.asynchronous) is not None:
+        quiet = queue.model_copy(update={"success_topic": None, "error_topic": None})
+        endpoint = endpoint.model_copy(update={"asynchronous": quiet})
+    return consumer.model_copy(update={"endpoint": endpoint})
+
+
+def with_unasked(request: Mapping[str, Any], keep: bool) -> dict[str, Any]:
+    """An endpoint config's request, with None for what it does not ask for and its description must not have, see `difference`.
+
+    Args:
+        request: see `endpoint_config`.
+        keep: whether the endpoint config stays; one that does not takes over what an earlier one captures and tells.
+    """
+    unasked = ["KmsKeyId", "AsyncInferenceConfig", *(["DataCaptureConfig"] if keep else [])]
+    variants = [{**dict.fromkeys(capacity.OPTIONAL), **each} for each in request["ProductionVariants"]]
+    whole = {**dict.fromkeys(unasked), **request, "ProductionVariants": variants}
+    if queue := request.get("AsyncInferenceConfig"):
+        members = ["S3FailurePath", "KmsKeyId", *(["NotificationConfig"] if keep else [])]
+        output = {**dict.fromkeys(members), **queue["OutputConfig"]}
+        if keep and (topics := output["NotificationConfig"]):
+            output["NotificationConfig"] = {"SuccessTopic": None, "ErrorTopic": None, **topics}
+        whole["AsyncInferenceConfig"] = {**queue, "OutputConfig": output}
+    return whole
+
+
 def config_name(consumer: ConsumerConfig, release: Release) -> str:
-    """The name of the config of an endpoint that stays, NAME-vN-HHHH: HHHH stands for the capacity that the consumer asks for now.
+    """The name of the config of an endpoint that stays, NAME-vN-HHHH.
+
+    HHHH stands for the capacity that the consumer asks for now, and for which specification of the version, invoked how.
 
     With inference components it is the name of the model that takes the config's place, see `component_gateway`.
 
     Raises:
         InputError: when it would be longer than SageMaker allows.
     """
-    of_component = (
-        component_requests.capacity(consumer.endpoint) if consumer.endpoint.inference_component else {}
-    )
-    content = json.dumps({**_content(consumer, release), **of_component}, sort_keys=True)
-    name = f"{deployment_name(consumer, release.version)}-{hashlib.sha256(content.encode()).hexdigest()[:4]}"
+    endpoint = consumer.endpoint
+    of_component = component_requests.capacity(endpoint) if endpoint.inference_component else {}
+    content = {**_content(consumer, release), **_of_model(endpoint), **of_component}
+    return _named(consumer, release.version, content)
+
+
+def shadow_config(
+    consumer: ConsumerConfig, release: Release, version: int, live: Mapping[str, Any]
+) -> dict[str, Any]:
+    """CreateEndpointConfig's parameters, without tags, for the live version as it is with a new one as shadow variant beside it.
+
+    Every call is captured whatever data_capture.percent says: only captured data shows what a shadow variant answers.
+
+    Args:
+        consumer: with ``endpoint.data_capture``.
+        release: of the new version.
+        version: the live one, whose name the config gets, as `config_name` has it.
+        live: the description of the live version's endpoint config.
+
+    Raises:
+        InputError: when the name would be longer than SageMaker allows.
+    """
+    own, wanted = live["ProductionVariants"][0], _content(consumer, release)
+    shadow = {
+        **wanted["ProductionVariants"][0],
+        "VariantName": SHADOW,
+        "InitialInstanceCount": (consumer.shadow or Shadow()).instance_count,
+        "InitialVariantWeight": own.get(
+            "InitialVariantWeight", 1.0
+        ),  # the same weight is a copy of every request
+    }
+    shadow.pop("ManagedInstanceScaling", None)
+    content: dict[str, Any] = {"ProductionVariants": [own], "ShadowProductionVariants": [shadow]}
+    content |= {key: live[key] for key in _OF_LIVE if live.get(key)}
+    content["DataCaptureConfig"] = {**wanted["DataCaptureConfig"], "InitialSamplingPercentage": 100}
+    return {"EndpointConfigName": _named(consumer, version, content), **content}
+
+
+def _named(consumer: ConsumerConfig, version: int, content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True)
+    name = f"{deployment_name(consumer, version)}-{hashlib.sha256(text.encode()).hexdigest()[:4]}"
     if len(name) > _LONGEST_NAME:
         raise InputError(
             f"The endpoint config would be called {name}, which is longer than {_LONGEST_NAME} characters. Choose a shorter endpoint.name."
@@ -91,18 +227,23 @@ def config_name(consumer: ConsumerConfig, release: Release) -> str:
     return name
 
 
+def _of_model(endpoint: Endpoint) -> dict[str, Any]:
+    """What the endpoint config does not say of its model; nothing where that is as AWS has it by default."""
+    chosen = {"Specification": endpoint.inference_specification, "Mode": endpoint.container_mode}
+    return {key: value for key, value in chosen.items() if value not in (None, "serial")}
+
+
 def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     wanted = consumer.endpoint
     model_name = deployment_name(consumer, release.version)
     variant: dict[str, Any] = {"VariantName": VARIANT, "ModelName": model_name}
-    if wanted.serverless is not None:
-        memory, concurrency = wanted.serverless.memory_mb, wanted.serverless.max_concurrency
-        variant["ServerlessConfig"] = {"MemorySizeInMB": memory, "MaxConcurrency": concurrency}
-    else:
-        variant |= {"InstanceType": wanted.instance_type, "InitialInstanceCount": wanted.instance_count}
-    content: dict[str, Any] = {"ProductionVariants": [variant]}
+    content: dict[str, Any] = {"ProductionVariants": [variant | capacity.requested(wanted)]}
+    if (metrics := capacity.metrics(wanted)) is not None:
+        content["MetricsConfig"] = metrics
     if wanted.kms_key is not None:
         content["KmsKeyId"] = wanted.kms_key
+    if wanted.asynchronous is not None:
+        content["AsyncInferenceConfig"] = _queue(wanted.asynchronous)
     if wanted.data_capture is not None:
         content["DataCaptureConfig"] = {
             "EnableCapture": True,
@@ -120,6 +261,24 @@ def host_config(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
     """
     content = _content(consumer, release)
     return {"EndpointConfigName": component_requests.host_name(consumer, content), **content}
+
+
+def _queue(wanted: Asynchronous) -> dict[str, Any]:
+    """An AsyncInferenceConfig."""
+    output = {
+        "S3OutputPath": wanted.s3_output,
+        "S3FailurePath": wanted.s3_failures,
+        "KmsKeyId": wanted.kms_key,
+        "NotificationConfig": _given(
+            {"SuccessTopic": wanted.success_topic, "ErrorTopic": wanted.error_topic}
+        ),
+    }
+    client = _given({"MaxConcurrentInvocationsPerInstance": wanted.max_concurrent})
+    return _given({"OutputConfig": _given(output), "ClientConfig": client})
+
+
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
 
 
 def kind_of(config: Mapping[str, Any]) -> str:

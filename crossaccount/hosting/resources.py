@@ -14,10 +14,12 @@ from crossaccount.config.model import ConsumerConfig
 HostingKind = Literal["model", "endpoint-config", "endpoint", "inference-component"]
 # In the order they are made; the last one for an endpoint of inference components alone.
 KINDS: tuple[HostingKind, ...] = ("model", "endpoint-config", "endpoint", "inference-component")
-VARIANT = "AllTraffic"
+VARIANT, SHADOW = "AllTraffic", "Shadow"
 OWNER_TAG, PACKAGE_TAG = "crossaccount:managed-by", "crossaccount:model-package"
 KEEP_TAG, RUN_TAG = "crossaccount:keep", "crossaccount:flow-run"
 SINCE_TAG, PROVEN_TAG = "crossaccount:taken-over", "crossaccount:proven"
+# Of an endpoint config with a shadow variant: the endpoint config of the live version, and the shadow's model package.
+BESIDE_TAG, SHADOW_TAG = "crossaccount:beside", "crossaccount:shadow"
 OWNER = "crossaccount"
 
 

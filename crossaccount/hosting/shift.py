@@ -19,14 +19,7 @@ from crossaccount.config.kinds import SERVERLESS, article
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import guardrails, requests
 from crossaccount.hosting.carriers import Carrier, carrier
-from crossaccount.hosting.gateway import (
-    Description,
-    Gateway,
-    Patience,
-    Progress,
-    pending_config,
-    silent,
-)
+from crossaccount.hosting.gateway import Description, Gateway, Patience, Progress, pending_config, silent
 from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.outcome import Ending, ShiftOutcome
 from crossaccount.hosting.resources import HostedResource
@@ -75,7 +68,7 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
     if before is not None and before.status in IN_PROGRESS:
         return Shift(before.endpoint, wanted, before, (), "in progress")
     way = carrier(target)
-    _check_kind(target, way, before)
+    check_kind(target, before)
     resources = way.ensure(release, wanted, patience, progress)
     if resources[-1].reused and (before is None or before.config != wanted):
         withdraw_proof(target, wanted)  # its last proof says nothing about this time
@@ -122,7 +115,7 @@ def claimed(live: LiveEndpoint) -> LiveEndpoint:
     return live
 
 
-def _check_kind(target: Target, way: Carrier, before: LiveEndpoint | None) -> None:
+def check_kind(target: Target, before: LiveEndpoint | None) -> None:
     """Refuse to make an endpoint one of another kind: AWS does not take every such step back, and its callers call it otherwise.
 
     Source: UpdateEndpoint in the SageMaker API reference for serverless; "Asynchronous inference" in the developer guide: such an
@@ -131,9 +124,11 @@ def _check_kind(target: Target, way: Carrier, before: LiveEndpoint | None) -> No
     Raises:
         Failed: for such a step.
     """
-    name = None if before is None or before.status == "Failed" else way.endpoint_config(before.config)
+    if before is None or before.status == "Failed":
+        return
+    name = carrier(target).endpoint_config(before.config)
     config = None if name is None else Gateway(target.sagemaker).describe("endpoint-config", name)
-    if before is None or config is None:
+    if config is None:
         return
     kind, wanted = requests.kind_of(config), target.consumer.endpoint.hosting_kind
     if kind != wanted:
@@ -174,16 +169,20 @@ def _point(
         now = when_calm(target, patience, progress, wanted)
 
 
-def roll_back(target: Target, to: str, patience: Patience, progress: Progress = silent) -> Shift:
+def roll_back(
+    target: Target, to: str, patience: Patience, progress: Progress = silent, withdraw: bool = True
+) -> Shift:
     """Begin to move the endpoint back to an endpoint config that it had; `settle` says how it ends.
 
-    All at once and without alarms: those of the version that it leaves may be ringing. That version loses its proof.
+    All at once and without alarms: those of the version that it leaves may be ringing. That version loses its proof, unless
+    ``withdraw`` is False.
 
     Args:
         target: the consumer's account.
         to: the endpoint config's name, see `state.previous_config` and `Shift.before`.
         patience: how long to wait for a change that is under way.
         progress: as for `Gateway.watch`.
+        withdraw: False where the version stays, and a shadow variant comes or goes.
 
     Raises:
         Failed: when there is no such endpoint config of this tool, its model is gone, or as for `shift`.
@@ -203,8 +202,9 @@ def roll_back(target: Target, to: str, patience: Patience, progress: Progress = 
             f"The endpoint cannot go back to {to}: its model {model} is gone. Promote that version again."
         )
     before = when_calm(target, patience, progress, to)
-    if before is not None and before.config is not None and before.config != to:
-        withdraw_proof(target, before.config)
+    left = before.own_config if before is not None and before.config != to else None
+    if withdraw and left is not None and left != to:
+        withdraw_proof(target, left)
     action = _point(target, way, before, to, configs[to].package, None, patience, progress)
     return Shift(target.consumer.endpoint.name, to, before, (), action)
 

@@ -6,8 +6,9 @@ Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 from crossaccount.arns import version_of
 from crossaccount.aws.access import Target
@@ -15,7 +16,16 @@ from crossaccount.aws.endpoint_status import ANSWERING_NOTHING
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import VERSION_AND_HASH, Description, Gateway, pending_config, stages
 from crossaccount.hosting.gateways import open_gateway
-from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG, PROVEN_TAG, is_of_version
+from crossaccount.hosting.resources import (
+    BESIDE_TAG,
+    OWNER,
+    OWNER_TAG,
+    PACKAGE_TAG,
+    PROVEN_TAG,
+    SHADOW_TAG,
+    deployment_name,
+    is_of_version,
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,8 @@ class LiveEndpoint:
     ``config`` is the endpoint config that it serves, ``version`` and ``package`` are in that config's tags; ``pending`` is the
     endpoint config that it moves to, ``stages`` how far, as ``VARIANT STATUS``. ``failure_reason`` is AWS's own, and may be
     missing after a failure. ``alarms`` are those of its last deployment. ``proven`` is when its config last proved itself.
-    ``ours`` is False for an endpoint that this project did not make. Where versions are moved by an inference component,
+    ``ours`` is False for an endpoint that this project did not make. With a shadow variant ``beside`` is the endpoint config that
+    the live version has without it; ``proven`` is that one's then. Where versions are moved by an inference component,
     ``component`` is its name, and a model takes the place of each endpoint config, see `component_gateway`.
     """
 
@@ -43,7 +54,13 @@ class LiveEndpoint:
     stages: tuple[str, ...]
     alarms: tuple[str, ...]
     ours: bool
+    beside: str | None = None
     component: str | None = None
+
+    @property
+    def own_config(self) -> str | None:
+        """The endpoint config that the live version has by itself, without a shadow variant."""
+        return self.beside or self.config
 
     @property
     def answering(self) -> int | None:
@@ -53,13 +70,18 @@ class LiveEndpoint:
 
 @dataclass(frozen=True)
 class VersionConfig:
-    """An endpoint config of this endpoint: the version behind it, when it was made, and when it last proved itself."""
+    """An endpoint config of this endpoint: the version behind it, when it was made, and when it last proved itself.
+
+    With a shadow variant ``beside`` is the endpoint config that the version has without it, and ``shadow`` the shadow's version.
+    """
 
     config: str
     version: int
     package: str
     created: datetime
     proven: str | None
+    beside: str | None = None
+    shadow: int | None = None
 
 
 def look(target: Target) -> LiveEndpoint | None:
@@ -79,6 +101,7 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
     described = gateway.describe(gateway.record, config) if config else None
     config_tags = gateway.tags(gateway.arn(gateway.record, described)) if described else {}
     package = config_tags.get(PACKAGE_TAG) if config_tags.get(OWNER_TAG) == OWNER else None
+    beside = config_tags.get(BESIDE_TAG) if package else None
     variants = description.get("ProductionVariants") or []
     rollback = (description.get("LastDeploymentConfig") or {}).get("AutoRollbackConfiguration") or {}
     return LiveEndpoint(
@@ -88,7 +111,7 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
         config=config,
         version=version_of(package) if package else None,
         package=package,
-        proven=config_tags.get(PROVEN_TAG),
+        proven=_proven(gateway, beside) if beside else config_tags.get(PROVEN_TAG),
         images=running_images(description),
         instances=sum(variant.get("CurrentInstanceCount", 0) for variant in variants),
         failure_reason=(description.get("FailureReason") or "").strip() or None,  # some begin with a blank
@@ -96,8 +119,14 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
         stages=stages(description),
         alarms=tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms") or []),
         ours=tags.get(OWNER_TAG) == OWNER,
+        beside=beside,
         component=description.get("InferenceComponentName"),
     )
+
+
+def _proven(gateway: Gateway, config: str) -> str | None:
+    described = gateway.describe("endpoint-config", config)
+    return gateway.tags(described["EndpointConfigArn"]).get(PROVEN_TAG) if described else None
 
 
 def running_images(description: Description) -> tuple[str, ...]:
@@ -113,12 +142,15 @@ class DeployedImage:
     resolved: str
 
 
-def deployed_images(description: Description) -> tuple[DeployedImage, ...]:
-    """The images of an endpoint, from its description.
+def deployed_images(
+    description: Description,
+    kind: Literal["ProductionVariants", "ShadowProductionVariants"] = "ProductionVariants",
+) -> tuple[DeployedImage, ...]:
+    """The images of an endpoint's variants of one kind, from its description.
 
     Source: DeployedImage in the SageMaker API reference.
     """
-    variants = description.get("ProductionVariants") or []
+    variants = description.get(kind) or []
     images = [image for variant in variants for image in variant.get("DeployedImages") or []]
     return tuple(
         DeployedImage(image.get("SpecifiedImage", ""), image.get("ResolvedImage", "")) for image in images
@@ -137,9 +169,17 @@ def list_configs(target: Target) -> tuple[VersionConfig, ...]:
     for listed in gateway.list(gateway.record, target.consumer.endpoint.name, VERSION_AND_HASH):
         tags = gateway.tags(listed.arn)
         if is_of_version(tags, listed.version):
-            proven = tags.get(PROVEN_TAG)
+            proven, shadow = tags.get(PROVEN_TAG), tags.get(SHADOW_TAG)
             configs.append(
-                VersionConfig(listed.name, listed.version, tags[PACKAGE_TAG], listed.created, proven)
+                VersionConfig(
+                    listed.name,
+                    listed.version,
+                    tags[PACKAGE_TAG],
+                    listed.created,
+                    proven,
+                    tags.get(BESIDE_TAG),
+                    version_of(shadow) if shadow else None,
+                )
             )
     return tuple(sorted(configs, key=lambda config: (config.proven or "", config.created), reverse=True))
 
@@ -150,6 +190,27 @@ def previous_config(target: Target) -> VersionConfig | None:
     Right after a shift `Shift.before` has the live one before it, which may be the same version with another capacity.
     """
     return previous_of(look(target), list_configs(target))
+
+
+def as_deployed(target: Target, config: VersionConfig) -> Target:
+    """The target, with the specification and the mode of containers that the model of an earlier version was made with.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    gateway = open_gateway(target)
+    own = config.config if gateway.record == "model" else deployment_name(target.consumer, config.version)
+    model = gateway.describe("model", own)
+    if model is None:
+        return target
+    container: Any = model.get("PrimaryContainer") or next(iter(model.get("Containers") or ()), {})
+    direct = (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct"
+    made = {
+        "inference_specification": container.get("InferenceSpecificationName"),
+        "container_mode": "direct" if direct else "serial",
+    }
+    endpoint = target.consumer.endpoint.model_copy(update=made)
+    return replace(target, consumer=target.consumer.model_copy(update={"endpoint": endpoint}))
 
 
 def previous_of(live: LiveEndpoint | None, configs: Sequence[VersionConfig]) -> VersionConfig | None:

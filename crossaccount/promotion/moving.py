@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from crossaccount.aws.access import Target
 from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, Failed, Refused
-from crossaccount.hosting import creation, removal, requests, shift, state, temporary
+from crossaccount.hosting import creation, quotas, removal, requests, shift, state, temporary
 from crossaccount.hosting.gateway import Patience, Progress
 from crossaccount.hosting.outcome import Ending, accepted
 from crossaccount.hosting.preflight import explained_creation
 from crossaccount.hosting.resources import Removal, deployment_name
 from crossaccount.hosting.state import LiveEndpoint, VersionConfig
+from crossaccount.promotion import shadowing
 from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import Question, questions
@@ -68,16 +69,22 @@ def promote(target: Target, release: Release, patience: Patience, run: Run | Non
     move, steps = _Move(target, release, patience, run or Run()), list[Step]()
     before: int | None = None
     try:
-        with target.explained("sagemaker:DescribeEndpoint", move.endpoint):
-            live = state.look(target)
+        live = move.look()
         before = move.version_before(live)
+        goes_on = target.consumer.smoke_mode == "shadow" and before != release.version
+        if live is not None and live.beside and not goes_on:
+            steps += shadowing.clear(target, patience)
+            live = move.look()
         if serves_proven(live, target.consumer, release):
             steps += move.retire(trials=False)
             text = f"The endpoint {move.endpoint} serves version {release.version} already."
             return move.outcome(Result.UNCHANGED, before, release.version, text, steps)
+        move.check_quotas(live)
         for step in move.steps():
             steps.append(step)  # a move that fails later has its earlier steps in its outcome
-        text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it."
+        text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it.{_doubts(steps)}"
+        if target.consumer.smoke_mode == "shadow":
+            text = f"{text} {shadowing.sentence(steps)}"
         return move.outcome(Result.PROMOTED, before, release.version, text, steps)
     except CrossAccountError as error:
         removals, seen = move.tidied()
@@ -123,10 +130,17 @@ def go_back(
         with target.explained("sagemaker:AddTags", to.config):
             state.mark_proven(target, to.config)
         before = _answering(live) if before is None else before
-        return move.outcome(Result.PROMOTED, before, to.version, f"Rolled back: {outcome.text}", steps)
+        text = f"Rolled back: {outcome.text}{_doubts(steps)}"
+        return move.outcome(Result.PROMOTED, before, to.version, text, steps)
     except CrossAccountError as error:
         before = _answering(live) if before is None else before
         return move.failed(before, move.answering(), error, steps)
+
+
+def _doubts(steps: Sequence[Step]) -> str:
+    """What the last proof leaves open of the images, in a sentence; empty for nothing."""
+    proofs = [step for step in steps if isinstance(step, Proof)]
+    return f" {proofs[-1].doubts}." if proofs and proofs[-1].doubts else ""
 
 
 def _answering(live: LiveEndpoint | None) -> int | None:
@@ -175,6 +189,17 @@ class _Move:
 
         return report
 
+    def check_quotas(self, live: LiveEndpoint | None) -> None:
+        """See that the account's quotas reach, before anything is created; what cannot be told is reported.
+
+        Raises:
+            Failed: when one does not.
+        """
+        with self.target.explained("sagemaker:DescribeEndpointConfig", self.endpoint):
+            needs = quotas.of_promotion(self.target, self.release, live)
+        for doubt in quotas.check(self.target, needs):
+            self.run.report(doubt)
+
     def steps(self) -> Iterator[Step]:
         """Try the version out, shift to it, and prove it there, as far as the config asks for each.
 
@@ -183,6 +208,8 @@ class _Move:
         """
         payloads, mode = questions(self.target, self.release), self.target.consumer.smoke_mode
         if mode in ("before", "both"):
+            yield from self._try_out(payloads)
+        if mode == "shadow" and not (yield from self._stand_beside(payloads)):
             yield from self._try_out(payloads)
         shifted = self._shift()
         if mode in ("after", "both"):
@@ -223,6 +250,19 @@ class _Move:
                 f"Version {release.version} does not answer as it should on its trial endpoint. {proof.faults} {after}"
             )
 
+    def _stand_beside(self, payloads: Sequence[Question]) -> Generator[Step, None, bool]:
+        def report(line: str) -> None:
+            self.run.check()
+            self.run.report(line)
+
+        progress = self.progress(self.endpoint)
+        return shadowing.stand_beside(self.target, self.release, payloads, self.patience, progress, report)
+
+    def look(self) -> LiveEndpoint | None:
+        """The endpoint as it is now."""
+        with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
+            return state.look(self.target)
+
     def _end_trial(self) -> Iterable[Removal]:
         """Remove the trial; a failure to do so is a removal too, and hides no error that ended the trial."""
         name = deployment_name(self.target.consumer, self.release.version)
@@ -234,8 +274,7 @@ class _Move:
 
     def _leave(self) -> Generator[Step, None, str]:
         """Go back when a run that died has begun to move the endpoint to a version that answers wrong; the result in a sentence."""
-        with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
-            live = state.look(self.target)
+        live = self.look()
         if live is None or self._config not in (live.pending, live.config if live.proven is None else None):
             return f"{self.endpoint} was not touched."
         return (yield from self._go_back(live))
@@ -271,7 +310,7 @@ class _Move:
 
     def _go_back(self, before: LiveEndpoint | None) -> Generator[Step, None, str]:
         """Move the endpoint back to the version it served before, or remove it if there was none; the result in a sentence."""
-        target, config = self.target, before.config if before is not None else None
+        target, config = self.target, before.own_config if before is not None else None
         try:
             with target.explained("sagemaker:UpdateEndpoint", self.endpoint):
                 if config in (None, self._config):
@@ -294,7 +333,10 @@ class _Move:
         removals: tuple[Removal, ...] = ()
         try:
             with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
-                removals = removal.discard(self.target, self.release, self.patience)
+                removals = (
+                    *shadowing.clear(self.target, self.patience),
+                    *removal.discard(self.target, self.release, self.patience),
+                )
                 return removals, _answering(state.look(self.target))
         except CrossAccountError as error:
             self.run.report(f"the leftovers of the move could not be seen: {error}")
@@ -303,8 +345,7 @@ class _Move:
     def answering(self) -> int | None:
         """The version that answers now; None also when that cannot be seen."""
         try:
-            with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
-                return _answering(state.look(self.target))
+            return _answering(self.look())
         except CrossAccountError:
             return None
 

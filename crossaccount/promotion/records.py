@@ -36,7 +36,7 @@ _Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Record(BaseModel):
-    """One promotion or rollback: its version, author and times, its outcome, and every consumer's part."""
+    """One promotion or rollback: its version, author and times, its outcome, every consumer's part, and what the registry was told."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,10 +52,15 @@ class Record(BaseModel):
     ended: _Instant
     plan: str = ""
     consumers: list[dict[str, Any]]
+    lifecycle: list[dict[str, Any]] = []
 
     def line(self) -> str:
         """For a terminal."""
         parts = ", ".join(f"{part.get('consumer')} {part.get('result')}" for part in self.consumers)
+        written = [each for each in self.lifecycle if each.get("result") in ("written", "failed")]
+        parts += "".join(
+            f", registry {each.get('stage')} ({each.get('status')}) {each.get('result')}" for each in written
+        )
         why = f" because {self.reason}" if self.reason else ""
         when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
         line = (
@@ -77,7 +82,9 @@ def write(producer: Producer, record: Record) -> str:
     """
     key = f"{_folder(producer.config)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
     bucket = producer.config.producer.releases_bucket
-    body = json.dumps(record.model_dump(mode="json"), indent=1).encode()
+    # Readers of an earlier version know no lifecycle, and pass over a record with what they do not know.
+    unsaid = set() if record.lifecycle else {"lifecycle"}
+    body = json.dumps(record.model_dump(mode="json", exclude=unsaid), indent=1).encode()
     if not write_once(producer, key, body):
         raise Conflict(f"Another record lies at s3://{bucket}/{key}. It was left as it is.")
     return f"s3://{bucket}/{key}"

@@ -2,7 +2,7 @@
 
 Not here: the questions (``questions``), what an answer says (``reading``), and the judging of answers (``expectations``).
 
-Source: InvokeEndpoint in the SageMaker Runtime API reference; "Retry Requests on ModelNotReadyException Errors" in the SageMaker
+Source: InvokeEndpoint and InvokeEndpointWithResponseStream in the SageMaker Runtime API reference; "Retry Requests on ModelNotReadyException Errors" in the SageMaker
 developer guide: 60 s, and 360 s more, until a model is loaded.
 """
 
@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from botocore.awsrequest import AWSResponse
@@ -27,25 +28,30 @@ from crossaccount.aws.access import Target
 from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.smoke import Latency
 from crossaccount.hosting.gateway import Patience
+from crossaccount.proof.asynchronous import Queue
 from crossaccount.proof.questions import Question
 from crossaccount.proof.reading import BODY_LIMIT, read_answer, shown
+from crossaccount.proof.streams import STREAM_SECONDS, BoundedStream, Broken, Parts, read_parts
 
 # SageMaker gives a container 60 s to answer; an answer that comes later, or never ends, is none.
 ASK_SECONDS = 75.0
 # A model that a serverless or multi-model endpoint has not loaded after this long does not come; in all, for all questions.
 READY_SECONDS = 600.0
-_MOST_KEPT = 20_000  # characters of an answer, in a proof
+MOST_KEPT = 20_000  # characters of an answer, in a proof
 _MOST_TOLD = 500  # characters of what is wrong with it
 _NOT_READY = "ModelNotReadyException"
 # What AWS says, as a ValidationError, of an inference component that is scaled to no copies: the call lets a policy scale it out.
 _NO_CAPACITY = "Inference Component has no capacity"
+_EVENTS = "application/vnd.amazon.eventstream"
 
 
 @dataclass(frozen=True)
 class Answer:
     """A question, its expected answer, the answer that came, and whether it is right; latency in milliseconds.
 
-    ``why`` says what is wrong with it, and is empty for a right one.
+    ``why`` says what is wrong with it, and is empty for a right one. ``container`` is the one that was asked, empty for the endpoint as
+    a whole. Of an answer that was asked for as a stream ``parts`` is how many came, and ``first_part_ms`` when the first did, in
+    milliseconds; its latency is that of the whole answer.
     """
 
     content_type: str
@@ -55,6 +61,9 @@ class Answer:
     ok: bool
     latency_ms: float
     why: str = ""
+    container: str = ""
+    parts: int | None = None
+    first_part_ms: float | None = None
 
     @property
     def reason(self) -> str:
@@ -94,21 +103,30 @@ def speed(latencies: Sequence[float], limits: Latency) -> Speed:
 
 
 def ask(
-    target: Target, endpoint: str, questions: Iterable[Question], patience: Patience | None = None
+    target: Target,
+    endpoint: str,
+    questions: Iterable[Question],
+    patience: Patience | None = None,
+    inference_ids: Iterable[str] = (),
 ) -> tuple[Answer, ...]:
     """Put every question to the endpoint; the answers.
 
-    An error of the container is an answer too, and a wrong one.
+    An error of the container is an answer too, and a wrong one. The answers of an asynchronous endpoint are read from S3, and their
+    latency is the time from the call until they were: the queue, and up to a tenth of it for the looking, are part of it.
 
     Args:
         target: the account.
         endpoint: its name.
         questions: of any number.
         patience: how long to wait in all for a model that is not ready; `READY_SECONDS` when it is left out.
+        inference_ids: one for each question, by which it is found in captured data; none when they are left out.
 
     Raises:
         ClientError: when AWS refuses the call itself.
     """
+    if target.consumer.endpoint.asynchronous is not None:
+        queue = Queue(target, endpoint)
+        return tuple(put_question(queue.invoke, question, seconds=queue.seconds) for question in questions)
     from sagemaker.core.resources import Endpoint
 
     session, region = target.session, target.region
@@ -117,10 +135,17 @@ def ask(
     )
     _bound_answers(client)
     invoke = partial(Endpoint(endpoint_name=endpoint).invoke, session=session, region=region)
-    if target.consumer.endpoint.hosting_kind == COMPONENTS:
-        invoke = partial(invoke, inference_component_name=endpoint)  # it has the endpoint's name
+    # sagemaker-core makes no stream of the events of a stream.
+    stream = partial(client.invoke_endpoint_with_response_stream, EndpointName=endpoint)
+    if target.consumer.endpoint.hosting_kind == COMPONENTS:  # the component has the endpoint's name
+        invoke = partial(invoke, inference_component_name=endpoint)
+        stream = partial(stream, InferenceComponentName=endpoint)
     readiness = Readiness(patience or Patience(READY_SECONDS))
-    return tuple(put_question(invoke, question, readiness) for question in questions)
+    given = chain(({"inference_id": one} for one in inference_ids), repeat(dict[str, str]()))
+    return tuple(
+        put_question(partial(invoke, **more), question, readiness, stream)
+        for question, more in zip(questions, given, strict=False)
+    )
 
 
 class Readiness:
@@ -157,64 +182,143 @@ def measure(
 
 
 def put_question(
-    invoke: Callable[..., Any], question: Question, readiness: Readiness | None = None
+    invoke: Callable[..., Any],
+    question: Question,
+    readiness: Readiness | None = None,
+    stream: Callable[..., Any] | None = None,
+    seconds: float = ASK_SECONDS,
 ) -> Answer:
-    """The answer to one question, put by a call that takes body, content_type and accept; raises as `ask` does."""
-    given = {"body": question.body, "content_type": question.content_type}
-    if question.accept:
-        given["accept"] = question.accept
-    got, fault, latency = _answer(partial(invoke, **given))
-    while fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
-        got, fault, latency = _answer(partial(invoke, **given))
-    why = fault or question.judge(got)
-    seen = _shortened(fault or shown(got))
+    """The answer to one question; raises as `ask` does.
+
+    Args:
+        invoke: takes body, content_type, accept and target_container_hostname; also location, for a question whose body it is not given.
+        question: the question.
+        readiness: waits for a model that is not ready; None for no waiting.
+        stream: takes the same under AWS's own names, for a question whose answer is to come in parts.
+        seconds: the longest time that the call may take.
+    """
+    if question.stream and stream is not None:
+        call, seconds = _stream(stream, question), STREAM_SECONDS
+    else:
+        call = _call(invoke, question)
+    came = _answer(call, question, seconds)
+    while came.fault.startswith(_NOT_READY) and readiness is not None and readiness.wait():
+        came = _answer(call, question, seconds)
+    return _judged(question, came)
+
+
+def captured_answer(question: Question, content: bytes, content_type: str, latency: float) -> Answer:
+    """The answer to a question that came another way than to the call; latency is that of the call, in milliseconds."""
+    got, fault = None, ""
+    try:
+        got = read_answer(content, content_type, question.read_as)
+    except ValueError as error:
+        fault = f"unreadable answer: {error}"
+    return _judged(question, _Outcome(got, fault, latency))
+
+
+def no_answer(question: Question, why: str, latency: float) -> Answer:
+    """The answer to a question that has none, and why; a wrong one."""
+    return _judged(question, _Outcome(None, why, latency))
+
+
+def _judged(question: Question, came: "_Outcome") -> Answer:
+    why = came.fault or question.judge(came.got)
     return Answer(
-        question.content_type, question.shown, question.expected, seen, not why, latency, why[:_MOST_TOLD]
+        question.content_type,
+        question.shown,
+        question.expected,
+        _shortened(came.fault or shown(came.got)),
+        not why,
+        came.took_ms,
+        why[:_MOST_TOLD],
+        question.container,
+        None if came.parts is None else came.parts.count,
+        None if came.parts is None else came.parts.first_ms,
     )
 
 
-def _answer(invoke: Callable[[], Any]) -> tuple[Any, str, float]:
-    """What came: the answer as data, or a fault that takes its place; and the milliseconds that it took."""
+_Came = tuple[bytes, str, Parts | None]  # the body, its content type, and the parts that it came in
 
-    def come() -> tuple[bytes, str]:
-        output = invoke()
+
+def _call(invoke: Callable[..., Any], question: Question) -> Callable[[], _Came]:
+    given: dict[str, Any] = {"body": question.body, "content_type": question.content_type}
+    if question.accept:
+        given["accept"] = question.accept
+    if question.container:
+        given["target_container_hostname"] = question.container
+    if question.location:
+        given["location"] = question.location
+
+    def come() -> _Came:
+        output = invoke(**given)
         # sagemaker-core marks a missing field of a response with an object of its own.
         content_type = output.content_type if isinstance(output.content_type, str) else ""
-        return output.body.read(BODY_LIMIT + 1), content_type
+        return output.body.read(BODY_LIMIT + 1), content_type, None
 
-    started, got, fault = time.perf_counter(), None, ""
+    return come
+
+
+def _stream(stream: Callable[..., Any], question: Question) -> Callable[[], _Came]:
+    given: dict[str, Any] = {"Body": question.body, "ContentType": question.content_type}
+    if question.accept:
+        given["Accept"] = question.accept
+    if question.container:
+        given["TargetContainerHostname"] = question.container
+
+    def come() -> _Came:
+        parts = read_parts(partial(stream, **given))
+        return parts.body, parts.content_type, parts
+
+    return come
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came: the answer as data, or a fault that takes its place; the milliseconds that it took, and its parts."""
+
+    got: Any
+    fault: str
+    took_ms: float
+    parts: Parts | None = None
+
+
+def _answer(call: Callable[[], _Came], question: Question, seconds: float) -> _Outcome:
+    started, got, fault, came = time.perf_counter(), None, "", None
     try:
-        came: tuple[bytes, str] | None = _in_time(come)
+        came = _in_time(call, seconds)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if str(error.response["Error"].get("Message", "")).startswith(_NO_CAPACITY):
             code = _NOT_READY
         if code not in ("ModelError", _NOT_READY):
             raise
-        came, fault = None, f"{code}: {error.response['Error'].get('Message')}"
+        fault = f"{code}: {error.response['Error'].get('Message')}"
+    except Broken as broken:
+        fault = str(broken)
     except ValueError as error:
-        came, fault = None, f"unreadable answer: {error}"
+        fault = f"unreadable answer: {error}"
     took = round((time.perf_counter() - started) * 1000, 2)  # without the reading: that is not the endpoint's
     if came is not None:
         try:
-            got = read_answer(*came)
+            got = read_answer(came[0], came[1], question.read_as)
         except ValueError as error:
             fault = f"unreadable answer: {error}"
-    return got, fault, took
+    return _Outcome(got, fault, took, None if came is None else came[2])
 
 
 def _shortened(got: Any) -> Any:
     """An answer as a proof keeps it; of a very long one, the beginning as text."""
     text = got if isinstance(got, str) else json.dumps(got)
-    return got if len(text) <= _MOST_KEPT else f"{text[:_MOST_KEPT]}... ({len(text)} characters)"
+    return got if len(text) <= MOST_KEPT else f"{text[:MOST_KEPT]}... ({len(text)} characters)"
 
 
 _Result = TypeVar("_Result")
 _ASKING = threading.local()
 
 
-def _in_time(call: Callable[[], _Result]) -> _Result:
-    """The result of a call, unless it takes longer than `ASK_SECONDS` in all.
+def _in_time(call: Callable[[], _Result], seconds: float) -> _Result:
+    """The result of a call, unless it takes longer than these seconds in all.
 
     A socket's own timeout is for each piece that comes: one byte a second keeps it content for ever. So the call is made in
     a thread of its own, which is left to itself when the time is up, and which does not keep the process from ending.
@@ -225,7 +329,7 @@ def _in_time(call: Callable[[], _Result]) -> _Result:
     result: Future[_Result] = Future()
 
     def run() -> None:
-        _ASKING.deadline = time.monotonic() + ASK_SECONDS
+        _ASKING.deadline = time.monotonic() + seconds
         try:
             result.set_result(call())
         except BaseException as error:
@@ -233,9 +337,9 @@ def _in_time(call: Callable[[], _Result]) -> _Result:
 
     threading.Thread(target=run, daemon=True, name="asking an endpoint").start()
     try:
-        return result.result(ASK_SECONDS)
+        return result.result(seconds)
     except FutureTimeout:
-        raise ValueError(f"it did not come whole within {ASK_SECONDS:g} s") from None
+        raise ValueError(f"it did not come whole within {seconds:g} s") from None
 
 
 def _bound_answers(client: Any) -> None:
@@ -247,12 +351,16 @@ def _bound_answers(client: Any) -> None:
 
     def send(request: Any, **_: Any) -> Any:
         answer = http.send(request)
+        if answer.status_code == 200 and answer.headers.get("Content-Type", "").startswith(_EVENTS):
+            stream: Any = BoundedStream(answer.raw, lambda: _ASKING.deadline)
+            return AWSResponse(answer.url, answer.status_code, answer.headers, stream)
         body = HTTPResponse(io.BytesIO(_bytes_of(answer.raw)), preload_content=False)
         return AWSResponse(answer.url, answer.status_code, answer.headers, body)
 
-    client.meta.events.register(
-        "before-send.sagemaker-runtime.InvokeEndpoint", send, unique_id="bounded answers"
-    )
+    for operation in ("InvokeEndpoint", "InvokeEndpointWithResponseStream"):
+        client.meta.events.register(
+            f"before-send.sagemaker-runtime.{operation}", send, unique_id=f"bounded answers of {operation}"
+        )
 
 
 def _bytes_of(raw: Any) -> bytes:

@@ -4,20 +4,21 @@ A judge gives the reason why an answer is wrong, in a few words, or an empty tex
 a question to an endpoint (``asking``), reading its answer (``reading``).
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from crossaccount.config.smoke import JsonPath, Smoke, Tolerance
-from crossaccount.json_match import follow_path, parse_path
-from crossaccount.proof.reading import Cell, Table, plain
+from crossaccount.config.expectations import JsonPath, Tolerance
+from crossaccount.config.smoke import Smoke
+from crossaccount.json_match import follow_path, follow_paths, parse_path, parse_paths
+from crossaccount.proof.arrays import Array
+from crossaccount.proof.bodies import hashed, long, text_of
+from crossaccount.proof.differences import difference, equal, far_apart, written
+from crossaccount.proof.judging import Expectation, Judge, found_by
+from crossaccount.proof.reading import Bytes, Lines, Table, data_of, plain, read_answer
 from crossaccount.proof.schemas import misfit
+from crossaccount.proof.shapes import shaped
 from crossaccount.strict_json import finite
 from crossaccount.text import quote
-
-Judge = Callable[[Any], str]
-Expectation = tuple[Any, Judge]
 
 # Keys of objects under which model servers write a label, without case, blanks, dashes and underscores.
 _LABEL_KEYS = frozenset(
@@ -28,7 +29,45 @@ _LABEL_KEYS = frozenset(
 
 
 def expectation(smoke: Smoke) -> Expectation:
-    """The expectation of a configured payload."""
+    """The expectation of a configured payload; bytes that no reader has made data of satisfy none of those of data."""
+    if smoke.expect_sha256 is not None:
+        return hashed(smoke.expect_sha256)
+    if smoke.expect_length is not None:
+        return long(smoke.expect_length)
+    if smoke.expect_text is not None:
+        return text_of(smoke.expect_text)
+    expected, judge = _of_data(smoke)
+    return expected, judge if smoke.read_as else lambda got: _with_reader(got, judge)
+
+
+def reader(smoke: Smoke) -> str:
+    """The reader of the answer to a configured payload, see `reading.read_answer`; empty for that of its content type."""
+    if smoke.expect_sha256 is not None or smoke.expect_length is not None:
+        return "bytes"
+    if smoke.expect_text is not None and smoke.expect_text.path is None:
+        return smoke.read_as or "text"
+    return smoke.read_as or ""
+
+
+def _with_reader(got: Any, judge: Judge) -> str:
+    """What is wrong with an answer, and whether a reader would make it right."""
+    if isinstance(got, Bytes):
+        return (
+            f"it is {got}, which nothing here reads: expect_sha256 can judge it, or read_as names what it is"
+        )
+    why = judge(got)
+    if not why or not isinstance(got, str):
+        return why
+    try:
+        right = not judge(read_answer(got.encode(), "", "json"))
+    except ValueError:
+        return why
+    return (
+        f"{why}; by its content type it is text, as JSON it is right: write read_as: json" if right else why
+    )
+
+
+def _of_data(smoke: Smoke) -> Expectation:
     if smoke.expect_within is not None:
         return within(smoke.expect_within.value, smoke.expect_within.tolerance)
     if smoke.expect_json_path is not None:
@@ -36,7 +75,9 @@ def expectation(smoke: Smoke) -> Expectation:
     if smoke.expect_schema is not None:
         return fitting(smoke.expect_schema)
     if smoke.expect_label is not None:
-        return labelled(smoke.expect_label)
+        return labelled(smoke.expect_label.labels, smoke.expect_label.path)
+    if smoke.expect_array is not None:
+        return shaped(smoke.expect_array)
     return exactly(smoke.expect)
 
 
@@ -47,9 +88,8 @@ def exactly(value: Any) -> Expectation:
 
 def within(value: Any, tolerance: Tolerance) -> Expectation:
     """A value of the same shape, whose numbers differ by no more than the tolerance."""
-    near = _near(tolerance)
     shown = {"value": finite(value), "tolerance": _measure(tolerance)}
-    return shown, lambda got: difference(got, value, near)
+    return shown, lambda got: far_apart(got, value, tolerance)
 
 
 def at_path(wanted: JsonPath) -> Expectation:
@@ -58,13 +98,14 @@ def at_path(wanted: JsonPath) -> Expectation:
     shown: dict[str, Any] = {"path": wanted.path, "value": finite(wanted.value)}
     if tolerance is not None:
         shown["tolerance"] = _measure(tolerance)
-    near = _six_digits if tolerance is None else _near(tolerance)
     steps = parse_path(wanted.path)
 
     def judge(got: Any) -> str:
-        found = follow_path(got.value if isinstance(got, Table) else got, steps)
+        found = follow_path(data_of(got), steps)
         if len(found) == 1:
-            return difference(found[0], wanted.value, near)
+            if tolerance is None:
+                return difference(found[0], wanted.value)
+            return far_apart(found[0], wanted.value, tolerance)
         if not found:
             return f"there is nothing at {quote(wanted.path)}"
         return f"{quote(wanted.path)} leads to {len(found)} places: put keys with dots in quotes"
@@ -77,23 +118,30 @@ def fitting(schema: Any) -> Expectation:
     return {"schema": finite(schema)}, lambda got: misfit(plain(got), schema)
 
 
-def labelled(labels: Sequence[Any]) -> Expectation:
-    """One of these labels, to the last digit: alone, in a list, or in objects under a key such as ``label``.
+def labelled(labels: Sequence[Any], path: str | None = None) -> Expectation:
+    """One of these labels, to the last digit: at a path, or alone, in a list, or in objects under a key such as ``label``.
 
     Of several labels in an answer each must be one of these.
     """
     allowed = list(labels)
+    shown = {"labels": finite(allowed)} if path is None else {"path": path, "labels": finite(allowed)}
 
     def judge(got: Any) -> str:
+        right = set[tuple[type, Any]]()  # an answer has the same few labels millions of times
         # A server may end its text with a line break.
-        for label in [got.removesuffix("\n").removesuffix("\r")] if isinstance(got, str) else _labels(got):
-            if isinstance(label, _NoLabel):
-                return f"there is no label in {quote(finite(plain(label.part)))}"
-            if all(difference(label, each, _equal) for each in allowed):
-                return f"{_written(label)} is none of the labels"
+        got = got.removesuffix("\n").removesuffix("\r") if isinstance(got, str) else got
+        for place, part in [("", got)] if path is None else follow_paths(data_of(got), parse_paths(path)):
+            for label in _labels(part):
+                if (type(label), label) in right:
+                    continue
+                if isinstance(label, _NoLabel):
+                    return f"there is no label in {quote(finite(plain(label.part)))}"
+                if all(difference(label, each, equal) for each in allowed):
+                    return f"{f'at {quote(place)} ' if place else ''}{written(label)} is none of the labels"
+                right.add((type(label), label))
         return ""
 
-    return {"labels": finite(allowed)}, judge
+    return shown, found_by(judge)
 
 
 class _NoLabel:
@@ -105,8 +153,8 @@ class _NoLabel:
 
 def _labels(got: Any) -> Iterator[Any]:
     """The labels of an answer, with the parts of it that have none."""
-    if isinstance(got, Table):
-        yield from _labels(got.value)
+    if isinstance(got, Table | Lines | Array):
+        yield from _labels(data_of(got))
     elif isinstance(got, dict):
         values = [value for key, value in got.items() if _plain_key(key) in _LABEL_KEYS]
         for value in values:
@@ -128,111 +176,3 @@ def _plain_key(key: str) -> str:
 
 def _measure(tolerance: Tolerance) -> dict[str, float]:
     return {key: value for key, value in tolerance.model_dump().items() if value is not None}
-
-
-Near = Callable[[int | float, int | float], bool]
-_EXACT = 2**53  # from here on a float stands for several whole numbers
-
-
-def _near(tolerance: Tolerance) -> Near:
-    absolute, relative = tolerance.absolute or 0.0, tolerance.relative or 0.0
-
-    def near(got: int | float, expected: int | float) -> bool:
-        # A thousand-millionth more: 0.3 - 0.2 is more than 0.1 to a computer, and not to the author of a config.
-        if max(abs(got), abs(expected)) < _EXACT:
-            return abs(got - expected) <= (absolute + relative * abs(expected)) * (1 + 1e-9)
-        distance, allowed = (
-            abs(Fraction(got) - Fraction(expected)),
-            Fraction(relative) * abs(Fraction(expected)),
-        )
-        return distance <= (Fraction(absolute) + allowed) * (1 + Fraction(1, 10**9))
-
-    return near
-
-
-def _equal(got: int | float, expected: int | float) -> bool:
-    return got == expected
-
-
-def _six_digits(got: int | float, expected: int | float) -> bool:
-    """Equal to six significant digits, where one of the two is no whole number: that may not be nearer to another whole one."""
-    whole = [
-        _is_whole(number, isinstance(other, int)) for number, other in ((got, expected), (expected, got))
-    ]
-    if all(whole) or (any(whole) and abs(got - expected) >= 0.5):
-        return False
-    return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-12)
-
-
-def _is_whole(number: int | float, beside_whole: bool) -> bool:
-    """Whether a number is meant to be whole: a large float always is, so that says something beside a whole number only."""
-    if isinstance(number, int):
-        return True
-    return number.is_integer() and (beside_whole or abs(number) < _EXACT)
-
-
-def _same_number(got: int | float, expected: int | float, near: Near) -> bool:
-    if got == expected or (got != got and expected != expected):  # NaN is not equal to itself
-        return True
-    if any(isinstance(number, float) and not math.isfinite(number) for number in (got, expected)):
-        return False
-    try:
-        return near(got, expected)
-    except OverflowError:  # an integer that no float can hold, beside a float
-        return False
-
-
-def difference(got: Any, expected: Any, near: Near = _six_digits, place: str = "") -> str:
-    """The first difference of an answer from the expected one, in a few words; empty when they are equal in shape and content.
-
-    Args:
-        got: the answer, or a part of it.
-        expected: the expected value. A cell of CSV is held against it as a text, a number or a truth value, whichever that is.
-        near: whether two numbers that are not equal are near enough.
-        place: of the part in the answer.
-    """
-    if isinstance(got, Table):
-        found = [difference(form, expected, near, place) for form in got.forms]
-        return found[0] if all(found) else ""
-    if isinstance(got, list) and isinstance(expected, list):
-        if len(got) != len(expected):
-            return f"{_at(place)}has {len(got)} items, not {len(expected)}"
-        pairs = (
-            difference(*pair, near, f"{place}[{at}]")
-            for at, pair in enumerate(zip(got, expected, strict=True))
-        )
-        return next(filter(None, pairs), "")
-    if isinstance(got, dict) and isinstance(expected, dict):
-        if missing := expected.keys() - got.keys():
-            return f"{_at(place)}has no key {quote(min(missing))}"
-        if more := got.keys() - expected.keys():
-            return f"{_at(place)}has the key {quote(min(more))}, which is not expected"
-        parts = (difference(got[key], expected[key], near, f"{place}.{key}") for key in expected)
-        return next(filter(None, parts), "")
-    same = _same_cell(got, expected, near) if isinstance(got, Cell) else _same_value(got, expected, near)
-    return "" if same else f"{_at(place)}is {_written(got)}, not {_written(expected)}"
-
-
-def _same_value(got: Any, expected: Any, near: Near) -> bool:
-    if isinstance(got, bool) or isinstance(expected, bool):
-        return got is expected
-    if isinstance(got, int | float) and isinstance(expected, int | float):
-        return _same_number(got, expected, near)
-    return type(got) is type(expected) and bool(got == expected)
-
-
-def _same_cell(got: Cell, expected: Any, near: Near) -> bool:
-    if isinstance(expected, bool):
-        return got.truth is expected
-    if isinstance(expected, int | float):
-        return got.number is not None and _same_number(got.number, expected, near)
-    return isinstance(expected, str) and got.text == expected
-
-
-def _at(place: str) -> str:
-    return f"at {quote(place)} it " if place else "it "
-
-
-def _written(value: Any) -> str:
-    """A value with its kind to be seen: NaN is a number, "NaN" a text."""
-    return quote(value.text if isinstance(value, Cell) else value)

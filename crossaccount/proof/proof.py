@@ -11,11 +11,25 @@ from crossaccount.aws.access import Target
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import gone
-from crossaccount.hosting.state import DeployedImage, deployed_images
+from crossaccount.hosting.state import deployed_images
 from crossaccount.proof.asking import Answer, Speed, ask, measure
+from crossaccount.proof.images import MovedImage, held_against
 from crossaccount.proof.questions import Question
-from crossaccount.registry.artifacts import aws_registries
-from crossaccount.release.manifest import Release, ReleasedContainer
+from crossaccount.release.manifest import Release
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the live version and a shadow variant beside it answered to the same question.
+
+    ``same`` is None where it cannot be told: of an answer that did not come, or is kept in part.
+    """
+
+    content_type: str
+    body: str
+    live: Any
+    shadow: Any
+    same: bool | None
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,11 @@ class Proof:
     """The observations of one deployment, end to end.
 
     ``verified`` is True only when every image is the Release's, every answer is right, and the answers came within the consumer's
-    limits on latency. An image is the Release's by its digest; those of ``by_tag``, of AWS's own registries, by their tag alone.
+    limits on latency. An image is the Release's by its digest; those of ``by_tag``, of AWS's own registries, by their tag alone, and
+    those of ``moved`` by a tag that AWS has moved since. With ``unprovable`` it is not known whether the images match, which is no
+    fault where they are all AWS's own; see `images.ImagesProof`.
+    Of a shadow variant ``beside`` is the live version, ``compared`` has the answers of both, and an answer's latency is that of the
+    call, which the live version answered.
     """
 
     consumer: str
@@ -37,6 +55,10 @@ class Proof:
     verified: bool
     speed: Speed | None = None
     by_tag: tuple[str, ...] = ()
+    moved: tuple[MovedImage, ...] = ()
+    unprovable: tuple[str, ...] = ()
+    beside: int | None = None
+    compared: tuple[Comparison, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The proof as plain data."""
@@ -54,6 +76,23 @@ class Proof:
         return ordered[len(ordered) // 2] if ordered else 0.0
 
     @property
+    def doubts(self) -> str:
+        """What is not proved of the images by a digest that the registry recorded, and is no fault by itself; empty for nothing."""
+        doubts = [
+            f"AWS has moved its own tag {each.image} since it was registered: from {each.recorded} to {each.running}"
+            for each in self.moved
+        ]
+        if self.unprovable:
+            images = ", ".join(self.unprovable)
+            doubts.append(f"whether it runs {images} cannot be proved: AWS says no digest of it")
+        return "; ".join(doubts)
+
+    @property
+    def different(self) -> int:
+        """The number of answers that differ from those of the live version."""
+        return sum(each.same is False for each in self.compared)
+
+    @property
     def faults(self) -> str:
         """The faults that keep it from being verified, in a sentence: at most three answers, the images, the speed."""
         faults = [
@@ -61,54 +100,13 @@ class Proof:
             for answer in self.answers
             if not answer.ok
         ][:3]
-        if not self.images_match:
+        if self.unprovable:
+            faults.append(self.doubts)
+        elif not self.images_match:
             faults.append(f"it runs {', '.join(self.images) or 'no image'}, not the Release's")
         if self.speed and not self.speed.ok:
             faults.append("it is slower than the config allows")
         return f"{'; '.join(faults)}."
-
-
-def images_match(running: Sequence[DeployedImage], release: Release) -> bool:
-    """True when these are exactly the images of the Release: by digest, and as `by_tag` where the Release has none."""
-    expected = [(container.image, _digest(container)) for container in release.deployed_containers]
-    left = list(running)
-    # By digest first: an image by its tag would do for either.
-    for uri, digest in sorted(expected, key=lambda each: each[1] is None):
-        found = next((image for image in left if _is_image(image, uri, digest)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return bool(expected) and not left
-
-
-def by_tag(release: Release) -> tuple[str, ...]:
-    """The images of the Release that no digest pins, in registries of AWS: the proof is that AWS resolved that very tag."""
-    return tuple(
-        container.image
-        for container in release.deployed_containers
-        if _digest(container) is None and _is_of_aws(container.image)
-    )
-
-
-def _digest(container: ReleasedContainer) -> str | None:
-    _, at, digest = container.image.rpartition("@")
-    return container.image_digest or (digest if at else None)
-
-
-def _is_image(image: DeployedImage, uri: str, digest: str | None) -> bool:
-    if digest is not None:
-        return image.resolved.rpartition("@")[2] == digest
-    return image.specified == uri and _is_of_aws(uri) and _repository(image.resolved) == _repository(uri)
-
-
-def _is_of_aws(uri: str) -> bool:
-    return uri[:12] in aws_registries()
-
-
-def _repository(uri: str) -> str:
-    """Registry and repository of an image, without its tag and digest."""
-    registry, _, name = uri.partition("/")
-    return f"{registry}/{name.partition('@')[0].partition(':')[0]}"
 
 
 def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Question]) -> Proof:
@@ -134,17 +132,19 @@ def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Q
             # Of the repeated answers only the wrong ones say anything new.
             answers += tuple(answer for answer in repeated if not answer.ok)
     images = deployed_images(description)
-    match, all_right = images_match(images, release), bool(answers) and all(answer.ok for answer in answers)
+    found, all_right = held_against(images, release), bool(answers) and all(answer.ok for answer in answers)
     return Proof(
         consumer=target.name,
         account=target.account,
         model_package_arn=release.model_package_arn,
         version=release.version,
         endpoint=endpoint,
-        images=tuple(image.resolved for image in images),
-        images_match=match,
+        images=tuple(image.resolved for image in images if image.resolved),
+        images_match=found.match,
         answers=answers,
-        verified=match and all_right and (speed is None or speed.ok),
+        verified=found.acceptable and all_right and (speed is None or speed.ok),
         speed=speed,
-        by_tag=by_tag(release) if match else (),
+        by_tag=found.by_tag,
+        moved=found.moved,
+        unprovable=found.unprovable,
     )

@@ -6,7 +6,7 @@ Source: ModelDataSource in the SageMaker API reference; AWS's own image registri
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import distribution
 from typing import Any
@@ -21,7 +21,7 @@ class Artifact:
     """One artifact location of a container: an object, or everything under a prefix (``is_prefix``).
 
     ``etag`` is the one that the registry recorded, if it recorded one. ``fault`` says why a location is none that a bucket's policy
-    opens; such a one has neither bucket nor key.
+    opens; such a one has neither bucket nor key. ``lists`` is the prefix whose objects a manifest names; empty for what is none.
     """
 
     uri: str
@@ -30,6 +30,7 @@ class Artifact:
     is_prefix: bool
     etag: str | None = None
     fault: str = ""
+    lists: str = field(default="", compare=False)
 
     @property
     def folder(self) -> str:

@@ -3,23 +3,24 @@
 Reading is here (DescribeModelPackage, ListModelPackages), and the pure walk over an answer. Not here: any policy.
 
 Source: InferenceSpecification, ModelPackageContainerDefinition, CreateModelPackage (ManagedStorageType,
-ModelPackageRegistrationType) and DescribeModelPackage (IncludedData) in the SageMaker API reference.
+ModelPackageRegistrationType), ModelLifeCycle and DescribeModelPackage (IncludedData, ModelCard) in the SageMaker API reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from botocore.exceptions import ClientError
 
 from crossaccount import parallel
 from crossaccount.arns import package_arn, version_of
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Finding, Obstacle, Severity
+from crossaccount.errors import Failed, Finding, InputError, Obstacle, Severity
 from crossaccount.registry.artifacts import Artifact, artifact_at
+from crossaccount.text import quote
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -27,21 +28,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Container:
-    """One container of an inference specification. ``specification`` is None for the version's main one."""
+    """One container of an inference specification.
+
+    ``specification`` is None for the version's main one, ``hostname`` where it has none. ``eula_accepted`` is whether the version itself
+    agrees to the licence that its artifacts are under; None where there is none that asks.
+    """
 
     image: str
     image_digest: str | None
     artifacts: tuple[Artifact, ...]
     specification: str | None = None
+    hostname: str | None = None
+    eula_accepted: bool | None = None
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What endpoints of an inference specification take: the content types, those of answers, and the instance types; empty is any."""
+
+    content_types: tuple[str, ...] = ()
+    response_types: tuple[str, ...] = ()
+    instance_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ModelVersion:
     """A version of a group, as DescribeModelPackage shows it.
 
-    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason.
+    ``incomplete`` are the additional specifications that are not among ``containers``, each with the reason; ``additional`` is what
+    endpoints of each of the others take.
     ``registration`` is ``Logged`` for a mere record of a training, ``storage`` is ``Restricted`` where SageMaker itself keeps the
     artifacts; both are None for what the registry does not say. ``specified`` is whether it says what to deploy at all.
+    ``stage``, ``stage_status``, ``metadata`` and ``card`` (a model card's status) are what its owners say of it.
     """
 
     arn: str
@@ -58,6 +76,11 @@ class ModelVersion:
     storage: str | None = None
     specified: bool = True
     incomplete: tuple[tuple[str, str], ...] = ()
+    additional: tuple[tuple[str, Takes], ...] = ()
+    stage: str | None = None
+    stage_status: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    card: str | None = None
 
     @property
     def deployable(self) -> bool:
@@ -66,17 +89,35 @@ class ModelVersion:
 
     @property
     def deployed_containers(self) -> tuple[Container, ...]:
-        """The containers that CreateModel deploys from the package: those of its main specification."""
-        return tuple(container for container in self.containers if container.specification is None)
+        """The containers that CreateModel deploys from the package where no specification is named: those of its main one."""
+        return self.containers_of(None)
+
+    def containers_of(self, specification: str | None) -> tuple[Container, ...]:
+        """The containers of a specification; None is the main one."""
+        return tuple(each for each in self.containers if each.specification == specification)
+
+    def takes(self, specification: str | None) -> Takes:
+        """What endpoints of a specification take; None is the main one."""
+        if specification is None:
+            return Takes(self.content_types, self.response_types, self.instance_types)
+        return dict(self.additional)[specification]
+
+    def difference(self, sharing: Sharing) -> str:
+        """What the rule of a config asks for and the version does not say, in a few words; empty where they agree."""
+        return sharing.rule.difference(self.stage, self.stage_status, dict(self.metadata))
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The images and artifacts of versions, each once, and the ARNs of the KMS keys that the artifacts are encrypted under."""
+    """The images and artifacts of versions, each once, and the ARNs of the KMS keys that the artifacts are encrypted under.
+
+    ``versions`` are the numbers of the versions.
+    """
 
     images: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     keys: tuple[str, ...] = ()
+    versions: tuple[int, ...] = ()
 
 
 def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = ()) -> Contents:
@@ -86,11 +127,13 @@ def contents_of(versions: Iterable[ModelVersion], keys: Iterable[str | None] = (
         versions: with the containers of every specification.
         keys: of the artifacts, as far as they were looked at; None is no key.
     """
+    versions = list(versions)
     containers = [container for version in versions for container in version.containers]
     return Contents(
         tuple(dict.fromkeys(container.image for container in containers)),
         tuple(dict.fromkeys(artifact for container in containers for artifact in container.artifacts)),
         tuple(sorted({key for key in keys if key})),
+        tuple(sorted({version.version for version in versions})),
     )
 
 
@@ -143,36 +186,52 @@ class Shareable:
 
 
 def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
-    """The versions that the config shares: the approved ones, or those it lists.
+    """The versions that the config shares: those it lists, or those of the approved ones that agree with its rule.
 
     One that cannot be deployed, whatever its owner decides about it, is left out, and the others go on.
 
     Raises:
-        Failed: when there is none that is approved, or one that the config lists is not Approved and Completed.
+        Failed: when the rule chooses none, or one that the config lists is not Approved and Completed, or Logged.
     """
-    if sharing.versions == "approved":
+    if sharing.listed is None:
         arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
         if not arns:
             raise Failed(
                 f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
             )
     else:
-        arns = [package_arn(sharing, number) for number in sorted(sharing.versions, reverse=True)]
+        arns = [package_arn(sharing, number) for number in reversed(sharing.listed)]
     asked = list(reversed(arns))
     results = parallel.run_all([partial(_shareable, sagemaker, sharing, arn) for arn in asked])
     out = {
         version_of(arn): each for arn, each in zip(asked, results, strict=True) if isinstance(each, Finding)
     }
-    return Shareable(tuple(result for result in results if isinstance(result, ModelVersion)), out)
+    chosen = tuple(result for result in results if isinstance(result, ModelVersion))
+    if not chosen and not out:
+        newest = next(result for result in reversed(results) if isinstance(result, _Other))
+        why = f": of version {newest.number}, the newest, {newest.difference}"
+        raise Failed(
+            f"{sharing.model_package_group} has no Approved version that versions chooses{why}. Set its stage or metadata in the registry, or correct "
+            "versions in the config."
+        )
+    return Shareable(chosen, out)
 
 
-def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding:
-    """A version; or why it is left out.
+@dataclass(frozen=True)
+class _Other:
+    """A version that the rule of the config does not choose, and what the two say otherwise."""
+
+    number: int
+    difference: str
+
+
+def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding | _Other:
+    """A version; why it is left out; or why it is not meant at all.
 
     Raises:
-        Failed: for one that the config lists, and that does not exist or is not Approved and Completed.
+        Failed: for one that the config lists, and that does not exist, is not Approved and Completed, or is a mere record.
     """
-    number, is_listed = version_of(arn), sharing.versions != "approved"
+    number, is_listed = version_of(arn), sharing.listed is not None
     try:
         version = describe_version(sagemaker, arn)
     except Failed as failed:
@@ -187,10 +246,17 @@ def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelV
                 "Correct versions in the config, or register it.",
             ) from None
         return left_out(sharing, number, "It was deleted from the registry just now.")
-    if is_listed and (version.status, version.approval) != ("Completed", "Approved"):
+    undecided = (version.status, version.approval) != ("Completed", "Approved")
+    if is_listed and (undecided or version.registration == LOGGED):
         check_deployable(version)
+    if difference := version.difference(sharing):
+        return _Other(number, difference)
     fault = _fault(version)
-    return version if fault is None else left_out(sharing, number, f"It {fault}")
+    if fault is None:
+        return version
+    out = left_out(sharing, number, f"It {fault}")
+    # A record of a training is among the versions of a group by design.
+    return replace(out, severity=Severity.NOTE) if version.registration == LOGGED and not is_listed else out
 
 
 def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
@@ -205,6 +271,41 @@ def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
     return Finding(Severity.WARNING, subject, f"{reason} It is left out.", "Or reject it in the registry.")
 
 
+LOGGED = "Logged"
+
+
+def check_chosen(sharing: Sharing, version: ModelVersion) -> None:
+    """Refuse a version that the rule of the config does not choose.
+
+    Raises:
+        InputError: with what the version says otherwise, and the way out.
+    """
+    if difference := version.difference(sharing):
+        raise InputError(
+            f"The config does not share version {version.version}: {difference}. Choose another, or its owner moves it on in the registry."
+        )
+
+
+def refuse_unshared(sagemaker: SageMakerClient, sharing: Sharing, number: int) -> NoReturn:
+    """Refuse a version that `read_versions` did not find, with what the registry says of it.
+
+    Raises:
+        InputError: for an Approved one that the rule of the config does not choose.
+        Failed: for any other.
+        ClientError: when AWS refuses.
+    """
+    try:
+        version = describe_version(sagemaker, package_arn(sharing, number))
+        if version.approval == "Approved":
+            check_chosen(sharing, version)
+    except ClientError as error:
+        if not error.response["Error"].get("Message", "").endswith("does not exist."):
+            raise
+    raise Failed(
+        f"Version {number} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
+    )
+
+
 def check_deployable(version: ModelVersion) -> None:
     """Refuse a version that CreateModel would not take in another account.
 
@@ -215,13 +316,41 @@ def check_deployable(version: ModelVersion) -> None:
         raise Failed(f"Version {version.version} of {version.group} {fault}")
 
 
+def check_specification(version: ModelVersion, name: str | None, key: str) -> None:
+    """Refuse a version without the additional specification that a consumer deploys.
+
+    Args:
+        version: the version.
+        name: of the specification; None is the main one.
+        key: the key of the config that names it.
+
+    Raises:
+        Failed: with the names that there are.
+    """
+    why = dict(version.incomplete)
+    known = [each for each, _ in version.additional if each not in why]
+    if name is None or name in known:
+        return
+    subject = f"Version {version.version} of {version.group}"
+    if name in why:
+        raise Failed(
+            f"{subject} cannot be deployed by its inference specification {quote(name)}: {why[name]} Or name another in {key}."
+        )
+    there = (
+        f"it has {', '.join(map(quote, known))} beside the main one" if known else "it has the main one only"
+    )
+    raise Failed(
+        f"{subject} has no inference specification {quote(name)}: {there}. Correct {key}, or delete it for the main one."
+    )
+
+
 def _fault(version: ModelVersion) -> str | None:
     """What keeps a version from being deployed, after "It", with the way out; None when nothing does."""
     if version.status != "Completed":
         return f"is {version.status}, not Completed. Wait, or choose another."
     if version.approval != "Approved":
         return f"is {version.approval}, not Approved. Its owner approves it, or choose an approved version."
-    if version.registration == "Logged":
+    if version.registration == LOGGED:
         return "is registered as Logged, a record that is not deployed. Register it as Registered."
     if version.storage == "Restricted":
         return "has its artifacts in storage that SageMaker restricts (ManagedStorageType Restricted), which no grant opens. Register it with artifacts in a bucket."
@@ -239,12 +368,15 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
     main = described.get("InferenceSpecification") or {}
     containers = list(_containers(main, None))
     incomplete: list[tuple[str, str]] = []
+    additional: list[tuple[str, Takes]] = []
     for specification in described.get("AdditionalInferenceSpecifications") or ():
+        additional.append((specification["Name"], _takes(specification)))
         try:
             containers += list(_containers(specification, specification["Name"]))
         except Failed as failed:  # it is not deployed
             incomplete.append((specification["Name"], str(failed)))
-    arn = described["ModelPackageArn"]
+    arn, takes = described["ModelPackageArn"], _takes(main)
+    cycle = described.get("ModelLifeCycle") or {}
     return ModelVersion(
         arn=arn,
         group=described["ModelPackageGroupName"],
@@ -252,14 +384,27 @@ def parse_version(described: Mapping[str, Any]) -> ModelVersion:
         status=described["ModelPackageStatus"],
         approval=described.get("ModelApprovalStatus", "PendingManualApproval"),
         containers=tuple(containers),
-        content_types=tuple(main.get("SupportedContentTypes") or ()),
-        response_types=tuple(main.get("SupportedResponseMIMETypes") or ()),
-        instance_types=tuple(main.get("SupportedRealtimeInferenceInstanceTypes") or ()),
+        content_types=takes.content_types,
+        response_types=takes.response_types,
+        instance_types=takes.instance_types,
         sample_payload_url=described.get("SamplePayloadUrl"),
         registration=described.get("ModelPackageRegistrationType"),
         storage=described.get("ManagedStorageType"),
         specified=bool(main),
         incomplete=tuple(incomplete),
+        additional=tuple(additional),
+        stage=cycle.get("Stage"),
+        stage_status=cycle.get("StageStatus"),
+        metadata=tuple(sorted((described.get("CustomerMetadataProperties") or {}).items())),
+        card=(described.get("ModelCard") or {}).get("ModelCardStatus"),
+    )
+
+
+def _takes(specification: Mapping[str, Any]) -> Takes:
+    return Takes(
+        tuple(specification.get("SupportedContentTypes") or ()),
+        tuple(specification.get("SupportedResponseMIMETypes") or ()),
+        tuple(specification.get("SupportedRealtimeInferenceInstanceTypes") or ()),
     )
 
 
@@ -270,15 +415,26 @@ def _containers(specification: Mapping[str, Any], name: str | None) -> Iterator[
             raise Failed(
                 "A container has no image of its own, so there is none to share. Register the version with one."
             )
-        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name)
+        hostname, accepted = container.get("ContainerHostname") or None, _eula_accepted(container)
+        yield Container(container["Image"], container.get("ImageDigest"), artifacts, name, hostname, accepted)
+
+
+def _sources(container: Mapping[str, Any]) -> list[Any]:
+    """Every S3DataSource of a container's model data."""
+    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
+    return [source["S3DataSource"] for source in sources if source and source.get("S3DataSource")]
+
+
+def _eula_accepted(container: Mapping[str, Any]) -> bool | None:
+    """Source: ModelAccessConfig (AcceptEula) in the SageMaker API reference."""
+    asks = [source["ModelAccessConfig"] for source in _sources(container) if source.get("ModelAccessConfig")]
+    return all(each.get("AcceptEula") for each in asks) if asks else None
 
 
 def _artifacts(container: Mapping[str, Any]) -> Iterator[Artifact]:
     if url := container.get("ModelDataUrl"):
         yield artifact_at(url, False, container.get("ModelDataETag"))
-    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
-    places = [source.get("S3DataSource") for source in sources if source]
-    for s3 in filter(None, [*places, container.get("AdditionalS3DataSource")]):
+    for s3 in filter(None, [*_sources(container), container.get("AdditionalS3DataSource")]):
         yield artifact_at(s3["S3Uri"], s3.get("S3DataType") == "S3Prefix", s3.get("ETag"))
         if manifest := s3.get("ManifestS3Uri"):
-            yield artifact_at(manifest, False, s3.get("ManifestEtag"))
+            yield replace(artifact_at(manifest, False, s3.get("ManifestEtag")), lists=s3["S3Uri"])

@@ -37,6 +37,7 @@ from crossaccount.registry.storage import (
     with_checksum,
 )
 from crossaccount.registry.versions import ModelVersion
+from crossaccount.sharing.manifests import check_manifests
 from crossaccount.sharing.obstacles import ask, ask_all
 
 # How many objects of a prefix are looked at, and how many of them are named one by one.
@@ -74,13 +75,15 @@ def observe_all(
         artifact: [look for look in looks if not isinstance(look, Finding)]
         for artifact, looks in seen.items()
     }
+    of_manifests = check_manifests(producer, [each for each in seen if len(whole[each]) == len(seen[each])])
     arns, of_keys = _usable_keys(producer, whole.values())
+    broken = {each.subject for each in of_manifests if each.severity is Severity.ERROR}
     observed = {
         artifact.uri: _observed(artifact, looks, arns)
         for artifact, looks in whole.items()
-        if len(looks) == len(seen[artifact])
+        if len(looks) == len(seen[artifact]) and artifact.uri not in broken
     }
-    return observed, findings + of_keys
+    return observed, [*findings, *of_manifests, *of_keys]
 
 
 def _observed(artifact: Artifact, looks: Sequence[_Look], arns: Mapping[str, str]) -> Observed:

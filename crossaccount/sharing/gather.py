@@ -31,14 +31,14 @@ from crossaccount.registry.versions import (
     read_versions,
 )
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import plan
+from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.encryption import read_encryption
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import Opened, find_stale, read_opened
 from crossaccount.sharing.samples import Samples, gather_samples
-from crossaccount.sharing.specifications import narrowed, without_obstacles
+from crossaccount.sharing.specifications import lacking, narrowed, without_obstacles
 from crossaccount.sharing.staying import parts_beyond
 
 # S3 may show a role by its id for a moment after a put; one that stays is a role that is gone.
@@ -99,7 +99,7 @@ def gather(producer: Producer) -> Gathered:
     of_documents = _of_documents(producer, asked.existing, beside)
     findings = (
         *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
-        *(*opened.findings, *of_stale, *of_samples),
+        *(*opened.findings, *of_stale, *of_samples, *lacking(config, kept.versions)),
     )
     gathered = Gathered(
         asked.needs,
@@ -337,8 +337,25 @@ def _read_twice(producer: Producer, resource: Resource) -> Document | None:
     return document
 
 
-def make_plan(sharing: Sharing, prune: bool = False) -> Plan:
-    """Read, then plan a share; raises as `gather` and `plan.plan_share` do, and `Refused` when AWS refuses to be read."""
+def make_plan(sharing: Sharing, prune: bool = False, force: bool = False) -> Plan:
+    """Read, then plan a share; raises as `gather` and `plan_with_users` do, and `Refused` when AWS refuses to be read."""
     with producing(sharing) as producer:
         gathered = gather(producer)
-    return plan.plan_share(sharing, gathered, prune)
+    return plan_with_users(sharing, gathered, prune, force)
+
+
+def plan_with_users(sharing: Sharing, gathered: Gathered, prune: bool = False, force: bool = False) -> Plan:
+    """The plan of a share; one that prunes what a live endpoint still needs is refused, unless it is forced.
+
+    Raises:
+        PlanRefused: with every reason at once, when a finding is an error.
+    """
+    made = plan.plan_share(sharing, gathered, prune)
+    losing = {member for change in made.changes for member in change.lost}
+    if not prune or not losing:
+        return made
+    if sharing.organization is not None:
+        losing |= {consumer.account for consumer in sharing.consumers.values()}
+    shared = [version.version for version in gathered.versions]
+    users = usage.find_left_behind(sharing, losing, shared, force)
+    return plan.accepted(replace(made, findings=(*made.findings, *users)))

@@ -11,6 +11,7 @@ from functools import partial
 
 from crossaccount import doors
 from crossaccount.aws.access import Producer, producing
+from crossaccount.config.choice import VersionRule
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Finding, InputError, Severity, Unread
 from crossaccount.registry.versions import ModelVersion, contents_of, describe_version, list_versions
@@ -149,7 +150,7 @@ def plan_revocation(
     if revocation.version is None:
         return replace(plan.plan_revoke(sharing, basis, revocation.leaving), takes_back=True)
     left = without_version(sharing, revocation.version)
-    staying = [version for version in gathered.versions if version.version in left.versions]
+    staying = [version for version in gathered.versions if version.version in (left.listed or ())]
     artifacts = contents_of(staying).artifacts
     keys = [
         key for each in artifacts if each.uri in gathered.observed for key in gathered.observed[each.uri].keys
@@ -204,16 +205,22 @@ def without_version(sharing: Sharing, version: int) -> Sharing:
     Raises:
         InputError: when the config does not list its versions, does not list this one, or lists no other.
     """
-    group = sharing.model_package_group
-    if sharing.versions == "approved" or sharing.preset == "aws-docs":
+    group, listed = sharing.model_package_group, sharing.listed
+    if sharing.rule != VersionRule():
+        raise InputError(
+            f"The config chooses the versions of {group} by what the registry says of them, so version {version} cannot be taken out of it alone. "
+            "Reject it in the registry, or move its stage on there; then crossaccount share CONFIG --prune takes back what only it needs."
+        )
+    if listed is None or sharing.preset == "aws-docs":
         raise InputError(
             f"The config shares every version of {group} with one statement, so version {version} cannot be taken out of it. Reject "
             "the version in the registry (it can then not be deployed), or list the versions to share in the config."
         )
-    if version not in sharing.versions:
-        listed = ", ".join(str(number) for number in sorted(sharing.versions))
-        raise InputError(f"The config does not share version {version}: versions has {listed}.")
-    left = tuple(number for number in sharing.versions if number != version)
+    if version not in listed:
+        raise InputError(
+            f"The config does not share version {version}: versions has {', '.join(map(str, listed))}."
+        )
+    left = tuple(number for number in listed if number != version)
     if not left:
         raise InputError(
             f"Version {version} is the only one that the config shares. Take back everything with --all instead."

@@ -22,6 +22,7 @@ from crossaccount import parallel
 from crossaccount.arns import parse_s3
 from crossaccount.aws.access import Producer
 from crossaccount.config.model import Sharing
+from crossaccount.config.question_agreement import BODIES, EXPECTATIONS
 from crossaccount.errors import Failed, Finding, Severity
 from crossaccount.policy.documents import listed
 from crossaccount.registry.versions import ModelVersion
@@ -35,7 +36,10 @@ _MOST_NAMED = 3
 _MOST_VERSIONS = 10
 _UNREADABLE = (ValueError, OSError, tarfile.TarError, EOFError, zlib.error, RecursionError)
 # A mapping that has one of each is meant as a sample.
-_SIGNS = ({"expect", "expect_json"}, {"body", "content_type"})
+_SIGNS = (
+    {f"{key}{end}" for key in EXPECTATIONS for end in ("", "_json")},
+    {*BODIES, "content_type"},
+)
 _LATER = frozenset({"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"})
 
 
@@ -199,7 +203,7 @@ def _sorted(name: str, content: bytes) -> tuple[list[Sample], list[LeftOut]]:
         try:
             taken.append(Sample.model_validate(part))
         except ValidationError as error:
-            left_out.append(LeftOut(name, f"is no sample: {first_fault(error)}", ours=True))
+            left_out.append(LeftOut(name, f"is no sample: {first_fault(error).rstrip('.')}", ours=True))
     return taken, list(dict.fromkeys(left_out))
 
 

@@ -1,6 +1,6 @@
 """Additional inference specifications of versions: one that nobody could deploy is left out, and its version goes on without it.
 
-CreateModel deploys the main specification of a package. Not here: versions whose main specification cannot be deployed (``gather``).
+CreateModel deploys the main specification of a package where none is named. Not here: versions whose main specification cannot be deployed (``gather``).
 
 Source: AdditionalInferenceSpecificationDefinition and CreateModel in the SageMaker API reference.
 """
@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crossaccount.arns import parse_image
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Finding, Severity
 from crossaccount.registry.versions import Container, Contents, ModelVersion, contents_of
+from crossaccount.text import quote
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,22 @@ def without_obstacles(
         left += [] if hit else [finding]
     kept = tuple(_without(version, {name for other, name in out if other is version}) for version in versions)
     return Narrowed(kept, tuple(notes)), left
+
+
+def lacking(config: Sharing, versions: Iterable[ModelVersion]) -> Iterator[Finding]:
+    """Warnings of versions without the specification that a consumer deploys: it is not there, or nobody could deploy it."""
+    for version in versions:
+        there = {each.specification for each in version.containers}
+        for name, consumer in config.consumers.items():
+            wanted = consumer.endpoint.inference_specification
+            if wanted is not None and wanted not in there:
+                key = f"consumers.{name}.endpoint.inference_specification"
+                yield Finding(
+                    Severity.WARNING,
+                    f"version {version.version} of {version.group}",
+                    f"It is shared without the inference specification {quote(wanted)} that {name} deploys.",
+                    f"Correct {key}, or register a version with it.",
+                )
 
 
 def _hit(

@@ -7,12 +7,13 @@ here: what the endpoints lose (``revoke``).
 Source: "Best practices for deploying models on SageMaker hosting services" in the SageMaker developer guide.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount.arns import package_arn
+from crossaccount.arns import package_arn, version_of
 from crossaccount.aws.access import Target, open_target
 from crossaccount.aws.endpoint_status import GONE
 from crossaccount.config.model import Sharing
@@ -61,6 +62,50 @@ def _of_consumer(sharing: Sharing, name: str, version: int | None, force: bool) 
         yield _unknown(subject, f"these endpoints may not be looked at: {', '.join(unseen)}")
 
 
+def find_left_behind(
+    sharing: Sharing, leaving: Collection[str], shared: Collection[int], force: bool = False
+) -> tuple[Finding, ...]:
+    """Findings about live endpoints on versions of the group that are no longer shared, for a share that prunes.
+
+    Args:
+        sharing: the config.
+        leaving: the accounts that lose something.
+        shared: the numbers of the versions that are shared, which lose nothing.
+        force: a live endpoint does not stand in the way.
+    """
+    return tuple(
+        finding
+        for name, consumer in sharing.consumers.items()
+        if consumer.account in leaving
+        for finding in _left_behind(sharing, name, shared, force)
+    )
+
+
+def _left_behind(sharing: Sharing, name: str, shared: Collection[int], force: bool) -> Iterator[Finding]:
+    subject = f"consumers.{name} (account {sharing.consumers[name].account})"
+    try:
+        running, unseen = _running(open_target(sharing, name))
+    except (CrossAccountError, ClientError, BotoCoreError) as error:
+        yield _unknown(subject, first_line(error))
+        return
+    using = [
+        f"{endpoint} (version {number})"
+        for endpoint, numbers in running.items()
+        for number in numbers
+        if number not in shared
+    ]
+    if using:
+        yield Finding(
+            Severity.WARNING if force else Severity.ERROR,
+            subject,
+            f"Endpoints there still run on versions that are no longer shared: {', '.join(using)}. Without access they can no longer scale, be "
+            "patched or be updated.",
+            "Move them to a shared version first, or delete them; or add --force.",
+        )
+    if unseen:
+        yield _unknown(subject, f"these endpoints may not be looked at: {', '.join(unseen)}")
+
+
 def _unknown(subject: str, reason: str) -> Finding:
     return Finding(
         Severity.WARNING, subject, f"Whether live endpoints there use it cannot be told: {reason}."
@@ -77,27 +122,53 @@ def endpoints_using(target: Target, version: int | None) -> tuple[list[str], lis
     Raises:
         ClientError: when the endpoints may not be listed.
     """
+    running, unseen = _running(target)
+    return [name for name, numbers in running.items() if version is None or version in numbers], unseen
+
+
+def _running(target: Target) -> tuple[dict[str, tuple[int, ...]], list[str]]:
+    """The versions of the group behind each endpoint of an account that runs on any; and the endpoints that may not be looked at."""
     client = target.sagemaker
-    package = package_arn(target.config, version or "").lower()  # SageMaker may write it either way
-    using, unseen = [], []
+    running, unseen = dict[str, tuple[int, ...]](), list[str]()
     for page in client.get_paginator("list_endpoints").paginate(PaginationConfig={"PageSize": 100}):
         for summary in page["Endpoints"]:
             if summary["EndpointStatus"] in GONE:
                 continue
             name = summary["EndpointName"]
             try:
-                packages = _packages(client, name)
+                numbers = _versions(target, name)
             except ClientError as error:
                 if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException"):
                     raise
                 unseen.append(name)
                 continue
-            if any(
-                arn == package or (version is None and arn.startswith(package))
-                for arn in map(str.lower, packages)
-            ):
-                using.append(name)
-    return using, unseen
+            if numbers:
+                running[name] = numbers
+    return running, unseen
+
+
+def _versions(target: Target, endpoint: str) -> tuple[int, ...]:
+    """The versions of the group behind an endpoint."""
+    package = package_arn(target.config, "").lower()  # SageMaker may write it either way
+    arns = _packages(target.sagemaker, endpoint)
+    return tuple(sorted(version_of(arn) for arn in arns if arn.lower().startswith(package)))
+
+
+def own_endpoints(target: Target) -> dict[str, tuple[int, ...]]:
+    """The versions of the group behind a consumer's own endpoints: the one that its config names, and those that `deploy` has kept.
+
+    Raises:
+        ClientError: when AWS refuses.
+    """
+    client, own = target.sagemaker, target.consumer.endpoint.name
+    running: dict[str, tuple[int, ...]] = {}
+    for page in client.get_paginator("list_endpoints").paginate(NameContains=own):
+        for summary in page["Endpoints"]:
+            name = summary["EndpointName"]
+            is_own = re.fullmatch(f"{re.escape(own)}(-v[0-9]+)?", name, re.IGNORECASE)
+            if is_own and summary["EndpointStatus"] not in GONE:
+                running[name] = _versions(target, name)
+    return running
 
 
 def _packages(client: Any, endpoint: str) -> set[str]:

@@ -12,6 +12,7 @@ from crossaccount.show import charts
 from crossaccount.show.markdown import code
 from crossaccount.text import harmless
 
+_SAME = {True: "same ", False: "other", None: "?    "}
 _MOST_SHOWN = 300  # characters of an answer, in a line
 _FEWEST_DRAWN = 5  # latencies for a picture
 
@@ -21,11 +22,16 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
     verdict = "verified" if proof.verified else "NOT VERIFIED"
     lines = [
         f"{verdict}: version {proof.version} in account {proof.account} ({proof.consumer}), endpoint {proof.endpoint}",
-        f"images {'are' if proof.images_match else 'ARE NOT'} those of the Release{_by_tag(proof)}: {', '.join(proof.images) or 'none'}",
+        f"images {_images(proof, 'ARE NOT')}: {', '.join(proof.images) or 'none'}",
+    ]
+    lines += [f"NOTE {_line(proof.doubts)}"] if proof.doubts else []
+    lines += [
+        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}{_how(answer)}"
+        for answer in proof.answers
     ]
     lines += [
-        f"{'ok   ' if answer.ok else 'WRONG'} {answer.latency_ms:7.1f} ms  {_line(answer.content_type)}  expected {_line(answer.expected)}  got {_line(answer.got)}{_line(answer.reason)}"
-        for answer in proof.answers
+        f"{_SAME[each.same]} {_line(each.content_type)}  version {proof.beside} {_line(each.live)}  version {proof.version} {_line(each.shadow)}"
+        for each in proof.compared
     ]
     lines += [f"{'ok   ' if proof.speed.ok else 'SLOW '} {_speed_text(proof.speed)}"] if proof.speed else []
     return "\n".join([*lines, *map(str, removals)])
@@ -34,6 +40,22 @@ def text(proof: Proof, removals: Sequence[Removal]) -> str:
 def _got(answer: Answer) -> str:
     """What came, short enough that what is wrong with it can be seen too."""
     return f"{answer.got}" if not answer.reason else f"{str(answer.got)[:150]}{answer.reason}"
+
+
+def _how(answer: Answer) -> str:
+    """Which container answered, of several that are asked by themselves, and in how many parts an answer came."""
+    notes = [f"by {answer.container}"] if answer.container else []
+    if answer.parts is not None:
+        first = "" if answer.first_part_ms is None else f", the first after {answer.first_part_ms:.1f} ms"
+        notes.append(f"in {answer.parts} part{'' if answer.parts == 1 else 's'}{first}")
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _images(proof: Proof, not_those: str) -> str:
+    """Whether the images are those of the Release, after "images"."""
+    if proof.unprovable:
+        return "CANNOT BE PROVED to be those of the Release"
+    return f"{'are' if proof.images_match else not_those} those of the Release{_by_tag(proof)}"
 
 
 def _by_tag(proof: Proof) -> str:
@@ -64,12 +86,23 @@ def markdown(proof: Proof) -> str:
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
-        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(_got(answer))} |"
+        f"| {'as expected' if answer.ok else '**wrong**'} | {answer.latency_ms:.1f} ms | {code(answer.content_type)} | {code(str(answer.expected))} | {code(_got(answer))}{_how(answer)} |"
         for answer in proof.answers
     ]
-    images = f"Images {'are' if proof.images_match else '**are not**'} those of the Release{_by_tag(proof)}."
+    images = f"Images {_images(proof, '**are not**')}."
+    images += f" **Note:** {proof.doubts}." if proof.doubts else ""
     if proof.speed:
         images += f" {'In time' if proof.speed.ok else '**Too slow**'}: {_speed_text(proof.speed)}."
+    if proof.compared:
+        rows += [
+            "",
+            f"| beside version {proof.beside} | its answer | answer of version {proof.version} |",
+            "|---|---|---|",
+        ]
+        rows += [
+            f"| {_SAME[each.same].strip()} | {code(str(each.live)[:_MOST_SHOWN])} | {code(str(each.shadow)[:_MOST_SHOWN])} |"
+            for each in proof.compared
+        ]
     data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
     where = f"`{proof.endpoint}` of account {proof.account}"
     _, partition, service, region, *_ = proof.model_package_arn.split(":")

@@ -7,7 +7,7 @@ Source: the Service Authorization Reference of each service.
 """
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks import cloudformation, ecr, identity, kms, logs, s3, sagemaker
+from crossaccount_sandbox.checks import cloudformation, ecr, identity, kms, logs, quotas, s3, sagemaker
 from crossaccount_sandbox.checks.check import Check, Rule, unknown
 
 _RULES: dict[str, dict[str, Rule]] = {
@@ -22,6 +22,7 @@ _RULES: dict[str, dict[str, Rule]] = {
     "s3control": s3.CONTROL_RULES,
     "sagemaker": sagemaker.RULES,
     "sagemaker-runtime": sagemaker.RUNTIME_RULES,
+    "service-quotas": quotas.RULES,
     "sts": identity.STS_RULES,
 }
 

@@ -4,8 +4,8 @@ Held here rather than in moto, whose registry has no group policies and lowers n
 CreateEndpoint ask nothing and start nothing.
 
 Not modelled: validation and transform jobs of packages, model cards, Marketplace products, adapters and several specifications of
-inference components, asynchronous and multi-model endpoints, shadow variants, additional model data sources (they are checked, and not fetched);
-captured data (the configuration is kept and shown), what a VPC reaches, quotas that nobody arranged
+inference components, multi-model endpoints, additional model data sources (they are checked, and not fetched);
+what a VPC reaches, quotas that nobody arranged
 (``outcomes``); EventBridge, AWS RAM.
 
 Source: botocore's SageMaker model for names and limits; the error texts are quotes from public reports.

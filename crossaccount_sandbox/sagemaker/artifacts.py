@@ -7,6 +7,7 @@ Source: S3ModelDataSource in the SageMaker API reference, its rules for file nam
 from public reports, that about names is the sandbox's own.
 """
 
+import csv
 import json
 import logging
 import secrets
@@ -60,22 +61,22 @@ class Artifacts:
         if not uri:
             return tar_gz({})
         bucket, key = split_uri(uri)
-        s3 = self._client(role_arn)
+        s3 = self.client(role_arn)
         try:
             if source.get("CompressionType") == "None":
                 return _packed(_objects(s3, source, bucket, key), uri)
             archive = bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except (ClientError, BotoCoreError, _Absent) as error:
             logger.info("model data: %s", error)
-            raise Unhealthy(
-                f'Failed to download model data for container "container_{number}" from URL: "s3://{bucket}/{key}". Please '
-                "ensure that there is an object located at the URL and that the role passed to CreateModel has "
-                "permissions to download the object."
-            ) from None
+            raise not_downloaded(container, number) from None
         return _checked(archive, f"s3://{bucket}/{key}", number)
 
-    def _client(self, role_arn: str) -> Any:
-        """An S3 client that acts in a session of the execution role, through the sandbox's own door."""
+    def client(self, role_arn: str) -> Any:
+        """An S3 client that acts in a session of the execution role, through the sandbox's own door.
+
+        Raises:
+            Unhealthy: for a role that is not there.
+        """
         role = find_role(role_arn)
         if role is None:
             raise Unhealthy(f'The execution role ARN "{role_arn}" is invalid.')
@@ -99,6 +100,17 @@ class Artifacts:
             )
 
 
+def not_downloaded(container: Mapping[str, Any], number: int) -> Unhealthy:
+    """Why an endpoint fails whose model data cannot be read, or not in time."""
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+    bucket, key = split_uri(source.get("S3Uri") or container.get("ModelDataUrl") or "s3:///")
+    return Unhealthy(
+        f'Failed to download model data for container "container_{number}" from URL: "s3://{bucket}/{key}". Please '
+        "ensure that there is an object located at the URL and that the role passed to CreateModel has "
+        "permissions to download the object."
+    )
+
+
 class _Absent(Exception):
     """Nothing lies under a prefix."""
 
@@ -119,13 +131,21 @@ def _objects(s3: Any, source: Mapping[str, Any], bucket: str, key: str) -> dict[
 def _of_manifest(s3: Any, uri: str, bucket: str, key: str) -> dict[str, bytes]:
     """The objects that a manifest names, all of them under the prefix of the model data.
 
-    Source: "ManifestS3Uri" in the API reference, with the form of ``ManifestFile`` in S3DataSource.
+    Source: "ManifestS3Uri" in the API reference, a "CSV file that stores the artifact locations", and ``ManifestFile`` in S3DataSource.
     """
-    first, *names = json.loads(_body(s3, *split_uri(uri)))
-    of_bucket, prefix = split_uri(first["prefix"])
-    if of_bucket != bucket or not prefix.startswith(key):
+    places = [split_uri(each) for each in _named(_body(s3, *split_uri(uri)).decode(), f"s3://{bucket}/{key}")]
+    if any(of_bucket != bucket or not name.startswith(key) for of_bucket, name in places):
         raise Unhealthy(f"The manifest {uri} names objects that do not lie under s3://{bucket}/{key}.")
-    return {f"{prefix}{name}"[len(key) :]: _body(s3, bucket, f"{prefix}{name}") for name in names}
+    return {name[len(key) :]: _body(s3, bucket, name) for _, name in places}
+
+
+def _named(text: str, prefix: str) -> list[str]:
+    """The locations in a manifest: of a JSON list below the prefix in its first entry, else of each line of CSV."""
+    if text.lstrip().startswith("["):
+        first, *names = json.loads(text)
+        return [f"{first['prefix']}{name}" for name in names]
+    cells = [row[0].strip() for row in csv.reader(text.splitlines()) if row and row[0].strip()]
+    return [cell if cell.startswith("s3://") else f"{prefix}{cell}" for cell in cells]
 
 
 def _body(s3: Any, bucket: str, key: str) -> bytes:

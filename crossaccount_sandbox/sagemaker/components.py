@@ -252,6 +252,10 @@ class Components:
         """The components of an endpoint."""
         return [record["EndpointName"] for record in self._on(endpoint)]
 
+    def stream(self, world: World, call: Call, endpoint: Record) -> Response:
+        """As ``invoke``, with the answer in parts."""
+        return self._hosting.stream(self._asked(world, call, endpoint), read_request(call))
+
     def invoke(self, world: World, call: Call, endpoint: Record) -> Response:
         """The answer of the component that a call to the runtime names.
 
@@ -260,6 +264,10 @@ class Components:
         Raises:
             AwsError: ``ValidationError`` for a component that is not there, or has no copies that answer; ``ModelError`` (424).
         """
+        return self._hosting.invoke(self._asked(world, call, endpoint), read_request(call))
+
+    def _asked(self, world: World, call: Call, endpoint: Record) -> Record:
+        """The component that a call to the runtime names, if it answers."""
         name = call.params["InferenceComponentName"]
         record = self._hosting.find(call.place, name)
         if record is None or record["host_arn"] != endpoint["EndpointArn"]:
@@ -269,7 +277,7 @@ class Components:
         if status_of(record) not in ("InService", "Updating", "Failed") or not record["router"].shares:
             self._scale_out(world, call, record, endpoint)
             raise refused_call(_NO_CAPACITY)
-        return self._hosting.invoke(record, read_request(call))
+        return record
 
     def _scale_out(self, world: World, call: Call, record: Record, endpoint: Record) -> None:
         """Begin to bring up the copies that a component without any may have, if it is a scalable target."""

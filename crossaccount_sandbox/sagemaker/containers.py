@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -30,12 +30,14 @@ from types import TracebackType
 from typing import Any
 
 from crossaccount_sandbox.sagemaker import model_server
+from crossaccount_sandbox.sagemaker.exchanges import Reply, exchange
 from crossaccount_sandbox.sagemaker.supervision import Launch, supervise
 
 START_SECONDS = 60.0  # for the first start on a busy machine; a warm one takes some 20 ms
 INVOKE_SECONDS = 60.0  # what SageMaker gives a container to answer
 
 _GRACE_SECONDS = 2.0
+_END_SECONDS = 0.2  # in which the end of a process is seen, after that of its connection
 _PORTS = range(20_000, 32_000)  # below those that systems hand out by themselves
 _SAFE_PORTS = 10  # that a command may use beside the one it serves on
 _PRELOADED = [
@@ -44,9 +46,6 @@ _PRELOADED = [
     "crossaccount_sandbox.sagemaker.model_server",
     "crossaccount_sandbox.sagemaker.supervision",
 ]
-_KEPT_HEADERS = tuple(
-    f"X-Amzn-SageMaker-{name}" for name in ("Custom-Attributes", "New-Session-Id", "Closed-Session-Id")
-)
 _FORKS = multiprocessing.get_context("forkserver")
 _PROCESSES = threading.RLock()  # multiprocessing looks at all its children at each start, unguarded
 
@@ -197,9 +196,32 @@ class Container:
         Raises:
             NoAnswer: when there is no answer to give.
         """
-        headers = {"Content-Type": content_type, "Accept": accept, **(further or {})}
-        sent = {name: value for name, value in headers.items() if value}
+        sent = _sent(content_type, accept, further)
         return self._ask("POST", "/invocations", body, sent, timeout)
+
+    def stream(
+        self,
+        body: bytes,
+        content_type: str = "",
+        accept: str = "",
+        timeout: float = INVOKE_SECONDS,
+        further: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """POST /invocations: the container's answer, whose body comes piece by piece; takes and raises as `invoke` does."""
+        with self._reached(timeout):
+            sent = _sent(content_type, accept, further)
+            reply = exchange(self.port, "POST", "/invocations", body, sent, timeout)
+        return replace(reply, pieces=self._whole(reply.pieces)) if reply.open_ended else reply
+
+    def _whole(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The pieces of a body that ends with its connection; a ``ConnectionError`` where the process has ended with it."""
+        yield from pieces
+        deadline = time.monotonic() + _END_SECONDS
+        while self.alive:
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(0.01)
+        raise ConnectionResetError("the inference process has ended")
 
     def stop(self) -> None:
         """End the process and wait until it is gone; does nothing the second time."""
@@ -224,20 +246,26 @@ class Container:
     def _ask(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
     ) -> Answer:
+        with self._reached(timeout):
+            reply = exchange(self.port, method, path, body, headers, timeout)
+            return Answer(reply.status, reply.content_type, b"".join(reply.pieces), reply.headers)
+
+    @contextlib.contextmanager
+    def _reached(self, timeout: float) -> Iterator[None]:
+        """Within this the process is asked; what goes wrong becomes `NoAnswer`."""
         if not self.alive:  # its port may be somebody else's by now
             raise NoAnswer("the inference process has ended")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            kept = {name: value for name in _KEPT_HEADERS if (value := response.getheader(name)) is not None}
-            return Answer(response.status, response.getheader("Content-Type", ""), response.read(), kept)
+            yield
         except TimeoutError as error:
             raise NoAnswer(f"the inference process did not answer within {timeout:g} s") from error
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswer(f"the inference process broke off: {error!r}") from error
-        finally:
-            connection.close()
+
+
+def _sent(content_type: str, accept: str, further: Mapping[str, str] | None) -> dict[str, str]:
+    headers = {"Content-Type": content_type, "Accept": accept, **(further or {})}
+    return {name: value for name, value in headers.items() if value}
 
 
 class Containers:

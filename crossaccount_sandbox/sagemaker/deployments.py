@@ -70,7 +70,7 @@ class Unhealthy(Exception):
 
 
 def nothing_wrong() -> None:
-    """The watch of an update that names no alarms."""
+    """The watch of an update that names no alarms, and the check of an endpoint that nothing is asked about."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ class Wanted:
         watch: raises Unhealthy when an alarm says to go back.
         kept: by variant, the DesiredInstanceCount and DesiredWeight that the update retains.
         capture: the data capture that the endpoint shows; None for none.
+        check: raises Unhealthy when AWS would not bring it up, before anything is started.
+        claimed: by instance type, how many instances the account's quotas are asked for until it has ended.
     """
 
     config: Record
@@ -94,6 +96,8 @@ class Wanted:
     watch: Callable[[], None] = nothing_wrong
     kept: Mapping[str, Record] = field(default_factory=dict)
     capture: Record | None = None
+    check: Callable[[], None] = nothing_wrong
+    claimed: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan(config: Record | None, variants: Sequence[Record]) -> Plan:
@@ -123,6 +127,11 @@ def plan(config: Record | None, variants: Sequence[Record]) -> Plan:
         termination=float(policy.get("TerminationWaitInSeconds", 0)),
         limit=policy.get("MaximumExecutionTimeoutInSeconds"),
     )
+
+
+def coming_up(plan: Plan, count: int) -> int:
+    """How many instances come up beside those that run: in a rolling deployment the first batch, else all of this number."""
+    return round(plan.steps[0].share * count) if plan.rolling else count
 
 
 def _shifts(routing: Record, count: int) -> tuple[Step, ...]:

@@ -6,22 +6,20 @@ Source: CreateEndpointConfig and ProductionVariant in the SageMaker API referenc
 developer guide ("Feature exclusions"). Where no public text of a refusal is known, it is the sandbox's own.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.resources import find_key
+from crossaccount_sandbox.sagemaker.asynchronous import config_faults as asynchronous_faults
 from crossaccount_sandbox.sagemaker.fleets import Given
-from crossaccount_sandbox.sagemaker.records import (
-    arn_of,
-    existing,
-    find,
-    in_place,
-    invalid,
-    listed,
-    shown,
-)
+from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, in_place, invalid, listed, shown
 from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.sagemaker.variants import (
+    faults_of_instances,
+    faults_of_metrics,
+    members_beside_serverless,
+)
 from crossaccount_sandbox.wire import Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
 
@@ -36,6 +34,9 @@ def create_config(world: World, call: Call) -> Response:
     arn = arn_of(call, "endpoint-config", name)
     if (call.place, name) in world.registry.configs:
         raise existing("endpoint-config", arn)
+    shadows = call.params.get("ShadowProductionVariants") or ()
+    if any(not variant.get("ModelName") for variant in shadows):
+        raise invalid("A shadow production variant needs a ModelName.")
     models = {model["ModelName"]: model for model in models_of(world, call, call.params).values()}
     for fault in _faults(call.params, models, call.account, world.accounts):
         raise invalid(fault)
@@ -46,12 +47,19 @@ def create_config(world: World, call: Call) -> Response:
         "ProductionVariants": [
             {"InitialVariantWeight": 1.0, **variant} for variant in call.params["ProductionVariants"]
         ],
+        **_weighted_shadows(call.params),
         "MetricsConfig": {**_METRICS, **(call.params.get("MetricsConfig") or {})},
         "EndpointConfigArn": arn,
         "CreationTime": world.clock(),
     }
     tag(world, arn, call)
     return json_response({"EndpointConfigArn": arn})
+
+
+def _weighted_shadows(config: Given) -> dict[str, Any]:
+    shadows = config.get("ShadowProductionVariants")
+    weighted = [{"InitialVariantWeight": 1.0, **shadow} for shadow in shadows or ()]
+    return {"ShadowProductionVariants": weighted} if weighted else {}
 
 
 _METRICS = {  # Source: MetricsConfig in the API reference, for new configs
@@ -85,10 +93,10 @@ def find_config(world: World, call: Call) -> Record:
 
 
 def models_of(world: World, call: Call, config: Mapping[str, Any]) -> dict[str, Record]:
-    """The models of an endpoint config, by variant; all of them exist."""
+    """The models of an endpoint config, by variant, shadow variants too; all of them exist."""
     return {
         variant["VariantName"]: find(world.registry.models, call, "model", variant["ModelName"])
-        for variant in config["ProductionVariants"]
+        for variant in [*config["ProductionVariants"], *(config.get("ShadowProductionVariants") or ())]
         if variant.get("ModelName")
     }
 
@@ -109,7 +117,7 @@ def storage_key(call: Call, config: Record) -> str | None:
     return arn
 
 
-_NOT_HELD = ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants")
+_NOT_HELD = ("ExplainerConfig",)
 
 
 def _faults(
@@ -126,7 +134,10 @@ def _faults(
     for name in _NOT_HELD:
         if config.get(name):
             yield f"The sandbox does not model {name}."
-    variants = config["ProductionVariants"]
+    yield from asynchronous_faults(config)
+    shadows = config.get("ShadowProductionVariants") or []
+    yield from _shadow_faults(config["ProductionVariants"], shadows)
+    variants = [*config["ProductionVariants"], *shadows]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
         yield "Duplicate variant names are not allowed in an endpoint configuration."
@@ -134,8 +145,20 @@ def _faults(
     for variant in variants:
         if variant.get("ServerlessConfig") and variant.get("ModelName"):
             yield from _serverless_faults(config, variant, models[variant["ModelName"]], account, accounts)
-        elif not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
-            yield f"Variant {variant['VariantName']} needs an InstanceType and an InitialInstanceCount."
+        else:
+            yield from faults_of_instances(variant)
+    yield from faults_of_metrics(config.get("MetricsConfig") or {})
+
+
+def _shadow_faults(variants: Sequence[Given], shadows: Sequence[Given]) -> Iterator[str]:
+    """Source: ShadowProductionVariants in the API reference, "Create a shadow test" in the developer guide."""
+    if shadows and (len(shadows) > 1 or len(variants) > 1):
+        yield (
+            "If ShadowProductionVariants is specified, only one variant can be specified for ProductionVariants and one "
+            "variant for ShadowProductionVariants."
+        )
+    if shadows and any(variant.get("ServerlessConfig") for variant in (*variants, *shadows)):
+        yield "Serverless endpoints do not support shadow variants."
 
 
 def _component_faults(config: Given) -> Iterator[str]:
@@ -165,8 +188,8 @@ def _serverless_faults(
     config: Given, variant: Given, model: Given, account: str, accounts: Collection[str]
 ) -> Iterator[str]:
     given = variant["ServerlessConfig"]
-    if variant.get("InstanceType") or variant.get("InitialInstanceCount"):
-        yield "A variant cannot have both a ServerlessConfig and an InstanceType or InitialInstanceCount."
+    if others := members_beside_serverless(variant):
+        yield f"A variant cannot have both a ServerlessConfig and {' or '.join(others)}."
     if given["MemorySizeInMB"] % 1024:
         yield "MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120 and 6144."
     if given.get("ProvisionedConcurrency", 0) > given["MaxConcurrency"]:
@@ -194,7 +217,7 @@ def capture_summary(config: Given) -> dict[str, Any] | None:
     given = config.get("DataCaptureConfig")
     if not given:
         return None
-    enabled = bool(given.get("EnableCapture"))
+    enabled = bool(given.get("EnableCapture", True))
     return {
         "EnableCapture": enabled,
         "CaptureStatus": "Started" if enabled else "Stopped",

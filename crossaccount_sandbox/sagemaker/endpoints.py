@@ -3,15 +3,17 @@
 Not here: what happens then (``hosting``) and endpoint configs (``endpoint_configs``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.checks.check import key_check
 from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.handlers.autoscaling import forget, registered
+from crossaccount_sandbox.handlers.quotas import claim
+from crossaccount_sandbox.sagemaker.asynchronous import Queues
 from crossaccount_sandbox.sagemaker.components import Components
-from crossaccount_sandbox.sagemaker.deployments import Wanted, faults, plan
+from crossaccount_sandbox.sagemaker.deployments import Plan, Wanted, coming_up, faults, plan
 from crossaccount_sandbox.sagemaker.endpoint_configs import (
     capture_summary,
     find_config,
@@ -21,10 +23,12 @@ from crossaccount_sandbox.sagemaker.endpoint_configs import (
     storage_key,
 )
 from crossaccount_sandbox.sagemaker.hosting import Hosting
-from crossaccount_sandbox.sagemaker.invocations import event_stream, read_request, refuse
+from crossaccount_sandbox.sagemaker.invocations import read_request, refuse
+from crossaccount_sandbox.sagemaker.notifications import check_topics
 from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
+from crossaccount_sandbox.sagemaker.variants import pools_of
 from crossaccount_sandbox.sagemaker.watching import check_alarms, watch
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Place, Record, World
@@ -35,11 +39,13 @@ class Endpoints:
 
     Args:
         hosting: what runs behind them.
+        queues: what waits before the asynchronous ones.
         components: the inference components that they host.
     """
 
-    def __init__(self, hosting: Hosting, components: Components):
+    def __init__(self, hosting: Hosting, queues: Queues, components: Components):
         self._hosting = hosting
+        self._queues = queues
         self._components = components
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
@@ -61,7 +67,7 @@ class Endpoints:
 
         Raises:
             AwsError: ``ValidationException`` for a configuration or model that is not there, or an endpoint that is;
-                ``ResourceLimitExceeded`` where that was arranged.
+                ``ResourceLimitExceeded`` where a quota does not reach, or that was arranged.
         """
         name, place = call.params["EndpointName"], call.place
         arn = arn_of(call, "endpoint", name)
@@ -72,7 +78,10 @@ class Endpoints:
             models = models_of(world, call, config)
             _grant_on_key(world, call, config)
             outcome = _within_limits(self._outcome(place, name, config), config)
-            wanted = Wanted(config, models, outcome, capture=capture_summary(config))
+            check = _topics_check(world, call, config, models)
+            claimed = claim(world, place, _needs(config["ProductionVariants"], {}, Plan()))
+            capture = capture_summary(config)
+            wanted = Wanted(config, models, outcome, capture=capture, check=check, claimed=claimed)
             more = {"hosts_components": holds_components(config)}
             self._hosting.create(place, name, arn, wanted, more)
             tag(world, arn, call)
@@ -101,7 +110,10 @@ class Endpoints:
                 plan(deployment, config["ProductionVariants"]),
                 watch(world, call, deployment, models),
             )
-            wanted = Wanted(config, models, outcome, steps, look, *_retained(call.params, endpoint, config))
+            kept, capture = _retained(call.params, endpoint, config)
+            check = _topics_check(world, call, config, models)
+            claimed = claim(world, call.place, _needs(config["ProductionVariants"], kept, steps))
+            wanted = Wanted(config, models, outcome, steps, look, kept, capture, check, claimed)
             if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
                 raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
@@ -122,6 +134,9 @@ class Endpoints:
         known = {variant["VariantName"] for variant in endpoint["ProductionVariants"]}
         if unknown := ", ".join(sorted(set(desired) - known)):
             raise invalid(f'The variant name(s) "{unknown}" is/are not present within the endpoint.')
+        with world.lock:
+            old = world.registry.configs.get((place, endpoint["EndpointConfigName"])) or {}
+        claim(world, place, _growth(old, endpoint, desired))
         outcome = self._hosting.outcome(place, endpoint["EndpointName"])
         if not self._hosting.rescale(place, endpoint["EndpointName"], desired, outcome):
             raise _in_progress(endpoint)
@@ -199,27 +214,29 @@ class Endpoints:
         return self._answer(world, call)
 
     def invoke_stream(self, world: World, call: Call) -> Response:
-        """InvokeEndpointWithResponseStream: the same answer in parts; all are sent when the last one is there.
+        """InvokeEndpointWithResponseStream: the answer in parts, each as soon as the container gives it.
 
         Raises:
             AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
         """
-        answer = self._answer(world, call)
-        headers = [
-            ("X-Amzn-SageMaker-Content-Type" if name == "Content-Type" else name, value)
-            for name, value in answer.headers
-        ]
-        kind = ("Content-Type", "application/vnd.amazon.eventstream")
-        return Response(200, event_stream(answer.body), (kind, *headers))
+        endpoint = self._invoked(call)
+        if endpoint.get("hosts_components"):
+            return self._components.stream(world, call, endpoint)
+        return self._hosting.stream(endpoint, read_request(call))
 
     def invoke_async(self, world: World, call: Call) -> Response:
-        """InvokeEndpointAsync: there is no endpoint here that takes it.
+        """InvokeEndpointAsync: 202, and an object in S3 later on.
 
         Raises:
-            AwsError: ``ValidationError``, always.
+            AwsError: ``ValidationError`` for an endpoint that is not there or not asynchronous, and as of ``Queues.accept``.
         """
-        name = self._invoked(call)["EndpointName"]
-        raise AwsError("ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous.")
+        endpoint = self._invoked(call)
+        if not endpoint.get("AsyncInferenceConfig"):
+            name = endpoint["EndpointName"]
+            raise AwsError(
+                "ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous."
+            )
+        return self._queues.accept(call, endpoint)
 
     def _answer(self, world: World, call: Call) -> Response:
         endpoint = self._invoked(call)
@@ -262,6 +279,32 @@ def _within_limits(outcome: Outcome, config: Record) -> Outcome:
     raise AwsError("ResourceLimitExceeded", text)
 
 
+def _needs(variants: list[Record], kept: Mapping[str, Record], steps: Plan) -> list[tuple[list[str], int]]:
+    """The instance types of each variant, and how many instances of them come up."""
+    counts: list[int] = [
+        kept.get(variant["VariantName"], {}).get("DesiredInstanceCount")
+        or variant.get("InitialInstanceCount", 0)
+        for variant in variants
+    ]
+    return [
+        (pools_of(variant), coming_up(steps, count)) for variant, count in zip(variants, counts, strict=True)
+    ]
+
+
+def _growth(
+    config: Mapping[str, Any], endpoint: Record, desired: Mapping[str, Record]
+) -> list[tuple[list[str], int]]:
+    """The instance types of each variant that is to grow, and by how many instances it is."""
+    now = {
+        variant["VariantName"]: variant["CurrentInstanceCount"] for variant in endpoint["ProductionVariants"]
+    }
+    return [
+        (pools_of(variant), desired[name]["DesiredInstanceCount"] - now.get(name, 0))
+        for variant in config.get("ProductionVariants", ())
+        if (name := variant["VariantName"]) in desired and "DesiredInstanceCount" in desired[name]
+    ]
+
+
 def _retained(
     params: Mapping[str, Any], endpoint: Record, config: Record
 ) -> tuple[dict[str, Record], Record | None]:
@@ -272,6 +315,14 @@ def _retained(
     kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
     renewed = "DataCaptureConfig" in excluded
     return kept, capture_summary(config) if renewed else endpoint.get("DataCaptureConfig")
+
+
+def _topics_check(
+    world: World, call: Call, config: Record, models: Mapping[str, Record]
+) -> Callable[[], None]:
+    """What says, when an endpoint is brought up, that its execution roles may not publish to its topics."""
+    roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
+    return lambda: check_topics(world, call, config, roles)
 
 
 def _grant_on_key(world: World, call: Call, config: Record) -> None:

@@ -16,20 +16,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from crossaccount_sandbox.images import image_digest, parse_image
-from crossaccount_sandbox.sagemaker.artifacts import Artifacts
+from crossaccount_sandbox.sagemaker.artifacts import Artifacts, not_downloaded
 from crossaccount_sandbox.sagemaker.containers import Container, Containers, NotStarted
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommand, ImageCommands
 from crossaccount_sandbox.sagemaker.model_server import JSON
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Pace
 from crossaccount_sandbox.sagemaker.pipelines import Pipeline
+from crossaccount_sandbox.sagemaker.variants import pools_of, summary
 from crossaccount_sandbox.world import ContainerOutput, Record, World
 
 Given = Mapping[str, Any]
@@ -39,7 +40,11 @@ _DEFAULT_ACCEPT = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"  # what AWS's scikit-le
 _HEALTH_CHECK_SECONDS = (
     480  # of AWS's seconds, where a variant says nothing of ContainerStartupHealthCheckTimeoutInSeconds
 )
-_START_SECONDS = 60.0  # real ones that a command has for its start at least, however fast AWS's seconds pass
+_DOWNLOAD_SECONDS = (
+    3600  # likewise, of ModelDataDownloadTimeoutInSeconds; what AWS's staff say of it in public
+)
+# Real seconds that a command has for its start at least, however fast AWS's seconds pass; and where a variant gives a limit.
+_START_SECONDS, _LIMIT_SECONDS = 60.0, 10.0
 
 
 @dataclass
@@ -52,6 +57,10 @@ class Fleet:
         processes: by variant.
         endpoint: the endpoint's ARN.
         instances: by variant, the id of its one instance that runs.
+        roles: by variant, the execution role.
+        data_log: of asynchronous endpoints: why requests came to no answer, a line each, in the log stream ``data-log``.
+        shadows: the shadow variants as DescribeEndpoint shows them.
+        copies: the processes of shadow variants, by variant: they get copies of requests, and answer nobody.
     """
 
     config: Given
@@ -59,6 +68,10 @@ class Fleet:
     processes: dict[str, Pipeline]
     endpoint: str
     instances: dict[str, str]
+    roles: dict[str, str] = field(default_factory=dict)
+    data_log: Path | None = None
+    shadows: list[Record] = field(default_factory=list)
+    copies: dict[str, Pipeline] = field(default_factory=dict)
 
 
 def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
@@ -123,6 +136,10 @@ class Router:
             self._variants_served[key] = self._variants_served.get(key, 0) + 1
             return name, fleet.processes[name]
 
+    def fleet_of(self, pipeline: Pipeline) -> Fleet | None:
+        """The fleet that has these containers; None when it serves no more."""
+        return next((fleet for fleet, _ in self.shares if pipeline in fleet.processes.values()), None)
+
     def _pick(self, fleet: Fleet) -> str:
         names = [variant["VariantName"] for variant in fleet.variants]
         served = [self._variants_served.get((id(fleet), name), 0) for name in names]
@@ -168,26 +185,50 @@ class Fleets:
             Unhealthy: when it cannot; nothing of it is left running.
         """
         given = wanted.config["ProductionVariants"]
-        if outcome.kind == "no-capacity":
-            time.sleep(self._pace.real(outcome.seconds))
-            raise Unhealthy.of(outcome.kind, given[0]["VariantName"])
-        variants = [self._variant(variant, wanted) for variant in given]
-        instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in given}
-        fleet = Fleet(wanted.config, variants, {}, endpoint, instances)
+        shadows = wanted.config.get("ShadowProductionVariants") or []
+        wanted.check()
+        types = {variant["VariantName"]: self._provision(variant, outcome) for variant in (*given, *shadows)}
+        variants, beside = (
+            [self._variant(variant, wanted, types[variant["VariantName"]]) for variant in each]
+            for each in (given, shadows)
+        )
+        instances = {variant["VariantName"]: f"i-0{secrets.token_hex(8)}" for variant in (*given, *shadows)}
+        roles = {name: str(model["ExecutionRoleArn"]) for name, model in wanted.models.items()}
+        fleet = Fleet(wanted.config, variants, {}, endpoint, instances, roles, shadows=beside)
+        if wanted.config.get("AsyncInferenceConfig"):
+            first = given[0]["VariantName"]
+            fleet.data_log = self._output(fleet, first, roles[first], "data-log")
         try:
             for variant in given:
-                if model := wanted.models.get(
-                    variant["VariantName"]
-                ):  # none: instances for inference components
+                if model := wanted.models.get(variant["VariantName"]):  # none: instances for components
                     self._bring_up(fleet, variant, model, outcome)
+            for variant in shadows:
+                name = variant["VariantName"]
+                self._bring_up(fleet, variant, wanted.models[name], outcome)
+                fleet.copies[name] = fleet.processes.pop(name)
         except Unhealthy:
             self.stop(fleet)
             raise
         return fleet
 
+    def _provision(self, variant: Given, outcome: Outcome) -> str | None:
+        """The instance type that a variant gets, the first of its pools that there is capacity of; None for a serverless one.
+
+        Raises:
+            Unhealthy: when there is none of any.
+        """
+        pools = pools_of(variant)
+        if outcome.kind != "no-capacity":
+            return pools[0] if pools else None
+        left = [each for each in pools if outcome.types and each not in outcome.types]
+        time.sleep(self._pace.real(outcome.seconds))
+        if not left:
+            raise Unhealthy.of(outcome.kind, variant["VariantName"])
+        return left[0]
+
     def stop(self, fleet: Fleet) -> None:
         """End the fleet's processes and wait until they are gone."""
-        for pipeline in fleet.processes.values():
+        for pipeline in (*fleet.processes.values(), *fleet.copies.values()):
             self._stop(pipeline)
 
     def close(self) -> None:
@@ -202,7 +243,7 @@ class Fleets:
     def _bring_up(self, fleet: Fleet, variant: Given, model: Given, outcome: Outcome) -> None:
         """The processes of one variant, in the fleet as soon as they are started."""
         name = variant["VariantName"]
-        begin = self._starts(fleet, name, model)
+        begin = self._starts(fleet, variant, model)
         if outcome.kind == "crash-loop":
             for _ in range(_RESTARTS):
                 self._stop(self._run(name, model, begin))
@@ -213,15 +254,41 @@ class Fleets:
             time.sleep(self._pace.real(outcome.seconds))
             raise Unhealthy.of("unhealthy", name)
         for container, process in pipeline.containers.items():
-            if not process.wait(self._patience(variant, model, container)):
+            if not self._starts_in_time(variant, model, container) or not process.wait(
+                self._patience(variant, model, container)
+            ):
                 raise Unhealthy.of("unhealthy", name, container)
 
-    def _starts(self, fleet: Fleet, variant: str, model: Given) -> dict[str, Callable[[], Container]]:
+    def _starts_in_time(self, variant: Given, model: Given, container: str) -> bool:
+        """Whether a container whose start takes long by what its command says is within the variant's limit; once that time has passed."""
+        command = self._commands.find(dict(named_containers(model))[container]["Image"])
+        needs = (command and command.slow_start_seconds) or 0
+        limit = variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or _HEALTH_CHECK_SECONDS
+        time.sleep(self._pace.real(min(needs, limit)))
+        return needs <= limit
+
+    def _fetch(self, variant: Given, role: str, container: Given, number: int) -> bytes:
+        """The model data of a container, within the variant's limit for its download.
+
+        Raises:
+            Unhealthy: also when the limit is reached.
+        """
+        limit = variant.get("ModelDataDownloadTimeoutInSeconds") or _DOWNLOAD_SECONDS
+        command = self._commands.find(container["Image"])
+        needs = (command and command.slow_download_seconds) or 0
+        begun = time.monotonic()
+        archive = self._artifacts.fetch(role, container, number)
+        time.sleep(self._pace.real(min(needs, limit)))
+        if needs > limit or time.monotonic() - begun > max(self._pace.real(limit), _LIMIT_SECONDS):
+            raise not_downloaded(container, number)
+        return archive
+
+    def _starts(self, fleet: Fleet, given: Given, model: Given) -> dict[str, Callable[[], Container]]:
         """How each container of the model is started, by their names; what they serve was fetched."""
-        role = model["ExecutionRoleArn"]
+        role, variant = model["ExecutionRoleArn"], given["VariantName"]
         starts: dict[str, Callable[[], Container]] = {}
         for number, (name, container) in enumerate(named_containers(model), start=1):
-            archive = self._artifacts.fetch(role, container, number)
+            archive = self._fetch(given, role, container, number)
             output = self._output(fleet, variant, role, name if len(model["Resolved"]) > 1 else None)
             command = self._commands.find(container["Image"])
             if command is None:
@@ -250,8 +317,10 @@ class Fleets:
             return 30
         if command.start_seconds is not None:
             return command.start_seconds
-        limit = variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or _HEALTH_CHECK_SECONDS
-        return max(self._pace.real(limit), _START_SECONDS)
+        limit = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
+        if limit is not None:
+            return max(self._pace.real(limit), _LIMIT_SECONDS)
+        return max(self._pace.real(_HEALTH_CHECK_SECONDS), _START_SECONDS)
 
     def _output(self, fleet: Fleet, variant: str, role: str, container: str | None) -> Path:
         """A new file for what a container prints; noted under the name of its log stream."""
@@ -276,7 +345,7 @@ class Fleets:
                 raise Unhealthy.of("unhealthy", variant, name) from None
         return Pipeline(running, direct)
 
-    def _variant(self, variant: Given, wanted: Wanted) -> Record:
+    def _variant(self, variant: Given, wanted: Wanted, instance_type: str | None) -> Record:
         """A variant as DescribeEndpoint shows it."""
         model, kept = wanted.models.get(variant["VariantName"]), wanted.kept.get(variant["VariantName"], {})
         images = (
@@ -295,7 +364,8 @@ class Fleets:
             both = {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
             return {**shown, "CurrentInstanceCount": 0, "DesiredInstanceCount": 0, **both}
         count = kept.get("DesiredInstanceCount", variant["InitialInstanceCount"])
-        return {**shown, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
+        counts = {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
+        return {**shown, **counts, **summary(variant, count, instance_type)}
 
     def _image(self, role: str, image: str) -> Record:
         parsed, digest = parse_image(image), image_digest(image)

@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
+from crossaccount_sandbox.sagemaker.event_streams import events
 from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
 from crossaccount_sandbox.sagemaker.invocations import (
     invalid,
@@ -21,7 +23,7 @@ from crossaccount_sandbox.sagemaker.invocations import (
 )
 from crossaccount_sandbox.sagemaker.logs import log_group
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
-from crossaccount_sandbox.sagemaker.pipelines import Pipeline, Refused, Request
+from crossaccount_sandbox.sagemaker.pipelines import INVOKE_SECONDS, Pipeline, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Place, Record, World
@@ -38,6 +40,7 @@ class Hosting:
         fleets: starts and stops processes.
         outcomes: what was arranged for endpoints.
         pace: how long things take.
+        captures: keeps requests and answers where an endpoint captures data.
         table: where they are kept; left out for the endpoints themselves.
     """
 
@@ -47,12 +50,14 @@ class Hosting:
         fleets: Fleets,
         outcomes: Outcomes,
         pace: Pace,
+        captures: Captures,
         table: dict[tuple[Place, str], Record] | None = None,
     ):
         self._world = world
         self._fleets = fleets
         self._outcomes = outcomes
         self._pace = pace
+        self._captures = captures
         self._table = world.endpoints if table is None else table
         self._holds = table is None  # AWS holds endpoints in a state, and nothing else
         self._lock = threading.RLock()
@@ -84,6 +89,7 @@ class Hosting:
             "EndpointName": name,
             "EndpointArn": arn,
             "EndpointConfigName": wanted.config["EndpointConfigName"],
+            "AsyncInferenceConfig": wanted.config.get("AsyncInferenceConfig"),
             "CreationTime": self._world.clock(),
             "Statuses": [],
             "router": Router(),
@@ -178,28 +184,52 @@ class Hosting:
         self._outcomes.release(place[0], name)
         return record
 
-    def invoke(self, endpoint: Record, request: Request) -> Response:
+    def invoke(self, endpoint: Record, request: Request, timeout: float = INVOKE_SECONDS) -> Response:
         """The answer to one request.
 
         Args:
             endpoint: as ``find`` gave it.
             request: what is asked.
+            timeout: seconds that each container has for its answer.
 
         Raises:
             AwsError: ``ValidationError`` while no process serves it, or for a container or session that is none;
                 ``ModelError`` (424) for an error of a container.
         """
-        name, pipeline = self._turn(endpoint, request.variant)
-        refuse_container(request, pipeline, endpoint["EndpointName"])
-        refuse_session(request, endpoint["sessions"], self._world.clock())
+        name, pipeline = self._asked(endpoint, request)
+        fleet: Fleet | None = endpoint["router"].fleet_of(pipeline)
+        if fleet is not None:
+            self._captures.copy(endpoint, fleet, request)
         try:
-            answer = pipeline.invoke(request)
+            answer = pipeline.invoke(request, timeout)
         except Refused as refused:
             raise _model_error(refused, endpoint) from None
+        if fleet is not None:
+            self._captures.keep(endpoint, fleet, name, request, answer)
         note_sessions(request, answer.headers, endpoint["sessions"])
         kind = {"Content-Type": answer.content_type} if answer.content_type else {}
         headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **answer.headers}
         return Response(200, answer.body, tuple(headers.items()))
+
+    def stream(self, endpoint: Record, request: Request) -> Response:
+        """The answer to one request as a stream of events, each sent when the container gives its part; as ``invoke`` for the rest."""
+        name, pipeline = self._asked(endpoint, request)
+        try:
+            container, reply = pipeline.stream(request)
+        except Refused as refused:
+            raise _model_error(refused, endpoint) from None
+        note_sessions(request, reply.headers, endpoint["sessions"])
+        kind = {"X-Amzn-SageMaker-Content-Type": reply.content_type} if reply.content_type else {}
+        headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **reply.headers}
+        events_type = ("Content-Type", "application/vnd.amazon.eventstream")
+        return Response(200, b"", (events_type, *headers.items()), parts=events(reply.pieces, container))
+
+    def _asked(self, endpoint: Record, request: Request) -> tuple[str, Pipeline]:
+        """Whose turn it is, once nothing about the request is to be refused."""
+        name, pipeline = self._turn(endpoint, request.variant)
+        refuse_container(request, pipeline, endpoint["EndpointName"])
+        refuse_session(request, endpoint["sessions"], self._world.clock())
+        return name, pipeline
 
     @staticmethod
     def _turn(endpoint: Record, variant: str | None) -> tuple[str, Pipeline]:
@@ -261,6 +291,10 @@ def _scaled(variant: Record, desired: Mapping[str, Record]) -> Record:
     for name in ("Weight", "InstanceCount"):
         if (value := wanted.get(f"Desired{name}")) is not None:
             variant = {**variant, f"Desired{name}": value, f"Current{name}": value}
+    if pools := variant.get("InstancePools"):
+        counts = [variant["CurrentInstanceCount"] if pool["CurrentInstanceCount"] else 0 for pool in pools]
+        shown = [{**pool, "CurrentInstanceCount": each} for pool, each in zip(pools, counts, strict=True)]
+        return {**variant, "InstancePools": shown}
     return variant
 
 

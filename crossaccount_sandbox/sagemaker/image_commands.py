@@ -8,6 +8,8 @@ A file or a request gives one of these objects, or a list of them, as YAML or JS
       environment: {WORKERS: "1"}   # optional; the container's own Environment goes before it
       directory: /srv/server        # optional: where it is started; the model's folder otherwise
       start_seconds: 60             # optional: how long its ping may take; AWS's limit otherwise
+      slow_start_seconds: 900       # optional: how many of AWS's seconds its start takes beside the real ones
+      slow_download_seconds: 900    # optional: how many of AWS's seconds the download of its model takes beside the real ones
 
 ``image`` is the repository's name, its URI, or the whole URI with tag or digest; ``*`` and ``?`` stand for any text and any sign.
 The command serves ``GET /ping`` and ``POST /invocations`` on the port in SAGEMAKER_BIND_TO_PORT. It finds the unpacked
@@ -27,7 +29,8 @@ from typing import Any
 
 from crossaccount_sandbox.images import image_digest, parse_image
 
-_KEYS = ("image", "command", "digest", "environment", "directory", "start_seconds")
+_SLOW = ("slow_start_seconds", "slow_download_seconds")
+_KEYS = ("image", "command", "digest", "environment", "directory", "start_seconds", *_SLOW)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class ImageCommand:
         environment: of the program, as the image's own ENV.
         directory: where it is started; None for the folder of the model.
         start_seconds: how long it may take to answer its ping with 200; None for AWS's limit.
+        slow_start_seconds: how many of AWS's seconds its start takes beside the real ones.
+        slow_download_seconds: likewise, the download of its model.
     """
 
     image: str
@@ -49,6 +54,8 @@ class ImageCommand:
     environment: Mapping[str, str] = field(default_factory=dict)
     directory: str | None = None
     start_seconds: float | None = None
+    slow_start_seconds: float | None = None
+    slow_download_seconds: float | None = None
 
     def fits(self, image: str) -> bool:
         """Whether it is what a container of this image URI runs."""
@@ -144,6 +151,10 @@ def _texts(value: Any) -> bool:
     return all(isinstance(each, str) and "\0" not in each for each in value)
 
 
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 86_400
+
+
 def _unnamed(value: dict[str, str]) -> bool:
     return any(not name or "=" in name for name in value)
 
@@ -172,5 +183,8 @@ _WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "start_seconds": (
         lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 3600,
         "a number of seconds above 0 and up to 3600, or leave it out for AWS's limit",
+    ),
+    **dict.fromkeys(
+        _SLOW, (_is_time, "a number of AWS's seconds above 0 and up to 86400, or leave it out for none")
     ),
 }

@@ -1,15 +1,13 @@
-"""InvokeEndpoint and its kin as requests: what is read of them, what is refused about them, and how a stream is written.
+"""InvokeEndpoint and its kin as requests: what is read of them, and what is refused about them.
 
-Not here: lengths and patterns (``calls``), and the asking (``hosting``, ``pipelines``).
+Not here: lengths and patterns (``calls``), how a stream is written (``event_streams``), and the asking (``hosting``, ``pipelines``).
 
 Source: InvokeEndpoint, InvokeEndpointAsync and InvokeEndpointWithResponseStream in the SageMaker runtime's API reference;
 "Multi-container endpoints" and "Stateful sessions" in the developer guide; "Amazon SageMaker AI endpoints and quotas" for sizes. The texts
 about inference components, oversize bodies and content lengths are quotes from public reports, the others the sandbox's own.
 """
 
-import struct
 import uuid
-import zlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -23,7 +21,6 @@ SERVERLESS_LIMIT = 4 * 1024 * 1024
 NEW_SESSION = "NEW_SESSION"
 _PREFIX = "X-Amzn-SageMaker-"
 _PASSED_ON = ("Custom-Attributes", "Inference-Id", "Session-Id")
-_PART_BYTES = 65_536
 
 
 def read_request(call: Call) -> Request:
@@ -62,6 +59,11 @@ def refuse(call: Call, endpoint: Record) -> None:
         raise invalid(f"Request {uuid.uuid4()} has oversize body.")
     if len(call.body) > BODY_LIMIT:
         raise AwsError("413", f"HTTP content length exceeded {BODY_LIMIT} bytes.", 413)
+    if endpoint.get("AsyncInferenceConfig") and call.operation != "InvokeEndpointAsync":
+        name = endpoint["EndpointName"]
+        raise invalid(
+            f"Endpoint {name} of account {call.account} is asynchronous and takes InvokeEndpointAsync alone."
+        )
     for fault in _faults(call, serverless, bool(endpoint.get("hosts_components"))):
         raise invalid(fault)
 
@@ -148,23 +150,3 @@ def _faults(call: Call, serverless: bool, hosts_components: bool) -> Iterator[st
 def invalid(text: str) -> AwsError:
     """A refusal of the runtime."""
     return AwsError("ValidationError", text)
-
-
-def event_stream(body: bytes) -> bytes:
-    """An answer as the events that InvokeEndpointWithResponseStream sends: PayloadPart and no other.
-
-    Source: "Event stream encoding" in the Amazon Transcribe developer guide, which is that of all services.
-    """
-    parts = range(0, len(body), _PART_BYTES)
-    return b"".join(_event("PayloadPart", body[start : start + _PART_BYTES]) for start in parts)
-
-
-def _event(kind: str, payload: bytes) -> bytes:
-    named = {":event-type": kind, ":content-type": "application/octet-stream", ":message-type": "event"}
-    headers = b"".join(
-        struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", 7, len(value)) + value.encode()
-        for name, value in named.items()
-    )
-    prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
-    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + headers + payload
-    return message + struct.pack("!I", zlib.crc32(message))

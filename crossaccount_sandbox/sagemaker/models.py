@@ -9,15 +9,7 @@ from typing import Any
 from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.sagemaker.execution import RoleProbe, artifact_locations
 from crossaccount_sandbox.sagemaker.packages import find_package
-from crossaccount_sandbox.sagemaker.records import (
-    arn_of,
-    existing,
-    find,
-    in_place,
-    invalid,
-    listed,
-    shown,
-)
+from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, in_place, invalid, listed, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.wire import Response, json_response
 from crossaccount_sandbox.world import Handler, Record, World
@@ -64,10 +56,18 @@ def create_model(world: World, call: Call) -> Response:
 def _faults(params: Record, containers: list[Record]) -> Iterator[str]:
     """Why AWS would refuse these containers together; the texts are the sandbox's own.
 
-    Source: ContainerDefinition, InferenceExecutionConfig and S3ModelDataSource in the SageMaker API reference.
+    Source: ContainerDefinition, InferenceExecutionConfig and S3ModelDataSource in the SageMaker API reference; "Create a
+    multi-container endpoint" in the developer guide.
     """
     if params.get("PrimaryContainer") and params.get("Containers"):
         yield "A model has either a PrimaryContainer or Containers, not both."
+    if (params.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct":
+        if not params.get("Containers"):
+            yield "A model whose containers are invoked directly is made with Containers instead of PrimaryContainer."
+        if len(containers) < 2:
+            yield "A model whose containers are invoked directly needs more than one container."
+        if not all(container.get("ContainerHostname") for container in containers):
+            yield "Each container that is invoked directly needs a ContainerHostname."
     names = [container.get("ContainerHostname") for container in containers]
     named = [name for name in names if name]
     if len(containers) > 1:
@@ -81,6 +81,19 @@ def _faults(params: Record, containers: list[Record]) -> Iterator[str]:
             yield "A container has either a ModelDataUrl or a ModelDataSource, not both."
         if source.get("S3DataType") == "S3Prefix" and not source["S3Uri"].endswith("/"):
             yield f"The key name prefix {source['S3Uri']} must end with a forward slash."
+        yield from _unaccepted(container)
+
+
+def _unaccepted(container: Record) -> Iterator[str]:
+    """Source: the refusal as a public report quotes it (hashicorp/terraform-provider-aws, issue 34795)."""
+    sources = [container.get("ModelDataSource"), *(container.get("AdditionalModelDataSources") or ())]
+    for source in (source["S3DataSource"] for source in sources if source and source.get("S3DataSource")):
+        if (access := source.get("ModelAccessConfig")) and not access["AcceptEula"]:
+            yield (
+                "The AcceptEula value must be explicitly defined as True in order to accept the end-user license agreement (EULA) that "
+                f'this "{source["S3Uri"]}" model requires. You are responsible for reviewing and complying with any applicable license '
+                "terms and making sure they are acceptable for your use case before downloading or using a model."
+            )
 
 
 def _with_defaults(value: Any) -> Any:

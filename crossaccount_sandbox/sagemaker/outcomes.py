@@ -43,6 +43,7 @@ class Outcome:
         batch: in a rolling deployment, which batch this befalls; the first is 0.
         silent: a failed update leaves no FailureReason, as AWS's sometimes do.
         rollback_fails: the rollback of an update fails too: UpdateRollbackFailed.
+        types: of ``no-capacity``, the instance types of which there is none; empty is all. A variant's next pool is tried then.
     """
 
     kind: str = "healthy"
@@ -50,6 +51,7 @@ class Outcome:
     batch: int = 0
     silent: bool = False
     rollback_fails: bool = False
+    types: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a kind that is none, with a ValueError."""

@@ -136,23 +136,33 @@ def list_packages(world: World, call: Call) -> Response:
     return listed(call, "ModelPackageSummaryList", records, fits=fits)
 
 
+_MOST_METADATA = 50  # CustomerMetadataMap in botocore's model
 _UPDATABLE = (
     "ModelApprovalStatus",
     "ApprovalDescription",
     "InferenceSpecification",
     "SourceUri",
     "ModelLifeCycle",
+    "ModelPackageRegistrationType",
 )
 
 
 def update_package(world: World, call: Call) -> Response:
-    """UpdateModelPackage: approval, description, customer metadata, further inference specifications."""
+    """UpdateModelPackage: approval, stage, model card, customer metadata, further inference specifications.
+
+    Raises:
+        AwsError: ``ValidationException`` for more than 50 keys of metadata.
+    """
     package = find_package(world, call, call.params["ModelPackageArn"])
-    package |= {name: _with_digests(call.params[name]) for name in _UPDATABLE if name in call.params}
     metadata = {**(package.get("CustomerMetadataProperties") or {})}
     metadata |= call.params.get("CustomerMetadataProperties") or {}
     for name in call.params.get("CustomerMetadataPropertiesToRemove") or ():
         metadata.pop(name, None)
+    if len(metadata) > _MOST_METADATA:
+        raise invalid(f"A model package has at most {_MOST_METADATA} customer metadata properties.")
+    package |= {name: _with_digests(call.params[name]) for name in _UPDATABLE if name in call.params}
+    if card := call.params.get("ModelCard"):
+        package["ModelCard"] = {**(package.get("ModelCard") or {}), **card}
     package["CustomerMetadataProperties"] = metadata or None
     package["AdditionalInferenceSpecifications"] = [
         *(package.get("AdditionalInferenceSpecifications") or []),

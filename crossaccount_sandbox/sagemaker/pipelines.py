@@ -7,12 +7,16 @@ console are quotes from public reports. Which Accept the containers before the l
 AWS's own examples rely on each container's default there.
 """
 
+import http.client
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crossaccount_sandbox.sagemaker.containers import Answer, Container, NoAnswer
+from crossaccount_sandbox.sagemaker.exchanges import Reply, until
 
 INVOKE_SECONDS = 60.0  # what AWS gives all containers together
+STREAM_SECONDS = 480.0  # and where the answer is streamed
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container {}. Review the latency metrics for each "
     "container in Amazon CloudWatch, resolve the issue, and try again."
@@ -75,6 +79,29 @@ class Pipeline:
         names = [request.hostname] if request.hostname else list(self.containers)
         return self._through(names, request, timeout)
 
+    def stream(self, request: Request, timeout: float = STREAM_SECONDS) -> tuple[str, Reply]:
+        """The last container's answer, or that of the one that was named, as it comes; with that container's name.
+
+        Raises:
+            Refused: when one has answered with an error, or not at all.
+        """
+        *before, last = [request.hostname] if request.hostname else list(self.containers)
+        if before:
+            answer = self._through(before, replace(request, accept=""), timeout)
+            request = replace(request, body=answer.body, content_type=answer.content_type)
+        deadline = time.monotonic() + timeout
+        try:
+            given = (request.body, request.content_type, request.accept, timeout, dict(request.headers))
+            reply = self.containers[last].stream(*given)
+            if 200 <= reply.status < 300:
+                return last, replace(reply, pieces=until(reply.pieces, deadline))
+            body = b"".join(reply.pieces)
+        except NoAnswer as error:
+            raise Refused(last, _no_answer(last, error)) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Refused(last, Answer(500, "text/plain", str(error).encode())) from None
+        raise Refused(last, Answer(reply.status, reply.content_type, body, reply.headers))
+
     def _through(self, names: Sequence[str], request: Request, timeout: float) -> Answer:
         body, content_type = request.body, request.content_type
         headers = dict(request.headers)
@@ -98,6 +125,11 @@ class Pipeline:
         try:
             return self.containers[name].invoke(body, content_type, accept, timeout, headers)
         except NoAnswer as error:
-            if isinstance(error.__cause__, TimeoutError):
-                return Answer(0, "text/plain", _TIMED_OUT.format(name).encode())
-            return Answer(500, "text/plain", str(error).encode())
+            return _no_answer(name, error)
+
+
+def _no_answer(container: str, error: NoAnswer) -> Answer:
+    """What stands for the answer of a container that gave none."""
+    if isinstance(error.__cause__, TimeoutError):
+        return Answer(0, "text/plain", _TIMED_OUT.format(container).encode())
+    return Answer(500, "text/plain", str(error).encode())

@@ -16,6 +16,7 @@ from typing import Any
 from crossaccount_sandbox.sagemaker.deployments import Step, Unhealthy, Wanted
 from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
 from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome, Pace
+from crossaccount_sandbox.sagemaker.variants import summary
 from crossaccount_sandbox.world import Record
 
 _GLANCE_SECONDS = 0.02  # between two looks at the alarms, real seconds
@@ -48,6 +49,7 @@ class Rollout:
     def begin(self, status: str) -> None:
         """Be Creating or Updating, with a pending deployment; what an earlier change failed of is forgotten."""
         self._record.pop("FailureReason", None)
+        self._record["Claimed"] = self._wanted.claimed
         self._pend("Creating")
         become(self._record, status, self._clock())
 
@@ -175,7 +177,9 @@ class Rollout:
         self._record.update(
             EndpointConfigName=fleet.config["EndpointConfigName"],
             ProductionVariants=fleet.variants,
+            ShadowProductionVariants=fleet.shadows or None,
             DataCaptureConfig=self._wanted.capture,
+            AsyncInferenceConfig=fleet.config.get("AsyncInferenceConfig"),
             fleets=[fleet],
         )
         become(self._record, "InService", self._clock())
@@ -183,21 +187,30 @@ class Rollout:
     def _pend(self, status: str, fleet: Fleet | None = None, share: Fraction = Fraction(0)) -> None:
         """Show the pending deployment: what comes, how much of it is there, and in which stage it is."""
         config = self._wanted.config
-        there = {variant["VariantName"]: variant for variant in fleet.variants} if fleet else {}
+        there = (
+            {variant["VariantName"]: variant for variant in (*fleet.variants, *fleet.shadows)}
+            if fleet
+            else {}
+        )
         stage = [{"Status": status, "StartTime": self._clock()}]
+        variants = {
+            kind: [
+                {**self._pending(given, there.get(given["VariantName"]), share), "VariantStatus": stage}
+                for given in config[kind]
+            ]
+            for kind in ("ProductionVariants", "ShadowProductionVariants")
+            if config.get(kind)
+        }
         self._record["PendingDeploymentSummary"] = {
             "EndpointConfigName": config["EndpointConfigName"],
             "StartTime": self._begun,
-            "ProductionVariants": [
-                {**self._pending(given, there.get(given["VariantName"]), share), "VariantStatus": stage}
-                for given in config["ProductionVariants"]
-            ],
+            **variants,
         }
 
     def _pending(self, given: Mapping[str, Any], there: Record | None, share: Fraction) -> Record:
         known: Record = {key: given[key] for key in ("VariantName", "InstanceType") if key in given}
         if there is None:
-            return {**known, "CurrentInstanceCount": 0, **_desired(given)}
+            return {**known, "CurrentInstanceCount": 0, **_desired(given), **summary(given, 0, None)}
         count = there["DesiredInstanceCount"]
         now = round(count * share) if self._wanted.plan.rolling else count
         return {**there, **known, "CurrentInstanceCount": now}

@@ -11,9 +11,18 @@ import pytest
 import yaml
 
 from crossaccount.config.endpoint import Deployment, Serverless, Vpc
+from crossaccount.config.expectations import (
+    ArrayOf,
+    ByteLength,
+    JsonPath,
+    LabelsAt,
+    TextOf,
+    Tolerance,
+    Within,
+)
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
-from crossaccount.config.smoke import JsonPath, Latency, Tolerance, Within
+from crossaccount.config.smoke import Latency
 from crossaccount.errors import ConfigError, Fault
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "example.yaml"
@@ -258,7 +267,7 @@ GOOD: list[tuple[str, str, Any]] = [
      Within(value=[1], tolerance=Tolerance(relative=0.1))),
     (asked(expect="LEFT OUT", expect_json_path={"path": "a", "value": None}), "smoke.0.expect_json_path", JsonPath(path="a", value=None)),
     (asked(expect="LEFT OUT", expect_schema=False), "smoke.0.expect_schema", False),
-    (asked(expect="LEFT OUT", expect_label=["a", 1, True]), "smoke.0.expect_label", ("a", 1, True)),
+    (asked(expect="LEFT OUT", expect_label=["a", 1, True]), "smoke.0.expect_label.labels", ("a", 1, True)),
     (asked(accept="*/*"), "smoke.0.accept", "*/*"),
     (asked(accept="text/*;q=0.5, application/json"), "smoke.0.accept", "text/*;q=0.5, application/json"),
     (asked(accept=["application/json", "text/csv; q=0.1"]), "smoke.0.accept", "application/json, text/csv; q=0.1"),
@@ -313,7 +322,8 @@ def test_the_example_explains_every_new_key() -> None:
     """Each inner key is there as a key, or spelled out in the comment above it."""
     text = EXAMPLE.read_text(encoding="utf-8")
     assert re.search(r"^    run_deployment: ", text, re.MULTILINE)
-    for model in (Deployment, Serverless, Vpc, Latency, Within, JsonPath, Tolerance):
+    of_answers = (Within, JsonPath, Tolerance, LabelsAt, ArrayOf, TextOf, ByteLength)
+    for model in (Deployment, Serverless, Vpc, Latency, *of_answers):
         for key in model.model_fields:
             assert re.search(rf"(^\s*|[{{ ]){key}\b", text, re.MULTILINE), key
 

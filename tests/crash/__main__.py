@@ -13,7 +13,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-COMMANDS = ("share", "deploy", "promote", "rollback", "revoke")
+COMMANDS = (
+    *("share", "deploy", "promote", "rollback", "revoke"),
+    *("promote-asynchronous", "rollback-asynchronous"),
+)
 
 
 def options(arguments: list[str]) -> argparse.Namespace:

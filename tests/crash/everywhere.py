@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from kinds import KINDS
 from promises import Promise, after_a_kill, at_the_end
 from runs import Place, Run, Runner, answers, places, prefect_server
 from world import GROUP, PRODUCER, PRODUCTION, REGION, ROOT, STAGING, Kept, State, World
 
-COMMANDS = ("share", "deploy", "promote", "rollback", "revoke")
 BOTH = frozenset({STAGING, PRODUCTION})
+OF_KINDS = {f"{verb}-{kind}": kind for kind in KINDS for verb in ("promote", "rollback")}
 PROMISES = {
     "share": Promise(BOTH),
     "deploy": Promise(BOTH),
@@ -34,6 +35,7 @@ PROMISES = {
     "rollback": Promise(frozenset({STAGING}), ("rollback", 1, 2, 1)),
     "revoke": Promise(frozenset()),
 }
+PROMISES |= {command: PROMISES[command.partition("-")[0]] for command in OF_KINDS}
 WRITES = ("Put", "Set", "Create", "Delete", "Update", "Add")
 
 
@@ -70,22 +72,31 @@ class Lane:
         one = folder / "staging.yaml"
         one.write_text(yaml.safe_dump(given))
         self.staging_alone = str(one)
+        self._of_kinds = {}
+        for name, kind in KINDS.items():
+            given["consumers"]["staging"]["endpoint"] |= kind.endpoint
+            other = folder / f"{name}.yaml"
+            other.write_text(yaml.safe_dump(given))
+            self._of_kinds[name] = str(other)
+            given = yaml.safe_load(one.read_text())
 
     def _arguments(self, command: str) -> list[str]:
+        verb, kind = command.partition("-")[0], OF_KINDS.get(command)
+        alone = self._of_kinds[kind] if kind else self.staging_alone
         return {
             "share": ["share", self._sandbox, "--yes"],
             "deploy": ["deploy", self._sandbox, "--consumer", "staging"],
-            "promote": ["promote", self.staging_alone, "--yes"],
+            "promote": ["promote", alone, "--yes"],
             "rollback": [
                 "rollback",
-                self.staging_alone,
+                alone,
                 "--consumer",
                 "staging",
                 "--reason",
                 "answers drifted",
             ],
             "revoke": ["revoke", self._sandbox, "--all", "--yes"],
-        }[command]
+        }[verb]
 
     def stages(self, commands: Sequence[str]) -> Iterator[Stage]:
         """The commands in turn, each with the world as it is before it; undisturbed runs make one from the other."""
@@ -99,6 +110,14 @@ class Lane:
             self._serve_version_1()
             yield from self._chosen(commands, self._staged("promote"))
             yield from self._chosen(commands, self._staged("rollback"))
+        for name, kind in KINDS.items():
+            promote, rollback = f"promote-{name}", f"rollback-{name}"
+            if {promote, rollback} & set(commands):
+                self.world.restore(empty)
+                kind.prepare(self.world)
+                self._serve_version_1(promote)
+                yield from self._chosen(commands, self._staged(promote))
+                yield from self._chosen(commands, self._staged(rollback))
 
     def _chosen(self, commands: Sequence[str], stage: Stage) -> Iterator[Stage]:
         """The stage, if it is wanted; what its undisturbed run leaves is what the next one begins with."""
@@ -118,12 +137,12 @@ class Lane:
         assert not faults, f"{command}, undisturbed: {faults}"
         return stage
 
-    def _serve_version_1(self) -> None:
+    def _serve_version_1(self, promote: str = "promote") -> None:
         """Version 1 at staging's own endpoint, before version 2 was approved; and an endpoint config that nothing needs."""
         registry = self.world.admin("producer", "sagemaker")
         second = f"arn:aws:sagemaker:{REGION}:{PRODUCER}:model-package/{GROUP}/2"
         registry.update_model_package(ModelPackageArn=second, ModelApprovalStatus="PendingManualApproval")
-        run = self.runner.run(self._arguments("promote"))
+        run = self.runner.run(self._arguments(promote))
         assert run.code == 0, run.output
         registry.update_model_package(ModelPackageArn=second, ModelApprovalStatus="Approved")
         hosted = self.world.kept().hosted["staging"]["configs"]

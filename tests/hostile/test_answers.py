@@ -18,8 +18,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws.access import Target
+from crossaccount.config.expectations import JsonPath, Tolerance
 from crossaccount.config.loading import load_config
-from crossaccount.config.smoke import JsonPath, Tolerance
 from crossaccount.hosting.resources import Removal
 from crossaccount.proof import expectations
 from crossaccount.proof.asking import Answer, ask

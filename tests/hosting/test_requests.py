@@ -23,6 +23,7 @@ from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import requests
 from crossaccount.hosting.gateway import Gateway, Patience
 from crossaccount.hosting.shift import settle, shift
+from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
@@ -49,16 +50,61 @@ KEYS: dict[str, Any] = {
     "vpc": {"security_group_ids": ["sg-1", "sg-2"], "subnet_ids": ["subnet-1"]},
     "kms_key": KEY,
     "network_isolation": True,
+    "kind": "asynchronous",
+    "asynchronous": {
+        "s3_output": "s3://staging-calls/answers/",
+        "s3_failures": "s3://staging-calls/failures/",
+        "kms_key": KEY,
+        "success_topic": "arn:aws:sns:us-east-1:222222222222:answers",
+        "error_topic": "arn:aws:sns:us-east-1:222222222222:errors",
+        "max_concurrent": 4,
+    },
+    "instance_pools": [
+        {"instance_type": "ml.g6.xlarge", "priority": 2},
+        {"instance_type": "ml.g5.xlarge", "priority": 1},
+    ],
+    "provision_seconds": 600,
+    "capacity_reservation": "arn:aws:sagemaker:us-east-1:444455556666:training-plan/two-weeks",
+    "container_startup_seconds": 900,
+    "model_download_seconds": 1200,
+    "volume_size_gb": 64,
+    "inference_ami": "al2-ami-sagemaker-inference-gpu-2",
+    "routing": "prefix-aware",
+    "prefix_routing": {"length": 4096, "concurrency": 8},
+    "metrics": {"detailed": False, "enhanced": True, "publish_seconds": 120},
+    "accept_eula": True,
+    "inference_specification": "pair",
+    "container_mode": "direct",
+    "managed_scaling": {"minimum": 1, "maximum": 3},
     "inference_component": {"memory_mb": 1024},  # see tests/kinds/test_inference_components.py
 }
-INSTANCES = {
-    key: value for key, value in KEYS.items() if key not in ("serverless", "inference_component")
+# Keys that stand only beside others.
+BESIDE: dict[str, dict[str, Any]] = {
+    "instance_pools": {"instance_type": None},
+    "inference_ami": {"instance_type": "ml.g5.xlarge"},
+    "routing": {"prefix_routing": KEYS["prefix_routing"]},
+    "prefix_routing": {"routing": "prefix-aware"},
+    "container_mode": {"inference_specification": KEYS["inference_specification"]},
 }
+QUEUE = {key: KEYS[key] for key in ("kind", "asynchronous")}
+COMPONENT = ("inference_component", "managed_scaling")
+APART = (*QUEUE, *COMPONENT, "serverless", "instance_pools", "inference_ami")
+INSTANCES = {key: value for key, value in KEYS.items() if key not in APART}
 TABLE: dict[str, dict[str, Any]] = {
     "none": {},
-    **{key: {key: value} for key, value in INSTANCES.items()},
+    **{
+        key: {key: value, **BESIDE.get(key, {})}
+        for key, value in KEYS.items()
+        if key not in ("serverless", *QUEUE)
+    },
     "serverless": {"serverless": KEYS["serverless"], "instance_type": None},
     "all with instances": INSTANCES,
+    "asynchronous": QUEUE,
+    "asynchronous, as little": {**QUEUE, "asynchronous": {"s3_output": "s3://staging-calls/answers/"}},
+    "all asynchronous": {
+        **{key: value for key, value in INSTANCES.items() if key != "container_mode"},
+        **QUEUE,
+    },
     "all serverless": {
         key: value
         for key, value in KEYS.items()
@@ -71,7 +117,17 @@ TABLE: dict[str, dict[str, Any]] = {
             "kms_key",
             "vpc",
             "network_isolation",
-            "inference_component",
+            *QUEUE,
+            *COMPONENT,
+            "instance_pools",
+            "provision_seconds",
+            "capacity_reservation",
+            "volume_size_gb",
+            "inference_ami",
+            "routing",
+            "prefix_routing",
+            "inference_specification",
+            "container_mode",
         )
     }
     | {"instance_type": None},
@@ -84,6 +140,7 @@ class Account:
 
     sharing: Sharing
     release: Release
+    version: ModelVersion
     key: str
 
     def like(self, endpoint: dict[str, Any]) -> Sharing:
@@ -95,9 +152,10 @@ class Account:
         return parse_config(text.replace(KEY, self.key))
 
     def released_for(self, sharing: Sharing) -> Release:
-        """The Release, with an image that a serverless endpoint may have where there is one."""
-        if sharing.consumers["staging"].endpoint.serverless is None:
-            return self.release
+        """The Release as the consumer deploys it, with an image that a serverless endpoint may have where there is one."""
+        endpoint = sharing.consumers["staging"].endpoint
+        if endpoint.serverless is None:
+            return self.release.deployed_as(endpoint.inference_specification, self.version)
         containers = [
             container.model_copy(update={"image": AWS_IMAGE}) for container in self.release.containers
         ]
@@ -114,7 +172,11 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     keys.write_text(
         "".join(
             f"[{name}]\naws_access_key_id={key.access_key_id}\naws_secret_access_key={key.secret_access_key}\n"
-            for name, key in (*residents.operators.items(), ("admin", residents.administrators["staging"]))
+            for name, key in (
+                *residents.operators.items(),
+                ("admin", residents.administrators["staging"]),
+                ("producer-admin", residents.administrators["producer"]),
+            )
         )
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -124,6 +186,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
         patch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
         with sessions.reuse():
+            _add_specification()
             yield _shared()
     server.stop()
 
@@ -157,7 +220,24 @@ def _shared() -> Account:
     plan = plan_share(sharing, found)
     prepared = publish.prepare(producer, found.versions[0], found, plan)[0]
     apply.apply(producer, plan, lambda line: None)
-    return Account(sharing, publish.publish(producer, prepared), _prepared_account())
+    return Account(sharing, publish.publish(producer, prepared), found.versions[0], _prepared_account())
+
+
+def _add_specification() -> None:
+    """Another specification of version 1, of two containers that can be asked by name."""
+    import boto3
+
+    client = boto3.Session(profile_name="producer-admin", region_name=accounts.REGION).client("sagemaker")
+    arn = f"arn:aws:sagemaker:{accounts.REGION}:{accounts.PRODUCER.id}:model-package/{accounts.GROUP}/1"
+    described = client.describe_model_package(ModelPackageName=arn)
+    (container,) = described["InferenceSpecification"]["Containers"]
+    pair = [{**container, "ContainerHostname": name} for name in ("first", "second")]
+    client.update_model_package(
+        ModelPackageArn=arn,
+        AdditionalInferenceSpecificationsToAdd=[
+            {"Name": KEYS["inference_specification"], "Containers": pair}
+        ],
+    )
 
 
 def _prepared_account() -> str:
@@ -291,6 +371,12 @@ def test_a_serverless_deployment_that_cannot_be_is_refused_before_a_model_is_mad
     assert Gateway(open_target(sharing, "staging").sagemaker).describe("model", f"{NAME}-v1") is None
 
 
+def queue(**changes: Any) -> dict[str, Any]:
+    """The keys of an asynchronous endpoint, with some of its queue changed; None takes one out."""
+    wanted = {key: value for key, value in {**KEYS["asynchronous"], **changes}.items() if value is not None}
+    return {**QUEUE, "asynchronous": wanted}
+
+
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
@@ -301,6 +387,22 @@ def test_a_serverless_deployment_that_cannot_be_is_refused_before_a_model_is_mad
         ({"data_capture": KEYS["data_capture"]}, {}, "DataCaptureConfig .*, not none"),
         ({"vpc": KEYS["vpc"]}, {}, "VpcConfig .*, not none"),
         ({"network_isolation": True}, {}, "EnableNetworkIsolation True, not False"),
+        (QUEUE, {}, "AsyncInferenceConfig .*, not none"),
+        ({}, QUEUE, r"AsyncInferenceConfig\.OutputConfig\.S3FailurePath none, not s3"),
+        (QUEUE, queue(s3_failures=None), r"S3FailurePath s3://staging-calls/failures/, not none"),
+        (QUEUE, queue(kms_key=None), r"OutputConfig\.KmsKeyId arn:aws:kms.*, not none"),
+        (QUEUE, queue(success_topic=None), r"NotificationConfig\.SuccessTopic arn:aws:sns.*, not none"),
+        (QUEUE, queue(success_topic=None, error_topic=None), r"NotificationConfig \{.*\}, not none"),
+        (QUEUE, queue(max_concurrent=5), r"MaxConcurrentInvocationsPerInstance 4, not 5"),
+        ({"volume_size_gb": 64}, {}, "ProductionVariants.VolumeSizeInGB 64, not none"),
+        ({"volume_size_gb": 64}, {"volume_size_gb": 65}, "ProductionVariants.VolumeSizeInGB 64, not 65"),
+        ({}, {"container_startup_seconds": 61}, "ContainerStartupHealthCheckTimeoutInSeconds none, not 61"),
+        ({"routing": "random"}, {}, "ProductionVariants.RoutingConfig .*RANDOM.*, not none"),
+        ({}, {"metrics": {"detailed": False}}, "MetricsConfig.EnableDetailedObservability True, not False"),
+        ({}, {"instance_type": None, "instance_pools": [{"instance_type": "ml.m5.large", "priority": 1}]},
+         "ProductionVariants.InstancePools none, not"),
+        ({"instance_type": None, "instance_pools": [{"instance_type": "ml.m5.large", "priority": 1}]}, {},
+         "ProductionVariants.InstancePools .*, not none"),
     ],
 )  # fmt: skip
 def test_what_is_there_is_held_against_everything_that_is_asked_for(
@@ -322,3 +424,27 @@ def test_the_order_of_a_vpc_s_groups_is_no_difference(account: Account) -> None:
         assert deploy(account.like({"vpc": turned}), account.release, keep=True) == []
     finally:
         cleared(open_target(account.sharing, "staging"))
+
+
+def test_a_queue_is_asked_for_as_the_config_has_it_and_names_another_endpoint_config(
+    account: Account,
+) -> None:
+    names = set()
+    for changes in ({}, {"max_concurrent": 5}, {"s3_failures": None}, {"answer_seconds": 5}):
+        consumer = account.like(queue(**changes)).consumers["staging"]
+        asked = requests.endpoint_config(consumer, account.release, "n")
+        names.add(requests.config_name(consumer, account.release))
+    assert len(names) == 3  # how long an answer is waited for is nothing that AWS is asked for
+    topics = {
+        "SuccessTopic": KEYS["asynchronous"]["success_topic"],
+        "ErrorTopic": KEYS["asynchronous"]["error_topic"],
+    }
+    assert asked["AsyncInferenceConfig"] == {
+        "OutputConfig": {
+            "S3OutputPath": "s3://staging-calls/answers/",
+            "S3FailurePath": "s3://staging-calls/failures/",
+            "KmsKeyId": account.key,
+            "NotificationConfig": topics,
+        },
+        "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 4},
+    }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crossaccount.config.smoke import Smoke
-from crossaccount.proof.expectations import difference
+from crossaccount.proof.differences import difference
 from crossaccount.proof.expectations import expectation as expected
 from crossaccount.proof.reading import read_answer
 

@@ -9,7 +9,8 @@ from crossaccount.arns import group_arn, package_arn
 from crossaccount.config.loading import load_config
 from crossaccount.hosting.state import DeployedImage
 from crossaccount.proof.asking import Answer
-from crossaccount.proof.proof import Proof, by_tag, images_match
+from crossaccount.proof.images import held_against, images_match
+from crossaccount.proof.proof import Proof
 from crossaccount.release.manifest import Release, ReleasedContainer
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
@@ -95,7 +96,7 @@ TAGGED, OLDER = f"{AWS}:1.2-1-cpu-py3", f"{AWS}:1.0-1-cpu-py3"
         pytest.param(AWS, f"{AWS}@{ONE}", AWS, None, True, id="no tag at all"),
         pytest.param(OLDER, f"{AWS}@{ONE}", TAGGED, None, False, id="an older tag"),
         pytest.param(AWS, f"{AWS}@{ONE}", TAGGED, None, False, id="the latest one"),
-        pytest.param(TAGGED, f"{AWS}@{TWO}", TAGGED, ONE, False, id="another digest than the pinned one"),
+        pytest.param(f"{HOST}:1", f"{HOST}@{TWO}", f"{HOST}:1", ONE, False, id="another than the pinned one"),
         pytest.param("", f"{AWS}@{ONE}", TAGGED, None, False, id="AWS does not say which was asked for"),
         pytest.param(TAGGED, "", TAGGED, None, False, id="AWS does not say which it runs"),
         pytest.param(TAGGED, f"{OTHERS}@{ONE}", TAGGED, None, False, id="it runs one of another registry"),
@@ -112,9 +113,10 @@ def test_an_image_of_aws_s_own_registry_is_proved_by_its_tag_where_no_digest_is_
     specified: str, resolved: str, image: str, digest: str | None, match: bool
 ) -> None:
     release = of_containers(container(image, digest))
-    assert images_match([DeployedImage(specified, resolved)], release) is match
-    if match:
-        assert by_tag(release) == (() if digest or "@" in image else (image,))
+    found = held_against([DeployedImage(specified, resolved)], release)
+    assert found.match is match
+    assert found.by_tag == (() if not match or digest or "@" in image else (image,))
+    assert found.moved == ()
 
 
 def test_two_images_are_told_apart_whatever_their_order_is() -> None:

@@ -39,7 +39,7 @@ from crossaccount.proof.reading import Cell, Table, plain, read_answer, shown
         (b"[0]", "text/plain", "[0]"),
         (b"[0]", "", "[0]"),
         (b"", "text/plain", ""),
-        (b"[0]", "application/jsonlines", "[0]"),
+        (b"[0]", "application/jsonlines", [[0]]),
         (b"[0]", "application/vnd.model+json", [0]),
         (b"[0]", "application/json, text/csv", [0]),
         (b"setosa", "application/json, text/csv", ["setosa"]),

@@ -246,6 +246,7 @@ def test_the_roles_have_what_the_templates_say_at_each_step(
         everything |= {
             "EndpointKeyArn": KEY,
             "CaptureLocation": "a/b/",
+            "ShadowBucket": "a",
             "SmokeObjects": "c/d/",
             "InVpc": "true",
         }

@@ -251,7 +251,7 @@ def test_a_serverless_endpoint_takes_less(world: World) -> None:
     assert (code, "does not support response streaming" in text) == ("ValidationError", True)
 
 
-def test_no_endpoint_here_is_asynchronous(world: World, single: str) -> None:
+def test_an_endpoint_without_a_queue_takes_no_asynchronous_call(world: World, single: str) -> None:
     where = f"s3://{BUCKET}/input"
     code, text = refused(
         lambda: world.runtime.invoke_endpoint_async(

@@ -41,7 +41,6 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a source alone": ({"SourceUri": "arn:aws:sagemaker:us-east-1:111111111111:model/x"}, "no inference specification"),
     "restricted storage": ({"InferenceSpecification": SOUND, "ManagedStorageType": "Restricted"}, "Restricted"),
-    "a record": ({"InferenceSpecification": SOUND, "ModelPackageRegistrationType": "Logged"}, "Logged"),
     "an artifact that expired": (of({"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/models/{GROUP}/0/m.tar.gz"}), "missing"),
     "an artifact whose bucket is gone": (of({"Image": IMAGE, "ModelDataUrl": "s3://gone-111111111111/m.tar.gz"}), "does not exist"),
     "an image that expired": (of({"Image": f"{IMAGE[:-1]}expired", "ModelDataUrl": MODEL}), "is not in it"),
@@ -52,6 +51,7 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "an image outside ECR": (of({"Image": "docker.io/python:3", "ModelDataUrl": MODEL}), "Amazon ECR"),
     "an artifact outside S3": (of({"Image": IMAGE, "ModelDataUrl": "https://huggingface.co/m"}), "Amazon S3"),
 }  # fmt: skip
+RECORD = {"InferenceSpecification": SOUND, "ModelPackageRegistrationType": "Logged"}
 
 
 @contextlib.contextmanager
@@ -92,6 +92,18 @@ def test_a_version_that_cannot_be_deployed_is_named_and_the_others_are_shared(
     assert [release.version for release, _ in prepared] == [1, 2]
     assert all(release.deployed_containers for release, _ in prepared)
     assert gathered.left_out == {number: plan.findings[0]}
+
+
+def test_a_record_of_a_training_is_left_out_quietly_and_refused_where_it_is_listed(
+    administrator: Any, edited: Any
+) -> None:
+    with registered(administrator, RECORD) as number:
+        plan = gather.make_plan(load_config(as_administrator(edited)))
+        assert [(one.severity, one.subject) for one in plan.findings] == [
+            (Severity.NOTE, f"version {number} of {GROUP}")
+        ]
+        with pytest.raises(PlanRefused, match=f"Version {number} of {GROUP} is registered as Logged"):
+            gather.make_plan(load_config(as_administrator(edited, versions=[1, number])))
 
 
 @pytest.mark.parametrize("what", LEFT_OUT)
@@ -195,7 +207,7 @@ def test_a_version_that_was_published_and_expired_fails_the_audit(administrator:
 @pytest.mark.parametrize("what", ["a base model without an image", "a source alone", "a record"])
 def test_a_consumer_takes_the_newest_version_that_can_be_deployed(aws: Any, desk: Any, what: str) -> None:
     desk.apply(desk.plan())
-    with registered(aws, LEFT_OUT[what][0]):
+    with registered(aws, RECORD if what == "a record" else LEFT_OUT[what][0]):
         found = preflight.find_version(open_target(desk.sharing, "staging"), None)
     assert found.version == 2
 

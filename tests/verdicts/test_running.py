@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tables import rows
 
 from crossaccount.hosting.state import deployed_images
-from crossaccount.proof.proof import images_match
+from crossaccount.proof.images import images_match
 from crossaccount.release.manifest import ReleasedContainer
 
 NAMES = {

@@ -1,0 +1,85 @@
+"""The endpoints of the consumers that serve versions of the group, with what the registry says of those versions now.
+
+Not here: whether access is there (``documents``, ``probe``), and the judgement of a version (``registry.recall``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crossaccount.aws.access import Target
+from crossaccount.config.model import Sharing
+from crossaccount.registry.recall import Standing, VersionState, read_state, with_approvals
+from crossaccount.sharing import usage
+
+
+@dataclass(frozen=True)
+class LiveVersion:
+    """A consumer's endpoint, and the version that it serves; ``is_own`` for the one that the config names."""
+
+    consumer: str
+    account: str
+    endpoint: str
+    is_own: bool
+    state: VersionState
+
+    def __str__(self) -> str:
+        """In a line."""
+        return f"{self.consumer} ({self.account}): {self.endpoint} {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """What it serves, what the registry says, and what to do where that is not as shared."""
+        state = self.state
+        words = f" ({state.words})" if state.words else ""
+        if state.standing is Standing.SHARED:
+            return f"serves version {state.version}{words}"
+        way_out = "" if state.standing is Standing.CANNOT_TELL else f" {self._way_out}"
+        return f"serves version {state.version}{words}, which {state.reason}.{way_out}"
+
+    @property
+    def _way_out(self) -> str:
+        if not self.is_own:
+            return "Delete the endpoint once nobody needs it. No access was narrowed."
+        return (
+            f"Promote another version: crossaccount promote CONFIG; or go back: crossaccount rollback CONFIG --consumer {self.consumer} "
+            "--reason TEXT. No access was narrowed."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        state = self.state
+        return {
+            "consumer": self.consumer,
+            "account": self.account,
+            "endpoint": self.endpoint,
+            "version": state.version,
+            "standing": str(state.standing),
+            "reason": state.reason,
+            "approval": state.approval,
+            "stage": state.stage,
+            "stage_status": state.stage_status,
+            "model_card": state.card,
+        }
+
+
+def find_live(target: Target) -> tuple[LiveVersion, ...]:
+    """The endpoints of a consumer and what they serve, in its own role.
+
+    Raises:
+        ClientError: when AWS refuses to show them.
+    """
+    running = usage.own_endpoints(target)
+    numbers = {number for versions in running.values() for number in versions}
+    states = {number: read_state(target.sagemaker, target.config, number) for number in numbers}
+    own = target.consumer.endpoint.name.lower()
+    return tuple(
+        LiveVersion(target.name, target.account, endpoint, endpoint.lower() == own, states[number])
+        for endpoint, versions in sorted(running.items())
+        for number in versions
+    )
+
+
+def told_by_producer(live: LiveVersion, sharing: Sharing, approvals: Mapping[int, str] | None) -> LiveVersion:
+    """The same, where the consumer could not tell, as far as the producer's approvals tell it."""
+    return replace(live, state=with_approvals(live.state, sharing, approvals))

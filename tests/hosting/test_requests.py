@@ -95,7 +95,7 @@ TABLE: dict[str, dict[str, Any]] = {
     **{
         key: {key: value, **BESIDE.get(key, {})}
         for key, value in KEYS.items()
-        if key not in ("serverless", *QUEUE)
+        if key not in ("serverless", *QUEUE, *COMPONENT)
     },
     "serverless": {"serverless": KEYS["serverless"], "instance_type": None},
     "all with instances": INSTANCES,

@@ -28,6 +28,7 @@ from crossaccount.hosting import (
     components,
     creation,
     leftovers,
+    quotas,
     removal,
     requests,
     shift,
@@ -851,3 +852,43 @@ def test_an_endpoint_and_its_component_are_seen_as_one(
     )
     assert seen["EndpointStatus"] == status
     assert seen["EndpointConfigName"] == ("model" if component else None)
+
+
+def test_deploy_and_promote_ask_for_the_same_of_a_component(stage: Stage) -> None:
+    network = {"vpc": {"security_group_ids": ["sg-1"], "subnet_ids": ["subnet-1"]}, "network_isolation": True}
+    slow = {"container_startup_seconds": 900, "model_download_seconds": 120}
+    one = stage.like("after", **network, **slow, **SCALED, inference_component={**COMPONENT, "copies": 2})
+    one.deploy(1, keep=True)
+    assert one.promote(1).result is Result.PROMOTED
+    deployed, promoted = stage.component(f"{NAME}-v1"), stage.component()
+    specifications = [found["Specification"] for found in (deployed, promoted)]
+    models = [specification.pop("ModelName") for specification in specifications]
+    images = [specification.pop("Container")["DeployedImage"] for specification in specifications]
+    assert specifications[0] == specifications[1]
+    assert specifications[0]["StartupParameters"] == {
+        "ContainerStartupHealthCheckTimeoutInSeconds": 900,
+        "ModelDataDownloadTimeoutInSeconds": 120,
+    }
+    assert deployed["RuntimeConfig"] == promoted["RuntimeConfig"]
+    assert images[0]["ResolvedImage"] == images[1]["ResolvedImage"]
+    configs, described = [], []
+    for endpoint, model in ((f"{NAME}-v1", models[0]), (NAME, models[1])):
+        name = stage.admin.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+        config = stage.admin.describe_endpoint_config(EndpointConfigName=name)
+        keys = ("ProductionVariants", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
+        configs.append({key: config[key] for key in keys})
+        found = stage.admin.describe_model(ModelName=model)
+        described.append({key: found[key] for key in ("PrimaryContainer", *keys[1:])})
+    assert configs[0] == configs[1]
+    assert described[0] == described[1]
+    assert configs[0]["EnableNetworkIsolation"] is True
+    scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
+    assert configs[0]["ProductionVariants"][0]["ManagedInstanceScaling"] == scaling
+
+
+@pytest.mark.parametrize(("mode", "count"), [("before", 1), ("both", 1), ("after", 0)])
+def test_a_component_needs_instances_for_its_trial_alone(stage: Stage, mode: str, count: int) -> None:
+    stage.like("after").promote(1)
+    one = stage.like(mode)
+    needs = quotas.of_promotion(one.target, stage.releases[2], one.look())
+    assert [need.count for need in needs] == [1] * count

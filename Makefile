@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test clients crash fuzz bench growth properties check lock clean
+.PHONY: help install demo ui test clients servers crash fuzz bench growth properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -33,6 +33,9 @@ test: $(READY)  ## Run every test against the sandbox
 
 clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an environment of its own, and print a table (minutes)
 	$(BIN)/python tests/clients
+
+servers: $(READY)  ## Record anew what real model servers answer, each from an environment of its own (half an hour; needs Java)
+	$(BIN)/python tests/servers
 
 growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (minutes; needs the Debian package postgresql)
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth

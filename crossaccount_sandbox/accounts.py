@@ -110,6 +110,7 @@ def settle(
             given |= {"EndpointName": f"decision-trees-{account.name}"}
             given |= _further(templates / template)
         else:
+            given["Discoverable"] = "true"
             given |= {"LifecycleStages": ",".join(STAGES), "LifecycleStatuses": ",".join(STATUSES)}
         _stack(client(account.name, "cloudformation"), templates / template, given)
     operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}

@@ -14,7 +14,7 @@ from moto.core.utils import get_service_model
 
 SERVICES = (
     *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
-    *("cloudwatch", "application-autoscaling", "logs", "service-quotas"),
+    *("cloudwatch", "application-autoscaling", "logs", "ram", "service-quotas"),
 )
 # The name in a request's scope is not always the service's.
 SIGNED_AS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}

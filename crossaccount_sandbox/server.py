@@ -29,6 +29,7 @@ from crossaccount_sandbox.handlers import (
     layers,
     multipart,
     quotas,
+    ram,
     s3,
     s3control,
     simulation,
@@ -59,13 +60,14 @@ _MODULES = {
     "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
     "kms": [kms],
+    "ram": [ram],
     "s3": [buckets, bucket_policies, s3, deletions, multipart, storage],
     "s3control": [s3control],
     "sagemaker": [groups, packages, models, endpoint_configs, tags],
     "service-quotas": [quotas],
     "sts": [sts, web_identity],
 }
-_LOCKED = ("cloudwatch", "application-autoscaling", "sagemaker", "service-quotas")
+_LOCKED = ("cloudwatch", "application-autoscaling", "ram", "sagemaker", "service-quotas")
 
 
 def _handlers(endpoints: Endpoints, components: Components, logs: Logs) -> dict[tuple[str, str], Handler]:

@@ -69,6 +69,14 @@ class Registry:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
+@dataclass
+class Promoted:
+    """What AWS RAM was told to promote of what policies made: names by permissions' ARNs, policies' contents by shares' ARNs."""
+
+    permissions: dict[str, str] = field(default_factory=dict)
+    shares: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class OrganizationPolicies:
     """The policies of its organization that are attached to an account, by their ARNs; above it everything is allowed.
@@ -130,6 +138,7 @@ class World:
         speed: how many of AWS's seconds pass in one, for what takes hours.
         uploads: the multipart uploads that are open, by their ids.
         registry: what SageMaker holds beside endpoints.
+        promoted: what AWS RAM has promoted.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
         components: their inference components, in the same way.
         outputs: what the containers of endpoints print, in the order of their starts; several threads append to it.
@@ -157,6 +166,7 @@ class World:
     speed: float = 1.0
     uploads: dict[str, Upload] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
+    promoted: Promoted = field(default_factory=Promoted)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
     components: dict[tuple[Place, str], Record] = field(default_factory=dict)
     outputs: list[ContainerOutput] = field(default_factory=list)

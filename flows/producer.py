@@ -12,6 +12,7 @@ from crossaccount.sharing import plan_file
 from crossaccount.sharing import revoke as revoking
 from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.discovery import Discovery
 from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans
 from flows import forms
@@ -22,12 +23,16 @@ from tasks.steps import name_run
 
 @dataclass(frozen=True)
 class Shared:
-    """The result of a share: each document's receipt, and the Releases that stand; a dry run has neither."""
+    """The result of a share: each document's receipt, and the Releases that stand; a dry run has neither.
+
+    ``discovery`` is what AWS RAM says of the group, where it is to be discoverable.
+    """
 
     group: str
     plan: Plan
     receipts: tuple[Receipt, ...]
     releases: tuple[Release, ...]
+    discovery: Discovery | None = None
 
     def table(self) -> str:
         """The group's ARN and every version's, one on a line, and what else should be known."""
@@ -38,11 +43,13 @@ class Shared:
         ]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {arn}" for name, arn in rows]
+        lines += [f"discoverable: {self.discovery.reason}"] if self.discovery else []
         return "\n".join([*lines, *plans.finding_lines(self.plan.findings)])
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {
+            "discoverable": self.discovery.is_on if self.discovery else None,
             "model_package_group_arn": self.group,
             "model_package_arns": [release.model_package_arn for release in self.releases],
             "writes": self.plan.writes,
@@ -125,6 +132,7 @@ def share(
         PlanRefused: when something stands in the way.
         Conflict: for another plan than the one agreed to, or a version that was published as something else.
         Refused: when AWS refuses the producer.
+        Failed: when the group is to be discoverable and is not; the access stands.
     """
     gathered = steps.read_registry(sharing)
     plan = (
@@ -139,7 +147,8 @@ def share(
     prepared = steps.prepare_releases(sharing, gathered, plan)
     receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
     releases = steps.publish_releases(sharing, prepared, plan)
-    return Shared(group_arn(sharing), plan, receipts, releases)
+    found = steps.make_discoverable(sharing) if sharing.producer.discoverable else None
+    return Shared(group_arn(sharing), plan, receipts, releases, found)
 
 
 def _check_only(sharing: Sharing, consumer: str | None, prune: bool) -> None:

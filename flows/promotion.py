@@ -127,6 +127,8 @@ def promote_model(
         prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared, plan)
+        if sharing.producer.discoverable and plan.writes:
+            sharing_steps.make_discoverable(sharing)
         past = steps.look_back(sharing, pinned, version is not None)
         held = past.held
         try:

@@ -16,10 +16,11 @@ from crossaccount.errors import CrossAccountError, Finding
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply as applying
+from crossaccount.sharing import discovery, publish, revoke, usage
 from crossaccount.sharing import gather as gathering
-from crossaccount.sharing import publish, revoke, usage
 from crossaccount.sharing.apply import Receipt
 from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.discovery import Discovery
 from crossaccount.sharing.gather import Gathered
 from crossaccount.show import plans
 from crossaccount.text import first_line
@@ -115,6 +116,15 @@ def publish_releases(
         description=f"Shared versions of {published[0].model_package_group}",
     )
     return tuple(published)
+
+
+@steps.step("make {sharing.model_package_group} discoverable")
+def make_discoverable(sharing: Sharing) -> Discovery:
+    """Have AWS RAM show the group to the accounts that it is shared with; raises as `discovery.make_discoverable` does."""
+    with producing(sharing) as producer:
+        found = discovery.make_discoverable(producer, get_run_logger().info)
+    get_run_logger().info("%s is discoverable: %s", sharing.model_package_group, found.reason)
+    return found
 
 
 def _announce_new(sharing: Sharing, published: Sequence[tuple[Release, bool]]) -> None:

@@ -20,7 +20,7 @@ from crossaccount.promotion import history, moving, records
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
-from crossaccount.registry import lifecycle, versions
+from crossaccount.registry import chosen, lifecycle
 from crossaccount.registry.lifecycle import Told
 from crossaccount.release.manifest import Release
 from crossaccount.text import first_line
@@ -52,7 +52,7 @@ def pin_version(sharing: Sharing, version: int | None) -> int:
 
 def _newest(sharing: Sharing) -> int:
     with producing(sharing) as producer:
-        found = versions.read_versions(producer.sagemaker, sharing)
+        found = chosen.read_versions(producer.sagemaker, sharing)
     if not found.versions:
         raise PlanRefused(tuple(replace(each, severity=Severity.ERROR) for each in found.left_out.values()))
     return found.versions[-1].version
@@ -60,9 +60,9 @@ def _newest(sharing: Sharing) -> int:
 
 @steps.step("look why version {version} is not shared")
 def refuse_unshared(sharing: Sharing, version: int) -> None:
-    """Refuse a version that the config does not share; raises as `versions.refuse_unshared` does."""
+    """Refuse a version that the config does not share; raises as `chosen.refuse_unshared` does."""
     with producing(sharing) as producer:
-        versions.refuse_unshared(producer.sagemaker, sharing, version)
+        chosen.refuse_unshared(producer.sagemaker, sharing, version)
 
 
 def _history(sharing: Sharing) -> Sequence[Record]:

@@ -23,6 +23,8 @@ from crossaccount.sharing.changes import Plan, Standings
 from crossaccount.show import plans
 from crossaccount.text import first_line
 
+DISCOVERY = "discovery"  # beside the doors: whether a consumer finds the group in its lists
+
 
 class Verdict(StrEnum):
     """Whether a consumer has access, as far as it was observed."""

@@ -3,21 +3,21 @@
 Not here: the repair, whose plan is the plan of a share.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crossaccount import doors
-from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.audit.answers import DISCOVERY, AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.aws.access import Producer, producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
 from crossaccount.errors import Conflict, CrossAccountError, Failed, Finding, PlanRefused, Severity, Unread
 from crossaccount.registry.versions import approvals
 from crossaccount.release import store
-from crossaccount.release.members import members_of_version
-from crossaccount.sharing import gather, plan, publish
+from crossaccount.sharing import discovery, gather, plan, publish
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.naming import needing
 from crossaccount.sharing.standing import kept_out
 from crossaccount.text import first_line
 
@@ -35,6 +35,7 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
             proposal = plan.propose_share(sharing, replace(state, findings=()))
             unpublished = list(_unpublished(producer, state, proposal))
             known = approvals(producer.sagemaker, sharing.model_package_group)
+            found = list(_discovery(producer, sharing, wanted))
     except PlanRefused as refused:
         return Evidence(findings=refused.findings)
     except CrossAccountError as error:
@@ -49,7 +50,22 @@ def read_documents(sharing: Sharing, wanted: Sequence[str]) -> Evidence:
         *_beyond(proposal),
         *_milder(proposal.findings),
     ]
-    return Evidence(tuple(answers), tuple(findings), state.versions, proposal, approvals=known)
+    return Evidence((*answers, *found), tuple(findings), state.versions, proposal, approvals=known)
+
+
+def _discovery(producer: Producer, sharing: Sharing, wanted: Sequence[str]) -> Iterator[AccessAnswer]:
+    """What AWS RAM says of the group, where it is to be discoverable: alike for every consumer."""
+    if not sharing.producer.discoverable:
+        return
+    try:
+        with producer.explained():
+            found = discovery.look(producer)
+    except CrossAccountError as error:
+        found = discovery.Discovery(None, first_line(error))
+    verdict = {True: Verdict.YES, False: Verdict.NO}.get(found.is_on, Verdict.CANNOT_TELL)  # type: ignore[arg-type]
+    for name in wanted:
+        account = sharing.consumers[name].account
+        yield AccessAnswer(name, account, DISCOVERY, sharing.model_package_group, verdict, found.reason)
 
 
 def _doubtful(finding: Finding) -> Finding:
@@ -85,7 +101,7 @@ def _by_documents(
     if consumer.expires is not None and consumer.expires <= state.now:
         return  # nothing is promised any more; a finding says so
     member = consumer.account if sharing.organization is None else sharing.organization.id
-    needing = _needing(sharing, state)
+    containers = needing(sharing, state.versions, state.observed)
     grantee = consumer.account if sharing.organization is None else f"organization {sharing.organization.id}"
     for change in proposal.changes:
         door, verdict, reason = door_of(change.resource.kind).name, Verdict.YES, "its policy says so"
@@ -101,7 +117,7 @@ def _by_documents(
             reason = f"its policy says so, but {finding.subject}: {finding.text}"
         denied = out[0] is True
         behind = change.resource.name
-        yield AccessAnswer(name, consumer.account, door, behind, verdict, reason, denied, needing(behind))
+        yield AccessAnswer(name, consumer.account, door, behind, verdict, reason, denied, containers(behind))
     for resource in doors.resources(sharing, state.needs):
         finding = unreadable.get((resource.kind, resource.name))
         if resource not in state.existing and finding is not None:
@@ -113,19 +129,8 @@ def _by_documents(
                 resource.name,
                 Verdict.CANNOT_TELL,
                 reason,
-                containers=needing(resource.name),
+                containers=containers(resource.name),
             )
-
-
-def _needing(sharing: Sharing, state: Gathered) -> Callable[[str], tuple[str, ...]]:
-    """What gives the containers, by name, that need a resource: of every version that has several."""
-    keys = {uri: observed.keys for uri, observed in state.observed.items()}
-    members = [
-        members_of_version(sharing, version.containers_of(specification), keys)
-        for version in state.versions
-        for specification in dict.fromkeys(each.specification for each in version.containers)
-    ]
-    return lambda name: tuple(dict.fromkeys(each for one in members for each in one.needing(name)))
 
 
 def _beyond(proposal: Plan) -> Iterator[Finding]:

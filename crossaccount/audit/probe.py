@@ -13,7 +13,8 @@ from functools import partial
 from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount import doors
-from crossaccount.audit.answers import AccessAnswer, Evidence, Verdict, unknown
+from crossaccount.arns import group_arn
+from crossaccount.audit.answers import DISCOVERY, AccessAnswer, Evidence, Verdict, unknown
 from crossaccount.audit.live import LiveVersion, find_live
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
@@ -69,6 +70,8 @@ def _look_at_live(target: Target) -> Sequence[LiveVersion | Finding]:
 def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Iterator[_Step]:
     yield _open(target, DoorName.ROLE_TRUST, target.consumer.role, "assumed")
     yield from _own_side(target)
+    if target.config.producer.discoverable:
+        yield _discover(target)
     version = known[-1] if known else None
     try:
         version = preflight.find_version(target, None)
@@ -96,6 +99,25 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         yield _fault(target, obstacle)
     except CrossAccountError as error:
         yield _fault(target, error)
+
+
+def _discover(target: Target) -> AccessAnswer:
+    """Whether the group is in the consumer's list of groups that others share with it."""
+    group = target.config.model_package_group
+    verdict, reason = (
+        Verdict.NO,
+        "its list of groups of other accounts has none of it: crossaccount share CONFIG, or accept the invitation of AWS RAM",
+    )
+    try:
+        with target.explained("sagemaker:ListModelPackageGroups", "*"):
+            pages = target.sagemaker.get_paginator("list_model_package_groups")
+            for page in pages.paginate(CrossAccountFilterOption="CrossAccount", NameContains=group):
+                arns = [each["ModelPackageGroupArn"] for each in page["ModelPackageGroupSummaryList"]]
+                if group_arn(target.config) in arns:
+                    verdict, reason = Verdict.YES, "in its list of groups of other accounts"
+    except CrossAccountError as error:
+        verdict, reason = Verdict.CANNOT_TELL, first_line(error)
+    return AccessAnswer(target.name, target.account, DISCOVERY, group, verdict, reason)
 
 
 def _own_side(target: Target) -> Iterator[Finding]:

@@ -77,6 +77,11 @@ class Producer(Account):
         return self.session.client("ecr", self.region)
 
     @property
+    def ram(self) -> Any:
+        """AWS Resource Access Manager."""
+        return self.session.client("ram", self.region)
+
+    @property
     def kms(self) -> KMSClient:
         """AWS KMS."""
         return self.session.client("kms", self.region)

@@ -158,7 +158,7 @@ def _assume(
 
 
 # Services that few runs need, and two whose clients sagemaker-core makes, for resources that are not used here.
-_SELDOM = frozenset({"s3control", "kms", "sagemaker-featurestore-runtime", "sagemaker-metrics"})
+_SELDOM = frozenset({"s3control", "kms", "ram", "sagemaker-featurestore-runtime", "sagemaker-metrics"})
 
 
 class CachingSession(boto3.Session):

@@ -60,8 +60,6 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     # "Asynchronous inference" in the developer guide: nothing that the exclusions of deployment guardrails name.
     Exclusion(ASYNCHRONOUS, "instance_type", "does not run on Inf1 instances", "ml.inf1.*"),
     Exclusion(ASYNCHRONOUS, "instance_pools.*.instance_type", "does not run on Inf1 instances", "ml.inf1.*"),
-    # InvokeEndpointAsync in the API reference: it has no TargetContainerHostname.
-    Exclusion(ASYNCHRONOUS, "container_mode", "cannot be told which container is asked", "direct"),
     Exclusion(COMPONENTS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
     # UpdateInferenceComponent in the API reference: its DeploymentConfig has a RollingUpdatePolicy, which it requires, and no
     # BlueGreenUpdatePolicy; alarms and waits are of that policy. Without one SageMaker brings all new copies up beside the old.

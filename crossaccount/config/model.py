@@ -135,6 +135,11 @@ class ProducerConfig(FrozenModel):
         default=None, description="ARN of the KMS key that releases are sent to S3 to be encrypted under"
     )
 
+    discoverable: Flag = Field(
+        default=False,
+        description="whether AWS RAM is had to show the group to the accounts that it is shared with",
+    )
+
     @property
     def releases_bucket(self) -> str:
         """Bucket of `releases`."""

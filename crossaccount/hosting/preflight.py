@@ -25,6 +25,7 @@ from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, DoorName, Failed, InputError, Obstacle, Refused
 from crossaccount.parallel import run_all
 from crossaccount.registry.artifacts import check_registry
+from crossaccount.registry.chosen import check_chosen
 from crossaccount.registry.storage import (
     Head,
     Place,
@@ -39,7 +40,6 @@ from crossaccount.registry.storage import (
 from crossaccount.registry.versions import (
     Contents,
     ModelVersion,
-    check_chosen,
     check_deployable,
     check_specification,
     describe_version,

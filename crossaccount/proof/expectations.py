@@ -5,6 +5,7 @@ a question to an endpoint (``asking``), reading its answer (``reading``).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from crossaccount.config.expectations import JsonPath, Tolerance
@@ -50,21 +51,22 @@ def reader(smoke: Smoke) -> str:
 
 
 def _with_reader(got: Any, judge: Judge) -> str:
-    """What is wrong with an answer, and whether a reader would make it right."""
+    """What is wrong with an answer, and the reader that would make it right."""
+    readers: tuple[str, ...] = ("json", "jsonlines", "csv")
     if isinstance(got, Bytes):
-        return (
+        why = (
             f"it is {got}, which nothing here reads: expect_sha256 can judge it, or read_as names what it is"
         )
-    why = judge(got)
-    if not why or not isinstance(got, str):
-        return why
-    try:
-        right = not judge(read_answer(got.encode(), "", "json"))
-    except ValueError:
-        return why
-    return (
-        f"{why}; by its content type it is text, as JSON it is right: write read_as: json" if right else why
-    )
+        raw, readers = got.content, ("npy", "recordio")
+    else:
+        why = judge(got)
+        raw = got.encode() if isinstance(got, str) else b""
+    if why and raw:
+        for reader in readers:
+            with suppress(ValueError):
+                if not judge(read_answer(raw, "", reader)):
+                    return f"{why}; read as {reader} it is right: write read_as: {reader}"
+    return why
 
 
 def _of_data(smoke: Smoke) -> Expectation:

@@ -123,7 +123,7 @@ def check_questions(name: str, consumer: ConsumerConfig, release: Release) -> No
         raise Failed(
             f"There is nothing to ask version {release.version}: its Release has no samples. Add a payload with its expected answer to "
             f"consumers.{name}.smoke, or register the next version with samples: SamplePayloadUrl names a .tar.gz whose *.json members "
-            "have content_type, body and expect."
+            "have content_type, body and expect, as crossaccount samples makes it."
         )
     given = [_bytes_of(name, place, payload) for place, payload in enumerate(consumer.smoke)]
     _check_containers(name, consumer, release)

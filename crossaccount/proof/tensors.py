@@ -9,6 +9,7 @@ the content type: ``application/vnd.sagemaker-triton.binary+json;json-header-siz
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 from crossaccount.strict_json import parse_model_json
@@ -61,8 +62,12 @@ def read_tensors(raw: bytes, content_type: str) -> Any:
 
 
 def _end_of_json(raw: bytes) -> int:
+    with suppress(ValueError):
+        parse_model_json(raw)
+        return len(raw)
+    text = raw.decode("latin-1")
     try:
-        _, end = json.JSONDecoder().raw_decode(raw.decode("latin-1"))
+        _, end = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))
     except RecursionError:
         raise ValueError("its JSON header is nested too deep") from None
     return end

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from crossaccount import parallel
-from crossaccount.arns import package_arn, version_of
+from crossaccount.arns import version_of
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed, Finding, InputError, Obstacle, Severity
+from crossaccount.errors import Failed
 from crossaccount.registry.artifacts import Artifact, artifact_at
 from crossaccount.text import quote
 
@@ -85,7 +81,7 @@ class ModelVersion:
     @property
     def deployable(self) -> bool:
         """True when CreateModel takes it in another account: see `check_deployable`."""
-        return _fault(self) is None
+        return fault_of(self) is None
 
     @property
     def deployed_containers(self) -> tuple[Container, ...]:
@@ -177,133 +173,7 @@ def _summaries(sagemaker: SageMakerClient, group: str, approval: str | None = No
         yield from page["ModelPackageSummaryList"]
 
 
-@dataclass(frozen=True)
-class Shareable:
-    """The versions that a config shares, oldest first, and why others that it means are left out, by their numbers."""
-
-    versions: tuple[ModelVersion, ...]
-    left_out: Mapping[int, Finding]
-
-
-def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
-    """The versions that the config shares: those it lists, or those of the approved ones that agree with its rule.
-
-    One that cannot be deployed, whatever its owner decides about it, is left out, and the others go on.
-
-    Raises:
-        Failed: when the rule chooses none, or one that the config lists is not Approved and Completed, or Logged.
-    """
-    if sharing.listed is None:
-        arns = list_versions(sagemaker, sharing.model_package_group, "Approved")
-        if not arns:
-            raise Failed(
-                f"{sharing.model_package_group} has no version that is Approved and Completed. Approve one, then share again."
-            )
-    else:
-        arns = [package_arn(sharing, number) for number in reversed(sharing.listed)]
-    asked = list(reversed(arns))
-    results = parallel.run_all([partial(_shareable, sagemaker, sharing, arn) for arn in asked])
-    out = {
-        version_of(arn): each for arn, each in zip(asked, results, strict=True) if isinstance(each, Finding)
-    }
-    chosen = tuple(result for result in results if isinstance(result, ModelVersion))
-    if not chosen and not out:
-        newest = next(result for result in reversed(results) if isinstance(result, _Other))
-        why = f": of version {newest.number}, the newest, {newest.difference}"
-        raise Failed(
-            f"{sharing.model_package_group} has no Approved version that versions chooses{why}. Set its stage or metadata in the registry, or correct "
-            "versions in the config."
-        )
-    return Shareable(chosen, out)
-
-
-@dataclass(frozen=True)
-class _Other:
-    """A version that the rule of the config does not choose, and what the two say otherwise."""
-
-    number: int
-    difference: str
-
-
-def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding | _Other:
-    """A version; why it is left out; or why it is not meant at all.
-
-    Raises:
-        Failed: for one that the config lists, and that does not exist, is not Approved and Completed, or is a mere record.
-    """
-    number, is_listed = version_of(arn), sharing.listed is not None
-    try:
-        version = describe_version(sagemaker, arn)
-    except Failed as failed:
-        return left_out(sharing, number, str(failed))
-    except ClientError as error:
-        if not error.response["Error"].get("Message", "").endswith("does not exist."):
-            raise
-        if is_listed:
-            raise Obstacle(
-                f"version {number} of {sharing.model_package_group}",
-                "It does not exist in the registry.",
-                "Correct versions in the config, or register it.",
-            ) from None
-        return left_out(sharing, number, "It was deleted from the registry just now.")
-    undecided = (version.status, version.approval) != ("Completed", "Approved")
-    if is_listed and (undecided or version.registration == LOGGED):
-        check_deployable(version)
-    if difference := version.difference(sharing):
-        return _Other(number, difference)
-    fault = _fault(version)
-    if fault is None:
-        return version
-    out = left_out(sharing, number, f"It {fault}")
-    # A record of a training is among the versions of a group by design.
-    return replace(out, severity=Severity.NOTE) if version.registration == LOGGED and not is_listed else out
-
-
-def left_out(sharing: Sharing, number: int, reason: str) -> Finding:
-    """The finding of a version that is left out of a share, while the others go on.
-
-    Args:
-        sharing: the config.
-        number: the version's.
-        reason: why it cannot be deployed, and what would help, in sentences.
-    """
-    subject = f"version {number} of {sharing.model_package_group}"
-    return Finding(Severity.WARNING, subject, f"{reason} It is left out.", "Or reject it in the registry.")
-
-
 LOGGED = "Logged"
-
-
-def check_chosen(sharing: Sharing, version: ModelVersion) -> None:
-    """Refuse a version that the rule of the config does not choose.
-
-    Raises:
-        InputError: with what the version says otherwise, and the way out.
-    """
-    if difference := version.difference(sharing):
-        raise InputError(
-            f"The config does not share version {version.version}: {difference}. Choose another, or its owner moves it on in the registry."
-        )
-
-
-def refuse_unshared(sagemaker: SageMakerClient, sharing: Sharing, number: int) -> NoReturn:
-    """Refuse a version that `read_versions` did not find, with what the registry says of it.
-
-    Raises:
-        InputError: for an Approved one that the rule of the config does not choose.
-        Failed: for any other.
-        ClientError: when AWS refuses.
-    """
-    try:
-        version = describe_version(sagemaker, package_arn(sharing, number))
-        if version.approval == "Approved":
-            check_chosen(sharing, version)
-    except ClientError as error:
-        if not error.response["Error"].get("Message", "").endswith("does not exist."):
-            raise
-    raise Failed(
-        f"Version {number} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
-    )
 
 
 def check_deployable(version: ModelVersion) -> None:
@@ -312,7 +182,7 @@ def check_deployable(version: ModelVersion) -> None:
     Raises:
         Failed: naming what is the matter, and the way out.
     """
-    if fault := _fault(version):
+    if fault := fault_of(version):
         raise Failed(f"Version {version.version} of {version.group} {fault}")
 
 
@@ -344,7 +214,7 @@ def check_specification(version: ModelVersion, name: str | None, key: str) -> No
     )
 
 
-def _fault(version: ModelVersion) -> str | None:
+def fault_of(version: ModelVersion) -> str | None:
     """What keeps a version from being deployed, after "It", with the way out; None when nothing does."""
     if version.status != "Completed":
         return f"is {version.status}, not Completed. Wait, or choose another."

@@ -21,20 +21,14 @@ from crossaccount.errors import Finding, Gone, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
 from crossaccount.registry.artifacts import Artifact
-from crossaccount.registry.versions import (
-    Contents,
-    ModelVersion,
-    Shareable,
-    approvals,
-    contents_of,
-    left_out,
-    read_versions,
-)
+from crossaccount.registry.chosen import Shareable, left_out, read_versions
+from crossaccount.registry.versions import Contents, ModelVersion, approvals, contents_of
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.encryption import read_encryption
+from crossaccount.sharing.naming import needing, with_containers
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import Opened, find_stale, read_opened
 from crossaccount.sharing.samples import Samples, gather_samples
@@ -101,11 +95,12 @@ def gather(producer: Producer) -> Gathered:
         *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
         *(*opened.findings, *of_stale, *of_samples, *lacking(config, kept.versions)),
     )
+    containers = needing(config, world.versions, world.observed)
     gathered = Gathered(
         asked.needs,
         asked.existing,
         now,
-        tuple(dict.fromkeys(findings)),  # each once
+        tuple(dict.fromkeys(with_containers(each, containers) for each in findings)),  # each once
         beside,
         stale=stale,
         publishing=publishing,

@@ -18,6 +18,7 @@ from crossaccount.policy.audience import Audience, Organization
 from crossaccount.policy.documents import Document, statements
 from crossaccount.sharing.capacity import is_oversize, too_large
 from crossaccount.sharing.changes import Basis, Change, Plan
+from crossaccount.sharing.discovery import find_unpromotable
 from crossaccount.sharing.findings import (
     find_collisions,
     find_dead_principals,
@@ -107,6 +108,7 @@ def propose_share(
         *find_refused_writes(sharing, basis, plan, ours),
         *find_denials(sharing, basis, plan, ours, named),
         *find_unnamed_members(plan, ours, group, sharing),
+        *find_unpromotable(sharing.producer.discoverable, plan),
         *(() if exactly else find_staying(sharing, basis, let_in)),
     ]
     return replace(plan, findings=tuple(findings))

@@ -123,7 +123,7 @@ def _findings(version: ModelVersion, left_out: Sequence[LeftOut], matters: bool)
             Severity.WARNING if ours and matters else Severity.NOTE,
             f"samples of version {version.version} ({quote(version.sample_payload_url)})",
             f"Not taken as samples: {'; '.join(said)}{more}.",
-            "A sample is a *.json member of the .tar.gz with content_type, body and expect.",
+            "A sample is a *.json member of the .tar.gz with content_type, body and expect; crossaccount samples makes such an archive.",
         )
 
 

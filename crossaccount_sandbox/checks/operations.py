@@ -7,7 +7,7 @@ Source: the Service Authorization Reference of each service.
 """
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks import cloudformation, ecr, identity, kms, logs, quotas, s3, sagemaker
+from crossaccount_sandbox.checks import cloudformation, ecr, identity, kms, logs, quotas, ram, s3, sagemaker
 from crossaccount_sandbox.checks.check import Check, Rule, unknown
 
 _RULES: dict[str, dict[str, Rule]] = {
@@ -18,6 +18,7 @@ _RULES: dict[str, dict[str, Rule]] = {
     "iam": identity.IAM_RULES,
     "kms": kms.RULES,
     "logs": logs.RULES,
+    "ram": ram.RULES,
     "s3": s3.RULES,
     "s3control": s3.CONTROL_RULES,
     "sagemaker": sagemaker.RULES,

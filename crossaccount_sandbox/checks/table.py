@@ -193,6 +193,8 @@ def _setting() -> tuple[World, dict[str, Any]]:
         "UploadId": upload.id,
         "UserName": "USER",
         "VersionId": stored.version_id,
+        "permissionArn": f"arn:aws:ram:{_REGION}:{_ACCOUNT}:permission/PERMISSION",
+        "resourceShareArn": f"arn:aws:ram:{_REGION}:{_ACCOUNT}:resource-share/SHARE",
         "logGroupIdentifier": "",
         "logGroupName": "GROUP",
         "logStreamName": "STREAM",

@@ -8,6 +8,7 @@ from typing import Any
 
 from crossaccount_sandbox.attached import compact, load, named_principals, statements
 from crossaccount_sandbox.calls import Call
+from crossaccount_sandbox.handlers import ram
 from crossaccount_sandbox.resources import group_of
 from crossaccount_sandbox.sagemaker.records import check_region, in_place, invalid, listed, shown
 from crossaccount_sandbox.sagemaker.tags import tag
@@ -52,10 +53,11 @@ def describe_group(world: World, call: Call) -> Response:
 
 
 def list_groups(world: World, call: Call) -> Response:
-    """ListModelPackageGroups of the caller's account; discovery across accounts (AWS RAM) is not modelled."""
+    """ListModelPackageGroups of the caller's account, or of the others whose shares are promoted (AWS RAM)."""
+    records = in_place(world.registry.groups, call)
     if call.params.get("CrossAccountFilterOption") == "CrossAccount":
-        return json_response({"ModelPackageGroupSummaryList": []})
-    return listed(call, "ModelPackageGroupSummaryList", in_place(world.registry.groups, call))
+        records = ram.discoverable_groups(world, call.account, call.region)
+    return listed(call, "ModelPackageGroupSummaryList", records)
 
 
 def delete_group(world: World, call: Call) -> Response:

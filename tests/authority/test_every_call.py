@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from crossaccount.audit.answers import Verdict, combine
+from crossaccount.audit.answers import DISCOVERY, Verdict, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
 from crossaccount.aws import sessions
@@ -33,7 +33,7 @@ from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
 from crossaccount.registry import lifecycle
-from crossaccount.sharing import apply, gather, publish, revoke
+from crossaccount.sharing import apply, discovery, gather, publish, revoke
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.principals import identity_documents
@@ -53,6 +53,15 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ("producer", "kms", "DescribeKey", ""): ("kms:DescribeKey",),
     ("producer", "kms", "GetKeyPolicy", ""): ("kms:GetKeyPolicy",),
     ("producer", "kms", "PutKeyPolicy", ""): ("kms:PutKeyPolicy",),
+    ("producer", "ram", "GetResourceShareAssociations", ""): ("ram:GetResourceShareAssociations",),
+    ("producer", "ram", "GetResourceShares", ""): ("ram:GetResourceShares",),
+    ("producer", "ram", "ListResourceSharePermissions", ""): ("ram:ListResourceSharePermissions",),
+    ("producer", "ram", "PromotePermissionCreatedFromPolicy", ""): (
+        "ram:PromotePermissionCreatedFromPolicy",
+    ),
+    ("producer", "ram", "PromoteResourceShareCreatedFromPolicy", ""): (
+        "ram:PromoteResourceShareCreatedFromPolicy",
+    ),
     ("producer", "s3", "DeleteBucketPolicy", ""): ("s3:DeleteBucketPolicy",),
     ("producer", "s3", "GetBucketAcl", ""): ("s3:GetBucketAcl",),
     ("producer", "s3", "GetBucketEncryption", ""): ("s3:GetEncryptionConfiguration",),
@@ -119,6 +128,7 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ("consumer", "sagemaker", "ListEndpointConfigs", ""): ("sagemaker:ListEndpointConfigs",),
     ("consumer", "sagemaker", "ListEndpoints", ""): ("sagemaker:ListEndpoints",),
     ("consumer", "sagemaker", "ListInferenceComponents", ""): ("sagemaker:ListInferenceComponents",),
+    ("consumer", "sagemaker", "ListModelPackageGroups", ""): ("sagemaker:ListModelPackageGroups",),
     ("consumer", "sagemaker", "ListModelPackages", ""): ("sagemaker:ListModelPackages",),
     ("consumer", "sagemaker", "ListModels", ""): ("sagemaker:ListModels",),
     ("consumer", "sagemaker", "ListTags", ""): ("sagemaker:ListTags",),
@@ -140,6 +150,7 @@ ACROSS = {
     if row[1] in ("s3", "s3control", "ecr", "kms") or "ModelPackage" in row[2] or row[2] == "CreateModel"
 } - {
     ("producer", "ecr", "GetRegistryPolicy", ""),
+    ("consumer", "sagemaker", "ListModelPackageGroups", ""),
     ("consumer", "s3", "GetObject", "answer"),  # in the consumer's own bucket
     *(("producer", "sagemaker", name, "") for name in POLICIES_OF_GROUPS),
 }
@@ -347,6 +358,11 @@ def tell(scene: Any, watch: Watch) -> None:
     sharing: Sharing = scene.sharing
     target = open_target(sharing, "staging")
     versions = share(scene, sharing)
+    owner = sharing.producer.model_copy(update={"discoverable": True})
+    discovered = sharing.model_copy(update={"producer": owner})
+    assert discovery.make_discoverable(open_producer(discovered)).is_on
+    met = try_doors(discovered, "staging", versions, probe=False)
+    assert (DISCOVERY, Verdict.YES) in [(one.door, one.verdict) for one in met.answers]
     checked(scene, watch, versions)
     releases = {version: seen(target, version) for version in (1, 2)}
     by_component(scene, releases)

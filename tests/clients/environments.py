@@ -70,6 +70,7 @@ class Client:
         steps: all that are expected of it.
         refusals: what a step that AWS refuses must show, for those that are not in ``REFUSALS``.
         environment: whose environment it has, where that is not its own.
+        beside: packages beside its lock, of which each machine takes the build that fits it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Client:
     steps: tuple[str, ...] = STEPS
     refusals: dict[str, tuple[str, ...]] = field(default_factory=dict)
     environment: str = ""
+    beside: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -125,6 +127,8 @@ class Client:
                 "--disable-pip-version-check",
             ]
             subprocess.run([*pip, "--require-hashes", "-r", *self.lock], check=True)
+            if self.beside:
+                subprocess.run([*pip, *self.beside], check=True)
         (self.folder / ".installed").write_text(self._digest())
 
     def command(self, *arguments: str) -> list[str]:

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
 from environments import CLIENTS, SERVERS, Client
+from served import RECORDED
 
 PYTHON = [client for client in (*CLIENTS, *SERVERS) if not client.javascript]
+PYTHON += [served.client for served in RECORDED]
 JAVASCRIPT = [client for client in CLIENTS if client.javascript]
 
 

@@ -5,6 +5,7 @@ All kills, each in a world of its own: ``python tests/crash``.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +16,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from everywhere import Lane
+from everywhere import OF_KINDS, PROMISES, Lane
+from kinds import KINDS
 from promises import Promise, after_a_kill, broken
 from runs import Runner, answers, prefect_server
 from world import PRODUCER, STAGING, State, World
@@ -108,3 +110,13 @@ def test_a_command_that_is_killed_after_each_write_comes_to_its_end(
         "models": kept,
         "processes": 1,
     }
+
+
+def test_every_kind_can_be_killed_at_every_call() -> None:
+    spec = importlib.util.spec_from_file_location("crash_command", Path(__file__).with_name("__main__.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    assert set(command.COMMANDS) == set(PROMISES)
+    assert set(OF_KINDS.values()) == set(KINDS)

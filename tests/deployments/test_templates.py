@@ -69,8 +69,11 @@ WITHOUT_RESOURCE = {
     "ec2:DescribeVpcs",
     "s3:GetAccountPublicAccessBlock",
     "sagemaker:ListEndpointConfigs",
+    "ram:GetResourceShareAssociations",
+    "ram:GetResourceShares",
     "sagemaker:ListEndpoints",
     "sagemaker:ListInferenceComponents",
+    "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModels",
 }
 SHARED_PACKAGE = "sagemaker:CreateModel"

@@ -18,7 +18,7 @@ from crossaccount.sharing import gather
 from crossaccount_sandbox import accounts
 
 FAST = {"inference_specification": "fast"}
-TYPES = ["ml.g5.xlarge", "ml.g4dn.xlarge"]
+TYPES = ["ml.m5.large", "ml.g5.xlarge", "ml.g4dn.xlarge"]
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,12 @@ from hosted import World, asks, world
 from crossaccount.audit.answers import combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
+from crossaccount.aws.access import open_producer
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Refused
 from crossaccount.hosting import preflight, temporary
 from crossaccount.registry.versions import describe_version
+from crossaccount.sharing import gather
 from crossaccount_sandbox import accounts
 
 NAMES = ("encoder", "scaler", "ranker")
@@ -211,6 +213,18 @@ def test_a_missing_artifact_names_its_container(pipeline: Pipeline) -> None:
     with pytest.raises(Exception, match=r"The artifact is missing\. It is for container 3 \(ranker\)\."):
         tried(pipeline)
     s3.put_object(Bucket=bucket, Key=name, Body=body, ServerSideEncryption="aws:kms", SSEKMSKeyId=part.key)
+
+
+def test_a_share_says_which_container_its_obstacle_is_for(pipeline: Pipeline) -> None:
+    part, kms = pipeline.parts[1], pipeline.world.client("producer", "kms")
+    kms.disable_key(KeyId=part.key)
+    try:
+        found = gather.gather(open_producer(pipeline.sharing)).findings
+    finally:
+        kms.enable_key(KeyId=part.key)
+    told = [str(each) for each in found if each.severity == "error"]
+    assert len(told) == 1
+    assert f"It is for {part.label}." in told[0]
 
 
 def test_a_version_of_one_container_says_nothing_of_containers(pipeline: Pipeline) -> None:

@@ -193,9 +193,12 @@ WRONG: list[tuple[str, bytes, str, dict[str, Any], str]] = [
     ("a line too many", b"1\n2\n", LINES, {"expect": [1]}, "has 2 items"),
     ("a line too few", b"1\n", LINES, {"expect": [1, 2]}, "has 1 items"),
     ("a list in a line", b"[1]\n", LINES, {"expect": [1]}, "is [1], not 1"),
-    ("JSON under text/plain", b"[0]", TEXT, {"expect": [0]}, "as JSON it is right: write read_as: json"),
+    ("JSON under text/plain", b"[0]", TEXT, {"expect": [0]}, "read as json it is right: write read_as: json"),
     ("JSON under text/html at a place", b'{"a": 1}', "text/html", {"expect_json_path": {"path": "a", "value": 1}}, "read_as: json"),
     ("JSON under no type", b'{"label": "a"}', "", {"expect_label": ["a"]}, "read_as: json"),
+    ("JSON lines under text/plain", b"1\n2\n", TEXT, {"expect": [1, 2]}, "write read_as: jsonlines"),
+    ("CSV under text/plain", b"a,1\nb,2\n", TEXT, {"expect": [["a", 1], ["b", 2]]}, "write read_as: csv"),
+    ("an array under no type of its own", npy([1]), "application/octet-stream", {"expect": [1]}, "write read_as: npy"),
     ("wrong JSON under text/plain", b"[1]", TEXT, {"expect": [0]}, "it is '[1]', not [0]"),
     ("no JSON where it is asked for", b"0,", TEXT, {"expect": [0], "read_as": "json"}, "unreadable answer"),
     ("JSON where text is asked for", b"[0]", JSON, {"expect": [0], "read_as": "text"}, "it is '[0]', not [0]"),
@@ -341,6 +344,17 @@ def test_every_byte_of_tensors_counts() -> None:
 
 
 # Hostile answers against patient expectations.
+
+
+def test_a_reader_that_makes_nothing_right_is_not_named() -> None:
+    for raw, media in (
+        (b"[1]", TEXT),
+        (npy([1]), "application/octet-stream"),
+        (PNG, "image/png"),
+        (b"[0", TEXT),
+    ):
+        assert "it is right" not in judged(raw, media, expect=[0])
+    assert "it is right" not in judged(b"[0]", JSON, expect="[0]")
 
 
 def test_a_pattern_that_never_ends_is_given_up() -> None:

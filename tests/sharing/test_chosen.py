@@ -194,7 +194,7 @@ def test_a_wrong_rule_is_one_fault_that_names_its_key(
 
 
 def test_failed_is_the_kind_of_a_version_that_is_not_approved(desk: Any, edited: Any) -> None:
-    from crossaccount.registry.versions import refuse_unshared
+    from crossaccount.registry.chosen import refuse_unshared
 
     sharing = load_config(edited(versions={"stage": "Production"}))
     for number, error in ((2, InputError), (99, Failed)):

@@ -4,24 +4,35 @@ Not here: their order, and the teardown after a failure (``flows.consumer``).
 """
 
 import logging
-from collections.abc import Callable, Sequence
-
-from prefect import get_run_logger
-from prefect.runtime import flow_run
-
+from collections.abc import Callable
+from collections.abc import Sequence
 from crossaccount.aws.access import open_target
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.hosting import components, creation, preflight, quotas, removal, requests
+from crossaccount.hosting import components
+from crossaccount.hosting import creation
+from crossaccount.hosting import preflight
+from crossaccount.hosting import quotas
+from crossaccount.hosting import removal
+from crossaccount.hosting import requests
 from crossaccount.hosting.capacity import slow_seconds
-from crossaccount.hosting.gateway import HOST_SECONDS, Patience
-from crossaccount.hosting.resources import HostedResource, Removal, deployment_name, kinds_of
-from crossaccount.proof.proof import Proof, prove
-from crossaccount.proof.questions import check_questions, questions
+from crossaccount.hosting.gateway import HOST_SECONDS
+from crossaccount.hosting.gateway import Patience
+from crossaccount.hosting.resources import HostedResource
+from crossaccount.hosting.resources import Removal
+from crossaccount.hosting.resources import deployment_name
+from crossaccount.hosting.resources import kinds_of
+from crossaccount.proof.proof import Proof
+from crossaccount.proof.proof import prove
+from crossaccount.proof.questions import check_questions
+from crossaccount.proof.questions import questions
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 from crossaccount.show import proofs
+from prefect import get_run_logger
+from prefect.runtime import flow_run
 from tasks import steps
+
 
 ENDPOINT_SECONDS = HOST_SECONDS  # boto's own waiter gives up then too
 
@@ -74,9 +85,7 @@ def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
 def check_quotas(sharing: Sharing, name: str, release: Release) -> tuple[str, ...]:
     """See that the account's quotas reach for the endpoint; what cannot be told of it, each in a line."""
     target = open_target(sharing, name)
-    with target.explained("sagemaker:DescribeEndpoint", deployment_name(target.consumer, release.version)):
-        needs = quotas.of_deployment(target, release)
-    doubts = quotas.check(target, needs)
+    doubts = quotas.check_deployment(target, release)
     for doubt in doubts:
         get_run_logger().warning("%s", doubt)
     return doubts

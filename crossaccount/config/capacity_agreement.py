@@ -110,7 +110,7 @@ def _scaling_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterat
     if low > high:  # type: ignore[operator]
         sentence = f"{low} is more than the maximum, {high}. Write less."
         yield (*path, "managed_scaling", "minimum"), low, sentence
-    elif not low <= count <= high and endpoint.get("instance_count") is not None:  # type: ignore[operator]
+    elif not low <= count <= high:  # type: ignore[operator]
         sentence = (
             f"{count} instances are not within managed_scaling, {low} to {high}. Write a number within."
         )

@@ -8,14 +8,13 @@ Quotas API reference; ProductionVariantSummary and PendingDeploymentSummary in t
 and "Rolling Deployments" in the SageMaker developer guide for what comes up beside what runs.
 """
 
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
-
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 from crossaccount import parallel
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import GONE
@@ -23,12 +22,18 @@ from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed
 from crossaccount.hosting import capacity
-from crossaccount.hosting.gateway import MOST_LISTED, Description, Gateway
+from crossaccount.hosting.gateway import Description
+from crossaccount.hosting.gateway import Gateway
+from crossaccount.hosting.gateway import MOST_LISTED
 from crossaccount.hosting.requests import config_name
 from crossaccount.hosting.resources import deployment_name
 from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.release.manifest import Release
 from crossaccount.text import first_line
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 
 _SERVICE = "sagemaker"
 _SAID = 3  # endpoints that could not be looked at and are named
@@ -92,7 +97,7 @@ def of_promotion(target: Target, release: Release, live: LiveEndpoint | None) ->
 def promotion_needs(
     consumer: ConsumerConfig, live: LiveEndpoint | None, before: Description | None, config: str
 ) -> tuple[Need, ...]:
-    """What a promotion needs: its trial or its shadow, and then its shift; a trial is gone before that.
+    """What a promotion needs: its trial or its shadow, and then its shift; both are gone before that.
 
     Args:
         consumer: of the config.
@@ -114,7 +119,7 @@ def promotion_needs(
         needs.append(Need("the shadow", types, live.instances + beside))
     if live is None or config not in (live.config, live.pending):
         count = _kept_count(consumer, live, before) if runs else endpoint.instance_count
-        needs.append(Need("the shift", types, _coming_up(consumer, count, runs) + beside))
+        needs.append(Need("the shift", types, _coming_up(consumer, count, runs)))
     return tuple(needs)
 
 
@@ -145,6 +150,19 @@ def check(target: Target, needs: Sequence[Need]) -> tuple[str, ...]:
             f"Account {target.account} has not enough quota in {target.region}: {'; '.join(seen.short)}. {WAY_OUT} Nothing was created."
         )
     return seen.doubts
+
+
+def check_deployment(target: Target, release: Release) -> tuple[str, ...]:
+    """As `check`, for the endpoint NAME-vN; a refusal to describe it is one that its creation meets, and here a doubt.
+
+    Raises:
+        Failed: when a quota does not reach.
+    """
+    try:
+        needs = of_deployment(target, release)
+    except (ClientError, BotoCoreError) as error:
+        return (f"Whether the quotas of account {target.account} reach cannot be told: {first_line(error)}",)
+    return check(target, needs)
 
 
 WAY_OUT = "Ask for more in Service Quotas there, remove endpoints, or choose another endpoint.instance_type or instance_count."

@@ -185,6 +185,8 @@ class Queue:
             step = ways_out.denied(said.denial, account, need.role, what, account)
         elif said.lacks:
             step = ways_out.lacking(said.lacks, account, need.role, what)
+        if said.denial is None:  # its own policies alone were asked about
+            step += f" Or a policy of {need.resource} itself allows it, and the answer was late: then raise asynchronous.answer_seconds."
         of_execution = need.role == self._target.consumer.execution_role
         return Refusal(
             door=DoorName.EXECUTION_ROLE if of_execution else DoorName.CALLER_POLICY,

@@ -94,7 +94,7 @@ def locations(text: str, prefix: str) -> list[str]:
     """
     if text.lstrip().startswith("["):
         first, *names = json.loads(text)
-        if not all(isinstance(name, str) for name in names):
+        if not all(isinstance(name, str) for name in [first["prefix"], *names]):
             raise ValueError("a name that is no text")
         return [f"{first['prefix']}{name}" for name in names]
     cells = [row[0].strip() for row in csv.reader(text.splitlines()) if row and row[0].strip()]

@@ -172,12 +172,9 @@ def own_endpoints(target: Target) -> dict[str, tuple[int, ...]]:
 
 
 def _packages(client: Any, endpoint: str) -> set[str]:
-    """The model packages behind an endpoint; none for one that has gone meanwhile."""
+    """The model packages behind an endpoint, shadow variants and inference components included; none for one that has gone meanwhile."""
     try:
-        config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-        variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-        names = [variant["ModelName"] for variant in variants if "ModelName" in variant]
-        models = [client.describe_model(ModelName=name) for name in names]
+        models = [client.describe_model(ModelName=name) for name in _models(client, endpoint)]
     except ClientError as error:
         if error.response["Error"]["Message"].startswith("Could not find"):
             return set()
@@ -188,3 +185,24 @@ def _packages(client: Any, endpoint: str) -> set[str]:
         for container in [*model.get("Containers", []), model.get("PrimaryContainer", {})]
         if "ModelPackageName" in container
     }
+
+
+def _models(client: Any, endpoint: str) -> list[str]:
+    """The models of an endpoint's variants; where a variant has none, those of the inference components on its instances."""
+    config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    described = client.describe_endpoint_config(EndpointConfigName=config)
+    variants = [*described["ProductionVariants"], *(described.get("ShadowProductionVariants") or ())]
+    names = [variant["ModelName"] for variant in variants if variant.get("ModelName")]
+    if len(names) < len(variants):
+        names += _models_of_components(client, endpoint)
+    return list(dict.fromkeys(names))
+
+
+def _models_of_components(client: Any, endpoint: str) -> Iterator[str]:
+    pages = client.get_paginator("list_inference_components").paginate(EndpointNameEquals=endpoint)
+    for summary in (each for page in pages for each in page["InferenceComponents"]):
+        described = client.describe_inference_component(
+            InferenceComponentName=summary["InferenceComponentName"]
+        )
+        specifications = [described.get("Specification") or {}, *(described.get("Specifications") or ())]
+        yield from (each["ModelName"] for each in specifications if each.get("ModelName"))

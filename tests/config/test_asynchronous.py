@@ -68,7 +68,7 @@ def test_an_asynchronous_endpoint_may_say(endpoint: dict[str, Any]) -> None:
             "instance_pools[0].instance_type",
             "an asynchronous endpoint does not run on Inf1 instances",
         ),
-        ({"container_mode": "direct"}, "container_mode", "cannot be told which container is asked"),
+        ({"container_mode": "direct"}, "container_mode", "is asked without naming a container"),
         (
             {"serverless": {"memory_mb": 2048, "max_concurrency": 5}},
             "serverless",

@@ -497,6 +497,9 @@ NO_PART_OF_A_SUCCESS = {
     "WriteLogs",  # CloudWatch is not modelled
     "PutMetrics",
     "SeeWhatIsDeployed",  # asked by a revoke: tests/sharing/test_revoke.py
+    # What may not be asked of quotas is no yes and no no: tests/hosting/test_quotas.py takes each out.
+    "SeeQuotas",
+    "SeeWhatRuns",
     # Of an endpoint that stays: tests/hosting/test_shift.py takes each out.
     "MoveEndpoint",
     "FindAlarms",
@@ -512,6 +515,8 @@ NO_PART_OF_A_SUCCESS = {
     "ListShadowAnswers",
 }
 ACTIONS_ELSEWHERE = {
+    "servicequotas:ListAWSDefaultServiceQuotas",
+    "servicequotas:ListServiceQuotas",
     "ecr:GetAuthorizationToken",  # refused as ecr:BatchGetImage: the row of LogInToRegistry
     "iam:GetRole",
     "sagemaker:ListEndpoints",

@@ -1,28 +1,33 @@
 """Every end that a change of an endpoint can have: the statuses on the way, what is live then, and what still runs."""
 
 from __future__ import annotations
-
+import boto3
 import itertools
 import json
+import pytest
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
-
-import boto3
-import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from crossaccount_sandbox.accounts import GROUP, Credentials, _administrator, _image
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from crossaccount_sandbox.accounts import Credentials
+from crossaccount_sandbox.accounts import GROUP
+from crossaccount_sandbox.accounts import _administrator
+from crossaccount_sandbox.accounts import _image
 from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY
+from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import train
+from dataclasses import dataclass
+from dataclasses import field
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
 
 HOST, OTHER = Account("host", "555555555555", None), Account("other", "666666666666", None)
 PLACE = (HOST.id, "us-east-1")
@@ -870,6 +875,20 @@ def serverless(**more: Any) -> dict[str, Any]:
     return {"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5, **more}}
 
 
+GPU = "al2-ami-sagemaker-inference-gpu-2"
+POOLS = [{"InstanceType": "ml.g5.xlarge", "Priority": 1}, {"InstanceType": "ml.g6.xlarge", "Priority": 2}]
+PREFERS = {"CapacityReservationConfig": {"CapacityReservationPreference": "capacity-reservations-only"}}
+RESERVED = {
+    "CapacityReservationConfig": {
+        "MlReservationArn": f"arn:aws:sagemaker:us-east-1:{OTHER.id}:training-plan/a"
+    }
+}
+
+
+def routed(strategy: str, **prefix: int) -> dict[str, Any]:
+    return {"RoutingConfig": {"RoutingStrategy": strategy, "PrefixAwareRoutingConfig": prefix}}
+
+
 FOREIGN = f"{OTHER.id}.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
 
 
@@ -900,6 +919,55 @@ FOREIGN = f"{OTHER.id}.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
         ([{**serverless(), "ModelName": "foreign"}], {}, "another account's registry"),
         ([serverless()], {"DataCaptureConfig": capture()}, "do not support data capture"),
         ([serverless(), {"VariantName": "b"}], {}, "do not support multiple variants"),
+        (
+            [{**serverless(), "VolumeSizeInGB": 30}],
+            {},
+            "cannot have both a ServerlessConfig and VolumeSizeInGB",
+        ),
+        ([{"InstancePools": POOLS}], {}, "cannot have both an InstanceType and InstancePools"),
+        ([{"InstanceType": None, "InstancePools": []}], {}, "greater than or equal to 1"),
+        (
+            [{"InstanceType": None, "InstancePools": POOLS, "InitialInstanceCount": None}],
+            {},
+            "InitialInstanceCount",
+        ),
+        (
+            [{"ManagedInstanceScaling": {"Status": "ENABLED"}}],
+            {},
+            "only supported for inference component endpoints",
+        ),
+        ([{"InstanceType": "ml.g5.xlarge", "VolumeSizeInGB": 30}], {}, "VolumeSize parameter is not allowed"),
+        ([{"InstanceType": "ml.m5d.large", "VolumeSizeInGB": 30}], {}, "selected Instance type ml.m5d.large"),
+        ([{"VolumeSizeInGB": 513}], {}, "less than or equal to 512"),
+        ([{"ContainerStartupHealthCheckTimeoutInSeconds": 59}], {}, "greater than or equal to 60"),
+        ([{"ModelDataDownloadTimeoutInSeconds": 3601}], {}, "less than or equal to 3600"),
+        ([{"VariantInstanceProvisionTimeoutInSeconds": 299}], {}, "greater than or equal to 300"),
+        ([{"InferenceAmiVersion": GPU}], {}, "is not supported for instance type ml.m5.large"),
+        (
+            [{"InstanceType": "ml.inf2.xlarge", "InferenceAmiVersion": GPU}],
+            {},
+            "instance type ml.inf2.xlarge",
+        ),
+        ([{"InferenceAmiVersion": "ghost"}], {}, "enum value set"),
+        ([{"RoutingConfig": {"RoutingStrategy": "PREFIX_AWARE"}}], {}, "PrefixLength is required"),
+        ([routed("PREFIX_AWARE", PrefixLength=1024)], {}, "ConcurrencyThreshold is required"),
+        (
+            [routed("PREFIX_AWARE", PrefixLength=1023, ConcurrencyThreshold=1)],
+            {},
+            "greater than or equal to 1024",
+        ),
+        (
+            [routed("RANDOM", PrefixLength=1024, ConcurrencyThreshold=1)],
+            {},
+            "only be specified when RoutingStrategy",
+        ),
+        (
+            [{"CapacityReservationConfig": {}}, {"VariantName": "b", **PREFERS}],
+            {},
+            "needs an MlReservationArn",
+        ),
+        ([{"InstanceType": None, "InstancePools": POOLS, **RESERVED}], {}, "not for InstancePools"),
+        ([{}], {"MetricsConfig": {"MetricPublishFrequencyInSeconds": 20}}, "must be one of 10, 30, 60"),
     ],
 )
 def test_a_configuration_that_aws_does_not_take(

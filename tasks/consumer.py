@@ -4,35 +4,24 @@ Not here: their order, and the teardown after a failure (``flows.consumer``).
 """
 
 import logging
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from prefect import get_run_logger
+from prefect.runtime import flow_run
+
 from crossaccount.aws.access import open_target
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.hosting import components
-from crossaccount.hosting import creation
-from crossaccount.hosting import preflight
-from crossaccount.hosting import quotas
-from crossaccount.hosting import removal
-from crossaccount.hosting import requests
+from crossaccount.hosting import components, creation, preflight, quotas, removal, requests
 from crossaccount.hosting.capacity import slow_seconds
-from crossaccount.hosting.gateway import HOST_SECONDS
-from crossaccount.hosting.gateway import Patience
-from crossaccount.hosting.resources import HostedResource
-from crossaccount.hosting.resources import Removal
-from crossaccount.hosting.resources import deployment_name
-from crossaccount.hosting.resources import kinds_of
-from crossaccount.proof.proof import Proof
-from crossaccount.proof.proof import prove
-from crossaccount.proof.questions import check_questions
-from crossaccount.proof.questions import questions
+from crossaccount.hosting.gateway import HOST_SECONDS, Patience
+from crossaccount.hosting.resources import HostedResource, Removal, deployment_name, kinds_of
+from crossaccount.proof.proof import Proof, prove
+from crossaccount.proof.questions import check_questions, questions
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 from crossaccount.show import proofs
-from prefect import get_run_logger
-from prefect.runtime import flow_run
 from tasks import steps
-
 
 ENDPOINT_SECONDS = HOST_SECONDS  # boto's own waiter gives up then too
 

@@ -8,13 +8,14 @@ Quotas API reference; ProductionVariantSummary and PendingDeploymentSummary in t
 and "Rolling Deployments" in the SageMaker developer guide for what comes up beside what runs.
 """
 
-from botocore.exceptions import BotoCoreError
-from botocore.exceptions import ClientError
 from collections import Counter
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
 from crossaccount import parallel
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import GONE
@@ -22,18 +23,12 @@ from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed
 from crossaccount.hosting import capacity
-from crossaccount.hosting.gateway import Description
-from crossaccount.hosting.gateway import Gateway
-from crossaccount.hosting.gateway import MOST_LISTED
+from crossaccount.hosting.gateway import MOST_LISTED, Description, Gateway
 from crossaccount.hosting.requests import config_name
 from crossaccount.hosting.resources import deployment_name
 from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.release.manifest import Release
 from crossaccount.text import first_line
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
 
 _SERVICE = "sagemaker"
 _SAID = 3  # endpoints that could not be looked at and are named

@@ -9,26 +9,18 @@ guardrails" and "Serverless Inference" in the developer guide.
 import hashlib
 import json
 from collections.abc import Mapping
-from crossaccount.arns import parse_image
-from crossaccount.config.capacity import Asynchronous
-from crossaccount.config.capacity import Shadow
-from crossaccount.config.endpoint import Endpoint
-from crossaccount.config.kinds import ASYNCHRONOUS
-from crossaccount.config.kinds import COMPONENTS
-from crossaccount.config.kinds import REAL_TIME
-from crossaccount.config.kinds import SERVERLESS
-from crossaccount.config.model import ConsumerConfig
-from crossaccount.errors import Failed
-from crossaccount.errors import InputError
-from crossaccount.hosting import capacity
-from crossaccount.hosting import component_requests
-from crossaccount.hosting.resources import SHADOW
-from crossaccount.hosting.resources import VARIANT
-from crossaccount.hosting.resources import deployment_name
-from crossaccount.registry.versions import ModelVersion
-from crossaccount.release.manifest import Release
 from typing import Any
 
+from crossaccount.arns import parse_image
+from crossaccount.config.capacity import Asynchronous, Shadow
+from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.kinds import ASYNCHRONOUS, COMPONENTS, REAL_TIME, SERVERLESS
+from crossaccount.config.model import ConsumerConfig
+from crossaccount.errors import Failed, InputError
+from crossaccount.hosting import capacity, component_requests
+from crossaccount.hosting.resources import SHADOW, VARIANT, deployment_name
+from crossaccount.registry.versions import ModelVersion
+from crossaccount.release.manifest import Release
 
 _LONGEST_NAME = 63  # botocore, sagemaker: EndpointConfigName
 _OF_LIVE = ("KmsKeyId", "MetricsConfig")  # what the live version keeps with a shadow beside it

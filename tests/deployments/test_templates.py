@@ -1,23 +1,20 @@
 """The roles that an account is asked to make: no administrator, nobody's door wide open, and clean to a policy linter."""
 
 from __future__ import annotations
+
 import json
-import parliament
-import pytest
 import re
-import yaml
-from crossaccount.doors import bucket
-from crossaccount.doors import key
-from crossaccount.doors import registry
-from crossaccount.doors import repository
-from crossaccount.policy import documents
-from crossaccount.policy import strangers
-from crossaccount.policy.audience import Audience
-from crossaccount.policy.audience import Organization
-from crossaccount_sandbox.public import is_public
 from pathlib import Path
 from typing import Any
 
+import parliament
+import pytest
+import yaml
+
+from crossaccount.doors import bucket, key, registry, repository
+from crossaccount.policy import documents, strangers
+from crossaccount.policy.audience import Audience, Organization
+from crossaccount_sandbox.public import is_public
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "iam"
 PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "222222222222"}

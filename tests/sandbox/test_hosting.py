@@ -1,33 +1,28 @@
 """Every end that a change of an endpoint can have: the statuses on the way, what is live then, and what still runs."""
 
 from __future__ import annotations
-import boto3
+
 import itertools
 import json
-import pytest
 import time
 import urllib.error
 import urllib.request
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from crossaccount_sandbox.accounts import Credentials
-from crossaccount_sandbox.accounts import GROUP
-from crossaccount_sandbox.accounts import _administrator
-from crossaccount_sandbox.accounts import _image
-from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.sagemaker.outcomes import HEALTHY
-from crossaccount_sandbox.sagemaker.outcomes import Outcome
-from crossaccount_sandbox.server import Server
-from crossaccount_sandbox.training import train
-from dataclasses import dataclass
-from dataclasses import field
-from datetime import UTC
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from crossaccount_sandbox.accounts import GROUP, Credentials, _administrator, _image
+from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
+from crossaccount_sandbox.server import Server
+from crossaccount_sandbox.training import train
 
 HOST, OTHER = Account("host", "555555555555", None), Account("other", "666666666666", None)
 PLACE = (HOST.id, "us-east-1")

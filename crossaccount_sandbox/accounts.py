@@ -108,6 +108,7 @@ def settle(
             template = "consumer.yaml"
             given |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS}
             given |= {"EndpointName": f"decision-trees-{account.name}"}
+            given |= _further(templates / template)
         else:
             given["Discoverable"] = "true"
             given |= {"LifecycleStages": ",".join(STAGES), "LifecycleStatuses": ",".join(STATUSES)}
@@ -116,6 +117,12 @@ def settle(
     # Last, because training takes as long as everything before.
     _versions(client("producer", "s3"), client("producer", "sagemaker"), image, key, trained())
     return Residents(administrators, operators)
+
+
+def _further(template: Path) -> dict[str, str]:
+    """What the consumers' roles are told besides, as far as their template asks: every kind of endpoint can be tried here."""
+    text, further = template.read_text(), {"InferenceComponents": "true"}
+    return {name: value for name, value in further.items() if f"\n  {name}:\n" in text}
 
 
 def _administrator(account: Account) -> Credentials:

@@ -44,6 +44,7 @@ from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, pac
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.asynchronous import Queues
 from crossaccount_sandbox.sagemaker.captures import Captures
+from crossaccount_sandbox.sagemaker.components import Components
 from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
@@ -69,10 +70,11 @@ _MODULES = {
 _LOCKED = ("cloudwatch", "application-autoscaling", "ram", "sagemaker", "service-quotas")
 
 
-def _handlers(endpoints: Endpoints, logs: Logs) -> dict[tuple[str, str], Handler]:
+def _handlers(endpoints: Endpoints, components: Components, logs: Logs) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
     return (
         endpoints.handlers()
+        | components.handlers()
         | logs.handlers()
         | StackOperations().handlers()
         | {
@@ -129,11 +131,14 @@ class Server:
         self._fleets = Fleets(self.world, self._containers, pace, self.images, artifacts)
         captures = Captures(self.world, artifacts)
         self.hosting = Hosting(self.world, self._fleets, self.outcomes, pace, captures)
+        behind = Hosting(self.world, self._fleets, self.outcomes, pace, captures, self.world.components)
+        components = Components(self.hosting, behind)
         self.faults = Faults(self.world, self.outcomes)
         store = LogStore()
         self._collector = Collector(self.world, store)
         queues = Queues(self.world, self.hosting, artifacts, pace, log)
-        handlers = _handlers(Endpoints(self.hosting, queues), Logs(store, self._collector.look))
+        endpoints, logs = Endpoints(self.hosting, queues, components), Logs(store, self._collector.look)
+        handlers = _handlers(endpoints, components, logs)
         guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (

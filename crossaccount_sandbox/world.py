@@ -140,6 +140,7 @@ class World:
         registry: what SageMaker holds beside endpoints.
         promoted: what AWS RAM has promoted.
         endpoints: SageMaker's endpoints, by account and region and name in lower case.
+        components: their inference components, in the same way.
         outputs: what the containers of endpoints print, in the order of their starts; several threads append to it.
         alarms: CloudWatch's alarms, by account and region and name.
         alarm_types: their types in the same way, ``MetricAlarm`` for one.
@@ -167,6 +168,7 @@ class World:
     registry: Registry = field(default_factory=Registry)
     promoted: Promoted = field(default_factory=Promoted)
     endpoints: dict[tuple[Place, str], Record] = field(default_factory=dict)
+    components: dict[tuple[Place, str], Record] = field(default_factory=dict)
     outputs: list[ContainerOutput] = field(default_factory=list)
     alarms: dict[tuple[Place, str], Record] = field(default_factory=dict)
     alarm_types: dict[tuple[Place, str], str] = field(default_factory=dict)

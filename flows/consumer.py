@@ -79,7 +79,7 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
         resources: list[HostedResource] = []
         removals: Sequence[Removal] = ()
         try:
-            for create in (steps.create_model, steps.create_endpoint_config, steps.create_endpoint):
+            for create in steps.creations(sharing, name):
                 resources.append(create(sharing, name, release, keep))
             endpoint = resources[-1].name
             steps.wait_for_endpoint(sharing, name, endpoint)

@@ -4,7 +4,7 @@ Not here: their order, and the teardown after a failure (``flows.consumer``).
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
@@ -12,10 +12,10 @@ from prefect.runtime import flow_run
 from crossaccount.aws.access import open_target
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.hosting import creation, preflight, quotas, removal, requests
+from crossaccount.hosting import components, creation, preflight, quotas, removal, requests
 from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
-from crossaccount.hosting.resources import KINDS, HostedResource, Removal, deployment_name
+from crossaccount.hosting.resources import HostedResource, Removal, deployment_name, kinds_of
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import check_questions, questions
 from crossaccount.registry.versions import ModelVersion
@@ -108,10 +108,31 @@ def create_endpoint(sharing: Sharing, name: str, release: Release, keep: bool) -
         )
 
 
+@steps.step("create the inference component of version {release.version} for {name}")
+def create_component(sharing: Sharing, name: str, release: Release, keep: bool) -> HostedResource:
+    """Create the inference component, once its endpoint serves."""
+    target = open_target(sharing, name)
+    component = deployment_name(target.consumer, release.version)
+    with target.explained("sagemaker:CreateInferenceComponent", component):
+        patience = _patience(sharing, name)
+        return _logged(components.ensure_component(target, release, keep, patience, flow_run.get_id()))
+
+
 def _logged(resource: HostedResource) -> HostedResource:
     verb = "found" if resource.reused else "created"
     get_run_logger().info("%s %s %s", verb, resource.kind, resource.arn)
     return resource
+
+
+def creations(sharing: Sharing, name: str) -> tuple[Callable[..., HostedResource], ...]:
+    """The steps that create the resources of a deployment for a consumer, in their order."""
+    made_by = {
+        "model": create_model,
+        "endpoint-config": create_endpoint_config,
+        "endpoint": create_endpoint,
+        "inference-component": create_component,
+    }
+    return tuple(made_by[kind] for kind in kinds_of(sharing.consumers[name]))
 
 
 @steps.step("wait for {endpoint}")
@@ -153,9 +174,10 @@ def tear_down(
     A creation that ended in an error may have taken effect all the same: its resource is looked for.
     """
     target, logger, unfinished = open_target(sharing, name), get_run_logger(), list[HostedResource]()
-    if len(resources) < len(KINDS):
+    kinds = kinds_of(target.consumer)
+    if len(resources) < len(kinds):
         try:
-            resource = removal.find_unfinished(target, release, KINDS[len(resources)])
+            resource = removal.find_unfinished(target, release, kinds[len(resources)])
             unfinished += [resource] if resource else []
         except Failed as error:
             logger.warning("%s", error)

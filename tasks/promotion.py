@@ -243,7 +243,7 @@ def roll_back_consumer(
         else:
             before, to = None, _earlier_config(target, live, configs, version)
     with target.explained("sagemaker:DescribeModel", "*"):
-        target = state.as_deployed(target, to.version)
+        target = state.as_deployed(target, to)
     release = _release(target, to.version)
     with locks.writing([arns.endpoint_arn(sharing, consumer)]):
         run = moving.Run(lambda line: logger.info("%s: %s", name, line))

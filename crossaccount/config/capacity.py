@@ -139,7 +139,9 @@ class InferenceComponent(FrozenModel):
     )
     cpu_cores: Positive | None = Field(default=None, description="processor cores of a copy, 0.25 or more")
     accelerators: Positive | None = Field(default=None, description="accelerators of a copy, 1 or more")
-    copies: Annotated[int, whole(0, 100, "copies")] = Field(default=1, description="number of copies")
+    copies: Annotated[int, whole(1, 100, "copies")] = Field(
+        default=1, description="number of copies; autoscaling may take it to 0 later"
+    )
 
 
 class Shadow(FrozenModel):

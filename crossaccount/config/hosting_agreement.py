@@ -11,7 +11,15 @@ from typing import Any
 from crossaccount.config import identifiers
 from crossaccount.config.capacity_agreement import capacity_disagreements, instance_types
 from crossaccount.config.endpoint import DEPLOYMENT_TYPES, KINDS, Deployment, Endpoint
-from crossaccount.config.kinds import EXCLUSIONS, OF_KIND, REAL_TIME, SERVERLESS, Exclusion, article
+from crossaccount.config.kinds import (
+    COMPONENTS,
+    EXCLUSIONS,
+    OF_KIND,
+    REAL_TIME,
+    SERVERLESS,
+    Exclusion,
+    article,
+)
 from crossaccount.config.values import Complaint, KeyPath, missing, sound
 from crossaccount.text import quote
 
@@ -39,6 +47,8 @@ def hosting_disagreements(
         yield from capacity_disagreements(at, endpoint)
     if move in DEPLOYMENT_TYPES:
         yield from _size_disagreements((*at, "deployment"), deployment, str(move))
+    if kind == COMPONENTS:
+        yield from _component_disagreements(at, endpoint, deployment, move)
     if kind == SERVERLESS:
         yield from _serverless_disagreements(at, endpoint, deployment, move)
     if inf1 := [each for each in instance_types(endpoint) if each.startswith("ml.inf1.")]:
@@ -182,6 +192,32 @@ def _serverless_disagreements(
     if deployment.get("alarms"):
         sentence = "are not watched while a serverless endpoint is updated. Delete them, or serverless."
         yield (*path, "deployment", "alarms"), deployment["alarms"], sentence
+
+
+def _component_disagreements(
+    path: KeyPath, endpoint: Mapping[str, Any], deployment: Mapping[str, Any], kind: object
+) -> Iterator[Complaint]:
+    """What of a component contradicts something else; waits and alarms are of a rolling update, see `kinds`."""
+    for key in ("wait_seconds", "maximum_seconds", "alarms"):
+        value = deployment.get(key)
+        if value and kind == "all-at-once":
+            sentence = (
+                f"{quote(value)} cannot be had all at once, because SageMaker watches inference components in rolling updates alone. "
+                "Write type: rolling, or delete it."
+            )
+            yield (*path, "deployment", key), value, sentence
+    wanted = endpoint.get("inference_component")
+    if not isinstance(wanted, Mapping):
+        return
+    low, high = wanted.get("memory_mb"), wanted.get("max_memory_mb")
+    if isinstance(low, int) and isinstance(high, int) and high < low:
+        sentence = f"{high} is less than the memory_mb of {low}. Write more, or delete it."
+        yield (*path, "inference_component", "max_memory_mb"), high, sentence
+    for key, least in (("cpu_cores", 0.25), ("accelerators", 1)):
+        value = wanted.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < least:
+            sentence = f"{value} is less than {least}, the least that SageMaker gives a copy. Write more, or delete it."
+            yield (*path, "inference_component", key), value, sentence
 
 
 def _inf1_disagreements(

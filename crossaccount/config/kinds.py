@@ -61,6 +61,15 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(ASYNCHRONOUS, "instance_type", "does not run on Inf1 instances", "ml.inf1.*"),
     Exclusion(ASYNCHRONOUS, "instance_pools.*.instance_type", "does not run on Inf1 instances", "ml.inf1.*"),
     Exclusion(COMPONENTS, "consumer.smoke_mode", "has no shadow variants", "shadow"),
+    # UpdateInferenceComponent in the API reference: its DeploymentConfig has a RollingUpdatePolicy, which it requires, and no
+    # BlueGreenUpdatePolicy; alarms and waits are of that policy. Without one SageMaker brings all new copies up beside the old.
+    Exclusion(COMPONENTS, "deployment.type", "moves all at once or rolling", "canary"),
+    Exclusion(COMPONENTS, "deployment.type", "moves all at once or rolling", "linear"),
+    Exclusion(
+        COMPONENTS, "deployment.termination_wait_seconds", "has no instances of the old version to keep"
+    ),
+    # DescribeInferenceComponent in the API reference: Specification.Container is one container with one image.
+    Exclusion(COMPONENTS, "container_mode", "takes one container", "direct"),
 )
 
 # The key that says what an endpoint of a kind is, and that no other kind has.

@@ -13,6 +13,7 @@ from crossaccount.aws.endpoint_status import COMING_UP, GONE
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import requests
 from crossaccount.hosting.gateway import Gateway, Patience, Progress, silent
+from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import (
     KEEP_TAG,
     OWNER,
@@ -24,6 +25,7 @@ from crossaccount.hosting.resources import (
     HostingKind,
     deployment_name,
     gone,
+    log_group,
     tag_values,
 )
 from crossaccount.release.manifest import Release
@@ -82,7 +84,7 @@ def ensure_endpoint(
     description = gateway.describe("endpoint", name)
     if description is not None and description["EndpointStatus"] in GONE:
         take_over(target, "endpoint", name, description["EndpointArn"], release, keep)
-        gateway.delete_endpoint(name, patience)
+        open_gateway(target).delete_endpoint(name, patience)
     request = {"EndpointName": name, "EndpointConfigName": name}
     tags = tag_values(release.model_package_arn, keep, flow_run)
     arn, description = gateway.create_or_find("endpoint", request, tags)
@@ -126,7 +128,13 @@ def take_over(
     return HostedResource(kind, name, arn, True, keep)
 
 
-def wait_in_service(target: Target, endpoint: str, patience: Patience, progress: Progress = silent) -> None:
+def wait_in_service(
+    target: Target,
+    endpoint: str,
+    patience: Patience,
+    progress: Progress = silent,
+    gateway: Gateway | None = None,
+) -> None:
     """Wait until an endpoint serves, asking ever less often.
 
     Args:
@@ -134,11 +142,13 @@ def wait_in_service(target: Target, endpoint: str, patience: Patience, progress:
         endpoint: its name.
         patience: how long to wait.
         progress: as for `Gateway.watch`.
+        gateway: what shows it; that of the consumer's kind of endpoint when it is left out, see `gateways`.
 
     Raises:
         Failed: when it failed, with AWS's reason; when it is gone; or when the patience is over.
     """
-    for description, _ in Gateway(target.sagemaker).watch(endpoint, patience, progress):
+    watched = gateway or open_gateway(target)
+    for description, _ in watched.watch(endpoint, patience, progress):
         if description is None:
             raise Failed(gone(endpoint, "while it was being waited for"))
         status = description["EndpointStatus"]
@@ -148,6 +158,6 @@ def wait_in_service(target: Target, endpoint: str, patience: Patience, progress:
             reason = (description.get("FailureReason") or "").strip() or "AWS gives no reason"
             raise Failed(f"The endpoint {endpoint} is {status}: {reason}")
     raise Failed(
-        f"The endpoint {endpoint} is still {status} after {patience.seconds:.0f} s. Its container may be crash-looping: look at the "
-        f"log group /aws/sagemaker/Endpoints/{endpoint}."
+        f"The endpoint {endpoint} is still {status} after {patience.seconds:.0f} s. Its container may be crash-looping: look at "
+        f"{log_group(endpoint, (description or {}).get('InferenceComponentName'))}."
     )

@@ -1,11 +1,11 @@
-"""The gateway to SageMaker's hosting API: the one hand on models, endpoint configs and endpoints.
+"""The gateway to SageMaker's hosting API: the one hand on models, endpoint configs, endpoints and inference components.
 
 Calls are made with a boto3 client rather than by the resources of sagemaker-core: their ``create`` asks for the new resource
 at once, and fills in defaults from a ``config.yaml`` of the SDK on this machine. Not here: the parameters (``requests``), and
 the order of the calls (``creation``, ``shift``, ``removal``).
 
-Source: the Create, Describe, List and Delete calls of Model, EndpointConfig and Endpoint, UpdateEndpoint, AddTags, ListTags
-and DeleteTags in the SageMaker API reference.
+Source: the Create, Describe, List and Delete calls of Model, EndpointConfig, Endpoint and InferenceComponent, UpdateEndpoint,
+UpdateInferenceComponent, AddTags, ListTags and DeleteTags in the SageMaker API reference.
 """
 
 import re
@@ -34,6 +34,7 @@ _WORDS: dict[HostingKind, tuple[str, str]] = {
     "model": ("model", "Model"),
     "endpoint-config": ("endpoint_config", "EndpointConfig"),
     "endpoint": ("endpoint", "Endpoint"),
+    "inference-component": ("inference_component", "InferenceComponent"),
 }
 Description = Mapping[str, Any]
 Progress = Callable[[str, tuple[str, ...], float], None]
@@ -67,7 +68,12 @@ class Listed:
 
 
 class Gateway:
-    """SageMaker's hosting API in one account. Every call raises ClientError for AWS's refusal."""
+    """SageMaker's hosting API in one account. Every call raises ClientError for AWS's refusal.
+
+    ``record`` is the kind of resource that stands for a version on an endpoint that stays, with its proof in a tag.
+    """
+
+    record: HostingKind = "endpoint-config"
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -142,13 +148,21 @@ class Gateway:
         """UpdateEndpoint."""
         self._client.update_endpoint(**request)
 
+    def update_component(self, request: Mapping[str, Any]) -> None:
+        """UpdateInferenceComponent."""
+        self._client.update_inference_component(**request)
+
     def delete(self, kind: HostingKind, name: str) -> bool:
         """Delete a resource; False when there is none."""
         call, word = _WORDS[kind]
         return absent(lambda: getattr(self._client, f"delete_{call}")(**{f"{word}Name": name})) is not None
 
     def watch(
-        self, endpoint: str, patience: Patience, progress: Progress = silent
+        self,
+        endpoint: str,
+        patience: Patience,
+        progress: Progress = silent,
+        kind: HostingKind = "endpoint",
     ) -> Iterator[tuple[Description | None, float]]:
         """An endpoint's descriptions, ever less often, with the seconds waited; the last one at the end of the patience.
 
@@ -158,6 +172,7 @@ class Gateway:
             endpoint: its name.
             patience: how long to wait, and how often to look.
             progress: is called with AWS's status, the variants' stages and the seconds waited, at every look.
+            kind: ``inference-component`` for the descriptions of one of these.
 
         Raises:
             ClientError, BotoCoreError: when AWS refuses to be asked, or cannot be asked at the end of the patience.
@@ -165,7 +180,7 @@ class Gateway:
         started = time.monotonic()
         while True:
             try:
-                description = self.describe("endpoint", endpoint)
+                description = self.describe(kind, endpoint)
             except (ClientError, BotoCoreError) as error:
                 waited = time.monotonic() - started
                 if waited >= patience.seconds or not passes(error):
@@ -173,23 +188,26 @@ class Gateway:
                 progress(f"not seen, AWS cannot be asked: {first_line(error)}", (), waited)
             else:
                 waited = time.monotonic() - started
-                progress(
-                    description["EndpointStatus"] if description else "gone", stages(description), waited
-                )
+                progress(status_of(description) or "gone", stages(description), waited)
                 yield description, waited
                 if waited >= patience.seconds:
                     return
             time.sleep(max(0.0, min(patience.pause(waited), patience.seconds - waited)))
 
     def delete_endpoint(
-        self, endpoint: str, patience: Patience, check: Callable[[], None] = lambda: None
+        self,
+        endpoint: str,
+        patience: Patience,
+        check: Callable[[], None] = lambda: None,
+        kind: HostingKind = "endpoint",
     ) -> bool:
-        """Delete an endpoint once it is in no change, and see it gone; False when there was none.
+        """Delete an endpoint, or an inference component, once it is in no change, and see it gone; False when there was none.
 
         Args:
             endpoint: its name.
             patience: how long to wait for it to be deletable and to be gone.
             check: is called just before the deletion; its errors are raised.
+            kind: of the two.
 
         Raises:
             Failed: when it cannot be deleted, or is not gone, in time.
@@ -197,28 +215,35 @@ class Gateway:
         deadline, requested = time.monotonic() + patience.seconds, False
         while True:
             rest = Patience(deadline - time.monotonic(), patience.first / 4, patience.longest)
-            for description, _ in self.watch(endpoint, rest):
+            for description, _ in self.watch(endpoint, rest, kind=kind):
                 if description is None:
                     return requested
-                status = description["EndpointStatus"]
+                status = status_of(description)
                 requested = requested or status == "Deleting"
                 if not requested and status not in IN_PROGRESS:
                     break
             else:
-                raise Failed(f"the endpoint is still {status} after {patience.seconds:.0f} s")
+                raise Failed(f"the {kind.replace('-', ' ')} is still {status} after {patience.seconds:.0f} s")
             check()
-            requested = self._request_deletion(endpoint)
+            requested = self._request_deletion(kind, endpoint)
             if not requested:
                 time.sleep(rest.first)
 
-    def _request_deletion(self, endpoint: str) -> bool:
-        """DeleteEndpoint; False when the endpoint is in a change, its deletion too: botocore asks again for a lost answer."""
+    def _request_deletion(self, kind: HostingKind, name: str) -> bool:
+        """The deletion; False when there is a change under way, a deletion too: botocore asks again for a lost answer.
+
+        What AWS says of an inference component then is not documented, so that is looked at again.
+        """
         try:
-            self.delete("endpoint", endpoint)
+            self.delete(kind, name)
         except ClientError as error:
-            if not _message(error).startswith("Cannot update in-progress endpoint"):
-                raise
-            return False
+            if _message(error).startswith("Cannot update in-progress"):
+                return False
+            if kind == "inference-component" and is_invalid(error):
+                status = status_of(self.describe(kind, name))
+                if status is None or status in IN_PROGRESS:
+                    return False
+            raise
         return True
 
 
@@ -227,10 +252,21 @@ def absent(call: Callable[[], Any]) -> Any | None:
     try:
         return call()
     except ClientError as error:
-        is_invalid = error.response["Error"]["Code"] == "ValidationException"
-        if is_invalid and _message(error).startswith("Could not find"):
+        if is_invalid(error) and _message(error).startswith("Could not find"):
             return None
         raise
+
+
+def is_invalid(error: ClientError) -> bool:
+    """Whether SageMaker refuses a call for what it asks, and not for who asks."""
+    return bool(error.response["Error"]["Code"] == "ValidationException")
+
+
+def status_of(description: Description | None) -> str | None:
+    """The status in the description of an endpoint or an inference component; None for no description."""
+    found = description or {}
+    status = found.get("EndpointStatus") or found.get("InferenceComponentStatus")
+    return None if status is None else str(status)
 
 
 def came_between(error: ClientError) -> bool:

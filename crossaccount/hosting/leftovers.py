@@ -1,7 +1,7 @@
 """Leftovers of runs that died: found by name and tags, and removed.
 
-A run removes its temporary resources when it ends; a killed run does not, nor does a lost host. They are endpoints, endpoint
-configs and models called NAME-vN, and the model NAME-v0 of an audit's probe. A kept resource, one without this tool's tags,
+A run removes its temporary resources when it ends; a killed run does not, nor does a lost host. They are inference components, endpoints,
+endpoint configs and models called NAME-vN, and the model NAME-v0 of an audit's probe. A kept resource, one without this tool's tags,
 and one that a kept endpoint runs on is no leftover. Not here: whether the run of a leftover still goes on (``tasks.reaper``).
 
 Not seen: an endpoint of another name, made by hand on one of these endpoint configs: the deployer may not look at it.
@@ -37,6 +37,7 @@ from crossaccount.hosting.resources import (
     Removal,
     deployment_name,
     is_temporary,
+    kinds_of,
 )
 from crossaccount.text import first_line
 
@@ -108,7 +109,7 @@ def age(minutes: int) -> timedelta:
 
 
 def find(target: Target) -> tuple[Leftover, ...]:
-    """The leftovers of runs under a consumer's names, endpoints first, then endpoint configs, then models.
+    """The leftovers of runs under a consumer's names: inference components first, then endpoints, endpoint configs and models.
 
     Raises:
         Refused: when AWS refuses to be asked, with the door.
@@ -116,7 +117,8 @@ def find(target: Target) -> tuple[Leftover, ...]:
     """
     with target.explained("sagemaker:ListEndpoints", "*"):
         gateway = Gateway(target.sagemaker)
-        leftovers = [leftover for kind in _IN_ORDER_OF_REMOVAL for leftover in _tagged(gateway, target, kind)]
+        kinds = reversed(kinds_of(target.consumer))
+        leftovers = [leftover for kind in kinds for leftover in _tagged(gateway, target, kind)]
         return tuple(_unused(gateway, target, leftovers))
 
 
@@ -149,9 +151,9 @@ def _unused(gateway: Gateway, target: Target, leftovers: Sequence[Leftover]) -> 
     models = {
         deployment_name(target.consumer, config.version) for config in configs if config.name not in going
     }
-    used: dict[HostingKind, set[Any]] = {"endpoint": set(), "endpoint-config": live, "model": models}
+    used: dict[HostingKind, set[Any]] = {"endpoint-config": live, "model": models}
     for leftover in leftovers:
-        if leftover.name not in used[leftover.kind]:
+        if leftover.name not in used.get(leftover.kind, ()):
             yield leftover
 
 
@@ -191,7 +193,8 @@ def _check(gateway: Gateway, leftover: Leftover) -> None:
         Failed: when its endpoint is still there.
         ClientError: when AWS refuses to be asked.
     """
-    if leftover.kind != "endpoint" and gateway.describe(leftover.kind, leftover.name) is None:
+    by_itself = leftover.kind in ("endpoint", "inference-component")  # and awaited, which sees it gone
+    if not by_itself and gateway.describe(leftover.kind, leftover.name) is None:
         return  # its deletion will say so
     tags = absent(partial(gateway.tags, leftover.arn))
     if tags is None:
@@ -200,6 +203,6 @@ def _check(gateway: Gateway, leftover: Leftover) -> None:
         raise Conflict("it is tagged to stay now")
     if tags.get(RUN_TAG) != leftover.flow_run:
         raise Conflict(f"flow run {tags.get(RUN_TAG)} has it now")
-    if leftover.kind != "endpoint" and gateway.describe("endpoint", leftover.name) is not None:
+    if not by_itself and gateway.describe("endpoint", leftover.name) is not None:
         # DeleteEndpointConfig: "You must not delete an EndpointConfig in use by an endpoint that is live".
         raise Failed(f"the endpoint {leftover.name} still runs on it")

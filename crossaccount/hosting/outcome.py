@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from crossaccount.aws.endpoint_status import SERVING_NOTHING
 from crossaccount.errors import NotLive
-from crossaccount.hosting.resources import gone
+from crossaccount.hosting.resources import gone, log_group
 from crossaccount.hosting.state import LiveEndpoint
 
 
@@ -50,7 +50,7 @@ class ShiftOutcome:
         cause, version = (live.failure_reason, live.version) if live else (None, None)
         reason = f"AWS says: {cause}" if cause else "AWS gives no reason."
         serves = f"version {version}" if version else "a version that this tool did not make"
-        logs = f"the log group /aws/sagemaker/Endpoints/{name}"
+        logs = log_group(name, live.component if live else None)
         match self.ending:
             case Ending.LIVE:
                 return f"The endpoint {name} serves {serves} ({self.config})."

@@ -102,10 +102,12 @@ def promotion_needs(
     """
     endpoint, needs = consumer.endpoint, list[Need]()
     types, runs = capacity.instance_types(endpoint), live is not None and live.status not in GONE
-    if not types or (runs and endpoint.hosting_kind == COMPONENTS):
-        return ()  # a component moves within the instances that run
+    if not types:
+        return ()
     if consumer.smoke_mode in ("before", "both"):
         needs.append(Need("the trial", types, 1))
+    if runs and endpoint.hosting_kind == COMPONENTS:
+        return tuple(needs)  # a component moves within the instances that run
     shadowed = consumer.smoke_mode == "shadow" and runs
     beside = (consumer.shadow.instance_count if consumer.shadow else 1) if shadowed else 0
     if shadowed and live is not None:

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount.aws.access import Target
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import creation
+from crossaccount.hosting.carriers import carrier
 from crossaccount.hosting.gateway import (
     VERSION,
     VERSION_AND_ANY_HASH,
@@ -22,14 +23,17 @@ from crossaccount.hosting.gateway import (
     pending_config,
     silent,
 )
+from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.requests import config_name
 from crossaccount.hosting.resources import (
+    KINDS,
     HostedResource,
     HostingKind,
     Removal,
     deployment_name,
     is_of_version,
     is_temporary,
+    kinds_of,
 )
 from crossaccount.hosting.shift import claimed, when_calm
 from crossaccount.hosting.state import LiveEndpoint, VersionConfig, list_configs, look, previous_of
@@ -71,8 +75,8 @@ def delete(
         check: is called just before the deletion; any error of it but Failed, ClientError and BotoCoreError is raised.
     """
     try:
-        if kind == "endpoint":
-            deleted = gateway.delete_endpoint(name, patience, check)
+        if kind in ("endpoint", "inference-component"):
+            deleted = gateway.delete_endpoint(name, patience, check, kind)
         else:
             check()
             deleted = gateway.delete(kind, name)
@@ -116,24 +120,25 @@ def discard(
         Conflict: when the endpoint is not this tool's.
         ClientError: when AWS refuses to be asked.
     """
-    gateway, config = Gateway(target.sagemaker), config_name(target.consumer, release)
+    gateway, config = open_gateway(target), config_name(target.consumer, release)
     removals = list[Removal]()
     try:
         live = when_calm(target, patience, progress)
     except Failed as error:
-        return (Removal("endpoint-config", config, "left", str(error)),)
+        return (Removal(gateway.record, config, "left", str(error)),)
     if live is not None and live.status == "UpdateRollbackFailed":
         why = "the endpoint serves a mix of two versions, and a part of it may run on this"
-        return (Removal("endpoint-config", config, "kept", why),)
-    if live is not None and live.status == "Failed":
+        return (Removal(gateway.record, config, "kept", why),)
+    if live is not None and (live.status == "Failed" or (live.config is None and carrier(target).is_idle())):
         removals.append(delete(gateway, "endpoint", live.endpoint, patience))
     configs = list_configs(target)
     for known in configs:
         if known.config == config and known.proven:
-            removals.append(Removal("endpoint-config", config, "kept", "it proved itself"))
+            removals.append(Removal(gateway.record, config, "kept", "it proved itself"))
         elif known.config == config:
             removals.append(delete_config(target, config, patience))
-    return (*removals, *_delete_models(target, patience, _shadows(configs, ()), only=release.version))
+    removals += _delete_models(target, patience, _shadows(configs, ()), only=release.version)
+    return (*removals, *_delete_unused(target, patience))
 
 
 def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Removal, ...]:
@@ -154,13 +159,15 @@ def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Rem
         claimed(live)
     configs = list_configs(target)
     reasons = reasons_to_keep(live, configs, target.consumer.endpoint.keep_versions)
+    kind = open_gateway(target).record
     of_configs = [
-        Removal("endpoint-config", config.config, "kept", reasons[config.config])
+        Removal(kind, config.config, "kept", reasons[config.config])
         if config.config in reasons
         else delete_config(target, config.config, patience)
         for config in configs
     ]
-    return (*removals, *of_configs, *_delete_models(target, patience, _shadows(configs, of_configs)))
+    of_models = _delete_models(target, patience, _shadows(configs, of_configs))
+    return (*removals, *of_configs, *of_models, *_delete_unused(target, patience))
 
 
 def _shadows(configs: Sequence[VersionConfig], removals: Sequence[Removal]) -> set[int | None]:
@@ -186,7 +193,7 @@ def take_down(target: Target, patience: Patience, progress: Progress = silent) -
         return Removal("endpoint", name, "left", str(error))
     if live is not None and live.proven:
         return Removal("endpoint", name, "kept", f"{live.config} proved itself")
-    return delete(Gateway(target.sagemaker), "endpoint", name, patience)
+    return delete(open_gateway(target), "endpoint", name, patience)
 
 
 def end_trials(target: Target, patience: Patience, only: int | None = None) -> tuple[Removal, ...]:
@@ -206,14 +213,18 @@ def end_trials(target: Target, patience: Patience, only: int | None = None) -> t
 
 
 def _trials(target: Target, only: int | None) -> Iterator[HostedResource]:
-    gateway = Gateway(target.sagemaker)
+    gateway, kinds = Gateway(target.sagemaker), set(kinds_of(target.consumer)) - {"endpoint-config"}
+    if open_gateway(target).record != "model":  # a trial's model is then that of the version, which may stay
+        kinds -= {"model"}
     for listed in gateway.list("endpoint-config", target.consumer.endpoint.name, VERSION):
         if only not in (None, listed.version):
             continue
         arns: dict[HostingKind, str] = {"endpoint-config": listed.arn}
-        if (description := gateway.describe("endpoint", listed.name)) is not None:
-            arns["endpoint"] = description["EndpointArn"]
-        for kind, arn in arns.items():
+        for kind in kinds:
+            if (description := gateway.describe(kind, listed.name)) is not None:
+                arns[kind] = gateway.arn(kind, description)
+        in_order = ((kind, arns[kind]) for kind in KINDS if kind in arns)
+        for kind, arn in in_order:
             tags = gateway.tags(arn)
             if is_of_version(tags, listed.version) and is_temporary(tags):
                 yield HostedResource(kind, listed.name, arn, reused=True, keep=False)
@@ -238,11 +249,17 @@ def reasons_to_keep(
 
 def delete_config(target: Target, config: str, patience: Patience) -> Removal:
     """Delete an endpoint config, unless the endpoint serves it or moves to it."""
-    gateway = Gateway(target.sagemaker)
+    gateway = open_gateway(target)
     now = gateway.describe("endpoint", target.consumer.endpoint.name) or {}
     if config in (now.get("EndpointConfigName"), pending_config(now)):
-        return Removal("endpoint-config", config, "kept", "it is live")
-    return delete(gateway, "endpoint-config", config, patience)
+        return Removal(gateway.record, config, "kept", "it is live")
+    return delete(gateway, gateway.record, config, patience)
+
+
+def _delete_unused(target: Target, patience: Patience) -> Iterator[Removal]:
+    """Remove what no version is in and the endpoint does not need."""
+    for kind, name in carrier(target).unused():
+        yield delete(Gateway(target.sagemaker), kind, name, patience)
 
 
 def _delete_models(

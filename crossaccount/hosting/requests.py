@@ -17,7 +17,7 @@ from crossaccount.config.endpoint import Endpoint
 from crossaccount.config.kinds import ASYNCHRONOUS, COMPONENTS, REAL_TIME, SERVERLESS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed, InputError
-from crossaccount.hosting import capacity
+from crossaccount.hosting import capacity, component_requests
 from crossaccount.hosting.resources import SHADOW, VARIANT, deployment_name
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
@@ -31,9 +31,14 @@ def check(consumer: ConsumerConfig, release: Release) -> None:
 
     Raises:
         Failed: for an instance type that the version does not support, for a serverless endpoint of another account's image or of
-            several containers, and for containers that are to be invoked directly and cannot.
+            several containers, for an inference component of several containers, and for containers that are to be invoked directly
+            and cannot.
     """
     containers = release.deployed_containers
+    if consumer.endpoint.hosting_kind == COMPONENTS and len(containers) > 1:
+        raise Failed(
+            f"Version {release.version} has {len(containers)} containers, and an inference component takes one. Choose another endpoint.kind."
+        )
     if consumer.endpoint.container_mode == "direct":
         _check_direct(release)
     if consumer.endpoint.serverless is None:
@@ -169,10 +174,15 @@ def config_name(consumer: ConsumerConfig, release: Release) -> str:
 
     HHHH stands for the capacity that the consumer asks for now, and for which specification of the version, invoked how.
 
+    With inference components it is the name of the model that takes the config's place, see `component_gateway`.
+
     Raises:
         InputError: when it would be longer than SageMaker allows.
     """
-    return _named(consumer, release.version, _content(consumer, release) | _of_model(consumer.endpoint))
+    endpoint = consumer.endpoint
+    of_component = component_requests.capacity(endpoint) if endpoint.inference_component else {}
+    content = {**_content(consumer, release), **_of_model(endpoint), **of_component}
+    return _named(consumer, release.version, content)
 
 
 def shadow_config(
@@ -240,7 +250,16 @@ def _content(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
             "DestinationS3Uri": wanted.data_capture.s3_uri,
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         }
-    return content
+    return component_requests.host(consumer, content) if wanted.hosting_kind == COMPONENTS else content
+
+
+def host_config(consumer: ConsumerConfig, release: Release) -> dict[str, Any]:
+    """CreateEndpointConfig's parameters, without tags, for an endpoint that stays and holds inference components.
+
+    They are the same whatever the version, so the endpoint stays as it is while versions move.
+    """
+    content = _content(consumer, release)
+    return {"EndpointConfigName": component_requests.host_name(consumer, content), **content}
 
 
 def _queue(wanted: Asynchronous) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.model import ConsumerConfig
 
-HostingKind = Literal["model", "endpoint-config", "endpoint"]
-KINDS: tuple[HostingKind, ...] = ("model", "endpoint-config", "endpoint")  # in the order they are made
+HostingKind = Literal["model", "endpoint-config", "endpoint", "inference-component"]
+# In the order they are made; the last one for an endpoint of inference components alone.
+KINDS: tuple[HostingKind, ...] = ("model", "endpoint-config", "endpoint", "inference-component")
 VARIANT, SHADOW = "AllTraffic", "Shadow"
 OWNER_TAG, PACKAGE_TAG = "crossaccount:managed-by", "crossaccount:model-package"
 KEEP_TAG, RUN_TAG = "crossaccount:keep", "crossaccount:flow-run"
@@ -53,8 +55,13 @@ class Removal(Fate):
     outcome: Literal["removed", "kept", "gone", "left"]
 
 
+def kinds_of(consumer: ConsumerConfig) -> tuple[HostingKind, ...]:
+    """The kinds of resources that a deployment for this consumer is made of, in the order they are made."""
+    return KINDS if consumer.endpoint.hosting_kind == COMPONENTS else KINDS[:-1]
+
+
 def deployment_name(consumer: ConsumerConfig, version: int) -> str:
-    """The name of model, endpoint config and endpoint of one version: at most 63 characters."""
+    """The name of model, endpoint config, endpoint and inference component of one version: at most 63 characters."""
     return f"{consumer.endpoint.name}-v{version}"
 
 
@@ -67,6 +74,12 @@ def tag_values(package: str, keep: bool, flow_run: str | None = None) -> dict[st
 def gone(endpoint: str, when: str) -> str:
     """The message about an endpoint that is not there any more."""
     return f"The endpoint {endpoint} is gone: someone deleted it {when}."
+
+
+def log_group(endpoint: str, component: str | None) -> str:
+    """Where AWS puts what the containers print, in a few words; ``component`` is the inference component that runs them, if one does."""
+    place = f"InferenceComponents/{component}" if component else f"Endpoints/{endpoint}"
+    return f"the log group /aws/sagemaker/{place}"
 
 
 def is_of_version(tags: Mapping[str, str], version: int) -> bool:

@@ -17,18 +17,12 @@ from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.kinds import SERVERLESS, article
 from crossaccount.errors import Conflict, Failed
-from crossaccount.hosting import creation, guardrails, requests
-from crossaccount.hosting.gateway import (
-    Description,
-    Gateway,
-    Patience,
-    Progress,
-    came_between,
-    pending_config,
-    silent,
-)
+from crossaccount.hosting import guardrails, requests
+from crossaccount.hosting.carriers import Carrier, carrier
+from crossaccount.hosting.gateway import Description, Gateway, Patience, Progress, pending_config, silent
+from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.outcome import Ending, ShiftOutcome
-from crossaccount.hosting.resources import HostedResource, deployment_name, tag_values
+from crossaccount.hosting.resources import HostedResource
 from crossaccount.hosting.state import LiveEndpoint, list_configs, read, withdraw_proof
 from crossaccount.release.manifest import Release
 
@@ -73,14 +67,13 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
     before = when_calm(target, patience, progress, wanted)
     if before is not None and before.status in IN_PROGRESS:
         return Shift(before.endpoint, wanted, before, (), "in progress")
+    way = carrier(target)
     check_kind(target, before)
-    model = creation.ensure_model(target, release, keep=True)
-    config = creation.ensure_endpoint_config(target, release, wanted, keep=True)
-    if config.reused and (before is None or before.config != wanted):
+    resources = way.ensure(release, wanted, patience, progress)
+    if resources[-1].reused and (before is None or before.config != wanted):
         withdraw_proof(target, wanted)  # its last proof says nothing about this time
-    guard = requests.deployment_config(target.consumer.endpoint)
-    action = _point(target, before, wanted, release.model_package_arn, guard, patience, progress)
-    return Shift(target.consumer.endpoint.name, wanted, before, (model, config), action)
+    action = _point(target, way, before, wanted, release.model_package_arn, way.guard(), patience, progress)
+    return Shift(target.consumer.endpoint.name, wanted, before, resources, action)
 
 
 def when_calm(
@@ -93,7 +86,7 @@ def when_calm(
         Failed: when it is still in a change at the end of the patience.
         ClientError: when AWS refuses to be asked.
     """
-    gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
+    gateway, name = open_gateway(target), target.consumer.endpoint.name
     for description, _ in gateway.watch(name, patience, progress):
         if description is None:
             return None
@@ -125,15 +118,16 @@ def claimed(live: LiveEndpoint) -> LiveEndpoint:
 def check_kind(target: Target, before: LiveEndpoint | None) -> None:
     """Refuse to make an endpoint one of another kind: AWS does not take every such step back, and its callers call it otherwise.
 
-    Source: UpdateEndpoint in the SageMaker API reference for serverless; "Asynchronous inference" in the developer guide: such an endpoint takes
-    asynchronous invocations alone; InvokeEndpoint: it wants InferenceComponentName where there are inference components.
+    Source: UpdateEndpoint in the SageMaker API reference for serverless; "Asynchronous inference" in the developer guide: such an
+    endpoint takes asynchronous invocations alone; InvokeEndpoint: it wants InferenceComponentName where there are inference components.
 
     Raises:
         Failed: for such a step.
     """
-    if before is None or before.status == "Failed" or before.config is None:
+    if before is None or before.status == "Failed":
         return
-    config = Gateway(target.sagemaker).describe("endpoint-config", before.config)
+    name = carrier(target).endpoint_config(before.config)
+    config = None if name is None else Gateway(target.sagemaker).describe("endpoint-config", name)
     if config is None:
         return
     kind, wanted = requests.kind_of(config), target.consumer.endpoint.hosting_kind
@@ -147,6 +141,7 @@ def check_kind(target: Target, before: LiveEndpoint | None) -> None:
 
 def _point(
     target: Target,
+    way: Carrier,
     now: LiveEndpoint | None,
     wanted: str,
     package: str,
@@ -155,7 +150,6 @@ def _point(
     progress: Progress,
 ) -> Action:
     """Ask the endpoint to serve the wanted endpoint config, from any state; a change that AWS began meanwhile is waited for."""
-    gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
     deadline = time.monotonic() + patience.seconds
     while True:
         if now is not None and now.status in IN_PROGRESS:
@@ -163,35 +157,16 @@ def _point(
         if now is not None and now.status == "InService" and now.config == wanted:
             return "nothing"
         if now is not None and now.status == "Failed":
-            gateway.delete_endpoint(name, patience)
+            way.clear_failed(patience)
             now = None
         try:
-            if now is not None:
-                _update(target, now, wanted, guard)
-                return "updated"
-            if gateway.describe("endpoint-config", wanted) is None:
-                raise Failed(f"The endpoint config {wanted} was deleted. Run this again.")
-            request = {"EndpointName": name, "EndpointConfigName": wanted}
-            gateway.create("endpoint", request, tag_values(package, keep=True))
-            return "created"
+            config = now.config if now is not None else None
+            return way.point(now is not None, config, wanted, package, guard, patience)
         except ClientError as error:
-            if not came_between(error) or time.monotonic() >= deadline:
+            if not way.came_between(error) or time.monotonic() >= deadline:
                 raise
             time.sleep(patience.first)
         now = when_calm(target, patience, progress, wanted)
-
-
-def _update(target: Target, now: LiveEndpoint, wanted: str, guard: Mapping[str, Any] | None) -> None:
-    gateway = Gateway(target.sagemaker)
-    old = gateway.describe("endpoint-config", now.config or "")
-    new = gateway.describe("endpoint-config", wanted)
-    if old is None or new is None:
-        missing = now.config if old is None else wanted
-        raise Failed(
-            f"The endpoint {now.endpoint} cannot be updated: the endpoint config {missing} was deleted, and AWS wants both the old and the "
-            "new one. Create it again under that name, or delete the endpoint."
-        )
-    gateway.update_endpoint(requests.update(target.consumer.endpoint, old, new, guard))
 
 
 def roll_back(
@@ -220,7 +195,8 @@ def roll_back(
             f"The endpoint {target.consumer.endpoint.name} cannot go back to {to}: this tool has no such endpoint config. It has: "
             f"{', '.join(configs) or 'none'}."
         )
-    model = deployment_name(target.consumer, configs[to].version)
+    way = carrier(target)
+    model = way.model_of(to, configs[to].version)
     if Gateway(target.sagemaker).describe("model", model) is None:
         raise Failed(
             f"The endpoint cannot go back to {to}: its model {model} is gone. Promote that version again."
@@ -229,7 +205,7 @@ def roll_back(
     left = before.own_config if before is not None and before.config != to else None
     if withdraw and left is not None and left != to:
         withdraw_proof(target, left)
-    action = _point(target, before, to, configs[to].package, None, patience, progress)
+    action = _point(target, way, before, to, configs[to].package, None, patience, progress)
     return Shift(target.consumer.endpoint.name, to, before, (), action)
 
 
@@ -245,7 +221,7 @@ def settle(target: Target, wanted: str, patience: Patience, progress: Progress =
     Raises:
         ClientError: when AWS refuses to be asked.
     """
-    gateway, name = Gateway(target.sagemaker), target.consumer.endpoint.name
+    gateway, name = open_gateway(target), target.consumer.endpoint.name
     seen, started = list[Ending | None](), time.monotonic()
     for description, _ in gateway.watch(name, patience, progress):
         seen.append(ending_of(description, wanted))

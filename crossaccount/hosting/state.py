@@ -15,6 +15,7 @@ from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import ANSWERING_NOTHING
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateway import VERSION_AND_HASH, Description, Gateway, pending_config, stages
+from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import (
     BESIDE_TAG,
     OWNER,
@@ -35,7 +36,8 @@ class LiveEndpoint:
     endpoint config that it moves to, ``stages`` how far, as ``VARIANT STATUS``. ``failure_reason`` is AWS's own, and may be
     missing after a failure. ``alarms`` are those of its last deployment. ``proven`` is when its config last proved itself.
     ``ours`` is False for an endpoint that this project did not make. With a shadow variant ``beside`` is the endpoint config that
-    the live version has without it; ``proven`` is that one's then.
+    the live version has without it; ``proven`` is that one's then. Where versions are moved by an inference component,
+    ``component`` is its name, and a model takes the place of each endpoint config, see `component_gateway`.
     """
 
     endpoint: str
@@ -53,6 +55,7 @@ class LiveEndpoint:
     alarms: tuple[str, ...]
     ours: bool
     beside: str | None = None
+    component: str | None = None
 
     @property
     def own_config(self) -> str | None:
@@ -87,7 +90,7 @@ def look(target: Target) -> LiveEndpoint | None:
     Raises:
         ClientError: when AWS refuses.
     """
-    gateway = Gateway(target.sagemaker)
+    gateway = open_gateway(target)
     description = gateway.describe("endpoint", target.consumer.endpoint.name)
     return None if description is None else read(gateway, description)
 
@@ -95,8 +98,8 @@ def look(target: Target) -> LiveEndpoint | None:
 def read(gateway: Gateway, description: Description) -> LiveEndpoint:
     """An endpoint's state, from its description, its tags and those of its endpoint config."""
     config, tags = description.get("EndpointConfigName"), gateway.tags(description["EndpointArn"])
-    described = gateway.describe("endpoint-config", config) if config else None
-    config_tags = gateway.tags(described["EndpointConfigArn"]) if described else {}
+    described = gateway.describe(gateway.record, config) if config else None
+    config_tags = gateway.tags(gateway.arn(gateway.record, described)) if described else {}
     package = config_tags.get(PACKAGE_TAG) if config_tags.get(OWNER_TAG) == OWNER else None
     beside = config_tags.get(BESIDE_TAG) if package else None
     variants = description.get("ProductionVariants") or []
@@ -117,6 +120,7 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
         alarms=tuple(alarm["AlarmName"] for alarm in rollback.get("Alarms") or []),
         ours=tags.get(OWNER_TAG) == OWNER,
         beside=beside,
+        component=description.get("InferenceComponentName"),
     )
 
 
@@ -161,8 +165,8 @@ def list_configs(target: Target) -> tuple[VersionConfig, ...]:
     Raises:
         ClientError: when AWS refuses.
     """
-    gateway, configs = Gateway(target.sagemaker), list[VersionConfig]()
-    for listed in gateway.list("endpoint-config", target.consumer.endpoint.name, VERSION_AND_HASH):
+    gateway, configs = open_gateway(target), list[VersionConfig]()
+    for listed in gateway.list(gateway.record, target.consumer.endpoint.name, VERSION_AND_HASH):
         tags = gateway.tags(listed.arn)
         if is_of_version(tags, listed.version):
             proven, shadow = tags.get(PROVEN_TAG), tags.get(SHADOW_TAG)
@@ -188,13 +192,15 @@ def previous_config(target: Target) -> VersionConfig | None:
     return previous_of(look(target), list_configs(target))
 
 
-def as_deployed(target: Target, version: int) -> Target:
+def as_deployed(target: Target, config: VersionConfig) -> Target:
     """The target, with the specification and the mode of containers that the model of an earlier version was made with.
 
     Raises:
         ClientError: when AWS refuses.
     """
-    model = Gateway(target.sagemaker).describe("model", deployment_name(target.consumer, version))
+    gateway = open_gateway(target)
+    own = config.config if gateway.record == "model" else deployment_name(target.consumer, config.version)
+    model = gateway.describe("model", own)
     if model is None:
         return target
     container: Any = model.get("PrimaryContainer") or next(iter(model.get("Containers") or ()), {})
@@ -229,8 +235,8 @@ def mark_proven(target: Target, config: str, when: datetime | None = None) -> No
         Failed: when another endpoint config is live.
         ClientError: AWS's refusal.
     """
-    gateway, live = Gateway(target.sagemaker), look(target)
-    description = gateway.describe("endpoint-config", config)
+    gateway, live = open_gateway(target), look(target)
+    description = gateway.describe(gateway.record, config)
     if live is None or live.config != config or live.package is None or description is None:
         raise Failed(
             f"{config} proved nothing: the endpoint {target.consumer.endpoint.name} serves {live.config if live else 'nothing'} now."
@@ -238,7 +244,7 @@ def mark_proven(target: Target, config: str, when: datetime | None = None) -> No
     stamp = (when or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
     # The proof comes last: a run that finds it does nothing of the rest again.
     gateway.add_tags(live.arn, {PACKAGE_TAG: live.package})
-    gateway.add_tags(description["EndpointConfigArn"], {PROVEN_TAG: stamp})
+    gateway.add_tags(gateway.arn(gateway.record, description), {PROVEN_TAG: stamp})
 
 
 def withdraw_proof(target: Target, config: str) -> None:
@@ -247,7 +253,7 @@ def withdraw_proof(target: Target, config: str) -> None:
     Raises:
         ClientError: when AWS refuses.
     """
-    gateway = Gateway(target.sagemaker)
-    description = gateway.describe("endpoint-config", config)
+    gateway = open_gateway(target)
+    description = gateway.describe(gateway.record, config)
     if description is not None:
-        gateway.remove_tag(description["EndpointConfigArn"], PROVEN_TAG)
+        gateway.remove_tag(gateway.arn(gateway.record, description), PROVEN_TAG)

@@ -8,8 +8,10 @@ Source: CreateModel in the SageMaker API reference.
 from dataclasses import replace
 
 from crossaccount.aws.access import Target
+from crossaccount.config.endpoint import Endpoint
+from crossaccount.config.kinds import COMPONENTS
 from crossaccount.errors import Conflict
-from crossaccount.hosting import creation, requests
+from crossaccount.hosting import components, creation, requests
 from crossaccount.hosting.gateway import Description, Gateway, Patience
 from crossaccount.hosting.removal import delete
 from crossaccount.hosting.resources import (
@@ -35,12 +37,24 @@ def begin_trial(
         Failed, InputError, Conflict, ClientError: as `shift.shift` does.
     """
     requests.config_name(target.consumer, release)
-    endpoint = target.consumer.endpoint.model_copy(update={"instance_count": 1, "managed_scaling": None})
+    endpoint = _of_one(target.consumer.endpoint)
     small = replace(target, consumer=target.consumer.model_copy(update={"endpoint": endpoint}))
     name = deployment_name(target.consumer, release.version)
-    creation.ensure_model(target, release, keep=True)
+    by_component = endpoint.hosting_kind == COMPONENTS  # whose staying models have names of their own
+    creation.ensure_model(target, release, not by_component, flow_run)
     creation.ensure_endpoint_config(small, release, name, keep=False, flow_run=flow_run)
-    return creation.ensure_endpoint(small, release, False, patience, flow_run)
+    trial = creation.ensure_endpoint(small, release, False, patience, flow_run)
+    if by_component:
+        components.ensure_component(small, release, False, patience, flow_run)
+    return trial
+
+
+def _of_one(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with one instance and, with inference components, one copy."""
+    update: dict[str, object] = {"instance_count": 1, "managed_scaling": None}
+    if (component := endpoint.inference_component) is not None:
+        update["inference_component"] = component.model_copy(update={"copies": 1})
+    return endpoint.model_copy(update=update)
 
 
 def try_model(target: Target, release: Release) -> Removal:

@@ -11,26 +11,36 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain, repeat
-from typing import Any, TypeVar
-
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
-from urllib3.exceptions import HTTPError
-from urllib3.response import HTTPResponse
-
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from crossaccount.aws.access import Target
+from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.smoke import Latency
 from crossaccount.hosting.gateway import Patience
 from crossaccount.proof.asynchronous import Queue
 from crossaccount.proof.questions import Question
-from crossaccount.proof.reading import BODY_LIMIT, read_answer, shown
-from crossaccount.proof.streams import STREAM_SECONDS, BoundedStream, Broken, Parts, read_parts
+from crossaccount.proof.reading import BODY_LIMIT
+from crossaccount.proof.reading import read_answer
+from crossaccount.proof.reading import shown
+from crossaccount.proof.streams import BoundedStream
+from crossaccount.proof.streams import Broken
+from crossaccount.proof.streams import Parts
+from crossaccount.proof.streams import STREAM_SECONDS
+from crossaccount.proof.streams import read_parts
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from itertools import repeat
+from typing import Any
+from typing import TypeVar
+from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
+
 
 # SageMaker gives a container 60 s to answer; an answer that comes later, or never ends, is none.
 ASK_SECONDS = 75.0
@@ -39,6 +49,8 @@ READY_SECONDS = 600.0
 MOST_KEPT = 20_000  # characters of an answer, in a proof
 _MOST_TOLD = 500  # characters of what is wrong with it
 _NOT_READY = "ModelNotReadyException"
+# What AWS says, as a ValidationError, of an inference component that is scaled to no copies: the call lets a policy scale it out.
+_NO_CAPACITY = "Inference Component has no capacity"
 _EVENTS = "application/vnd.amazon.eventstream"
 
 
@@ -134,6 +146,9 @@ def ask(
     invoke = partial(Endpoint(endpoint_name=endpoint).invoke, session=session, region=region)
     # sagemaker-core makes no stream of the events of a stream.
     stream = partial(client.invoke_endpoint_with_response_stream, EndpointName=endpoint)
+    if target.consumer.endpoint.hosting_kind == COMPONENTS:  # the component has the endpoint's name
+        invoke = partial(invoke, inference_component_name=endpoint)
+        stream = partial(stream, InferenceComponentName=endpoint)
     readiness = Readiness(patience or Patience(READY_SECONDS))
     given = chain(({"inference_id": one} for one in inference_ids), repeat(dict[str, str]()))
     return tuple(
@@ -283,6 +298,8 @@ def _answer(call: Callable[[], _Came], question: Question, seconds: float) -> _O
         came = _in_time(call, seconds)
     except ClientError as error:
         code = error.response["Error"]["Code"]
+        if str(error.response["Error"].get("Message", "")).startswith(_NO_CAPACITY):
+            code = _NOT_READY
         if code not in ("ModelError", _NOT_READY):
             raise
         fault = f"{code}: {error.response['Error'].get('Message')}"

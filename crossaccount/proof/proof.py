@@ -9,7 +9,7 @@ from typing import Any
 
 from crossaccount.aws.access import Target
 from crossaccount.errors import Failed
-from crossaccount.hosting.gateway import Gateway
+from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import gone
 from crossaccount.hosting.state import deployed_images
 from crossaccount.proof.asking import Answer, Speed, ask, measure
@@ -123,7 +123,7 @@ def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Q
         Refused: when AWS refuses.
     """
     with target.explained("sagemaker:InvokeEndpoint", endpoint):
-        description = Gateway(target.sagemaker).describe("endpoint", endpoint)
+        description = open_gateway(target).describe("endpoint", endpoint)
         if description is None:
             raise Failed(gone(endpoint, "before it could be asked"))
         answers, speed = ask(target, endpoint, questions), None

@@ -81,6 +81,21 @@ def _endpoint_config(call: Call) -> Iterator[Check]:
     }
     arn = _own_arn(call, "endpoint-config", str(params.get("EndpointConfigName", "*")))
     yield from _with_tags(call, arn, _given(context))
+    if role := params.get("ExecutionRoleArn"):
+        yield from _pass_role(call, str(role))
+
+
+def _create_component(call: Call) -> Iterator[Check]:
+    """CreateInferenceComponent is checked on the component and on its endpoint."""
+    params = call.params
+    specifications = [params.get("Specification") or {}, *(params.get("Specifications") or ())]
+    models = [_own_arn(call, "model", name) for name in _named(specifications, "ModelName")]
+    context = _given({"sagemaker:ModelArn": models})
+    arn = _own_arn(call, "inference-component", str(params.get("InferenceComponentName", "*")))
+    yield from _with_tags(call, arn, context)
+    arn = _own_arn(call, "endpoint", str(params.get("EndpointName", "*")))
+    tags = request_tags(params.get("Tags"))
+    yield Check("sagemaker:CreateInferenceComponent", arn, call.account, context={**context, **tags})
 
 
 def _named(records: list[Any], member: str) -> list[str]:
@@ -200,6 +215,9 @@ def _invoke(call: Call) -> Iterator[Check]:
     arn = _own_arn(call, "endpoint", str(call.params.get("EndpointName", "*")))
     context = _given({"sagemaker:TargetModel": call.params.get("TargetModel")})
     yield Check(f"sagemaker:{call.operation}", arn, call.account, context=context)
+    if component := call.params.get("InferenceComponentName"):
+        arn = _own_arn(call, "inference-component", str(component))
+        yield Check(f"sagemaker:{call.operation}", arn, call.account, context=context)
 
 
 def _by_arn(call: Call) -> Iterator[Check]:
@@ -235,7 +253,7 @@ def _scalable_target(call: Call) -> Iterator[Check]:
         yield Check("application-autoscaling:TagResource", arn, call.account, context=tags)
 
 
-_LISTED = ("Models", "EndpointConfigs", "Endpoints", "ModelPackageGroups")
+_LISTED = ("Models", "EndpointConfigs", "Endpoints", "ModelPackageGroups", "InferenceComponents")
 RULES: dict[str, Rule] = {
     "CreateModelPackageGroup": _own_resource("model-package-group", "ModelPackageGroupName"),
     **dict.fromkeys(("DescribeModel", "DeleteModel"), _own_resource("model", "ModelName")),
@@ -247,6 +265,14 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("DescribeEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities"),
         _own_resource("endpoint", "EndpointName"),
+    ),
+    "CreateInferenceComponent": _create_component,
+    **dict.fromkeys(
+        (
+            *("DescribeInferenceComponent", "UpdateInferenceComponent", "DeleteInferenceComponent"),
+            "UpdateInferenceComponentRuntimeConfig",
+        ),
+        _own_resource("inference-component", "InferenceComponentName"),
     ),
     **{f"List{kind}": own(f"sagemaker:List{kind}") for kind in _LISTED},
     **{f"{verb}ModelPackageGroup": _group for verb in ("Delete", "Describe")},

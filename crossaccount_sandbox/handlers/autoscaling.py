@@ -1,7 +1,8 @@
-"""Application Auto Scaling, as far as it knows an endpoint's variants: targets are registered, described, deregistered.
+"""Application Auto Scaling, as far as it knows endpoints' variants and inference components: targets are registered, described, deregistered.
 
-Nothing scales here by itself: instance counts change by UpdateEndpointWeightsAndCapacities. Policies, scheduled
-actions and other namespaces than SageMaker's are not modelled.
+Nothing scales here by itself, but an inference component without copies that is a target and is invoked: instance counts change by
+UpdateEndpointWeightsAndCapacities, copies by UpdateInferenceComponentRuntimeConfig. Policies, scheduled actions and other namespaces
+than SageMaker's are not modelled.
 
 Source: the Application Auto Scaling API reference; "Automatic scaling" in the SageMaker developer guide.
 """
@@ -14,12 +15,18 @@ from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Place, World
 
 _DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+_OF_COMPONENTS = "sagemaker:inference-component:DesiredCopyCount"
 
 
 def registered(world: World, place: Place, endpoint: str, variants: Iterable[str]) -> list[str]:
     """Those of an endpoint's variants that are scalable targets."""
     with world.lock:
         return [name for name in variants if (place, _resource(endpoint, name)) in world.targets]
+
+
+def component_target(component: str) -> str:
+    """The resource id of an inference component, as ``World.targets`` has it."""
+    return f"inference-component/{component.lower()}"
 
 
 def forget(world: World, place: Place, endpoint: str) -> None:
@@ -38,10 +45,7 @@ def register(world: World, call: Call) -> Response:
             capacities that are none.
     """
     place, resource = call.place, _named(call)
-    endpoint, variant = resource.split("/")[1::2]
-    variants = world.endpoints.get((place, endpoint), {}).get("ProductionVariants", ())
-    if variant not in [known["VariantName"] for known in variants]:
-        raise _invalid(f"SageMaker variant doesn't exist: {resource}")
+    _check_exists(world, place, resource)
     before = world.targets.get((place, resource), {})
     low = call.params.get("MinCapacity", before.get("MinCapacity"))
     high = call.params.get("MaxCapacity", before.get("MaxCapacity"))
@@ -54,7 +58,7 @@ def register(world: World, call: Call) -> Response:
     world.targets[place, resource] = {
         "ServiceNamespace": "sagemaker",
         "ResourceId": resource,
-        "ScalableDimension": _DIMENSION,
+        "ScalableDimension": call.params["ScalableDimension"],
         "MinCapacity": low,
         "MaxCapacity": high,
         "RoleARN": f"arn:aws:iam::{call.account}:role/{role}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
@@ -83,19 +87,34 @@ def deregister(world: World, call: Call) -> Response:
     if world.targets.pop((call.place, resource), None) is None:
         text = (
             f"No scalable target found for service namespace: sagemaker, resource ID: {resource}, "
-            f"scalable dimension: {_DIMENSION}"
+            f"scalable dimension: {call.params['ScalableDimension']}"
         )
         raise AwsError("ObjectNotFoundException", text)
     return json_response({})
 
 
+def _check_exists(world: World, place: Place, resource: str) -> None:
+    kind, name, *rest = resource.split("/")
+    if kind == "inference-component":
+        if (place, name) not in world.components:
+            raise _invalid(f"SageMaker inference component doesn't exist: {resource}")
+        return
+    variants = world.endpoints.get((place, name), {}).get("ProductionVariants", ())
+    if rest[1] not in [known["VariantName"] for known in variants]:
+        raise _invalid(f"SageMaker variant doesn't exist: {resource}")
+
+
 def _named(call: Call) -> str:
-    resource = str(call.params["ResourceId"])
-    known = (call.params["ServiceNamespace"], call.params["ScalableDimension"]) == ("sagemaker", _DIMENSION)
-    if not known or not re.fullmatch(r"endpoint/[^/]+/variant/[^/]+", resource):
-        raise _invalid(f"The sandbox knows {_DIMENSION} of endpoints' variants only.")
-    _, endpoint, _, variant = resource.split("/")
-    return _resource(endpoint, variant)
+    resource, dimension = str(call.params["ResourceId"]), call.params["ScalableDimension"]
+    if call.params["ServiceNamespace"] == "sagemaker":
+        if dimension == _DIMENSION and re.fullmatch(r"endpoint/[^/]+/variant/[^/]+", resource):
+            _, endpoint, _, variant = resource.split("/")
+            return _resource(endpoint, variant)
+        if dimension == _OF_COMPONENTS and re.fullmatch(r"inference-component/[^/]+", resource):
+            return component_target(resource.partition("/")[2])
+    raise _invalid(
+        f"The sandbox knows {_DIMENSION} of endpoints' variants and {_OF_COMPONENTS} of inference components only."
+    )
 
 
 def _invalid(text: str) -> AwsError:

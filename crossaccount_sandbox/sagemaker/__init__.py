@@ -3,8 +3,8 @@
 Held here rather than in moto, whose registry has no group policies and lowers names, and whose CreateModel and
 CreateEndpoint ask nothing and start nothing.
 
-Not modelled: validation and transform jobs of packages, model cards, Marketplace products, inference components,
-multi-model endpoints, additional model data sources (they are checked, and not fetched);
+Not modelled: validation and transform jobs of packages, model cards, Marketplace products, adapters and several specifications of
+inference components, multi-model endpoints, additional model data sources (they are checked, and not fetched);
 what a VPC reaches, quotas that nobody arranged
 (``outcomes``); EventBridge, AWS RAM.
 

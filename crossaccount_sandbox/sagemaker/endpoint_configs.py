@@ -34,9 +34,9 @@ def create_config(world: World, call: Call) -> Response:
     arn = arn_of(call, "endpoint-config", name)
     if (call.place, name) in world.registry.configs:
         raise existing("endpoint-config", arn)
-    given = [*call.params["ProductionVariants"], *(call.params.get("ShadowProductionVariants") or ())]
-    if any(not variant.get("ModelName") for variant in given):
-        raise invalid("The sandbox hosts models only: no inference components.")
+    shadows = call.params.get("ShadowProductionVariants") or ()
+    if any(not variant.get("ModelName") for variant in shadows):
+        raise invalid("A shadow production variant needs a ModelName.")
     models = {model["ModelName"]: model for model in models_of(world, call, call.params).values()}
     for fault in _faults(call.params, models, call.account, world.accounts):
         raise invalid(fault)
@@ -97,7 +97,13 @@ def models_of(world: World, call: Call, config: Mapping[str, Any]) -> dict[str, 
     return {
         variant["VariantName"]: find(world.registry.models, call, "model", variant["ModelName"])
         for variant in [*config["ProductionVariants"], *(config.get("ShadowProductionVariants") or ())]
+        if variant.get("ModelName")
     }
+
+
+def holds_components(config: Given) -> bool:
+    """Whether an endpoint of this config runs inference components instead of models of its own."""
+    return not any(variant.get("ModelName") for variant in config["ProductionVariants"])
 
 
 def storage_key(call: Call, config: Record) -> str | None:
@@ -111,7 +117,7 @@ def storage_key(call: Call, config: Record) -> str | None:
     return arn
 
 
-_NOT_HELD = ("ExplainerConfig", "ExecutionRoleArn")
+_NOT_HELD = ("ExplainerConfig",)
 
 
 def _faults(
@@ -135,8 +141,9 @@ def _faults(
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
         yield "Duplicate variant names are not allowed in an endpoint configuration."
+    yield from _component_faults(config)
     for variant in variants:
-        if variant.get("ServerlessConfig"):
+        if variant.get("ServerlessConfig") and variant.get("ModelName"):
             yield from _serverless_faults(config, variant, models[variant["ModelName"]], account, accounts)
         else:
             yield from faults_of_instances(variant)
@@ -152,6 +159,29 @@ def _shadow_faults(variants: Sequence[Given], shadows: Sequence[Given]) -> Itera
         )
     if shadows and any(variant.get("ServerlessConfig") for variant in (*variants, *shadows)):
         yield "Serverless endpoints do not support shadow variants."
+
+
+def _component_faults(config: Given) -> Iterator[str]:
+    """What is refused about variants without a model, and about managed scaling.
+
+    Source: "Deploy models with inference components" in the developer guide; that a role is required, and the text about the
+    smallest number, in public reports (stdapi-ai/stdapi.ai#43).
+    """
+    without = [variant for variant in config["ProductionVariants"] if not variant.get("ModelName")]
+    if without and len(without) < len(config["ProductionVariants"]):
+        yield "Either every production variant of an endpoint configuration has a ModelName, or none has."
+    if without and not config.get("ExecutionRoleArn"):
+        yield "ExecutionRoleArn is required for endpoints to which you plan to deploy inference components."
+    for variant in without:
+        if variant.get("ServerlessConfig"):
+            yield f"Variant {variant['VariantName']} needs a ModelName: a serverless variant hosts no inference components."
+    for variant in config["ProductionVariants"]:
+        scaling = variant.get("ManagedInstanceScaling") or {}
+        low, high = scaling.get("MinInstanceCount"), scaling.get("MaxInstanceCount")
+        if low == 0 and variant.get("ModelName") and scaling.get("Status") == "ENABLED":
+            yield "Min instance count needs to be greater than 0 for enabled managed instance scaling"
+        if low is not None and high is not None and low > high:
+            yield "MinInstanceCount cannot be greater than MaxInstanceCount."
 
 
 def _serverless_faults(

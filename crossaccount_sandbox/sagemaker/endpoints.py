@@ -7,41 +7,31 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks.check import Check, key_check
-from crossaccount_sandbox.checks.decisions import authorize, decide
+from crossaccount_sandbox.checks.check import key_check
+from crossaccount_sandbox.checks.decisions import authorize
 from crossaccount_sandbox.handlers.autoscaling import forget, registered
-from crossaccount_sandbox.handlers.cloudwatch import alarm_state
 from crossaccount_sandbox.handlers.quotas import claim
-from crossaccount_sandbox.judging.decision import Result
-from crossaccount_sandbox.principals import find_role
-from crossaccount_sandbox.resources import alarm_arn
 from crossaccount_sandbox.sagemaker.asynchronous import Queues
-from crossaccount_sandbox.sagemaker.deployments import (
-    Plan,
-    Unhealthy,
-    Wanted,
-    alarm_names,
-    coming_up,
-    faults,
-    plan,
-)
+from crossaccount_sandbox.sagemaker.components import Components
+from crossaccount_sandbox.sagemaker.deployments import Plan, Wanted, coming_up, faults, plan
 from crossaccount_sandbox.sagemaker.endpoint_configs import (
     capture_summary,
     find_config,
+    holds_components,
     kept_properties,
     models_of,
     storage_key,
 )
-from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.invocations import read_request, refuse
 from crossaccount_sandbox.sagemaker.notifications import check_topics
-from crossaccount_sandbox.sagemaker.outcomes import Outcome
+from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome
 from crossaccount_sandbox.sagemaker.records import arn_of, existing, find, invalid, listed, missing, shown
 from crossaccount_sandbox.sagemaker.tags import tag
 from crossaccount_sandbox.sagemaker.variants import pools_of
+from crossaccount_sandbox.sagemaker.watching import check_alarms, watch
 from crossaccount_sandbox.wire import AwsError, Response, json_response
-from crossaccount_sandbox.world import Handler, Record, World
+from crossaccount_sandbox.world import Handler, Place, Record, World
 
 
 class Endpoints:
@@ -50,11 +40,13 @@ class Endpoints:
     Args:
         hosting: what runs behind them.
         queues: what waits before the asynchronous ones.
+        components: the inference components that they host.
     """
 
-    def __init__(self, hosting: Hosting, queues: Queues):
+    def __init__(self, hosting: Hosting, queues: Queues, components: Components):
         self._hosting = hosting
         self._queues = queues
+        self._components = components
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """The operations answered here, by service and name."""
@@ -85,12 +77,13 @@ class Endpoints:
                 raise existing("endpoint", arn)
             models = models_of(world, call, config)
             _grant_on_key(world, call, config)
-            outcome = _within_limits(self._hosting.outcome(place, name), config)
+            outcome = _within_limits(self._outcome(place, name, config), config)
             check = _topics_check(world, call, config, models)
             claimed = claim(world, place, _needs(config["ProductionVariants"], {}, Plan()))
             capture = capture_summary(config)
             wanted = Wanted(config, models, outcome, capture=capture, check=check, claimed=claimed)
-            self._hosting.create(place, name, arn, wanted)
+            more = {"hosts_components": holds_components(config)}
+            self._hosting.create(place, name, arn, wanted, more)
             tag(world, arn, call)
         return json_response({"EndpointArn": arn})
 
@@ -112,15 +105,15 @@ class Endpoints:
                 deployment = endpoint.get("LastDeploymentConfig")
             self._check_update(world, call, old, config, deployment)
             _grant_on_key(world, call, config)
-            outcome = _within_limits(self._hosting.outcome(call.place, endpoint["EndpointName"]), config)
-            steps, watch = (
+            outcome = _within_limits(self._outcome(call.place, endpoint["EndpointName"], config), config)
+            steps, look = (
                 plan(deployment, config["ProductionVariants"]),
-                _watch(world, call, deployment, models),
+                watch(world, call, deployment, models),
             )
             kept, capture = _retained(call.params, endpoint, config)
             check = _topics_check(world, call, config, models)
             claimed = claim(world, call.place, _needs(config["ProductionVariants"], kept, steps))
-            wanted = Wanted(config, models, outcome, steps, watch, kept, capture, check, claimed)
+            wanted = Wanted(config, models, outcome, steps, look, kept, capture, check, claimed)
             if not self._hosting.update(call.place, call.params["EndpointName"], wanted, deployment):
                 raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
@@ -149,6 +142,10 @@ class Endpoints:
             raise _in_progress(endpoint)
         return json_response({"EndpointArn": endpoint["EndpointArn"]})
 
+    def _outcome(self, place: Place, name: str, config: Record) -> Outcome:
+        """What was arranged for a change; what befalls containers waits for the inference components of an endpoint."""
+        return HEALTHY if holds_components(config) else self._hosting.outcome(place, name)
+
     def _changeable(self, call: Call) -> Record:
         endpoint = self._endpoint(call)
         status = endpoint["EndpointStatus"]
@@ -165,12 +162,12 @@ class Endpoints:
         place, name = call.place, call.params["EndpointName"]
         if old is config and self._endpoint(call)["EndpointStatus"] == "InService":
             raise invalid("Cannot update endpoint with the currently in use endpoint configuration.")
+        if holds_components(old) != holds_components(config):
+            raise invalid("An endpoint cannot change between models of its own and inference components.")
         if deployment:
             for fault in faults(deployment, old["ProductionVariants"], config["ProductionVariants"]):
                 raise invalid(fault)
-        absent = [alarm for alarm in alarm_names(deployment) if alarm_state(world, place, alarm) is None]
-        if absent:
-            raise invalid(f"Could not find CloudWatch alarm(s): {', '.join(absent)}.")
+        check_alarms(world, call, deployment)
         before, after = (
             {variant["VariantName"]: variant.get("InstanceType") for variant in each["ProductionVariants"]}
             for each in (old, config)
@@ -194,8 +191,13 @@ class Endpoints:
         return listed(call, "Endpoints", self._hosting.all(call.place), "EndpointName")
 
     def delete_endpoint(self, world: World, call: Call) -> Response:
-        """DeleteEndpoint; refused while it is being created or updated."""
+        """DeleteEndpoint; refused while it is being created or updated, and while it hosts inference components."""
         endpoint = self._endpoint(call)
+        if names := self._components.names_on(endpoint):
+            raise invalid(
+                f'Cannot delete endpoint "{endpoint["EndpointArn"]}" while it hosts inference components: {", ".join(names)}. Delete '
+                "them first."
+            )
         if not self._hosting.delete(call.place, call.params["EndpointName"]):
             raise _in_progress(endpoint)
         forget(world, call.place, call.params["EndpointName"])
@@ -209,7 +211,7 @@ class Endpoints:
             AwsError: ``ValidationError`` for an endpoint that is not there or not in service, or does not do what is asked;
                 ``ModelError`` (424) for an answer of a container that is an error.
         """
-        return self._hosting.invoke(self._invoked(call), read_request(call))
+        return self._answer(world, call)
 
     def invoke_stream(self, world: World, call: Call) -> Response:
         """InvokeEndpointWithResponseStream: the answer in parts, each as soon as the container gives it.
@@ -217,7 +219,10 @@ class Endpoints:
         Raises:
             AwsError: as of ``invoke_endpoint``, and for a serverless endpoint.
         """
-        return self._hosting.stream(self._invoked(call), read_request(call))
+        endpoint = self._invoked(call)
+        if endpoint.get("hosts_components"):
+            return self._components.stream(world, call, endpoint)
+        return self._hosting.stream(endpoint, read_request(call))
 
     def invoke_async(self, world: World, call: Call) -> Response:
         """InvokeEndpointAsync: 202, and an object in S3 later on.
@@ -232,6 +237,12 @@ class Endpoints:
                 "ValidationError", f"Endpoint {name} of account {call.account} is not asynchronous."
             )
         return self._queues.accept(call, endpoint)
+
+    def _answer(self, world: World, call: Call) -> Response:
+        endpoint = self._invoked(call)
+        if endpoint.get("hosts_components"):
+            return self._components.invoke(world, call, endpoint)
+        return self._hosting.invoke(endpoint, read_request(call))
 
     def _invoked(self, call: Call) -> Record:
         """The endpoint of a call to the runtime, if it does what the call asks for."""
@@ -304,37 +315,6 @@ def _retained(
     kept = kept_properties(endpoint.get("ProductionVariants", []), excluded)
     renewed = "DataCaptureConfig" in excluded
     return kept, capture_summary(config) if renewed else endpoint.get("DataCaptureConfig")
-
-
-def _watch(
-    world: World, call: Call, deployment: Record | None, models: Mapping[str, Record]
-) -> Callable[[], None]:
-    """What says, while an update runs, that it must go back: an alarm, or alarms that the role may not read.
-
-    AWS asks for cloudwatch:DescribeAlarms of the execution role; what it does without is not documented: here the
-    update goes back.
-    """
-    names, place = alarm_names(deployment), call.place
-    roles = {str(model["ExecutionRoleArn"]) for model in models.values()}
-
-    def watch() -> None:
-        for role_arn in roles if names else ():
-            role = find_role(role_arn)
-            for name in names:
-                arn = alarm_arn(call.region, call.account, name)
-                check = Check("cloudwatch:DescribeAlarms", arn, call.account)
-                session = None if role is None else execution_session(role)
-                if session is None or decide(world, session, check, call).result is not Result.ALLOWED:
-                    raise Unhealthy(
-                        f"The role '{role_arn}' does not have cloudwatch:DescribeAlarms permission for the alarm: '{name}'."
-                    )
-        tripped = ", ".join(name for name in names if alarm_state(world, place, name) == "ALARM")
-        if tripped:
-            raise Unhealthy(
-                f"The deployment was rolled back because the alarm(s) {tripped} were in ALARM state."
-            )
-
-    return watch
 
 
 def _topics_check(

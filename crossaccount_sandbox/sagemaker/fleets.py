@@ -200,7 +200,8 @@ class Fleets:
             fleet.data_log = self._output(fleet, first, roles[first], "data-log")
         try:
             for variant in given:
-                self._bring_up(fleet, variant, wanted.models[variant["VariantName"]], outcome)
+                if model := wanted.models.get(variant["VariantName"]):  # none: instances for components
+                    self._bring_up(fleet, variant, model, outcome)
             for variant in shadows:
                 name = variant["VariantName"]
                 self._bring_up(fleet, variant, wanted.models[name], outcome)
@@ -346,13 +347,16 @@ class Fleets:
 
     def _variant(self, variant: Given, wanted: Wanted, instance_type: str | None) -> Record:
         """A variant as DescribeEndpoint shows it."""
-        model, kept = wanted.models[variant["VariantName"]], wanted.kept.get(variant["VariantName"], {})
-        role = model["ExecutionRoleArn"]
-        images = [self._image(role, container["Image"]) for container in model["Resolved"]]
+        model, kept = wanted.models.get(variant["VariantName"]), wanted.kept.get(variant["VariantName"], {})
+        images = (
+            [self._image(model["ExecutionRoleArn"], one["Image"]) for one in model["Resolved"]]
+            if model
+            else []
+        )
         weight = kept.get("DesiredWeight", variant.get("InitialVariantWeight", 1.0))
         shown = {
             "VariantName": variant["VariantName"],
-            "DeployedImages": images,
+            **({"DeployedImages": images} if model else {}),
             "CurrentWeight": weight,
             "DesiredWeight": weight,
         }

@@ -1,6 +1,7 @@
 """Endpoints over time: they are created, come into service with real processes behind them, change, and end.
 
-Not here: the API around them (``sagemaker``), how a change goes (``rollouts``) and the processes (``fleets``).
+So do inference components, which are a table of their own. Not here: the API around them (``endpoints``, ``components``), how a
+change goes (``rollouts``) and the processes (``fleets``).
 
 Source: "EndpointStatus" in the SageMaker API reference; failure reasons are quotes from public reports.
 """
@@ -20,6 +21,7 @@ from crossaccount_sandbox.sagemaker.invocations import (
     refuse_container,
     refuse_session,
 )
+from crossaccount_sandbox.sagemaker.logs import log_group
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
 from crossaccount_sandbox.sagemaker.pipelines import INVOKE_SECONDS, Pipeline, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
@@ -39,31 +41,40 @@ class Hosting:
         outcomes: what was arranged for endpoints.
         pace: how long things take.
         captures: keeps requests and answers where an endpoint captures data.
+        table: where they are kept; left out for the endpoints themselves.
     """
 
-    def __init__(self, world: World, fleets: Fleets, outcomes: Outcomes, pace: Pace, captures: Captures):
+    def __init__(
+        self,
+        world: World,
+        fleets: Fleets,
+        outcomes: Outcomes,
+        pace: Pace,
+        captures: Captures,
+        table: dict[tuple[Place, str], Record] | None = None,
+    ):
         self._world = world
         self._fleets = fleets
         self._outcomes = outcomes
         self._pace = pace
         self._captures = captures
+        self._table = world.endpoints if table is None else table
+        self._holds = table is None  # AWS holds endpoints in a state, and nothing else
         self._lock = threading.RLock()
 
     def find(self, place: Place, name: str) -> Record | None:
         """The endpoint's record as it is now; None when there is none. Names ignore case."""
         with self._lock:
-            record = self._world.endpoints.get((place, name.lower()))
+            record = self._table.get((place, name.lower()))
             return None if record is None else self._seen(place, record)
 
     def all(self, place: Place) -> list[Record]:
         """The endpoints of an account and region."""
         with self._lock:
-            return [
-                self._seen(place, record) for (of, _), record in self._world.endpoints.items() if of == place
-            ]
+            return [self._seen(place, record) for (of, _), record in self._table.items() if of == place]
 
     def _seen(self, place: Place, record: Record) -> Record:
-        held = self._outcomes.held(place[0], record["EndpointName"])
+        held = self._outcomes.held(place[0], record["EndpointName"]) if self._holds else None
         if held is not None and record["EndpointStatus"] == "InService":
             return {**record, "EndpointStatus": held}
         return dict(record)
@@ -72,8 +83,8 @@ class Hosting:
         """What was arranged for the next change of this endpoint; it is used up."""
         return self._outcomes.take(place[0], name)
 
-    def create(self, place: Place, name: str, arn: str, wanted: Wanted) -> None:
-        """Begin an endpoint: it is Creating when this returns."""
+    def create(self, place: Place, name: str, arn: str, wanted: Wanted, more: Record | None = None) -> None:
+        """Begin an endpoint: it is Creating when this returns; ``more`` is what its record has besides."""
         record: Record = {
             "EndpointName": name,
             "EndpointArn": arn,
@@ -84,11 +95,12 @@ class Hosting:
             "router": Router(),
             "fleets": [],
             "sessions": {},
+            **(more or {}),
         }
         rollout = self._rollout(record, wanted)
         rollout.begin("Creating")
         with self._lock:
-            self._world.endpoints[place, name.lower()] = record
+            self._table[place, name.lower()] = record
         self._later(rollout.create)
 
     def update(self, place: Place, name: str, wanted: Wanted, deployment: Record | None) -> bool:
@@ -129,6 +141,31 @@ class Hosting:
         self._later(lambda: self._rescale(record, desired, outcome))
         return True
 
+    def rest(self, place: Place, name: str, config: Record) -> bool:
+        """Begin to stop all processes of what stays in service with none; False while it is in the middle of a change.
+
+        Args:
+            place: account and region.
+            name: the name.
+            config: what it stands for meanwhile.
+        """
+        with self._lock:
+            record = self._free(place, name)
+            if record is None:
+                return False
+            record.pop("FailureReason", None)
+            become(record, "Updating", self._world.clock())
+        self._later(lambda: self._rest(record, config))
+        return True
+
+    def resize(self, place: Place, name: str, count: int) -> None:
+        """Show so many instances of an endpoint's first variant from now on."""
+        with self._lock:
+            record = self._table[place, name.lower()]
+            first, *others = record["ProductionVariants"]
+            counts = {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
+            record["ProductionVariants"] = [{**first, **counts}, *others]
+
     def delete(self, place: Place, name: str) -> bool:
         """Begin to delete an endpoint; False while it is in the middle of a change."""
         with self._lock:
@@ -141,7 +178,7 @@ class Hosting:
 
     def _free(self, place: Place, name: str) -> Record | None:
         """The endpoint, if it is in no change and not held in one; what it was held in otherwise ends here."""
-        record = self._world.endpoints[place, name.lower()]
+        record = self._table[place, name.lower()]
         if self._seen(place, record)["EndpointStatus"] in _IN_PROGRESS:
             return None
         self._outcomes.release(place[0], name)
@@ -225,13 +262,28 @@ class Hosting:
         record["router"].point([(fleet, Fraction(1))])
         become(record, "InService", self._world.clock())
 
+    def _rest(self, record: Record, config: Record) -> None:
+        time.sleep(self._pace.endpoint_seconds)
+        record["router"].point([])
+        for fleet in record["fleets"]:
+            self._fleets.stop(fleet)
+        none = {"CurrentInstanceCount": 0, "DesiredInstanceCount": 0}
+        shown = [{**variant, **none} for variant in record.get("ProductionVariants", [])]
+        record.update(
+            fleets=[],
+            resting=config,
+            ProductionVariants=shown,
+            EndpointConfigName=config["EndpointConfigName"],
+        )
+        become(record, "InService", self._world.clock())
+
     def _take_down(self, place: Place, name: str, record: Record) -> None:
         record["router"].point([])
         for fleet in record["fleets"]:
             self._fleets.stop(fleet)
         time.sleep(min(self._pace.endpoint_seconds, 0.3))
         with self._lock:
-            self._world.endpoints.pop((place, name.lower()), None)
+            self._table.pop((place, name.lower()), None)
 
 
 def _scaled(variant: Record, desired: Mapping[str, Record]) -> Record:
@@ -250,8 +302,8 @@ def _model_error(refused: Refused, endpoint: Record) -> AwsError:
     answer = refused.answer
     said = answer.body.decode("utf-8", "replace")
     side = "client" if 400 <= answer.status < 500 else "server"
-    _, _, _, region, account, _ = endpoint["EndpointArn"].split(":", 5)
-    group = f"/aws/sagemaker/Endpoints/{endpoint['EndpointName']}"
+    _, _, _, region, account, resource = endpoint["EndpointArn"].split(":", 5)
+    group = log_group(resource, endpoint["EndpointName"])
     text = (
         f'Received {side} error ({answer.status}) from {refused.container} with message "{said}". See '
         f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} in account "

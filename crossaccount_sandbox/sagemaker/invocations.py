@@ -64,7 +64,7 @@ def refuse(call: Call, endpoint: Record) -> None:
         raise invalid(
             f"Endpoint {name} of account {call.account} is asynchronous and takes InvokeEndpointAsync alone."
         )
-    for fault in _faults(call, serverless):
+    for fault in _faults(call, serverless, bool(endpoint.get("hosts_components"))):
         raise invalid(fault)
 
 
@@ -126,11 +126,17 @@ def note_sessions(request: Request, headers: Mapping[str, str], known: dict[str,
         known.pop(closed, None)
 
 
-def _faults(call: Call, serverless: bool) -> Iterator[str]:
+def _faults(call: Call, serverless: bool, hosts_components: bool) -> Iterator[str]:
     name = call.params["EndpointName"]
     if call.operation == "InvokeEndpointWithResponseStream" and serverless:
         yield f"Endpoint {name} of account {call.account} is serverless and does not support response streaming."
-    if call.params.get("InferenceComponentName"):
+    named = bool(call.params.get("InferenceComponentName"))
+    if hosts_components and not named:
+        yield (
+            "Inference Component Name header is required for endpoints to which you plan to deploy inference components. Please "
+            "include Inference Component Name header or consider using SageMaker models."
+        )
+    if named and not hosts_components:
         yield (
             "Inference Component Name header is not allowed for endpoints to which you dont plan to deploy inference "
             "components. Please remove the Inference Component Name header and try again."

@@ -21,7 +21,10 @@ from crossaccount_sandbox.sagemaker.execution import execution_session
 from crossaccount_sandbox.wire import Response
 from crossaccount_sandbox.world import ContainerOutput, Place, World
 
-_GROUPS = "/aws/sagemaker/Endpoints/"
+_GROUPS = {
+    "endpoint": "/aws/sagemaker/Endpoints/",
+    "inference-component": "/aws/sagemaker/InferenceComponents/",
+}
 _GLANCE_SECONDS = 0.25  # between two looks at the files, real seconds
 _READ_BYTES = 1024 * 1024
 logger = logging.getLogger("sandbox")
@@ -36,6 +39,16 @@ class _Followed:
     group: str
     offset: int = 0
     rest: bytes = b""
+
+
+def log_group(resource: str, name: str) -> str:
+    """The log group of an endpoint or an inference component.
+
+    Args:
+        resource: the last part of its ARN.
+        name: its name, with the case that it was given.
+    """
+    return f"{_GROUPS[resource.partition('/')[0]]}{name}"
 
 
 class Collector:
@@ -76,15 +89,16 @@ class Collector:
 
     def _begun(self, output: ContainerOutput) -> _Followed:
         _, _, _, region, account, resource = output.endpoint.split(":", 5)
-        place, name = (account, region), resource.removeprefix("endpoint/")
-        shown = self._world.endpoints.get((place, name), {}).get("EndpointName", name)
-        return _Followed(output, place, f"{_GROUPS}{shown}")
+        place, (kind, _, name) = (account, region), resource.partition("/")
+        table = self._world.endpoints if kind == "endpoint" else self._world.components
+        shown = table.get((place, name), {}).get("EndpointName", name)
+        return _Followed(output, place, log_group(resource, shown))
 
     def _read(self, followed: _Followed) -> bool:
         """Take what is new in a file; False when nothing more can come, for the endpoint is gone or the file is."""
         exists = any(
             record["EndpointArn"] == followed.output.endpoint
-            for record in list(self._world.endpoints.values())
+            for record in [*self._world.endpoints.values(), *self._world.components.values()]
         )
         try:
             with followed.output.path.open("rb") as file:

@@ -24,7 +24,7 @@ def arn_of(call: Call, kind: str, name: str) -> str:
 
 
 def _words(kind: str) -> str:
-    return kind.replace("-config", " configuration")
+    return kind.replace("-config", " configuration").replace("-", " ")
 
 
 def missing(call: Call, kind: str, name: str) -> AwsError:

@@ -165,6 +165,7 @@ class Scene:
             "configs": repr(registry.configs),
             "tags": repr(registry.tags),
             "endpoints": repr([(one["EndpointArn"], one["EndpointConfigName"]) for one in endpoints]),
+            "components": repr(sorted((key, one["Statuses"]) for key, one in world.components.items())),
         }
 
 

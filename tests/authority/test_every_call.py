@@ -23,7 +23,7 @@ from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.lifecycle import LifeCycle
 from crossaccount.config.model import Sharing
-from crossaccount.hosting import creation, leftovers, preflight, state
+from crossaccount.hosting import components, creation, leftovers, preflight, removal, requests, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import deployment_name
 from crossaccount.promotion import moving, records
@@ -100,6 +100,15 @@ CALLS: dict[Row, tuple[str, ...]] = {
         "sagemaker:CreateEndpointConfig",
         "sagemaker:AddTags",
     ),
+    ("consumer", "sagemaker", "CreateEndpointConfig", "with a role"): (
+        "sagemaker:CreateEndpointConfig",
+        "sagemaker:AddTags",
+        "iam:PassRole",
+    ),
+    ("consumer", "sagemaker", "CreateInferenceComponent", ""): (
+        "sagemaker:CreateInferenceComponent",
+        "sagemaker:AddTags",
+    ),
     ("consumer", "sagemaker", "CreateModel", ""): (
         "sagemaker:CreateModel",
         "sagemaker:AddTags",
@@ -107,21 +116,26 @@ CALLS: dict[Row, tuple[str, ...]] = {
     ),
     ("consumer", "sagemaker", "DeleteEndpoint", ""): ("sagemaker:DeleteEndpoint",),
     ("consumer", "sagemaker", "DeleteEndpointConfig", ""): ("sagemaker:DeleteEndpointConfig",),
+    ("consumer", "sagemaker", "DeleteInferenceComponent", ""): ("sagemaker:DeleteInferenceComponent",),
     ("consumer", "sagemaker", "DeleteModel", ""): ("sagemaker:DeleteModel",),
     ("consumer", "sagemaker", "DeleteTags", ""): ("sagemaker:DeleteTags",),
     ("consumer", "sagemaker", "DescribeEndpoint", ""): ("sagemaker:DescribeEndpoint",),
     ("consumer", "sagemaker", "DescribeEndpointConfig", ""): ("sagemaker:DescribeEndpointConfig",),
+    ("consumer", "sagemaker", "DescribeInferenceComponent", ""): ("sagemaker:DescribeInferenceComponent",),
     ("consumer", "sagemaker", "DescribeModel", ""): ("sagemaker:DescribeModel",),
     ("consumer", "sagemaker", "DescribeModelPackage", ""): ("sagemaker:DescribeModelPackage",),
     ("consumer", "sagemaker", "DescribeModelPackageGroup", ""): ("sagemaker:DescribeModelPackageGroup",),
     ("consumer", "sagemaker", "ListEndpointConfigs", ""): ("sagemaker:ListEndpointConfigs",),
     ("consumer", "sagemaker", "ListEndpoints", ""): ("sagemaker:ListEndpoints",),
+    ("consumer", "sagemaker", "ListInferenceComponents", ""): ("sagemaker:ListInferenceComponents",),
     ("consumer", "sagemaker", "ListModelPackageGroups", ""): ("sagemaker:ListModelPackageGroups",),
     ("consumer", "sagemaker", "ListModelPackages", ""): ("sagemaker:ListModelPackages",),
     ("consumer", "sagemaker", "ListModels", ""): ("sagemaker:ListModels",),
     ("consumer", "sagemaker", "ListTags", ""): ("sagemaker:ListTags",),
     ("consumer", "sagemaker", "UpdateEndpoint", ""): ("sagemaker:UpdateEndpoint",),
+    ("consumer", "sagemaker", "UpdateInferenceComponent", ""): ("sagemaker:UpdateInferenceComponent",),
     ("consumer", "sagemaker-runtime", "InvokeEndpoint", ""): ("sagemaker:InvokeEndpoint",),
+    ("consumer", "sagemaker-runtime", "InvokeEndpoint", "component"): ("sagemaker:InvokeEndpoint",),
     ("consumer", "sagemaker-runtime", "InvokeEndpointAsync", ""): ("sagemaker:InvokeEndpointAsync",),
     ("consumer", "sagemaker-runtime", "InvokeEndpointWithResponseStream", ""): (
         "sagemaker:InvokeEndpointWithResponseStream",
@@ -151,7 +165,10 @@ ABSENT = {
     "answer": ("AccessDenied",),  # what S3 says of a key that is not there to who may not list the bucket
     "GetPublicAccessBlock": ("NoSuchPublicAccessBlockConfiguration",),
     **dict.fromkeys(
-        ("GetModelPackageGroupPolicy", "DescribeModel", "DescribeEndpointConfig", "DescribeEndpoint"),
+        (
+            *("GetModelPackageGroupPolicy", "DescribeModel", "DescribeEndpointConfig", "DescribeEndpoint"),
+            "DescribeInferenceComponent",
+        ),
         ("ValidationException",),
     ),
 }
@@ -167,6 +184,10 @@ EXECUTION = (
 def on_what(params: Mapping[str, Any]) -> str:
     """What tells two calls of one operation apart that need other permissions."""
     key = str(params.get("Key", ""))
+    if "EndpointConfigName" in params and "ExecutionRoleArn" in params:
+        return "with a role"
+    if "Body" in params and "InferenceComponentName" in params:
+        return "component"
     if not key:
         return ""
     if key.startswith(accounts.RELEASES):
@@ -344,6 +365,7 @@ def tell(scene: Any, watch: Watch) -> None:
     assert (DISCOVERY, Verdict.YES) in [(one.door, one.verdict) for one in met.answers]
     checked(scene, watch, versions)
     releases = {version: seen(target, version) for version in (1, 2)}
+    by_component(scene, releases)
     deploy(target, releases[1])
     deploy(target, releases[2])
     assert preflight.newest_published(target) == 2
@@ -361,6 +383,24 @@ def tell(scene: Any, watch: Watch) -> None:
     assert found.result is Result.PROMOTED, found.text
     in_a_queue(scene, releases[1])
     take_back(scene, sharing, found)
+
+
+def by_component(scene: Any, releases: Mapping[int, Any]) -> None:
+    """The same account with an inference component for a while: deployed, reaped, promoted twice, and removed."""
+    rolling = {"type": "rolling", "batch_percent": 50, "alarms": ["errors"]}
+    endpoint = {
+        "name": scene.sharing.consumers["staging"].endpoint.name,
+        "instance_type": "ml.m5.large",
+        "deployment": rolling,
+    }
+    endpoint |= {"kind": "inference-components", "inference_component": {"memory_mb": 1024, "copies": 2}}
+    target = open_target(scene.variant(endpoint=endpoint), "staging")
+    deploy(target, releases[1])
+    for version in (1, 2):
+        found = moving.promote(target, releases[version], QUICK, moving.Run(flow_run="run-0"))
+        assert found.result is Result.PROMOTED, found.text
+    state.withdraw_proof(target, requests.config_name(target.consumer, releases[2]))
+    assert removal.take_down(target, QUICK).outcome == "removed"
 
 
 def share(scene: Any, sharing: Sharing) -> Any:
@@ -417,11 +457,14 @@ def deploy(target: Target, version: Any) -> None:
     creation.ensure_model(target, version, False, "run-1")
     creation.ensure_endpoint_config(target, version, endpoint, False, "run-1")
     creation.ensure_endpoint(target, version, False, QUICK, "run-1")
+    has_component = target.consumer.endpoint.inference_component is not None
+    if has_component:
+        components.ensure_component(target, version, False, QUICK, "run-1")
     creation.wait_in_service(target, endpoint, QUICK)
     proof = prove(target, version, endpoint, questions(target, version))
     assert proof.verified
     removed = leftovers.reap(target, leftovers.find(target), QUICK)
-    assert [one.outcome for one in removed] == ["removed"] * 3
+    assert [one.outcome for one in removed] == ["removed"] * (4 if has_component else 3)
 
 
 def in_a_queue(scene: Any, version: Any) -> None:

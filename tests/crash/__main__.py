@@ -16,6 +16,7 @@ from typing import Any
 COMMANDS = (
     *("share", "deploy", "promote", "rollback", "revoke"),
     *("promote-asynchronous", "rollback-asynchronous"),
+    *("promote-inference-components", "rollback-inference-components"),
 )
 
 

@@ -55,4 +55,8 @@ KINDS = {
         },
         _queues,
     ),
+    "inference-components": Kind(
+        {"kind": "inference-components", "inference_component": {"memory_mb": 1024}},
+        lambda world: None,  # the sandbox's stacks are told of components
+    ),
 }

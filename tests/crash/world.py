@@ -198,7 +198,7 @@ class World:
     def _hosted(self, account: str) -> dict[str, dict[str, Any]]:
         """Everything that the account hosts: what it was made of, its tags, and for an endpoint its status."""
         sm = self.admin(account, "sagemaker")
-        found: dict[str, dict[str, Any]] = {"models": {}, "configs": {}, "endpoints": {}}
+        found: dict[str, dict[str, Any]] = {"models": {}, "configs": {}, "endpoints": {}, "components": {}}
         for one in sm.list_models()["Models"]:
             given = sm.describe_model(ModelName=one["ModelName"])
             found["models"][one["ModelName"]] = _made_of(sm, given, "ModelArn")
@@ -212,6 +212,13 @@ class World:
                 "status": given["EndpointStatus"],
                 "config": given["EndpointConfigName"],
                 "tags": tags,
+            }
+        for one in sm.list_inference_components()["InferenceComponents"]:
+            given = sm.describe_inference_component(InferenceComponentName=one["InferenceComponentName"])
+            found["components"][one["InferenceComponentName"]] = {
+                "status": given["InferenceComponentStatus"],
+                "given": _component_of(given),
+                "tags": _tags(sm, given["InferenceComponentArn"]),
             }
         return found
 
@@ -248,9 +255,16 @@ class World:
 
     def _restore_hosted(self, account: str, wanted: dict[str, dict[str, Any]]) -> None:
         sm, now = self.admin(account, "sagemaker"), self._hosted(account)
-        for name, one in now["endpoints"].items():
-            if one != wanted["endpoints"].get(name) or one["config"] not in wanted["configs"]:
-                _delete_endpoint(sm, name)
+        stale = {
+            name
+            for name, one in now["endpoints"].items()
+            if one != wanted["endpoints"].get(name) or one["config"] not in wanted["configs"]
+        }
+        for name, one in now["components"].items():
+            if one != wanted["components"].get(name) or one["given"]["EndpointName"] in stale:
+                _delete_component(sm, name)
+        for name in stale:
+            _delete_endpoint(sm, name)
         for name, one in now["configs"].items():
             if one != wanted["configs"].get(name):
                 sm.delete_endpoint_config(EndpointConfigName=name)
@@ -271,6 +285,11 @@ class World:
                 )
         for name in wanted["endpoints"]:
             until(f"{name} serves", lambda at=name: _status(sm, at) == "InService")
+        for name, one in wanted["components"].items():
+            if name not in now["components"]:
+                sm.create_inference_component(**one["given"], Tags=_listed(one["tags"]))
+        for name in wanted["components"]:
+            until(f"{name} serves", lambda at=name: _component_status(sm, at) == "InService")
 
     def stop(self) -> None:
         """Stop serving, and every inference process."""
@@ -305,6 +324,34 @@ def _status(sm: Any, name: str) -> str | None:
         if not error.response["Error"]["Message"].startswith("Could not find"):
             raise
         return None
+
+
+def _component_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What an inference component would be created with, from its description."""
+    specification = {key: value for key, value in described["Specification"].items() if key != "Container"}
+    given = {key: described[key] for key in ("InferenceComponentName", "EndpointName", "VariantName")}
+    copies = {"CopyCount": described["RuntimeConfig"]["DesiredCopyCount"]}
+    return {**given, "Specification": specification, "RuntimeConfig": copies}
+
+
+def _component_status(sm: Any, name: str) -> str | None:
+    try:
+        answer = sm.describe_inference_component(InferenceComponentName=name)
+    except ClientError as error:
+        if not error.response["Error"]["Message"].startswith("Could not find"):
+            raise
+        return None
+    return str(answer["InferenceComponentStatus"])
+
+
+def _delete_component(sm: Any, name: str) -> None:
+    def gone() -> bool:
+        status = _component_status(sm, name)
+        if status not in (None, "Creating", "Updating", "Deleting"):
+            sm.delete_inference_component(InferenceComponentName=name)
+        return status is None
+
+    until(f"the component {name} is gone", gone)
 
 
 def _delete_endpoint(sm: Any, name: str) -> None:

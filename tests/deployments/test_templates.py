@@ -43,6 +43,7 @@ GIVEN: dict[str, Any] = {
     "ShadowBucket": "captured",
     "SmokeObjects": "questions/trees/",
     "InVpc": "true",
+    "InferenceComponents": "true",
     "SeesAllEndpoints": "true",
     # Resources of the template itself.
     "ExecutionRole": "crossaccount-execution",
@@ -72,6 +73,7 @@ WITHOUT_RESOURCE = {
     "ram:GetResourceShareAssociations",
     "ram:GetResourceShares",
     "sagemaker:ListEndpoints",
+    "sagemaker:ListInferenceComponents",
     "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModels",
 }

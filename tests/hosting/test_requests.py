@@ -75,6 +75,8 @@ KEYS: dict[str, Any] = {
     "accept_eula": True,
     "inference_specification": "pair",
     "container_mode": "direct",
+    "managed_scaling": {"minimum": 1, "maximum": 3},
+    "inference_component": {"memory_mb": 1024},  # see tests/kinds/test_inference_components.py
 }
 # Keys that stand only beside others.
 BESIDE: dict[str, dict[str, Any]] = {
@@ -85,14 +87,15 @@ BESIDE: dict[str, dict[str, Any]] = {
     "container_mode": {"inference_specification": KEYS["inference_specification"]},
 }
 QUEUE = {key: KEYS[key] for key in ("kind", "asynchronous")}
-APART = (*QUEUE, "serverless", "instance_pools", "inference_ami")
+COMPONENT = ("inference_component", "managed_scaling")
+APART = (*QUEUE, *COMPONENT, "serverless", "instance_pools", "inference_ami")
 INSTANCES = {key: value for key, value in KEYS.items() if key not in APART}
 TABLE: dict[str, dict[str, Any]] = {
     "none": {},
     **{
         key: {key: value, **BESIDE.get(key, {})}
         for key, value in KEYS.items()
-        if key not in ("serverless", *QUEUE)
+        if key not in ("serverless", *QUEUE, *COMPONENT)
     },
     "serverless": {"serverless": KEYS["serverless"], "instance_type": None},
     "all with instances": INSTANCES,
@@ -115,6 +118,7 @@ TABLE: dict[str, dict[str, Any]] = {
             "vpc",
             "network_isolation",
             *QUEUE,
+            *COMPONENT,
             "instance_pools",
             "provision_seconds",
             "capacity_reservation",

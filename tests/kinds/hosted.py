@@ -209,7 +209,7 @@ class World:
         target = open_target(sharing, "staging")
         to = state.previous_config(target)
         assert to is not None
-        target, release = self._release(state.as_deployed(target, to.version), to.version)
+        target, release = self._release(state.as_deployed(target, to), to.version)
         return moving.go_back(target, to, release, QUICK)
 
     def alarm(self, name: str, state_value: str) -> None:

@@ -891,7 +891,7 @@ FOREIGN = f"{OTHER.id}.dkr.ecr.us-east-1.amazonaws.com/{GROUP}:1"
     ("variants", "config", "text"),
     [
         ([{"ModelName": "ghost"}], {}, "Could not find model"),
-        ([{"ModelName": None}], {}, "no inference components"),
+        ([{"ModelName": None}], {}, "ExecutionRoleArn is required"),
         ([{"InstanceType": None}], {}, "needs an InstanceType"),
         (
             [{"InitialInstanceCount": None}],

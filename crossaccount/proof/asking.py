@@ -11,36 +11,27 @@ import json
 import math
 import threading
 import time
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat
+from typing import Any, TypeVar
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError
+from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
+
 from crossaccount.aws.access import Target
 from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.smoke import Latency
 from crossaccount.hosting.gateway import Patience
 from crossaccount.proof.asynchronous import Queue
 from crossaccount.proof.questions import Question
-from crossaccount.proof.reading import BODY_LIMIT
-from crossaccount.proof.reading import read_answer
-from crossaccount.proof.reading import shown
-from crossaccount.proof.streams import BoundedStream
-from crossaccount.proof.streams import Broken
-from crossaccount.proof.streams import Parts
-from crossaccount.proof.streams import STREAM_SECONDS
-from crossaccount.proof.streams import read_parts
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain
-from itertools import repeat
-from typing import Any
-from typing import TypeVar
-from urllib3.exceptions import HTTPError
-from urllib3.response import HTTPResponse
-
+from crossaccount.proof.reading import BODY_LIMIT, read_answer, shown
+from crossaccount.proof.streams import STREAM_SECONDS, BoundedStream, Broken, Parts, read_parts
 
 # SageMaker gives a container 60 s to answer; an answer that comes later, or never ends, is none.
 ASK_SECONDS = 75.0

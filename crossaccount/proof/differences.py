@@ -4,7 +4,7 @@ Pure functions. Not here: the expectations of a config (``expectations``), readi
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -42,8 +42,9 @@ def far_apart(got: Any, expected: Any, tolerance: Tolerance) -> str:
     near = nearness(tolerance)
     if tolerance.share is None:
         return difference(got, expected, near)
-    found = [_spared(form, expected, near, tolerance.share) for form in forms(got)]
-    return found[0] if all(found) else ""
+    return _fault_of(
+        [(form, _spared(form, expected, near, tolerance.share or 0.0)) for form in forms(got)], expected
+    )
 
 
 def _spared(got: Any, expected: Any, near: Near, share: float) -> str:
@@ -77,19 +78,40 @@ def forms(got: Any) -> Iterator[Any]:
         yield data_of(got)
 
 
+def _fault_of(judged: Sequence[tuple[Any, str]], expected: Any) -> str:
+    """What is wrong with the form that is most like the expected value; empty where a form is right."""
+    if not all(why for _, why in judged):
+        return ""
+    return max(judged, key=lambda each: _likeness(each[0], expected))[1]
+
+
+def _likeness(form: Any, expected: Any) -> int:
+    """How many levels of lists are as long in a form as they are in the expected value, their kinds counted."""
+    if not isinstance(form, list) or not isinstance(expected, list):
+        return type(form) is type(expected) or (
+            isinstance(form, Cell) and not isinstance(expected, list | dict)
+        )
+    if len(form) != len(expected):
+        return 0
+    return 2 + (_likeness(form[0], expected[0]) if form else 0)
+
+
 def equal(got: int | float, expected: int | float) -> bool:
     """Equal to the last digit."""
     return got == expected
 
 
 def six_digits(got: int | float, expected: int | float) -> bool:
-    """Equal to six significant digits, where one of the two is no whole number: that may not be nearer to another whole one."""
+    """Equal to six significant digits, where one of the two is no whole number: that may not be nearer to another whole one.
+
+    Beside 0, which has no digits, what is left of a sum that a computer makes of it is 0 too.
+    """
     whole = [
         _is_whole(number, isinstance(other, int)) for number, other in ((got, expected), (expected, got))
     ]
     if all(whole) or (any(whole) and abs(got - expected) >= 0.5):
         return False
-    return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-12)
+    return math.isclose(got, expected, rel_tol=1e-6, abs_tol=0.0 if got and expected else 1e-12)
 
 
 def _is_whole(number: int | float, beside_whole: bool) -> bool:
@@ -120,8 +142,7 @@ def difference(got: Any, expected: Any, near: Near = six_digits, place: str = ""
         place: of the part in the answer.
     """
     if isinstance(got, Array | Table | Lines):
-        found = [difference(form, expected, near, place) for form in forms(got)]
-        return found[0] if all(found) else ""
+        return _fault_of([(form, difference(form, expected, near, place)) for form in forms(got)], expected)
     if isinstance(got, list) and isinstance(expected, list):
         if len(got) != len(expected):
             return f"{_at(place)}has {len(got)} items, not {len(expected)}"

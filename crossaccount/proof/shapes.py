@@ -36,8 +36,11 @@ def _misfit(part: Any, wanted: ArrayOf) -> str:
         arrays = list(_arrays(part))
     except ValueError as error:
         return f"it is no array: {error}"
-    found = [_compared(array, wanted) for array in arrays]
-    return found[0] if all(found) else ""
+    shapes = [_wrong_shape(array, wanted) for array in arrays]
+    found = [shape or _compared(array, wanted) for array, shape in zip(arrays, shapes, strict=True)]
+    if not all(found):
+        return ""
+    return next((why for why, shape in zip(found, shapes, strict=True) if not shape), found[0])
 
 
 def _arrays(part: Any) -> Iterator[Array]:
@@ -74,11 +77,16 @@ def _tensor(part: dict[str, Any]) -> Array:
     return Array(DTYPES.get(datatype, "") if isinstance(datatype, str) else "", shape, data)
 
 
+def _wrong_shape(array: Array, wanted: ArrayOf) -> str:
+    if wanted.shape is None:
+        return ""
+    fits = [want is None or want == has for want, has in zip(wanted.shape, array.shape, strict=False)]
+    if len(wanted.shape) == len(array.shape) and all(fits):
+        return ""
+    return f"its shape is {list(array.shape)}, not {quote(list(wanted.shape))}"
+
+
 def _compared(array: Array, wanted: ArrayOf) -> str:
-    if wanted.shape is not None:
-        fits = [want is None or want == has for want, has in zip(wanted.shape, array.shape, strict=False)]
-        if len(wanted.shape) != len(array.shape) or not all(fits):
-            return f"its shape is {list(array.shape)}, not {quote(list(wanted.shape))}"
     if wanted.dtype is not None and array.dtype != wanted.dtype:
         if not array.dtype:
             return f"its dtype is not known, so it is not seen to be {wanted.dtype}: JSON and CSV have none"

@@ -40,6 +40,7 @@ NAN, INFINITY = float("nan"), float("inf")
         (1e300, 1.0000001e300),
         (0.0, -0.0),
         (0.0, 1e-13),
+        (1e-20, 1.0000001e-20),
         ("setosa", "setosa"),
         ("", ""),
         (None, None),
@@ -87,6 +88,11 @@ def test_answers_that_are_the_same(got: Any, expected: Any) -> None:
         (1.000002, 1.0),
         (1.0, -1.0),
         (0.0, 1e-9),
+        (1e-13, 2e-13),
+        (1.5e-13, -1.5e-13),
+        (1e-20, 1.00001e-20),
+        (2.0e-308, 2.1e-308),
+        ([5e-324], [1e-323]),
         (0, None),
         (0, ""),
         (0, False),
@@ -152,6 +158,50 @@ def test_the_first_difference_is_told_in_a_few_words(got: Any, expected: Any, wo
     told = difference(got, expected)
     assert told.startswith(words)
     assert len(told) < 300
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "keys", "words"),
+    [
+        ("1,3\n", "text/csv", {"expect": [1, 2]}, "at '[1]' it is '3', not 2"),
+        ("1,3\n", "text/csv", {"expect": [[1, 2]]}, "at '[0][1]' it is '3', not 2"),
+        ("1,3\n", "text/csv", {"expect": [1, 2, 3]}, "it has 1 items, not 3"),
+        ("1\n3\n", "text/csv", {"expect": [[1], [2]]}, "at '[1][0]' it is '3', not 2"),
+        ("8\n", "text/csv", {"expect": 7}, "it is '8', not 7"),
+        ("a,c\n", "text/csv", {"expect": ["a", "b"]}, "at '[1]' it is 'c', not 'b'"),
+        (
+            "0.5,0.9\n",
+            "text/csv",
+            {"expect_within": {"value": [0.5, 0.7], "tolerance": {"absolute": 0.1}}},
+            "at '[1]' it is '0.9', not 0.7",
+        ),
+        (
+            "0.5,0.9\n",
+            "text/csv",
+            {"expect_within": {"value": [0.5, 0.7], "tolerance": {"absolute": 0.1, "share": 0.1}}},
+            "1 of its 2 numbers",
+        ),
+        (
+            "0.5,-1,2\n",
+            "text/csv",
+            {"expect_array": {"shape": [3], "minimum": 0}},
+            "-1.0 in it is not 0 or more",
+        ),
+        (
+            "0.5,-1,2\n",
+            "text/csv",
+            {"expect_array": {"shape": [4], "minimum": 0}},
+            "its shape is [1, 3], not [4]",
+        ),
+        ('{"a": 1}\n', "application/jsonlines", {"expect": {"a": 2}}, "at '.a' it is 1, not 2"),
+        ('{"a": 1}\n', "application/jsonlines", {"expect": [{"a": 2}]}, "at '[0].a' it is 1, not 2"),
+    ],
+)
+def test_a_wrong_answer_is_told_by_its_place_in_the_form_that_is_expected(
+    raw: str, content_type: str, keys: Any, words: str
+) -> None:
+    _, judge = expected(Smoke(content_type="text/csv", body="x", **keys))
+    assert judge(read_answer(raw.encode(), content_type)).startswith(words)
 
 
 # Answers in CSV: a cell is what is expected of it.

@@ -57,7 +57,7 @@ class Sample(_Model):
 
     Its keys are those of a question of the config; one that was given is written, and no other. A question has its bytes with it: no
     account reads a file or an object because another one says so. An expectation with NaN or an infinite number, which JSON cannot
-    carry, is written as a text of JSON, under its key with ``_json`` behind it.
+    carry, is written as a text of JSON, under its key with ``_json`` behind it. Several accepted types are written as one header.
     """
 
     content_type: _Short
@@ -90,6 +90,9 @@ class Sample(_Model):
             key for key in EXPECTATIONS if key not in given and isinstance(given.get(f"{key}_json"), str)
         ]
         rest = {key: value for key, value in given.items() if key.removesuffix("_json") not in texts}
+        wishes = rest.get("accept", "application/json")
+        if wishes is None or (isinstance(wishes, list) and all(isinstance(wish, str) for wish in wishes)):
+            rest["accept"] = ", ".join(wishes or ())  # as the header has them
         return {**rest, **{key: parse_model_json(given[f"{key}_json"]) for key in texts}}
 
     @model_validator(mode="after")

@@ -141,7 +141,9 @@ def _entry(folder: Path, name: str, place: int, part: Any, unanswered: bool) -> 
     """
     if not isinstance(part, Mapping):
         raise ValueError(f"it is {quote(part)}. Write a mapping with content_type, body and expect")
-    keys = {str(key): value for key, value in part.items() if value is not None or key == "expect"}
+    keys = {
+        str(key): value for key, value in part.items() if value is not None or key in ("expect", "accept")
+    }
     if "body_s3_uri" in keys:
         raise ValueError(
             "body_s3_uri leads out of the archive. Put the object beside it, and name it as body_file"

@@ -74,6 +74,26 @@ def test_a_sample_carries_all_that_a_question_may(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("accept", "written"),
+    [
+        ("text/csv", "text/csv"),
+        (["application/x-npy", "application/json"], "application/x-npy, application/json"),
+        (["text/csv"], "text/csv"),
+        ("text/csv, */*", "text/csv, */*"),
+        ("*/*", "*/*"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_a_sample_asks_for_the_types_that_a_question_may_ask_for(
+    tmp_path: Path, accept: Any, written: str
+) -> None:
+    for each in (ONE, {**ONE, "read_as": "json"}):
+        (sample,) = samples(tmp_path, {"a.json": {**each, "accept": accept}})
+        assert sample["accept"] == written
+
+
 def read_back(dumped: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Samples with what JSON cannot carry as it is, which their bytes have as text."""
     json.dumps(dumped, allow_nan=False)

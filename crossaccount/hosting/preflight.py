@@ -38,6 +38,7 @@ from crossaccount.registry.storage import (
     with_checksum,
 )
 from crossaccount.registry.versions import (
+    LOGGED,
     Contents,
     ModelVersion,
     check_deployable,
@@ -119,23 +120,19 @@ def _approved(target: Target) -> list[str]:
 
 
 def _newest(target: Target) -> ModelVersion:
-    """The newest version that is shared and can be deployed.
-
-    Raises:
-        Failed: when there is none, with what keeps the newest one from it.
-    """
-    reasons: list[CrossAccountError] = []
+    """The newest version that is shared and can be deployed; a Failed with what keeps the newest one, no mere record, from it."""
+    reasons = list[tuple[bool, CrossAccountError]]()
     for arn in _approved(target):
+        described = None
         try:
             described = describe_version(target.sagemaker, arn)
             check_deployable(described)
             check_chosen(target.config, described)
+            return described
         except (Failed, InputError) as error:
-            reasons.append(error)
-            continue
-        return described
+            reasons.append((described is not None and described.registration == LOGGED, error))
     if reasons:
-        raise reasons[0]
+        raise min(reasons, key=lambda each: each[0])[1]
     raise Failed(
         f"{target.config.model_package_group} has no shared version that is Approved. Its owner approves one."
     )

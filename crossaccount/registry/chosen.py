@@ -62,7 +62,8 @@ def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
     }
     chosen = tuple(result for result in results if isinstance(result, ModelVersion))
     if not chosen and not out:
-        newest = next(result for result in reversed(results) if isinstance(result, _Other))
+        others = [result for result in reversed(results) if isinstance(result, _Other)]
+        newest = next((other for other in others if not other.is_record), others[0])
         why = f": of version {newest.number}, the newest, {newest.difference}"
         raise Failed(
             f"{sharing.model_package_group} has no Approved version that versions chooses{why}. Set its stage or metadata in the registry, or correct "
@@ -73,10 +74,11 @@ def read_versions(sagemaker: SageMakerClient, sharing: Sharing) -> Shareable:
 
 @dataclass(frozen=True)
 class _Other:
-    """A version that the rule of the config does not choose, and what the two say otherwise."""
+    """A version that the rule of the config does not choose, what the two say otherwise, and whether it is a mere record."""
 
     number: int
     difference: str
+    is_record: bool
 
 
 def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelVersion | Finding | _Other:
@@ -104,7 +106,7 @@ def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelV
     if is_listed and (undecided or version.registration == LOGGED):
         check_deployable(version)
     if difference := version.difference(sharing):
-        return _Other(number, difference)
+        return _Other(number, difference, version.registration == LOGGED)
     fault = fault_of(version)
     if fault is None:
         return version

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from crossaccount.audit.documents import read_documents
 from crossaccount.aws.access import open_producer, open_target
 from crossaccount.config.loading import load_config
-from crossaccount.errors import PlanRefused, Severity
+from crossaccount.errors import InputError, PlanRefused, Severity
 from crossaccount.hosting import preflight
 from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
@@ -104,6 +104,19 @@ def test_a_record_of_a_training_is_left_out_quietly_and_refused_where_it_is_list
         ]
         with pytest.raises(PlanRefused, match=f"Version {number} of {GROUP} is registered as Logged"):
             gather.make_plan(load_config(as_administrator(edited, versions=[1, number])))
+
+
+def test_a_record_of_a_training_is_never_blamed_for_versions_that_the_rule_does_not_choose(
+    aws: Any, desk: Any, edited: Any
+) -> None:
+    changes = {"versions": {"stage": "Nowhere"}}
+    desk.apply(desk.plan())
+    with registered(aws, RECORD):
+        with pytest.raises(PlanRefused, match="of version 2, the newest, its stage is"):
+            gather.make_plan(load_config(edited(**changes)))
+        target = open_target(load_config(edited(**changes)), "staging")
+        with pytest.raises(InputError, match="does not share version 2: its stage is"):
+            preflight.find_version(target, None)
 
 
 @pytest.mark.parametrize("what", LEFT_OUT)

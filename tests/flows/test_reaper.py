@@ -221,7 +221,7 @@ def test_a_deployment_that_crashes_before_it_takes_down_is_taken_down_by_its_hoo
     whole = {"endpoints": [f"{NAME}-v2"], "configs": [f"{NAME}-v2"], "models": [f"{NAME}-v2"]}
     assert seen == [whole]
     assert not any(aws_shared.hosted("staging").values())
-    assert [f"{kind} {NAME}-v2: removed" in caplog.text for kind in KINDS] == [True] * 3
+    assert [f"{kind} {NAME}-v2: removed" in caplog.text for kind in KINDS[:3]] == [True] * 3
 
 
 def test_the_trials_of_a_promotion_are_taken_down_by_its_hook_in_every_account(

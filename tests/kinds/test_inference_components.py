@@ -316,6 +316,9 @@ def test_inference_components_is_deployed_and_proved_and_goes(stage: Stage) -> N
     creation.wait_in_service(stage.target, name, QUICK)
     proof = stage.prove(1, name)
     assert proof.verified, proof.faults
+    asked = [replace(question, stream=True) for question in questions(stage.target, stage.releases[1])]
+    streamed = prove(stage.target, stage.releases[1], name, asked)
+    assert (streamed.verified, all(one.parts for one in streamed.answers)) == (True, True), streamed.faults
     assert [image.rpartition("@")[2] for image in proof.images] == [
         container.image_digest for container in stage.releases[1].deployed_containers
     ]
@@ -751,6 +754,8 @@ OURS = arn("inference-component", NAME)
         ("UpdateInferenceComponentRuntimeConfig", OURS, False),
         ("InvokeEndpoint", OURS, True),
         ("InvokeEndpoint", arn("inference-component", "other"), False),
+        ("InvokeEndpointWithResponseStream", OURS, True),
+        ("InvokeEndpointWithResponseStream", arn("inference-component", "other"), False),
         ("DeleteTags", OURS, False),
         ("DeleteTags", arn("model", f"{NAME}-v1-0a1b"), True),
         ("DeleteTags", arn("model", "other"), False),

@@ -1,6 +1,6 @@
 """Service Quotas, as far as SageMaker's instances behind endpoints go: an account's quotas, and what of them endpoints use.
 
-Each instance type has a quota ``TYPE for endpoint usage`` of 100 instances in each region until another value is arranged (``control``).
+Each instance type has a quota ``TYPE for endpoint usage`` of 10,000 instances in each region until another value is arranged (``control``).
 Requests for more and every other quota are not modelled.
 
 Source: the Service Quotas API reference; names of quotas and the text of the refusal as public reports quote them. How AWS counts an
@@ -18,7 +18,7 @@ from crossaccount_sandbox.calls import Call
 from crossaccount_sandbox.wire import AwsError, Response, json_response
 from crossaccount_sandbox.world import Handler, Place, Record, World
 
-DEFAULT = 100.0
+DEFAULT = 10_000.0  # more than anybody rehearses with
 _SERVICE, _PAGE = "sagemaker", 100
 
 

@@ -50,6 +50,11 @@ _Loader.add_multi_constructor(
 )
 
 
+def listed(value: Any) -> list[Any]:
+    """A value of a list's parameter as a list."""
+    return value if isinstance(value, list) else str(value).split(",")
+
+
 class Rendering:
     """What a template says for some values, read with the few forms that ours have."""
 
@@ -75,6 +80,9 @@ class Rendering:
             "If": lambda parts: self.value(parts[1] if self.holds(parts[0]) else parts[2]),
             "Equals": lambda parts: self.value(parts[0]) == self.value(parts[1]),
             "Not": lambda parts: not self.value(parts[0]),
+            "And": lambda parts: all(map(self.value, parts)),
+            "Condition": self.holds,
+            "Join": lambda parts: parts[0].join(map(str, listed(self.value(parts[1])))),
         }
         return forms[tag](said)
 

@@ -131,6 +131,14 @@ def _shadow_disagreements(path: KeyPath, consumer: Mapping[str, Any], kind: str)
             "{s3_uri: s3://BUCKET/captured/}, or choose another smoke_mode."
         )
         yield (*path, "endpoint", "data_capture"), "", sentence
+    # "Exclusions" of shadow tests in the developer guide: endpoints of several containers and on Inf1 instances.
+    if kind == REAL_TIME and endpoint.get("container_mode") == "direct":
+        sentence = "'direct' is for several containers, and AWS puts no shadow variant beside those. Delete it, or choose another smoke_mode."
+        yield (*path, "endpoint", "container_mode"), "direct", sentence
+    for instance_type in instance_types(endpoint) if kind == REAL_TIME else ():
+        if instance_type.startswith("ml.inf1."):
+            sentence = f"{quote(instance_type)} takes no shadow variant. Choose another instance type, or another smoke_mode."
+            yield (*path, "endpoint", "instance_type"), instance_type, sentence
     if consumer.get("latency") is not None:
         sentence = "cannot be held against a shadow variant, whose captured data does not say how long it took. Delete it, or choose another smoke_mode."
         yield (*path, "latency"), "", sentence

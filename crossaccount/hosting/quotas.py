@@ -94,6 +94,8 @@ def promotion_needs(
 ) -> tuple[Need, ...]:
     """What a promotion needs: its trial or its shadow, and then its shift; both are gone before that.
 
+    With nothing to stand beside, a trial takes the shadow's place.
+
     Args:
         consumer: of the config.
         live: the endpoint as it is; None when there is none.
@@ -104,7 +106,7 @@ def promotion_needs(
     types, runs = capacity.instance_types(endpoint), live is not None and live.status not in GONE
     if not types:
         return ()
-    if consumer.smoke_mode in ("before", "both"):
+    if consumer.smoke_mode in ("before", "both") or (consumer.smoke_mode == "shadow" and not runs):
         needs.append(Need("the trial", types, 1))
     if runs and endpoint.hosting_kind == COMPONENTS:
         return tuple(needs)  # a component moves within the instances that run

@@ -34,6 +34,20 @@ def live_beside(
     return live
 
 
+def check(release: Release) -> None:
+    """Refuse a version that AWS takes as no shadow variant.
+
+    Source: "Exclusions" of shadow tests in the SageMaker developer guide.
+
+    Raises:
+        Failed: for one of several containers.
+    """
+    if (count := len(release.deployed_containers)) > 1:
+        raise Failed(
+            f"Version {release.version} has {count} containers, and AWS puts no shadow variant beside such an endpoint. Choose another smoke_mode."
+        )
+
+
 def begin(
     target: Target, release: Release, live: LiveEndpoint, patience: Patience, progress: Progress = silent
 ) -> str:

@@ -40,13 +40,14 @@ def stand_beside(
         CrossAccountError: for a step that did not succeed.
     """
     endpoint = target.consumer.endpoint.name
-    check_captures(target)
     with explained_creation(target, release):
         live = shadow.live_beside(target, release, patience, progress)
     if live is None or live.answering is None:
         report(f"no other version is live at {endpoint} to stand beside")
         yield from clear(target, patience)
         return False
+    shadow.check(release)
+    check_captures(target)
     try:
         with explained_creation(target, release):
             config = shadow.begin(target, release, live, patience, progress)

@@ -136,7 +136,7 @@ def _faults(
             yield f"The sandbox does not model {name}."
     yield from asynchronous_faults(config)
     shadows = config.get("ShadowProductionVariants") or []
-    yield from _shadow_faults(config["ProductionVariants"], shadows)
+    yield from _shadow_faults(config["ProductionVariants"], shadows, models)
     variants = [*config["ProductionVariants"], *shadows]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
@@ -150,8 +150,10 @@ def _faults(
     yield from faults_of_metrics(config.get("MetricsConfig") or {})
 
 
-def _shadow_faults(variants: Sequence[Given], shadows: Sequence[Given]) -> Iterator[str]:
-    """Source: ShadowProductionVariants in the API reference, "Create a shadow test" in the developer guide."""
+def _shadow_faults(
+    variants: Sequence[Given], shadows: Sequence[Given], models: Mapping[str, Given]
+) -> Iterator[str]:
+    """Source: ShadowProductionVariants in the API reference, "Create a shadow test" and its "Exclusions" in the developer guide."""
     if shadows and (len(shadows) > 1 or len(variants) > 1):
         yield (
             "If ShadowProductionVariants is specified, only one variant can be specified for ProductionVariants and one "
@@ -159,6 +161,13 @@ def _shadow_faults(variants: Sequence[Given], shadows: Sequence[Given]) -> Itera
         )
     if shadows and any(variant.get("ServerlessConfig") for variant in (*variants, *shadows)):
         yield "Serverless endpoints do not support shadow variants."
+    names = [variant["ModelName"] for variant in (*variants, *shadows) if variant.get("ModelName")]
+    if shadows and any(len(models[name]["Resolved"]) > 1 for name in names):
+        yield "Endpoints of several containers do not support shadow variants."
+    if shadows and any(
+        str(each.get("InstanceType")).startswith("ml.inf1.") for each in (*variants, *shadows)
+    ):
+        yield "Endpoints on Inf1 instances do not support shadow variants."
 
 
 def _component_faults(config: Given) -> Iterator[str]:

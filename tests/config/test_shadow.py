@@ -37,6 +37,18 @@ def document(endpoint: dict[str, Any], **consumer: Any) -> str:
         (SERVERLESS, {}, "smoke_mode", "has no shadow variants"),
         ({**ENDPOINT, **QUEUED}, {}, "smoke_mode", "has no shadow variants"),
         ({**ENDPOINT, **PARTED}, {}, "smoke_mode", "has no shadow variants"),
+        (
+            {**ENDPOINT, "container_mode": "direct"},
+            {},
+            "endpoint.container_mode",
+            "no shadow variant beside those",
+        ),
+        (
+            {**ENDPOINT, "instance_type": "ml.inf1.xlarge"},
+            {},
+            "endpoint.instance_type",
+            "takes no shadow variant",
+        ),
         (ENDPOINT, {"smoke_mode": "before", "shadow": {}}, "shadow", "Write smoke_mode: shadow"),
         (ENDPOINT, {"smoke_mode": "both", "shadow": {"seconds": 5}}, "shadow", "smoke_mode is both"),
         (ENDPOINT, {"shadow": {"seconds": -1}}, "shadow.seconds", "-1"),

@@ -51,6 +51,9 @@ def shift(count: int, *types: str) -> Need:
     return Need("the shift", types or (LARGE,), count)
 
 
+CAPTURES = {"data_capture": {"s3_uri": "s3://captured-calls/trees/", "percent": 10}}
+
+
 @pytest.mark.parametrize(
     ("need", "values", "running", "unseen", "short", "doubt"),
     [
@@ -114,8 +117,8 @@ def live(
         ({"instance_count": 4}, "after", live(4, "new"), 4, []),
         ({"instance_count": 4}, "both", live(4, pending="new"), 4, [("the trial", 1)]),
         ({"instance_type": None, "serverless": {"memory_mb": 1024, "max_concurrency": 1}}, "both", None, None, []),
-        ({"instance_count": 2}, "shadow", live(2), 2, [("the shadow", 3), ("the shift", 3)]),
-        ({"instance_count": 2}, "shadow", None, None, [("the shift", 2)]),
+        ({"instance_count": 2, **CAPTURES}, "shadow", live(2), 2, [("the shadow", 3), ("the shift", 2)]),
+        ({"instance_count": 2, **CAPTURES}, "shadow", None, None, [("the trial", 1), ("the shift", 2)]),
     ],
 )  # fmt: skip
 def test_what_a_promotion_needs(

@@ -215,3 +215,15 @@ def test_containers_without_a_name_and_a_single_one_are_not_invoked_directly(hos
     proof = hosted.deploy(hosted.config_of([unnamed, single], asks([1], [30])), unnamed)
     assert proof.verified
     assert hosted.hosted("model") == []
+
+
+def test_several_containers_take_no_shadow_beside_them(hosted: World, version: int, later: int) -> None:
+    capture = {"s3_uri": "s3://staging-calls/captured/", "percent": 1}
+    sharing = hosted.config_of([version, later], asks([1], [105]), keep_versions=1, data_capture=capture)
+    before = hosted.promote(hosted.config_of([version, later], asks([1], [30]), keep_versions=1), version)
+    assert before.live == version, before.text
+    staging = sharing.consumers["staging"].model_copy(update={"smoke_mode": "shadow"})
+    beside = sharing.model_copy(update={"consumers": {"staging": staging}})
+    done = hosted.promote(beside, later)
+    assert (done.result, done.live) == (Result.FAILED, version)
+    assert "has 3 containers, and AWS puts no shadow variant beside such an endpoint" in done.text

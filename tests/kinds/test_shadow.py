@@ -590,6 +590,7 @@ SERVERLESS = {
         ([variant("A")], [variant("B", "ghost")], "Could not find model"),
         ([variant("A")], [SERVERLESS], "do not support shadow variants"),
         ([variant("A")], [variant("B", InitialInstanceCount=None)], "needs an InstanceType"),
+        ([variant("A")], [variant("B", InstanceType="ml.inf1.xlarge")], "on Inf1 instances do not support"),
     ],
 )
 def test_what_the_sandbox_refuses_of_shadow_variants(

@@ -17,12 +17,13 @@ from typing import Any
 import boto3
 import pytest
 
+from crossaccount.audit.live import find_live
 from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer
 from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import ConsumerConfig, Sharing
-from crossaccount.errors import ConfigError, Conflict, Refused
+from crossaccount.errors import ConfigError, Conflict, Refused, Severity
 from crossaccount.hosting import (
     component_requests,
     components,
@@ -46,7 +47,7 @@ from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import questions
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing import apply, gather, publish, usage
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
@@ -892,3 +893,16 @@ def test_a_component_needs_instances_for_its_trial_alone(stage: Stage, mode: str
     one = stage.like(mode)
     needs = quotas.of_promotion(one.target, stage.releases[2], one.look())
     assert [need.count for need in needs] == [1] * count
+
+
+@pytest.mark.parametrize(("version", "stands"), [(1, False), (2, True), (None, True)])
+def test_a_revoke_takes_nothing_from_under_a_live_component(
+    stage: Stage, version: int | None, stands: bool
+) -> None:
+    for number in (1, 2):
+        assert stage.promote(number).result is Result.PROMOTED
+    found = usage.find_users(stage.sharing, None, version)
+    assert [(one.severity, f"{NAME}. " in one.text) for one in found] == [(Severity.ERROR, True)] * stands
+    forced = usage.find_users(stage.sharing, None, version, force=True)
+    assert [one.severity for one in forced] == [Severity.WARNING] * stands
+    assert [one.sentence for one in find_live(stage.target)] == ["serves version 2 (Approved)"]

@@ -50,6 +50,8 @@ class LiveVersion:
 
     @property
     def _way_out(self) -> str:
+        if self.is_shadow:
+            return "No caller gets its answers, and the next promotion takes it away: crossaccount promote CONFIG. No access was narrowed."
         if not self.is_own:
             return "Delete the endpoint once nobody needs it. No access was narrowed."
         return (

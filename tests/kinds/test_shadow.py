@@ -34,6 +34,7 @@ from crossaccount.hosting.resources import PROVEN_TAG
 from crossaccount.promotion import moving
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, read_outcome
 from crossaccount.proof.captures import read_line
+from crossaccount.registry.recall import Standing
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import apply, gather, publish, usage
 from crossaccount.sharing.plan import plan_share
@@ -381,6 +382,8 @@ def test_what_stands_as_a_shadow_is_not_said_to_serve(stage: Stage) -> None:
         "has as shadow variant version 2 (Approved)",
         True,
     )
+    recalled = replace(beside, state=replace(beside.state, standing=Standing.RECALLED, reason="is Rejected"))
+    assert "which is Rejected. No caller gets its answers, and the next promotion" in recalled.sentence
 
 
 @pytest.mark.parametrize(

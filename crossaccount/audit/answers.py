@@ -77,7 +77,7 @@ class Audit:
     def recalled(self) -> tuple[str, ...]:
         """The endpoints that serve a version which the registry has recalled, each in a few words."""
         return tuple(
-            f"{each.consumer} ({each.account}): {each.endpoint} serves version {each.state.version}, which {each.state.reason}"
+            f"{each.consumer} ({each.account}): {each.endpoint} {each.part}, which {each.state.reason}"
             for each in self.live
             if each.state.standing is Standing.RECALLED
         )

@@ -15,13 +15,17 @@ from crossaccount.sharing import usage
 
 @dataclass(frozen=True)
 class LiveVersion:
-    """A consumer's endpoint, and the version that it serves; ``is_own`` for the one that the config names."""
+    """A consumer's endpoint, and the version that it serves; ``is_own`` for the one that the config names.
+
+    ``is_shadow`` for a version that stands there as a shadow variant, whose answers no caller gets.
+    """
 
     consumer: str
     account: str
     endpoint: str
     is_own: bool
     state: VersionState
+    is_shadow: bool = False
 
     def __str__(self) -> str:
         """In a line."""
@@ -33,12 +37,21 @@ class LiveVersion:
         state = self.state
         words = f" ({state.words})" if state.words else ""
         if state.standing is Standing.SHARED:
-            return f"serves version {state.version}{words}"
+            return f"{self.part}{words}"
         way_out = "" if state.standing is Standing.CANNOT_TELL else f" {self._way_out}"
-        return f"serves version {state.version}{words}, which {state.reason}.{way_out}"
+        return f"{self.part}{words}, which {state.reason}.{way_out}"
+
+    @property
+    def part(self) -> str:
+        """What the endpoint does with the version, in a few words."""
+        if self.is_shadow:
+            return f"has as shadow variant version {self.state.version}"
+        return f"serves version {self.state.version}"
 
     @property
     def _way_out(self) -> str:
+        if self.is_shadow:
+            return "No caller gets its answers, and the next promotion takes it away: crossaccount promote CONFIG. No access was narrowed."
         if not self.is_own:
             return "Delete the endpoint once nobody needs it. No access was narrowed."
         return (
@@ -54,6 +67,7 @@ class LiveVersion:
             "account": self.account,
             "endpoint": self.endpoint,
             "version": state.version,
+            "shadow": self.is_shadow,
             "standing": str(state.standing),
             "reason": state.reason,
             "approval": state.approval,
@@ -70,13 +84,14 @@ def find_live(target: Target) -> tuple[LiveVersion, ...]:
         ClientError: when AWS refuses to show them.
     """
     running = usage.own_endpoints(target)
-    numbers = {number for versions in running.values() for number in versions}
+    numbers = {number for serving, beside in running.values() for number in (*serving, *beside)}
     states = {number: read_state(target.sagemaker, target.config, number) for number in numbers}
     own = target.consumer.endpoint.name.lower()
     return tuple(
-        LiveVersion(target.name, target.account, endpoint, endpoint.lower() == own, states[number])
-        for endpoint, versions in sorted(running.items())
-        for number in versions
+        LiveVersion(target.name, target.account, endpoint, endpoint.lower() == own, states[number], is_shadow)
+        for endpoint, (serving, beside) in sorted(running.items())
+        for is_shadow, numbers_there in ((False, serving), (True, beside))
+        for number in numbers_there
     )
 
 

@@ -143,7 +143,11 @@ class Endpoint(FrozenModel):
     keep_versions: Annotated[int, whole(0, 50, "versions")] = Field(
         default=2, description="how many earlier versions stay ready to be gone back to"
     )
-    serverless: Serverless | None = Field(default=None, description="capacity without instances")
+    serverless: Serverless | None = Field(
+        default=None,
+        description="capacity without instances",
+        examples=["{memory_mb: 2048, max_concurrency: 5}"],
+    )
     data_capture: DataCapture | None = Field(default=None, description="which calls are kept, and where")
     vpc: Vpc | None = Field(default=None, description="the network that the model runs in")
     kms_key: KmsKey | None = Field(
@@ -179,17 +183,23 @@ class Endpoint(FrozenModel):
     )
     routing: Routing | None = Field(default=None, description="how requests are spread over the instances")
     prefix_routing: PrefixRouting | None = Field(
-        default=None, description="how much of a request routing by its prefix compares"
+        default=None,
+        description="how much of a request routing by its prefix compares",
+        examples=["{length: 4096, concurrency: 8}"],
     )
     metrics: Metrics | None = Field(default=None, description="what is measured beyond invocations")
     accept_eula: Flag = Field(
         default=False, description="whether the licence that the package asks to be agreed to is agreed to"
     )
     asynchronous: Asynchronous | None = Field(
-        default=None, description="a queue before the endpoint, with answers in S3"
+        default=None,
+        description="a queue before the endpoint, with answers in S3",
+        examples=["{s3_output: s3://BUCKET/answers/}"],
     )
     inference_component: InferenceComponent | None = Field(
-        default=None, description="what each copy of a version is given of the instances"
+        default=None,
+        description="what each copy of a version is given of the instances",
+        examples=["{memory_mb: 1024, copies: 1}"],
     )
     inference_specification: Annotated[str, BeforeValidator(_specification)] | None = Field(
         default=None,

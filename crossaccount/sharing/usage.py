@@ -8,7 +8,8 @@ Source: "Best practices for deploying models on SageMaker hosting services" in t
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from enum import Enum, auto
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -148,61 +149,104 @@ def _running(target: Target) -> tuple[dict[str, tuple[int, ...]], list[str]]:
 
 
 def _versions(target: Target, endpoint: str) -> tuple[int, ...]:
-    """The versions of the group behind an endpoint."""
-    package = package_arn(target.config, "").lower()  # SageMaker may write it either way
-    arns = _packages(target.sagemaker, endpoint)
-    return tuple(sorted(version_of(arn) for arn in arns if arn.lower().startswith(package)))
+    """The versions of the group behind an endpoint, in whatever part."""
+    return tuple(sorted(set().union(*_by_part(target, endpoint).values())))
 
 
-def own_endpoints(target: Target) -> dict[str, tuple[int, ...]]:
-    """The versions of the group behind a consumer's own endpoints: the one that its config names, and those that `deploy` has kept.
+def own_endpoints(target: Target) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The versions of the group that a consumer's own endpoints serve, and those that stand there as shadow variants alone.
+
+    Its own are the one that its config names, and those that `deploy` has kept.
 
     Raises:
         ClientError: when AWS refuses.
     """
     client, own = target.sagemaker, target.consumer.endpoint.name
-    running: dict[str, tuple[int, ...]] = {}
+    running: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     for page in client.get_paginator("list_endpoints").paginate(NameContains=own):
         for summary in page["Endpoints"]:
             name = summary["EndpointName"]
             is_own = re.fullmatch(f"{re.escape(own)}(-v[0-9]+)?", name, re.IGNORECASE)
             if is_own and summary["EndpointStatus"] not in GONE:
-                running[name] = _versions(target, name)
+                parts = _by_part(target, name)
+                serving, beside = parts[_Part.SERVING], parts[_Part.SHADOW]
+                running[name] = tuple(sorted(serving)), tuple(sorted(beside - serving))
     return running
 
 
-def _packages(client: Any, endpoint: str) -> set[str]:
-    """The model packages behind an endpoint, shadow variants and inference components included; none for one that has gone meanwhile."""
+class _Part(Enum):
+    """What a model is to an endpoint: it answers, it is a shadow variant's, or the endpoint moves to it."""
+
+    SERVING = auto()
+    SHADOW = auto()
+    PENDING = auto()
+
+
+def _by_part(target: Target, endpoint: str) -> dict[_Part, set[int]]:
+    """The versions of the group behind an endpoint, by their part in it; none for an endpoint that has gone meanwhile."""
+    package = package_arn(target.config, "").lower()  # SageMaker may write it either way
+    found: dict[_Part, set[int]] = {part: set() for part in _Part}
+    for part, model in _models(target.sagemaker, endpoint):
+        for arn in _packages(target.sagemaker, model):
+            if arn.lower().startswith(package):
+                found[part].add(version_of(arn))
+    return found
+
+
+def _described(describe: Callable[..., Any], **named: str) -> dict[str, Any]:
+    """What AWS says of something; nothing where it has gone meanwhile.
+
+    Raises:
+        ClientError: for any other error.
+    """
     try:
-        models = [client.describe_model(ModelName=name) for name in _models(client, endpoint)]
+        return dict(describe(**named))
     except ClientError as error:
         if error.response["Error"]["Message"].startswith("Could not find"):
-            return set()
+            return {}
         raise
-    return {
-        container["ModelPackageName"]
-        for model in models
-        for container in [*model.get("Containers", []), model.get("PrimaryContainer", {})]
-        if "ModelPackageName" in container
-    }
 
 
-def _models(client: Any, endpoint: str) -> list[str]:
-    """The models of an endpoint's variants; where a variant has none, those of the inference components on its instances."""
-    config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    described = client.describe_endpoint_config(EndpointConfigName=config)
-    variants = [*described["ProductionVariants"], *(described.get("ShadowProductionVariants") or ())]
-    names = [variant["ModelName"] for variant in variants if variant.get("ModelName")]
-    if len(names) < len(variants):
-        names += _models_of_components(client, endpoint)
-    return list(dict.fromkeys(names))
+def _packages(client: Any, model: str) -> Iterator[str]:
+    """The model packages of a model's containers."""
+    described = _described(client.describe_model, ModelName=model)
+    for container in [*described.get("Containers", []), described.get("PrimaryContainer", {})]:
+        if "ModelPackageName" in container:
+            yield container["ModelPackageName"]
+
+
+def _models(client: Any, endpoint: str) -> Iterator[tuple[_Part, str]]:
+    """The models of an endpoint's variants, and of the endpoint config that it moves to, each with its part.
+
+    Where a variant has none, those of the inference components on its instances.
+    """
+    state = _described(client.describe_endpoint, EndpointName=endpoint)
+    now, then = state.get("EndpointConfigName"), state.get("PendingDeploymentSummary") or {}
+    if now is not None:
+        yield from _models_of_config(client, endpoint, now)
+    if (pending := then.get("EndpointConfigName")) not in (None, now):
+        for _, model in _models_of_config(client, endpoint, pending):
+            yield _Part.PENDING, model
+
+
+def _models_of_config(client: Any, endpoint: str, config: str) -> Iterator[tuple[_Part, str]]:
+    described = _described(client.describe_endpoint_config, EndpointConfigName=config)
+    holds_components = False
+    for part, key in ((_Part.SERVING, "ProductionVariants"), (_Part.SHADOW, "ShadowProductionVariants")):
+        for variant in described.get(key) or ():
+            if variant.get("ModelName"):
+                yield part, variant["ModelName"]
+            else:
+                holds_components = True
+    if holds_components:
+        yield from ((_Part.SERVING, model) for model in _models_of_components(client, endpoint))
 
 
 def _models_of_components(client: Any, endpoint: str) -> Iterator[str]:
     pages = client.get_paginator("list_inference_components").paginate(EndpointNameEquals=endpoint)
     for summary in (each for page in pages for each in page["InferenceComponents"]):
-        described = client.describe_inference_component(
-            InferenceComponentName=summary["InferenceComponentName"]
+        described = _described(
+            client.describe_inference_component, InferenceComponentName=summary["InferenceComponentName"]
         )
         specifications = [described.get("Specification") or {}, *(described.get("Specifications") or ())]
         yield from (each["ModelName"] for each in specifications if each.get("ModelName"))

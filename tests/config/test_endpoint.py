@@ -345,3 +345,24 @@ def test_any_other_word_is_a_fault(lines: str) -> None:
     text = SANDBOX.read_text(encoding="utf-8").replace("    # No smoke:", f"    {lines}\n    # No smoke:")
     with pytest.raises(ConfigError, match=r"consumers\.staging\.smoke: "):
         parse_config(text)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "key"),
+    [
+        ({**ENDPOINT, "kind": "asynchronous"}, "asynchronous"),
+        ({**ENDPOINT, "kind": "inference-components"}, "inference_component"),
+        ({"name": "trees", "kind": "serverless"}, "serverless"),
+        ({**ENDPOINT, "routing": "prefix-aware"}, "prefix_routing"),
+    ],
+)
+def test_the_example_of_a_key_that_is_missing_can_be_written_as_it_stands(
+    endpoint: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_config(document(endpoint))
+    (fault,) = raised.value.faults
+    example = re.search(rf"for example {key}: (\{{.*?\}})", fault.message)
+    assert example is not None, fault.message
+    given = yaml.safe_load(example[1].replace("BUCKET", "answers-of-trees"))
+    parse_config(document({**endpoint, key: given}))

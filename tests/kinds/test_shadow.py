@@ -22,18 +22,21 @@ import joblib
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
+from crossaccount.audit.live import find_live
 from crossaccount.aws import sessions
 from crossaccount.aws.access import Target, open_producer
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
+from crossaccount.errors import Severity
 from crossaccount.hosting import requests, shadow, shift, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import PROVEN_TAG
 from crossaccount.promotion import moving
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, read_outcome
 from crossaccount.proof.captures import read_line
+from crossaccount.registry.recall import Standing
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import apply, gather, publish
+from crossaccount.sharing import apply, gather, publish, usage
 from crossaccount.sharing.plan import plan_share
 from crossaccount.show import proofs
 from crossaccount_sandbox import accounts
@@ -340,6 +343,47 @@ def test_a_shadow_answers_nobody_and_leaves_the_live_version_as_it_is(stage: Sta
     assert (live.version, live.own_config, live.config) == (1, before, config)
     assert live.proven is not None
     assert wide.promote(2).result is Result.PROMOTED
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_revoke_takes_nothing_from_under_a_shadow_or_the_version_it_stands_beside(
+    stage: Stage, version: int
+) -> None:
+    stage.prove(1)
+    stage.begin(2)
+    (found,) = usage.find_users(stage.sharing, None, version)
+    assert found.severity is Severity.ERROR
+    assert f"still run on it: {NAME}. " in found.text
+    assert usage.find_users(stage.sharing, None, WRONG) == ()
+    (forced,) = usage.find_users(stage.sharing, None, version, force=True)
+    assert forced.severity is Severity.WARNING
+    (left,) = usage.find_left_behind(stage.sharing, {accounts.STAGING.id}, {1, 2} - {version})
+    assert f"{NAME} (version {version})." in left.text
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_revoke_takes_nothing_from_under_an_endpoint_that_moves_to_it(stage: Stage, version: int) -> None:
+    stage.prove(1)
+    stage.server.outcomes.next_endpoint(Outcome("unhealthy", seconds=10000), accounts.STAGING.id, NAME)
+    config = shift.shift(stage.target, stage.releases[2], QUICK).config
+    (found,) = usage.find_users(stage.sharing, None, version)
+    assert [one.sentence for one in find_live(stage.target)] == ["serves version 1 (Approved)"]
+    assert stage.described()["EndpointStatus"] == "Updating"
+    shift.settle(stage.target, config, QUICK)
+    assert (found.severity, NAME in found.text) == (Severity.ERROR, True)
+
+
+def test_what_stands_as_a_shadow_is_not_said_to_serve(stage: Stage) -> None:
+    stage.prove(1)
+    stage.begin(2)
+    serving, beside = find_live(stage.target)
+    assert (serving.sentence, serving.to_json()["shadow"]) == ("serves version 1 (Approved)", False)
+    assert (beside.sentence, beside.to_json()["shadow"]) == (
+        "has as shadow variant version 2 (Approved)",
+        True,
+    )
+    recalled = replace(beside, state=replace(beside.state, standing=Standing.RECALLED, reason="is Rejected"))
+    assert "which is Rejected. No caller gets its answers, and the next promotion" in recalled.sentence
 
 
 @pytest.mark.parametrize(

@@ -376,11 +376,11 @@ def test_aws_s_default_counts_where_no_value_is_applied(world: World) -> None:
     )
     assert QUOTA[LARGE] not in {quota["QuotaName"] for page in shown for quota in page["Quotas"]}
     target = world.target(instance_count=100)
-    assert quotas.foresee(target, [shift(100)]) == Foresight()
+    assert quotas.foresee(target, [shift(10_000)]) == Foresight()
     assert (
-        quotas.foresee(target, [shift(101)])
+        quotas.foresee(target, [shift(10_001)])
         .short[0]
-        .startswith("short by 1: ml.m5.large for endpoint usage is 100")
+        .startswith("short by 1: ml.m5.large for endpoint usage is 10000")
     )
 
 

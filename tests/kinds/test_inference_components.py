@@ -4,65 +4,55 @@ Version 4 answers like version 1, and its producer recorded the answers of versi
 """
 
 from __future__ import annotations
-import boto3
+
 import json
 import os
-import pytest
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
 from crossaccount.audit.live import find_live
 from crossaccount.aws import sessions
-from crossaccount.aws.access import Target
-from crossaccount.aws.access import open_producer
+from crossaccount.aws.access import Target, open_producer
 from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
-from crossaccount.config.model import ConsumerConfig
-from crossaccount.config.model import Sharing
-from crossaccount.errors import ConfigError
-from crossaccount.errors import Conflict
-from crossaccount.errors import Refused
-from crossaccount.errors import Severity
-from crossaccount.hosting import component_requests
-from crossaccount.hosting import components
-from crossaccount.hosting import creation
-from crossaccount.hosting import leftovers
-from crossaccount.hosting import quotas
-from crossaccount.hosting import removal
-from crossaccount.hosting import requests
-from crossaccount.hosting import shift
-from crossaccount.hosting import state
-from crossaccount.hosting import temporary
+from crossaccount.config.model import ConsumerConfig, Sharing
+from crossaccount.errors import ConfigError, Conflict, Refused, Severity
+from crossaccount.hosting import (
+    component_requests,
+    components,
+    creation,
+    leftovers,
+    quotas,
+    removal,
+    requests,
+    shift,
+    state,
+    temporary,
+)
 from crossaccount.hosting.component_gateway import seen_as_endpoint
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.outcome import ShiftOutcome
-from crossaccount.hosting.resources import HostedResource
-from crossaccount.hosting.resources import deployment_name
+from crossaccount.hosting.resources import HostedResource, deployment_name
 from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.promotion import moving
-from crossaccount.promotion.outcome import ConsumerOutcome
-from crossaccount.promotion.outcome import Result
+from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.proof.asking import ask
-from crossaccount.proof.proof import Proof
-from crossaccount.proof.proof import prove
+from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import questions
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing import publish
-from crossaccount.sharing import usage
+from crossaccount.sharing import apply, gather, publish, usage
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import train
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"

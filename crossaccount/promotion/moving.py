@@ -79,7 +79,7 @@ def promote(target: Target, release: Release, patience: Patience, run: Run | Non
             steps += move.retire(trials=False)
             text = f"The endpoint {move.endpoint} serves version {release.version} already."
             return move.outcome(Result.UNCHANGED, before, release.version, text, steps)
-        move.check_quotas(live)
+        move.check_before(live)
         for step in move.steps():
             steps.append(step)  # a move that fails later has its earlier steps in its outcome
         text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it.{_doubts(steps)}"
@@ -189,13 +189,16 @@ class _Move:
 
         return report
 
-    def check_quotas(self, live: LiveEndpoint | None) -> None:
-        """See that the account's quotas reach, before anything is created; what cannot be told is reported.
+    def check_before(self, live: LiveEndpoint | None) -> None:
+        """See that the endpoint keeps its kind and that the account's quotas reach, before anything is created.
+
+        What cannot be told of the quotas is reported.
 
         Raises:
-            Failed: when one does not.
+            Failed: when the endpoint is of another kind, or a quota does not reach.
         """
         with self.target.explained("sagemaker:DescribeEndpointConfig", self.endpoint):
+            shift.check_kind(self.target, live)
             needs = quotas.of_promotion(self.target, self.release, live)
         for doubt in quotas.check(self.target, needs):
             self.run.report(doubt)

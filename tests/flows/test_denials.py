@@ -513,6 +513,8 @@ NO_PART_OF_A_SUCCESS = {
     "WriteCaptured",
     "ReadShadowAnswers",
     "ListShadowAnswers",
+    # Of an image of AWS's own: tests/kinds/test_serverless.py.
+    "PullAwsImages",
     # Of an asynchronous endpoint: tests/kinds/test_asynchronous.py takes each out.
     "QueueQuestions",
     "ReadOwnAnswers",

@@ -38,6 +38,7 @@ from crossaccount_sandbox.training import tar_gz
 ROOT = Path(__file__).parents[2]
 QUICK = Patience(seconds=20, first=0.01, longest=0.03)
 NAME = "decision-trees-staging"
+TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 REGISTRY = f"{accounts.PRODUCER.id}.dkr.ecr.{accounts.REGION}.amazonaws.com"
 # Multiplies each number of a list by what model.json says; an answer says in Accept's place that it was wanted.
 SERVER = """
@@ -93,6 +94,18 @@ class World:
         else:
             document = {"Version": "2012-10-17", "Statement": statements}
             iam.put_role_policy(**named, PolicyDocument=json.dumps(document))
+
+    def tell_stack(self, **values: str) -> None:
+        """Give the stack of the consumer's roles other parameters."""
+        client = self.client("staging", "cloudformation")
+        (stack,) = client.describe_stacks(StackName="crossaccount")["Stacks"]
+        given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]} | values
+        client.update_stack(
+            StackName="crossaccount",
+            TemplateBody=(TEMPLATES / "consumer.yaml").read_text(),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
 
     def image(self, repository: str, script: str = SERVER) -> str:
         """A new repository of the producer's with an image that runs this script; its URI, by tag."""

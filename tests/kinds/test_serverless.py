@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hosted import NAME, World, asks, world
 
-from crossaccount.errors import ConfigError, Failed
+from crossaccount.errors import ConfigError, DoorName, Failed, Refused
 from crossaccount.promotion.outcome import Result
 from crossaccount.show import proofs
 from crossaccount_sandbox import accounts
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 SERVERLESS = {"serverless": {"memory_mb": 2048, "max_concurrency": 5}, "instance_type": None}
+REPOSITORY = "arn:aws:ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"
 RECORDED = "sha256:" + "1" * 64
 
 
@@ -22,14 +23,7 @@ RECORDED = "sha256:" + "1" * 64
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with world(tmp_path_factory.mktemp("world"), ("producer", "producer")) as made:
         made.runs(IMAGE)
-        registry, repository = IMAGE.split(".")[0], IMAGE.split("/")[1].split(":")[0]
-        pull = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
-        statement = {
-            "Effect": "Allow",
-            "Action": [f"ecr:{action}" for action in pull],
-            "Resource": f"arn:aws:ecr:us-east-1:{registry}:repository/{repository}",
-        }
-        made.allow("staging", "execution", "image-of-aws", [statement])
+        made.tell_stack(AwsRepositories=REPOSITORY)
         yield made
 
 
@@ -63,6 +57,20 @@ def test_a_serverless_endpoint_of_aws_s_image_is_deployed_and_proved(
     assert proof.images[0].startswith(IMAGE.rpartition(":")[0] + "@sha256:")
     wrong = hosted.deploy(hosted.config_of([*versions], asks([1], [3]), **SERVERLESS), versions[0])
     assert not wrong.verified
+
+
+@pytest.mark.parametrize("repositories", ["", REPOSITORY.replace("scikit-learn", "xgboost")])
+def test_an_image_of_aws_s_that_the_stack_is_not_told_of_is_refused(
+    hosted: World, versions: tuple[int, int], repositories: str
+) -> None:
+    hosted.tell_stack(AwsRepositories=repositories)
+    try:
+        with pytest.raises(Refused) as caught:
+            hosted.deploy(hosted.config_of([*versions], asks([1], [2]), **SERVERLESS), versions[0])
+    finally:
+        hosted.tell_stack(AwsRepositories=REPOSITORY)
+    assert caught.value.refusal.door == DoorName.EXECUTION_ROLE
+    assert "repository/sagemaker-scikit-learn" in str(caught.value)
 
 
 def test_a_serverless_endpoint_is_promoted_rolled_back_and_retires_old_versions(

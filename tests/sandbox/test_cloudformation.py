@@ -50,18 +50,20 @@ _Loader.add_multi_constructor(
 )
 
 
-def listed(value: Any) -> list[Any]:
-    """A value of a list's parameter as a list."""
-    return value if isinstance(value, list) else str(value).split(",")
-
-
 class Rendering:
     """What a template says for some values, read with the few forms that ours have."""
 
     def __init__(self, text: str, given: dict[str, str]) -> None:
         self.document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
         declared = self.document.get("Parameters", {})
-        self.given = {name: str(given.get(name, each.get("Default"))) for name, each in declared.items()}
+        self.given: dict[str, Any] = {
+            name: str(given.get(name, each.get("Default"))) for name, each in declared.items()
+        }
+        self.given |= {
+            name: self.given[name].split(",")
+            for name, each in declared.items()
+            if each["Type"] == "CommaDelimitedList"
+        }
         pseudo = {"Partition": "aws", "Region": REGION, "AccountId": ACCOUNT}
         self.given |= {f"AWS::{name}": value for name, value in pseudo.items()}
 
@@ -82,7 +84,7 @@ class Rendering:
             "Not": lambda parts: not self.value(parts[0]),
             "And": lambda parts: all(map(self.value, parts)),
             "Condition": self.holds,
-            "Join": lambda parts: parts[0].join(map(str, listed(self.value(parts[1])))),
+            "Join": lambda parts: parts[0].join(self.value(parts[1])),
         }
         return forms[tag](said)
 
@@ -255,6 +257,7 @@ def test_the_roles_have_what_the_templates_say_at_each_step(
             "EndpointKeyArn": KEY,
             "CaptureLocation": "a/b/",
             "ShadowBucket": "a",
+            "AwsRepositories": "arn:aws:ecr:us-east-1:683313688378:repository/a",
             "SmokeObjects": "c/d/",
             "InVpc": "true",
         }

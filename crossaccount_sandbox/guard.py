@@ -7,7 +7,9 @@ Not here: what is checked and decided (``checks``), what moto lacks (``handlers`
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from werkzeug.datastructures import EnvironHeaders
@@ -34,6 +36,7 @@ Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
 _ENTRY = ("time", "account", "caller", "service", "operation", "resource", "request_id")
 _FOR_ANYONE = ("AssumeRoleWithWebIdentity",)  # a token of another provider stands for a signature
+_LOCKS = 256  # of objects, which share them by their names
 _AGENT = "cloudformation.amazonaws.com"  # the one service here that calls others for its callers
 _HTTP = Spoken("s3", REST_XML)  # of a request of which nothing could be read
 
@@ -62,6 +65,7 @@ class Guard:
         self._handlers = handlers
         self._log = log
         self._moto = Emulation()
+        self._objects = tuple(threading.RLock() for _ in range(_LOCKS))
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
@@ -197,9 +201,20 @@ class Guard:
         if any(check.action.startswith("kms:") for check in checks):
             _check_version(call)
         handler = self._handlers.get((call.service, call.operation))
-        if handler is not None:
-            return handler(self._world, call)
-        return call.forward(checks[0].owner if checks else call.account)
+        with self._whole(call):
+            if handler is not None:
+                return handler(self._world, call)
+            return call.forward(checks[0].owner if checks else call.account)
+
+    def _whole(self, call: Call) -> AbstractContextManager[Any]:
+        """Held while an object of S3 is written or read: nobody sees one half written, as the emulation would show it.
+
+        Source: "Amazon S3 data consistency model" in the S3 user guide: updates to a single key are atomic.
+        """
+        if call.service != "s3" or not call.params.get("Key"):
+            return nullcontext()
+        place = hash((call.params.get("Bucket"), call.params["Key"]))
+        return self._objects[place % len(self._objects)]
 
     def _forward(
         self, service: str, scope: wire.Scope | None, environ: dict[str, Any], body: bytes

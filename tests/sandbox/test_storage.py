@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -268,3 +272,31 @@ def test_an_image_that_is_not_there_is_moved_nowhere(ecr: Any, repository: str, 
     assert ecr.batch_get_image(**IMAGE, imageIds=[{"imageTag": "ghost"}])["failures"][0]["failureCode"] == (
         "ImageNotFound"
     )
+
+
+def test_an_object_is_never_seen_half_written(s3: Any) -> None:
+    """A reader beside a writer sees each object with all that was said of it."""
+    done = threading.Event()
+
+    def write() -> None:
+        for number in range(150):
+            body = json.dumps({"number": number}).encode()
+            s3.put_object(Bucket=BUCKET, Key="half/object", Body=body, ContentType="application/json")
+            s3.delete_object(Bucket=BUCKET, Key="half/object")
+        done.set()
+
+    def read() -> set[str]:
+        seen = set[str]()
+        while not done.is_set():
+            with suppress(s3.exceptions.NoSuchKey):
+                seen.add(s3.get_object(Bucket=BUCKET, Key="half/object")["ContentType"])
+        return seen
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # the sandbox is in this process
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(3)]
+        pool.submit(write).result()
+        seen = set[str]().union(*(reader.result() for reader in readers))
+    sys.setswitchinterval(interval)
+    assert seen == {"application/json"}

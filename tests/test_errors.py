@@ -33,6 +33,7 @@ EXAMPLES: dict[type[CrossAccountError], CrossAccountError] = {
     errors.Conflict: errors.Conflict("someone was faster"),
     errors.Failed: errors.Failed("it is gone"),
     errors.PromotionFailed: errors.PromotionFailed(("staging: failed",), "a table", {"version": 2}),
+    errors.VersionRecalled: errors.VersionRecalled(("staging: version 2",), "a table", {"recalled": []}),
     errors.NotLive: errors.NotLive("rolled-back", "trees", 1, "AWS rolled the endpoint back."),
 }
 
@@ -67,6 +68,7 @@ def test_exit_codes() -> None:
         "Obstacle": 1,
         "NotLive": 1,
         "PromotionFailed": 1,
+        "VersionRecalled": 1,
     }
 
 

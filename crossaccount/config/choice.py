@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag
 
 from crossaccount.config.values import FrozenModel, check_text, describe, did_you_mean, fault
 from crossaccount.errors import LAST_VERSION
@@ -75,9 +75,9 @@ class VersionRule(FrozenModel):
     stage_status: Annotated[tuple[str, ...], BeforeValidator(_words)] | None = Field(
         default=None, description="the status of its stage (StageStatus), or a list of them"
     )
-    metadata: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_metadata)] | None = Field(
-        default=None, description="what its CustomerMetadataProperties have, each key with its text"
-    )
+    metadata: (
+        Annotated[tuple[tuple[str, str], ...], BeforeValidator(_metadata), PlainSerializer(dict)] | None
+    ) = Field(default=None, description="what its CustomerMetadataProperties have, each key with its text")
 
     def difference(self, stage: str | None, status: str | None, metadata: Mapping[str, str]) -> str:
         """What a version says that the rule does not ask for, in a few words; empty where they agree in everything.

@@ -366,3 +366,10 @@ def test_the_example_of_a_key_that_is_missing_can_be_written_as_it_stands(
     assert example is not None, fault.message
     given = yaml.safe_load(example[1].replace("BUCKET", "answers-of-trees"))
     parse_config(document({**endpoint, key: given}))
+
+
+def test_a_rule_of_versions_is_written_as_it_is_read() -> None:
+    rule = {"stage": ["Production"], "stage_status": "Approved", "metadata": {"team": "risk", "tier": "1"}}
+    sharing = parse_config(document(versions=rule))
+    assert parse_config(sharing.model_dump_json(exclude_unset=True)) == sharing
+    assert Sharing.model_validate(sharing.model_dump()) == sharing

@@ -471,7 +471,7 @@ def test_service_quotas_shows_a_quota_by_its_code_and_in_pages(world: World) -> 
     code = found[QUOTA[LARGE]]["QuotaCode"]
     asked = {"ServiceCode": "sagemaker", "QuotaCode": code}
     assert client.get_service_quota(**asked)["Quota"]["Value"] == 3
-    assert client.get_aws_default_service_quota(**asked)["Quota"]["Value"] == 100
+    assert client.get_aws_default_service_quota(**asked)["Quota"]["Value"] == 10_000
     for refused in ({**asked, "QuotaCode": "L-0"}, {**asked, "ServiceCode": "ec2"}):
         with pytest.raises(ClientError, match="NoSuchResourceException"):
             client.get_service_quota(**refused)

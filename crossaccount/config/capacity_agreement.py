@@ -45,7 +45,8 @@ def instance_types(endpoint: Mapping[str, Any]) -> list[str]:
     named = (
         [pool.get("instance_type") for pool in pools if isinstance(pool, Mapping)] if _is_list(pools) else []
     )
-    return [each for each in dict.fromkeys([endpoint.get("instance_type"), *named]) if isinstance(each, str)]
+    texts = [each for each in (endpoint.get("instance_type"), *named) if isinstance(each, str)]
+    return list(dict.fromkeys(texts))
 
 
 def _is_list(value: object) -> bool:
@@ -108,10 +109,8 @@ def _scaling_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterat
     if not all(isinstance(each, int) for each in (low, high, count)):
         return
     if low > high:  # type: ignore[operator]
-        sentence = f"{low} is more than the maximum, {high}. Write less."
+        sentence = f"{quote(low)} is more than the maximum, {quote(high)}. Write less."
         yield (*path, "managed_scaling", "minimum"), low, sentence
     elif not low <= count <= high:  # type: ignore[operator]
-        sentence = (
-            f"{count} instances are not within managed_scaling, {low} to {high}. Write a number within."
-        )
+        sentence = f"{quote(count)} instances are not within managed_scaling, {quote(low)} to {quote(high)}. Write a number within."
         yield (*path, "instance_count"), count, sentence

@@ -114,7 +114,7 @@ def _values_at(value: Any, steps: Sequence[str]) -> Iterator[tuple[KeyPath, Any]
 
 def _is_excluded(value: object, excluded: object) -> bool:
     if isinstance(excluded, str) and excluded.endswith("*"):
-        return str(value).startswith(excluded[:-1])
+        return isinstance(value, str) and value.startswith(excluded[:-1])
     return excluded is None or value == excluded
 
 

@@ -102,6 +102,8 @@ BAD: list[tuple[str, str, tuple[str, ...]]] = [
     (document(run_deploymnt="move-endpoint/staging"), "run_deploymnt", ("is not a key", "Did you mean run_deployment?")),
     # capacity
     (document({"name": "trees"}), E + "instance_type", ("is missing", "instance_type: ml.m5.large, or serverless")),
+    (hosted(instance_type={"ml.m5.large": 1}), E + "instance_type", ("a mapping", "ml.m5.large")),
+    (hosted(instance_type=["ml.m5.large"]), E + "instance_type", ("a list", "ml.m5.large")),
     (without_instances(instance_type="ml.m5.large"), E + "instance_type", ("'ml.m5.large'", "Delete it, or serverless")),
     (without_instances(instance_count=2), E + "instance_count", ("2 instances", "Delete it, or serverless")),
     (without_instances(vpc=VPC), E + "vpc", ("in no VPC", "Delete it, or serverless")),

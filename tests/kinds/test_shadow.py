@@ -361,6 +361,17 @@ def test_a_revoke_takes_nothing_from_under_a_shadow_or_the_version_it_stands_bes
     assert f"{NAME} (version {version})." in left.text
 
 
+@pytest.mark.parametrize(("deleted", "other"), [(1, 2), (2, 1)])
+def test_a_model_that_somebody_deleted_hides_no_other_of_the_endpoint(
+    stage: Stage, deleted: int, other: int
+) -> None:
+    stage.prove(1)
+    stage.begin(2)
+    stage.sm.delete_model(ModelName=f"{NAME}-v{deleted}")
+    (found,) = usage.find_users(stage.sharing, None, other)
+    assert (found.severity, f"still run on it: {NAME}. " in found.text) == (Severity.ERROR, True)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_revoke_takes_nothing_from_under_an_endpoint_that_moves_to_it(stage: Stage, version: int) -> None:
     stage.prove(1)

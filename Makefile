@@ -19,7 +19,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib crossaccount crossaccount_sandbox flows tasks || true
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib crossaccount crossaccount_sandbox flows tasks || true
 	@touch $@
 
 demo: $(READY)  ## Tell the story: refused, shared, deployed, proved, revoked (no AWS account needed)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAGE := $(VENV)/.stage
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test clients servers crash fuzz bench growth properties check lock clean
+.PHONY: help install demo ui test clients servers crash race fuzz bench growth properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -56,6 +56,10 @@ properties: $(READY)  ## Try two hundred times as many made-up stories of shares
 
 crash: $(READY)  ## Kill every command at every AWS call, run it again, and look at what stands (a quarter of an hour)
 	$(BIN)/python tests/crash
+
+race: $(READY)  ## Let 8 and then 32 writers without a lock share over the same four documents, 20 rounds each (ten minutes)
+	for writers in 8 32; do RACE_WRITERS=$$writers RACE_ROUNDS=20 RACE_SETTLE_SECONDS=1 \
+	  $(BIN)/python -m pytest -q -s tests/sharing/test_apply.py -k writers_at_once || exit 1; done
 
 fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (about ten minutes)
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile

@@ -28,6 +28,7 @@ from crossaccount.stage import processes
 
 ROOT = Path(__file__).parents[2]
 POOL = "crossaccount-consumer"
+PAGE = 200  # the most that Prefect's API lists at once
 OWNER = "postgres"  # Debian's; the server refuses to run as root
 
 
@@ -81,11 +82,16 @@ class Grown:
 
     def parts(self, promotion: str) -> list[Any]:
         """The flow runs that a promotion started, the oldest first."""
-        found = self.ask(
-            "/flow_runs/filter",
-            {"flow_runs": {"parent_flow_run_id": {"any_": [promotion]}}, "sort": "EXPECTED_START_TIME_ASC"},
-        )
-        return list(found)
+        wanted = {
+            "flow_runs": {"parent_flow_run_id": {"any_": [promotion]}},
+            "sort": "EXPECTED_START_TIME_ASC",
+        }
+        found: list[Any] = []
+        while page := self.ask("/flow_runs/filter", {**wanted, "offset": len(found), "limit": PAGE}):
+            found += page
+            if len(page) < PAGE:
+                break
+        return found
 
     def sagemaker(self, account: str) -> Any:
         """A client of the account's administrator."""

@@ -31,7 +31,7 @@ def test_the_product_runs_on_the_oldest_prefect_that_it_allows(capsys: pytest.Ca
     version = beside.version_of(python, "prefect")["prefect"]
     assert allowed
     assert version == allowed[1]
-    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PART]
+    command = [python, "-m", "pytest", "-q", *PART]
     ended = subprocess.run(command, cwd=beside.ROOT, capture_output=True, text=True, check=False)
     with capsys.disabled():
         print(f"\nPrefect {version}: {ended.stdout.strip().splitlines()[-1]}")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,10 @@ from crossaccount.stage import processes, ui
 pytestmark = pytest.mark.growth
 
 CONSUMERS = int(os.environ.get("GROWTH_CONSUMERS", "200"))
-WORKERS, AT_ONCE = 4, 3 if CONSUMERS >= 40 else 1  # flow runs that a worker has at once
+WORKERS, AT_ONCE = 4, 3 if CONSUMERS >= 40 else 2  # flow runs that a worker has at once
 HEARTBEAT_SECONDS, SILENT_SECONDS = 30, 100  # what the page of growing says
 LEASE_SECONDS, LOOKING_SECONDS = 60, 15  # of a lock; how often the server looks for those that ran out
-RIVALS = 4  # consumers whose endpoint two runs want at once
+RIVALS = 3  # consumers whose endpoint three runs want, two of them at the same moment
 PRODUCER = "crossaccount-producer"
 VERSION = 2
 
@@ -65,7 +66,7 @@ class World(Grown):
     def endpoints(self, name: str) -> dict[str, str]:
         """A consumer's endpoints, and the version that each serves when it is in service, or its status."""
         key = self.found["sandbox"]["accounts"][name]
-        client = boto3.session.Session().client("sagemaker", **_as(key, self.found["sandbox"]))
+        client = _session().client("sagemaker", **_as(key, self.found["sandbox"]))
         listed = client.list_endpoints()["Endpoints"]
         return {one["EndpointName"]: _serves(client, one) for one in listed}
 
@@ -92,6 +93,12 @@ class World(Grown):
             and self.slots(name) == 1
             and "Creating" in self.endpoints(name).values()
         )
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One for all accounts: each reads AWS's descriptions anew."""
+    return boto3.session.Session()
 
 
 def _as(key: dict[str, str], sandbox: dict[str, Any]) -> dict[str, Any]:
@@ -208,13 +215,12 @@ def test_a_server_and_a_host_are_lost_in_the_middle_of_a_promotion(
     plan = world.command("plan", str(world.config))
     assert plan["writes"] == 0, "what one wrote, another has overwritten"
     begun, waits = time.monotonic(), world.servers.answers()["423"]
-    promotion = world.start("promote-model/promote", version=VERSION)
-    until("the promotion runs", lambda: world.run(promotion)["state_name"] == "Running", 300)
-    # Of some consumers another run is at the endpoint when their part comes.
     config, wanted = world.config.name, world.names[:RIVALS]
     rivals = [
-        world.start("move-endpoint/move", config=config, consumer=name, version=VERSION) for name in wanted
+        world.start("move-endpoint/move", config=config, consumer=name, version=VERSION)
+        for name in [*wanted, *wanted]
     ]
+    promotion = world.start("promote-model/promote", version=VERSION)
 
     def parts(*states: str) -> list[Any]:
         found = world.parts(promotion)

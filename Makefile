@@ -48,7 +48,10 @@ clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an envir
 servers: $(READY)  ## Record anew what real model servers answer, each from an environment of its own (half an hour; needs Java)
 	$(BIN)/python tests/servers
 
-growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (minutes; needs the Debian package postgresql)
+growth: $(READY)  ## Lose hosts and servers in the middle of promotions, and try the oldest Prefect (an hour; says what it needs)
+	@for each in postgres:postgresql redis-server:redis-server haproxy:haproxy; do \
+		PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)" command -v $${each%:*} >/dev/null || \
+		echo "make: no $${each%:*} here, and what needs it is skipped: apt-get install $${each#*:}" >&2; done
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
 
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
@@ -77,12 +80,14 @@ check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM li
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock:  ## Pin every package anew, those of make clients too (needs uv and npm)
+lock:  ## Pin every package anew, those of make clients and make growth too (needs uv and npm)
 	$(LOCK) pyproject.toml --extra build --extra sandbox --extra dev -o requirements.lock
 	$(LOCK) pyproject.toml --extra build --extra sandbox -c requirements.lock -o requirements-sandbox.lock
 	$(LOCK) pyproject.toml -c requirements.lock -o requirements-production.lock
 	cd tests/clients/locks && for given in *.in; do $(LOCK) $$given -o $${given%.in}.lock || exit; done
+	cd tests/growth/locks && $(LOCK) redis.in -c ../../../requirements-production.lock -o redis.lock
+	$(LOCK) pyproject.toml tests/growth/locks/prefect-3.8.in --extra build --extra sandbox -o tests/growth/locks/prefect-3.8.lock
 	cd tests/clients/js && npm install --package-lock-only --omit-lockfile-registry-resolved=true --no-audit --no-fund
 
-clean:  ## Remove .venv and the environments of make clients
-	rm -rf $(VENV) .clients
+clean:  ## Remove .venv and the environments of make clients and make growth
+	rm -rf $(VENV) .clients .growth

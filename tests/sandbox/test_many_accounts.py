@@ -185,6 +185,20 @@ def test_copies_share_no_id_and_change_apart(three: tuple[Server, Residents]) ->
     assert iam["staging"].list_role_policies(RoleName="crossaccount-deployer")["PolicyNames"]
 
 
+def test_a_copy_s_roles_are_of_the_producer_s_one_key(three: tuple[Server, Residents]) -> None:
+    server, residents = three
+    named = []
+    for account in ("staging", "production"):
+        iam = client(server, residents.administrators[account], "iam")
+        role = "crossaccount-deployer"
+        policies = [
+            iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        ]
+        named.append(set(re.findall(r"arn:aws:kms:[^\"]+", json.dumps(policies))))
+    assert named[0] == named[1] != set()
+
+
 def test_a_copy_is_judged_under_its_own_names(three: tuple[Server, Residents]) -> None:
     server, residents = three
     sts = client(server, residents.operators["production"], "sts")

@@ -161,3 +161,15 @@ def test_a_server_that_stops_ends_what_is_open(client: Any, application: Applica
     assert asked(client) == b"ok"
     server.stop()
     assert client.sock.recv(1) == b""
+
+
+def test_the_sandbox_keeps_its_callers_connections(sandbox: Any) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", int(sandbox.url.rpartition(":")[2]), timeout=10)
+    used = set()
+    for path in ("/", "/_sandbox/faults", "/bucket/key"):
+        client.request("GET", path)
+        client.getresponse().read()
+        used.add(client.sock)
+    client.close()
+    assert len(used) == 1
+    assert None not in used

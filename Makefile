@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test clients servers crash fuzz bench growth properties check lock clean
+.PHONY: help install demo ui test clients servers crash fuzz bench growth ecs properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -39,6 +39,9 @@ servers: $(READY)  ## Record anew what real model servers answer, each from an e
 
 growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (minutes; needs the Debian package postgresql)
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
+
+ecs: $(READY)  ## Run flow runs as ECS tasks by a worker of prefect-aws against the sandbox, and print who called what (minutes)
+	$(BIN)/python -m pytest -q -s -m "growth or not growth" tests/ecs
 
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/sharing/test_properties.py

@@ -308,7 +308,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     log = tmp_path_factory.mktemp("sandbox") / "calls.jsonl"
     running = _start_sandbox(
         *("--endpoint-seconds", "0.2", "--speed", "1000", "--control"),
-        *("--consumers", "10", "--log", str(log)),
+        *("--consumers", os.environ.get("RACE_WRITERS", "10"), "--log", str(log)),
     )
     running.log = log
     _SHARED.append(running)

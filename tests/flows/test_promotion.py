@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from httpx import HTTPStatusError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
@@ -281,7 +282,11 @@ def answered(known: set[Any], decision: str) -> str:
             if waiting:
                 found = waiting[0]
                 keys = found.state.state_details.run_input_keyset
-                asked = client.read_flow_run_input(found.id, keys["description"])
+                try:
+                    asked = client.read_flow_run_input(found.id, keys["description"])
+                except HTTPStatusError:  # the state comes first, and then what is asked
+                    time.sleep(0.1)
+                    continue
                 client.resume_flow_run(found.id, run_input={"decision": decision, "reason": "seen"})
                 return str(asked)
             time.sleep(0.1)

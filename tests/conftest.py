@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 import yaml
 
+from crossaccount.aws import loaders
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
@@ -50,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Look for garbage seldom: Python's default is to do so at every 700 objects, and a client makes thousands."""
     gc.set_threshold(50_000, 20, 100)
+    botocore.session.create_loader = _loader
+
+
+def _loader(search_path_string: str | None = None) -> Any:
+    """AWS's service descriptions, read once for all sessions of this process: a new session takes a tenth of the time."""
+    return loaders.shared_loader()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

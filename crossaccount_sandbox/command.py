@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
-            residents = settle(server.url, options.templates, accounts, trained)
+            residents = settle(server.url, options.templates, accounts, trained, server.stacks)
             gc.freeze()
             server.faults.add(*faults)
             if issued is not None:
@@ -79,6 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 _LOOK_SECONDS = 0.5
+_CONSUMERS = 500  # as far as a start was tried
 
 
 def _forget_machine() -> None:
@@ -159,10 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crossaccount sandbox", description="An emulated AWS that refuses.")
     option = parser.add_argument
     option("--json", action="store_true", help="print one line of JSON when ready")
-    consumers = "N further consumer accounts, consumer-01 and so on (default 0)"
-    option(
-        "--consumers", type=_number(int, 0, 99, "number of accounts"), default=0, metavar="N", help=consumers
-    )
+    consumers = f"N further consumer accounts, consumer-01 and so on (default 0, {_CONSUMERS} at most)"
+    number = _number(int, 0, _CONSUMERS, "number of accounts")
+    option("--consumers", type=number, default=0, metavar="N", help=consumers)
     option("--port", type=_number(int, 0, 65_535, "port"), default=0, help="0 picks a free one (default)")
     seconds = "how long endpoints stay Creating, at least"
     option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)

@@ -12,6 +12,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
+from crossaccount_sandbox.cloudformation.records import Stacks
 from crossaccount_sandbox.cloudformation.stacks import StackOperations
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.faults import Faults
@@ -70,13 +71,15 @@ _MODULES = {
 _LOCKED = ("cloudwatch", "application-autoscaling", "ram", "sagemaker", "service-quotas")
 
 
-def _handlers(endpoints: Endpoints, components: Components, logs: Logs) -> dict[tuple[str, str], Handler]:
+def _handlers(
+    endpoints: Endpoints, components: Components, logs: Logs, stacks: Stacks
+) -> dict[tuple[str, str], Handler]:
     """What the sandbox answers itself, by service and operation."""
     return (
         endpoints.handlers()
         | components.handlers()
         | logs.handlers()
-        | StackOperations().handlers()
+        | StackOperations(stacks).handlers()
         | {
             (service, name): locked(handler) if service in _LOCKED else handler
             for service, modules in _MODULES.items()
@@ -134,11 +137,12 @@ class Server:
         behind = Hosting(self.world, self._fleets, self.outcomes, pace, captures, self.world.components)
         components = Components(self.hosting, behind)
         self.faults = Faults(self.world, self.outcomes)
+        self.stacks = Stacks()
         store = LogStore()
         self._collector = Collector(self.world, store)
         queues = Queues(self.world, self.hosting, artifacts, pace, log)
         endpoints, logs = Endpoints(self.hosting, queues, components), Logs(store, self._collector.look)
-        handlers = _handlers(endpoints, components, logs)
+        handlers = _handlers(endpoints, components, logs, self.stacks)
         guard = Guard(self.world, handlers, self.faults, log)
         served = layers.Downloads(self.world, guard)
         application = (

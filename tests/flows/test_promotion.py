@@ -1,31 +1,33 @@
 """Promotion as its operators run it: stage by stage, all consumers of a stage at once, asked, recorded, taken back."""
 
 from __future__ import annotations
-
 import contextlib
 import json
+import pytest
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
 import yaml
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.sorting import FlowRunSort
-
+from collections.abc import Iterator
 from crossaccount import arns
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Failed, InputError, PromotionFailed
+from crossaccount.errors import Failed
+from crossaccount.errors import InputError
+from crossaccount.errors import PromotionFailed
 from crossaccount.promotion import records
 from crossaccount.promotion.outcome import Result
 from crossaccount.sharing import gather
 from flows import promotion as flows
 from flows.producer import share_models
-from flows.promotion import promote_model, rollback_model
+from flows.promotion import promote_model
+from flows.promotion import rollback_model
+from httpx import HTTPStatusError
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
 from tasks import locks
+from typing import Any
+
 
 FURTHER = [f"consumer-{number:02}" for number in range(1, 5)]
 
@@ -282,7 +284,11 @@ def answered(known: set[Any], decision: str) -> str:
             if waiting:
                 found = waiting[0]
                 keys = found.state.state_details.run_input_keyset
-                asked = client.read_flow_run_input(found.id, keys["description"])
+                try:
+                    asked = client.read_flow_run_input(found.id, keys["description"])
+                except HTTPStatusError:  # the state comes first, and then what is asked
+                    time.sleep(0.1)
+                    continue
                 client.resume_flow_run(found.id, run_input={"decision": decision, "reason": "seen"})
                 return str(asked)
             time.sleep(0.1)

@@ -1,33 +1,32 @@
 """Promotion as its operators run it: stage by stage, all consumers of a stage at once, asked, recorded, taken back."""
 
 from __future__ import annotations
+
 import contextlib
 import json
-import pytest
 import threading
 import time
 import urllib.request
-import yaml
 from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from httpx import HTTPStatusError
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
+
 from crossaccount import arns
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Failed
-from crossaccount.errors import InputError
-from crossaccount.errors import PromotionFailed
+from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.promotion import records
 from crossaccount.promotion.outcome import Result
 from crossaccount.sharing import gather
 from flows import promotion as flows
 from flows.producer import share_models
-from flows.promotion import promote_model
-from flows.promotion import rollback_model
-from httpx import HTTPStatusError
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.sorting import FlowRunSort
+from flows.promotion import promote_model, rollback_model
 from tasks import locks
-from typing import Any
-
 
 FURTHER = [f"consumer-{number:02}" for number in range(1, 5)]
 

@@ -54,7 +54,7 @@ class Stranger:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
-            timeout=300,
+            timeout=600,
         )
         last = done.stdout.splitlines()[-1]
         return done.stdout, {word: int(count) for count, word in re.findall(r"(\d+) ([a-z]+)", last)}

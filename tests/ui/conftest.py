@@ -22,7 +22,7 @@ import pytest
 from crossaccount.stage import processes, ui
 
 BUSY = 503  # what Prefect's server answers while SQLite is written to: ask again
-SECONDS = 120  # for whatever a machine under load is waited for
+SECONDS = 300  # for whatever a machine under load is waited for
 SETTINGS = {
     "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "1",  # up to 30 for a lock
     "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # it is a copy of one that has been

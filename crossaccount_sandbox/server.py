@@ -5,67 +5,58 @@ Not here: which accounts there are and what they hold (``accounts``).
 
 import threading
 from collections.abc import Callable
-from crossaccount_sandbox.callers import Issued
-from crossaccount_sandbox.callers import Keys
+from datetime import datetime
+
+from moto.core.base_backend import BackendDict
+
+from crossaccount_sandbox.callers import Issued, Keys
 from crossaccount_sandbox.cloudformation.records import Stacks
 from crossaccount_sandbox.cloudformation.stacks import StackOperations
 from crossaccount_sandbox.connections import HttpServer
 from crossaccount_sandbox.control import Control
-from crossaccount_sandbox.ecs.credentials import SIX_HOURS
-from crossaccount_sandbox.ecs.credentials import TaskCredentials
+from crossaccount_sandbox.ecs.credentials import SIX_HOURS, TaskCredentials
 from crossaccount_sandbox.ecs.definitions import Definitions
 from crossaccount_sandbox.ecs.tasks import Tasks
 from crossaccount_sandbox.faults import Faults
-from crossaccount_sandbox.guard import Guard
-from crossaccount_sandbox.guard import Log
-from crossaccount_sandbox.handlers import autoscaling
-from crossaccount_sandbox.handlers import bucket_policies
-from crossaccount_sandbox.handlers import buckets
-from crossaccount_sandbox.handlers import cloudwatch
-from crossaccount_sandbox.handlers import deletions
-from crossaccount_sandbox.handlers import ec2
-from crossaccount_sandbox.handlers import ecr
-from crossaccount_sandbox.handlers import iam
-from crossaccount_sandbox.handlers import images
-from crossaccount_sandbox.handlers import kms
-from crossaccount_sandbox.handlers import layers
-from crossaccount_sandbox.handlers import multipart
-from crossaccount_sandbox.handlers import quotas
-from crossaccount_sandbox.handlers import ram
-from crossaccount_sandbox.handlers import s3
-from crossaccount_sandbox.handlers import s3control
-from crossaccount_sandbox.handlers import simulation
-from crossaccount_sandbox.handlers import storage
-from crossaccount_sandbox.handlers import sts
-from crossaccount_sandbox.handlers import web_identity
+from crossaccount_sandbox.guard import Guard, Log
+from crossaccount_sandbox.handlers import (
+    autoscaling,
+    bucket_policies,
+    buckets,
+    cloudwatch,
+    deletions,
+    ec2,
+    ecr,
+    iam,
+    images,
+    kms,
+    layers,
+    multipart,
+    quotas,
+    ram,
+    s3,
+    s3control,
+    simulation,
+    storage,
+    sts,
+    web_identity,
+)
 from crossaccount_sandbox.handlers.log_store import LogStore
 from crossaccount_sandbox.handlers.logs import Logs
 from crossaccount_sandbox.principals import Account
-from crossaccount_sandbox.sagemaker import endpoint_configs
-from crossaccount_sandbox.sagemaker import groups
-from crossaccount_sandbox.sagemaker import models
-from crossaccount_sandbox.sagemaker import packages
-from crossaccount_sandbox.sagemaker import tags
+from crossaccount_sandbox.sagemaker import endpoint_configs, groups, models, packages, tags
 from crossaccount_sandbox.sagemaker.artifacts import Artifacts
 from crossaccount_sandbox.sagemaker.asynchronous import Queues
 from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.components import Components
-from crossaccount_sandbox.sagemaker.containers import Containers
-from crossaccount_sandbox.sagemaker.containers import warm
+from crossaccount_sandbox.sagemaker.containers import Containers, warm
 from crossaccount_sandbox.sagemaker.endpoints import Endpoints
 from crossaccount_sandbox.sagemaker.fleets import Fleets
 from crossaccount_sandbox.sagemaker.hosting import Hosting
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommands
 from crossaccount_sandbox.sagemaker.logs import Collector
-from crossaccount_sandbox.sagemaker.outcomes import Outcomes
-from crossaccount_sandbox.sagemaker.outcomes import Pace
-from crossaccount_sandbox.world import Handler
-from crossaccount_sandbox.world import World
-from crossaccount_sandbox.world import locked
-from crossaccount_sandbox.world import utc_now
-from datetime import datetime
-from moto.core.base_backend import BackendDict
-
+from crossaccount_sandbox.sagemaker.outcomes import Outcomes, Pace
+from crossaccount_sandbox.world import Handler, World, locked, utc_now
 
 _MODULES = {
     "application-autoscaling": [autoscaling],

@@ -4,36 +4,38 @@ A test that changes something puts it back: see ``Sandbox.restored``.
 """
 
 from __future__ import annotations
-
 import asyncio
+import boto3
+import botocore.session
 import contextlib
 import fcntl
 import gc
 import json
 import os
+import pytest
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import boto3
-import botocore.session
-import pytest
 import yaml
-
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from crossaccount.aws import loaders
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.sharing import apply, gather
+from crossaccount.sharing import apply
+from crossaccount.sharing import gather
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
 from crossaccount.sharing.plan import plan_share
+from dataclasses import dataclass
+from dataclasses import field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 
 ROOT = Path(__file__).parents[1]
 GROUP = "decision-trees-sample"
@@ -60,10 +62,22 @@ def _loader(search_path_string: str | None = None) -> Any:
     return loaders.shared_loader()
 
 
+# The browser, and beside it what needs no server; then what takes half a minute of a processor and more.
+LONGEST = (
+    "ui/test_browser.py",
+    "sharing/test_properties.py",
+    "sandbox/test_plugin.py",
+    "docs/test_commands.py",
+    "flows/test_promotion.py",
+    "flows/test_denials.py",
+    "flows/test_producer.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest goes first, lest one worker wait for it at the end: the browser, and beside it what needs no server."""
-    first = {"test_browser.py": 0, "test_properties.py": 1}
-    items.sort(key=lambda item: first.get(item.path.name, 2))
+    """What takes longest goes first, lest one worker wait for it at the end."""
+    first = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
 def pytest_collection_finish() -> None:
@@ -347,6 +361,17 @@ def prefect_database(pytestconfig: pytest.Config) -> Path:
                 asyncio.run(provide_database_interface().create_db())
             half.rename(made)
     return made
+
+
+@pytest.fixture(scope="session")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one certificate authority: each client of Prefect reads all that there are, and none here speaks TLS."""
+    import certifi
+
+    bundle, end = Path(certifi.where()).read_text(encoding="utf-8"), "-----END CERTIFICATE-----\n"
+    file = tmp_path_factory.mktemp("authority") / "one.pem"
+    file.write_text(bundle.partition(end)[0] + end, encoding="utf-8")
+    return file
 
 
 class Edited:

@@ -4,38 +4,36 @@ A test that changes something puts it back: see ``Sandbox.restored``.
 """
 
 from __future__ import annotations
+
 import asyncio
-import boto3
-import botocore.session
 import contextlib
 import fcntl
 import gc
 import json
 import os
-import pytest
 import signal
 import subprocess
 import sys
 import time
-import yaml
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from crossaccount.aws import loaders
-from crossaccount.aws.access import open_producer
-from crossaccount.config.loading import load_config
-from crossaccount.config.model import Sharing
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing.changes import Plan
-from crossaccount.sharing.gather import Gathered
-from crossaccount.sharing.plan import plan_share
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.session
+import pytest
+import yaml
+
+from crossaccount.aws import loaders
+from crossaccount.aws.access import open_producer
+from crossaccount.config.loading import load_config
+from crossaccount.config.model import Sharing
+from crossaccount.sharing import apply, gather
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.plan import plan_share
 
 ROOT = Path(__file__).parents[1]
 GROUP = "decision-trees-sample"

@@ -1,52 +1,42 @@
 """Whether the quotas reach: told before anything is created, by how much they do not, and as the sandbox's own refusal has it."""
 
 from __future__ import annotations
-import boto3
+
 import json
 import os
-import pytest
 import re
 import urllib.error
 import urllib.request
-import yaml
-from botocore.exceptions import ClientError
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+from prefect.logging import disable_run_logger
+
 from crossaccount.audit.probe import try_doors
 from crossaccount.aws import sessions
-from crossaccount.aws.access import Target
-from crossaccount.aws.access import open_producer
-from crossaccount.aws.access import open_target
+from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed
-from crossaccount.errors import Severity
-from crossaccount.hosting import quotas
-from crossaccount.hosting import removal
-from crossaccount.hosting import state
-from crossaccount.hosting.gateway import Gateway
-from crossaccount.hosting.gateway import Patience
-from crossaccount.hosting.quotas import Foresight
-from crossaccount.hosting.quotas import Need
-from crossaccount.hosting.quotas import Use
+from crossaccount.errors import Failed, Severity
+from crossaccount.hosting import quotas, removal, state
+from crossaccount.hosting.gateway import Gateway, Patience
+from crossaccount.hosting.quotas import Foresight, Need, Use
 from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.promotion import moving
-from crossaccount.promotion.outcome import ConsumerOutcome
-from crossaccount.promotion.outcome import Result
+from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing import publish
+from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.server import Server
-from dataclasses import dataclass
-from dataclasses import field
-from pathlib import Path
-from prefect.logging import disable_run_logger
 from tasks import consumer as steps
-from typing import Any
-
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME, OTHER = "decision-trees-staging", "somebody-elses"

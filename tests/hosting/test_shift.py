@@ -4,70 +4,53 @@ The deployer's role is the one of the template, so that each permission that is 
 """
 
 from __future__ import annotations
-import boto3
+
 import json
 import os
-import pytest
 import re
 import time
-from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
 from crossaccount.aws import sessions
-from crossaccount.aws.access import Target
-from crossaccount.aws.access import open_producer
+from crossaccount.aws.access import Target, open_producer
 from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
-from crossaccount.config.model import ConsumerConfig
-from crossaccount.config.model import Sharing
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.config.smoke import Latency
-from crossaccount.errors import Conflict
-from crossaccount.errors import Failed
-from crossaccount.errors import InputError
-from crossaccount.errors import NotLive
-from crossaccount.hosting import creation
-from crossaccount.hosting import removal
-from crossaccount.hosting import requests
-from crossaccount.hosting import shift
-from crossaccount.hosting import state
-from crossaccount.hosting import temporary
-from crossaccount.hosting.gateway import Patience
-from crossaccount.hosting.gateway import Progress
-from crossaccount.hosting.outcome import Ending
-from crossaccount.hosting.outcome import ShiftOutcome
-from crossaccount.hosting.outcome import accepted
-from crossaccount.hosting.resources import HostedResource
-from crossaccount.hosting.resources import OWNER_TAG
-from crossaccount.hosting.resources import PACKAGE_TAG
-from crossaccount.hosting.resources import Removal
-from crossaccount.hosting.resources import deployment_name
-from crossaccount.hosting.resources import tag_values
+from crossaccount.errors import Conflict, Failed, InputError, NotLive
+from crossaccount.hosting import creation, removal, requests, shift, state, temporary
+from crossaccount.hosting.gateway import Patience, Progress
+from crossaccount.hosting.outcome import Ending, ShiftOutcome, accepted
+from crossaccount.hosting.resources import (
+    OWNER_TAG,
+    PACKAGE_TAG,
+    HostedResource,
+    Removal,
+    deployment_name,
+    tag_values,
+)
 from crossaccount.hosting.shift import Shift
 from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.proof import expectations
 from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
-from crossaccount.proof.questions import Question
-from crossaccount.proof.questions import of_sample
-from crossaccount.proof.questions import questions
-from crossaccount.proof.questions import read_body
+from crossaccount.proof.questions import Question, of_sample, questions, read_body
 from crossaccount.proof.reading import BODY_LIMIT
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing import publish
+from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
 from crossaccount.show import proofs
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"

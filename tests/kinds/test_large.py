@@ -1,46 +1,37 @@
 """A large, slow endpoint: pools, time-outs, an uncompressed model behind a manifest, a licence; with a real process that reads the folder."""
 
 from __future__ import annotations
-import boto3
+
 import json
 import os
-import pytest
 import sys
-from botocore.exceptions import ClientError
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from prefect.logging import disable_run_logger
+
 from crossaccount.aws import sessions
-from crossaccount.aws.access import Target
-from crossaccount.aws.access import open_producer
-from crossaccount.aws.access import open_target
+from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
-from crossaccount.hosting import creation
-from crossaccount.hosting import guardrails
-from crossaccount.hosting import preflight
-from crossaccount.hosting import requests
-from crossaccount.hosting import state
-from crossaccount.hosting.gateway import HOST_SECONDS
-from crossaccount.hosting.gateway import Patience
+from crossaccount.hosting import creation, guardrails, preflight, requests, state
+from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 from crossaccount.promotion import moving
-from crossaccount.promotion.outcome import ConsumerOutcome
-from crossaccount.promotion.outcome import Result
+from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing import publish
+from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.image_commands import ImageCommand
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
-from dataclasses import dataclass
-from dataclasses import field
-from pathlib import Path
-from prefect.logging import disable_run_logger
 from tasks import consumer as steps
-from typing import Any
-
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"

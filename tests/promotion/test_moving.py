@@ -5,61 +5,44 @@ botocore's signer and botocore's credentials share one clock that a test can tur
 """
 
 from __future__ import annotations
-import boto3
+
 import itertools
 import json
 import os
-import pytest
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import ClientError
-from collections.abc import Callable
-from collections.abc import Iterator
+
 from crossaccount.aws import sessions
-from crossaccount.aws.access import Producer
-from crossaccount.aws.access import Target
-from crossaccount.aws.access import open_producer
+from crossaccount.aws.access import Producer, Target, open_producer
 from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.config.loading import parse_config
-from crossaccount.config.model import ConsumerConfig
-from crossaccount.config.model import Sharing
-from crossaccount.errors import ConfigError
-from crossaccount.errors import Conflict
-from crossaccount.hosting import requests
-from crossaccount.hosting import shift
-from crossaccount.hosting import state
+from crossaccount.config.model import ConsumerConfig, Sharing
+from crossaccount.errors import ConfigError, Conflict
+from crossaccount.hosting import requests, shift, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.outcome import Ending
-from crossaccount.hosting.resources import OWNER
-from crossaccount.hosting.resources import OWNER_TAG
-from crossaccount.hosting.resources import PACKAGE_TAG
-from crossaccount.hosting.state import LiveEndpoint
-from crossaccount.hosting.state import VersionConfig
-from crossaccount.promotion import moving
-from crossaccount.promotion import records
-from crossaccount.promotion.outcome import ConsumerOutcome
-from crossaccount.promotion.outcome import Result
+from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG
+from crossaccount.hosting.state import LiveEndpoint, VersionConfig
+from crossaccount.promotion import moving, records
+from crossaccount.promotion.outcome import ConsumerOutcome, Result
 from crossaccount.promotion.records import Record
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
-from crossaccount.sharing import apply
-from crossaccount.sharing import gather
-from crossaccount.sharing import publish
+from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.sagemaker.outcomes import Outcome
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import train
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
-from datetime import UTC
-from datetime import datetime
-from datetime import timedelta
-from datetime import timezone
-from pathlib import Path
-from typing import Any
-
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"

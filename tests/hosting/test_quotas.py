@@ -40,7 +40,7 @@ from tasks import consumer as steps
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME, OTHER = "decision-trees-staging", "somebody-elses"
-QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+QUICK = Patience(seconds=20, first=0.03, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 LARGE, G5, G6 = "ml.m5.large", "ml.g5.xlarge", "ml.g6.xlarge"
 QUOTA = {each: f"{each} for endpoint usage" for each in (LARGE, G5, G6)}

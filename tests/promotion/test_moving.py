@@ -47,7 +47,7 @@ from crossaccount_sandbox.training import train
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.03, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 WRONG = 4
 SHOWN = "expected [2, 1], got [1, 1]"

@@ -1,9 +1,10 @@
 """Who lives in the sandbox and what they own: a producer, two consumers, and an outsider that no config names.
 
 The roles are made by deploying the CloudFormation templates given, so the permissions that a project documents are the
-ones that are enforced here. Everything but each account's first administrator is made with ordinary, judged AWS calls.
+ones that are enforced here. Everything but each account's first administrator is made with ordinary, judged AWS calls, in the
+producer's account and the first consumer's; the other consumers are copies of that one.
 
-Not here: the server (``server``) and the trees that are trained (``training``).
+Not here: the server (``server``), how an account is copied (``alike``) and the trees that are trained (``training``).
 """
 
 import hashlib
@@ -17,7 +18,9 @@ import boto3
 from botocore.config import Config
 from moto.iam.models import iam_backends
 
-from crossaccount_sandbox.principals import Account
+from crossaccount_sandbox.alike import Likeness
+from crossaccount_sandbox.cloudformation.records import Stacks
+from crossaccount_sandbox.principals import Account, user_id
 from crossaccount_sandbox.training import TrainedModel, tar_gz, train_all
 
 REGION = "us-east-1"
@@ -72,6 +75,7 @@ def settle(
     templates: Path,
     accounts: list[Account] = ACCOUNTS,
     trained: Callable[[], list[TrainedModel]] = train_all,
+    stacks: Stacks | None = None,
 ) -> Residents:
     """Move everyone in: keys, roles, a key, a bucket, a repository with an image, and a group with three versions.
 
@@ -81,10 +85,11 @@ def settle(
         accounts: all that exist; all but the producer get a consumer's roles. The outsider's wait for a consent that no
             config gives.
         trained: gives the models of the group's versions, or waits for them.
+        stacks: the sandbox's, to which those of all consumers but the first are added as copies; None deploys every one.
     """
-    administrators = {account.name: _administrator(account) for account in accounts}
     # One session: each would read AWS's service descriptions anew.
     session: Any = boto3.session.Session(region_name=REGION)
+    administrators: dict[str, Credentials] = {}
 
     def client(name: str, service: str) -> Any:
         key = administrators[name]
@@ -96,27 +101,54 @@ def settle(
             config=Config(proxies={}),  # the machine's proxy does not lead here
         )
 
+    consumers = [account for account in accounts if account is not PRODUCER]
+    deployed = consumers if stacks is None else consumers[:1]
+    for account in (PRODUCER, *deployed):
+        administrators[account.name] = _administrator(account)
     key = client("producer", "kms").create_key(Description="Encrypts model artifacts")["KeyMetadata"]["Arn"]
     _bucket(client("producer", "s3"))
     image = _image(client("producer", "ecr"))
 
     shared = {"ModelPackageGroupName": GROUP, "ArtifactBucket": BUCKET, "ReleasesBucket": BUCKET}
     shared |= {"ReleasesPrefix": RELEASES, "RepositoryName": REPOSITORY, "KeyArn": key}
-    for account in accounts:
-        given, template = {**shared, "ExternalId": f"sandbox-{account.name}"}, "producer.yaml"
-        if account is not PRODUCER:
-            template = "consumer.yaml"
-            given |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS}
-            given |= {"EndpointName": f"decision-trees-{account.name}"}
-            given |= _further(templates / template)
-        else:
-            given["Discoverable"] = "true"
-            given |= {"LifecycleStages": ",".join(STAGES), "LifecycleStatuses": ",".join(STATUSES)}
-        _stack(client(account.name, "cloudformation"), templates / template, given)
-    operators = {account.name: _operator(client(account.name, "iam"), account) for account in accounts}
+    lifecycle = {"LifecycleStages": ",".join(STAGES), "LifecycleStatuses": ",".join(STATUSES)}
+    given = {**shared, "ExternalId": _external_id(PRODUCER), "Discoverable": "true", **lifecycle}
+    _stack(client("producer", "cloudformation"), templates / "producer.yaml", given)
+    template = templates / "consumer.yaml"
+    shared |= {"ProducerAccount": PRODUCER.id, "ArtifactPrefix": ARTIFACTS, **_further(template)}
+    for account in deployed:
+        given = {**shared, "ExternalId": _external_id(account), "EndpointName": _endpoint_name(account)}
+        _stack(client(account.name, "cloudformation"), template, given)
+    operators = {
+        account.name: _operator(client(account.name, "iam"), account) for account in (PRODUCER, *deployed)
+    }
+    if stacks is not None and consumers:
+        _copy(consumers[0], consumers[1:], stacks)
+        for account in consumers[1:]:
+            administrators[account.name] = _key_of(account, "administrator")
+            operators[account.name] = _key_of(account, "operator")
     # Last, because training takes as long as everything before.
     _versions(client("producer", "s3"), client("producer", "sagemaker"), image, key, trained())
     return Residents(administrators, operators)
+
+
+def _external_id(account: Account) -> str:
+    return f"sandbox-{account.name}"
+
+
+def _endpoint_name(account: Account) -> str:
+    return f"decision-trees-{account.name}"
+
+
+def _copy(first: Account, others: list[Account], stacks: Stacks) -> None:
+    likeness = Likeness(first.id, stacks, (_external_id(first), _endpoint_name(first)))
+    for account in others:
+        likeness.copy_to(account.id, (_external_id(account), _endpoint_name(account)))
+
+
+def _key_of(account: Account, user: str) -> Credentials:
+    key = iam_backends[account.id]["aws"].users[user].access_keys[0]
+    return Credentials(key.access_key_id, key.secret_access_key)
 
 
 def _further(template: Path) -> dict[str, str]:
@@ -128,7 +160,8 @@ def _further(template: Path) -> dict[str, str]:
 def _administrator(account: Account) -> Credentials:
     """The one identity that no AWS call can make: the first of its account."""
     backend = iam_backends[account.id]["aws"]
-    backend.create_user(region_name=REGION, user_name="administrator")
+    user = backend.create_user(region_name=REGION, user_name="administrator")
+    user.id = user_id(user)
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     backend.put_user_policy("administrator", "administrator", json.dumps(everything))
     key = backend.create_access_key("administrator")

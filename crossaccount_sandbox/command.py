@@ -60,12 +60,13 @@ def main(arguments: list[str] | None = None) -> None:
     commands = _image_commands(parser, options.image_commands)
     accounts = [*ACCOUNTS, *further(options.consumers)]
     pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
+    pace |= {"task_session_seconds": options.task_session_seconds}
     server = Server(accounts, options.port, **pace, log=log, control=options.control, issued=_issued(issued))
     server.images.add(commands)
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
-            residents = settle(server.url, options.templates, accounts, trained)
+            residents = settle(server.url, options.templates, accounts, trained, server.stacks)
             gc.freeze()
             server.faults.add(*faults)
             if issued is not None:
@@ -79,6 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 _LOOK_SECONDS = 0.5
+_CONSUMERS = 500  # as far as a start was tried
 
 
 def _forget_machine() -> None:
@@ -159,15 +161,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crossaccount sandbox", description="An emulated AWS that refuses.")
     option = parser.add_argument
     option("--json", action="store_true", help="print one line of JSON when ready")
-    consumers = "N further consumer accounts, consumer-01 and so on (default 0)"
-    option(
-        "--consumers", type=_number(int, 0, 99, "number of accounts"), default=0, metavar="N", help=consumers
-    )
+    consumers = f"N further consumer accounts, consumer-01 and so on (default 0, {_CONSUMERS} at most)"
+    number = _number(int, 0, _CONSUMERS, "number of accounts")
+    option("--consumers", type=number, default=0, metavar="N", help=consumers)
     option("--port", type=_number(int, 0, 65_535, "port"), default=0, help="0 picks a free one (default)")
     seconds = "how long endpoints stay Creating, at least"
     option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)
     speed = "how many of AWS's seconds a bake or wait passes in one"
     option("--speed", type=_number(float, 0.001, 1_000_000, "speed"), default=1.0, help=speed)
+    lasts = "how long a session of an ECS task's role lasts (default six hours, as on AWS)"
+    seconds_of = _number(float, 60, 43_200, "number of seconds")
+    option("--task-session-seconds", type=seconds_of, default=21_600.0, help=lasts)
     ends = "also stop when the program that started it ends, however it does; its process id, where it may end at once"
     parent: dict[str, Any] = {"nargs": "?", "const": os.getppid(), "type": int, "metavar": "PID"}
     option("--exit-with-parent", **parent, help=ends)

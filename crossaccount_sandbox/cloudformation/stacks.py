@@ -38,9 +38,9 @@ _PAGE = 100  # events, resources, stacks
 class StackOperations:
     """The handlers of CloudFormation, over the stacks of one sandbox."""
 
-    def __init__(self) -> None:
-        """Begin without a stack."""
-        self._stacks = Stacks()
+    def __init__(self, stacks: Stacks) -> None:
+        """Handle what is kept there."""
+        self._stacks = stacks
         self._change_sets = ChangeSets(self._stacks)
 
     def handlers(self) -> dict[tuple[str, str], Handler]:

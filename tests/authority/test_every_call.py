@@ -39,7 +39,7 @@ from crossaccount_sandbox import accounts
 from crossaccount_sandbox.principals import identity_documents
 
 NAME = "decision-trees-staging"
-QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+QUICK = Patience(seconds=20, first=0.03, longest=0.2)
 SIDES = {"producer": ("producer", "crossaccount-producer"), "consumer": ("staging", "crossaccount-deployer")}
 
 # (side, service, operation, on what) -> the actions that AWS asks for, from the Service Authorization Reference of each service.

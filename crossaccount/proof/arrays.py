@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crossaccount.aws import sdk
+
 _MOST_LISTS = 2_000_000  # a list of one item takes seventy times the bytes of the item
 _NUMBERS = "biuf"
 
@@ -38,11 +40,10 @@ def read_npy(raw: bytes) -> Array:
         ValueError: for bytes that are no such file, or not all of one, and for an array whose items are neither numbers, truth
             values nor texts.
     """
+    deserializers = sdk.load("deserializers")
     _check_header(raw)
-    from sagemaker.core.deserializers import NumpyDeserializer
-
     try:
-        array = NumpyDeserializer().deserialize(io.BytesIO(raw), "application/x-npy")
+        array = deserializers.NumpyDeserializer().deserialize(io.BytesIO(raw), "application/x-npy")
     except OverflowError as error:
         raise ValueError(f"it is no NPY array: {error}") from None
     return Array(_name(array.dtype), array.shape, _items(array))
@@ -50,8 +51,7 @@ def read_npy(raw: bytes) -> Array:
 
 def _check_header(raw: bytes) -> None:
     """See that the bytes behind the header are just those of the array that it announces."""
-    from numpy.lib import format as npy
-
+    npy = sdk.library("numpy.lib.format")
     file = io.BytesIO(raw)
     try:
         version = npy.read_magic(file)
@@ -92,8 +92,7 @@ def _name(dtype: Any) -> str:
 
 
 def _items(array: Any) -> Any:
-    import numpy
-
+    numpy = sdk.library("numpy")
     if array.dtype.kind == "U":
         # numpy itself fails with a SystemError where four bytes are no character.
         characters = numpy.frombuffer(array.tobytes(), array.dtype.byteorder + "u4")

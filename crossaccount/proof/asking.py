@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from crossaccount.aws import sdk
 from crossaccount.aws.access import Target
 from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.smoke import Latency
@@ -127,8 +128,7 @@ def ask(
     if target.consumer.endpoint.asynchronous is not None:
         queue = Queue(target, endpoint)
         return tuple(put_question(queue.invoke, question, seconds=queue.seconds) for question in questions)
-    from sagemaker.core.resources import Endpoint
-
+    Endpoint = sdk.load("resources").Endpoint
     session, region = target.session, target.region
     client = Endpoint.get_sagemaker_client(
         session=session, region_name=region, service_name="sagemaker-runtime"

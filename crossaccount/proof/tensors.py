@@ -12,6 +12,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
+from crossaccount.aws import sdk
 from crossaccount.strict_json import parse_model_json
 
 # numpy's names of the datatypes of the protocol.
@@ -115,8 +116,7 @@ def checked_shape(shape: Any) -> list[int]:
 
 
 def _numbers(raw: memoryview, count: int, dtype: str) -> list[Any]:
-    import numpy
-
+    numpy = sdk.library("numpy")
     size = _SIZES.get(dtype) or numpy.dtype(dtype).itemsize
     if count * size != len(raw):
         raise ValueError(f"an output of {count} {dtype} takes {count * size} bytes, and has {len(raw)}")

@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+STAGE := $(VENV)/.stage
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test clients servers crash fuzz bench growth ecs properties check lock clean
+.PHONY: help install demo ui test clients servers crash race fuzz bench growth ecs properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -12,24 +13,35 @@ help:  ## Say what there is
 
 install: $(READY)  ## Make .venv with the pinned packages, bytecode compiled
 
-# Compiled once here: a machine that may not write bytecode would otherwise compile every package at every start.
-$(READY): requirements.lock pyproject.toml
+# Bytecode is compiled here, on every core: a machine that may not write it would otherwise compile every package at every start.
+PIP := $(BIN)/python -m pip install --quiet --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib crossaccount crossaccount_sandbox flows tasks || true
+
+# What runs: the product and its sandbox.
+$(STAGE): requirements-sandbox.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: '$(PYTHON)' is no Python 3.11 or newer; name one: make PYTHON=... $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib crossaccount crossaccount_sandbox flows tasks || true
+	$(PIP) --require-hashes -r requirements-sandbox.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	$(COMPILE)
 	@touch $@
 
-demo: $(READY)  ## Tell the story: refused, shared, deployed, proved, revoked (no AWS account needed)
+# And what tests and checks it.
+$(READY): $(STAGE) requirements.lock
+	$(PIP) --require-hashes -r requirements.lock
+	$(COMPILE)
+	@touch $@
+
+demo: $(STAGE)  ## Tell the story: refused, shared, deployed, proved, revoked (no AWS account needed)
 	$(BIN)/crossaccount demo
 
-ui: $(READY)  ## Serve the product in a browser: sandbox, Prefect server, workers and deployments, until Ctrl-C
+ui: $(STAGE)  ## Serve the product in a browser: sandbox, Prefect server, workers and deployments, until Ctrl-C
 	$(BIN)/crossaccount ui
 
+# Bytecode is kept, also where a machine says otherwise: each process of a run would rewrite the assertions of every file anew.
 test: $(READY)  ## Run every test against the sandbox
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an environment of its own, and print a table (minutes)
 	$(BIN)/python tests/clients
@@ -37,7 +49,10 @@ clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an envir
 servers: $(READY)  ## Record anew what real model servers answer, each from an environment of its own (half an hour; needs Java)
 	$(BIN)/python tests/servers
 
-growth: $(READY)  ## Lose a host in the middle of a promotion on PostgreSQL (minutes; needs the Debian package postgresql)
+growth: $(READY)  ## Lose hosts and servers in the middle of promotions, and try the oldest Prefect (an hour; says what it needs)
+	@for each in postgres:postgresql redis-server:redis-server haproxy:haproxy; do \
+		PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)" command -v $${each%:*} >/dev/null || \
+		echo "make: no $${each%:*} here, and what needs it is skipped: apt-get install $${each#*:}" >&2; done
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
 
 ecs: $(READY)  ## Run flow runs as ECS tasks by a worker of prefect-aws against the sandbox, and print who called what (minutes)
@@ -48,6 +63,10 @@ properties: $(READY)  ## Try two hundred times as many made-up stories of shares
 
 crash: $(READY)  ## Kill every command at every AWS call, run it again, and look at what stands (a quarter of an hour)
 	$(BIN)/python tests/crash
+
+race: $(READY)  ## Let 8 and then 32 writers without a lock share over the same four documents, 20 rounds each (ten minutes)
+	for writers in 8 32; do RACE_WRITERS=$$writers RACE_ROUNDS=20 RACE_SETTLE_SECONDS=1 \
+	  $(BIN)/python -m pytest -q -s tests/sharing/test_apply.py -k writers_at_once || exit 1; done
 
 fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (about ten minutes)
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile
@@ -65,11 +84,14 @@ check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM li
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-lock:  ## Pin every package anew, those of make clients too (needs uv and npm)
-	$(LOCK) pyproject.toml --extra sandbox --extra dev -o requirements.lock
+lock:  ## Pin every package anew, those of make clients and make growth too (needs uv and npm)
+	$(LOCK) pyproject.toml --extra build --extra sandbox --extra dev -o requirements.lock
+	$(LOCK) pyproject.toml --extra build --extra sandbox -c requirements.lock -o requirements-sandbox.lock
 	$(LOCK) pyproject.toml -c requirements.lock -o requirements-production.lock
 	cd tests/clients/locks && for given in *.in; do $(LOCK) $$given -o $${given%.in}.lock || exit; done
+	cd tests/growth/locks && $(LOCK) redis.in -c ../../../requirements-production.lock -o redis.lock
+	$(LOCK) pyproject.toml tests/growth/locks/prefect-3.8.in --extra build --extra sandbox -o tests/growth/locks/prefect-3.8.lock
 	cd tests/clients/js && npm install --package-lock-only --omit-lockfile-registry-resolved=true --no-audit --no-fund
 
-clean:  ## Remove .venv and the environments of make clients
-	rm -rf $(VENV) .clients
+clean:  ## Remove .venv and the environments of make clients and make growth
+	rm -rf $(VENV) .clients .growth

@@ -14,16 +14,17 @@ _Other = TypeVar("_Other")
 
 
 def run_all(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
-    """The result of each call, in their order; run in threads, at most eight at once.
+    """The result of each call, in their order; run in this thread and others, at most eight at once.
 
     All of them have ended when this ends. Where some raise, the first of these in the order given is raised, however fast the
     others were.
     """
     if len(calls) < 2:
         return [call() for call in calls]
-    with ThreadPoolExecutor(min(len(calls), _AT_ONCE), "crossaccount") as pool:
-        futures = [pool.submit(call) for call in calls]
-    return [future.result() for future in futures]
+    with ThreadPoolExecutor(min(len(calls), _AT_ONCE) - 1, "crossaccount") as pool:
+        futures = [pool.submit(call) for call in calls[1:]]
+        first = calls[0]()
+    return [first, *(future.result() for future in futures)]
 
 
 def run_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tuple[_Result, _Other]:

@@ -6,6 +6,7 @@ operation, or not allowed by the judge gets the error that AWS would send, and m
 Not here: what is checked and decided (``checks``), what moto lacks (``handlers``, ``sagemaker``).
 """
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +35,7 @@ from crossaccount_sandbox.world import Handler, World
 
 Log = Callable[[dict[str, Any]], None]
 logger = logging.getLogger("sandbox")
-_ENTRY = ("time", "account", "caller", "service", "operation", "resource", "request_id")
+_ENTRY = ("time", "account", "caller", "session", "service", "operation", "resource", "request_id")
 _FOR_ANYONE = ("AssumeRoleWithWebIdentity",)  # a token of another provider stands for a signature
 _LOCKS = 256  # of objects, which share them by their names
 _AGENT = "cloudformation.amazonaws.com"  # the one service here that calls others for its callers
@@ -49,7 +50,7 @@ class Guard:
         handlers: operations that the sandbox answers itself, or around moto, by (service, operation).
         faults: what befalls calls on the way.
         log: takes one entry for each request, just before its answer is sent: time, account and caller (null for who
-            was not authenticated), service, operation, the resource of its first check, the request's id, status (null
+            was not authenticated), session (a digest that all requests of one access key have in common), service, operation, the resource of its first check, the request's id, status (null
             when the connection was dropped), AWS's error code.
     """
 
@@ -154,7 +155,7 @@ class Guard:
             )
             assert scope is not None  # authenticate refuses unsigned requests
             region = scope.region
-            entry.update(account=caller.account, caller=caller.arn)
+            entry.update(account=caller.account, caller=caller.arn, session=_digest(scope.access_key_id))
         if spoken.service not in SERVICES:
             raise refusals.denied(spoken, f"The sandbox has no service {spoken.service!r}")
         if scope is not None and (spoken.service == "s3" or scope.expires is not None):
@@ -245,6 +246,11 @@ class Guard:
             return read_answer(call.spoken, operation, self._judged(call, {}))
 
         return further
+
+
+def _digest(access_key_id: str) -> str:
+    """What tells one key's requests from another's, and is no key."""
+    return hashlib.sha256(access_key_id.encode()).hexdigest()[:12]
 
 
 def _check_user_session(call: Call) -> None:

@@ -1,21 +1,40 @@
-"""The producer's flow for many groups: each is shared as `flows.producer.share_models` does it, several at once."""
+"""The producer's flow for many groups: each is shared as `flows.producer.share_models` does it, several at once.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+Prefect's server is told of forty groups together: one task run, one page of plans, one taking of the locks, one table of versions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect import get_run_logger
 
+from crossaccount import parallel
+from crossaccount.arns import group_arn
 from crossaccount.aws import refusals, sessions
-from crossaccount.errors import Failed, InputError
+from crossaccount.config.model import Sharing
+from crossaccount.errors import CrossAccountError, Failed, InputError
+from crossaccount.release.manifest import Release
+from crossaccount.sharing.apply import Receipt
+from crossaccount.sharing.changes import Plan
+from crossaccount.sharing.gather import Gathered
+from crossaccount.sharing.plan import plan_share
 from flows import forms
 from flows.operations import operation
-from flows.producer import Shared, share
+from flows.producer import Shared, refuse_other
+from tasks import locks
+from tasks import producer as steps
 from tasks.steps import name_run, step
 
-_AT_ONCE = 8
-_RUNNER: Any = ThreadPoolTaskRunner(max_workers=_AT_ONCE)
+_TOGETHER = 40
+
+_Wanted = TypeVar("_Wanted")
+# What became of each group, by its config: an error is the end of its share.
+_Ended = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -34,7 +53,7 @@ class SharedGroups:
         return {"writes": sum(group.plan.writes for group in self.groups.values()), "groups": groups}
 
 
-@operation("share-groups", task_runner=_RUNNER)
+@operation("share-groups")
 def share_groups(
     configs: forms.ConfigFiles,
     dry_run: bool = False,
@@ -56,42 +75,143 @@ def share_groups(
     sharings = {config: forms.loaded(config) for config in configs}
     name_run(f"share {len(sharings)} groups")
     hashes = dict(zip(configs, agreed, strict=True)) if agreed else {}
+    ended: dict[str, object] = {}
     with sessions.reuse():
         for sharing in sharings.values():
             sessions.producer_session(sharing)  # assumed once, not by each group for itself
-        futures = [
-            share_group.submit(
-                sharing.model_package_group,
-                partial(share, sharing, dry_run=dry_run, agreed=hashes.get(config)),
-            )
-            for config, sharing in sharings.items()
-        ]
-        ended = [future.result(raise_on_failure=False) for future in futures]
-    return SharedGroups(_all_shared(configs, ended))
+        for start in range(0, len(configs), _TOGETHER):
+            some = {config: sharings[config] for config in configs[start : start + _TOGETHER]}
+            ended |= share_together(_named(list(some.values())), partial(_shared, some, hashes, dry_run))
+    return SharedGroups(_all_shared(ended))
 
 
-@step("share {group}")
-def share_group(group: str, call: Callable[[], Shared]) -> Shared:
-    """Share one group, as the flow for one does.
+def _named(sharings: Sequence[Sharing]) -> str:
+    first, *others = (each.model_package_group for each in sharings)
+    return f"{first} and {len(others)} more" if others else first
+
+
+@step("share {groups}")
+def share_together(groups: str, call: Callable[[], _Ended]) -> _Ended:
+    """Share some groups, each as the flow for one does.
 
     Args:
-        group: the group's name, for the run's name.
-        call: shares it. Prefect walks through every argument of a task, several times: of a config with many consumers for longer
+        groups: the groups' names, for the run's name.
+        call: shares them. Prefect walks through every argument of a task, several times: of a config with many consumers for longer
             than its share takes, of a function not at all.
     """
-    del group
+    del groups
     return call()
 
 
-def _all_shared(configs: Sequence[str], ended: Sequence[object]) -> dict[str, Shared]:
+@dataclass(frozen=True)
+class _Planned:
+    """A group whose share is planned."""
+
+    sharing: Sharing
+    gathered: Gathered
+    plan: Plan
+    is_agreed: bool
+
+    @property
+    def written(self) -> list[str]:
+        """The ARNs of the resources whose policies it writes."""
+        return steps.written(self.sharing, self.plan)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A group whose policies are written, and its Releases, each with whether it is yet to be published."""
+
+    planned: _Planned
+    receipts: tuple[Receipt, ...]
+    prepared: tuple[tuple[Release, bool], ...]
+
+
+def _shared(sharings: Mapping[str, Sharing], hashes: Mapping[str, str], dry_run: bool) -> _Ended:
+    """Share these groups, the steps of each as in `flows.producer.share`; a step of all of them before the next."""
+    planned = _at_once({name: partial(_plan, each, hashes.get(name)) for name, each in sharings.items()})
+    plans = _those(planned, _Planned)
+    if plans:
+        steps.put_plans([(each.sharing, each.plan) for each in plans.values()])
+    if dry_run:
+        return {**planned, **{name: _result(each) for name, each in plans.items()}}
+    opened = _open(plans)
+    shared = _at_once({name: partial(_publish, each) for name, each in _those(opened, _Opened).items()})
+    done = _those(shared, Shared).values()
+    if done:
+        releases = [release for each in done for release in each.releases]
+        steps.put_shared("groups", releases, f"Shared versions of {len(done)} groups")
+    return {**planned, **opened, **shared}
+
+
+def _plan(sharing: Sharing, agreed: str | None) -> _Planned:
+    gathered = steps.read_registry(sharing)
+    plan = plan_share(sharing, gathered)
+    steps.log_plan(plan)
+    refuse_other(plan, agreed)
+    return _Planned(sharing, gathered, plan, agreed is not None)
+
+
+def _open(plans: Mapping[str, _Planned]) -> _Ended:
+    """Write the policies of these groups, with the locks of all of them; two groups write a document that both need one after the other."""
+    hands = {arn: Lock() for each in plans.values() for arn in each.written}
+
+    def write(planned: _Planned, settle_seconds: float) -> _Opened:
+        prepared = steps.prepare_releases(planned.sharing, planned.gathered, planned.plan)
+        with ExitStack() as held:
+            for arn in sorted(planned.written):
+                held.enter_context(hands[arn])
+            receipts = steps.apply_locked(planned.sharing, planned.plan, planned.is_agreed, settle_seconds)
+        return _Opened(planned, receipts, prepared)
+
+    try:
+        with locks.writing(sorted(hands)) as settle_seconds:
+            return _at_once({name: partial(write, each, settle_seconds) for name, each in plans.items()})
+    except CrossAccountError as error:  # the locks were not to be had
+        return dict.fromkeys(plans, error)
+
+
+def _publish(opened: _Opened) -> Shared:
+    planned = opened.planned
+    releases = steps.publish_releases(planned.sharing, opened.prepared, planned.plan, with_table=False)
+    shared = _result(planned, opened.receipts, releases)
+    if not planned.sharing.producer.discoverable:
+        return shared
+    return replace(shared, discovery=steps.make_discoverable(planned.sharing))
+
+
+def _result(
+    planned: _Planned, receipts: tuple[Receipt, ...] = (), releases: tuple[Release, ...] = ()
+) -> Shared:
+    return Shared(group_arn(planned.sharing), planned.plan, receipts, releases)
+
+
+def _those(ended: _Ended, kind: type[_Wanted]) -> dict[str, _Wanted]:
+    return {name: each for name, each in ended.items() if isinstance(each, kind)}
+
+
+def _at_once(calls: Mapping[str, Callable[[], object]]) -> _Ended:
+    """What each call gives, or the error that ended it; several at once, each as a part of this task run."""
+
+    def ended(name: str, call: Callable[[], object]) -> object:
+        try:
+            return call()
+        except Exception as error:
+            get_run_logger().error("%s: %s", name, _reason(error))
+            return error
+
+    parts = [partial(copy_context().run, ended, name, call) for name, call in calls.items()]
+    return dict(zip(calls, parallel.run_all(parts), strict=True))
+
+
+def _all_shared(ended: _Ended) -> dict[str, Shared]:
     """The result of each share.
 
     Raises:
         Failed: when one or more did not come about; the others stand.
     """
-    ends = dict(zip(configs, ended, strict=True))
-    done = {config: end for config, end in ends.items() if isinstance(end, Shared)}
-    lines = [f"{config}: {_reason(end)}" for config, end in ends.items() if config not in done]
+    done = _those(ended, Shared)
+    lines = [f"{config}: {_reason(end)}" for config, end in ended.items() if config not in done]
     if lines:
         head = f"{len(lines)} of {len(ended)} groups were not shared; the others were."
         raise Failed("\n".join([head, *lines]))

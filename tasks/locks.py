@@ -1,16 +1,21 @@
 """The writers' locks: one writer at a time for each resource, as far as writers share a Prefect server.
 
-They are global concurrency limits of one slot, named after the resources' ARNs. Without a shared server nothing holds writers apart;
-the writing then waits before it looks again. Not here: the writing (``crossaccount.sharing.apply``).
+They are global concurrency limits of one slot, named after the resources' ARNs, all taken by one request or none. Without a shared
+server nothing holds writers apart; the writing then waits before it looks again. Not here: the writing (``crossaccount.sharing.apply``).
 
 Source: "Global concurrency limits" in the Prefect documentation.
 """
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
+from uuid import UUID
 
-from prefect.client.orchestration import get_client
-from prefect.concurrency.sync import concurrency
+from httpx import HTTPStatusError, codes
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
+from prefect.client.schemas.responses import ConcurrencyLimitWithLeaseResponse
+from prefect.concurrency._leases import maintain_concurrency_lease
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 
@@ -36,17 +41,50 @@ def writing(arns: Sequence[str], wait_seconds: float | None = None) -> Iterator[
     if not arns or not PREFECT_API_URL.value():
         yield SETTLE_SECONDS
         return
-    names = sorted(f"crossaccount {arn}".replace("/", ":") for arn in arns)  # a limit's name takes no slash
+    names = sorted({f"crossaccount {arn}".replace("/", ":") for arn in arns})  # a limit's name takes no slash
     with get_client(sync_client=True) as client:
-        for name in names:
-            with suppress(ObjectAlreadyExists):  # another run made it after the client's look
-                client.upsert_global_concurrency_limit_by_name(name, 1)
-    slots = concurrency(names, occupy=1, timeout_seconds=patience, lease_duration=_LEASE_SECONDS, strict=True)
-    with ExitStack() as slots_held:
-        try:  # the waiting alone: a time-out within the writing is another matter
-            slots_held.enter_context(slots)
-        except TimeoutError:
+        lease = _taken(client, names, time.monotonic() + patience)
+        if lease is None:
             raise Failed(
                 f"Other runs have been writing to {', '.join(arns)} for {patience:.0f} s. Look at them in Prefect, then run this again."
-            ) from None
-        yield 0.0
+            )
+        try:
+            # Prefect's own `concurrency` keeps a thread and a client for each set of names for as long as the process lives.
+            with maintain_concurrency_lease(lease, _LEASE_SECONDS, raise_on_lease_renewal_failure=True):
+                yield 0.0
+        finally:
+            client.release_concurrency_slots_with_lease(lease)
+
+
+def _taken(client: SyncPrefectClient, names: list[str], until: float) -> UUID | None:
+    """The lease of a slot of every limit, None where others still hold one by then; limits that do not exist are made.
+
+    The server says how long to wait before asking again (``Retry-After``).
+    """
+    while True:
+        try:
+            answer = client.increment_concurrency_slots_with_lease(names, 1, "concurrency", _LEASE_SECONDS)
+        except HTTPStatusError as error:
+            if error.response.status_code != codes.LOCKED:
+                raise
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            time.sleep(min(float(error.response.headers["Retry-After"]), left))
+            continue
+        taken = ConcurrencyLimitWithLeaseResponse.model_validate(answer.json())
+        wrong = set(names) - {limit.name for limit in taken.limits if limit.limit == 1}
+        if not wrong:
+            return taken.lease_id
+        # Who waited for the others with some in hand could wait for a run that waits for it.
+        client.release_concurrency_slots_with_lease(taken.lease_id)
+        for name in sorted(wrong):
+            _make(client, name)
+
+
+def _make(client: SyncPrefectClient, name: str) -> None:
+    """Make a limit of one slot, or set one that exists to it."""
+    try:
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+    except ObjectAlreadyExists:
+        client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(limit=1))

@@ -3,12 +3,16 @@
 Not here: the order of the steps (``flows.producer``).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_table_artifact
 from prefect.events import emit_event
 
+from crossaccount.arns import group_arn
 from crossaccount.aws.access import producing
 from crossaccount.config.model import Sharing
 from crossaccount.doors import door_of
@@ -63,18 +67,38 @@ def plan_pruning(sharing: Sharing, gathered: Gathered, force: bool) -> Plan:
     return gathering.plan_with_users(sharing, gathered, True, force)
 
 
-@steps.step("plan for {sharing.model_package_group}")
+@contextmanager
+def shown(sharing: Sharing, plan: Plan) -> Iterator[None]:
+    """Put the plan into the log, and into an artifact of the run, which is written while the body of this goes on."""
+    log_plan(plan)
+    with ThreadPoolExecutor(1, "page") as thread:
+        page = thread.submit(copy_context().run, _put_plan, sharing, plan)
+        yield
+    page.result()
+
+
 def show_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log and into an artifact of the run."""
+    log_plan(plan)
+    _put_plan(sharing, plan)
+
+
+def log_plan(plan: Plan) -> None:
+    """Put the plan into the log."""
     get_run_logger().info("%s", plans.text(plan))
-    create_markdown_artifact(
-        key=steps.key_of("plan", sharing.model_package_group),
-        markdown=plans.markdown(plan),
-        description=f"What changes for {sharing.model_package_group}",
-    )
 
 
-@steps.step("prepare Releases of {sharing.model_package_group}")
+def _put_plan(sharing: Sharing, plan: Plan) -> None:
+    group = sharing.model_package_group
+    steps.put_page("plan", group, plans.markdown(plan), f"What changes for {group}")
+
+
+def put_plans(planned: Sequence[tuple[Sharing, Plan]]) -> None:
+    """Put the plans of several groups into one artifact of the run."""
+    pages = [f"## {sharing.model_package_group}\n\n{plans.markdown(plan)}" for sharing, plan in planned]
+    steps.put_page("plan", "groups", "\n\n".join(pages), f"What changes for {len(planned)} groups")
+
+
 def prepare_releases(sharing: Sharing, gathered: Gathered, plan: Plan) -> tuple[tuple[Release, bool], ...]:
     """Make the Release of every version that has none, and compare the other versions with theirs."""
     with producing(sharing) as producer:
@@ -84,8 +108,14 @@ def prepare_releases(sharing: Sharing, gathered: Gathered, plan: Plan) -> tuple[
 @steps.step("apply the plan in account {sharing.producer.account}")
 def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ...]:
     """Make the plan's changes, all or none, and read every document back."""
+    with locks.writing(written(sharing, plan)) as settle_seconds:
+        return apply_locked(sharing, plan, exactly, settle_seconds)
+
+
+def apply_locked(sharing: Sharing, plan: Plan, exactly: bool, settle_seconds: float) -> tuple[Receipt, ...]:
+    """As `apply_plan`, for whoever has the locks; ``settle_seconds`` as they gave it."""
     logger = get_run_logger()
-    with producing(sharing) as producer, locks.writing(_written(sharing, plan)) as settle_seconds:
+    with producing(sharing) as producer:
         receipts = applying.apply(producer, plan, logger.info, exactly, settle_seconds)
     written = sum(receipt.verb != "keep" for receipt in receipts)
     logger.info("%d of %d policies changed, each read back", written, len(receipts))
@@ -94,9 +124,12 @@ def apply_plan(sharing: Sharing, plan: Plan, exactly: bool) -> tuple[Receipt, ..
 
 @steps.step("publish Releases of {sharing.model_package_group}")
 def publish_releases(
-    sharing: Sharing, prepared: Sequence[tuple[Release, bool]], plan: Plan
+    sharing: Sharing, prepared: Sequence[tuple[Release, bool]], plan: Plan, with_table: bool = True
 ) -> tuple[Release, ...]:
-    """Publish the Release of every version that has none yet; where not one can be, what the plan has changed is taken back."""
+    """Publish the Release of every version that has none yet; where not one can be, what the plan has changed is taken back.
+
+    With ``with_table`` the versions are put into an artifact of the run.
+    """
     published: list[Release] = []
     try:
         with producing(sharing) as producer:
@@ -110,12 +143,15 @@ def publish_releases(
     _announce_new(sharing, prepared)
     new = sum(is_new for _, is_new in prepared)
     get_run_logger().info("%d of %d Releases are new, at %s", new, len(published), sharing.producer.releases)
-    create_table_artifact(
-        key=steps.key_of("shared", sharing.model_package_group),
-        table=[{"version": each.version, "model package": each.model_package_arn} for each in published],
-        description=f"Shared versions of {published[0].model_package_group}",
-    )
+    if with_table:
+        put_shared(sharing.model_package_group, published, f"Shared versions of {group_arn(sharing)}")
     return tuple(published)
+
+
+def put_shared(of: str, published: Iterable[Release], description: str) -> None:
+    """Put the shared versions into a table among the run's artifacts; ``of`` is the end of its key."""
+    table = [{"version": each.version, "model package": each.model_package_arn} for each in published]
+    create_table_artifact(key=steps.key_of("shared", of), table=table, description=description)
 
 
 @steps.step("make {sharing.model_package_group} discoverable")
@@ -144,7 +180,7 @@ def _after_failure(sharing: Sharing, prepared: Sequence[tuple[Release, bool]], p
                     "No Release was published. The policies stand as written: to put them back would grant again what they took away."
                 ]
             if not standing:
-                with locks.writing(_written(sharing, plan)):
+                with locks.writing(written(sharing, plan)):
                     taken_back = applying.take_back(producer, plan)
                 return ["No Release was published.", *taken_back]
     except CrossAccountError as error:
@@ -158,7 +194,7 @@ def _after_failure(sharing: Sharing, prepared: Sequence[tuple[Release, bool]], p
     ]
 
 
-def _written(sharing: Sharing, plan: Plan) -> list[str]:
+def written(sharing: Sharing, plan: Plan) -> list[str]:
     """The ARNs of the resources whose policies a plan writes."""
     return [
         door_of(change.resource.kind).arn(sharing, change.resource.name)

@@ -131,12 +131,16 @@ class BucketDoor(Door):
                 f"It lies in {actual}, and SageMaker in {region} takes models from its own region alone.",
                 f"Copy the artifacts into a bucket in {region}, and register the version anew.",
             )
+        return self.uploads(producer, name, contents)
+
+    def uploads(self, producer: Producer, name: str, contents: Contents) -> list[Finding]:
+        """Objects of the contents that another account owns, in a bucket that is the producer's and in its region."""
         inside = [artifact for artifact in contents.artifacts if artifact.bucket == name]
         if not inside or _owns_all(producer, name):
             return []
         owner = producer.s3.get_bucket_acl(Bucket=name, ExpectedBucketOwner=producer.account)["Owner"]["ID"]
-        uploads = [partial(_uploaded_by_other, producer, artifact, owner) for artifact in inside]
-        return [finding for finding in parallel.run_all(uploads) if finding is not None]
+        asked = [partial(_uploaded_by_other, producer, artifact, owner) for artifact in inside]
+        return [finding for finding in parallel.run_all(asked) if finding is not None]
 
     def surroundings(
         self, producer: Producer, documents: Mapping[Resource, Document | None]

@@ -35,15 +35,22 @@ def release_key(sharing: Sharing, version: int) -> str:
     return f"{sharing.producer.releases_prefix}{sharing.model_package_group}/{version}.json"
 
 
-def list_published(account: Account) -> set[int]:
-    """The versions that have a Release.
+def list_releases(account: Account) -> tuple[set[int], str]:
+    """The versions that have a Release, and the region of the releases bucket: empty where S3 does not tell it.
 
     Raises:
         ClientError: when S3 refuses.
     """
     prefix = f"{account.config.producer.releases_prefix}{account.config.model_package_group}/"
-    names = [key.removeprefix(prefix) for key in list_keys(account, prefix)]
-    return {int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[1-9]\d{0,8}\.json", name)}
+    keys, region = _listed(account, prefix)
+    names = [key.removeprefix(prefix) for key in keys]
+    numbers = {int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[1-9]\d{0,8}\.json", name)}
+    return numbers, region
+
+
+def list_published(account: Account) -> set[int]:
+    """The versions that have a Release; raises as `list_releases` does."""
+    return list_releases(account)[0]
 
 
 def list_keys(account: Account, prefix: str) -> list[str]:
@@ -52,11 +59,22 @@ def list_keys(account: Account, prefix: str) -> list[str]:
     Raises:
         ClientError: when S3 refuses.
     """
+    return _listed(account, prefix)[0]
+
+
+def _listed(account: Account, prefix: str) -> tuple[list[str], str]:
+    """The keys in the releases bucket that begin with a prefix, and the bucket's region, empty where S3 does not tell it.
+
+    S3 tells the bucket's region in a header of every list, which its API reference does not mention.
+    """
     producer = account.config.producer
-    pages = account.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=producer.account
+    pages = list(
+        account.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=producer.account
+        )
     )
-    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    region = pages[0]["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", "")
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])], region
 
 
 def encryption(config: Sharing) -> dict[str, Any]:

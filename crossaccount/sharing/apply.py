@@ -1,14 +1,16 @@
 """Makes a plan's changes and looks again: all of them, each counted once it was read back, or none.
 
 Two writers of one document are not held apart by AWS: no put of a policy takes a condition, the last one wins. So each write begins
-with a fresh look, each is read back once all are made, and a write that another one has overwritten is made again on
-what stands then. What we change is merged in; what others have changed meanwhile stays.
+with a fresh look, each is read back once all are made, and a write that another one has overwritten is made again on what stands
+then. What we change is merged in; what others have changed meanwhile stays. Whoever has the lock that writers share looks at all
+documents at once, before the first is written.
 
 Not here: what the documents are (``plan``), and a lock that writers share (the flows have one where they share a server).
 
 Source: "Amazon S3 data consistency model" in the S3 user guide (a change of a bucket's configuration is shown late).
 """
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -37,6 +39,10 @@ _ATTEMPTS = 12
 _UNSEEN = 3
 # Writers without a lock in common wait as long before they look again as another may take from its look to its write.
 SETTLE_SECONDS = 1.0
+# How much longer than this writer another one may take from its look to its write.
+_SLOWER = 4.0
+# How old a look may be when its write begins, with a lock: less than that by a call's time, so that a writer without it sees the write.
+_FRESH_SECONDS = 0.5
 
 _Result = TypeVar("_Result")
 
@@ -73,14 +79,15 @@ def apply(
     Whatever it raises, earlier writes are taken back; notes on the exception say what stands. One thing is not: access that was
     taken away is not granted again because an answer did not come.
     """
-    writings: list[_Writing] = []
+    writings = [_Writing(change) for change in plan.changes if change.verb != "keep"]
     try:
+        if not settle_seconds:
+            parallel.run_all([partial(_look, producer, writing) for writing in writings])
         # One after the other: after a refusal there is no more to take back than what came before it.
-        for change in plan.changes:
-            if change.verb != "keep":
-                writings.append(_Writing(change))
-                _while_busy(change.resource, partial(_write, producer, writings[-1], exactly))
-                tell(f"{change.verb}: policy of {change.resource}")
+        for writing in writings:
+            change = writing.change
+            _while_busy(change.resource, partial(_write, producer, writing, exactly))
+            tell(f"{change.verb}: policy of {change.resource}")
         _look_again(producer, writings, tell, settle_seconds)
     except BaseException as error:
         stays_taken = plan.takes_back and isinstance(error, Exception) and passes(error)
@@ -96,20 +103,37 @@ def apply(
 class _Writing:
     """A change, whether its writing has begun (from then on it may stand), and the document that the last write replaced.
 
-    ``unseen`` counts the writes after which that document still stood; ``overwritten`` is whether ever another one stood then.
+    ``before`` and ``token`` are what the last look found, at the instant ``looked`` of the monotonic clock. ``took`` is how
+    many seconds passed from it to the end of the write. ``unseen`` counts the writes after which that document still stood; ``overwritten`` is whether ever another one stood then.
     """
 
     change: Change
     begun: bool = False
     before: Document | None = None
+    token: Token = None
+    looked: float = -math.inf
+    took: float = 0.0
     unseen: int = 0
     overwritten: bool = False
 
 
+def _look(producer: Producer, writing: _Writing) -> None:
+    asked = time.monotonic()
+    writing.before, writing.token = read_policy(producer, writing.change.resource)
+    writing.looked = asked
+
+
 def _write(producer: Producer, writing: _Writing, exactly: bool) -> None:
-    """Look, then write. Also when trying again: whoever was busy may have written meanwhile."""
-    change = writing.change
-    writing.before, token = read_policy(producer, change.resource)
+    """Write on what the look found, which counts once: whoever was busy may have written meanwhile."""
+    if time.monotonic() - writing.looked > _FRESH_SECONDS:
+        _look(producer, writing)
+    looked, writing.looked = writing.looked, -math.inf
+    _write_on(producer, writing, exactly)
+    writing.took = time.monotonic() - looked
+
+
+def _write_on(producer: Producer, writing: _Writing, exactly: bool) -> None:
+    change, token = writing.change, writing.token
     if documents.same(writing.before, change.existing):
         writing.begun = True
         write_policy(producer, change.resource, change.desired, token)
@@ -162,8 +186,9 @@ def _look_again(
         if not waiting:
             return
         if settle_seconds:
-            # The waits differ, so that writers who met once do not meet again.
-            time.sleep(settle_seconds * (1 + (random.random() if attempt else 0)))  # noqa: S311 - no secret
+            # Where this writer was slow, others may be. The waits differ, so that writers who met once do not meet again.
+            seconds = max(settle_seconds, _SLOWER * max(writing.took for writing in waiting))
+            time.sleep(seconds * (1 + (random.random() if attempt else 0)))  # noqa: S311 - no secret
         standing = parallel.run_all([partial(_stands, producer, writing) for writing in waiting])
         waiting = [writing for writing, stands in zip(waiting, standing, strict=True) if not stands]
         for writing in waiting:

@@ -28,8 +28,16 @@ class Encryption:
     findings: tuple[Finding, ...] = ()
 
 
+# The key that new Releases will be encrypted under, None for none, and what was found about it.
+Coming = tuple[str | None, list[Finding]]
+
+
 def read_encryption(
-    producer: Producer, lying: Mapping[int, str], publishing: Collection[int], known: Collection[str]
+    producer: Producer,
+    lying: Mapping[int, str],
+    publishing: Collection[int],
+    known: Collection[str],
+    coming: Coming,
 ) -> Encryption:
     """The keys of the Releases of the shared versions.
 
@@ -38,12 +46,10 @@ def read_encryption(
         lying: the keys that published Releases lie under, by their versions.
         publishing: the versions that have no Release yet.
         known: the ARNs of keys that were looked at already, and can be used.
+        coming: as `coming_key` has it; it counts where something is to be published.
     """
-    findings: list[Finding] = []
-    coming = None
-    if publishing:
-        coming, found = _coming(producer)
-        findings += found
+    key_to_come, of_coming = coming if publishing else (None, [])
+    findings = list(of_coming)
     questions: dict[str, tuple[str, Any]] = {
         key: (
             _where(producer, number),
@@ -52,16 +58,16 @@ def read_encryption(
         for number, key in sorted(lying.items(), reverse=True)
         if key not in known
     }
-    if coming is not None and coming not in known:
+    if key_to_come is not None and key_to_come not in known:
         where = f"Releases at {producer.config.producer.releases}"
-        questions[coming] = (where, partial(_usable, producer, coming, where, _another(producer)))
+        questions[key_to_come] = (where, partial(_usable, producer, key_to_come, where, _another(producer)))
     arns, obstacles = ask_all(questions)
     findings += obstacles
     usable = {key: arn for key, arn in arns.items() if not isinstance(arn, Finding)}
     findings += [arn for arn in arns.values() if isinstance(arn, Finding)]
-    usable |= {key: key for key in (*lying.values(), coming or "") if key in known}
-    if coming is not None and coming in usable:
-        findings += _tried(producer, usable[coming])
+    usable |= {key: key for key in (*lying.values(), key_to_come or "") if key in known}
+    if key_to_come is not None and key_to_come in usable:
+        findings += _tried(producer, usable[key_to_come])
     return Encryption(tuple(sorted(set(usable.values()))), tuple(findings))
 
 
@@ -81,8 +87,8 @@ def _again(producer: Producer, number: int) -> str:
     return f"Copy it onto itself: aws s3 cp {where} {where} --sse aws:kms --sse-kms-key-id ARN, with a key of account {producer.account}."
 
 
-def _coming(producer: Producer) -> tuple[str | None, list[Finding]]:
-    """The key that a new Release will be encrypted under, as the config or the bucket's default names it; None for none."""
+def coming_key(producer: Producer) -> Coming:
+    """The key that a new Release will be encrypted under, as the config or the bucket's default names it."""
     config = producer.config.producer
     if config.releases_kms_key is not None:
         return config.releases_kms_key, []

@@ -27,7 +27,7 @@ from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
-from crossaccount.sharing.encryption import read_encryption
+from crossaccount.sharing.encryption import Coming, coming_key, read_encryption
 from crossaccount.sharing.naming import needing, with_containers
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import Opened, find_stale, read_opened
@@ -44,8 +44,9 @@ class Gathered(Basis):
     """Everything that was read for a plan and its Releases.
 
     ``observed`` has the artifacts by URI; ``digests`` the digest of each image of the producer's registry; ``releases`` the published
-    Releases by their versions' numbers; ``samples`` those of each version that has none yet, by its ARN. ``left_out`` says why other
-    versions that the config means are not shared, by their numbers.
+    Releases by their versions' numbers; ``listed`` the versions that have one, None where that could not be asked; ``samples`` those
+    of each version that has none yet, by its ARN. ``left_out`` says why other versions that the config means are not shared, by their
+    numbers.
     """
 
     versions: tuple[ModelVersion, ...]
@@ -54,6 +55,7 @@ class Gathered(Basis):
     samples: Samples = field(default_factory=dict)
     left_out: Mapping[int, Finding] = field(default_factory=dict)
     releases: Mapping[int, Release] = field(default_factory=dict)
+    listed: frozenset[int] | None = None
 
     def has_seen(self, version: ModelVersion) -> bool:
         """Whether every artifact of a version, and every image, was there to be looked at."""
@@ -74,23 +76,26 @@ def gather(producer: Producer) -> Gathered:
     """
     config = producer.config
     group = f"model-package-group {config.model_package_group}"
-    shareable = ask(group, partial(read_versions, producer.sagemaker, config))
+    shareable, opened = parallel.run_both(
+        partial(ask, group, partial(read_versions, producer.sagemaker, config)),
+        partial(read_opened, producer),
+    )
     if isinstance(shareable, Finding):  # without versions there is nothing more to look at
         raise PlanRefused((shareable,))
     complete = narrowed(shareable.versions, partial(find_fault, config))
     unsound = _unsound(config, complete.versions)
-    world = _look(producer, [version for version in complete.versions if version not in unsound])
+    sound = [version for version in complete.versions if version not in unsound]
+    world, coming = parallel.run_both(
+        partial(_look, producer, sound, opened), partial(_coming_key, producer, sound, opened)
+    )
     kept = _keep(config, shareable, unsound, world)
-    opened = read_opened(producer)
-    samples, of_samples = gather_samples(producer, kept.versions, opened.releases)
-    publishing = tuple(sorted({each.version for each in kept.versions} - set(opened.releases)))
-    asked = _ask_policies(producer, kept.versions, world, opened, publishing)
-    beside = doors.surroundings(producer, asked.existing)
     now = datetime.now(UTC)
-    numbers = [version.version for version in kept.versions]
-    needed = [*doors.resources(config, asked.needs), *_doubtful_keys(producer, kept, world, opened)]
-    stale, of_stale = find_stale(producer, opened, needed, numbers, now)
-    of_documents = _of_documents(producer, asked.existing, beside)
+    (samples, of_samples), asked = parallel.run_both(
+        partial(gather_samples, producer, kept.versions, opened.releases),
+        partial(_ask_further, producer, kept, world, opened, coming, now),
+    )
+    stale, of_stale = asked.stale
+    of_documents = _of_documents(producer, asked.existing, asked.beside)
     findings = (
         *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
         *(*opened.findings, *of_stale, *of_samples, *lacking(config, kept.versions)),
@@ -101,15 +106,16 @@ def gather(producer: Producer) -> Gathered:
         asked.existing,
         now,
         tuple(dict.fromkeys(with_containers(each, containers) for each in findings)),  # each once
-        beside,
+        asked.beside,
         stale=stale,
-        publishing=publishing,
+        publishing=_publishing(kept.versions, opened),
         versions=kept.versions,
         observed=world.observed,
         digests=world.digests,
         samples=samples,
         left_out=kept.left_out,
         releases=opened.releases,
+        listed=opened.listed,
     )
     if not any(parts_beyond(config, gathered, resource) for resource in asked.existing):
         return gathered
@@ -136,12 +142,12 @@ class _World:
         return {key for uri, each in self.observed.items() if uri in uris for key in each.keys}
 
 
-def _look(producer: Producer, versions: Sequence[ModelVersion]) -> _World:
+def _look(producer: Producer, versions: Sequence[ModelVersion], opened: Opened) -> _World:
     """The artifacts and images of versions, and the policies of what they lie in."""
     contents = contents_of(versions)
     first = doors.resources(producer.config, doors.needs(producer.config, contents))
     (reachable, of_resources), (digests, of_images) = parallel.run_both(
-        partial(_reachable, producer, first, contents), partial(resolve_digests, producer, versions)
+        partial(_reachable, producer, first, contents, opened), partial(resolve_digests, producer, versions)
     )
     buckets = {resource.name for resource in reachable if resource.kind == BUCKET.kind}
     artifacts = [artifact for artifact in _deployed_first(versions) if artifact.bucket in buckets]
@@ -189,34 +195,52 @@ def _keep(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the versions need once the keys are known, the policies of that as they stand, and what was found about keys and Releases."""
+    """What the versions need once the keys are known, and the policies of that as they stand.
+
+    ``findings`` are those about keys and policies, ``of_releases`` those about the keys of Releases; ``beside`` is what decides beside
+    the policies, and ``stale`` what `find_stale` finds.
+    """
 
     needs: doors.Needs
     existing: dict[Resource, Document | None]
     findings: tuple[Finding, ...]
     of_releases: tuple[Finding, ...]
+    beside: dict[Resource, Surroundings]
+    stale: tuple[dict[Resource, Document | None], list[Finding]]
 
 
-def _ask_policies(
-    producer: Producer,
-    versions: Sequence[ModelVersion],
-    world: _World,
-    opened: Opened,
-    publishing: Sequence[int],
+def _publishing(versions: Iterable[ModelVersion], opened: Opened) -> tuple[int, ...]:
+    """The numbers of the versions that have no Release that could be read."""
+    return tuple(sorted({version.version for version in versions} - set(opened.releases)))
+
+
+def _coming_key(producer: Producer, versions: Iterable[ModelVersion], opened: Opened) -> Coming:
+    """The key that new Releases will lie under, asked for where there may be some."""
+    return coming_key(producer) if _publishing(versions, opened) else (None, [])
+
+
+def _ask_further(
+    producer: Producer, kept: _Kept, world: _World, opened: Opened, coming: Coming, now: datetime
 ) -> _Asked:
-    """The needs with the keys, which are known once the artifacts and Releases were looked at; and the policies that were not read yet."""
+    """The needs with the keys, known once artifacts and Releases were looked at; the policies left to read, and what decides beside."""
+    versions = kept.versions
     keys, numbers = world.keys(versions), {version.version for version in versions}
     lying = {number: key for number, key in opened.keys.items() if number in numbers}
-    releases = read_encryption(producer, lying, publishing, keys)
+    releases = read_encryption(producer, lying, _publishing(versions, opened), keys, coming)
     contents = contents_of(versions, {*keys, *releases.keys})
     needs = doors.needs(producer.config, contents)
     resources = doors.resources(producer.config, needs)
     more = [each for each in resources if each not in world.first]
-    reachable, of_keys = _reachable(producer, more, contents)
+    reachable, of_keys = _reachable(producer, more, contents, opened)
     of_key, of_policies = read_policies(producer, reachable)
     policies = {**world.policies, **of_key}
     existing = {resource: policies[resource] for resource in resources if resource in policies}
-    return _Asked(needs, existing, (*of_keys, *of_policies), releases.findings)
+    needed = [*resources, *_doubtful_keys(producer, kept, world, opened)]
+    beside, stale = parallel.run_both(
+        partial(doors.surroundings, producer, existing),
+        partial(find_stale, producer, opened, needed, sorted(numbers), now),
+    )
+    return _Asked(needs, existing, (*of_keys, *of_policies), releases.findings, beside, stale)
 
 
 def _doubtful_keys(producer: Producer, kept: _Kept, world: _World, opened: Opened) -> list[Resource]:
@@ -297,18 +321,18 @@ def _left_out(config: Sharing, version: ModelVersion, reasons: Iterable[Finding]
 
 
 def _reachable(
-    producer: Producer, resources: Iterable[Resource], contents: Contents
+    producer: Producer, resources: Iterable[Resource], contents: Contents, opened: Opened
 ) -> tuple[list[Resource], list[Finding]]:
     """The resources whose policies can be read; and the findings about all of them."""
+
+    def obstacles_of(resource: Resource) -> list[Finding]:
+        releases = Resource(BUCKET.kind, producer.config.producer.releases_bucket, producer.account)
+        if resource == releases and opened.region == producer.region:  # its list has said all that HEAD says
+            return BUCKET.uploads(producer, resource.name, contents)
+        return door_of(resource.kind).obstacles(producer, resource, contents)
+
     looks, obstacles = ask_all(
-        {
-            each: (
-                f"{each.kind} {each.name}",
-                partial(door_of(each.kind).obstacles, producer, each, contents),
-            )
-            for each in resources
-        },
-        producer,
+        {each: (f"{each.kind} {each.name}", partial(obstacles_of, each)) for each in resources}, producer
     )
     return list(looks), [*obstacles, *(finding for look in looks.values() for finding in look)]
 

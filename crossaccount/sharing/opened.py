@@ -31,12 +31,16 @@ from crossaccount.sharing.obstacles import ask, ask_all
 class Opened:
     """The Releases that can be read, by their versions' numbers, and the findings about those that cannot.
 
-    ``keys`` are the ARNs of the KMS keys that the Releases themselves are encrypted under, of those that are.
+    ``keys`` are the ARNs of the KMS keys that the Releases themselves are encrypted under, of those that are. ``listed`` are the
+    versions that have a Release, readable or not, and None where that could not be asked; ``region`` is that of their bucket, empty
+    where S3 did not tell it.
     """
 
     releases: Mapping[int, Release]
     findings: tuple[Finding, ...] = ()
     keys: Mapping[int, str] = field(default_factory=dict)
+    listed: frozenset[int] | None = None
+    region: str = ""
 
     def resources(self, account: str) -> dict[Resource, list[int]]:
         """The resources of an account that they say were opened, each with the versions that it was opened for."""
@@ -56,15 +60,16 @@ def read_opened(producer: Producer) -> Opened:
     """Every Release of the group; a finding for each that cannot be read: what it opened cannot be told."""
     where = f"Releases at {producer.config.producer.releases}"
     try:
-        numbers = ask(where, lambda: sorted(store.list_published(producer)))
+        listing = ask(where, partial(store.list_releases, producer))
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
             raise
         text = "They may not be listed, so what was opened before and is needed no more cannot be told."
         way_out = producer.way_out(error, "Allow s3:ListBucket there.")
         return Opened({}, (Finding(Severity.WARNING, where, text, way_out),))
-    if isinstance(numbers, Finding):
-        return Opened({}, (_doubt(numbers),))
+    if isinstance(listing, Finding):
+        return Opened({}, (_doubt(listing),))
+    numbers, region = sorted(listing[0]), listing[1]
     questions = {
         number: (f"Release of version {number}", partial(store.read_stored, producer, number))
         for number in numbers
@@ -72,7 +77,7 @@ def read_opened(producer: Producer) -> Opened:
     stored, findings = ask_all(questions, producer)
     releases = {number: each.release for number, each in stored.items()}
     keys = {number: each.key for number, each in stored.items() if each.key}
-    return Opened(releases, tuple(map(_doubt, findings)), keys)
+    return Opened(releases, tuple(map(_doubt, findings)), keys, frozenset(numbers), region)
 
 
 def _doubt(finding: Finding) -> Finding:

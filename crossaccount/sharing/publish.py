@@ -34,7 +34,9 @@ def prepare(
     """
     config = producer.config
     containers = [_released_container(container, gathered) for container in version.containers]
-    published = gathered.releases.get(version.version) or store.find(producer, version.version)
+    published = gathered.releases.get(version.version)
+    if published is None and (gathered.listed is None or version.version in gathered.listed):
+        published = store.find(producer, version.version)  # it may be there, and could not be listed or read
     if published is not None:
         return _unchanged(published, containers, gathered.observed), False
     release = Release(

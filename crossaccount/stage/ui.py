@@ -62,7 +62,7 @@ def serve(
         ready = stack.enter_context(processes.sandbox(*sandbox_arguments))
         processes.wait_for(f"{api}/health", "The Prefect server")
         say("Starting a worker for each side ...")
-        env = {pool: {**prefect, **_one_side(ready["env"], folder / pool, SIDES[pool])} for pool in SIDES}
+        env = {pool: {**prefect, **one_side(ready["env"], folder / pool, SIDES[pool])} for pool in SIDES}
         for pool in SIDES:
             stack.enter_context(worker(folder, pool, pool, env[pool]))
         for pool in SIDES:
@@ -75,10 +75,20 @@ def serve(
 
 
 @contextmanager
-def worker(folder: Path, name: str, pool: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process worker of a pool, which is created if there is none; its log goes into the folder."""
+def worker(
+    folder: Path, name: str, pool: str, env: Mapping[str, str], *arguments: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A process worker of a pool, which is created if there is none; its log goes into the folder.
+
+    Args:
+        folder: for the log.
+        name: of the worker, and of its log.
+        pool: whose runs it takes.
+        env: its settings and AWS profiles.
+        arguments: further ones of ``prefect worker start``.
+    """
     named = ["--type", "process", "--pool", pool, "--name", name]
-    command = [sys.executable, "-m", "prefect", "worker", "start", *named]
+    command = [sys.executable, "-m", "prefect", "worker", "start", *named, *arguments]
     with (
         (folder / f"{name}.log").open("w") as log,
         processes.tied(command, stdout=log, stderr=log, env={**_bare(), **env}, cwd=folder) as process,
@@ -117,8 +127,14 @@ def _bare() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
-def _one_side(env: Mapping[str, str], folder: Path, profiles: Collection[str]) -> dict[str, str]:
-    """The sandbox's AWS environment with some of its profiles."""
+def one_side(env: Mapping[str, str], folder: Path, profiles: Collection[str]) -> dict[str, str]:
+    """The sandbox's AWS environment with some of its profiles.
+
+    Args:
+        env: the sandbox's.
+        folder: for the files of these profiles; it is made.
+        profiles: their names.
+    """
     folder.mkdir()
     side = dict(env)
     for variable, title in (("AWS_CONFIG_FILE", "profile {}"), ("AWS_SHARED_CREDENTIALS_FILE", "{}")):

@@ -75,7 +75,12 @@ ElementTree.register_namespace("", NAMESPACE)
 
 
 def list_with_owners(world: World, call: Call) -> Response:
-    """ListObjects, ListObjectsV2, ListObjectVersions: with each object's true owner, where an owner is asked for."""
+    """ListObjects, ListObjectsV2, ListObjectVersions: with each object's true owner, where an owner is asked for.
+
+    The bucket's region is in a header of each, which the API reference does not mention.
+
+    Source: answers of S3 in boto/botocore#2227 and versity/versitygw#1814.
+    """
     bucket = call.params["Bucket"]
     bucket_owner = owner_of_bucket(bucket)
     token = call.params.get("ContinuationToken")
@@ -102,7 +107,12 @@ def list_with_owners(world: World, call: Call) -> Response:
             _show_checksum(call, entry, encoded)
         if entry.find(f"{{{NAMESPACE}}}Owner") is not None:
             _show_owner(world, call, entry, encoded, bucket_owner)
-    return replace(response, body=ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+    region = s3_backends[bucket_owner]["aws"].buckets[bucket].region_name
+    return replace(
+        response,
+        headers=(*response.headers, ("x-amz-bucket-region", region)),
+        body=ElementTree.tostring(root, encoding="utf-8", xml_declaration=True),
+    )
 
 
 def _show_next_marker(call: Call, root: ElementTree.Element) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import hosts
 
 pytestmark = pytest.mark.growth  # a server, three workers and PostgreSQL take too long for every run
 
@@ -88,49 +91,13 @@ def test_automations_are_applied_once_however_often(grown: Any) -> None:
     assert known["enabled"]
 
 
-def ancestors(pid: int) -> list[int]:
-    """A process and those above it, the nearest first."""
-    found = [pid]
-    while found[-1] > 1:
-        stat = Path(f"/proc/{found[-1]}/stat").read_text()
-        found.append(int(stat.rpartition(")")[2].split()[1]))
-    return found
-
-
-def host_of(run: str) -> list[int]:
-    """The processes of the worker that has a flow run, itself first: all that a lost host takes with it."""
-    marked = f"PREFECT__FLOW_RUN_ID={run}".encode()
-    (flow, *_) = [int(one.name) for one in Path("/proc").glob("[0-9]*") if marked in read(one / "environ")]
-    worker = next(one for one in ancestors(flow) if b"worker\0start" in read(Path(f"/proc/{one}/cmdline")))
-    everybody = [int(one.name) for one in Path("/proc").glob("[0-9]*")]
-    below = [one for one in everybody if one != worker and worker in above(one)]
-    assert flow in below
-    return [worker, *below]
-
-
-def read(file: Path) -> bytes:
-    """What a file of a process says; nothing of one that is gone."""
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
-
-
-def above(pid: int) -> list[int]:
-    try:
-        return ancestors(pid)
-    except OSError:
-        return []
-
-
 def test_a_host_lost_in_the_middle_of_a_promotion_is_noticed_and_the_next_run_mends_it(
     grown: Any, promoted: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     promotion = grown.start("promote-model/promote", version=2)
     lost = grown.until("a part of it runs", lambda: grown.parts(promotion))[0]
     grown.until("its trial endpoint", lambda: "Creating" in endpoints(grown, "staging").values())
-    for pid in host_of(lost["id"]):
-        os.kill(pid, signal.SIGKILL)
+    hosts.kill(hosts.family(hosts.worker_of(lost["id"])))
     killed = time.monotonic()
 
     ended = grown.ended(lost["id"])

@@ -43,7 +43,7 @@ BUCKET = "answers-of-staging"
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 EXECUTION, DEPLOYER = (ROLE.format(accounts.STAGING.id, name) for name in ("execution", "deployer"))
 TOPICS = [f"arn:aws:sns:{accounts.REGION}:{accounts.STAGING.id}:{name}" for name in ("answers", "errors")]
-QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+QUICK = Patience(seconds=20, first=0.03, longest=0.2)
 ROWS = "5.1,3.5,1.4,0.2\n6.3,3.3,6.0,2.5"  # version 1 says 0 and 1, version 2 says 0 and 2
 RIGHT = {"content_type": "text/csv", "body": ROWS, "expect_schema": {"type": "array", "minItems": 2}}
 

@@ -36,7 +36,7 @@ from tasks import consumer as steps
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=30, first=0.01, longest=0.03)
+QUICK = Patience(seconds=30, first=0.03, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 FILES = ["deep/part-1.bin", "weights.json"]
 SMOKE = [{"content_type": "text/csv", "body": "1,2", "expect": {"files": FILES}}]
@@ -232,8 +232,7 @@ def deploy(sharing: Sharing, version: int) -> Any:
     with disable_run_logger():
         described = steps.find_version.fn(sharing, "staging", version)
         release = steps.read_release.fn(sharing, "staging", described)
-        steps.check_artifacts.fn(sharing, "staging", release)
-        steps.check_quotas.fn(sharing, "staging", release)
+        steps.check_deployment.fn(sharing, "staging", release)
         made: list[Any] = []
         try:
             for create in (steps.create_model, steps.create_endpoint_config, steps.create_endpoint):

@@ -19,7 +19,18 @@ from crossaccount_sandbox.command import call_log, main
 PRODUCER, STAGING = "111111111111", "222222222222"
 ADMINISTRATOR = f"arn:aws:iam::{PRODUCER}:user/administrator"
 BUCKET = "logged-bucket"
-KEYS = ["time", "account", "caller", "service", "operation", "resource", "request_id", "status", "code"]
+KEYS = [
+    "time",
+    "account",
+    "caller",
+    "session",
+    "service",
+    "operation",
+    "resource",
+    "request_id",
+    "status",
+    "code",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -136,6 +147,22 @@ def test_no_credential_no_body_and_no_policy_is_logged(inner: Any) -> None:
     secrets = [made["AccessKeyId"], made["SecretAccessKey"], "Grepable", "shibboleth"]
     secrets += [session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]]
     assert [secret for secret in secrets if secret in json.dumps(entries)] == []
+
+
+def test_requests_of_one_session_have_its_digest_and_those_of_another_one_of_their_own(inner: Any) -> None:
+    sts, trust = inner.client("producer", "sts"), {"Effect": "Allow", "Principal": {"AWS": PRODUCER}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{**trust, "Action": "sts:AssumeRole"}]})
+    inner.client("producer", "iam").create_role(RoleName="twice", AssumeRolePolicyDocument=document)
+    role = {"RoleArn": f"arn:aws:iam::{PRODUCER}:role/twice", "RoleSessionName": "same"}
+    sessions = [sts.assume_role(**role)["Credentials"] for _ in range(2)]
+    seen = []
+    for key in sessions:
+        client = inner.keyed("sts", key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"])
+        seen += [last(inner, client.get_caller_identity) for _ in range(2)]
+    assert len({entry["caller"] for entry in seen}) == 1
+    first, again, second, once_more = [entry["session"] for entry in seen]
+    assert (first, second) == (again, once_more)
+    assert first != second
 
 
 def test_a_file_gets_whole_lines_from_many_threads_at_once(tmp_path: Path) -> None:

@@ -1,24 +1,28 @@
 """Hundreds of accounts: all but the first consumer are copies of it, made by no call, and as if calls had made them."""
 
 from __future__ import annotations
-
+import boto3
 import json
 import os
+import pytest
 import re
 import signal
 import subprocess
 import sys
+from botocore.exceptions import ClientError
 from collections.abc import Iterator
+from crossaccount_sandbox import accounts
+from crossaccount_sandbox import training
+from crossaccount_sandbox.accounts import Credentials
+from crossaccount_sandbox.accounts import PRODUCER
+from crossaccount_sandbox.accounts import PRODUCTION
+from crossaccount_sandbox.accounts import REGION
+from crossaccount_sandbox.accounts import Residents
+from crossaccount_sandbox.accounts import STAGING
+from crossaccount_sandbox.server import Server
 from pathlib import Path
 from typing import Any
 
-import boto3
-import pytest
-from botocore.exceptions import ClientError
-
-from crossaccount_sandbox import accounts, training
-from crossaccount_sandbox.accounts import PRODUCER, PRODUCTION, REGION, STAGING, Credentials, Residents
-from crossaccount_sandbox.server import Server
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "deployments" / "iam"
@@ -184,6 +188,20 @@ def test_copies_share_no_id_and_change_apart(three: tuple[Server, Residents]) ->
     for name in iam["production"].list_role_policies(RoleName="crossaccount-deployer")["PolicyNames"]:
         iam["production"].delete_role_policy(RoleName="crossaccount-deployer", PolicyName=name)
     assert iam["staging"].list_role_policies(RoleName="crossaccount-deployer")["PolicyNames"]
+
+
+def test_a_copy_s_roles_are_of_the_producer_s_one_key(three: tuple[Server, Residents]) -> None:
+    server, residents = three
+    named = []
+    for account in ("staging", "production"):
+        iam = client(server, residents.administrators[account], "iam")
+        role = "crossaccount-deployer"
+        policies = [
+            iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        ]
+        named.append(set(re.findall(r"arn:aws:kms:[^\"]+", json.dumps(policies))))
+    assert named[0] == named[1] != set()
 
 
 def test_a_copy_is_judged_under_its_own_names(three: tuple[Server, Residents]) -> None:

@@ -1,28 +1,24 @@
 """Hundreds of accounts: all but the first consumer are copies of it, made by no call, and as if calls had made them."""
 
 from __future__ import annotations
-import boto3
+
 import json
 import os
-import pytest
 import re
 import signal
 import subprocess
 import sys
-from botocore.exceptions import ClientError
 from collections.abc import Iterator
-from crossaccount_sandbox import accounts
-from crossaccount_sandbox import training
-from crossaccount_sandbox.accounts import Credentials
-from crossaccount_sandbox.accounts import PRODUCER
-from crossaccount_sandbox.accounts import PRODUCTION
-from crossaccount_sandbox.accounts import REGION
-from crossaccount_sandbox.accounts import Residents
-from crossaccount_sandbox.accounts import STAGING
-from crossaccount_sandbox.server import Server
 from pathlib import Path
 from typing import Any
 
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from crossaccount_sandbox import accounts, training
+from crossaccount_sandbox.accounts import PRODUCER, PRODUCTION, REGION, STAGING, Credentials, Residents
+from crossaccount_sandbox.server import Server
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "deployments" / "iam"

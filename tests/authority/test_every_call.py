@@ -23,6 +23,8 @@ from crossaccount.aws import clients, sessions
 from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.lifecycle import LifeCycle
 from crossaccount.config.model import Sharing
+from crossaccount.doors.base import Resource
+from crossaccount.doors.bucket import BUCKET
 from crossaccount.hosting import components, creation, leftovers, preflight, removal, requests, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import deployment_name
@@ -33,6 +35,7 @@ from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
 from crossaccount.registry import lifecycle
+from crossaccount.registry.versions import Contents
 from crossaccount.sharing import apply, discovery, gather, publish, revoke
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
@@ -420,6 +423,8 @@ def share(scene: Any, sharing: Sharing) -> Any:
     admin("DeleteBucketOwnershipControls", **bucket)
     producer = open_producer(sharing)
     gather.gather(producer)
+    # A bucket of artifacts alone is asked where it lies; of that of the Releases, their list has said it.
+    BUCKET.obstacles(producer, Resource(BUCKET.kind, accounts.BUCKET, producer.account), Contents())
     admin("DeleteBucketPolicy", **bucket)
     rules = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     admin("PutBucketOwnershipControls", **bucket, OwnershipControls=rules)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAGE := $(VENV)/.stage
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test clients servers crash race fuzz bench growth properties check lock clean
+.PHONY: help install demo ui test clients servers crash race fuzz bench growth ecs properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -53,6 +53,9 @@ growth: $(READY)  ## Lose hosts and servers in the middle of promotions, and try
 		PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)" command -v $${each%:*} >/dev/null || \
 		echo "make: no $${each%:*} here, and what needs it is skipped: apt-get install $${each#*:}" >&2; done
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
+
+ecs: $(READY)  ## Run flow runs as ECS tasks by a worker of prefect-aws against the sandbox, and print who called what (minutes)
+	$(BIN)/python -m pytest -q -s -m "growth or not growth" tests/ecs
 
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/sharing/test_properties.py

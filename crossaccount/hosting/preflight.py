@@ -23,7 +23,7 @@ from crossaccount.aws.refusals import classify
 from crossaccount.config.choice import VersionRule
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, DoorName, Failed, InputError, Obstacle, Refused
-from crossaccount.parallel import run_all
+from crossaccount.parallel import run_all, run_both
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.registry.chosen import check_chosen
 from crossaccount.registry.storage import (
@@ -77,21 +77,26 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
     if version is not None:
         check_shared(config, version)
     resource = package_arn(config, version or "*")
+    group = {"ModelPackageGroupName": group_arn(config)}
+    see_group = partial(target.sagemaker.describe_model_package_group, **group)
     with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
-        target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
         if version is None:
+            see_group()
             return _newest(target)
-        try:
-            described = describe_version(target.sagemaker, package_arn(config, version))
-        except ClientError as error:
-            if error.response["Error"]["Message"].endswith("does not exist."):
-                raise Failed(
-                    f"{config.model_package_group} has no version {version}. Choose one that its owner has registered."
-                ) from None
-            raise
+        _, described = run_both(see_group, partial(_described, target, version))
     check_deployable(described)
     check_chosen(config, described)
     return described
+
+
+def _described(target: Target, version: int) -> ModelVersion:
+    try:
+        return describe_version(target.sagemaker, package_arn(target.config, version))
+    except ClientError as error:
+        if not error.response["Error"]["Message"].endswith("does not exist."):
+            raise
+        group = target.config.model_package_group
+    raise Failed(f"{group} has no version {version}. Choose one that its owner has registered.")
 
 
 def newest_published(target: Target) -> int | None:
@@ -340,11 +345,8 @@ def explained_creation(target: Target, release: Release) -> Iterator[None]:
 
     By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
     """
-    action, resource, role = (
-        "sagemaker:CreateModel",
-        release.model_package_arn,
-        target.consumer.execution_role,
-    )
+    action, resource = "sagemaker:CreateModel", release.model_package_arn
+    role = target.consumer.execution_role
     members = members_of_release(target.config, release)
     with members.named(), target.explained(action, resource, DoorName.REGISTRY):
         try:

@@ -19,7 +19,7 @@ import pytest
 from crossaccount.audit.answers import DISCOVERY, Verdict, combine
 from crossaccount.audit.documents import read_documents
 from crossaccount.audit.probe import try_doors
-from crossaccount.aws import sessions
+from crossaccount.aws import clients, sessions
 from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.lifecycle import LifeCycle
 from crossaccount.config.model import Sharing
@@ -322,12 +322,16 @@ def of_outsider(params: dict[str, Any]) -> dict[str, Any]:
 def told(scene: Any) -> Watch:
     """The story, told once: shared, checked, deployed, reaped, promoted twice, rolled back, revoked."""
     watch = Watch(scene)
-    assume = sessions._assume
+    assume, sides = sessions._assume, dict[Any, str]()
+
+    def before(**event: Any) -> None:
+        if (caller := clients._CALLING.get()) in sides:
+            watch.before(sides[caller], **event)
 
     def assumed(source: Any, role: str, *more: Any) -> Any:
         made = assume(source, role, *more)
-        side = "producer" if role == scene.sharing.producer.role else "consumer"
-        made.events.register("provide-client-params", partial(watch.before, side))
+        sides[made.caller] = "producer" if role == scene.sharing.producer.role else "consumer"
+        made.events.register("provide-client-params", before, unique_id="every call")
         return made
 
     statement = {"Effect": "Allow", "Principal": {"AWS": accounts.STAGING.id}, "Action": "sts:AssumeRole"}

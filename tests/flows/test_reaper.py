@@ -231,7 +231,7 @@ def test_the_trials_of_a_promotion_are_taken_down_by_its_hook_in_every_account(
         raise Failed("The endpoint did not come up.")
 
     monkeypatch.setattr("crossaccount.hosting.creation.wait_in_service", fail)
-    monkeypatch.setattr("crossaccount.hosting.removal.end_trials", lambda *_, **__: ())
+    monkeypatch.setattr("crossaccount.hosting.temporary.end", lambda *_: ())
     config = edited(consumers__staging__stage=1, consumers__production__stage=1)
     with pytest.raises(PromotionFailed):
         promote_model(config)

@@ -396,7 +396,7 @@ def test_a_reservation_s_instances_are_no_matter_of_the_quota_that_is_known(worl
 
 def deploy(sharing: Sharing, release: Release) -> None:
     with disable_run_logger():
-        steps.check_quotas.fn(sharing, "staging", release)
+        steps.check_deployment.fn(sharing, "staging", release)
 
 
 def test_a_deployment_is_held_against_the_quota_too(world: World) -> None:

@@ -232,8 +232,7 @@ def deploy(sharing: Sharing, version: int) -> Any:
     with disable_run_logger():
         described = steps.find_version.fn(sharing, "staging", version)
         release = steps.read_release.fn(sharing, "staging", described)
-        steps.check_artifacts.fn(sharing, "staging", release)
-        steps.check_quotas.fn(sharing, "staging", release)
+        steps.check_deployment.fn(sharing, "staging", release)
         made: list[Any] = []
         try:
             for create in (steps.create_model, steps.create_endpoint_config, steps.create_endpoint):

@@ -80,7 +80,8 @@ def trained() -> list[training.TrainedModel]:
 
 
 def client(server: Server, key: Credentials, service: str, token: str | None = None) -> Any:
-    return boto3.client(
+    session: Any = boto3.session.Session()
+    return session.client(
         service,
         region_name=REGION,
         endpoint_url=server.url,

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crossaccount.aws import sdk
-
 _MOST_LISTS = 2_000_000  # a list of one item takes seventy times the bytes of the item
 _NUMBERS = "biuf"
 
@@ -40,10 +38,12 @@ def read_npy(raw: bytes) -> Array:
         ValueError: for bytes that are no such file, or not all of one, and for an array whose items are neither numbers, truth
             values nor texts.
     """
-    deserializers = sdk.load("deserializers")
+    # Imported here, as numpy below: they take more memory and time than all of a deployment that reads no array.
+    from sagemaker.core.deserializers import NumpyDeserializer
+
     _check_header(raw)
     try:
-        array = deserializers.NumpyDeserializer().deserialize(io.BytesIO(raw), "application/x-npy")
+        array = NumpyDeserializer().deserialize(io.BytesIO(raw), "application/x-npy")
     except OverflowError as error:
         raise ValueError(f"it is no NPY array: {error}") from None
     return Array(_name(array.dtype), array.shape, _items(array))
@@ -51,7 +51,8 @@ def read_npy(raw: bytes) -> Array:
 
 def _check_header(raw: bytes) -> None:
     """See that the bytes behind the header are just those of the array that it announces."""
-    npy = sdk.library("numpy.lib.format")
+    from numpy.lib import format as npy
+
     file = io.BytesIO(raw)
     try:
         version = npy.read_magic(file)
@@ -92,7 +93,8 @@ def _name(dtype: Any) -> str:
 
 
 def _items(array: Any) -> Any:
-    numpy = sdk.library("numpy")
+    import numpy
+
     if array.dtype.kind == "U":
         # numpy itself fails with a SystemError where four bytes are no character.
         characters = numpy.frombuffer(array.tobytes(), array.dtype.byteorder + "u4")

@@ -12,7 +12,6 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from crossaccount.aws import sdk
 from crossaccount.strict_json import parse_model_json
 
 # numpy's names of the datatypes of the protocol.
@@ -116,7 +115,8 @@ def checked_shape(shape: Any) -> list[int]:
 
 
 def _numbers(raw: memoryview, count: int, dtype: str) -> list[Any]:
-    numpy = sdk.library("numpy")
+    import numpy
+
     size = _SIZES.get(dtype) or numpy.dtype(dtype).itemsize
     if count * size != len(raw):
         raise ValueError(f"an output of {count} {dtype} takes {count * size} bytes, and has {len(raw)}")

@@ -295,6 +295,7 @@ class _Move:
     def _shift(self, model: HostedResource | None, absent: bool) -> tuple[shift.Shift, LiveEndpoint | None]:
         """Shift the endpoint to the version; how that began, and the endpoint as it serves it."""
         target, progress = self.target, self.progress(self.endpoint)
+        self.run.check()  # the last moment at which a run that is to stop has moved nothing
         with explained_creation(target, self.release):
             begun = shift.shift(target, self.release, self.patience, progress, model, absent)
         self.run.report(f"{self.endpoint}: {begun.action} to {begun.config}")

@@ -312,14 +312,14 @@ ROWS = [
     deployer("shared-package", "ReadReleases", "read_release", "s3:GetObject"),
     deployer("shared-package", "CheckArtifacts", "check_deployment", "s3:GetObject"),
     deployer("key", "CheckArtifacts", "check_deployment", "kms:Decrypt"),
-    deployer("hosting", "Models", "create_model", "sagemaker:DescribeModel"),
+    deployer("hosting", "Models", "create_model", "sagemaker:CreateModel"),
     deployer("hosting", "Models", "create_model", "sagemaker:CreateModel", alone=True),
-    deployer("hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:DescribeEndpointConfig"),
+    deployer("hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:CreateEndpointConfig"),
     deployer(
         "hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:CreateEndpointConfig", alone=True
     ),
     deployer("hosting", "CreateEndpoints", "create_endpoint", "sagemaker:CreateEndpoint"),
-    deployer("hosting", "Endpoints", "create_endpoint", "sagemaker:DescribeEndpoint"),
+    deployer("hosting", "Endpoints", "wait_for_endpoint", "sagemaker:DescribeEndpoint"),
     deployer("hosting", "Endpoints", "ask_endpoint", "sagemaker:InvokeEndpoint", alone=True),
     deployer("hosting", "Tags", "create_model", "sagemaker:AddTags"),
     deployer("hosting", "PassExecutionRole", "create_model", "iam:PassRole"),

@@ -335,8 +335,8 @@ def test_asynchronous_endpoint_is_deployed(stage: Stage) -> None:
         steps.create_model.fn(sharing, "staging", release, False)
         config = steps.create_endpoint_config.fn(sharing, "staging", release, False)
         endpoint = steps.create_endpoint.fn(sharing, "staging", release, False)
-        creation.wait_in_service(stage.target(), endpoint.name, QUICK)
-        proof = steps.ask_endpoint.fn(sharing, "staging", release, endpoint.name)
+        seen = creation.wait_in_service(stage.target(), endpoint.name, QUICK)
+        proof = steps.ask_endpoint.fn(sharing, "staging", release, endpoint.name, state.deployed_images(seen))
     assert proof.verified, proof.faults
     asked = stage.client("sagemaker").describe_endpoint_config(EndpointConfigName=config.name)
     assert asked["AsyncInferenceConfig"]["OutputConfig"] == {

@@ -240,15 +240,12 @@ def deploy(sharing: Sharing, version: int) -> Any:
         try:
             for create in (steps.create_model, steps.create_endpoint_config, steps.create_endpoint):
                 made.append(create.fn(sharing, "staging", release, False))
-            creating_waits(sharing, made[-1].name)
-            return steps.ask_endpoint.fn(sharing, "staging", release, made[-1].name)
+            target, name = open_target(sharing, "staging"), made[-1].name
+            images = state.deployed_images(creation.wait_in_service(target, name, QUICK))
+            return steps.ask_endpoint.fn(sharing, "staging", release, name, images)
         finally:
             removals = steps.tear_down.fn(sharing, "staging", release, made)
             assert {one.outcome for one in removals} == {"removed"}
-
-
-def creating_waits(sharing: Sharing, endpoint: str) -> None:
-    creation.wait_in_service(open_target(sharing, "staging"), endpoint, QUICK)
 
 
 def test_large_is_deployed(world: World) -> None:

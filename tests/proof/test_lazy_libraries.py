@@ -18,9 +18,9 @@ from crossaccount.proof.reading import read_answer
 assert read_answer(b'[1, 2]', "application/json", None) == [1, 2]
 assert not {HEAVY}, {HEAVY}
 """,
-    "an answer in NPY": f"""
+    "an answer in NPY": """
 from crossaccount.proof.reading import read_answer
-head = b"{{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }}"
+head = b"{'descr': '<i8', 'fortran_order': False, 'shape': (1,), }"
 raw = b"\\x93NUMPY\\x01\\x00" + len(head).to_bytes(2, "little") + head + (7).to_bytes(8, "little")
 found = read_answer(raw, "application/x-npy", None)
 assert found.value == [7], found

@@ -71,8 +71,9 @@ race: $(READY)  ## Let 8 and then 32 writers without a lock share over the same 
 fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (about ten minutes)
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile
 
-bench: $(READY)  ## Measure the product beside the AWS page's own script, in one table (a quarter of an hour)
-	$(BIN)/python -m benchmarks
+BEFORE_FLAG = $(if $(BEFORE),--before $(BEFORE))
+bench: $(READY)  ## Measure the product, in one table and two pictures; BEFORE=CHECKOUT names an earlier build (an hour)
+	$(BIN)/python -m benchmarks --graph $(BEFORE_FLAG)
 
 check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint
 	$(BIN)/ruff format --check .

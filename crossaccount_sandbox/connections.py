@@ -74,8 +74,7 @@ class _Handler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped her
         try:
             parts: Iterable[bytes] = self.server.app(environ, start_response)
         except Exception:
-            self.close_connection = True
-            self.send_error(500)
+            self.send_error(500)  # which ends the connection
             raise
         try:
             self._send(*head[0], parts, with_body=environ["REQUEST_METHOD"] != "HEAD")

@@ -161,11 +161,8 @@ def _session_class() -> Callable[[str, Any], boto3.Session]:
 
 
 # A command of a test opens no page of its temporary server and loads no block of it: the start is a sixth shorter without.
-_UNUSED_OF_PREFECT = {
-    "PREFECT_SERVER_UI_ENABLED": "false",
-    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}
+_UNUSED = ("UI_ENABLED", "REGISTER_BLOCKS_ON_START", "ANALYTICS_ENABLED")
+_UNUSED_OF_PREFECT = {f"PREFECT_SERVER_{name}": "false" for name in _UNUSED}
 
 
 @cache

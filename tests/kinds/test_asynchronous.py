@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,16 @@ class Stage:
     session: boto3.Session
     releases: dict[int, Release]
     key: str
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        key = self.administrator
-        session: Any = boto3.session.Session(
-            key.access_key_id, key.secret_access_key, region_name=accounts.REGION
-        )
-        return session.client(service, endpoint_url=self.server.url)
+        if service not in self.clients:
+            key = self.administrator
+            session: Any = boto3.session.Session(
+                key.access_key_id, key.secret_access_key, region_name=accounts.REGION
+            )
+            self.clients[service] = session.client(service, endpoint_url=self.server.url)
+        return self.clients[service]
 
     def target(self, **changes: Any) -> Target:
         sharing = sharing_of(self.key, **changes)

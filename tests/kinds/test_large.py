@@ -108,13 +108,16 @@ class World:
     keys: Any
     command: ImageCommand
     releases: dict[int, Release] = field(default_factory=dict)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def admin(self, account: str, service: str) -> Any:
-        key = self.keys[account]
-        session: Any = boto3.session.Session(
-            key.access_key_id, key.secret_access_key, region_name=accounts.REGION
-        )
-        return session.client(service, endpoint_url=self.server.url)
+        if (account, service) not in self.clients:
+            key = self.keys[account]
+            session: Any = boto3.session.Session(
+                key.access_key_id, key.secret_access_key, region_name=accounts.REGION
+            )
+            self.clients[account, service] = session.client(service, endpoint_url=self.server.url)
+        return self.clients[account, service]
 
     def target(self, mode: str = "both", **endpoint: Any) -> Target:
         return open_target(sharing_of({**LARGE, **endpoint}, mode), "staging")

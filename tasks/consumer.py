@@ -6,6 +6,7 @@ Not here: their order, and the teardown after a failure (``flows.consumer``).
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
@@ -18,7 +19,7 @@ from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name, kinds_of
 from crossaccount.hosting.state import DeployedImage, deployed_images
-from crossaccount.parallel import run_both
+from crossaccount.parallel import run_all
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import check_questions, questions
 from crossaccount.registry.versions import ModelVersion
@@ -69,16 +70,20 @@ def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
 def check_deployment(sharing: Sharing, name: str, release: Release) -> tuple[str, ...]:
     """See that every artifact is the one that was shared, and that the account's quotas reach for the endpoint.
 
-    What cannot be told of the quotas is given, each in a line.
+    What cannot be told of the quotas is given, each in a line. A role that may not look at the endpoint makes none: what it
+    made it could not take down.
     """
     target, logger = open_target(sharing, name), get_run_logger()
-    read, doubts = run_both(
-        partial(preflight.check_artifacts, target, release), partial(quotas.check_deployment, target, release)
-    )
+    looks: list[Callable[[], Any]] = [
+        partial(preflight.check_artifacts, target, release),
+        partial(quotas.check_deployment, target, release),
+        partial(creation.look, target, release),
+    ]
+    read, doubts, _ = run_all(looks)
     logger.info("%d artifacts are those of the Release", read.count)
     for doubt in doubts:
         logger.warning("%s", doubt)
-    return doubts
+    return tuple(doubts)
 
 
 @steps.step("create the model of version {release.version} for {name}")

@@ -73,6 +73,17 @@ def ensure_endpoint_config(
     return take_over(target, "endpoint-config", name, arn, release, keep, flow_run, differs)
 
 
+def look(target: Target, release: Release) -> Description | None:
+    """The endpoint NAME-vN of a version as it is now; None when there is none.
+
+    Raises:
+        Refused: for a role that may not look at it.
+    """
+    name = deployment_name(target.consumer, release.version)
+    with target.explained("sagemaker:DescribeEndpoint", name):
+        return Gateway(target.sagemaker).describe("endpoint", name)
+
+
 def ensure_endpoint(
     target: Target, release: Release, keep: bool, patience: Patience, flow_run: str | None = None
 ) -> HostedResource:

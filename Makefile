@@ -39,8 +39,9 @@ demo: $(STAGE)  ## Tell the story: refused, shared, deployed, proved, revoked (n
 ui: $(STAGE)  ## Serve the product in a browser: sandbox, Prefect server, workers and deployments, until Ctrl-C
 	$(BIN)/crossaccount ui
 
+# Bytecode is kept, also where a machine says otherwise: each process of a run would rewrite the assertions of every file anew.
 test: $(READY)  ## Run every test against the sandbox
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an environment of its own, and print a table (minutes)
 	$(BIN)/python tests/clients

@@ -123,7 +123,7 @@ def settle(
         account.name: _operator(client(account.name, "iam"), account) for account in (PRODUCER, *deployed)
     }
     if stacks is not None and consumers:
-        _copy(consumers[0], consumers[1:], stacks)
+        _copy(consumers[0], consumers[1:], stacks, key)
         for account in consumers[1:]:
             administrators[account.name] = _key_of(account, "administrator")
             operators[account.name] = _key_of(account, "operator")
@@ -140,10 +140,11 @@ def _endpoint_name(account: Account) -> str:
     return f"decision-trees-{account.name}"
 
 
-def _copy(first: Account, others: list[Account], stacks: Stacks) -> None:
-    likeness = Likeness(first.id, stacks, (_external_id(first), _endpoint_name(first)))
+def _copy(first: Account, others: list[Account], stacks: Stacks, key: str) -> None:
+    # The key is the producer's in every account: its id is a UUID that stays.
+    likeness = Likeness(first.id, stacks, (_external_id(first), _endpoint_name(first), key))
     for account in others:
-        likeness.copy_to(account.id, (_external_id(account), _endpoint_name(account)))
+        likeness.copy_to(account.id, (_external_id(account), _endpoint_name(account), key))
 
 
 def _key_of(account: Account, user: str) -> Credentials:

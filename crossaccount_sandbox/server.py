@@ -8,12 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from moto.core.base_backend import BackendDict
-from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
 from crossaccount_sandbox.cloudformation.records import Stacks
 from crossaccount_sandbox.cloudformation.stacks import StackOperations
+from crossaccount_sandbox.connections import HttpServer
 from crossaccount_sandbox.control import Control
 from crossaccount_sandbox.ecs.credentials import SIX_HOURS, TaskCredentials
 from crossaccount_sandbox.ecs.definitions import Definitions
@@ -94,15 +93,6 @@ def _handlers(
     )
 
 
-class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
-    """Moto's request handler, keeping connections open and saying nothing of each request."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: refusals are logged by the guard, the rest is noise."""
-
-
 class Server:
     """One sandbox, serving from a thread of this process; it begins with an empty AWS.
 
@@ -158,9 +148,7 @@ class Server:
         application = (
             Control(self.world, self.outcomes, self.faults, self.images, served) if control else served
         )
-        self._http: BaseWSGIServer = make_server(
-            "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
-        )
+        self._http = HttpServer(port, application)
         self.url = artifacts.endpoint_url = self._tasks.endpoint_url = (
             f"http://127.0.0.1:{self._http.server_port}"
         )
@@ -173,8 +161,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop serving, and every inference process."""
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.stop()
         self._tasks.stop_all()
         self._containers.stop_all()
         self._collector.stop()

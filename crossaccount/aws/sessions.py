@@ -1,7 +1,7 @@
 """Sessions of the accounts that a config names: the one place that assumes roles.
 
-A session opened here refreshes its own credentials, so a wait may outlast the hour that role chaining allows. Nothing else
-in the library sees a credential. Not here: the calls that clients make, and how credentials are hidden (``hiding``).
+A session opened here refreshes its own credentials, so a wait may outlast the hour that role chaining allows. Nothing but
+the signing of a call (``clients``) sees a credential. Not here: how credentials are hidden (``hiding``).
 
 Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (role chaining) in the IAM user guide.
 """
@@ -77,7 +77,7 @@ def _session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> bo
 
 @contextmanager
 def reuse() -> Iterator[None]:
-    """Within this, a session that was opened once is used again: a run assumes each role once."""
+    """Within this, a session and a client that were made once are used again: a run assumes each role once."""
     token = _REUSED.set(_Reused())
     try:
         yield

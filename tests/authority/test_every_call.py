@@ -23,6 +23,8 @@ from crossaccount.aws import clients, sessions
 from crossaccount.aws.access import Target, open_producer, open_target
 from crossaccount.config.lifecycle import LifeCycle
 from crossaccount.config.model import Sharing
+from crossaccount.doors.base import Resource
+from crossaccount.doors.bucket import BUCKET
 from crossaccount.hosting import components, creation, leftovers, preflight, removal, requests, state
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.resources import deployment_name
@@ -33,13 +35,14 @@ from crossaccount.proof.asking import ask
 from crossaccount.proof.proof import prove
 from crossaccount.proof.questions import questions
 from crossaccount.registry import lifecycle
+from crossaccount.registry.versions import Contents
 from crossaccount.sharing import apply, discovery, gather, publish, revoke
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox import accounts
 from crossaccount_sandbox.principals import identity_documents
 
 NAME = "decision-trees-staging"
-QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+QUICK = Patience(seconds=20, first=0.03, longest=0.2)
 SIDES = {"producer": ("producer", "crossaccount-producer"), "consumer": ("staging", "crossaccount-deployer")}
 
 # (side, service, operation, on what) -> the actions that AWS asks for, from the Service Authorization Reference of each service.
@@ -420,6 +423,8 @@ def share(scene: Any, sharing: Sharing) -> Any:
     admin("DeleteBucketOwnershipControls", **bucket)
     producer = open_producer(sharing)
     gather.gather(producer)
+    # A bucket of artifacts alone is asked where it lies; of that of the Releases, their list has said it.
+    BUCKET.obstacles(producer, Resource(BUCKET.kind, accounts.BUCKET, producer.account), Contents())
     admin("DeleteBucketPolicy", **bucket)
     rules = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     admin("PutBucketOwnershipControls", **bucket, OwnershipControls=rules)

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -87,11 +88,17 @@ class Ecs:
         return session.client(service, region_name=REGION, endpoint_url=self.ready["endpoint_url"])
 
     def ask(self, path: str, body: Any = None) -> Any:
-        """What the Prefect server's API answers."""
+        """What the Prefect server's API answers; with 503, the database being locked, it has done nothing and is asked again."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.api + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return json.loads(answer.read() or "null")
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=120) as answer:
+                    return json.loads(answer.read() or "null")
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise
+                time.sleep(1)
 
     def start(self, name: str, **parameters: Any) -> str:
         """Start a run of a deployment, FLOW/NAME, and give its id."""

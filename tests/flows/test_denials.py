@@ -197,7 +197,7 @@ def bucket(left_out: str, break_: Break, step: str) -> Row:
 
 def key(left_out: str, break_: Break) -> Row:
     return Row(
-        left_out, break_, "check_artifacts", DoorName.KEY, PRODUCER, "kms:Decrypt", "crossaccount share"
+        left_out, break_, "check_deployment", DoorName.KEY, PRODUCER, "kms:Decrypt", "crossaccount share"
     )
 
 
@@ -295,7 +295,7 @@ ROWS = [
     bucket(
         "the artifacts in the bucket's statement",
         changed_statement("bucket", "Read", without("/models/")),
-        "check_artifacts",
+        "check_deployment",
     ),
     bucket(
         "the Releases in the bucket's statement",
@@ -310,8 +310,8 @@ ROWS = [
     deployer("shared-package", "DescribeVersions", "find_version", "sagemaker:DescribeModelPackage"),
     deployer("shared-package", "DeployVersions", "create_model", "sagemaker:CreateModel"),
     deployer("shared-package", "ReadReleases", "read_release", "s3:GetObject"),
-    deployer("shared-package", "CheckArtifacts", "check_artifacts", "s3:GetObject"),
-    deployer("key", "CheckArtifacts", "check_artifacts", "kms:Decrypt"),
+    deployer("shared-package", "CheckArtifacts", "check_deployment", "s3:GetObject"),
+    deployer("key", "CheckArtifacts", "check_deployment", "kms:Decrypt"),
     deployer("hosting", "Models", "create_model", "sagemaker:DescribeModel"),
     deployer("hosting", "Models", "create_model", "sagemaker:CreateModel", alone=True),
     deployer("hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:DescribeEndpointConfig"),

@@ -193,6 +193,7 @@ def share_at_once(world: World, times: int) -> list[int]:
     configs = [_config(folder / f"{one}.yaml", ready, world.names[one::times]) for one in range(times)]
     with ThreadPoolExecutor(times) as pool:
         shares = list(pool.map(lambda config: world.command("share", str(config), "--yes"), configs))
+    assert all("writes" in one for one in shares), shares
     return [int(one["writes"]) for one in shares]
 
 

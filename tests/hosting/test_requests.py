@@ -32,7 +32,7 @@ from crossaccount_sandbox.server import Server
 from tasks import consumer as steps
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.03, longest=0.2)
 NAME = "decision-trees-staging"
 AWS_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sklearn:1"
 KEY = "a key of the account"  # stands for the one that the fixture makes

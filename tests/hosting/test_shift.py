@@ -55,7 +55,7 @@ from crossaccount_sandbox.server import Server
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.02, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 PING = "did not pass the ping health check"
 FULL = "InsufficientInstanceCapacity"

@@ -36,7 +36,7 @@ from tasks import consumer as steps
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=30, first=0.01, longest=0.03)
+QUICK = Patience(seconds=30, first=0.03, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 FILES = ["deep/part-1.bin", "weights.json"]
 SMOKE = [{"content_type": "text/csv", "body": "1,2", "expect": {"files": FILES}}]
@@ -108,13 +108,16 @@ class World:
     keys: Any
     command: ImageCommand
     releases: dict[int, Release] = field(default_factory=dict)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def admin(self, account: str, service: str) -> Any:
-        key = self.keys[account]
-        session: Any = boto3.session.Session(
-            key.access_key_id, key.secret_access_key, region_name=accounts.REGION
-        )
-        return session.client(service, endpoint_url=self.server.url)
+        if (account, service) not in self.clients:
+            key = self.keys[account]
+            session: Any = boto3.session.Session(
+                key.access_key_id, key.secret_access_key, region_name=accounts.REGION
+            )
+            self.clients[account, service] = session.client(service, endpoint_url=self.server.url)
+        return self.clients[account, service]
 
     def target(self, mode: str = "both", **endpoint: Any) -> Target:
         return open_target(sharing_of({**LARGE, **endpoint}, mode), "staging")

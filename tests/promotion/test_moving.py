@@ -47,7 +47,7 @@ from crossaccount_sandbox.training import train
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.02, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 WRONG = 4
 SHOWN = "expected [2, 1], got [1, 1]"
@@ -520,7 +520,8 @@ def out_of_service(stage: Stage) -> None:
     stage.expect(kind="no-capacity")
 
 
-WATCHED = {"deployment": {**CANARY, "alarms": ["errors"]}}
+# It bakes for long: the alarm ends it.
+WATCHED = {"deployment": {**CANARY, "wait_seconds": 3600, "alarms": ["errors"]}}
 PING, FULL = "did not pass the ping health check", "InsufficientInstanceCapacity"
 BACK = "version 1 is live"
 

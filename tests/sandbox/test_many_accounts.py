@@ -186,6 +186,20 @@ def test_copies_share_no_id_and_change_apart(three: tuple[Server, Residents]) ->
     assert iam["staging"].list_role_policies(RoleName="crossaccount-deployer")["PolicyNames"]
 
 
+@pytest.mark.parametrize("role", ["crossaccount-deployer", "crossaccount-execution"])
+def test_the_roles_of_a_copy_may_use_the_producer_s_key(three: tuple[Server, Residents], role: str) -> None:
+    server, residents = three
+    keys = client(server, residents.administrators["producer"], "kms").list_keys()["Keys"]
+    named = {
+        name: client(server, residents.administrators[name], "iam").get_role_policy(
+            RoleName=role, PolicyName="key"
+        )["PolicyDocument"]["Statement"][0]["Resource"]
+        for name in ("staging", "production")
+    }
+    assert named["production"] == named["staging"]
+    assert named["staging"] in {key["KeyArn"] for key in keys}
+
+
 def test_a_copy_is_judged_under_its_own_names(three: tuple[Server, Residents]) -> None:
     server, residents = three
     sts = client(server, residents.operators["production"], "sts")

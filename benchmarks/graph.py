@@ -63,7 +63,7 @@ def svg(picture: Picture, rounds: Sequence[Mapping[str, Mapping[str, float]]]) -
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" width="{width}" height="{_HEIGHT}" role="img">'
         f"<title>{escape(picture.title)}: wall time and peak memory</title><style>{_STYLE}</style>"
         f'<rect class="paper" width="{width}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{_LEFT}" y="20" font-weight="bold">{escape(picture.title)}</text>{body}</svg>\n'
+        f'<text x="{_LEFT}" y="20" style="font-weight:bold">{escape(picture.title)}</text>{body}</svg>\n'
     )
 
 
@@ -95,7 +95,8 @@ def _panel(head: str, counted: str, unit: str, points: Points) -> str:
     for size, figure in reversed(points):
         told = f"{size} {counted}: {_short(figure)} {unit}"
         parts.append(f'<circle cx="{x(size)}" cy="{y(figure)}" r="3.5"><title>{told}</title></circle>')
-        if beside - x(size) >= _APART:  # of points that are too close the rightmost has its figure beside it
+        # Of points that are too close the rightmost has its figure beside it, and none on the axis' own numbers.
+        if beside - x(size) >= _APART <= 2 * (x(size) - _LEFT):
             beside = x(size)
             parts.append(
                 f'<text x="{beside}" y="{y(figure) - 8}" text-anchor="middle">{_short(figure)}</text>'

@@ -23,7 +23,7 @@ from crossaccount.aws.refusals import classify
 from crossaccount.config.choice import VersionRule
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, DoorName, Failed, InputError, Obstacle, Refused
-from crossaccount.parallel import run_all, run_both
+from crossaccount.parallel import run_all
 from crossaccount.registry.artifacts import check_registry
 from crossaccount.registry.chosen import check_chosen
 from crossaccount.registry.storage import (
@@ -77,13 +77,11 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
     if version is not None:
         check_shared(config, version)
     resource = package_arn(config, version or "*")
-    group = {"ModelPackageGroupName": group_arn(config)}
-    see_group = partial(target.sagemaker.describe_model_package_group, **group)
     with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
         if version is None:
-            see_group()
+            target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
             return _newest(target)
-        _, described = run_both(see_group, partial(_described, target, version))
+        described = _described(target, version)
     check_deployable(described)
     check_chosen(config, described)
     return described

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAGE := $(VENV)/.stage
 READY := $(VENV)/.installed
 
-.PHONY: help install demo ui test clients servers crash race fuzz bench growth properties check lock clean
+.PHONY: help install demo ui test clients servers crash race fuzz bench growth ecs properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -39,8 +39,9 @@ demo: $(STAGE)  ## Tell the story: refused, shared, deployed, proved, revoked (n
 ui: $(STAGE)  ## Serve the product in a browser: sandbox, Prefect server, workers and deployments, until Ctrl-C
 	$(BIN)/crossaccount ui
 
+# Bytecode is kept, also where a machine says otherwise: each process of a run would rewrite the assertions of every file anew.
 test: $(READY)  ## Run every test against the sandbox
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an environment of its own, and print a table (minutes)
 	$(BIN)/python tests/clients
@@ -53,6 +54,9 @@ growth: $(READY)  ## Lose hosts and servers in the middle of promotions, and try
 		PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)" command -v $${each%:*} >/dev/null || \
 		echo "make: no $${each%:*} here, and what needs it is skipped: apt-get install $${each#*:}" >&2; done
 	$(BIN)/python -m pytest -q -m "growth or not growth" tests/growth
+
+ecs: $(READY)  ## Run flow runs as ECS tasks by a worker of prefect-aws against the sandbox, and print who called what (minutes)
+	$(BIN)/python -m pytest -q -s -m "growth or not growth" tests/ecs
 
 properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/sharing/test_properties.py
@@ -67,8 +71,9 @@ race: $(READY)  ## Let 8 and then 32 writers without a lock share over the same 
 fuzz: $(READY)  ## Try a hundred times as much hostile input as the tests do, and print the totals (about ten minutes)
 	FUZZ_FACTOR=100 $(BIN)/python -m pytest -q tests/hostile
 
-bench: $(READY)  ## Measure the product beside the AWS page's own script, in one table (a quarter of an hour)
-	$(BIN)/python -m benchmarks
+BEFORE_FLAG = $(if $(BEFORE),--before $(BEFORE))
+bench: $(READY)  ## Measure the product, in one table and two pictures; BEFORE=CHECKOUT names an earlier build (an hour)
+	$(BIN)/python -m benchmarks --graph $(BEFORE_FLAG)
 
 check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint
 	$(BIN)/ruff format --check .

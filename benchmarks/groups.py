@@ -1,4 +1,4 @@
-"""Forty groups for twenty-five consumers: what a share of all of them takes, and one more that changes nothing."""
+"""Many groups for twenty-five consumers: what a share of them takes, one more that changes nothing, and how it grows."""
 
 from __future__ import annotations
 
@@ -9,44 +9,88 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks import baseline
-from benchmarks.handoff import consumers
-from benchmarks.stage import BUCKET, GROUP, REGION, Stage, running, timed, writes
+from benchmarks.alone import fresh
+from benchmarks.stage import BUCKET, GROUP, REGION, Stage, consumers, running, timed, writes
 from crossaccount_sandbox.accounts import push_image
 
 _PROFILE = "administrator"
 _GROUPS, _CONSUMERS = 40, 25
+_SIZES = (1, 10, 40, 200, 400)
+_COMPARED = (40, 400)
 
 
 def groups(pairs: int, count: int = _GROUPS, many: int = _CONSUMERS) -> dict[str, Any]:
     """Share every group with every consumer, twice, and put the page's policies once for each group and consumer.
 
-    Once each, whatever ``pairs`` says: the script takes minutes.
-
     Returns:
-        ``first``, ``second`` and ``script``: seconds, calls, policies written, other writes.
+        ``pairs``: of ``first``, ``second`` and ``script`` the seconds, calls, policies written, other writes.
     """
-    del pairs
     with running("--consumers", str(many)) as stage:
         from flows.groups import share_groups
 
-        names = [f"bench-{number:02}" for number in range(count + 1)]
-        _profile(stage)
-        for name in names:
-            _made(stage, name)
+        warm, *names = _settled(stage, count + 1)
         configs = [_config(stage, name, consumers(many)) for name in names]
-        share_groups(configs[:1])  # to warm everything
-        found = {run: _measured(stage, lambda: share_groups(configs[1:])) for run in ("first", "second")}
-        for name in names[1:]:
-            stage.forget(name, name, _bucket(stage, name))
+        share_groups([_config(stage, warm, consumers(many))])  # to warm everything
         script = [
             replace(one, other=stage.id(other))
-            for one in (_script(stage, name) for name in names[1:])
+            for one in (_script(stage, name) for name in names)
             for other in consumers(many)
         ]
-        made = baseline.clients(script[0])
-        found["script"] = _measured(stage, lambda: _looped(script, made))
-        found["script"]["rounds"] = len(script)
-    return {"groups": count, "consumers": many, **found}
+        made, found = baseline.clients(script[0]), []
+        for _ in range(pairs):
+            _forget(stage, names)
+            pair = {run: _measured(stage, lambda: share_groups(configs)) for run in ("first", "second")}
+            _forget(stage, names)
+            found.append({**pair, "script": _measured(stage, lambda: _looped(script, made))})
+    return {"groups": count, "consumers": many, "rounds": len(script), "pairs": found}
+
+
+def scale_groups(
+    pairs: int,
+    sizes: Sequence[int] = _SIZES,
+    compared: Sequence[int] = _COMPARED,
+    many: int = _CONSUMERS,
+) -> dict[str, Any]:
+    """Share more and more groups with every consumer, each time in a fresh process and from nothing.
+
+    Args:
+        pairs: rounds.
+        sizes: how many groups; the largest last.
+        compared: those of every round; the others are measured once.
+        many: consumers.
+
+    Returns:
+        ``rounds``: by the number of groups what `fresh` says; how many ``consumers`` there are.
+    """
+    with running("--consumers", str(many)) as stage:
+        warm, *configs = [_config(stage, name, consumers(many)) for name in _settled(stage, sizes[-1] + 1)]
+        rounds: list[dict[str, dict[str, float]]] = []
+        for number in range(pairs):
+            rounds.append({})
+            for size in [size for size in sizes if not number or size in compared]:
+                _forget(stage, _names(size))
+                with stage.slow():
+                    rounds[-1][str(size)] = fresh("share", warm, *configs[:size])
+    return {"rounds": rounds, "consumers": many}
+
+
+def _names(count: int) -> list[str]:
+    """The names of so many groups, the one for warming left out."""
+    return [f"bench-{number:02}" for number in range(1, count + 1)]
+
+
+def _settled(stage: Stage, count: int) -> list[str]:
+    """Make so many groups, and a profile that may share them all; their names, the one for warming first."""
+    names = ["bench-00", *_names(count - 1)]
+    _profile(stage)
+    for name in names:
+        _made(stage, name)
+    return names
+
+
+def _forget(stage: Stage, names: Sequence[str]) -> None:
+    for name in names:
+        stage.forget(name, name, _bucket(stage, name))
 
 
 def _looped(script: Sequence[baseline.Run], made: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Share and deploy beside the AWS page's own script, a promotion of many beside one, and how soon a run notices.
+"""Share and deploy beside the AWS page's own script, and how soon a run notices that an endpoint is ready.
 
 Every call takes 40 ms longer than the sandbox does where the two sides are compared by time or calls.
 """
@@ -19,8 +19,6 @@ from benchmarks.stage import BUCKET, GROUP, REGION, Stage, running, timed
 
 _VERSION = 1
 _FLOWERS = "5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2"  # one row of CSV is no table to AWS's container
-_MANY = 24
-_LONG_PAIRS = 2  # of what takes more than a minute
 _LOOK_SECONDS = 0.1
 
 
@@ -78,34 +76,6 @@ def _script(stage: Stage) -> baseline.Run:
         other=other,
         region=REGION,
     )
-
-
-def promotion(pairs: int) -> dict[str, Any]:
-    """Promote to twenty-four consumers of one stage and to one, in turn, each from nothing.
-
-    Returns:
-        ``pairs``: the seconds of ``one`` and ``many``; at most two.
-    """
-    with running("--endpoint-seconds", "5", "--consumers", str(_MANY)) as stage:
-        from flows.promotion import promote_model
-
-        names = consumers(_MANY)
-        configs = {"one": stage.config("one", names[:1]), "many": stage.config("many", names)}
-        found: list[dict[str, float]] = []
-        for number in range(min(pairs, _LONG_PAIRS) + 1):
-            pair = {}
-            for name, config in configs.items():
-                if name == "one" or number:  # one is enough to warm everything
-                    stage.forget()
-                    pair[name] = timed(lambda config=config: promote_model(config, _VERSION))  # type: ignore[misc]
-                    stage.clear(names)
-            found.append(pair)
-    return {"pairs": found[1:]}
-
-
-def consumers(count: int) -> list[str]:
-    """The sandbox's names of so many further consumers."""
-    return [f"consumer-{number:02}" for number in range(1, count + 1)]
 
 
 def notice(pairs: int) -> dict[str, Any]:

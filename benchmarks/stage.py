@@ -172,6 +172,11 @@ def running(*arguments: str, prefect: bool = True) -> Iterator[Stage]:
         yield Stage(ready, folder, log)
 
 
+def consumers(count: int) -> list[str]:
+    """The sandbox's names of so many further consumers."""
+    return [f"consumer-{number:02}" for number in range(1, count + 1)]
+
+
 def timed(do: Callable[[], Any]) -> float:
     """The seconds that something takes."""
     started = time.perf_counter()

@@ -21,7 +21,8 @@ from moto.iam.utils import random_policy_id, random_role_id
 from crossaccount_sandbox.cloudformation.records import Stacks
 from crossaccount_sandbox.cloudformation.templates import Template
 
-_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+# Of a stack, an event; not of a key, which is the producer's: every account's roles name that one.
+_UUID = r"(?<!:key/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class Likeness:

@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
-from moto.core.serialize import QuerySerializer
+from moto.core.serialize import EC2Serializer, QuerySerializer
 from moto.core.utils import get_service_model
 
 from crossaccount_sandbox.calls import Call
@@ -52,8 +52,9 @@ def result(call: Call, members: Mapping[str, Any]) -> Response:
     """
     if call.spoken.protocol == CBOR:
         return Response(200, _cbor(call, members), _CBOR_HEADERS)
-    if call.spoken.protocol == QUERY:
-        written = QuerySerializer(call.model).serialize(members)
+    if call.spoken.protocol in (QUERY, EC2):
+        writer = EC2Serializer if call.spoken.protocol == EC2 else QuerySerializer
+        written = writer(call.model).serialize(members)
         return Response(200, str(written["body"]).encode(), (("Content-Type", "text/xml"),))
     body = json.dumps(dict(members), default=plain).encode()
     return Response(200, body, (("Content-Type", _json_type(call.environ)),))

@@ -73,7 +73,7 @@ def check_shape(call: Call) -> None:
 
     Raises:
         AwsError: ``ValidationException`` (``ValidationError`` from the services of the query protocol,
-            ``InvalidParameterException`` from ECR and CloudWatch Logs) in AWS's wording, naming each value and constraint.
+            ``InvalidParameterException`` from ECR, ECS and CloudWatch Logs) in AWS's wording, naming each value and constraint.
     """
     shape = call.model.input_shape
     if shape is None or call.service == "s3":
@@ -93,7 +93,7 @@ def check_shape(call: Call) -> None:
         )
         raise AwsError("ValidationError", text)
     text = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: {'; '.join(found)}"
-    if call.service == "logs":
+    if call.service in ("logs", "ecs"):
         raise AwsError("InvalidParameterException", text)
     plain = call.spoken.in_query_codes or call.service == "sagemaker-runtime"
     raise AwsError("ValidationError" if plain else "ValidationException", text)

@@ -60,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands = _image_commands(parser, options.image_commands)
     accounts = [*ACCOUNTS, *further(options.consumers)]
     pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
+    pace |= {"task_session_seconds": options.task_session_seconds}
     server = Server(accounts, options.port, **pace, log=log, control=options.control, issued=_issued(issued))
     server.images.add(commands)
     server.start()
@@ -168,6 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)
     speed = "how many of AWS's seconds a bake or wait passes in one"
     option("--speed", type=_number(float, 0.001, 1_000_000, "speed"), default=1.0, help=speed)
+    lasts = "how long a session of an ECS task's role lasts (default six hours, as on AWS)"
+    seconds_of = _number(float, 60, 43_200, "number of seconds")
+    option("--task-session-seconds", type=seconds_of, default=21_600.0, help=lasts)
     ends = "also stop when the program that started it ends, however it does; its process id, where it may end at once"
     parent: dict[str, Any] = {"nargs": "?", "const": os.getppid(), "type": int, "metavar": "PID"}
     option("--exit-with-parent", **parent, help=ends)

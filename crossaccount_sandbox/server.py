@@ -8,13 +8,15 @@ from collections.abc import Callable
 from datetime import datetime
 
 from moto.core.base_backend import BackendDict
-from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import BaseWSGIServer, make_server
 
 from crossaccount_sandbox.callers import Issued, Keys
 from crossaccount_sandbox.cloudformation.records import Stacks
 from crossaccount_sandbox.cloudformation.stacks import StackOperations
+from crossaccount_sandbox.connections import HttpServer
 from crossaccount_sandbox.control import Control
+from crossaccount_sandbox.ecs.credentials import SIX_HOURS, TaskCredentials
+from crossaccount_sandbox.ecs.definitions import Definitions
+from crossaccount_sandbox.ecs.tasks import Tasks
 from crossaccount_sandbox.faults import Faults
 from crossaccount_sandbox.guard import Guard, Log
 from crossaccount_sandbox.handlers import (
@@ -23,6 +25,7 @@ from crossaccount_sandbox.handlers import (
     buckets,
     cloudwatch,
     deletions,
+    ec2,
     ecr,
     iam,
     images,
@@ -58,6 +61,7 @@ from crossaccount_sandbox.world import Handler, World, locked, utc_now
 _MODULES = {
     "application-autoscaling": [autoscaling],
     "cloudwatch": [cloudwatch],
+    "ec2": [ec2],
     "ecr": [ecr, images, layers],
     "iam": [iam, simulation],
     "kms": [kms],
@@ -89,15 +93,6 @@ def _handlers(
     )
 
 
-class _QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped here
-    """Moto's request handler, keeping connections open and saying nothing of each request."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: refusals are logged by the guard, the rest is noise."""
-
-
 class Server:
     """One sandbox, serving from a thread of this process; it begins with an empty AWS.
 
@@ -112,6 +107,7 @@ class Server:
         speed: how many of AWS's seconds pass in one, where a deployment bakes or waits.
         control: whether outcomes and faults can also be arranged over HTTP, see ``control.Control``.
         issued: is told every session's key, secrets included, see ``callers.Keys``.
+        task_session_seconds: how long a session of a task role lasts; ECS gives a new one before its end.
     """
 
     def __init__(
@@ -124,6 +120,7 @@ class Server:
         speed: float = 1.0,
         control: bool = False,
         issued: Issued | None = None,
+        task_session_seconds: float = SIX_HOURS,
     ):
         BackendDict.reset()
         self.world = World({account.id: account for account in accounts}, clock, Keys(issued), speed=speed)
@@ -143,15 +140,18 @@ class Server:
         queues = Queues(self.world, self.hosting, artifacts, pace, log)
         endpoints, logs = Endpoints(self.hosting, queues, components), Logs(store, self._collector.look)
         handlers = _handlers(endpoints, components, logs, self.stacks)
+        definitions, credentials = Definitions(), TaskCredentials(self.world, task_session_seconds)
+        self._tasks = Tasks(self.world, definitions, self.images, store, credentials)
+        handlers |= definitions.handlers() | self._tasks.handlers()
         guard = Guard(self.world, handlers, self.faults, log)
-        served = layers.Downloads(self.world, guard)
+        served = layers.Downloads(self.world, credentials.before(guard))
         application = (
             Control(self.world, self.outcomes, self.faults, self.images, served) if control else served
         )
-        self._http: BaseWSGIServer = make_server(
-            "127.0.0.1", port, application, threaded=True, request_handler=_QuietHandler
+        self._http = HttpServer(port, application)
+        self.url = artifacts.endpoint_url = self._tasks.endpoint_url = (
+            f"http://127.0.0.1:{self._http.server_port}"
         )
-        self.url = artifacts.endpoint_url = f"http://127.0.0.1:{self._http.server_port}"
 
     def start(self) -> None:
         """Serve from now on, in the background."""
@@ -161,8 +161,8 @@ class Server:
 
     def stop(self) -> None:
         """Stop serving, and every inference process."""
-        self._http.shutdown()
-        self._http.server_close()
+        self._http.stop()
+        self._tasks.stop_all()
         self._containers.stop_all()
         self._collector.stop()
         self._fleets.close()

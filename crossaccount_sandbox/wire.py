@@ -20,7 +20,7 @@ from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import BackendRequest
 from werkzeug.exceptions import NotFound
 
-from crossaccount_sandbox.protocols import CBOR, JSON, QUERY, SERVICES, SIGNED_AS, Spoken, form_of
+from crossaccount_sandbox.protocols import CBOR, EC2, JSON, QUERY, SERVICES, SIGNED_AS, Spoken, form_of
 
 _BODY_LIMIT = 256 * 1024 * 1024
 
@@ -328,7 +328,7 @@ def _operation_name(spoken: Spoken, request: Request, body: bytes) -> tuple[str,
         return (match[1] if match else ""), {}
     if spoken.protocol == JSON:
         return request.headers.get("X-Amz-Target", "").rpartition(".")[2], {}
-    if spoken.protocol == QUERY:
+    if spoken.protocol in (QUERY, EC2):
         form = form_of(request.environ, body)
         name, version = form.get("Action", ""), form.get("Version")
         model = get_service_model(spoken.service)

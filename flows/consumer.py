@@ -67,23 +67,23 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
     """
     consumer = sharing.consumers[name]
     where = f"{name} ({consumer.account})"
-    name_run(f"deploy {sharing.model_package_group} to {where}")
+    of_version = f" version {version}" if version is not None else ""
+    name_run(f"deploy {sharing.model_package_group}{of_version} to {where}")
     steps.assume_deployer(sharing, name)
     described = steps.find_version(sharing, name, version)
-    name_run(f"deploy {sharing.model_package_group} version {described.version} to {where}")
+    if version is None:
+        name_run(f"deploy {sharing.model_package_group} version {described.version} to {where}")
     endpoint_arn = f"{arns.endpoint_arn(sharing, consumer)}-v{described.version}"
     with writing([endpoint_arn], steps.endpoint_seconds(sharing, name)):
         release = steps.read_release(sharing, name, described)
-        steps.check_artifacts(sharing, name, release)
-        steps.check_quotas(sharing, name, release)
+        steps.check_deployment(sharing, name, release)
         resources: list[HostedResource] = []
         removals: Sequence[Removal] = ()
         try:
             for create in steps.creations(sharing, name):
                 resources.append(create(sharing, name, release, keep))
-            endpoint = resources[-1].name
-            steps.wait_for_endpoint(sharing, name, endpoint)
-            proof = steps.ask_endpoint(sharing, name, release, endpoint)
+            images = steps.wait_for_endpoint(sharing, name, resources[-1])
+            proof = steps.ask_endpoint(sharing, name, release, resources[-1].name, images)
         finally:
             removals = steps.tear_down(sharing, name, release, resources)
         steps.publish_proof(proof)

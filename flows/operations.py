@@ -1,9 +1,10 @@
 """The decorator of every flow: a failure is one line of the run, and no result is kept. Not here: the flows."""
 
+import gc
 import inspect
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar, get_origin
 
@@ -14,6 +15,9 @@ from tasks.steps import reasoned
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# New objects before the next garbage collection, 700 in Python: a run of many consumers makes a million, and few form a circle.
+_GARBAGE = 50_000
 
 # The end of a flow waits for the thread of its heartbeats, which looks up once a second; the end of an async flow does not,
 # and the thread ends by itself. Half a second of each run, on average; with a Prefect that has no such choice it stays so.
@@ -35,12 +39,26 @@ def operation(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R
         explained = reasoned(function, lambda config: _key(str(config)))
         # Prefect looks up the names of types where the function it is given lies: they are resolved here.
         signature = inspect.signature(function, eval_str=True)
-        vars(explained)["__signature__"] = signature
-        decorated: Flow[P, R] = flow(name=name, persist_result=False, **options)(explained)
+        started = _rarely_collecting(explained)
+        vars(started)["__signature__"] = signature
+        decorated: Flow[P, R] = flow(name=name, persist_result=False, **options)(started)
         vars(decorated)["__signature__"] = _as_form(signature)
         return decorated
 
     return decorate
+
+
+def _rarely_collecting(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, run with the garbage collector looking seldom: what was imported stays, and is not looked through again and again."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        gc.freeze()
+        usual = gc.get_threshold()
+        gc.set_threshold(max(usual[0], _GARBAGE), *usual[1:])
+        return function(*args, **kwargs)
+
+    return run
 
 
 def _as_form(signature: inspect.Signature) -> inspect.Signature:

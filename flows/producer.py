@@ -140,13 +140,13 @@ def share(
         if prune
         else plan_share(sharing, gathered, only=consumer)
     )
-    with steps.shown(sharing, plan):
-        refuse_other(plan, agreed)
-        if dry_run:
-            return Shared(group_arn(sharing), plan, (), ())
-        prepared = steps.prepare_releases(sharing, gathered, plan)
-        receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
-        releases = steps.publish_releases(sharing, prepared, plan)
+    steps.show_plan(sharing, plan)
+    refuse_other(plan, agreed)
+    if dry_run:
+        return Shared(group_arn(sharing), plan, (), ())
+    prepared = steps.prepare_releases(sharing, gathered, plan)
+    receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
+    releases = steps.publish_releases(sharing, prepared, plan)
     found = steps.make_discoverable(sharing) if sharing.producer.discoverable else None
     return Shared(group_arn(sharing), plan, receipts, releases, found)
 

@@ -5,6 +5,8 @@ Not here: their order, and the teardown after a failure (``flows.consumer``).
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
@@ -16,6 +18,8 @@ from crossaccount.hosting import components, creation, preflight, quotas, remova
 from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name, kinds_of
+from crossaccount.hosting.state import DeployedImage, deployed_images
+from crossaccount.parallel import run_all
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import check_questions, questions
 from crossaccount.registry.versions import ModelVersion
@@ -62,22 +66,24 @@ def read_release(sharing: Sharing, name: str, version: ModelVersion) -> Release:
     return release
 
 
-@steps.step("check the artifacts of version {release.version}")
-def check_artifacts(sharing: Sharing, name: str, release: Release) -> int:
-    """See that every artifact is the one that was shared."""
-    count = preflight.check_artifacts(open_target(sharing, name), release).count
-    get_run_logger().info("%d artifacts are those of the Release", count)
-    return count
+@steps.step("check the artifacts of version {release.version} and the quotas of {name}")
+def check_deployment(sharing: Sharing, name: str, release: Release) -> tuple[str, ...]:
+    """See that every artifact is the one that was shared, and that the account's quotas reach for the endpoint.
 
-
-@steps.step("check the quotas of {name}")
-def check_quotas(sharing: Sharing, name: str, release: Release) -> tuple[str, ...]:
-    """See that the account's quotas reach for the endpoint; what cannot be told of it, each in a line."""
-    target = open_target(sharing, name)
-    doubts = quotas.check_deployment(target, release)
+    What cannot be told of the quotas is given, each in a line. A role that may not look at the endpoint makes none: what it
+    made it could not take down.
+    """
+    target, logger = open_target(sharing, name), get_run_logger()
+    looks: list[Callable[[], Any]] = [
+        partial(preflight.check_artifacts, target, release),
+        partial(quotas.check_deployment, target, release),
+        partial(creation.look, target, release),
+    ]
+    read, doubts, _ = run_all(looks)
+    logger.info("%d artifacts are those of the Release", read.count)
     for doubt in doubts:
-        get_run_logger().warning("%s", doubt)
-    return doubts
+        logger.warning("%s", doubt)
+    return tuple(doubts)
 
 
 @steps.step("create the model of version {release.version} for {name}")
@@ -135,9 +141,10 @@ def creations(sharing: Sharing, name: str) -> tuple[Callable[..., HostedResource
     return tuple(made_by[kind] for kind in kinds_of(sharing.consumers[name]))
 
 
-@steps.step("wait for {endpoint}")
-def wait_for_endpoint(sharing: Sharing, name: str, endpoint: str) -> None:
-    """Wait until the endpoint serves, with AWS's own status as progress."""
+@steps.step("wait for {served.name}")
+def wait_for_endpoint(sharing: Sharing, name: str, served: HostedResource) -> tuple[DeployedImage, ...]:
+    """Wait until what serves the version does, with AWS's own status as progress; the images that it then runs."""
+    endpoint = served.name
     logger, target, progress = get_run_logger(), open_target(sharing, name), steps.Progress(endpoint)
 
     def report(status: str, stages: tuple[str, ...], seconds: float) -> None:
@@ -145,14 +152,18 @@ def wait_for_endpoint(sharing: Sharing, name: str, endpoint: str) -> None:
             logger.info("%s is %s after %.0f s", endpoint, status, seconds)
 
     with target.explained("sagemaker:DescribeEndpoint", endpoint):
-        creation.wait_in_service(target, endpoint, _patience(sharing, name), report)
+        patience = _patience(sharing, name)
+        seen = creation.wait_in_service(target, endpoint, patience, report, begun=not served.reused)
+    return deployed_images(seen)
 
 
 @steps.step("ask {endpoint}")
-def ask_endpoint(sharing: Sharing, name: str, release: Release, endpoint: str) -> Proof:
+def ask_endpoint(
+    sharing: Sharing, name: str, release: Release, endpoint: str, images: Sequence[DeployedImage]
+) -> Proof:
     """Put the questions to the endpoint, and hold its images and answers against the Release."""
     target = open_target(sharing, name)
-    proof = prove(target, release, endpoint, questions(target, release))
+    proof = prove(target, release, endpoint, questions(target, release), images)
     counts = (proof.right, len(proof.answers), proof.median_latency_ms)
     get_run_logger().info("%d of %d answers are as expected, median %.1f ms", *counts)
     return proof

@@ -9,20 +9,22 @@ Source: "Global concurrency limits" in the Prefect documentation.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
-from httpx import HTTPStatusError, codes
+from httpx import HTTPStatusError, Response, TransportError, codes
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.responses import ConcurrencyLimitWithLeaseResponse
 from prefect.concurrency._leases import maintain_concurrency_lease
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from crossaccount.errors import Failed
 from crossaccount.sharing.apply import SETTLE_SECONDS
 
 _WAIT_SECONDS = 300.0
+_BUSY_PAUSES = (0.03, 0.06, 0.12, 0.25, 0.5)
 _LEASE_SECONDS = 60.0  # a writer that died gives its slots back after this; a living one renews them
 
 
@@ -63,7 +65,7 @@ def _taken(client: SyncPrefectClient, names: list[str], until: float) -> UUID | 
     """
     while True:
         try:
-            answer = client.increment_concurrency_slots_with_lease(names, 1, "concurrency", _LEASE_SECONDS)
+            answer = _asked(client, names)
         except HTTPStatusError as error:
             if error.response.status_code != codes.LOCKED:
                 raise
@@ -80,6 +82,26 @@ def _taken(client: SyncPrefectClient, names: list[str], until: float) -> UUID | 
         client.release_concurrency_slots_with_lease(taken.lease_id)
         for name in sorted(wrong):
             _make(client, name)
+
+
+def _asked(client: SyncPrefectClient, names: list[str]) -> Response:
+    """The server's answer to a request for a slot of every limit.
+
+    On SQLite it answers 503 when anything else was written meanwhile, as the event of a task's end is. Prefect's client then waits for
+    two seconds; here it is asked again sooner at first.
+    """
+    ask = partial(client.increment_concurrency_slots_with_lease, names, 1, "concurrency", _LEASE_SECONDS)
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        for pause in _BUSY_PAUSES:
+            try:
+                return ask()
+            except HTTPStatusError as error:
+                if error.response.status_code != codes.SERVICE_UNAVAILABLE:
+                    raise
+                time.sleep(pause)
+            except TransportError:
+                break
+    return ask()
 
 
 def _make(client: SyncPrefectClient, name: str) -> None:

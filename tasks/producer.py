@@ -3,10 +3,7 @@
 Not here: the order of the steps (``flows.producer``).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import copy_context
+from collections.abc import Collection, Iterable, Sequence
 
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
@@ -67,30 +64,20 @@ def plan_pruning(sharing: Sharing, gathered: Gathered, force: bool) -> Plan:
     return gathering.plan_with_users(sharing, gathered, True, force)
 
 
-@contextmanager
-def shown(sharing: Sharing, plan: Plan) -> Iterator[None]:
-    """Put the plan into the log, and into an artifact of the run, which is written while the body of this goes on."""
-    log_plan(plan)
-    with ThreadPoolExecutor(1, "page") as thread:
-        page = thread.submit(copy_context().run, _put_plan, sharing, plan)
-        yield
-    page.result()
-
-
 def show_plan(sharing: Sharing, plan: Plan) -> None:
-    """Put the plan into the log and into an artifact of the run."""
+    """Put the plan into the log and into an artifact of the run.
+
+    Before anything else is asked of Prefect's server: on SQLite it answers the second of two writes at once with 503, and its client
+    then waits for two seconds.
+    """
     log_plan(plan)
-    _put_plan(sharing, plan)
+    group = sharing.model_package_group
+    steps.put_page("plan", group, plans.markdown(plan), f"What changes for {group}")
 
 
 def log_plan(plan: Plan) -> None:
     """Put the plan into the log."""
     get_run_logger().info("%s", plans.text(plan))
-
-
-def _put_plan(sharing: Sharing, plan: Plan) -> None:
-    group = sharing.model_package_group
-    steps.put_page("plan", group, plans.markdown(plan), f"What changes for {group}")
 
 
 def put_plans(planned: Sequence[tuple[Sharing, Plan]]) -> None:

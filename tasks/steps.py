@@ -4,6 +4,7 @@ Not here: the steps themselves.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
@@ -17,8 +18,10 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from prefect.states import Failed as FailedState
 from prefect.states import Running
+from prefect.utilities.annotations import quote
 
 from crossaccount.aws import refusals
+from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Refused
 from crossaccount.show import markdown
 
@@ -35,18 +38,35 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 logging.getLogger("prefect.task_runs").addFilter(_in_one_line)
 
+_LEAST_SECONDS, _WHOLE = 2.0, 100.0  # between two changes of a progress artifact; its end is put at once
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class _Step(Task[P, R]):
-    """A task; within another task's run it is a part of that, and no run of its own."""
+    """A task; within another task's run it is a part of that, and no run of its own.
+
+    Prefect looks through all that a task is given for other tasks' results; a config has none, and as many parts as consumers.
+    """
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # type: ignore[override]
         """Run it."""
         if TaskRunContext.get() is not None:
             return self.fn(*args, **kwargs)
-        return super().__call__(*args, **kwargs)
+        return super().__call__(*map(_unsearched, args), **_all_unsearched(kwargs))
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it beside others."""
+        return super().submit(*map(_unsearched, args), **_all_unsearched(kwargs))
+
+
+def _unsearched(given: Any) -> Any:
+    return quote(given) if isinstance(given, Sharing) else given
+
+
+def _all_unsearched(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: _unsearched(value) for name, value in given.items()}
 
 
 def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
@@ -124,19 +144,23 @@ def show_error(error: CrossAccountError, of: str) -> None:
 
 
 class Progress:
-    """A progress artifact of the run: the subject that is waited for, and its status in AWS's own words."""
+    """A progress artifact of the run: the subject that is waited for, and its status in AWS's own words.
+
+    A status that follows another at once is put into it with the next look, if it still stands then: each takes a request.
+    """
 
     def __init__(self, subject: str) -> None:
-        self._subject, self._last = subject, ""
+        self._subject, self._last, self._put, self._since = subject, "", "waiting", 0.0
         self._artifact: Any = create_progress_artifact(0.0, description=f"{subject}: waiting")
 
     def show(self, status: str, percent: float = 50.0) -> bool:
         """Show a status; False when it is the one shown last."""
-        if status == self._last:
-            return False
+        now, is_new = time.monotonic(), status != self._last
         self._last = status
-        update_progress_artifact(self._artifact, percent, description=f"{self._subject}: {status}")
-        return True
+        if status != self._put and (now >= self._since + _LEAST_SECONDS or percent >= _WHOLE):
+            self._put, self._since = status, now
+            update_progress_artifact(self._artifact, percent, description=f"{self._subject}: {status}")
+        return is_new
 
 
 def key_of(kind: str, of: str) -> str:

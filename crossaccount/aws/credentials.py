@@ -77,6 +77,8 @@ def _reason(error: Exception, profile: str | None) -> str | None:
                 "it asks for the code of a multi-factor device (mfa_serial), and there is no terminal to give it on. Name a profile that "
                 "needs none, such as one of a session that was made with aws sts get-session-token."
             )
+        case CredentialRetrievalError(kwargs={"provider": "container-role"}):
+            return f"{said}. Look whether the container's task or pod still runs, and has a role."
         case CredentialRetrievalError() | InvalidConfigError() | ConfigParseError() | ConfigNotFound():
             return f"{said}. {_CORRECT}."
         case UnknownCredentialError() | PartialCredentialsError():

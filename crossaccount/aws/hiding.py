@@ -54,14 +54,16 @@ class Redactor:
     def __init__(self) -> None:
         # Credentials are refreshed, and answers may be late.
         self._known: deque[tuple[str, ...]] = deque(maxlen=8)
+        self._last: Any = None
 
     def remember(self, request_signer: Any, **_: Any) -> None:
         """Remember the credentials that a request is about to be signed with."""
         frozen = request_signer._credentials and request_signer._credentials.get_frozen_credentials()
-        if frozen:
+        if frozen and frozen != self._last:
             spellings = _spellings(frozen.access_key, frozen.secret_key, frozen.token)
             if spellings not in self._known:
                 self._known.append(spellings)
+            self._last = frozen  # after it is known: other threads skip what is
 
     def redact_error(self, parsed: dict[str, Any], **_: Any) -> None:
         """Take credentials out of every part of an error; any other answer is left as it is."""

@@ -30,8 +30,8 @@ from botocore.session import Session
 
 from crossaccount.aws.refusals import NoAnswer
 
-# Several groups may be shared at once, each asking several questions at once.
-CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=64)
+# All accounts share a client, and several of them ask several questions at once.
+CLIENTS = Config(retries={"mode": "standard", "total_max_attempts": 10}, max_pool_connections=256)
 # Eleven more pauses, of 66 s together at least.
 _ATTEMPTS = 21
 _TIMED_OUT_ATTEMPTS = 3  # each has taken a minute
@@ -60,10 +60,10 @@ class Persistence:
         """Have every client of a session retry so, also those that its own credentials are fetched with."""
         session.set_default_client_config(CLIENTS)
         # The general name comes after botocore's own handlers, and the first answer counts.
-        pause: Any = self._pause
+        pause: Any = self.pause
         session.register("needs-retry", pause)
 
-    def _pause(self, **event: Any) -> float | None:
+    def pause(self, **event: Any) -> float | None:
         """The seconds until a call is made again; None for an error that does not pass by itself, and for an answer."""
         if event["operation"].service_model.service_name == "sagemaker-runtime":
             return None

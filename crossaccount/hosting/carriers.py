@@ -75,18 +75,24 @@ class Carrier(Protocol):
         """What no version is in and the endpoint does not need."""
 
 
-def carrier(target: Target) -> Carrier:
-    """The carrier of versions for the kind of endpoint that the config asks for."""
+def carrier(target: Target, model: HostedResource | None = None) -> Carrier:
+    """The carrier of versions for the kind of endpoint that the config asks for.
+
+    Args:
+        target: the consumer's account.
+        model: that of the version to move to, NAME-vN, if this run has just made or found it; a component has models of other names.
+    """
     if target.consumer.endpoint.hosting_kind == COMPONENTS:
         return ComponentCarrier(target)
-    return EndpointCarrier(target)
+    return EndpointCarrier(target, model)
 
 
 class EndpointCarrier:
     """Versions are carried by the endpoint's own endpoint config, see `Carrier`."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, model: HostedResource | None = None) -> None:
         self._target = target
+        self._model = model
         self._gateway = Gateway(target.sagemaker)
         self._name = target.consumer.endpoint.name
 
@@ -102,7 +108,7 @@ class EndpointCarrier:
         self, release: Release, wanted: str, patience: Patience, progress: Progress
     ) -> tuple[HostedResource, ...]:
         """What a move needs, see `Carrier.ensure`."""
-        model = creation.ensure_model(self._target, release, keep=True)
+        model = self._model or creation.ensure_model(self._target, release, keep=True)
         return model, creation.ensure_endpoint_config(self._target, release, wanted, keep=True)
 
     def model_of(self, config: str, version: int) -> str:
@@ -122,10 +128,13 @@ class EndpointCarrier:
         if exists:
             self._update(now, wanted, guard)
             return "updated"
-        if self._gateway.describe("endpoint-config", wanted) is None:
-            raise Failed(f"The endpoint config {wanted} was deleted. Run this again.")
         request = {"EndpointName": self._name, "EndpointConfigName": wanted}
-        self._gateway.create("endpoint", request, tag_values(package, keep=True))
+        try:
+            self._gateway.create("endpoint", request, tag_values(package, keep=True))
+        except ClientError as error:
+            if came_between(error) and self._gateway.describe("endpoint-config", wanted) is None:
+                raise Failed(f"The endpoint config {wanted} was deleted. Run this again.") from None
+            raise
         return "created"
 
     def _update(self, now: str | None, wanted: str, guard: Mapping[str, Any] | None) -> None:

@@ -38,18 +38,22 @@ class ComponentGateway(Gateway):
             pending = self.tags(component["InferenceComponentArn"]).get(TARGET_TAG)
         return seen_as_endpoint(found, component, pending)
 
-    def delete_endpoint(
+    def request_deletion(
         self,
         endpoint: str,
         patience: Patience,
         check: Callable[[], None] = lambda: None,
         kind: HostingKind = "endpoint",
     ) -> bool:
-        """As `Gateway.delete_endpoint`; an endpoint's component goes first, as AWS deletes none that has one."""
+        """As `Gateway.request_deletion`; an endpoint's component goes first, as AWS deletes none that has one."""
         plain = Gateway(self._client)
         if kind == "endpoint":
             plain.delete_endpoint(endpoint, patience, check, "inference-component")
-        return plain.delete_endpoint(endpoint, patience, check, kind)
+        return plain.request_deletion(endpoint, patience, check, kind)
+
+    def see_gone(self, endpoint: str, patience: Patience, kind: HostingKind = "endpoint") -> None:
+        """As `Gateway.see_gone`; the component is gone before."""
+        Gateway(self._client).see_gone(endpoint, patience, kind)
 
 
 def seen_as_endpoint(

@@ -12,7 +12,7 @@ from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import COMING_UP, GONE
 from crossaccount.errors import Conflict, Failed
 from crossaccount.hosting import requests
-from crossaccount.hosting.gateway import Gateway, Patience, Progress, silent
+from crossaccount.hosting.gateway import Description, Gateway, Patience, Progress, silent
 from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import (
     KEEP_TAG,
@@ -73,6 +73,17 @@ def ensure_endpoint_config(
     return take_over(target, "endpoint-config", name, arn, release, keep, flow_run, differs)
 
 
+def look(target: Target, release: Release) -> Description | None:
+    """The endpoint NAME-vN of a version as it is now; None when there is none.
+
+    Raises:
+        Refused: for a role that may not look at it.
+    """
+    name = deployment_name(target.consumer, release.version)
+    with target.explained("sagemaker:DescribeEndpoint", name):
+        return Gateway(target.sagemaker).describe("endpoint", name)
+
+
 def ensure_endpoint(
     target: Target, release: Release, keep: bool, patience: Patience, flow_run: str | None = None
 ) -> HostedResource:
@@ -81,13 +92,13 @@ def ensure_endpoint(
     One that an earlier run left Failed or Deleting is removed first, within this patience.
     """
     gateway, name = Gateway(target.sagemaker), deployment_name(target.consumer, release.version)
-    description = gateway.describe("endpoint", name)
-    if description is not None and description["EndpointStatus"] in GONE:
-        take_over(target, "endpoint", name, description["EndpointArn"], release, keep)
-        open_gateway(target).delete_endpoint(name, patience)
     request = {"EndpointName": name, "EndpointConfigName": name}
     tags = tag_values(release.model_package_arn, keep, flow_run)
     arn, description = gateway.create_or_find("endpoint", request, tags)
+    if description is not None and description["EndpointStatus"] in GONE:
+        take_over(target, "endpoint", name, arn, release, keep)
+        open_gateway(target).delete_endpoint(name, patience)
+        arn, description = gateway.create_or_find("endpoint", request, tags)
     if description is not None:
         return take_over(target, "endpoint", name, arn, release, keep, flow_run)
     return HostedResource("endpoint", name, arn, False, keep)
@@ -134,8 +145,9 @@ def wait_in_service(
     patience: Patience,
     progress: Progress = silent,
     gateway: Gateway | None = None,
-) -> None:
-    """Wait until an endpoint serves, asking ever less often.
+    begun: bool = False,
+) -> Description:
+    """Wait until an endpoint serves, asking ever less often; its description then.
 
     Args:
         target: the consumer's account.
@@ -143,17 +155,18 @@ def wait_in_service(
         patience: how long to wait.
         progress: as for `Gateway.watch`.
         gateway: what shows it; that of the consumer's kind of endpoint when it is left out, see `gateways`.
+        begun: as for `Gateway.watch`.
 
     Raises:
         Failed: when it failed, with AWS's reason; when it is gone; or when the patience is over.
     """
     watched = gateway or open_gateway(target)
-    for description, _ in watched.watch(endpoint, patience, progress):
+    for description, _ in watched.watch(endpoint, patience, progress, begun=begun):
         if description is None:
             raise Failed(gone(endpoint, "while it was being waited for"))
         status = description["EndpointStatus"]
         if status == "InService":
-            return
+            return description
         if status not in COMING_UP:
             reason = (description.get("FailureReason") or "").strip() or "AWS gives no reason"
             raise Failed(f"The endpoint {endpoint} is {status}: {reason}")

@@ -11,7 +11,7 @@ UpdateInferenceComponent, AddTags, ListTags and DeleteTags in the SageMaker API 
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +46,10 @@ def silent(status: str, stages: tuple[str, ...], seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for an endpoint, and how often to look: first after `first` seconds, then ever less often."""
+    """How long to wait for an endpoint, and how often to look: first after `first` seconds, then ever less often.
+
+    An endpoint of AWS takes minutes to come up: see `look_pause`. What is ready sooner is waited for by `pause`.
+    """
 
     seconds: float = HOST_SECONDS
     first: float = field(default_factory=lambda: FIRST_SECONDS)
@@ -55,6 +58,10 @@ class Patience:
     def pause(self, waited: float) -> float:
         """Seconds until the next look: a tenth of the wait, so that a change is noticed late by a tenth at most."""
         return min(max(self.first, waited / 10), self.longest)
+
+    def look_pause(self, waited: float) -> float:
+        """Seconds until the next look at an endpoint: `first` before the first one, then twice that or a fifth of the wait."""
+        return min(max(self.first if waited < self.first else 2 * self.first, waited / 5), self.longest)
 
 
 @dataclass(frozen=True)
@@ -120,27 +127,18 @@ class Gateway:
     def create_or_find(
         self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]
     ) -> tuple[str, Description | None]:
-        """Create a resource unless it exists; its ARN, and its description if it existed."""
-        description = self.describe(kind, request[f"{_WORDS[kind][1]}Name"])
-        if description is None:
-            return self.create_new(kind, request, tags)
-        return self.arn(kind, description), description
+        """Create a resource unless it exists; its ARN, and its description if it existed.
 
-    def create_new(
-        self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> tuple[str, Description | None]:
-        """Create a resource that was not there just now; its ARN, and its description if AWS says that it exists.
-
-        Where an answer is lost botocore asks again, and the second time AWS says that it exists. So it does when another run was
-        faster.
+        It is looked for only where AWS says that it exists, or that a quota does not reach, which one that exists may have used
+        up. Where an answer is lost botocore asks again, and the second time AWS says that it exists.
         """
         try:
             return self.create(kind, request, tags), None
         except ClientError as error:
-            if not _message(error).startswith("Cannot create already existing"):
+            if not _may_exist(error):
                 raise
             description = self.describe(kind, request[f"{_WORDS[kind][1]}Name"])
-            if description is None:  # and it is gone again
+            if description is None:  # it never was, or is gone again
                 raise
             return self.arn(kind, description), description
 
@@ -163,6 +161,7 @@ class Gateway:
         patience: Patience,
         progress: Progress = silent,
         kind: HostingKind = "endpoint",
+        begun: bool = False,
     ) -> Iterator[tuple[Description | None, float]]:
         """An endpoint's descriptions, ever less often, with the seconds waited; the last one at the end of the patience.
 
@@ -173,11 +172,14 @@ class Gateway:
             patience: how long to wait, and how often to look.
             progress: is called with AWS's status, the variants' stages and the seconds waited, at every look.
             kind: ``inference-component`` for the descriptions of one of these.
+            begun: whether the change has just begun, so that there is nothing to see yet: the first look comes after a pause.
 
         Raises:
             ClientError, BotoCoreError: when AWS refuses to be asked, or cannot be asked at the end of the patience.
         """
         started = time.monotonic()
+        if begun:
+            time.sleep(max(0.0, min(patience.look_pause(0.0), patience.seconds)))
         while True:
             try:
                 description = self.describe(kind, endpoint)
@@ -192,7 +194,7 @@ class Gateway:
                 yield description, waited
                 if waited >= patience.seconds:
                     return
-            time.sleep(max(0.0, min(patience.pause(waited), patience.seconds - waited)))
+            time.sleep(max(0.0, min(patience.look_pause(waited), patience.seconds - waited)))
 
     def delete_endpoint(
         self,
@@ -201,50 +203,94 @@ class Gateway:
         check: Callable[[], None] = lambda: None,
         kind: HostingKind = "endpoint",
     ) -> bool:
-        """Delete an endpoint, or an inference component, once it is in no change, and see it gone; False when there was none.
-
-        Args:
-            endpoint: its name.
-            patience: how long to wait for it to be deletable and to be gone.
-            check: is called just before the deletion; its errors are raised.
-            kind: of the two.
+        """As `request_deletion`, and see it gone.
 
         Raises:
             Failed: when it cannot be deleted, or is not gone, in time.
         """
-        deadline, requested = time.monotonic() + patience.seconds, False
-        while True:
-            rest = Patience(deadline - time.monotonic(), patience.first / 4, patience.longest)
-            for description, _ in self.watch(endpoint, rest, kind=kind):
-                if description is None:
-                    return requested
-                status = status_of(description)
-                requested = requested or status == "Deleting"
-                if not requested and status not in IN_PROGRESS:
-                    break
-            else:
-                raise Failed(f"the {kind.replace('-', ' ')} is still {status} after {patience.seconds:.0f} s")
-            check()
-            requested = self._request_deletion(kind, endpoint)
-            if not requested:
-                time.sleep(rest.first)
+        requested = self.request_deletion(endpoint, patience, check, kind)
+        if requested:
+            self.see_gone(endpoint, patience, kind)
+        return requested
 
-    def _request_deletion(self, kind: HostingKind, name: str) -> bool:
-        """The deletion; False when there is a change under way, a deletion too: botocore asks again for a lost answer.
+    def request_deletion(
+        self,
+        endpoint: str,
+        patience: Patience,
+        check: Callable[[], None] = lambda: None,
+        kind: HostingKind = "endpoint",
+    ) -> bool:
+        """Ask for the deletion of an endpoint, or an inference component, once it is in no change; False when there is none.
+
+        AWS refuses to delete an endpoint that is in a change, so that is looked at only then. What it does to an inference
+        component in one is not documented: that is looked at before.
+
+        Args:
+            endpoint: its name.
+            patience: how long to wait for it to be deletable.
+            check: is called just before the deletion; its errors are raised.
+            kind: of the two.
+
+        Raises:
+            Failed: when it is still in a change at the end of the patience.
+        """
+        deadline, looks = time.monotonic() + patience.seconds, kind != "endpoint"
+        refused = False
+        while True:
+            rest = _sooner(replace(patience, seconds=deadline - time.monotonic()))
+            if looks:
+                status = self._status_at_rest(endpoint, rest, kind, begun=refused)
+                if status in (None, "Deleting"):
+                    return status is not None
+            check()
+            deleted = self._delete_at_rest(kind, endpoint)
+            if deleted is not None:
+                return deleted
+            looks = refused = True
+
+    def _status_at_rest(
+        self, endpoint: str, patience: Patience, kind: HostingKind, begun: bool
+    ) -> str | None:
+        """The status once there is no change under way but a deletion; None when it is gone."""
+        for description, _ in self.watch(endpoint, patience, kind=kind, begun=begun):
+            status = status_of(description)
+            if status is None or status == "Deleting" or status not in IN_PROGRESS:
+                return status
+        raise Failed(f"the {kind.replace('-', ' ')} is still {status} after {patience.seconds:.0f} s")
+
+    def see_gone(self, endpoint: str, patience: Patience, kind: HostingKind = "endpoint") -> None:
+        """See an endpoint, or an inference component, gone whose deletion was just asked for.
+
+        Raises:
+            Failed: when it is not, in time.
+        """
+        for description, _ in self.watch(endpoint, _sooner(patience), kind=kind, begun=True):
+            if description is None:
+                return
+        raise Failed(
+            f"the {kind.replace('-', ' ')} is still {status_of(description)} after {patience.seconds:.0f} s"
+        )
+
+    def _delete_at_rest(self, kind: HostingKind, name: str) -> bool | None:
+        """The deletion, as `delete`; None when there is a change under way, a deletion too: botocore asks again for a lost answer.
 
         What AWS says of an inference component then is not documented, so that is looked at again.
         """
         try:
-            self.delete(kind, name)
+            return self.delete(kind, name)
         except ClientError as error:
             if _message(error).startswith("Cannot update in-progress"):
-                return False
+                return None
             if kind == "inference-component" and is_invalid(error):
                 status = status_of(self.describe(kind, name))
                 if status is None or status in IN_PROGRESS:
-                    return False
+                    return None
             raise
-        return True
+
+
+def _sooner(patience: Patience) -> Patience:
+    """For what goes: an endpoint is gone sooner than one comes up."""
+    return replace(patience, first=patience.first / 4)
 
 
 def absent(call: Callable[[], Any]) -> Any | None:
@@ -291,6 +337,11 @@ def stages(description: Description | None) -> tuple[str, ...]:
         for variant in variants
         for stage in (variant.get("VariantStatus") or [])[-1:]
     )
+
+
+def _may_exist(error: ClientError) -> bool:
+    exists = _message(error).startswith("Cannot create already existing")
+    return exists or error.response["Error"]["Code"] == "ResourceLimitExceeded"
 
 
 def _message(error: ClientError) -> str:

@@ -193,8 +193,7 @@ def _check(gateway: Gateway, leftover: Leftover) -> None:
         Failed: when its endpoint is still there.
         ClientError: when AWS refuses to be asked.
     """
-    by_itself = leftover.kind in ("endpoint", "inference-component")  # and awaited, which sees it gone
-    if not by_itself and gateway.describe(leftover.kind, leftover.name) is None:
+    if gateway.describe(leftover.kind, leftover.name) is None:
         return  # its deletion will say so
     tags = absent(partial(gateway.tags, leftover.arn))
     if tags is None:
@@ -203,6 +202,7 @@ def _check(gateway: Gateway, leftover: Leftover) -> None:
         raise Conflict("it is tagged to stay now")
     if tags.get(RUN_TAG) != leftover.flow_run:
         raise Conflict(f"flow run {tags.get(RUN_TAG)} has it now")
+    by_itself = leftover.kind in ("endpoint", "inference-component")
     if not by_itself and gateway.describe("endpoint", leftover.name) is not None:
         # DeleteEndpointConfig: "You must not delete an EndpointConfig in use by an endpoint that is live".
         raise Failed(f"the endpoint {leftover.name} still runs on it")

@@ -78,20 +78,23 @@ def find_version(target: Target, version: int | None) -> ModelVersion:
         check_shared(config, version)
     resource = package_arn(config, version or "*")
     with target.explained("sagemaker:DescribeModelPackage", resource, DoorName.REGISTRY):
-        target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
         if version is None:
+            target.sagemaker.describe_model_package_group(ModelPackageGroupName=group_arn(config))
             return _newest(target)
-        try:
-            described = describe_version(target.sagemaker, package_arn(config, version))
-        except ClientError as error:
-            if error.response["Error"]["Message"].endswith("does not exist."):
-                raise Failed(
-                    f"{config.model_package_group} has no version {version}. Choose one that its owner has registered."
-                ) from None
-            raise
+        described = _described(target, version)
     check_deployable(described)
     check_chosen(config, described)
     return described
+
+
+def _described(target: Target, version: int) -> ModelVersion:
+    try:
+        return describe_version(target.sagemaker, package_arn(target.config, version))
+    except ClientError as error:
+        if not error.response["Error"]["Message"].endswith("does not exist."):
+            raise
+        group = target.config.model_package_group
+    raise Failed(f"{group} has no version {version}. Choose one that its owner has registered.")
 
 
 def newest_published(target: Target) -> int | None:
@@ -340,11 +343,8 @@ def explained_creation(target: Target, release: Release) -> Iterator[None]:
 
     By then the deployer has read every artifact, which rules out causes that the text of the error leaves open.
     """
-    action, resource, role = (
-        "sagemaker:CreateModel",
-        release.model_package_arn,
-        target.consumer.execution_role,
-    )
+    action, resource = "sagemaker:CreateModel", release.model_package_arn
+    role = target.consumer.execution_role
     members = members_of_release(target.config, release)
     with members.named(), target.explained(action, resource, DoorName.REGISTRY):
         try:

@@ -51,10 +51,14 @@ class Need:
 
 @dataclass(frozen=True)
 class Use:
-    """The instances behind the endpoints of an account, by type; ``unseen`` are the endpoints that were not counted, or not all of them."""
+    """The instances behind the endpoints of an account, by type; ``unseen`` are the endpoints that were not counted, or not all of them.
+
+    ``endpoints`` are those that run on something, or may.
+    """
 
     running: Mapping[str, int]
     unseen: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,19 +67,6 @@ class Foresight:
 
     short: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
-
-
-def of_deployment(target: Target, release: Release) -> tuple[Need, ...]:
-    """What the endpoint NAME-vN needs; nothing where an earlier run has made it.
-
-    Raises:
-        ClientError: AWS's refusal to describe it.
-    """
-    endpoint = target.consumer.endpoint
-    types, name = capacity.instance_types(endpoint), deployment_name(target.consumer, release.version)
-    found = Gateway(target.sagemaker).describe("endpoint", name) if types else None
-    runs = found is not None and found["EndpointStatus"] not in GONE
-    return () if runs or not types else (Need("the deployment", types, endpoint.instance_count),)
 
 
 def of_promotion(target: Target, release: Release, live: LiveEndpoint | None) -> tuple[Need, ...]:
@@ -135,13 +126,13 @@ def _coming_up(consumer: ConsumerConfig, count: int, runs: bool) -> int:
     return max(1, count * moves.batch_percent // 100)
 
 
-def check(target: Target, needs: Sequence[Need]) -> tuple[str, ...]:
-    """See that the quotas reach; what cannot be told of it, each in a line.
+def check(target: Target, needs: Sequence[Need], unless: str = "") -> tuple[str, ...]:
+    """See that the quotas reach; what cannot be told of it, each in a line. Takes ``unless`` as `foresee` does.
 
     Raises:
         Failed: when one does not.
     """
-    seen = foresee(target, needs)
+    seen = foresee(target, needs, unless)
     if seen.short:
         raise Failed(
             f"Account {target.account} has not enough quota in {target.region}: {'; '.join(seen.short)}. {WAY_OUT} Nothing was created."
@@ -150,23 +141,28 @@ def check(target: Target, needs: Sequence[Need]) -> tuple[str, ...]:
 
 
 def check_deployment(target: Target, release: Release) -> tuple[str, ...]:
-    """As `check`, for the endpoint NAME-vN; a refusal to describe it is one that its creation meets, and here a doubt.
+    """As `check`, for the endpoint NAME-vN, which needs nothing where an earlier run has made it.
 
     Raises:
         Failed: when a quota does not reach.
     """
-    try:
-        needs = of_deployment(target, release)
-    except (ClientError, BotoCoreError) as error:
-        return (f"Whether the quotas of account {target.account} reach cannot be told: {first_line(error)}",)
-    return check(target, needs)
+    endpoint = target.consumer.endpoint
+    types = capacity.instance_types(endpoint)
+    needs = [Need("the deployment", types, endpoint.instance_count)] if types else []
+    return check(target, needs, unless=deployment_name(target.consumer, release.version))
 
 
 WAY_OUT = "Ask for more in Service Quotas there, remove endpoints, or choose another endpoint.instance_type or instance_count."
 
 
-def foresee(target: Target, needs: Sequence[Need]) -> Foresight:
-    """Whether the account's quotas reach for each of the needs, one after the other."""
+def foresee(target: Target, needs: Sequence[Need], unless: str = "") -> Foresight:
+    """Whether the account's quotas reach for each of the needs, one after the other.
+
+    Args:
+        target: the consumer's account.
+        needs: none is no question.
+        unless: the endpoint that the needs are for; nothing is needed where it is there, unless it runs on nothing any more.
+    """
     if not needs:
         return Foresight()
     where = f"account {target.account} in {target.region}"
@@ -175,11 +171,10 @@ def foresee(target: Target, needs: Sequence[Need]) -> Foresight:
         return Foresight(doubts=(text,))
     names = {quota_name(each) for need in needs for each in need.types}
     try:
-        quotas = _quotas(target, names)
-        use = _use(target)
+        quotas, use = parallel.run_both(partial(_quotas, target, names), partial(_use, target))
     except (ClientError, BotoCoreError) as error:
         return Foresight(doubts=(f"Whether the quotas of {where} reach cannot be told: {first_line(error)}",))
-    return judged(needs, quotas, use)
+    return Foresight() if unless in use.endpoints else judged(needs, quotas, use)
 
 
 def quota_name(instance_type: str) -> str:
@@ -258,18 +253,16 @@ def _use(target: Target) -> Use:
     pages = target.sagemaker.get_paginator("list_endpoints").paginate(
         PaginationConfig={"PageSize": MOST_LISTED}
     )
-    names = [
-        listed["EndpointName"]
-        for page in pages
-        for listed in page["Endpoints"]
-        if listed["EndpointStatus"] != "Failed"
-    ]
+    statuses = {
+        listed["EndpointName"]: listed["EndpointStatus"] for page in pages for listed in page["Endpoints"]
+    }
+    names = [name for name, status in statuses.items() if status != "Failed"]
     gateway, running, unseen = Gateway(target.sagemaker), Counter[str](), list[str]()
     counted = parallel.run_all([partial(_counted, gateway, name) for name in names])
     for name, (counts, is_whole) in zip(names, counted, strict=True):
         running.update(counts)
         unseen += [] if is_whole else [name]
-    return Use(running, tuple(unseen))
+    return Use(running, tuple(unseen), tuple(name for name, status in statuses.items() if status not in GONE))
 
 
 def _counted(gateway: Gateway, name: str) -> tuple[Counter[str], bool]:

@@ -6,7 +6,8 @@ The live endpoint config is never removed: the endpoint is looked at before each
 Source: DeleteEndpoint, DeleteEndpointConfig and DeleteModel in the SageMaker API reference.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,6 +19,7 @@ from crossaccount.hosting.gateway import (
     VERSION,
     VERSION_AND_ANY_HASH,
     Gateway,
+    Listed,
     Patience,
     Progress,
     pending_config,
@@ -41,7 +43,7 @@ from crossaccount.release.manifest import Release
 
 
 def remove(target: Target, resources: Sequence[HostedResource], patience: Patience) -> tuple[Removal, ...]:
-    """Remove the resources of a run, newest first; the fate of each.
+    """Remove the resources of a run, newest first; the fate of each. What an endpoint runs on goes while the endpoint does.
 
     A resource that is to stay is kept. One failure does not stop the rest; a resource that could not be removed is left.
 
@@ -50,12 +52,29 @@ def remove(target: Target, resources: Sequence[HostedResource], patience: Patien
         resources: in the order they were made.
         patience: how long to wait for an endpoint to be deletable and to be gone.
     """
+    gateway = Gateway(target.sagemaker)
+    removals = [_begin_removal(gateway, resource, patience) for resource in reversed(resources)]
     return tuple(
-        Removal(resource.kind, resource.name, "kept")
-        if resource.keep
-        else delete(Gateway(target.sagemaker), resource.kind, resource.name, patience)
-        for resource in reversed(resources)
+        _fate(each.kind, each.name, partial(_seen_gone, gateway, each.name, patience))
+        if (each.kind, each.outcome) == ("endpoint", "removed")
+        else each
+        for each in removals
     )
+
+
+def _begin_removal(gateway: Gateway, resource: HostedResource, patience: Patience) -> Removal:
+    """The removal of a resource that does not stay; an endpoint's deletion is asked for, and what it needs goes meanwhile."""
+    kind, name = resource.kind, resource.name
+    if resource.keep:
+        return Removal(kind, name, "kept")
+    if kind == "endpoint":
+        return _fate(kind, name, partial(gateway.request_deletion, name, patience))
+    return delete(gateway, kind, name, patience)
+
+
+def _seen_gone(gateway: Gateway, endpoint: str, patience: Patience) -> bool:
+    gateway.see_gone(endpoint, patience)
+    return True
 
 
 def delete(
@@ -74,17 +93,25 @@ def delete(
         patience: how long to wait for an endpoint.
         check: is called just before the deletion; any error of it but Failed, ClientError and BotoCoreError is raised.
     """
-    try:
+
+    def deleted() -> bool:
         if kind in ("endpoint", "inference-component"):
-            deleted = gateway.delete_endpoint(name, patience, check, kind)
-        else:
-            check()
-            deleted = gateway.delete(kind, name)
+            return gateway.delete_endpoint(name, patience, check, kind)
+        check()
+        return gateway.delete(kind, name)
+
+    return _fate(kind, name, deleted)
+
+
+def _fate(kind: HostingKind, name: str, deleted: Callable[[], bool]) -> Removal:
+    """The fate of a resource after a deletion, which gives whether there was one; a refusal makes it one that is left."""
+    try:
+        found = deleted()
     except (ClientError, Failed) as error:
         return Removal(kind, name, "left", str(error))
     except BotoCoreError as error:
         return Removal(kind, name, "left", f"AWS cannot be asked: {error}")
-    return Removal(kind, name, "removed" if deleted else "gone")  # another run may have been faster
+    return Removal(kind, name, "removed" if found else "gone")  # another run may have been faster
 
 
 def find_unfinished(target: Target, release: Release, kind: HostingKind) -> HostedResource | None:
@@ -141,7 +168,9 @@ def discard(
     return (*removals, *_delete_unused(target, patience))
 
 
-def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Removal, ...]:
+def retire(
+    target: Target, patience: Patience, trials: bool = True, live: LiveEndpoint | None = None
+) -> tuple[Removal, ...]:
     """Remove the resources that the endpoint no longer needs; the fate of each, also of those that stay.
 
     Kept are the live endpoint config, the one that the endpoint moves to, the previous one that proved itself, the last of
@@ -149,25 +178,41 @@ def retire(target: Target, patience: Patience, trials: bool = True) -> tuple[Rem
     that a run left when it died go too, with ``trials``. Only resources with this tool's tags, under this endpoint's names, are
     ever removed: artifacts, images and packages never are.
 
+    Args:
+        target: the consumer's account.
+        patience: how long to wait for each endpoint.
+        trials: whether the temporary endpoints go too.
+        live: the endpoint, if it was just read; it is looked at again before an endpoint config is removed.
+
     Raises:
         Conflict: when the endpoint is not this tool's.
         ClientError: when AWS refuses to be asked.
     """
-    removals = end_trials(target, patience) if trials else ()
-    live = look(target)
+    gateway = open_gateway(target)
+    live = live or look(target)
     if live is not None:
         claimed(live)
-    configs = list_configs(target)
+    listed = _endpoint_configs(target)
+    removals = remove(target, tuple(_trials(target, listed)), patience) if trials else ()
+    of_endpoint = [each for each in listed if each.name != deployment_name(target.consumer, each.version)]
+    configs = list_configs(target, live, of_endpoint if gateway.record == "endpoint-config" else None)
     reasons = reasons_to_keep(live, configs, target.consumer.endpoint.keep_versions)
-    kind = open_gateway(target).record
     of_configs = [
-        Removal(kind, config.config, "kept", reasons[config.config])
+        Removal(gateway.record, config.config, "kept", reasons[config.config])
         if config.config in reasons
         else delete_config(target, config.config, patience)
         for config in configs
     ]
-    of_models = _delete_models(target, patience, _shadows(configs, of_configs))
+    gone = {each.name for each in (*removals, *of_configs) if each.outcome in ("removed", "gone")}
+    used = {each.version for each in listed if each.name not in gone}
+    of_models = _delete_models(target, patience, _shadows(configs, of_configs), used=used)
     return (*removals, *of_configs, *of_models, *_delete_unused(target, patience))
+
+
+def _endpoint_configs(target: Target) -> list[Listed]:
+    """The endpoint configs of versions and of trials."""
+    gateway = Gateway(target.sagemaker)
+    return list(gateway.list("endpoint-config", target.consumer.endpoint.name, VERSION_AND_ANY_HASH))
 
 
 def _shadows(configs: Sequence[VersionConfig], removals: Sequence[Removal]) -> set[int | None]:
@@ -209,15 +254,16 @@ def end_trials(target: Target, patience: Patience, only: int | None = None) -> t
     Raises:
         ClientError: when AWS refuses to be asked.
     """
-    return remove(target, tuple(_trials(target, only)), patience)
+    listed = [each for each in _endpoint_configs(target) if only in (None, each.version)]
+    return remove(target, tuple(_trials(target, listed)), patience)
 
 
-def _trials(target: Target, only: int | None) -> Iterator[HostedResource]:
+def _trials(target: Target, endpoint_configs: Iterable[Listed]) -> Iterator[HostedResource]:
     gateway, kinds = Gateway(target.sagemaker), set(kinds_of(target.consumer)) - {"endpoint-config"}
     if open_gateway(target).record != "model":  # a trial's model is then that of the version, which may stay
         kinds -= {"model"}
-    for listed in gateway.list("endpoint-config", target.consumer.endpoint.name, VERSION):
-        if only not in (None, listed.version):
+    for listed in endpoint_configs:
+        if listed.name != deployment_name(target.consumer, listed.version):
             continue
         arns: dict[HostingKind, str] = {"endpoint-config": listed.arn}
         for kind in kinds:
@@ -263,15 +309,23 @@ def _delete_unused(target: Target, patience: Patience) -> Iterator[Removal]:
 
 
 def _delete_models(
-    target: Target, patience: Patience, shadows: set[int | None], only: int | None = None
+    target: Target,
+    patience: Patience,
+    shadows: set[int | None],
+    only: int | None = None,
+    used: set[int] | None = None,
 ) -> Iterator[Removal]:
-    """Remove the models that no endpoint config under this endpoint's names uses, nor a shadow variant."""
-    gateway, endpoint = Gateway(target.sagemaker), target.consumer.endpoint.name
-    used = {config.version for config in gateway.list("endpoint-config", endpoint, VERSION_AND_ANY_HASH)}
+    """Remove the models that no endpoint config under this endpoint's names uses, nor a shadow variant.
+
+    ``used`` are the versions that endpoint configs use, as far as that was just seen; before a model goes it is seen again.
+    """
+    gateway, endpoint, is_fresh = Gateway(target.sagemaker), target.consumer.endpoint.name, False
     for model in tuple(gateway.list("model", endpoint, VERSION)):
         if only not in (None, model.version) or not is_of_version(gateway.tags(model.arn), model.version):
             continue
-        if model.version in used or model.version in shadows:
+        if not is_fresh and (used is None or model.version not in {*used, *shadows}):
+            used, is_fresh = {each.version for each in _endpoint_configs(target)}, True
+        if model.version in {*(used or ()), *shadows}:
             yield Removal("model", model.name, "kept", "an endpoint config uses it")
         else:
             yield delete(gateway, "model", model.name, patience)

@@ -22,8 +22,8 @@ from crossaccount.hosting.carriers import Carrier, carrier
 from crossaccount.hosting.gateway import Description, Gateway, Patience, Progress, pending_config, silent
 from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.outcome import Ending, ShiftOutcome
-from crossaccount.hosting.resources import HostedResource
-from crossaccount.hosting.state import LiveEndpoint, list_configs, read, withdraw_proof
+from crossaccount.hosting.resources import OWNER, OWNER_TAG, PACKAGE_TAG, HostedResource
+from crossaccount.hosting.state import Known, LiveEndpoint, list_configs, read, withdraw_proof
 from crossaccount.release.manifest import Release
 
 _GLANCES = 3  # times in a row that AWS must show an ending before it is believed: its reads may lag behind its writes
@@ -39,9 +39,26 @@ class Shift:
     before: LiveEndpoint | None
     resources: tuple[HostedResource, ...]
     action: Action
+    package: str = ""
+
+    @property
+    def known(self) -> Known | None:
+        """What this run knows of the endpoint once it serves ``config``, without reading it; None where another made the change."""
+        if not self.resources or self.action not in ("created", "updated"):
+            return None
+        made = {PACKAGE_TAG: self.package} if self.before is None and self.action == "created" else {}
+        config_tags = {OWNER_TAG: OWNER, PACKAGE_TAG: self.package}
+        return Known({OWNER_TAG: OWNER, **made}, self.resources[-1].arn, config_tags)
 
 
-def shift(target: Target, release: Release, patience: Patience, progress: Progress = silent) -> Shift:
+def shift(
+    target: Target,
+    release: Release,
+    patience: Patience,
+    progress: Progress = silent,
+    model: HostedResource | None = None,
+    absent: bool = False,
+) -> Shift:
     """Begin to move the endpoint to a version, with the guardrails of the config; `settle` says how it ends.
 
     An endpoint is created if there is none, and anew if its creation failed. A change that is under way is waited for first,
@@ -53,6 +70,8 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
         release: of the version.
         patience: how long to wait for a change that is under way.
         progress: as for `Gateway.watch`.
+        model: that of the version, if this run has just made or found it.
+        absent: whether there was no endpoint just now: it is created, and looked at only where AWS says that there is one.
 
     Raises:
         Failed: as `requests.check` and `guardrails.check_alarms`; and for an endpoint that stays in a change, cannot be updated
@@ -64,16 +83,19 @@ def shift(target: Target, release: Release, patience: Patience, progress: Progre
     wanted = requests.config_name(target.consumer, release)
     requests.check(target.consumer, release)
     guardrails.check_alarms(target)
-    before = when_calm(target, patience, progress, wanted)
+    before = None if absent else when_calm(target, patience, progress, wanted)
     if before is not None and before.status in IN_PROGRESS:
         return Shift(before.endpoint, wanted, before, (), "in progress")
-    way = carrier(target)
+    way = carrier(target, model)
     check_kind(target, before)
     resources = way.ensure(release, wanted, patience, progress)
     if resources[-1].reused and (before is None or before.config != wanted):
         withdraw_proof(target, wanted)  # its last proof says nothing about this time
-    action = _point(target, way, before, wanted, release.model_package_arn, way.guard(), patience, progress)
-    return Shift(target.consumer.endpoint.name, wanted, before, resources, action)
+    package = release.model_package_arn
+    action, found = _point(target, way, before, wanted, package, way.guard(), patience, progress)
+    if before is None and found is not None and found.config != wanted:
+        before = found  # somebody else's creation came between; one of the wanted is this run's, whose answer was lost
+    return Shift(target.consumer.endpoint.name, wanted, before, resources, action, package)
 
 
 def when_calm(
@@ -148,20 +170,23 @@ def _point(
     guard: Mapping[str, Any] | None,
     patience: Patience,
     progress: Progress,
-) -> Action:
-    """Ask the endpoint to serve the wanted endpoint config, from any state; a change that AWS began meanwhile is waited for."""
+) -> tuple[Action, LiveEndpoint | None]:
+    """Ask the endpoint to serve the wanted endpoint config, from any state; a change that AWS began meanwhile is waited for.
+
+    The endpoint is given as it was before that; None where there was none, or one that has failed.
+    """
     deadline = time.monotonic() + patience.seconds
     while True:
         if now is not None and now.status in IN_PROGRESS:
-            return "in progress"
+            return "in progress", now
         if now is not None and now.status == "InService" and now.config == wanted:
-            return "nothing"
+            return "nothing", now
         if now is not None and now.status == "Failed":
             way.clear_failed(patience)
             now = None
         try:
             config = now.config if now is not None else None
-            return way.point(now is not None, config, wanted, package, guard, patience)
+            return way.point(now is not None, config, wanted, package, guard, patience), now
         except ClientError as error:
             if not way.came_between(error) or time.monotonic() >= deadline:
                 raise
@@ -205,11 +230,17 @@ def roll_back(
     left = before.own_config if before is not None and before.config != to else None
     if withdraw and left is not None and left != to:
         withdraw_proof(target, left)
-    action = _point(target, way, before, to, configs[to].package, None, patience, progress)
+    action, _ = _point(target, way, before, to, configs[to].package, None, patience, progress)
     return Shift(target.consumer.endpoint.name, to, before, (), action)
 
 
-def settle(target: Target, wanted: str, patience: Patience, progress: Progress = silent) -> ShiftOutcome:
+def settle(
+    target: Target,
+    wanted: str,
+    patience: Patience,
+    progress: Progress = silent,
+    begun: Shift | None = None,
+) -> ShiftOutcome:
     """Wait until the endpoint serves the wanted endpoint config, or a shift to it has ended otherwise; the outcome.
 
     Args:
@@ -217,13 +248,15 @@ def settle(target: Target, wanted: str, patience: Patience, progress: Progress =
         wanted: the name of the endpoint config, see `Shift.config`.
         patience: how long to wait.
         progress: as for `Gateway.watch`.
+        begun: the shift, if this run has just begun it: what it knows of the endpoint is not read again.
 
     Raises:
         ClientError: when AWS refuses to be asked.
     """
     gateway, name = open_gateway(target), target.consumer.endpoint.name
+    known = begun.known if begun is not None else None
     seen, started = list[Ending | None](), time.monotonic()
-    for description, _ in gateway.watch(name, patience, progress):
+    for description, _ in gateway.watch(name, patience, progress, begun=known is not None):
         seen.append(ending_of(description, wanted))
         if is_sure(seen):
             break
@@ -231,7 +264,7 @@ def settle(target: Target, wanted: str, patience: Patience, progress: Progress =
     if ending is None:
         status = description["EndpointStatus"] if description else ""
         ending = Ending.SYSTEM_UPDATING if status == "SystemUpdating" else Ending.TIMED_OUT
-    live = read(gateway, description) if description else None
+    live = read(gateway, description, known if ending is Ending.LIVE else None) if description else None
     return ShiftOutcome(ending, name, wanted, live, time.monotonic() - started)
 
 

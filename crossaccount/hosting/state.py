@@ -5,7 +5,7 @@ The state is read from AWS each time; nothing is remembered. Not here: changing 
 Source: DescribeEndpoint, ListEndpointConfigs and AddTags in the SageMaker API reference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,7 +14,14 @@ from crossaccount.arns import version_of
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import ANSWERING_NOTHING
 from crossaccount.errors import Failed
-from crossaccount.hosting.gateway import VERSION_AND_HASH, Description, Gateway, pending_config, stages
+from crossaccount.hosting.gateway import (
+    VERSION_AND_HASH,
+    Description,
+    Gateway,
+    Listed,
+    pending_config,
+    stages,
+)
 from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import (
     BESIDE_TAG,
@@ -37,7 +44,8 @@ class LiveEndpoint:
     missing after a failure. ``alarms`` are those of its last deployment. ``proven`` is when its config last proved itself.
     ``ours`` is False for an endpoint that this project did not make. With a shadow variant ``beside`` is the endpoint config that
     the live version has without it; ``proven`` is that one's then. Where versions are moved by an inference component,
-    ``component`` is its name, and a model takes the place of each endpoint config, see `component_gateway`.
+    ``component`` is its name, and a model takes the place of each endpoint config, see `component_gateway`. ``config_arn`` is that of
+    the endpoint config, ``noted`` the package in the endpoint's own tags, ``deployed`` the images also as its model names them.
     """
 
     endpoint: str
@@ -56,6 +64,9 @@ class LiveEndpoint:
     ours: bool
     beside: str | None = None
     component: str | None = None
+    config_arn: str | None = None
+    noted: str | None = None
+    deployed: tuple["DeployedImage", ...] = ()
 
     @property
     def own_config(self) -> str | None:
@@ -95,11 +106,19 @@ def look(target: Target) -> LiveEndpoint | None:
     return None if description is None else read(gateway, description)
 
 
-def read(gateway: Gateway, description: Description) -> LiveEndpoint:
-    """An endpoint's state, from its description, its tags and those of its endpoint config."""
-    config, tags = description.get("EndpointConfigName"), gateway.tags(description["EndpointArn"])
-    described = gateway.describe(gateway.record, config) if config else None
-    config_tags = gateway.tags(gateway.arn(gateway.record, described)) if described else {}
+@dataclass(frozen=True)
+class Known:
+    """What a run knows of an endpoint that it has just moved: its tags, and the ARN and tags of its endpoint config."""
+
+    tags: Mapping[str, str]
+    config_arn: str
+    config_tags: Mapping[str, str]
+
+
+def read(gateway: Gateway, description: Description, known: Known | None = None) -> LiveEndpoint:
+    """An endpoint's state, from its description, its tags and those of its endpoint config; what is known is not read again."""
+    known = known or _known(gateway, description)
+    tags, config_tags = known.tags, known.config_tags
     package = config_tags.get(PACKAGE_TAG) if config_tags.get(OWNER_TAG) == OWNER else None
     beside = config_tags.get(BESIDE_TAG) if package else None
     variants = description.get("ProductionVariants") or []
@@ -108,7 +127,7 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
         endpoint=description["EndpointName"],
         arn=description["EndpointArn"],
         status=description["EndpointStatus"],
-        config=config,
+        config=description.get("EndpointConfigName"),
         version=version_of(package) if package else None,
         package=package,
         proven=_proven(gateway, beside) if beside else config_tags.get(PROVEN_TAG),
@@ -121,7 +140,17 @@ def read(gateway: Gateway, description: Description) -> LiveEndpoint:
         ours=tags.get(OWNER_TAG) == OWNER,
         beside=beside,
         component=description.get("InferenceComponentName"),
+        config_arn=known.config_arn or None,
+        noted=tags.get(PACKAGE_TAG),
+        deployed=deployed_images(description),
     )
+
+
+def _known(gateway: Gateway, description: Description) -> Known:
+    config, tags = description.get("EndpointConfigName"), gateway.tags(description["EndpointArn"])
+    described = gateway.describe(gateway.record, config) if config else None
+    arn = gateway.arn(gateway.record, described) if described else ""
+    return Known(tags, arn, gateway.tags(arn) if arn else {})
 
 
 def _proven(gateway: Gateway, config: str) -> str | None:
@@ -157,31 +186,48 @@ def deployed_images(
     )
 
 
-def list_configs(target: Target) -> tuple[VersionConfig, ...]:
+def list_configs(
+    target: Target, live: LiveEndpoint | None = None, listed: Iterable[Listed] | None = None
+) -> tuple[VersionConfig, ...]:
     """Every endpoint config of this endpoint that this tool made, the live one too.
 
     Those that proved themselves come first, the last to do so before the others; those that never did follow, the newest first.
+
+    Args:
+        target: the consumer's account.
+        live: the endpoint, if it was just read: the tags of its endpoint config are not read again.
+        listed: what `Gateway.list` gives for them, if that was just asked.
 
     Raises:
         ClientError: when AWS refuses.
     """
     gateway, configs = open_gateway(target), list[VersionConfig]()
-    for listed in gateway.list(gateway.record, target.consumer.endpoint.name, VERSION_AND_HASH):
-        tags = gateway.tags(listed.arn)
-        if is_of_version(tags, listed.version):
+    if listed is None:
+        listed = gateway.list(gateway.record, target.consumer.endpoint.name, VERSION_AND_HASH)
+    for each in listed:
+        tags = (_tags_of(live) if live and live.config == each.name else None) or gateway.tags(each.arn)
+        if is_of_version(tags, each.version):
             proven, shadow = tags.get(PROVEN_TAG), tags.get(SHADOW_TAG)
             configs.append(
                 VersionConfig(
-                    listed.name,
-                    listed.version,
+                    each.name,
+                    each.version,
                     tags[PACKAGE_TAG],
-                    listed.created,
+                    each.created,
                     proven,
                     tags.get(BESIDE_TAG),
                     version_of(shadow) if shadow else None,
                 )
             )
     return tuple(sorted(configs, key=lambda config: (config.proven or "", config.created), reverse=True))
+
+
+def _tags_of(live: LiveEndpoint) -> Mapping[str, str] | None:
+    """The tags of a live version's own endpoint config, as far as they matter; None where they are not known."""
+    if live.package is None or live.beside is not None:
+        return None
+    proven = {PROVEN_TAG: live.proven} if live.proven else {}
+    return {OWNER_TAG: OWNER, PACKAGE_TAG: live.package, **proven}
 
 
 def previous_config(target: Target) -> VersionConfig | None:
@@ -223,28 +269,39 @@ def previous_of(live: LiveEndpoint | None, configs: Sequence[VersionConfig]) -> 
     return None
 
 
-def mark_proven(target: Target, config: str, when: datetime | None = None) -> None:
-    """Note on an endpoint config, and on its endpoint, that it proved itself; its removal: `withdraw_proof`.
+def mark_proven(
+    target: Target, config: str, when: datetime | None = None, seen: LiveEndpoint | None = None
+) -> LiveEndpoint:
+    """Note on an endpoint config, and on its endpoint, that it proved itself; the endpoint then. Its removal: `withdraw_proof`.
 
     Args:
         target: the consumer's account.
         config: the endpoint config, which must be the one that is live.
         when: the time; now when it is left out.
+        seen: the endpoint as it was when it came into service; only that it still serves that is looked at then.
 
     Raises:
         Failed: when another endpoint config is live.
         ClientError: AWS's refusal.
     """
-    gateway, live = open_gateway(target), look(target)
-    description = gateway.describe(gateway.record, config)
-    if live is None or live.config != config or live.package is None or description is None:
+    gateway, name = open_gateway(target), target.consumer.endpoint.name
+    description = gateway.describe("endpoint", name)
+    if description is None:
+        live = None
+    elif seen is not None and description.get("EndpointConfigName") == seen.config:
+        live = seen
+    else:
+        live = read(gateway, description)
+    if live is None or live.config != config or live.package is None or live.config_arn is None:
         raise Failed(
-            f"{config} proved nothing: the endpoint {target.consumer.endpoint.name} serves {live.config if live else 'nothing'} now."
+            f"{config} proved nothing: the endpoint {name} serves {live.config if live else 'nothing'} now."
         )
     stamp = (when or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
     # The proof comes last: a run that finds it does nothing of the rest again.
-    gateway.add_tags(live.arn, {PACKAGE_TAG: live.package})
-    gateway.add_tags(gateway.arn(gateway.record, description), {PROVEN_TAG: stamp})
+    if live.noted != live.package:
+        gateway.add_tags(live.arn, {PACKAGE_TAG: live.package})
+    gateway.add_tags(live.config_arn, {PROVEN_TAG: stamp})
+    return replace(live, noted=live.package, proven=live.proven if live.beside else stamp)
 
 
 def withdraw_proof(target: Target, config: str) -> None:

@@ -15,7 +15,7 @@ from crossaccount.hosting import creation, quotas, removal, requests, shift, sta
 from crossaccount.hosting.gateway import Patience, Progress
 from crossaccount.hosting.outcome import Ending, accepted
 from crossaccount.hosting.preflight import explained_creation
-from crossaccount.hosting.resources import Removal, deployment_name
+from crossaccount.hosting.resources import HostedResource, Removal, deployment_name
 from crossaccount.hosting.state import LiveEndpoint, VersionConfig
 from crossaccount.promotion import shadowing
 from crossaccount.promotion.outcome import ConsumerOutcome, Result
@@ -76,11 +76,11 @@ def promote(target: Target, release: Release, patience: Patience, run: Run | Non
             steps += shadowing.clear(target, patience)
             live = move.look()
         if serves_proven(live, target.consumer, release):
-            steps += move.retire(trials=False)
+            steps += move.retire(trials=False, live=live)
             text = f"The endpoint {move.endpoint} serves version {release.version} already."
             return move.outcome(Result.UNCHANGED, before, release.version, text, steps)
         move.check_before(live)
-        for step in move.steps():
+        for step in move.steps(absent=live is None):
             steps.append(step)  # a move that fails later has its earlier steps in its outcome
         text = f"The endpoint {move.endpoint} serves version {release.version}, and has proved it.{_doubts(steps)}"
         if target.consumer.smoke_mode == "shadow":
@@ -120,7 +120,8 @@ def go_back(
             live = begun.before or live  # an update that was under way may have ended meanwhile
             outcome = shift.settle(target, to.config, patience, move.progress(move.endpoint))
         accepted(outcome)
-        proof = prove(target, release, move.endpoint, payloads)
+        seen = outcome.live
+        proof = prove(target, release, move.endpoint, payloads, seen.deployed if seen else None)
         steps.append(proof)
         move.report_proof(proof)
         if not proof.verified:
@@ -128,7 +129,7 @@ def go_back(
                 state.withdraw_proof(target, to.config)
             raise Failed(f"{outcome.text} It does not answer as it should. {proof.faults}")
         with target.explained("sagemaker:AddTags", to.config):
-            state.mark_proven(target, to.config)
+            state.mark_proven(target, to.config, seen=seen)
         before = _answering(live) if before is None else before
         text = f"Rolled back: {outcome.text}{_doubts(steps)}"
         return move.outcome(Result.PROMOTED, before, to.version, text, steps)
@@ -203,55 +204,62 @@ class _Move:
         for doubt in quotas.check(self.target, needs):
             self.run.report(doubt)
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self, absent: bool) -> Iterator[Step]:
         """Try the version out, shift to it, and prove it there, as far as the config asks for each.
+
+        Args:
+            absent: whether there was no endpoint just now.
 
         Raises:
             CrossAccountError: for the step that did not succeed.
         """
         payloads, mode = questions(self.target, self.release), self.target.consumer.smoke_mode
+        model: HostedResource | None = None
         if mode in ("before", "both"):
-            yield from self._try_out(payloads)
+            model = yield from self._try_out(payloads)
         if mode == "shadow" and not (yield from self._stand_beside(payloads)):
-            yield from self._try_out(payloads)
-        shifted = self._shift()
+            model = yield from self._try_out(payloads)
+        shifted, live = self._shift(model, absent)
         if mode in ("after", "both"):
-            yield from self._prove_or_go_back(shifted.before, payloads)
+            yield from self._prove_or_go_back(shifted.before, live, payloads)
         with self.target.explained("sagemaker:AddTags", shifted.config):
-            state.mark_proven(self.target, shifted.config)
-        yield from self.retire()
+            live = state.mark_proven(self.target, shifted.config, seen=live)
+        yield from self.retire(live=live)
 
-    def retire(self, trials: bool = True) -> tuple[Removal, ...]:
+    def retire(self, trials: bool = True, live: LiveEndpoint | None = None) -> tuple[Removal, ...]:
         """Remove the resources that the endpoint no longer needs, also those of a run that died."""
         with self.target.explained("sagemaker:ListEndpointConfigs", "*"):
-            return removal.retire(self.target, self.patience, trials)
+            return removal.retire(self.target, self.patience, trials, live)
 
     def report_proof(self, proof: Proof) -> None:
         self.run.report(f"{proof.endpoint}: {proof.right} of {len(proof.answers)} answers are right")
 
-    def _try_out(self, payloads: Sequence[Question]) -> Iterator[Step]:
-        """Prove the version on a temporary endpoint, before the endpoint itself is touched.
+    def _try_out(self, payloads: Sequence[Question]) -> Generator[Step, None, HostedResource]:
+        """Prove the version on a temporary endpoint, before the endpoint itself is touched; the version's model.
 
         Raises:
             Failed: when it does not prove itself there.
         """
-        target, release = self.target, self.release
+        target, release, trial = self.target, self.release, None
         try:
             with explained_creation(target, release):
                 trial = temporary.begin_trial(target, release, self.patience, self.run.flow_run)
-            self.run.report(f"trying version {release.version} out at {trial.name}")
-            with target.explained("sagemaker:DescribeEndpoint", trial.name):
-                creation.wait_in_service(target, trial.name, self.patience, self.progress(trial.name))
-            proof = prove(target, release, trial.name, payloads)
+            name, begun = trial.served.name, not trial.served.reused
+            self.run.report(f"trying version {release.version} out at {name}")
+            with target.explained("sagemaker:DescribeEndpoint", name):
+                progress = self.progress(name)
+                seen = creation.wait_in_service(target, name, self.patience, progress, begun=begun)
+            proof = prove(target, release, name, payloads, state.deployed_images(seen))
             yield proof
             self.report_proof(proof)
         finally:
-            yield from self._end_trial()
+            yield from self._end_trial(trial)
         if not proof.verified:
             after = yield from self._leave()
             raise Failed(
                 f"Version {release.version} does not answer as it should on its trial endpoint. {proof.faults} {after}"
             )
+        return trial.model
 
     def _stand_beside(self, payloads: Sequence[Question]) -> Generator[Step, None, bool]:
         def report(line: str) -> None:
@@ -266,11 +274,13 @@ class _Move:
         with self.target.explained("sagemaker:DescribeEndpoint", self.endpoint):
             return state.look(self.target)
 
-    def _end_trial(self) -> Iterable[Removal]:
-        """Remove the trial; a failure to do so is a removal too, and hides no error that ended the trial."""
+    def _end_trial(self, trial: temporary.Trial | None) -> Iterable[Removal]:
+        """Remove the trial, or what is there of one that failed to begin; a failure to do so is a removal too, and hides no other error."""
         name = deployment_name(self.target.consumer, self.release.version)
         try:
             with self.target.explained("sagemaker:DeleteEndpoint", name):
+                if trial is not None:
+                    return temporary.end(self.target, trial, self.patience)
                 return removal.end_trials(self.target, self.patience, only=self.release.version)
         except CrossAccountError as error:
             return [Removal("endpoint", name, "left", str(error))]
@@ -282,24 +292,34 @@ class _Move:
             return f"{self.endpoint} was not touched."
         return (yield from self._go_back(live))
 
-    def _shift(self) -> shift.Shift:
-        target = self.target
+    def _shift(self, model: HostedResource | None, absent: bool) -> tuple[shift.Shift, LiveEndpoint | None]:
+        """Shift the endpoint to the version; how that began, and the endpoint as it serves it."""
+        target, progress = self.target, self.progress(self.endpoint)
+        self.run.check()  # the last moment at which a run that is to stop has moved nothing
         with explained_creation(target, self.release):
-            begun = shift.shift(target, self.release, self.patience, self.progress(self.endpoint))
+            begun = shift.shift(target, self.release, self.patience, progress, model, absent)
         self.run.report(f"{self.endpoint}: {begun.action} to {begun.config}")
         with target.explained("sagemaker:DescribeEndpoint", self.endpoint):
-            outcome = shift.settle(target, begun.config, self.patience, self.progress(self.endpoint))
+            outcome = shift.settle(target, begun.config, self.patience, self.progress(self.endpoint), begun)
         accepted(outcome)
-        return begun
+        return begun, outcome.live
 
-    def _prove_or_go_back(self, before: LiveEndpoint | None, payloads: Sequence[Question]) -> Iterator[Step]:
+    def _prove_or_go_back(
+        self, before: LiveEndpoint | None, live: LiveEndpoint | None, payloads: Sequence[Question]
+    ) -> Iterator[Step]:
         """Prove the version on the endpoint itself; one that answers wrong does not stay.
+
+        Args:
+            before: the endpoint as it was before the shift; None for none.
+            live: the endpoint as it came to serve the version.
+            payloads: the questions.
 
         Raises:
             Failed: when it answers wrong, with where the endpoint is now.
         """
         try:
-            proof = prove(self.target, self.release, self.endpoint, payloads)
+            images = live.deployed if live is not None else None
+            proof = prove(self.target, self.release, self.endpoint, payloads, images)
         except CrossAccountError:
             yield from self._go_back(before)
             raise

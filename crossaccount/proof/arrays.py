@@ -38,9 +38,10 @@ def read_npy(raw: bytes) -> Array:
         ValueError: for bytes that are no such file, or not all of one, and for an array whose items are neither numbers, truth
             values nor texts.
     """
-    _check_header(raw)
+    # Imported here, as numpy below: they take more memory and time than all of a deployment that reads no array.
     from sagemaker.core.deserializers import NumpyDeserializer
 
+    _check_header(raw)
     try:
         array = NumpyDeserializer().deserialize(io.BytesIO(raw), "application/x-npy")
     except OverflowError as error:

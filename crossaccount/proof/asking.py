@@ -1,4 +1,4 @@
-"""The asking: puts questions to an endpoint and reads the answers, in bounded time and memory, through sagemaker-core.
+"""The asking: puts questions to an endpoint and reads the answers, in bounded time and memory.
 
 Not here: the questions (``questions``), what an answer says (``reading``), and the judging of answers (``expectations``).
 
@@ -28,7 +28,7 @@ from crossaccount.aws.access import Target
 from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.smoke import Latency
 from crossaccount.hosting.gateway import Patience
-from crossaccount.proof.asynchronous import Queue
+from crossaccount.proof.asynchronous import Answered, Queue
 from crossaccount.proof.questions import Question
 from crossaccount.proof.reading import BODY_LIMIT, read_answer, shown
 from crossaccount.proof.streams import STREAM_SECONDS, BoundedStream, Broken, Parts, read_parts
@@ -127,25 +127,26 @@ def ask(
     if target.consumer.endpoint.asynchronous is not None:
         queue = Queue(target, endpoint)
         return tuple(put_question(queue.invoke, question, seconds=queue.seconds) for question in questions)
-    from sagemaker.core.resources import Endpoint
-
-    session, region = target.session, target.region
-    client = Endpoint.get_sagemaker_client(
-        session=session, region_name=region, service_name="sagemaker-runtime"
-    )
+    client = target.client("sagemaker-runtime")
     _bound_answers(client)
-    invoke = partial(Endpoint(endpoint_name=endpoint).invoke, session=session, region=region)
-    # sagemaker-core makes no stream of the events of a stream.
-    stream = partial(client.invoke_endpoint_with_response_stream, EndpointName=endpoint)
+    named = {"EndpointName": endpoint}
     if target.consumer.endpoint.hosting_kind == COMPONENTS:  # the component has the endpoint's name
-        invoke = partial(invoke, inference_component_name=endpoint)
-        stream = partial(stream, InferenceComponentName=endpoint)
+        named["InferenceComponentName"] = endpoint
+    stream = partial(client.invoke_endpoint_with_response_stream, **named)
     readiness = Readiness(patience or Patience(READY_SECONDS))
-    given = chain(({"inference_id": one} for one in inference_ids), repeat(dict[str, str]()))
+    given = chain(({"InferenceId": one} for one in inference_ids), repeat(dict[str, str]()))
     return tuple(
-        put_question(partial(invoke, **more), question, readiness, stream)
+        put_question(partial(_invoked, client, named | more), question, readiness, stream)
         for question, more in zip(questions, given, strict=False)
     )
+
+
+def _invoked(client: Any, named: dict[str, str], body: bytes, content_type: str, **wishes: str) -> Answered:
+    """The answer to InvokeEndpoint; the wishes are those of `put_question`."""
+    own = {"accept": "Accept", "target_container_hostname": "TargetContainerHostname"}
+    more = {own[name]: value for name, value in wishes.items()}
+    came = client.invoke_endpoint(**named, **more, Body=body, ContentType=content_type)
+    return Answered(came.get("ContentType", ""), came["Body"])
 
 
 class Readiness:
@@ -252,9 +253,7 @@ def _call(invoke: Callable[..., Any], question: Question) -> Callable[[], _Came]
 
     def come() -> _Came:
         output = invoke(**given)
-        # sagemaker-core marks a missing field of a response with an object of its own.
-        content_type = output.content_type if isinstance(output.content_type, str) else ""
-        return output.body.read(BODY_LIMIT + 1), content_type, None
+        return output.body.read(BODY_LIMIT + 1), output.content_type, None
 
     return come
 

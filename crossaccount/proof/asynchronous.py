@@ -30,7 +30,7 @@ _SPARE_SECONDS = 60.0  # beyond the waiting: for the calls themselves
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer as `sagemaker.core` gives that of another endpoint: its content type, and its body to read."""
+    """An answer: its content type, and its body to read."""
 
     content_type: str
     body: io.BytesIO

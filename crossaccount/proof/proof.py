@@ -11,7 +11,7 @@ from crossaccount.aws.access import Target
 from crossaccount.errors import Failed
 from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import gone
-from crossaccount.hosting.state import deployed_images
+from crossaccount.hosting.state import DeployedImage, deployed_images
 from crossaccount.proof.asking import Answer, Speed, ask, measure
 from crossaccount.proof.images import MovedImage, held_against
 from crossaccount.proof.questions import Question
@@ -109,7 +109,13 @@ class Proof:
         return f"{'; '.join(faults)}."
 
 
-def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Question]) -> Proof:
+def prove(
+    target: Target,
+    release: Release,
+    endpoint: str,
+    questions: Sequence[Question],
+    images: Sequence[DeployedImage] | None = None,
+) -> Proof:
     """Put every question to an endpoint, and hold its images, answers and speed against the Release and the config.
 
     Args:
@@ -117,21 +123,20 @@ def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Q
         release: of the version that the endpoint should run.
         endpoint: its name.
         questions: see `questions.questions`.
+        images: those that it was seen to run as it came into service; they are looked at when they are left out.
 
     Raises:
         Failed: when the endpoint is gone.
         Refused: when AWS refuses.
     """
     with target.explained("sagemaker:InvokeEndpoint", endpoint):
-        description = open_gateway(target).describe("endpoint", endpoint)
-        if description is None:
-            raise Failed(gone(endpoint, "before it could be asked"))
+        if images is None:
+            images = _images_of(target, endpoint)
         answers, speed = ask(target, endpoint, questions), None
         if target.consumer.latency is not None:
             repeated, speed = measure(target, endpoint, questions, target.consumer.latency)
             # Of the repeated answers only the wrong ones say anything new.
             answers += tuple(answer for answer in repeated if not answer.ok)
-    images = deployed_images(description)
     found, all_right = held_against(images, release), bool(answers) and all(answer.ok for answer in answers)
     return Proof(
         consumer=target.name,
@@ -148,3 +153,10 @@ def prove(target: Target, release: Release, endpoint: str, questions: Sequence[Q
         moved=found.moved,
         unprovable=found.unprovable,
     )
+
+
+def _images_of(target: Target, endpoint: str) -> tuple[DeployedImage, ...]:
+    description = open_gateway(target).describe("endpoint", endpoint)
+    if description is None:
+        raise Failed(gone(endpoint, "before it could be asked"))
+    return deployed_images(description)

@@ -73,7 +73,8 @@ def _listed(account: Account, prefix: str) -> tuple[list[str], str]:
             Bucket=producer.releases_bucket, Prefix=prefix, ExpectedBucketOwner=producer.account
         )
     )
-    region = pages[0]["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", "")
+    first: Any = pages[0] if pages else {}
+    region = first.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])], region
 
 

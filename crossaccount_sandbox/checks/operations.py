@@ -7,14 +7,28 @@ Source: the Service Authorization Reference of each service.
 """
 
 from crossaccount_sandbox.calls import Call
-from crossaccount_sandbox.checks import cloudformation, ecr, identity, kms, logs, quotas, ram, s3, sagemaker
+from crossaccount_sandbox.checks import (
+    cloudformation,
+    ec2,
+    ecr,
+    ecs,
+    identity,
+    kms,
+    logs,
+    quotas,
+    ram,
+    s3,
+    sagemaker,
+)
 from crossaccount_sandbox.checks.check import Check, Rule, unknown
 
 _RULES: dict[str, dict[str, Rule]] = {
     "application-autoscaling": sagemaker.SCALING_RULES,
     "cloudformation": cloudformation.RULES,
     "cloudwatch": sagemaker.ALARM_RULES,
+    "ec2": ec2.RULES,
     "ecr": ecr.RULES,
+    "ecs": ecs.RULES,
     "iam": identity.IAM_RULES,
     "kms": kms.RULES,
     "logs": logs.RULES,

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from crossaccount.aws import sessions
 from crossaccount.aws.access import Producer, Target, open_producer, open_target
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
@@ -32,7 +33,7 @@ from crossaccount.sharing import apply, gather, publish, revoke
 from crossaccount.sharing.plan import plan_share
 
 GROUP, BUCKET = "decision-trees-sample", "producer-models-111111111111"
-QUICK = Patience(20, 0.02, 0.1)
+QUICK = Patience(20, 0.06, 0.2)
 WRITING = re.compile(r"(Create|Update|Delete|Put|Set|Add|Register|Deregister)[A-Z]\w*")
 WHEN = datetime(2026, 11, 30, tzinfo=UTC)
 Entry = dict[str, Any]
@@ -163,13 +164,20 @@ MADE = ("CreateModel", "CreateEndpointConfig", "CreateEndpoint", "PutObject", "U
 GRANTS = ("SetRepositoryPolicy", "PutBucketPolicy", "PutModelPackageGroupPolicy")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def reused() -> Iterator[None]:
+    """Both roles are assumed once for all tests: none of them is about that."""
+    with sessions.reuse():
+        yield
+
+
 @pytest.fixture
 def scene(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     import time
 
     sleep = time.sleep
-    monkeypatch.setattr("time.sleep", lambda seconds: sleep(min(seconds, 0.02)))
-    monkeypatch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.02)
+    monkeypatch.setattr("time.sleep", lambda seconds: sleep(min(seconds, 0.06)))
+    monkeypatch.setattr("crossaccount.hosting.gateway.FIRST_SECONDS", 0.06)
     sharing = load_config(aws.config)
     with aws.restored():
         made = Scene(aws, sharing, open_producer(sharing), open_target(sharing, "staging"))

@@ -214,3 +214,17 @@ def test_a_code_is_not_asked_for_without_a_terminal(profile: Any, aws: Any, edit
     )
     assert (ended.returncode, "Traceback" in ended.stderr) == (2, False), ended.stderr
     assert "'broken' cannot be used: it asks for the code" in json.loads(ended.stdout)["error"]["message"]
+
+
+def test_a_container_that_gets_no_credentials_is_told_as_one(
+    aws: Any, edited: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Of a task or a pod, whose role's credentials come from an address, and which has no profile to correct."""
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/gone")
+    code, out, err = told(["plan", edited(producer__profile=None), "--json"], capsys)
+    assert (code, "Traceback" in err) == (2, False)
+    message = json.loads(out)["error"]["message"]
+    assert message.startswith("producer.profile: the ambient AWS credentials cannot be used: ")
+    assert message.endswith("Look whether the container's task or pod still runs, and has a role.")
+    assert "profile in the AWS config file" not in message

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,13 +147,13 @@ def shell(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture(scope="module")
 def prefect_server(
-    tmp_path_factory: pytest.TempPathFactory, prefect_database: Path
+    tmp_path_factory: pytest.TempPathFactory, prefect_database: Path, one_authority: Path
 ) -> Iterator[dict[str, str]]:
     """A Prefect server for the commands of all pages: the environment that names it."""
     from crossaccount.stage import processes
 
     home, port = tmp_path_factory.mktemp("prefect"), processes.free_port()
-    env = processes.prefect_settings(home, port)
+    env = {**processes.prefect_settings(home, port), "PREFECT_API_SSL_CERT_FILE": str(one_authority)}
     (home / "prefect").mkdir()
     shutil.copy(prefect_database, home / "prefect" / "prefect.db")
     unused = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _SERVICES}
@@ -161,3 +162,32 @@ def prefect_server(
         processes.wait_for(f"{env['PREFECT_API_URL']}/health", "The Prefect server")
         quiet = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_ENABLED": "false"}
         yield {**env, **quiet}
+
+
+# In the place of ``crossaccount``: asks for the command, in this folder and environment and with these open files.
+_CLIENT = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect({path!r})
+    given = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "env": dict(os.environ)}}
+    socket.send_fds(asked, [b"+"], [0, 1, 2])
+    asked.sendall(json.dumps(given).encode())
+    asked.shutdown(socket.SHUT_WR)
+    sys.exit(int(asked.recv(16) or b"70"))
+"""
+
+
+@pytest.fixture(scope="module")
+def forked(prefect_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A program that does what ``crossaccount`` does, forked from a process that has imported it all."""
+    where = tmp_path_factory.mktemp("forked")
+    client = where / "crossaccount"
+    client.write_text(_CLIENT.format(python=sys.executable, path=str(where / "socket")))
+    client.chmod(0o700)
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    server = [sys.executable, "-P", str(Path(__file__).with_name("forked.py")), str(where / "socket")]
+    with subprocess.Popen(server, stdin=subprocess.PIPE, env={**bare, **prefect_server}) as process:
+        while not (where / "socket").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield client

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,20 @@ UNUSED_SERVICES = ("EVENT_PERSISTER", "TASK_RUN_RECORDER", "TRIGGERS", "SCHEDULE
 
 
 @pytest.fixture(scope="session", autouse=True)
-def prefect(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> Iterator[None]:
+def prefect(
+    tmp_path_factory: pytest.TempPathFactory, prefect_database: Path, one_authority: Path
+) -> Iterator[None]:
     """A Prefect server with a database of its own; the heartbeat, which costs a second for each flow, is off.
 
     The product looks after an endpoint every half second at first. The sandbox's are up sooner than that.
     """
     from prefect.server.api.server import SubprocessASGIServer
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_SSL_CERT_FILE,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOGGING_LEVEL,
+        temporary_settings,
+    )
     from prefect.testing.utilities import prefect_test_harness
 
     with pytest.MonkeyPatch.context() as patch:
@@ -40,7 +49,11 @@ def prefect(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) ->
         # The harness makes a folder for its database; in this one there is one already.
         patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(database))
         with prefect_test_harness(server_startup_timeout=120):
-            quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "CRITICAL"}
+            quiet = {
+                PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+                PREFECT_LOGGING_LEVEL: "CRITICAL",
+                PREFECT_API_SSL_CERT_FILE: str(one_authority),
+            }
             server = SubprocessASGIServer().server_process  # the harness's own: it is the one of this process
             assert server is not None
             with temporary_settings(quiet), _ended_with_this_process(server.pid):
@@ -79,3 +92,30 @@ def shared(sandbox: Any) -> Iterator[Any]:
             yield sandbox
     for account in ("staging", "production"):
         assert not any(sandbox.hosted(account).values()), f"left in {account}: {sandbox.hosted(account)}"
+
+
+Command = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def run(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs the command in this process, its flows on this test run's Prefect server: its exit code, and its JSON.
+
+    That the command is a process of its own too is told by ``tests/cli``, ``tests/docs`` and ``tests/crash``.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    from crossaccount.cli import main as cli
+
+    monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
+    before = signal.getsignal(signal.SIGTERM)
+
+    def running(*arguments: Any) -> tuple[int, Any]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*map(str, arguments), "--json"])
+        printed = capsys.readouterr().out
+        return int(ended.value.code or 0), json.loads(printed) if printed else None
+
+    yield running
+    signal.signal(signal.SIGTERM, before)

@@ -101,7 +101,7 @@ def test_arrays_are_asked_with_and_answered(shared: Any, edited: Any, payloads: 
 
 
 def test_a_file_that_is_missing_is_told_before_anything_is_made(
-    shared: Any, edited: Any, payloads: Path
+    shared: Any, run: Any, edited: Any, payloads: Path
 ) -> None:
     (payloads / "rows.npy").unlink()
     path = edited(consumers__staging__smoke=RIGHT[:1])
@@ -116,11 +116,11 @@ def test_a_file_that_is_missing_is_told_before_anything_is_made(
     with pytest.raises(InputError, match="Is a directory"):
         deploy_model(path, "staging", version=1)
     assert shared.hosted("staging") == before
-    assert shared.cli("plan", path).returncode == 0, "who shares needs no such file"
+    assert run("plan", path)[0] == 0, "who shares needs no such file"
 
 
 def test_recorded_samples_are_shared_and_prove_a_version(
-    shared: Any, edited: Any, payloads: Path, kept: str, tmp_path: Path
+    shared: Any, run: Any, edited: Any, payloads: Path, kept: str, tmp_path: Path
 ) -> None:
     folder, out = tmp_path / "questions", tmp_path / "samples.tar.gz"
     folder.mkdir()
@@ -135,19 +135,18 @@ def test_recorded_samples_are_shared_and_prove_a_version(
     ]
     (folder / "a.json").write_text(json.dumps(listed))
     config = str(shared.config)
-    arguments = ("samples", config, "--from", str(folder), "--out", str(out), "--json")
+    arguments = ("samples", config, "--from", folder, "--out", out)
     recording = (*arguments, "--record", "staging", "--endpoint")
 
-    told = json.loads(shared.cli(*arguments).stdout)
-    assert (told["exit_code"], told["error"]["kind"]) == (2, "InputError")
+    code, told = run(*arguments)
+    assert (code, told["exit_code"], told["error"]["kind"]) == (2, 2, "InputError")
     assert "a.json[0] is no question: expect is missing" in told["error"]["message"]
     assert not out.exists()
 
-    ended = shared.cli(*recording, kept)
-    told = json.loads(ended.stdout)
-    assert (told["ok"], told["samples"], told["recorded"]) == (True, 5, 4), ended.stdout
+    code, told = run(*recording, kept)
+    assert (code, told["ok"], told["samples"], told["recorded"]) == (0, True, 5, 4), told
     archive = out.read_bytes()
-    assert shared.cli(*recording, kept).returncode == 0
+    assert run(*recording, kept)[0] == 0
     assert out.read_bytes() == archive
 
     s3, registry = shared.admin("producer", "s3"), shared.admin("producer", "sagemaker")
@@ -184,7 +183,7 @@ def test_recorded_samples_are_shared_and_prove_a_version(
 
 
 def test_what_an_endpoint_does_not_answer_is_not_recorded(
-    shared: Any, payloads: Path, kept: str, tmp_path: Path
+    shared: Any, run: Any, payloads: Path, kept: str, tmp_path: Path
 ) -> None:
     folder, out = tmp_path / "questions", tmp_path / "samples.tar.gz"
     folder.mkdir()
@@ -197,9 +196,9 @@ def test_what_an_endpoint_does_not_answer_is_not_recorded(
     ]
     (folder / "a.json").write_text(json.dumps(rows))
     config = str(shared.config)
-    arguments = ("samples", config, "--from", str(folder), "--out", str(out), "--json", "--record")
-    told = json.loads(shared.cli(*arguments, "staging", "--endpoint", kept).stdout)
-    assert (told["exit_code"], told["error"]["kind"]) == (1, "Failed")
+    arguments = ("samples", config, "--from", folder, "--out", out, "--record")
+    code, told = run(*arguments, "staging", "--endpoint", kept)
+    assert (code, told["exit_code"], told["error"]["kind"]) == (1, 1, "Failed")
     lines = told["error"]["message"].splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == ["a.json[1]", "a.json[2]", "a.json[3]"]
     assert "ModelError" in lines[2]
@@ -209,6 +208,6 @@ def test_what_an_endpoint_does_not_answer_is_not_recorded(
         (("staging", "--endpoint", "another"), 3, "Refused"),
         (("nobody",), 2, "InputError"),
     ):
-        told = json.loads(shared.cli(*arguments, *words).stdout)
-        assert (told["exit_code"], told["error"]["kind"]) == (code, kind), told
+        ended, told = run(*arguments, *words)
+        assert (ended, told["exit_code"], told["error"]["kind"]) == (code, code, kind), told
     assert not out.exists()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL
 
-from crossaccount.cli import main as cli
 from crossaccount.config.loading import load_config
 from crossaccount.errors import AccessMissing, Conflict, Failed
 from crossaccount.sharing import gather
@@ -19,23 +15,6 @@ from flows.audit import check_access
 from flows.producer import revoke_access, share_models
 from flows.promotion import promote_model, rollback_model
 from tasks import locks
-
-
-@pytest.fixture
-def run(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command in this process, its flows on this test run's Prefect server: its exit code, and its JSON."""
-    monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
-    before = signal.getsignal(signal.SIGTERM)
-
-    def running(*arguments: Any) -> tuple[int, Any]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main([*map(str, arguments), "--json"])
-        printed = capsys.readouterr().out
-        return int(ended.value.code or 0), json.loads(printed) if printed else None
-
-    yield running
-    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_plan_that_was_agreed_on_is_applied_once_and_then_stale(aws: Any, run: Any, tmp_path: Path) -> None:
@@ -107,9 +86,9 @@ def test_bad_input_is_told_and_changes_nothing(
     assert aws.documents() == before
 
 
-def test_what_to_revoke_must_be_said_and_only_once(aws: Any) -> None:
-    assert aws.cli("revoke", str(aws.config), "--yes").returncode == 2
-    assert aws.cli("revoke", str(aws.config), "--all", "--version", "1", "--yes").returncode == 2
+def test_what_to_revoke_must_be_said_and_only_once(aws: Any, run: Any) -> None:
+    assert run("revoke", aws.config, "--yes")[0] == 2
+    assert run("revoke", aws.config, "--all", "--version", "1", "--yes")[0] == 2
 
 
 def test_a_check_ends_with_3_while_access_is_missing_and_with_0_once_it_is_there(aws: Any, run: Any) -> None:

@@ -197,7 +197,7 @@ def bucket(left_out: str, break_: Break, step: str) -> Row:
 
 def key(left_out: str, break_: Break) -> Row:
     return Row(
-        left_out, break_, "check_artifacts", DoorName.KEY, PRODUCER, "kms:Decrypt", "crossaccount share"
+        left_out, break_, "check_deployment", DoorName.KEY, PRODUCER, "kms:Decrypt", "crossaccount share"
     )
 
 
@@ -295,7 +295,7 @@ ROWS = [
     bucket(
         "the artifacts in the bucket's statement",
         changed_statement("bucket", "Read", without("/models/")),
-        "check_artifacts",
+        "check_deployment",
     ),
     bucket(
         "the Releases in the bucket's statement",
@@ -310,16 +310,16 @@ ROWS = [
     deployer("shared-package", "DescribeVersions", "find_version", "sagemaker:DescribeModelPackage"),
     deployer("shared-package", "DeployVersions", "create_model", "sagemaker:CreateModel"),
     deployer("shared-package", "ReadReleases", "read_release", "s3:GetObject"),
-    deployer("shared-package", "CheckArtifacts", "check_artifacts", "s3:GetObject"),
-    deployer("key", "CheckArtifacts", "check_artifacts", "kms:Decrypt"),
-    deployer("hosting", "Models", "create_model", "sagemaker:DescribeModel"),
+    deployer("shared-package", "CheckArtifacts", "check_deployment", "s3:GetObject"),
+    deployer("key", "CheckArtifacts", "check_deployment", "kms:Decrypt"),
+    deployer("hosting", "Models", "create_model", "sagemaker:CreateModel"),
     deployer("hosting", "Models", "create_model", "sagemaker:CreateModel", alone=True),
-    deployer("hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:DescribeEndpointConfig"),
+    deployer("hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:CreateEndpointConfig"),
     deployer(
         "hosting", "EndpointConfigs", "create_endpoint_config", "sagemaker:CreateEndpointConfig", alone=True
     ),
     deployer("hosting", "CreateEndpoints", "create_endpoint", "sagemaker:CreateEndpoint"),
-    deployer("hosting", "Endpoints", "create_endpoint", "sagemaker:DescribeEndpoint"),
+    deployer("hosting", "Endpoints", "check_deployment", "sagemaker:DescribeEndpoint"),
     deployer("hosting", "Endpoints", "ask_endpoint", "sagemaker:InvokeEndpoint", alone=True),
     deployer("hosting", "Tags", "create_model", "sagemaker:AddTags"),
     deployer("hosting", "PassExecutionRole", "create_model", "iam:PassRole"),
@@ -534,6 +534,9 @@ NO_PART_OF_A_SUCCESS = {
     "WithdrawProofOfModel",
 }
 ACTIONS_ELSEWHERE = {
+    # Asked where AWS says that there is one already: tests/hosting/test_shift.py::test_each_action_is_needed
+    "sagemaker:DescribeEndpointConfig",
+    "sagemaker:DescribeModel",
     # tests/kinds/test_asynchronous.py, test_inference_components.py and test_streaming.py; tests/flows/test_discoverable.py
     "kms:GenerateDataKey",
     "sagemaker:CreateInferenceComponent",

@@ -227,11 +227,11 @@ def test_a_deployment_that_crashes_before_it_takes_down_is_taken_down_by_its_hoo
 def test_the_trials_of_a_promotion_are_taken_down_by_its_hook_in_every_account(
     aws_shared: Any, edited: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise Failed("The endpoint did not come up.")
 
     monkeypatch.setattr("crossaccount.hosting.creation.wait_in_service", fail)
-    monkeypatch.setattr("crossaccount.hosting.removal.end_trials", lambda *_, **__: ())
+    monkeypatch.setattr("crossaccount.hosting.temporary.end", lambda *_: ())
     config = edited(consumers__staging__stage=1, consumers__production__stage=1)
     with pytest.raises(PromotionFailed):
         promote_model(config)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL
 
 from crossaccount.aws.access import open_producer
-from crossaccount.cli import main as cli
 from crossaccount.config.loading import load_config
 from crossaccount.errors import AccessMissing, CrossAccountError, PlanRefused, VersionRecalled
 from crossaccount.promotion import records
@@ -33,22 +30,6 @@ def decide(aws: Any, number: int, approval: str = "Approved", **words: Any) -> N
     aws.admin("producer", "sagemaker").update_model_package(
         ModelPackageArn=f"{VERSION}{number}", ModelApprovalStatus=approval, **words
     )
-
-
-@pytest.fixture
-def run(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command in this process, its flows on this test run's Prefect server: its exit code, and its JSON."""
-    monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
-    before = signal.getsignal(signal.SIGTERM)
-
-    def running(*arguments: Any) -> tuple[int, Any]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main([*map(str, arguments), "--json"])
-        return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
-
-    yield running
-    signal.signal(signal.SIGTERM, before)
 
 
 def allowed(aws: Any) -> str:
@@ -163,33 +144,32 @@ def _with(path: str, **changes: Any) -> str:
     return path
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        ({"approval": "PendingManualApproval"}, "is PendingManualApproval in the registry"),
-        ({"ModelLifeCycle": {"Stage": "Archived", "StageStatus": "Approved"}}, "versions no longer chooses: its stage is 'Archived', not 'Production'"),
-        ({"ModelLifeCycle": {"Stage": "Production", "StageStatus": "OnHold"}}, "versions no longer chooses: its stage_status is 'OnHold', not 'Approved'"),
-    ],
-    ids=["pending", "stage", "status"],
-)  # fmt: skip
-def test_a_version_that_moved_on_is_told_and_pruned_only_by_force(
-    aws: Any, live: Any, words: dict[str, Any], reason: str
-) -> None:
+MOVED_ON: list[tuple[dict[str, Any], str]] = [
+    ({"approval": "PendingManualApproval"}, "is PendingManualApproval in the registry"),
+    ({"ModelLifeCycle": {"Stage": "Archived", "StageStatus": "Approved"}}, "versions no longer chooses: its stage is 'Archived', not 'Production'"),
+    ({"ModelLifeCycle": {"Stage": "Production", "StageStatus": "OnHold"}}, "versions no longer chooses: its stage_status is 'OnHold', not 'Approved'"),
+]  # fmt: skip
+
+
+def test_a_version_that_moved_on_is_told_and_pruned_only_by_force(aws: Any, live: Any) -> None:
     for number in (1, 2):
         decide(aws, number, ModelLifeCycle=APPROVED)
     path = live(versions={"stage": "Production", "stage_status": "Approved"})
-    decide(aws, 2, **words)
     with untouched(aws):
-        kind, audit, _ = audited(path)
-        assert (kind, {one["reason"] for one in audit["live"]}) == (VersionRecalled, {reason})
-        share_models(path)
-        with pytest.raises(
-            PlanRefused,
-            match=r"run on versions that are no longer shared: decision-trees-staging \(version 2\)",
-        ):
-            share_models(path, prune=True)
-        with pytest.raises(PlanRefused, match=r"or add --force"):
-            gather.make_plan(load_config(path), prune=True)
+        for words, reason in MOVED_ON:
+            decide(aws, 2, **{"ModelLifeCycle": APPROVED, **words})
+            kind, audit, _ = audited(path)
+            assert (kind, {one["reason"] for one in audit["live"]}) == (VersionRecalled, {reason})
+            share_models(path)
+            with pytest.raises(
+                PlanRefused,
+                match=r"run on versions that are no longer shared: decision-trees-staging \(version 2\)",
+            ):
+                share_models(path, prune=True)
+            with pytest.raises(PlanRefused, match=r"or add --force"):
+                gather.make_plan(load_config(path), prune=True)
+            dry = promote_model(path, dry_run=True)
+            assert all(f"serves version 2, which {reason}" in one.text for one in dry.consumers), reason
         promoted = promote_model(path)
         assert all(f"Before, it served version 2, which {reason}." in one.text for one in promoted.consumers)
     share_models(path, prune=True)  # no endpoint needs it any more

@@ -172,14 +172,16 @@ def test_an_image_of_aws_is_promoted_once_the_execution_role_may_pull_it(shared:
                 shared.clear({"staging"})
 
 
-def test_a_plan_says_what_is_no_sample_and_that_nothing_is_to_be_asked(shared: Any, edited: Any) -> None:
+def test_a_plan_says_what_is_no_sample_and_that_nothing_is_to_be_asked(
+    shared: Any, run: Any, edited: Any
+) -> None:
     with version(shared, 1, OF_AWS, archive(**{"request.json": b'{"inputs": ["x"]}'})) as number:
-        told = json.loads(shared.cli("plan", edited(), "--json").stdout)
+        _, told = run("plan", edited())
         findings = {finding["severity"]: finding for finding in told["findings"]}
         assert "'request.json' has no content_type, body and expect" in findings["note"]["text"]
         assert f"nothing to ask version {number}: no samples" in findings["warning"]["text"]
         assert "consumers.staging.smoke" in findings["warning"]["way_out"]
-        quiet = json.loads(shared.cli("plan", edited(consumers__staging__smoke=RIGHT), "--json").stdout)
+        _, quiet = run("plan", edited(consumers__staging__smoke=RIGHT))
         assert {finding["severity"] for finding in quiet["findings"]} == {"note"}
 
 

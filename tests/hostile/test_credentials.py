@@ -23,13 +23,14 @@ from urllib.parse import quote, quote_plus
 import boto3
 import pytest
 import yaml
-from botocore.credentials import DeferredRefreshableCredentials
+from botocore.credentials import Credentials, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
 
 from crossaccount import doors
-from crossaccount.aws import refusals, sessions
+from crossaccount.aws import clients, refusals, sessions
 from crossaccount.aws.access import open_producer, open_target
 from crossaccount.aws.refusals import Attempt
+from crossaccount.aws.retries import Persistence
 from crossaccount.cli import main as cli
 from crossaccount.cli import output
 from crossaccount.config.loading import load_config
@@ -447,11 +448,14 @@ def test_an_answer_that_gave_half_of_the_credentials_is_not_told(
     assert_hidden("".join(heard.lines), mirror.signatures)
 
 
+def of_credentials(credentials: Any) -> clients.AccountSession:
+    shared = clients.SharedClients(clients.botocore_session(None), "us-east-1")
+    return clients.AccountSession(shared, clients.Caller(credentials, Persistence()))
+
+
 def test_an_error_of_a_client_made_elsewhere_is_hidden_by_its_session(mirror: Mirror) -> None:
     """A ClientError that nobody explains is raised as it is: it has been cleaned before."""
-    session = sessions.CachingSession(
-        botocore_session=sessions._botocore_session(None), region_name="us-east-1"
-    )
+    session = of_credentials(Credentials(*SOURCE))
     unhidden = mirror.script = lambda request: answer(
         json.dumps(
             {"__type": "Unheard", "message": f"{SOURCE[1]} {base64.b64encode(SOURCE[2].encode()).decode()}"}
@@ -491,9 +495,7 @@ def test_credentials_of_before_a_refresh_are_hidden_too(mirror: Mirror) -> None:
         ).isoformat()  # so soon that each request fetches new ones
         return {"access_key": key, "secret_key": secret, "token": token, "expiry_time": soon}
 
-    inner = sessions._botocore_session(None)
-    inner._credentials = DeferredRefreshableCredentials(fetched, "test")  # type: ignore[attr-defined]
-    client = sessions.CachingSession(botocore_session=inner, region_name="us-east-1").client("sagemaker")
+    client = of_credentials(DeferredRefreshableCredentials(fetched, "test")).client("sagemaker")
     seen = []
 
     def script(request: Request) -> bytes:

@@ -27,7 +27,7 @@ from crossaccount.sharing import apply, gather, publish
 from crossaccount.sharing.plan import plan_share
 
 NAME = "decision-trees-staging"
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.03, longest=0.2)
 PACKAGE = "arn:aws:sagemaker:us-east-1:111111111111:model-package/decision-trees-sample/2"
 OURS = {"crossaccount:managed-by": "crossaccount", "crossaccount:model-package": PACKAGE}
 LEFT = {**OURS, "crossaccount:keep": "false", "crossaccount:flow-run": "run-1"}

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from tasks import consumer as steps
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME, OTHER = "decision-trees-staging", "somebody-elses"
-QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+QUICK = Patience(seconds=20, first=0.03, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 LARGE, G5, G6 = "ml.m5.large", "ml.g5.xlarge", "ml.g6.xlarge"
 QUOTA = {each: f"{each} for endpoint usage" for each in (LARGE, G5, G6)}
@@ -156,13 +156,16 @@ class World:
     server: Server
     keys: Any
     releases: dict[int, Release]
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def client(self, service: str, account: str = "staging") -> Any:
-        key = self.keys[account]
-        session: Any = boto3.session.Session(
-            key.access_key_id, key.secret_access_key, region_name=accounts.REGION
-        )
-        return session.client(service, endpoint_url=self.server.url)
+        if (account, service) not in self.clients:
+            key = self.keys[account]
+            session: Any = boto3.session.Session(
+                key.access_key_id, key.secret_access_key, region_name=accounts.REGION
+            )
+            self.clients[account, service] = session.client(service, endpoint_url=self.server.url)
+        return self.clients[account, service]
 
     def control(self, method: str, **given: Any) -> Any:
         body = json.dumps(given).encode() if given else None
@@ -396,7 +399,7 @@ def test_a_reservation_s_instances_are_no_matter_of_the_quota_that_is_known(worl
 
 def deploy(sharing: Sharing, release: Release) -> None:
     with disable_run_logger():
-        steps.check_quotas.fn(sharing, "staging", release)
+        steps.check_deployment.fn(sharing, "staging", release)
 
 
 def test_a_deployment_is_held_against_the_quota_too(world: World) -> None:

@@ -32,7 +32,7 @@ from crossaccount_sandbox.server import Server
 from tasks import consumer as steps
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.03, longest=0.2)
 NAME = "decision-trees-staging"
 AWS_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sklearn:1"
 KEY = "a key of the account"  # stands for the one that the fixture makes
@@ -292,6 +292,13 @@ def deploy(sharing: Sharing, release: Release, keep: bool) -> list[Call]:
     return calls
 
 
+def found(sharing: Sharing, release: Release, keep: bool) -> list[bool]:
+    """Whether the model and the endpoint config of a deployment were there already."""
+    creations = (steps.create_model, steps.create_endpoint_config)
+    with disable_run_logger():
+        return [create.fn(sharing, "staging", release, keep).reused for create in creations]
+
+
 def refused_if_serverless(sharing: Sharing) -> Any:
     """The sandbox looks at the package's own image, which is the producer's, whatever the Release says."""
     serverless = sharing.consumers["staging"].endpoint.serverless is not None
@@ -351,7 +358,7 @@ def test_a_deployment_that_is_kept_captures_calls_and_one_that_is_not_does_not(a
         cleared(target)
         (_, (_, params)) = deploy(sharing, account.release, keep=True)
         assert params["DataCaptureConfig"]["DestinationS3Uri"] == "s3://staging-calls/captured/"
-        assert deploy(sharing, account.release, keep=False) == []  # what is kept is found, and stays as it is
+        assert found(sharing, account.release, keep=False) == [True, True]  # what is kept stays as it is
     finally:
         cleared(target)
 
@@ -421,7 +428,7 @@ def test_the_order_of_a_vpc_s_groups_is_no_difference(account: Account) -> None:
     try:
         deploy(account.like({"vpc": KEYS["vpc"]}), account.release, keep=True)
         turned = {**KEYS["vpc"], "security_group_ids": groups[::-1]}
-        assert deploy(account.like({"vpc": turned}), account.release, keep=True) == []
+        assert found(account.like({"vpc": turned}), account.release, keep=True) == [True, True]
     finally:
         cleared(open_target(account.sharing, "staging"))
 

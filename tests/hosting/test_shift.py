@@ -55,7 +55,7 @@ from crossaccount_sandbox.server import Server
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.02, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 PING = "did not pass the ping health check"
 FULL = "InsufficientInstanceCapacity"
@@ -711,8 +711,8 @@ def test_a_trial_comes_and_goes_even_if_its_run_died(stage: Stage) -> None:
     changed = stage.like(instance_count=4)
     changed.prove(1)
     given = (changed.target,)
-    made = temporary.begin_trial(*given, changed.releases[2], QUICK)
-    assert temporary.begin_trial(*given, changed.releases[2], QUICK).reused
+    made = temporary.begin_trial(*given, changed.releases[2], QUICK).served
+    assert temporary.begin_trial(*given, changed.releases[2], QUICK).served.reused
     creation.wait_in_service(changed.target, made.name, QUICK)
     described = stage.admin.describe_endpoint(EndpointName=made.name)["ProductionVariants"][0]
     assert (made.name, described["CurrentInstanceCount"]) == (f"{NAME}-v2", 1)
@@ -906,9 +906,7 @@ def test_each_action_is_needed(stage: Stage) -> None:
     given = (stage.target,)
     needs: list[tuple[str, Callable[[], Any]]] = [
         ("sagemaker:DescribeEndpoint", stage.look),
-        ("sagemaker:DescribeModel", lambda: stage.shift(1)),
         ("sagemaker:CreateModel", lambda: stage.shift(1)),
-        ("sagemaker:DescribeEndpointConfig", lambda: stage.shift(1)),
         ("sagemaker:CreateEndpointConfig", lambda: stage.shift(1)),
         ("sagemaker:CreateEndpoint", lambda: stage.shift(1)),
         ("sagemaker:AddTags", lambda: stage.shift(1)),
@@ -917,6 +915,8 @@ def test_each_action_is_needed(stage: Stage) -> None:
         ("sagemaker:ListModels", stage.retire),
     ]
     later: list[tuple[str, Callable[[], Any]]] = [
+        ("sagemaker:DescribeModel", lambda: stage.shift(1)),
+        ("sagemaker:DescribeEndpointConfig", lambda: stage.shift(1)),
         ("sagemaker:UpdateEndpoint", lambda: stage.shift(2)),
         ("sagemaker:ListTags", stage.look),
         ("sagemaker:AddTags", lambda: state.mark_proven(*given, stage.config(1))),

@@ -522,10 +522,10 @@ def test_what_fails_names_the_call_that_failed(
             pytest.raises(Failed) as error,
             preflight.explained_creation(target, release),
         ):
-            temporary.begin_trial(target, release, Patience(seconds=10, first=0.01, longest=0.03))
+            temporary.begin_trial(target, release, Patience(seconds=10, first=0.03, longest=0.2))
     finally:
-        removal.end_trials(target, Patience(seconds=10, first=0.01, longest=0.03))
-        removal.discard(target, release, Patience(seconds=10, first=0.01, longest=0.03))
+        removal.end_trials(target, Patience(seconds=10, first=0.03, longest=0.2))
+        removal.discard(target, release, Patience(seconds=10, first=0.03, longest=0.2))
     assert str(error.value).startswith(f"sagemaker:{operation} ")
     assert ("CreateModel" in str(error.value)) == (operation == "CreateModel")
     assert not any(shared.hosted("staging").values())

@@ -36,7 +36,7 @@ from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import tar_gz
 
 ROOT = Path(__file__).parents[2]
-QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+QUICK = Patience(seconds=20, first=0.03, longest=0.2)
 NAME = "decision-trees-staging"
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 REGISTRY = f"{accounts.PRODUCER.id}.dkr.ecr.{accounts.REGION}.amazonaws.com"

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ BUCKET = "answers-of-staging"
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 EXECUTION, DEPLOYER = (ROLE.format(accounts.STAGING.id, name) for name in ("execution", "deployer"))
 TOPICS = [f"arn:aws:sns:{accounts.REGION}:{accounts.STAGING.id}:{name}" for name in ("answers", "errors")]
-QUICK = Patience(seconds=20, first=0.01, longest=0.03)
+QUICK = Patience(seconds=20, first=0.03, longest=0.2)
 ROWS = "5.1,3.5,1.4,0.2\n6.3,3.3,6.0,2.5"  # version 1 says 0 and 1, version 2 says 0 and 2
 RIGHT = {"content_type": "text/csv", "body": ROWS, "expect_schema": {"type": "array", "minItems": 2}}
 
@@ -89,13 +89,16 @@ class Stage:
     session: boto3.Session
     releases: dict[int, Release]
     key: str
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        key = self.administrator
-        session: Any = boto3.session.Session(
-            key.access_key_id, key.secret_access_key, region_name=accounts.REGION
-        )
-        return session.client(service, endpoint_url=self.server.url)
+        if service not in self.clients:
+            key = self.administrator
+            session: Any = boto3.session.Session(
+                key.access_key_id, key.secret_access_key, region_name=accounts.REGION
+            )
+            self.clients[service] = session.client(service, endpoint_url=self.server.url)
+        return self.clients[service]
 
     def target(self, **changes: Any) -> Target:
         sharing = sharing_of(self.key, **changes)
@@ -332,8 +335,8 @@ def test_asynchronous_endpoint_is_deployed(stage: Stage) -> None:
         steps.create_model.fn(sharing, "staging", release, False)
         config = steps.create_endpoint_config.fn(sharing, "staging", release, False)
         endpoint = steps.create_endpoint.fn(sharing, "staging", release, False)
-        creation.wait_in_service(stage.target(), endpoint.name, QUICK)
-        proof = steps.ask_endpoint.fn(sharing, "staging", release, endpoint.name)
+        seen = creation.wait_in_service(stage.target(), endpoint.name, QUICK)
+        proof = steps.ask_endpoint.fn(sharing, "staging", release, endpoint.name, state.deployed_images(seen))
     assert proof.verified, proof.faults
     asked = stage.client("sagemaker").describe_endpoint_config(EndpointConfigName=config.name)
     assert asked["AsyncInferenceConfig"]["OutputConfig"] == {

@@ -57,7 +57,7 @@ from crossaccount_sandbox.training import train
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=15, first=0.01, longest=0.03)
+QUICK = Patience(seconds=15, first=0.02, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 WRONG = 4
 COMPONENT = {"memory_mb": 1024, "max_memory_mb": 2048, "cpu_cores": 0.5, "copies": 1}

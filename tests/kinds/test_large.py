@@ -36,7 +36,7 @@ from tasks import consumer as steps
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=30, first=0.01, longest=0.03)
+QUICK = Patience(seconds=30, first=0.03, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 FILES = ["deep/part-1.bin", "weights.json"]
 SMOKE = [{"content_type": "text/csv", "body": "1,2", "expect": {"files": FILES}}]
@@ -108,13 +108,16 @@ class World:
     keys: Any
     command: ImageCommand
     releases: dict[int, Release] = field(default_factory=dict)
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def admin(self, account: str, service: str) -> Any:
-        key = self.keys[account]
-        session: Any = boto3.session.Session(
-            key.access_key_id, key.secret_access_key, region_name=accounts.REGION
-        )
-        return session.client(service, endpoint_url=self.server.url)
+        if (account, service) not in self.clients:
+            key = self.keys[account]
+            session: Any = boto3.session.Session(
+                key.access_key_id, key.secret_access_key, region_name=accounts.REGION
+            )
+            self.clients[account, service] = session.client(service, endpoint_url=self.server.url)
+        return self.clients[account, service]
 
     def target(self, mode: str = "both", **endpoint: Any) -> Target:
         return open_target(sharing_of({**LARGE, **endpoint}, mode), "staging")
@@ -232,21 +235,17 @@ def deploy(sharing: Sharing, version: int) -> Any:
     with disable_run_logger():
         described = steps.find_version.fn(sharing, "staging", version)
         release = steps.read_release.fn(sharing, "staging", described)
-        steps.check_artifacts.fn(sharing, "staging", release)
-        steps.check_quotas.fn(sharing, "staging", release)
+        steps.check_deployment.fn(sharing, "staging", release)
         made: list[Any] = []
         try:
             for create in (steps.create_model, steps.create_endpoint_config, steps.create_endpoint):
                 made.append(create.fn(sharing, "staging", release, False))
-            creating_waits(sharing, made[-1].name)
-            return steps.ask_endpoint.fn(sharing, "staging", release, made[-1].name)
+            target, name = open_target(sharing, "staging"), made[-1].name
+            images = state.deployed_images(creation.wait_in_service(target, name, QUICK))
+            return steps.ask_endpoint.fn(sharing, "staging", release, name, images)
         finally:
             removals = steps.tear_down.fn(sharing, "staging", release, made)
             assert {one.outcome for one in removals} == {"removed"}
-
-
-def creating_waits(sharing: Sharing, endpoint: str) -> None:
-    creation.wait_in_service(open_target(sharing, "staging"), endpoint, QUICK)
 
 
 def test_large_is_deployed(world: World) -> None:

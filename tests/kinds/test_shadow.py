@@ -47,7 +47,7 @@ from crossaccount_sandbox.training import tar_gz, train
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME, CALLS = "decision-trees-staging", "staging-calls"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.02, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 WRONG, BROKEN = 4, 5
 CAPTURE = {"s3_uri": f"s3://{CALLS}/captured/", "percent": 1}

@@ -47,7 +47,7 @@ from crossaccount_sandbox.training import train
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "iam"
 NAME = "decision-trees-staging"
 PLACE = (accounts.STAGING.id, accounts.REGION)
-QUICK = Patience(seconds=10, first=0.01, longest=0.03)
+QUICK = Patience(seconds=10, first=0.02, longest=0.2)
 ROLE = "arn:aws:iam::{}:role/crossaccount-{}"
 WRONG = 4
 SHOWN = "expected [2, 1], got [1, 1]"
@@ -421,14 +421,14 @@ def test_wrong_answers_are_told_though_the_way_back_is_barred(stage: Stage) -> N
 def test_a_trial_that_cannot_be_removed_is_reported(stage: Stage) -> None:
     """And hides neither the wrong answers nor what ended the run."""
     iam, name = stage.clients["iam"], {"RoleName": "crossaccount-deployer", "PolicyName": "denied"}
-    denial = {"Effect": "Deny", "Action": "sagemaker:ListEndpointConfigs", "Resource": "*"}
+    denial = {"Effect": "Deny", "Action": "sagemaker:DeleteEndpoint", "Resource": "*"}
     iam.put_role_policy(**name, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denial]}))
     try:
         found = stage.like("before").promote(WRONG)
         assert (found.result, found.refused, found.live) == (Result.FAILED, False, None)
         assert SHOWN in found.text
         assert found.left == (f"endpoint {NAME}-v{WRONG}",)
-        assert "sagemaker:ListEndpointConfigs" in found.removals[0].reason
+        assert "sagemaker:DeleteEndpoint" in found.removals[0].reason
         with pytest.raises(Stopped):
             stage.like("before").promote(WRONG, report=Stopping(1))
     finally:
@@ -520,7 +520,8 @@ def out_of_service(stage: Stage) -> None:
     stage.expect(kind="no-capacity")
 
 
-WATCHED = {"deployment": {**CANARY, "alarms": ["errors"]}}
+# It bakes for long: the alarm ends it.
+WATCHED = {"deployment": {**CANARY, "wait_seconds": 3600, "alarms": ["errors"]}}
 PING, FULL = "did not pass the ping health check", "InsufficientInstanceCapacity"
 BACK = "version 1 is live"
 
@@ -691,7 +692,7 @@ def test_a_session_that_does_not_renew_itself_does_not_last(stage: Stage) -> Non
     found = stage.like().promote(2, session=plain, report=Slowly(stage.clock))
     assert (found.result, found.live) == (Result.FAILED, None)
     assert "ExpiredToken" in found.text
-    assert found.left == (f"endpoint {NAME}-v2",)
+    assert found.left == (f"endpoint {NAME}-v2", f"endpoint-config {NAME}-v2")
     assert stage.log.of("AssumeRole", "UpdateEndpoint") == []
     assert stage.answers() == {1}
 

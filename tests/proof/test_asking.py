@@ -53,7 +53,7 @@ def test_nothing_measured_is_not_fast() -> None:
 class Served:
     """An endpoint that gives one answer."""
 
-    def __init__(self, body: bytes = b"[0]", content_type: str | None = "application/json") -> None:
+    def __init__(self, body: bytes = b"[0]", content_type: str = "application/json") -> None:
         self.body: Any = io.BytesIO(body)
         self.content_type = content_type
         self.asked: dict[str, Any] = {}
@@ -92,7 +92,7 @@ def test_a_right_answer() -> None:
     [
         (Served(b"[1]"), [1]),
         (Served(b"[0]", "text/plain"), "[0]"),
-        (Served(b"[0]", None), "[0]"),
+        (Served(b"[0]", ""), "[0]"),
         (Served(b"[NaN]"), ["NaN"]),
         (Served(b"no json"), "unreadable answer"),
         (Served(b"\xff"), "unreadable answer"),

@@ -80,7 +80,8 @@ def trained() -> list[training.TrainedModel]:
 
 
 def client(server: Server, key: Credentials, service: str, token: str | None = None) -> Any:
-    return boto3.client(
+    session: Any = boto3.session.Session()
+    return session.client(
         service,
         region_name=REGION,
         endpoint_url=server.url,
@@ -185,18 +186,18 @@ def test_copies_share_no_id_and_change_apart(three: tuple[Server, Residents]) ->
     assert iam["staging"].list_role_policies(RoleName="crossaccount-deployer")["PolicyNames"]
 
 
-def test_a_copy_s_roles_are_of_the_producer_s_one_key(three: tuple[Server, Residents]) -> None:
+@pytest.mark.parametrize("role", ["crossaccount-deployer", "crossaccount-execution"])
+def test_the_roles_of_a_copy_may_use_the_producer_s_key(three: tuple[Server, Residents], role: str) -> None:
     server, residents = three
-    named = []
-    for account in ("staging", "production"):
-        iam = client(server, residents.administrators[account], "iam")
-        role = "crossaccount-deployer"
-        policies = [
-            iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-        ]
-        named.append(set(re.findall(r"arn:aws:kms:[^\"]+", json.dumps(policies))))
-    assert named[0] == named[1] != set()
+    keys = client(server, residents.administrators["producer"], "kms").list_keys()["Keys"]
+    named = {
+        name: client(server, residents.administrators[name], "iam").get_role_policy(
+            RoleName=role, PolicyName="key"
+        )["PolicyDocument"]["Statement"][0]["Resource"]
+        for name in ("staging", "production")
+    }
+    assert named["production"] == named["staging"]
+    assert named["staging"] in {key["KeyArn"] for key in keys}
 
 
 def test_a_copy_is_judged_under_its_own_names(three: tuple[Server, Residents]) -> None:

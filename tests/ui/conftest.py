@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -21,8 +22,11 @@ import pytest
 from crossaccount.stage import processes, ui
 
 BUSY = 503  # what Prefect's server answers while SQLite is written to: ask again
-SECONDS = 120  # for whatever a machine under load is waited for
-EAGER = {"PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}  # up to 30 for a lock
+SECONDS = 300  # for whatever a machine under load is waited for
+SETTINGS = {
+    "PREFECT_SERVER_CONCURRENCY_MAXIMUM_CONCURRENCY_SLOT_WAIT_SECONDS": "1",  # up to 30 for a lock
+    "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",  # it is a copy of one that has been
+}
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -142,14 +146,19 @@ def browser(program: str) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def world(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(
+    browser: Any, tmp_path_factory: pytest.TempPathFactory, prefect_database: Path, one_authority: Path
+) -> Iterator[World]:
     folder, apart = tmp_path_factory.mktemp("ui"), tmp_path_factory.mktemp("sandbox")
     calls, credentials = apart / "calls.jsonl", apart / "credentials.jsonl"
+    settings = {**SETTINGS, "PREFECT_API_SSL_CERT_FILE": str(one_authority)}
+    (folder / "prefect").mkdir()
+    shutil.copy(prefect_database, folder / "prefect" / "prefect.db")
     arguments = ["--endpoint-seconds", "0.2", "--log", str(calls), "--credentials-log", str(credentials)]
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_"))]:
             patch.delenv(name)  # of other tests in this process
-        with ui.serve(folder, processes.free_port(), lambda _: None, EAGER, arguments) as found:
+        with ui.serve(folder, processes.free_port(), lambda _: None, settings, arguments) as found:
             yield World(found, folder, calls, credentials)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from crossaccount.aws import sessions
 from crossaccount_sandbox.accounts import push_image
 
 PRODUCER, STAGING, PRODUCTION, OUTSIDER = "111111111111", "222222222222", "333333333333", "444444444444"
@@ -73,8 +74,10 @@ def named(value: Any) -> Any:
 
 @contextmanager
 def changed(aws: Any, world: list[list[Any]]) -> Iterator[None]:
-    """The sandbox within these changes, made in their order."""
+    """The sandbox within these changes, made in their order. Where a role trusts another, each role is assumed anew."""
     with ExitStack() as stack:
+        if any(name == "role trusts" for name, *_ in world):
+            stack.enter_context(sessions.reuse())
         for name, *arguments in world:
             stack.enter_context(CHANGES[name](aws, *named(arguments)))
         yield

@@ -12,9 +12,11 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
+_ASKED = {signal.SIGTERM}
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux: what a process leaves behind becomes our child
 
 
@@ -22,8 +24,13 @@ def main(command: list[str]) -> int:
     """Run the command; its status."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    # Until its command is there a signal waits: who died of it now would leave the command behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED)
+    unblocked = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _ASKED)
     try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        child = subprocess.Popen(  # noqa: S603 - the command of whoever started the sandbox
+            command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=unblocked
+        )
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - its log
         return 127
@@ -33,6 +40,7 @@ def main(command: list[str]) -> int:
             child.send_signal(signum)
 
     signal.signal(signal.SIGTERM, tell)
+    unblocked()
     threading.Thread(target=_end_with_parent, args=(child,), daemon=True).start()
     status = child.wait()
     _end_rest(child.pid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from crossaccount_sandbox.accounts import push_image
+from crossaccount_sandbox.ecs.processes import TaskProcess
 
 ACCOUNT, REGION = "111111111111", "us-east-1"
 ROLES = f"arn:aws:iam::{ACCOUNT}:role"
@@ -234,6 +236,20 @@ def test_a_task_is_stopped_by_a_signal_and_then_by_force(
     assert over["containers"][0]["exitCode"] == code
     assert task in ecs.list_tasks(cluster="prefect", desiredStatus="STOPPED")["taskArns"]
     assert task not in ecs.list_tasks(cluster="prefect")["taskArns"]
+
+
+def test_a_container_that_is_stopped_while_it_starts_leaves_nothing() -> None:
+    for step in range(40):
+        printed: list[str] = []
+        process = TaskProcess(
+            [sys.executable, "-Sc", "import time; time.sleep(600)"], {}, None, printed.append
+        )
+        time.sleep(step / 400)  # from before the keeper runs until after its command does
+        process.stop(5)
+        ended = threading.Thread(target=process.wait, daemon=True)
+        ended.start()
+        ended.join(20)
+        assert not ended.is_alive(), f"stopped after {step / 400} s, something of it still runs"
 
 
 def test_what_a_container_leaves_behind_ends_with_it(inner: Any, ecs: Any, tmp_path: Path) -> None:

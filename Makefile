@@ -40,8 +40,10 @@ ui: $(STAGE)  ## Serve the product in a browser: sandbox, Prefect server, worker
 	$(BIN)/crossaccount ui
 
 # Bytecode is kept, also where a machine says otherwise: each process of a run would rewrite the assertions of every file anew.
+# Tests wait for processes a third of their time: half as many workers again as there are processors.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 test: $(READY)  ## Run every test against the sandbox
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an environment of its own, and print a table (minutes)
 	$(BIN)/python tests/clients

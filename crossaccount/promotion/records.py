@@ -77,10 +77,10 @@ def write(producer: Producer, record: Record) -> str:
     """Write a record; its S3 URI.
 
     Raises:
-        Conflict: when another record of that run and second is there already.
+        Conflict: when another record of that run and instant is there already.
         ClientError: when S3 refuses.
     """
-    key = f"{_folder(producer.config)}{record.started.strftime('%Y%m%dT%H%M%SZ')}-{record.run}.json"
+    key = f"{_folder(producer.config)}{record.started.strftime('%Y%m%dT%H%M%S.%fZ')}-{record.run}.json"
     bucket = producer.config.producer.releases_bucket
     # Readers of an earlier version know no lifecycle, and pass over a record with what they do not know.
     unsaid = set() if record.lifecycle else {"lifecycle"}
@@ -98,9 +98,9 @@ def read(producer: Producer, newest: int) -> Sequence[Record]:
     """
     bucket, owner = producer.config.producer.releases_bucket, producer.account
     keys = list_keys(producer, _folder(producer.config))
-    named = [
-        key for key in keys if re.fullmatch(r"\d{8}T\d{6}Z-[A-Za-z0-9-]{1,64}\.json", key.rpartition("/")[2])
-    ]
+    # Those of earlier versions have no fraction of the second.
+    form = re.compile(r"\d{8}T\d{6}(\.\d{6})?Z-[A-Za-z0-9-]{1,64}\.json")
+    named = [key for key in keys if form.fullmatch(key.rpartition("/")[2])]
     records: list[Record] = []
     for key in sorted(named, reverse=True):
         if len(records) == newest:

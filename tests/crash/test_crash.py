@@ -60,24 +60,24 @@ ROWS = [
     (
         (*PROMOTED, "--version", "1"),
         [
-            ("s3", "PutBucketPolicy", PRODUCER),
-            ("s3", "PutObject", PRODUCER),
-            ("sagemaker", "CreateEndpoint", STAGING),  # the trial's
-            ("sagemaker", "CreateEndpoint", STAGING),
-            ("s3", "PutObject", PRODUCER),  # the other Release
+            ("s3", "PutBucketPolicy", PRODUCER, 1),
+            ("s3", "PutObject", PRODUCER, 1),
+            ("sagemaker", "CreateEndpoint", STAGING, 1),  # the trial's
+            ("sagemaker", "CreateEndpoint", STAGING, 2),  # the first says that the trial's exists
+            ("s3", "PutObject", PRODUCER, 1),  # the other Release
         ],
         ("promotion", 1, None, 1),
         ("1", ["1"]),
     ),
     (
         PROMOTED,
-        [("sagemaker", "UpdateEndpoint", STAGING), ("sagemaker", "AddTags", STAGING)],
+        [("sagemaker", "UpdateEndpoint", STAGING, 1), ("sagemaker", "AddTags", STAGING, 1)],
         ("promotion", 2, 1, 2),
         ("2", ["1", "2"]),
     ),
     (
         ("rollback", "--consumer", "staging", "--reason", "answers drifted"),
-        [("sagemaker", "UpdateEndpoint", STAGING), ("s3", "PutObject", PRODUCER)],
+        [("sagemaker", "UpdateEndpoint", STAGING, 1), ("s3", "PutObject", PRODUCER, 1)],
         ("rollback", 1, 2, 1),
         ("1", ["1", "2"]),
     ),
@@ -92,7 +92,7 @@ def test_a_command_that_is_killed_after_each_write_comes_to_its_end(
     given = [arguments[0], lane.staging_alone, *arguments[1:]]
     seen = []
     for kill in kills:
-        run = lane.runner.run(given, ((*kill, 1), "after"))
+        run = lane.runner.run(given, (kill, "after"))
         assert run.held is not None, f"{kill} was not come by: {run.output}"
         assert run.code == -9
         seen.append(world.documents())

@@ -784,7 +784,7 @@ def remembered(whole: Stage) -> Iterator[Stage]:
 def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stage) -> None:
     producer = remembered.producer
     east = timezone(timedelta(hours=2))
-    later = (BEGUN + timedelta(seconds=3)).astimezone(east)
+    later = (BEGUN + timedelta(seconds=2, microseconds=1)).astimezone(east)  # within the second of the one before
     made = [record("promotion", 1, 1), record("rollback", 2, 2, reason="it was slow ü")]
     made.append(
         record("promotion", 3, consumers=[{"consumer": "staging", "result": "promoted"}]).model_copy()
@@ -792,14 +792,14 @@ def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stag
     made[2] = Record.model_validate({**made[2].model_dump(), "started": later, "run": "run-3"})
     for one in (made[1], made[2], made[0]):
         where = records.write(producer, one)
-        stamp = one.started.strftime("%Y%m%dT%H%M%SZ")
+        stamp = one.started.strftime("%Y%m%dT%H%M%S.%fZ")
         assert where == f"s3://{accounts.BUCKET}/{FOLDER}{stamp}-{one.run}.json"
-    assert where.endswith("20261124T120001Z-run-1.json")
+    assert where.endswith("20261124T120001.000000Z-run-1.json")
     assert list(records.read(producer, 10)) == made[::-1]
     assert list(records.read(producer, 2)) == made[:0:-1]
     assert list(records.read(producer, 0)) == []
     assert (
-        made[2].line().startswith("2026-11-24 12:00:03Z  promotion of version 3 succeeded: staging promoted")
+        made[2].line().startswith("2026-11-24 12:00:02Z  promotion of version 3 succeeded: staging promoted")
     )
 
 

@@ -784,7 +784,8 @@ def remembered(whole: Stage) -> Iterator[Stage]:
 def test_records_are_read_as_they_were_written_the_newest_first(remembered: Stage) -> None:
     producer = remembered.producer
     east = timezone(timedelta(hours=2))
-    later = (BEGUN + timedelta(seconds=2, microseconds=1)).astimezone(east)  # within the second of the one before
+    # Within the second of the one before.
+    later = (BEGUN + timedelta(seconds=2, microseconds=1)).astimezone(east)
     made = [record("promotion", 1, 1), record("rollback", 2, 2, reason="it was slow ü")]
     made.append(
         record("promotion", 3, consumers=[{"consumer": "staging", "result": "promoted"}]).model_copy()

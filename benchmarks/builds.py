@@ -73,7 +73,7 @@ def made(target: str, checkout: Path) -> tuple[int, float, str]:
     """
     began = time.perf_counter()
     seconds, last = 0.0, ""
-    command = ["make", target]
+    command = ["make", "--no-print-directory", target]
     with subprocess.Popen(command, cwd=checkout, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None
         for line in process.stdout:

@@ -7,7 +7,6 @@ Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (rol
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -83,9 +82,6 @@ def reuse() -> Iterator[None]:
         yield
     finally:
         _REUSED.reset(token)
-        # It keeps its clients, and with them the sessions, for as long as the process lives.
-        if (core := sys.modules.get("sagemaker.core.utils.utils")) is not None:
-            core.SageMakerClient.reset()
 
 
 def _shared(settings: BotocoreSession, region: str) -> SharedClients:

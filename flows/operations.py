@@ -56,7 +56,10 @@ def _rarely_collecting(function: Callable[P, R]) -> Callable[P, R]:
         gc.freeze()
         usual = gc.get_threshold()
         gc.set_threshold(max(usual[0], _GARBAGE), *usual[1:])
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            gc.set_threshold(*usual)
 
     return run
 

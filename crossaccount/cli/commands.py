@@ -212,9 +212,10 @@ def reap(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.hosting import leftovers
 
     leftovers.age(options.older_than)
+    leftovers.check_run(options.run)
     _load(options.config, options.consumer)
     arguments = (str(options.config), options.consumer, options.older_than)
-    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run)
+    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run, run=options.run)
 
 
 def automations(options: argparse.Namespace) -> dict[str, Any]:

@@ -90,7 +90,8 @@ _SERVER = """
 import os, signal, sys, threading, time
 
 def end_with_parent():
-    sys.stdin.buffer.read()
+    while os.read(0, 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(10)
     os._exit(1)

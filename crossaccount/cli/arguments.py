@@ -158,6 +158,10 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--run", metavar="ID", help=of_run)
     reap.add_argument("--dry-run", action="store_true", help="only list what would be removed")
 
+    where = "Say where the files are that are shipped beside the code: configs, deployments, templates."
+    shipped = command("files", where)
+    shipped.add_argument("--to", type=Path, metavar="DIR", help="copy them there; over no other file")
+
     noticed = "Have the Prefect server notice runs that lost their host. A second time changes nothing."
     automations = command("automations", noticed)
     silence = "after so many seconds without a heartbeat (default 600, for a heartbeat of 180 s)"

@@ -218,6 +218,21 @@ def reap(options: argparse.Namespace) -> dict[str, Any]:
     return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run, run=options.run)
 
 
+def files(options: argparse.Namespace) -> dict[str, Any]:
+    """Say where the shipped files are, or copy them out."""
+    from crossaccount import shipped
+
+    names = shipped.files()
+    if options.to is None:
+        output.write(options, str(shipped.ROOT))
+        return {"folder": str(shipped.ROOT), "files": list(names)}
+    copied = shipped.copy_to(options.to)
+    output.write(
+        options, f"{options.to}: {len(copied)} of {len(names)} files copied, the others were there already"
+    )
+    return {"folder": str(options.to), "files": list(names), "copied": list(copied)}
+
+
 def automations(options: argparse.Namespace) -> dict[str, Any]:
     """Have the Prefect server run the declared automations."""
     from crossaccount.cli import prefect_server

@@ -16,10 +16,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from crossaccount import shipped
 from crossaccount.errors import Failed
 from crossaccount.stage import processes
 
-_DEPLOYMENTS = processes.CHECKOUT / "deployments" / "prefect.yaml"
+_DEPLOYMENTS = shipped.ROOT / "deployments" / "prefect.yaml"
 SIDES = {"crossaccount-producer": ("producer",), "crossaccount-consumer": ("staging", "production")}
 _SECONDS = {  # a person is watching
     "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -55,6 +56,7 @@ def serve(
     processes.sandbox_command()  # refused before anything is started
     processes.check_free(port)
     prefect = {**processes.prefect_settings(folder, port), **_SECONDS, **(settings or {})}
+    prefect["CROSSACCOUNT_CONFIGS"] = os.environ.get("CROSSACCOUNT_CONFIGS") or str(shipped.ROOT / "configs")
     api = prefect["PREFECT_API_URL"]
     with ExitStack() as stack:
         say("Starting an emulated AWS and a Prefect server ...")

@@ -14,36 +14,42 @@ help:  ## Say what there is
 install: $(READY)  ## Make .venv with the pinned packages, bytecode compiled
 
 # Bytecode is compiled here, on every core: a machine that may not write it would otherwise compile every package at every start.
+# pip's notices name paths and versions that nobody here can act on.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(BIN)/python -m pip install --quiet --no-compile
-COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib crossaccount crossaccount_sandbox flows tasks || true
+COMPILE := @$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib crossaccount crossaccount_sandbox flows tasks || true
 
 # What runs: the product and its sandbox.
 $(STAGE): requirements-sandbox.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: '$(PYTHON)' is no Python 3.11 or newer; name one: make PYTHON=... $(MAKECMDGOALS)" >&2; exit 2; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) --require-hashes -r requirements-sandbox.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	@echo "make: installing $$(grep -c == requirements-sandbox.lock) packages into $(VENV), once: usually one to three minutes ..." >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --require-hashes -r requirements-sandbox.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@echo "make: compiling their bytecode, once: usually half a minute ..." >&2
 	$(COMPILE)
 	@touch $@
 
 # And what tests and checks it.
 $(READY): $(STAGE) requirements.lock
-	$(PIP) --require-hashes -r requirements.lock
+	@echo "make: installing what tests and checks it, once: usually one to two minutes ..." >&2
+	@$(PIP) --require-hashes -r requirements.lock
 	$(COMPILE)
 	@touch $@
 
 demo: $(STAGE)  ## Tell the story: refused, shared, deployed, proved, revoked (no AWS account needed)
-	$(BIN)/crossaccount demo
+	@$(BIN)/crossaccount demo
 
 ui: $(STAGE)  ## Serve the product in a browser: sandbox, Prefect server, workers and deployments, until Ctrl-C
-	$(BIN)/crossaccount ui
+	@$(BIN)/crossaccount ui
 
 # Bytecode is kept, also where a machine says otherwise: each process of a run would rewrite the assertions of every file anew.
 # Tests wait for processes a third of their time: half as many workers again as there are processors.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 test: $(READY)  ## Run every test against the sandbox
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@echo "make: every test, on $(WORKERS) workers: usually ten to twenty minutes; one dot for each test ..." >&2
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 clients: $(READY)  ## Try the sandbox with real clients of AWS, each in an environment of its own, and print a table (minutes)
 	$(BIN)/python tests/clients

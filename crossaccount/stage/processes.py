@@ -75,7 +75,7 @@ def sandbox_command(*arguments: str) -> list[str]:
     missing = [name for name, module in _NEEDED.items() if find_spec(module) is None]
     if missing:
         raise InputError(
-            f"The sandbox is not installed here: {', '.join(missing)} of its extra missing. Install it beside the command: "
+            f"The sandbox is not installed here: {', '.join(missing)} missing. Install its extra beside the command: "
             "pip install 'crossaccount-model-deployment[sandbox]' (in a checkout: make install)."
         )
     templates, config = shipped.ROOT / "deployments" / "iam", shipped.ROOT / "configs" / "sandbox.yaml"

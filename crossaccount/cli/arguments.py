@@ -151,9 +151,16 @@ def _parser() -> argparse.ArgumentParser:
 
     purpose = "Remove the leftovers of dead runs in the consumers' accounts."
     reap = command("reap", purpose, config, any_consumer)
+    which = reap.add_mutually_exclusive_group()
     age = "90 or more (default 180)"
-    reap.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
+    which.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
+    of_run = "those of this flow run, whatever their age; only once Prefect's server knows that it has ended"
+    which.add_argument("--run", metavar="ID", help=of_run)
     reap.add_argument("--dry-run", action="store_true", help="only list what would be removed")
+
+    where = "Say where the files are that are shipped beside the code: configs, deployments, templates."
+    shipped = command("files", where)
+    shipped.add_argument("--to", type=Path, metavar="DIR", help="copy them there; over no other file")
 
     noticed = "Have the Prefect server notice runs that lost their host. A second time changes nothing."
     automations = command("automations", noticed)

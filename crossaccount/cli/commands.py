@@ -212,9 +212,25 @@ def reap(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.hosting import leftovers
 
     leftovers.age(options.older_than)
+    leftovers.check_run(options.run)
     _load(options.config, options.consumer)
     arguments = (str(options.config), options.consumer, options.older_than)
-    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run)
+    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run, run=options.run)
+
+
+def files(options: argparse.Namespace) -> dict[str, Any]:
+    """Say where the shipped files are, or copy them out."""
+    from crossaccount import shipped
+
+    names = shipped.files()
+    if options.to is None:
+        output.write(options, str(shipped.ROOT))
+        return {"folder": str(shipped.ROOT), "files": list(names)}
+    copied = shipped.copy_to(options.to)
+    output.write(
+        options, f"{options.to}: {len(copied)} of {len(names)} files copied, the others were there already"
+    )
+    return {"folder": str(options.to), "files": list(names), "copied": list(copied)}
 
 
 def automations(options: argparse.Namespace) -> dict[str, Any]:

@@ -9,12 +9,15 @@ import logging
 import os
 import re
 import signal
-from functools import cache
+import subprocess
+import sys
+import threading
+from functools import cache, partial
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, NoReturn
+from typing import Any
 
 from crossaccount.cli import output
 from crossaccount.errors import CrossAccountError, Failed, InputError
@@ -38,6 +41,11 @@ def run(entrypoint: str, *arguments: Any, **named: Any) -> Any:
     """
     check_flows()
     prepare()
+    at_start, keep = (
+        resolve_name("flows.operations:AT_START"),
+        partial(_keep_handler, signal.getsignal(signal.SIGTERM)),
+    )
+    at_start.append(keep)
     try:
         return resolve_name(entrypoint)(*arguments, **named)
     except RuntimeError as error:
@@ -46,6 +54,8 @@ def run(entrypoint: str, *arguments: Any, **named: Any) -> Any:
         raise Failed(
             f"The Prefect server does not answer: {error}. Check PREFECT_API_URL, or unset it."
         ) from None
+    finally:
+        at_start.remove(keep)
 
 
 def require_server() -> None:
@@ -62,9 +72,6 @@ def require_server() -> None:
 
 def prepare() -> None:
     """Have flows run on the configured Prefect server, or on a temporary one, and say so."""
-    # Prefect cleans up on SIGTERM and then sends it again: the default handler would end this process before the
-    # temporary server is stopped.
-    signal.signal(signal.SIGTERM, _end)
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", _START_SECONDS)
     from prefect.settings import PREFECT_API_URL
 
@@ -75,6 +82,69 @@ def prepare() -> None:
         output.say(
             "No Prefect server is configured (PREFECT_API_URL): starting a temporary one for this run."
         )
+        _keep_apart()
+
+
+# The server that Prefect starts for a process, ended when that process is: then its standard input closes.
+_SERVER = """
+import os, signal, sys, threading, time
+
+def end_with_parent():
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+    os._exit(1)
+
+threading.Thread(target=end_with_parent, daemon=True).start()
+import uvicorn
+from prefect.server.api.server import create_app
+uvicorn.run(create_app(ephemeral=True, final=True), host="127.0.0.1", port=int(sys.argv[1]), log_level="error", lifespan="on")
+"""
+
+
+def _keep_apart() -> None:
+    """Have Prefect's temporary server start in a session of its own: a signal to this process's group does not reach it.
+
+    It is needed until this process has cleaned up. Prefect gives no choice: the command that starts its server is replaced.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import get_current_settings
+
+    class Apart(SubprocessASGIServer):
+        def _run_uvicorn_command(self) -> subprocess.Popen[Any]:
+            settings = get_current_settings().to_environment_variables(exclude_unset=True)
+            return subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-P", "-c", _SERVER, str(self.port)],
+                env={**os.environ, "PREFECT_UI_ENABLED": "0", **settings},
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+            )
+
+    Apart()  # whoever asks Prefect for the server of this process is given this one
+
+
+def end_run(run: str) -> bool:
+    """Tell the Prefect server that a flow run of this process has crashed, since the process is about to end; whether it knows."""
+    from uuid import UUID
+
+    from prefect.client.orchestration import get_client
+    from prefect.states import Crashed
+
+    try:
+        with get_client(sync_client=True) as client:
+            message = "The command was interrupted twice, and ended without taking down what the run made."
+            client.set_flow_run_state(UUID(run), Crashed(message=message), force=True)
+    except Exception as error:
+        output.say(f"The Prefect server does not take in that flow run {run} is over: {error}")
+        return False
+    return True
+
+
+def _keep_handler(handler: Any) -> None:
+    """Have SIGTERM handled as before the run began: Prefect's own handler for it would begin every cleaning up anew."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 @cache
@@ -96,10 +166,6 @@ def check_flows() -> None:
         raise InputError(
             f"{' '.join(faults)} Install {_DISTRIBUTION} in a virtual environment of its own, and run its command with PYTHONPATH unset."
         )
-
-
-def _end(signum: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + signum)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from team import Team
 
 from crossaccount.cli import main as cli
 from crossaccount_sandbox.accounts import OUTSIDER, REGION, _administrator, bare
 from crossaccount_sandbox.server import Server
 from crossaccount_sandbox.training import TrainedModel, train_all
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from team import Team
 
 ACCOUNTS = [*bare(9), OUTSIDER]
 IDS = {account.name: account.id for account in ACCOUNTS}

@@ -44,7 +44,10 @@ class Team:
 
     def settle(self) -> None:
         """A bucket, a repository with an image, a customer key and the group, without a version."""
-        self.client("s3").create_bucket(Bucket=self.bucket)
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        self.client("s3").create_bucket(
+            Bucket=self.bucket, **(elsewhere if self.region != "us-east-1" else {})
+        )
         self.client("ecr").create_repository(repositoryName=self.repository)
         push_image(self.client("ecr"), self.repository, "2026-11")
         self.key = self.client("kms").create_key(Description="Models")["KeyMetadata"]["Arn"]

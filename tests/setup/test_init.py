@@ -130,7 +130,7 @@ def test_a_file_that_would_change_is_shown_and_stays_until_somebody_agrees(
     (diff,) = ended.json["error"]["notes"]
     assert "\n+  prod:\n" in diff
     agreed = init(*given("churn", "bare-01", "bare-02", "prod=bare-03"), "--yes")
-    assert agreed.json["diffs"]["config.yaml"] == diff.partition("\n--- config.producer")[0]
+    assert "\n+  prod:\n" in agreed.json["diffs"]["config.yaml"]
     assert sorted(set(_written(folder)) - set(before)) == ["config.consumer-prod.parameters.json"]
 
 
@@ -180,14 +180,14 @@ def test_a_file_that_cannot_be_written_leaves_nothing_half(
 
 
 WRONG: list[tuple[dict[str, Any], tuple[str, ...]]] = [
-    ({"group": "chrun"}, ("--group", '"chrun"', "us-east-1", "Did you mean churn?", "It has churn")),
+    ({"group": "chrun"}, ("--group", "'chrun'", "us-east-1", "Did you mean churn?", "It has churn")),
     ({"group": "not a name"}, ("--group", "not a name", "letters, digits")),
     ({"region": "eu-west-1"}, ("--group", "eu-west-1", "It has none there", "--region")),
-    ({"region": "us-aest-1"}, ("--region", "Did you mean us-east-1?")),
+    ({"region": "us-eaast-1"}, ("--region", "Did you mean us-east-1?")),
     ({"producer": "bare-001"}, ("--producer", "'bare-001'", "Did you mean bare-01?", "bare-02")),
     ({"consumers": ("bare-O2",)}, ("--consumer bare-O2", "NAME=bare-O2")),
     ({"consumers": ("x=bare-0002",)}, ("--consumer x=bare-0002", "'bare-0002'", "Did you mean")),
-    ({"consumers": ("X=bare-02",)}, ("--consumer X=bare-02", '"X" cannot name a consumer')),
+    ({"consumers": ("X=bare-02",)}, ("--consumer X=bare-02", "'X' cannot name a consumer")),
     ({"consumers": ("bare-02", "bare-02=bare-03")}, ("bare-02 is named twice",)),
     ({"consumers": ("bare-01",)}, ("--consumer bare-01=bare-01", "700000000001", "--producer")),
     ({"consumers": ("a=bare-02", "b=bare-02")}, ("--consumer b=bare-02", "--consumer a=bare-02")),
@@ -459,15 +459,15 @@ def test_the_stacks_of_the_parameters_make_the_roles_of_the_config(
     init: Call, given: Call, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two stacks by their parameters files, the plan with their roles, and a config made anew of their outputs."""
-    team = world.team("bare-04", "Deployed")
+    team = world.team("bare-04", "deployed")
     team.register_three(world.models)
-    folder = init(*given("Deployed", "bare-04", "bare-05")).folder
+    folder = init(*given("deployed", "bare-04", "bare-05")).folder
     world.deploy("bare-04", "producer", folder / "config.producer.parameters.json")
     world.deploy("bare-05", "consumer", folder / "config.consumer-bare-05.parameters.json")
     made = load_config(folder / "config.yaml")
-    assert len(gather.make_plan(made).writes) == 4
+    assert gather.make_plan(made).writes == 4
     (folder / "config.yaml").unlink()
-    again = init(*given("Deployed", "bare-04", "bare-05"), "--from-stacks", "--yes")
+    again = init(*given("deployed", "bare-04", "bare-05"), "--from-stacks", "--yes")
     assert load_config(folder / "config.yaml") == made
     assert again.json["unchanged"] == [
         f"config.{side}.parameters.json" for side in ("producer", "consumer-bare-05")

@@ -343,9 +343,51 @@ def test_an_instance_type_is_one_that_all_versions_support(init: Call, given: Ca
     assert ended.config()["consumers"]["bare-02"]["endpoint"]["instance_type"] == "ml.c5.large"
 
 
-def test_versions_without_samples_are_told_of_in_the_file(init: Call, given: Call, world: Any) -> None:
-    world.team("bare-01", "silent").register(world.models[0], "silent/1/", samples=False)
-    assert "registered without samples" in (init(*given("silent")).folder / "config.yaml").read_text()
+PAYLOADS = {"no payload": None, "raw bodies": b"1,2,3", "nothing there": b""}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_version_without_samples_is_told_of_in_the_file(
+    payload: str, init: Call, given: Call, world: Any
+) -> None:
+    name, content = f"silent-{payload.split()[0]}", PAYLOADS[payload]
+    team = world.team("bare-01", name)
+    team.register(world.models[0], f"{name}/1/", samples=content is not None)
+    at = {"Bucket": team.bucket, "Key": f"{name}/1/evaluation/samples.tar.gz"}
+    if content:
+        team.client("s3").put_object(**at, Body=content)
+    elif content is not None:
+        team.client("s3").delete_object(**at)
+    assert "The newest version has no samples" in (init(*given(name)).folder / "config.yaml").read_text()
+
+
+def test_samples_that_may_not_be_read_are_not_guessed(
+    init: Call, given: Call, churn: Any, world: Any
+) -> None:
+    world.user("bare-01", "without-samples", "kms:Decrypt")
+    ended = init(*given("churn", "without-samples"))
+    assert "Whether version 2 can be asked anything is not known." in ended.findings
+    assert "Whether versions have samples is not known" in (ended.folder / "config.yaml").read_text()
+
+
+def test_what_is_gone_is_told_and_the_rest_goes_on(init: Call, given: Call, world: Any) -> None:
+    team = world.team("bare-01", "gone")
+    for number in (1, 2):
+        team.register(world.models[0], f"gone/{number}/")
+    team.client("s3").delete_object(Bucket=team.bucket, Key="gone/1/output/model.tar.gz")
+    ended = init(*given("gone"))
+    assert (ended.code, ended.json["complete"]) == (0, True)
+    assert f"s3://{team.bucket}/gone/1/output/model.tar.gz: It is not there." in ended.findings
+
+
+def test_versions_that_a_config_lists_and_that_are_not_there_are_told(
+    init: Call, given: Call, churn: Any
+) -> None:
+    file = init(*given("churn")).folder / "config.yaml"
+    file.write_text(file.read_text() + "versions: [9]\n")
+    ended = init("config.yaml")
+    assert (ended.code, ended.json["complete"]) == (0, False)
+    assert "None of those that the config lists (9)" in ended.findings
 
 
 AWS_IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"

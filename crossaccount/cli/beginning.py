@@ -141,18 +141,17 @@ def _checked(option: str, kind: Any, value: str) -> str:
 
 def _consumers(words: Sequence[str]) -> dict[str, str]:
     """Profiles by consumers' names, of ``NAME=PROFILE`` or of a profile that is a name too."""
-    from typing import Annotated
-
-    from pydantic import BeforeValidator
+    from typing import get_args
 
     from crossaccount.config.identifiers import ProfileName
-    from crossaccount.config.model import check_consumer_name
+    from crossaccount.config.model import Sharing
 
+    kind = get_args(Sharing.model_fields["consumers"].annotation)[0]
     found: dict[str, str] = {}
     for word in words:
         named, equals, profile = word.partition("=")
         try:
-            name = _checked(f"--consumer {word}", Annotated[str, BeforeValidator(check_consumer_name)], named)
+            name = _checked(f"--consumer {word}", kind, named)
         except InputError as error:
             if equals:
                 raise

@@ -26,7 +26,7 @@ from crossaccount.setup.surroundings import CONSUMER, PRODUCER, Standing
 from crossaccount.setup.writing import Draft
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "deployments" / "iam"
-SCHEMA = Path(__file__).resolve().parents[2] / "configs" / "crossaccount.schema.json"
+SCHEMA = "crossaccount.schema.json"
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,11 @@ def _read(
 
 
 def _schema(path: Path) -> str | None:
-    """The shipped schema as an editor finds it from the config's folder; None where there is none."""
-    return os.path.relpath(SCHEMA, path.resolve().parent) if SCHEMA.exists() else None
+    """The schema as an editor finds it from the config's folder: beside the config, or in ``configs/`` here; None where there is none."""
+    for file in (path.with_name(SCHEMA), Path("configs", SCHEMA)):
+        if file.exists():
+            return os.path.relpath(file, path.parent)
+    return None
 
 
 def _loaded(asked: Asked, path: Path, text: str) -> Sharing | None:

@@ -85,6 +85,23 @@ def test_the_file_says_what_was_read_and_names_no_secret(
     assert not any(part in text for key in world.keys.values() for part in key)
 
 
+@pytest.mark.parametrize(
+    ("schema", "line"),
+    [
+        ("crossaccount.schema.json", "crossaccount.schema.json"),
+        ("configs/crossaccount.schema.json", "configs/crossaccount.schema.json"),
+        ("elsewhere/crossaccount.schema.json", None),
+    ],
+)
+def test_an_editor_is_told_of_the_schema_that_it_can_find(
+    schema: str, line: str | None, init: Call, given: Call, churn: Any, tmp_path: Path
+) -> None:
+    (tmp_path / schema).parent.mkdir(exist_ok=True)
+    (tmp_path / schema).write_text("{}")
+    first, *_ = (init(*given("churn")).folder / "config.yaml").read_text().splitlines()
+    assert first == f"# yaml-language-server: $schema={line}" if line else "schema" not in first
+
+
 def test_a_second_run_changes_nothing(init: Call, given: Call, churn: Any) -> None:
     init(*given("churn"))
     ended = init("config.yaml")

@@ -71,7 +71,7 @@ def merged(existing: str, drafted: str, name: str, from_stacks: bool) -> tuple[s
     replaced, changed = [], False
     for path, value in _settings(held, new, from_stacks):
         before = _at(held, path)
-        if before == value:
+        if before == value or (isinstance(before, int) and str(before) == value):  # an account without quotes
             continue
         if before is not None and not _to_fill_in(before):
             replaced.append(f"{dotted(path)}: {before} is now {value}")

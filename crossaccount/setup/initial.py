@@ -108,7 +108,7 @@ def prepare(wanted: Wanted, producer: Side, consumers: Mapping[str, Side]) -> In
     )
     text = draft.text_of(learnt, draft.data_of(learnt))
     if existing is not None:
-        text, replaced = merging.merged(existing, text, str(wanted.path), wanted.from_stacks)
+        text, replaced = merging.merged(existing, text, str(wanted.path), _better(wanted))
         for each in replaced:
             asked.note(str(wanted.path), f"{each}.")
     sharing = _loaded(asked, wanted.path, text)
@@ -124,6 +124,12 @@ def prepare(wanted: Wanted, producer: Side, consumers: Mapping[str, Side]) -> In
         left,
         _commands(wanted, learnt, parameters, sharing),
     )
+
+
+def _better(wanted: Wanted) -> tuple[str, ...]:
+    """The keys that were asked for by name, or of stacks."""
+    keys = merging.TRUST if wanted.from_stacks else ()
+    return (*keys, *(key for key in ("releases", "instance_type") if getattr(wanted, key) is not None))
 
 
 def _read(

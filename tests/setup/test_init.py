@@ -157,6 +157,13 @@ def test_a_replaced_account_is_told(init: Call, given: Call, churn: Any) -> None
     assert "consumers.bare-02.account: 700000000002 is now 700000000003." in ended.findings
 
 
+def test_a_value_that_is_given_by_name_replaces_that_of_the_file(init: Call, given: Call, churn: Any) -> None:
+    init(*given("churn"))
+    ended = init("config.yaml", "--instance-type", "ml.c5.large", "--yes")
+    assert ended.config()["consumers"]["bare-02"]["endpoint"]["instance_type"] == "ml.c5.large"
+    assert "instance_type: ml.c5.xlarge is now ml.c5.large." in ended.findings
+
+
 def test_a_parameter_that_no_config_says_stays(init: Call, given: Call, churn: Any) -> None:
     file = init(*given("churn")).folder / "config.producer.parameters.json"
     trusted = "TrustedPrincipalArn=arn:aws:iam::700000000001:role/worker"
@@ -611,3 +618,6 @@ def test_a_no_on_a_terminal_leaves_the_file(
     ended = init("config.yaml", "--consumer", "other=bare-03", json_output=False)
     assert (ended.code, _written(folder)) == (1, before)
     assert "+  other:" in ended.out
+    assert ended.out.index("versions 1, 2 approved") < ended.out.index("+  other:"), (
+        "what was read is told before"
+    )

@@ -22,12 +22,12 @@ THIRD = {
 }
 
 
-def _merged(text: str, from_stacks: bool = False, **changed: Any) -> tuple[list[str], list[str], str]:
+def _merged(text: str, better: tuple[str, ...] = (), **changed: Any) -> tuple[list[str], list[str], str]:
     """The lines that went, those that came, and the text; ``changed`` are keys of the producer as they are now known."""
     data = yaml.safe_load(text)
     producer = {**data["producer"], **changed}
     drafted = {**data, "producer": producer, "consumers": {"third": THIRD}}
-    new, _ = merging.merged(text, yaml.safe_dump(drafted), "config.yaml", from_stacks)
+    new, _ = merging.merged(text, yaml.safe_dump(drafted), "config.yaml", better)
     lines = list(difflib.ndiff(text.splitlines(), new.splitlines()))
     return [each for each in lines if each[0] == "-"], [each for each in lines if each[0] == "+"], new
 
@@ -40,21 +40,22 @@ def test_a_further_consumer_touches_no_line_of_a_file_as_it_stands(name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("changed", "from_stacks", "lines"),
+    ("changed", "better", "lines"),
     [
-        ({"account": "999999999999"}, False, 1),
-        ({"profile": "another"}, False, 1),
-        ({"role": "arn:aws:iam::111111111111:role/other-producer"}, False, 0),
-        ({"role": "arn:aws:iam::111111111111:role/other-producer"}, True, 1),
-        ({"external_id": "another"}, True, 1),
-        ({"releases": "s3://another/releases/"}, True, 0),
+        ({"account": "999999999999"}, (), 1),
+        ({"profile": "another"}, (), 1),
+        ({"role": "arn:aws:iam::111111111111:role/other-producer"}, (), 0),
+        ({"role": "arn:aws:iam::111111111111:role/other-producer"}, merging.TRUST, 1),
+        ({"external_id": "another"}, merging.TRUST, 1),
+        ({"releases": "s3://another/releases/"}, merging.TRUST, 0),
+        ({"releases": "s3://another/releases/"}, ("releases",), 1),
     ],
 )
 def test_what_is_known_better_replaces_its_own_line_alone(
-    changed: dict[str, str], from_stacks: bool, lines: int
+    changed: dict[str, str], better: tuple[str, ...], lines: int
 ) -> None:
     text = (CONFIGS / "minimal.yaml").read_text(encoding="utf-8")
-    gone, _, new = _merged(text, from_stacks, **changed)
+    gone, _, new = _merged(text, better, **changed)
     (key, value), *_ = changed.items()
     assert len(gone) == lines
     assert all(f" {key}: " in each and "# " in each for each in gone)

@@ -418,13 +418,16 @@ AWS_IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn
 
 
 def test_an_image_of_aws_is_opened_as_aws_s(init: Call, given: Call, world: Any) -> None:
-    team = world.team("bare-01", "container")
+    team = world.team("bare-07", "container")
     for number in (1, 2):
         team.register(world.models[0], f"container/{number}/", image=AWS_IMAGE)
-    ended = init(*given("container"))
+    ended = init(*given("container", "bare-07", "bare-08"))
     arn = "arn:aws:ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"
-    assert ended.parameters("consumer-bare-02")["AwsRepositories"] == arn
+    assert ended.parameters("consumer-bare-08")["AwsRepositories"] == arn
     assert ended.parameters("producer")["RepositoryName"] == ""
+    world.deploy("bare-07", "producer", ended.folder / "config.producer.parameters.json")
+    world.deploy("bare-08", "consumer", ended.folder / "config.consumer-bare-08.parameters.json")
+    assert gather.make_plan(load_config(ended.folder / "config.yaml")).writes == 2
 
 
 def test_an_image_of_another_account_is_told(init: Call, given: Call, world: Any) -> None:

@@ -131,6 +131,11 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
     return Failed(failed)
 
 
+def is_denied(error: ClientError) -> bool:
+    """Whether AWS refuses the call, by whichever policy."""
+    return error.response.get("Error", {}).get("Code") in _DENIED
+
+
 def says_why(error: ClientError) -> bool:
     """Whether a refusal says which kind of policy lacks an Allow, or denies."""
     return bool(_reason(str(error.response.get("Error", {}).get("Message") or "")).kind)

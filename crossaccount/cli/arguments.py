@@ -164,6 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     told = "a parameter of the templates, of one side as SIDE.NAME=VALUE; several times for several"
     roles.add_argument("--parameter", action="append", metavar="NAME=VALUE", help=told)
 
+    known = "See everything that can be known before a first share: yes, no, or cannot tell. Changes nothing."
+    command("doctor", known, config, any_consumer)
+
     noticed = "Have the Prefect server notice runs that lost their host. A second time changes nothing."
     automations = command("automations", noticed)
     silence = "after so many seconds without a heartbeat (default 600, for a heartbeat of 180 s)"

@@ -48,6 +48,16 @@ def run(entrypoint: str, *arguments: Any, **named: Any) -> Any:
         ) from None
 
 
+def ask(entrypoint: str, *arguments: Any) -> Any:
+    """Call a function of the flows or tasks that starts no flow, and no temporary server.
+
+    Raises:
+        InputError: when another distribution or folder stands in the place of the project's flows.
+    """
+    check_flows()
+    return resolve_name(entrypoint)(*arguments)
+
+
 def require_server() -> None:
     """See that a Prefect server is configured.
 

@@ -6,6 +6,7 @@ As ``commands``: each is a function from its options to the object that ``--json
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from crossaccount.cli import output
@@ -36,6 +37,24 @@ def roles(options: argparse.Namespace) -> dict[str, Any]:
         for side in sides
     }
     return {"stacks": stacks, "files": sorted(made) if options.out is not None else []}
+
+
+def doctor(options: argparse.Namespace) -> dict[str, Any]:
+    """See everything that can be known before a first share; AWS and Prefect are asked at once."""
+    from crossaccount.cli import prefect_server
+    from crossaccount.config.loading import load_config
+    from crossaccount.parallel import run_both
+    from crossaccount.setup import answers
+    from crossaccount.setup import doctor as looking
+
+    sharing = load_config(options.config)
+    sharing.select(options.consumer)
+    of_prefect = partial(prefect_server.ask, "tasks.readiness:look", sharing)
+    of_aws, further = run_both(partial(looking.look, sharing, options.consumer), of_prefect)
+    found = [*of_aws, *further]
+    _judged(options, lambda: answers.judge(found))
+    output.write(options, answers.text(found))
+    return answers.to_json(found)
 
 
 def _judged(options: argparse.Namespace, judge: Any) -> None:

@@ -25,6 +25,7 @@ from crossaccount.setup.answers import Answer, no, untold, yes
 from crossaccount.text import first_line
 
 _SECONDS = 5.0
+_OF_A_PROXY = (407, 502, 504)
 _MOST_APART = 300.0
 _MACHINE = "machine"
 _Result = TypeVar("_Result")
@@ -83,6 +84,8 @@ def _ask(url: str, verify: Any) -> Reached:
         return Reached(f"{type(error).__name__}: {first_line(error)}")
     finally:
         session.close()
+    if answer.status_code in _OF_A_PROXY:
+        return Reached(f"a proxy on the way answers HTTP {answer.status_code}")
     date = {name.lower(): value for name, value in answer.headers.items()}.get("date")
     if date is None:
         return Reached()

@@ -73,6 +73,15 @@ def profiles() -> tuple[str, ...]:
     return tuple(BotocoreSession(profile="default").available_profiles)
 
 
+def profile_region(profile: str) -> str | None:
+    """The region that a profile names; None for none, and for a profile that is not there."""
+    try:
+        region = BotocoreSession(profile=profile).get_config_variable("region")
+        return None if region is None else str(region)
+    except ProfileNotFound:
+        return None
+
+
 def profile_session(option: str, profile: str | None, region: str) -> boto3.Session:
     """A session in a profile's own credentials, before there is a config; raises as `producer_session` does.
 

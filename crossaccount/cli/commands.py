@@ -33,6 +33,13 @@ def sandbox(options: argparse.Namespace) -> None:
     os.execv(command[0], command)  # noqa: S606 - no shell, our own module
 
 
+def init(options: argparse.Namespace) -> dict[str, Any]:
+    """Write a first config."""
+    from crossaccount.cli import beginning
+
+    return beginning.init(options)
+
+
 def plan(options: argparse.Namespace) -> dict[str, Any]:
     """Show the plan of a share."""
     sharing = _load(options.config)

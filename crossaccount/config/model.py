@@ -94,7 +94,8 @@ def _deployment_name(value: object) -> str:
     )
 
 
-def _consumer_name(value: object) -> str:
+def check_consumer_name(value: object) -> str:
+    """Return what may name a consumer; raises a sentence for anything else."""
     if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value):
         return value
     raise fault(
@@ -255,7 +256,7 @@ class Sharing(FrozenModel):
         examples=['{account: "111122223333", releases: "s3://BUCKET/releases/"}'],
     )
     consumers: Annotated[
-        dict[Annotated[str, BeforeValidator(_consumer_name)], ConsumerConfig],
+        dict[Annotated[str, BeforeValidator(check_consumer_name)], ConsumerConfig],
         BeforeValidator(_consumers),
         AfterValidator(_FrozenDict),
     ] = Field(

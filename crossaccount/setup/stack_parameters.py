@@ -106,11 +106,18 @@ def of_consumer(sharing: Sharing, holdings: Holdings, name: str) -> dict[str, st
 
 
 def as_list(parameters: Mapping[str, str]) -> list[dict[str, str]]:
-    """The parameters as JSON that ``aws cloudformation deploy --parameter-overrides file://FILE`` and CreateStack take.
-
-    Source: "deploy" in the AWS CLI command reference (--parameter-overrides, "CloudFormation like format").
-    """
+    """The parameters as CreateStack, UpdateStack and CreateStackSet take them."""
     return [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+
+
+def as_overrides(parameters: Mapping[str, str]) -> list[str]:
+    """The parameters as ``aws cloudformation deploy --parameter-overrides file://FILE`` takes them from a file of JSON.
+
+    Version 1 of the AWS CLI refuses the objects that CreateStack takes; versions 1 and 2 take these texts.
+
+    Source: "deploy" in the AWS CLI command reference (--parameter-overrides).
+    """
+    return [f"{name}={value}" for name, value in parameters.items()]
 
 
 def common_folder(keys: Iterable[str]) -> str:

@@ -216,6 +216,13 @@ def test_what_no_stack_can_be_given_is_refused_by_its_key(key: str, tmp_path: Pa
     assert says in str(refused.value)
 
 
+def test_both_forms_for_aws_say_the_same(tmp_path: Path) -> None:
+    given = _given(tmp_path, {})["consumer"]
+    listed = {each["ParameterKey"]: each["ParameterValue"] for each in stack_parameters.as_list(given)}
+    assert listed == given
+    assert dict(each.split("=", 1) for each in stack_parameters.as_overrides(given)) == given
+
+
 @pytest.mark.parametrize(
     ("keys", "folder"),
     [

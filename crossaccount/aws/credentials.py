@@ -117,11 +117,10 @@ def explain_refreshes(credentials: object, named_by: str, profile: str | None) -
 
 
 def _quieten(record: logging.LogRecord) -> bool:
-    """Take the traceback out of a warning of credentials that could not be refreshed; one whose error is raised is no warning."""
+    """Take the traceback out of a warning of credentials that could not be refreshed; one whose error is raised is no news."""
     if record.exc_info:
         record.exc_info = None
-        if record.args == ("mandatory",):
-            record.levelno, record.levelname = logging.INFO, "INFO"
+        return record.args != ("mandatory",)
     return True
 
 

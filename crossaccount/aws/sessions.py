@@ -7,6 +7,7 @@ Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (rol
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -41,6 +42,7 @@ class _Reused:
 
 _REUSED: ContextVar[_Reused | None] = ContextVar("sessions used again", default=None)
 SESSION_NAME = "crossaccount-model-deployment"
+_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 _SESSION_SECONDS = 3600  # role chaining allows no more, and credentials refresh themselves
 
 
@@ -80,12 +82,12 @@ def profile_region(profile: str) -> str | None:
         return None
 
 
-def profile_session(option: str, profile: str, region: str) -> boto3.Session:
+def profile_session(option: str, profile: str | None, region: str) -> boto3.Session:
     """A session in a profile's own credentials, before there is a config; raises as `producer_session` does.
 
     Args:
         option: what names the profile, for messages.
-        profile: its name.
+        profile: its name; None for the ambient credentials.
         region: of the clients.
     """
     try:
@@ -163,16 +165,7 @@ def _source_session(
         return AccountSession(_shared(settings, region), Caller(credentials, persistence))
     except ProfileNotFound:
         profile = profile or os.environ.get("AWS_PROFILE", "")
-        known = profiles()
-        way_out = (
-            "leave profile out to use the ambient credentials"
-            if named_by.endswith(".profile")
-            else "name another"
-        )
-        raise InputError(
-            f"{named_by}: this machine has no AWS profile {profile!r} (it has: {', '.join(known) or 'none'}).{did_you_mean(profile, known)} "
-            f"Add it to the AWS config file, or {way_out}."
-        ) from None
+        raise InputError(_no_such_profile(named_by, profile)) from None
     except ClientError as error:
         role = settings.get_scoped_config().get("role_arn", "")
         owner, caller = (role.split(":") + [""] * 5)[4] or account, name_of(profile)
@@ -184,6 +177,27 @@ def _source_session(
         if fault is None:
             raise
         raise fault from None
+
+
+def _no_such_profile(named_by: str, profile: str) -> str:
+    """What to say of a profile that this machine does not have: the likely causes in order."""
+    known = profiles()
+    said = f"{named_by}: this machine has no AWS profile {profile!r} (it has: {', '.join(known) or 'none'})."
+    otherwise = (
+        "leave profile out to use the ambient credentials"
+        if named_by.endswith(".profile")
+        else "name another"
+    )
+    sandbox = "start crossaccount sandbox, and paste the export lines that it prints into this shell"
+    gone = [name for name in _FILES if os.environ.get(name) and not os.path.exists(os.environ[name])]
+    if gone:
+        return (
+            f"{said} {gone[0]} names {os.environ[gone[0]]}, which is not there: a sandbox that has ended takes it along. For the sandbox, "
+            f"{sandbox}; for AWS, unset {gone[0]}, or {otherwise}."
+        )
+    if known:
+        return f"{said}{did_you_mean(profile, known)} Correct it, add it to the AWS config file, or {otherwise}. For the sandbox, {sandbox}."
+    return f"{said} For the sandbox, {sandbox}. For AWS, add it: aws configure --profile {shlex.quote(profile)}; or {otherwise}."
 
 
 def _assume(

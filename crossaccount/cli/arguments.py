@@ -173,6 +173,18 @@ def _parser() -> argparse.ArgumentParser:
     reap.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
     reap.add_argument("--dry-run", action="store_true", help="only list what would be removed")
 
+    stacks = "Show what the accounts' stacks of roles are told, or in what the deployed roles differ from it. Changes nothing."
+    roles = command("roles", stacks, config, any_consumer)
+    written = "also write parameters, templates, commands, a StackSet's files and a Terraform module"
+    roles.add_argument("--out", type=Path, metavar="DIR", help=written)
+    compared = "compare the deployed roles, statement by statement"
+    roles.add_argument("--check", action="store_true", help=compared)
+    told = "a parameter of the templates, of one side as SIDE.NAME=VALUE; several times for several"
+    roles.add_argument("--parameter", action="append", metavar="NAME=VALUE", help=told)
+
+    known = "See everything that can be known before a first share: yes, no, or cannot tell. Changes nothing."
+    command("doctor", known, config, any_consumer)
+
     noticed = "Have the Prefect server notice runs that lost their host. A second time changes nothing."
     automations = command("automations", noticed)
     silence = "after so many seconds without a heartbeat (default 600, for a heartbeat of 180 s)"

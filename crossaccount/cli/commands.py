@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.cli import output
+from crossaccount.cli.setup_commands import doctor as doctor
+from crossaccount.cli.setup_commands import roles as roles
 from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
 
 if TYPE_CHECKING:

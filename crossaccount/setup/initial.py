@@ -270,7 +270,7 @@ def _commands(
     if sharing is None:
         return (*lines, f"crossaccount init {config}")
     first = next(iter(sharing.consumers))
-    steps = ("plan {0}", "share {0}", "check {0}", "deploy {0} --consumer {1}", "promote {0}")
+    steps = ("doctor {0}", "plan {0}", "share {0}", "check {0}", "deploy {0} --consumer {1}", "promote {0}")
     return (*lines, *(f"crossaccount {step.format(config, first)}" for step in steps))
 
 

@@ -32,9 +32,10 @@ def test_at_most_six_values_are_typed(first_day: Any) -> None:
 def test_what_is_run_after_init_is_what_init_printed(first_day: Any) -> None:
     commands = _commands(first_day)
     start = next(place for place, each in enumerate(commands) if each.startswith("crossaccount init"))
+    run = [each.removeprefix("env -u PREFECT_API_URL .venv/bin/") for each in commands[start + 1 :]]
     steps = [
-        each.removesuffix(" --yes")
-        for each in commands[start + 1 :]
+        each.partition("  #")[0].strip().removesuffix(" --yes")
+        for each in run
         if each.startswith(("aws", "crossaccount"))
     ]
     printed = next(fence.lines for fence in first_day.fences if "next:" in fence.lines)

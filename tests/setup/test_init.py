@@ -71,7 +71,7 @@ def test_the_commands_that_come_next_name_each_stack_and_then_the_share(
         "aws cloudformation deploy --profile bare-01 --region us-east-1 --stack-name crossaccount "
     )
     assert "--parameter-overrides file://config.consumer-bare-02.parameters.json" in second
-    assert [each.split()[1] for each in then] == ["plan", "share", "check", "deploy", "promote"]
+    assert [each.split()[1] for each in then] == ["doctor", "plan", "share", "check", "deploy", "promote"]
 
 
 def test_the_file_says_what_was_read_and_names_no_secret(

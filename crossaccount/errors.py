@@ -248,6 +248,23 @@ class PlanRefused(CrossAccountError):
         return "\n".join(self.reasons)
 
 
+class NotReady(CrossAccountError):
+    """Something that a setup needs is not there, or differs: ``table`` and ``report`` have every answer.
+
+    `exit_code` is 3 where access is missing or AWS refuses to be read, else 1, or 2 for bad input.
+    """
+
+    def __init__(self, summary: str, table: str, report: dict[str, Any], exit_code: int = 1) -> None:
+        super().__init__(summary, table, report, exit_code)
+        self.summary = summary
+        self.table = table
+        self.report = report
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return harmless(self.summary)
+
+
 class Conflict(CrossAccountError):
     """The world is not as it was shown: a document changed since the plan, or a shared version's content did."""
 

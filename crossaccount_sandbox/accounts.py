@@ -9,7 +9,7 @@ Not here: the server (``server``), how an account is copied (``alike``) and the 
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,16 @@ def further(count: int) -> list[Account]:
     ]
 
 
+def bare(count: int) -> list[Account]:
+    """Accounts that hold nothing but an administrator, ``bare-01`` and so on, of an organization of their own."""
+    organization = "o-sandbox0002"
+    unit = f"{organization}/r-sb02/ou-sb02-bare0000/"
+    return [
+        Account(f"bare-{number:02}", str(700_000_000_000 + number), organization, unit)
+        for number in range(1, count + 1)
+    ]
+
+
 GROUP = "decision-trees-sample"
 BUCKET = f"producer-models-{PRODUCER.id}"
 REPOSITORY = GROUP
@@ -63,7 +73,7 @@ class Credentials:
 class Residents:
     """The keys of each account, by the account's name: its administrator's, and its operator's.
 
-    An operator may only assume the roles of its own account's template.
+    An operator may only assume the roles of its own account's template; that of a bare account is its administrator.
     """
 
     administrators: dict[str, Credentials]
@@ -76,6 +86,7 @@ def settle(
     accounts: list[Account] = ACCOUNTS,
     trained: Callable[[], list[TrainedModel]] = train_all,
     stacks: Stacks | None = None,
+    empty: Sequence[Account] = (),
 ) -> Residents:
     """Move everyone in: keys, roles, a key, a bucket, a repository with an image, and a group with three versions.
 
@@ -85,6 +96,7 @@ def settle(
         accounts: all that exist; all but the producer get a consumer's roles. The outsider's wait for a consent that no
             config gives.
         trained: gives the models of the group's versions, or waits for them.
+        empty: accounts that get an administrator and nothing else, who is their operator too.
         stacks: the sandbox's, to which those of all consumers but the first are added as copies; None deploys every one.
     """
     # One session: each would read AWS's service descriptions anew.
@@ -127,6 +139,8 @@ def settle(
         for account in consumers[1:]:
             administrators[account.name] = _key_of(account, "administrator")
             operators[account.name] = _key_of(account, "operator")
+    for account in empty:
+        administrators[account.name] = operators[account.name] = _administrator(account)
     # Last, because training takes as long as everything before.
     _versions(client("producer", "s3"), client("producer", "sagemaker"), image, key, trained())
     return Residents(administrators, operators)

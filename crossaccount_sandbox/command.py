@@ -53,25 +53,28 @@ def main(arguments: list[str] | None = None) -> None:
     _forget_machine()
     _share_descriptions()
 
-    from crossaccount_sandbox.accounts import ACCOUNTS, further, settle
+    from crossaccount_sandbox.accounts import ACCOUNTS, bare, further, settle
     from crossaccount_sandbox.server import Server
 
     faults = _faults(parser, options.faults)
     commands = _image_commands(parser, options.image_commands)
     accounts = [*ACCOUNTS, *further(options.consumers)]
+    empty = bare(options.bare)
     pace = {"endpoint_seconds": options.endpoint_seconds, "speed": options.speed}
     pace |= {"task_session_seconds": options.task_session_seconds}
-    server = Server(accounts, options.port, **pace, log=log, control=options.control, issued=_issued(issued))
+    server = Server(
+        [*accounts, *empty], options.port, **pace, log=log, control=options.control, issued=_issued(issued)
+    )
     server.images.add(commands)
     server.start()
     try:
         with tempfile.TemporaryDirectory(prefix="crossaccount-sandbox-") as folder:
-            residents = settle(server.url, options.templates, accounts, trained, server.stacks)
+            residents = settle(server.url, options.templates, accounts, trained, server.stacks, empty)
             gc.freeze()
             server.faults.add(*faults)
             if issued is not None:
                 _tell_residents(issued, residents)
-            _announce(options, accounts, server.url, residents, Path(folder))
+            _announce(options, [*accounts, *empty], server.url, residents, Path(folder))
             while not stopped.wait(_LOOK_SECONDS):
                 if options.exit_with_parent and os.getppid() != options.exit_with_parent:
                     break
@@ -80,6 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 _LOOK_SECONDS = 0.5
+_BARE = 99
 _CONSUMERS = 500  # as far as a start was tried
 
 
@@ -164,6 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     consumers = f"N further consumer accounts, consumer-01 and so on (default 0, {_CONSUMERS} at most)"
     number = _number(int, 0, _CONSUMERS, "number of accounts")
     option("--consumers", type=number, default=0, metavar="N", help=consumers)
+    empty = f"N accounts with nothing but an administrator, bare-01 and so on, each with a profile (default 0, {_BARE} at most)"
+    number = _number(int, 0, _BARE, "number of accounts")
+    option("--bare", type=number, default=0, metavar="N", help=empty)
     option("--port", type=_number(int, 0, 65_535, "port"), default=0, help="0 picks a free one (default)")
     seconds = "how long endpoints stay Creating, at least"
     option("--endpoint-seconds", type=_number(float, 0, 3600, "number of seconds"), default=1.0, help=seconds)
@@ -214,7 +221,7 @@ def environment(url: str, residents: Residents, folder: Path) -> dict[str, str]:
 
     Args:
         url: where the sandbox serves.
-        residents: operators become the profiles, named after their accounts.
+        residents: operators become the profiles, named after their accounts; of a bare account its administrator does.
         folder: where the two profile files go, readable by their owner only.
     """
     from crossaccount_sandbox.accounts import REGION

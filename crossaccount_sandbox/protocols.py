@@ -15,6 +15,7 @@ from moto.core.utils import get_service_model
 SERVICES = (
     *("sts", "iam", "s3", "s3control", "ecr", "kms", "sagemaker", "sagemaker-runtime", "cloudformation"),
     *("cloudwatch", "application-autoscaling", "logs", "ram", "service-quotas", "ecs", "ec2"),
+    "organizations",
 )
 # The name in a request's scope is not always the service's.
 SIGNED_AS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}
@@ -25,6 +26,7 @@ QUERY_COMPATIBLE = frozenset(
 _ABSENT_XML = frozenset(("cloudfront", "route53", "s3express", "s3-outposts"))
 _ABSENT_EC2 = frozenset(("ec2", "sdb"))
 _TARGETS = {
+    "AWSOrganizationsV20161128": "organizations",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
     "AmazonEC2ContainerServiceV20141113": "ecs",
     "AmazonSQS": "sqs",

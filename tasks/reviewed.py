@@ -12,7 +12,7 @@ from crossaccount.errors import InputError
 from crossaccount.text import quote
 
 FOLDER = Path(os.environ.get("CROSSACCOUNT_CONFIGS") or Path(__file__).resolve().parents[1] / "configs")
-_EXPLANATION = "example.yaml"  # explains every key and is nobody's
+_EXPLANATIONS = ("example.yaml", "minimal.yaml")  # explain keys and are nobody's
 
 
 def configs() -> dict[str, tuple[str, ...]]:
@@ -21,7 +21,7 @@ def configs() -> dict[str, tuple[str, ...]]:
 
 
 def _names() -> list[str]:
-    return sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != _EXPLANATION)
+    return sorted(path.name for path in FOLDER.glob("*.yaml") if path.name not in _EXPLANATIONS)
 
 
 def require_folder() -> None:

@@ -34,6 +34,7 @@ EXAMPLES: dict[type[CrossAccountError], CrossAccountError] = {
     errors.Failed: errors.Failed("it is gone"),
     errors.PromotionFailed: errors.PromotionFailed(("staging: failed",), "a table", {"version": 2}),
     errors.VersionRecalled: errors.VersionRecalled(("staging: version 2",), "a table", {"recalled": []}),
+    errors.NotReady: errors.NotReady("a role differs", "a table", {"roles": []}, 3),
     errors.NotLive: errors.NotLive("rolled-back", "trees", 1, "AWS rolled the endpoint back."),
 }
 
@@ -63,6 +64,7 @@ def test_exit_codes() -> None:
         "Refused": 3,
         "AccessMissing": 3,
         "PlanRefused": 1,
+        "NotReady": 1,
         "Conflict": 1,
         "Failed": 1,
         "Obstacle": 1,

@@ -5,6 +5,7 @@ Not here: assuming a role (``sessions``), and the meaning of an error of AWS (``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from crossaccount.aws import diagnosis, sessions
+from crossaccount.aws import diagnosis, sessions, ways_out
 from crossaccount.aws.operations import action_of, resource_of
 from crossaccount.aws.refusals import Attempt, classify, hides_key, says_why, unreachable
 from crossaccount.aws.simulation import Simulator
@@ -115,7 +116,7 @@ class Producer(Account):
             resource,
             "producer",
         )
-        return classify(error, attempt)
+        return _likely_first(classify(error, attempt), self.config)
 
     def way_out(self, error: ClientError, otherwise: str) -> str:
         """The way out of a refusal that stands in no door's way: whoever keeps the policy that AWS names; ``otherwise`` where it names none."""
@@ -171,7 +172,7 @@ class Target(Account):
             failure = classify(error, attempt)
             if isinstance(failure, Refused):
                 failure = diagnosis.narrow(failure, self.simulator)
-            raise failure from None
+            raise _likely_first(failure, self.config) from None
         except BotoCoreError as error:
             raise unreachable(error, f"consumers.{self.name}") from None
 
@@ -207,6 +208,22 @@ def producing(config: Sharing) -> Iterator[Producer]:
     producer = open_producer(config)
     with producer.explained():
         yield producer
+
+
+def _likely_first(failure: CrossAccountError, config: Sharing) -> CrossAccountError:
+    """A refusal by the caller's own policies, with a misspelt name of the config as the first cause where it is about such a name."""
+    if not isinstance(failure, Refused) or not failure.refusal.next_step.endswith(ways_out.TEMPLATES):
+        return failure
+    named = {
+        "model_package_group": config.model_package_group,
+        "producer.releases": config.producer.releases_bucket,
+    }
+    parts = re.split("[:/]", failure.refusal.resource)
+    for key, name in named.items():
+        if name in parts:
+            step = ways_out.misnamed(key, name, failure.refusal.next_step)
+            return Refused(replace(failure.refusal, next_step=step), failure.findings)
+    return failure
 
 
 def _with_notes(failure: CrossAccountError, error: Exception) -> CrossAccountError:

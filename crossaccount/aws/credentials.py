@@ -45,18 +45,18 @@ def name_of(profile: str | None) -> str:
     return f"the AWS profile {named!r}" if named else "the ambient AWS credentials"
 
 
-def fault_of(error: Exception, key: str, profile: str | None) -> InputError | None:
+def fault_of(error: Exception, named_by: str, profile: str | None) -> InputError | None:
     """The fault of a profile as a person reads it; None for an error that is none of the profile's.
 
     Args:
         error: one of `FAULTS`, from looking for credentials or fetching them.
-        key: the part of the config that the profile is for.
+        named_by: what names the profile: a key of the config, as producer.profile, or an option.
         profile: its name in the config; None for the ambient credentials.
     """
     reason = _reason(error, profile)
     if reason is None:
         return None
-    return InputError(f"{key}.profile: {name_of(profile)} cannot be used: {reason}")
+    return InputError(f"{named_by}: {name_of(profile)} cannot be used: {reason}")
 
 
 def _reason(error: Exception, profile: str | None) -> str | None:
@@ -98,7 +98,7 @@ def _reason(error: Exception, profile: str | None) -> str | None:
             )
 
 
-def explain_refreshes(credentials: object, key: str, profile: str | None) -> None:
+def explain_refreshes(credentials: object, named_by: str, profile: str | None) -> None:
     """Have credentials that refresh themselves raise the profile's faults as `InputError`, then as now."""
     if isinstance(credentials, RefreshableCredentials):
         refreshing: Any = credentials
@@ -108,7 +108,7 @@ def explain_refreshes(credentials: object, key: str, profile: str | None) -> Non
             try:
                 return refresh()
             except FAULTS as error:
-                fault = fault_of(error, key, profile)
+                fault = fault_of(error, named_by, profile)
                 if fault is None:
                     raise
                 raise fault from None
@@ -117,11 +117,10 @@ def explain_refreshes(credentials: object, key: str, profile: str | None) -> Non
 
 
 def _quieten(record: logging.LogRecord) -> bool:
-    """Take the traceback out of a warning of credentials that could not be refreshed; one whose error is raised is no warning."""
+    """Take the traceback out of a warning of credentials that could not be refreshed; one whose error is raised is no news."""
     if record.exc_info:
         record.exc_info = None
-        if record.args == ("mandatory",):
-            record.levelno, record.levelname = logging.INFO, "INFO"
+        return record.args != ("mandatory",)
     return True
 
 

@@ -72,7 +72,7 @@ def _way_out(said: Simulated, simulator: Simulator, what: str) -> str:
     if said.lacks:
         return ways_out.lacking(said.lacks, simulator.account, simulator.role, what)
     step = f"In account {simulator.account}, the policies of {simulator.role} must allow {what}."
-    return f"{step} The templates in deployments/iam have every permission that is needed."
+    return f"{step} {ways_out.TEMPLATES}"
 
 
 # What SageMaker looked at when it says so in these words, by the services whose actions the execution role needs for it.

@@ -10,6 +10,7 @@ Forbidden) errors in Amazon S3" in the S3 user guide; SageMaker's texts from pub
 
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -89,8 +90,19 @@ def unreachable(error: BotoCoreError, key: str) -> Failed:
             f"{key}: there are no AWS credentials. Name an AWS profile in {key}.profile, or run with ambient credentials."
         )
     if isinstance(error, EndpointConnectionError):
-        return Failed(f"AWS does not answer: {error}. Check the network, and AWS_ENDPOINT_URL if it is set.")
+        return Failed(f"AWS does not answer: {error}. {_way_to(str(error.kwargs.get('endpoint_url', '')))}")
     return _unanswered(error)
+
+
+def _way_to(url: str) -> str:
+    """The way out where nothing answers at an address: one of this machine is a sandbox's."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.startswith("127.") or host == "::1":
+        return (
+            "There the sandbox has ended, or not begun: start crossaccount sandbox, and paste the export lines that it prints into this "
+            "shell. For AWS itself unset AWS_ENDPOINT_URL."
+        )
+    return "Check the network, its proxy, the region of the config, and AWS_ENDPOINT_URL if it is set."
 
 
 def _unanswered(error: BotoCoreError) -> Failed:
@@ -129,6 +141,11 @@ def classify(error: ClientError, attempt: Attempt) -> CrossAccountError:
         way_out = ways_out.key_out_of_use(owner[1] if owner else attempt.owner, attempt.resource)
         failed = f"{failed.rstrip('.')}. {way_out}"
     return Failed(failed)
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether AWS refuses the call, by whichever policy."""
+    return error.response.get("Error", {}).get("Code") in _DENIED
 
 
 def says_why(error: ClientError) -> bool:

@@ -7,6 +7,7 @@ Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (rol
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,7 @@ from crossaccount.aws.operations import note_calls
 from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.aws.retries import Persistence
 from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
+from crossaccount.config.values import did_you_mean
 from crossaccount.errors import DoorName, InputError
 
 _Identity = tuple[str | None, str | None, str | None, str, str]
@@ -40,6 +42,7 @@ class _Reused:
 
 _REUSED: ContextVar[_Reused | None] = ContextVar("sessions used again", default=None)
 SESSION_NAME = "crossaccount-model-deployment"
+_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 _SESSION_SECONDS = 3600  # role chaining allows no more, and credentials refresh themselves
 
 
@@ -63,6 +66,34 @@ def consumer_session(sharing: Sharing, name: str, consumer: ConsumerConfig) -> b
         consumer: has the role, the external id and the profile.
     """
     return _session(f"consumers.{name}", consumer, sharing.region)
+
+
+def profiles() -> tuple[str, ...]:
+    """The names of the AWS profiles that this machine has."""
+    return tuple(BotocoreSession(profile="default").available_profiles)
+
+
+def profile_region(profile: str) -> str | None:
+    """The region that a profile names; None for none, and for a profile that is not there."""
+    try:
+        region = BotocoreSession(profile=profile).get_config_variable("region")
+        return None if region is None else str(region)
+    except ProfileNotFound:
+        return None
+
+
+def profile_session(option: str, profile: str | None, region: str) -> boto3.Session:
+    """A session in a profile's own credentials, before there is a config; raises as `producer_session` does.
+
+    Args:
+        option: what names the profile, for messages.
+        profile: its name; None for the ambient credentials.
+        region: of the clients.
+    """
+    try:
+        return _source_session(option, profile, "", region, Persistence())
+    except BotoCoreError as error:
+        raise unreachable(error, option) from None
 
 
 def _session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
@@ -97,7 +128,7 @@ def _shared(settings: BotocoreSession, region: str) -> SharedClients:
 def _open_session(key: str, side: ProducerConfig | ConsumerConfig, region: str) -> boto3.Session:
     persistence = Persistence()
     try:
-        source = _source_session(key, side, region, persistence)
+        source = _source_session(f"{key}.profile", side.profile, side.account, region, persistence)
         if side.role is None:
             return _check_account(source, key, side.account)
         return _assume(source, side.role, side.external_id, region, persistence)
@@ -111,7 +142,7 @@ def _open_session(key: str, side: ProducerConfig | ConsumerConfig, region: str) 
 
 
 def _source_session(
-    key: str, side: ProducerConfig | ConsumerConfig, region: str, persistence: Persistence
+    named_by: str, profile: str | None, account: str, region: str, persistence: Persistence
 ) -> AccountSession:
     """A session in the profile's credentials, or the ambient ones; they are fetched here, where a profile's faults are its own.
 
@@ -120,7 +151,6 @@ def _source_session(
         Refused, Failed: when AWS refuses the role or the sign-in that the profile names.
         NoCredentialsError: without credentials.
     """
-    profile = side.profile
     settings = botocore_session(profile)
     settings.set_config_variable("region", region)
     hide_credentials(settings)
@@ -130,27 +160,44 @@ def _source_session(
         credentials = settings.get_credentials()  # an AWS_PROFILE that does not exist is told apart here
         if credentials is None:
             raise NoCredentialsError
-        explain_refreshes(credentials, key, profile)
+        explain_refreshes(credentials, named_by, profile)
         credentials.get_frozen_credentials()
         return AccountSession(_shared(settings, region), Caller(credentials, persistence))
     except ProfileNotFound:
         profile = profile or os.environ.get("AWS_PROFILE", "")
-        known = ", ".join(BotocoreSession(profile="default").available_profiles) or "none"
-        raise InputError(
-            f"{key}.profile: this machine has no AWS profile {profile!r} (it has: {known}). Add it to the AWS config file, "
-            "or leave profile out to use the ambient credentials."
-        ) from None
+        raise InputError(_no_such_profile(named_by, profile)) from None
     except ClientError as error:
         role = settings.get_scoped_config().get("role_arn", "")
-        owner, caller = (role.split(":") + [""] * 5)[4] or side.account, name_of(profile)
+        owner, caller = (role.split(":") + [""] * 5)[4] or account, name_of(profile)
         action, door = f"sts:{error.operation_name}", DoorName.ROLE_TRUST
-        attempt = Attempt(caller, owner, owner, door, action, role or caller, f"{key}.profile")
+        attempt = Attempt(caller, owner, owner, door, action, role or caller, named_by)
         raise classify(error, attempt) from None
     except FAULTS as error:
-        fault = fault_of(error, key, profile)
+        fault = fault_of(error, named_by, profile)
         if fault is None:
             raise
         raise fault from None
+
+
+def _no_such_profile(named_by: str, profile: str) -> str:
+    """What to say of a profile that this machine does not have: the likely causes in order."""
+    known = profiles()
+    said = f"{named_by}: this machine has no AWS profile {profile!r} (it has: {', '.join(known) or 'none'})."
+    otherwise = (
+        "leave profile out to use the ambient credentials"
+        if named_by.endswith(".profile")
+        else "name another"
+    )
+    sandbox = "start crossaccount sandbox, and paste the export lines that it prints into this shell"
+    gone = [name for name in _FILES if os.environ.get(name) and not os.path.exists(os.environ[name])]
+    if gone:
+        return (
+            f"{said} {gone[0]} names {os.environ[gone[0]]}, which is not there: a sandbox that has ended takes it along. For the sandbox, "
+            f"{sandbox}; for AWS, unset {gone[0]}, or {otherwise}."
+        )
+    if known:
+        return f"{said}{did_you_mean(profile, known)} Correct it, add it to the AWS config file, or {otherwise}. For the sandbox, {sandbox}."
+    return f"{said} For the sandbox, {sandbox}. For AWS, add it: aws configure --profile {shlex.quote(profile)}; or {otherwise}."
 
 
 def _assume(

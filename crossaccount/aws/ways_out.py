@@ -16,7 +16,7 @@ from crossaccount.errors import Denial, DoorName, Failed
 SERVICE_CONTROL, RESOURCE_CONTROL = "service control policy", "resource control policy"
 RESOURCE_BASED, IDENTITY_BASED = "resource-based policy", "identity-based policy"
 BOUNDARY, ROLE_TRUST = "permissions boundary", "role trust policy"
-_TEMPLATES = "The templates in deployments/iam have every permission that is needed."
+TEMPLATES = "The templates in deployments/iam have every permission that is needed."
 
 
 def denied(denial: Denial, account: str, caller: str, what: str, owner: str) -> str:
@@ -84,7 +84,21 @@ def lacking(kind: str, account: str, caller: str, what: str) -> str:
     if kind == "VPC endpoint policy":
         return f"The policy of the VPC endpoint that {caller} calls through must allow {what}. Whoever keeps that network adds it."
     where = "an identity policy" if kind in ("", IDENTITY_BASED) else f"a {kind}"
-    return f"In account {account}, {where} of {caller} must allow {what}. {_TEMPLATES}"
+    return f"In account {account}, {where} of {caller} must allow {what}. {TEMPLATES}"
+
+
+def misnamed(key: str, name: str, next_step: str) -> str:
+    """The way out where a role lacks an Allow for what the config itself names: the likely causes in order.
+
+    Args:
+        key: of the config.
+        name: what it names.
+        next_step: the way out where the name is right.
+    """
+    return (
+        f"First compare {key} of the config, {name}, with what is there: of a misspelt name AWS says no more than this, since the role was "
+        f"made for the right one. Then see in what the role differs: crossaccount roles CONFIG --check. {next_step}"
+    )
 
 
 def named_by_resource(door: str, account: str, principal: str, action: str, resource: str) -> str:

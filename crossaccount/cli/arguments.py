@@ -79,6 +79,24 @@ def _parser() -> argparse.ArgumentParser:
     served = "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C."
     commands.add_parser("sandbox", help=served, add_help=False)
 
+    begun = "Write a first config and the parameters of both stacks, of what the accounts show. Changes nothing in AWS."
+    init = command("init", begun, yes)
+    file = (
+        "the file that is written (default GROUP.yaml); one that is there is changed once that is agreed to"
+    )
+    init.add_argument("config", type=Path, nargs="?", metavar="CONFIG", help=file)
+    init.add_argument("--group", metavar="NAME", help="the model package group whose versions are shared")
+    init.add_argument("--region", metavar="REGION", help="its region")
+    init.add_argument("--producer", metavar="PROFILE", help="an AWS profile of the account that owns it")
+    takers = "an AWS profile of an account that deploys, which it also names unless NAME does; once for each"
+    init.add_argument("--consumer", action="append", metavar="[NAME=]PROFILE", help=takers)
+    where = "where Releases are published (default: releases/ in the bucket of the artifacts)"
+    init.add_argument("--releases", metavar="S3_URI", help=where)
+    serves = "what serves the endpoints (default: one that all versions support)"
+    init.add_argument("--instance-type", metavar="TYPE", help=serves)
+    outputs = "take roles and external ids from the outputs of stacks that are deployed"
+    init.add_argument("--from-stacks", action="store_true", help=outputs)
+
     plan = command("plan", "Show the plan of a share. Changes nothing.", config)
     plan.add_argument("--out", type=Path, metavar="FILE", help="also write it, for share --plan FILE")
     plan.add_argument("--prune", action="store_true", help="as for share")
@@ -161,6 +179,18 @@ def _parser() -> argparse.ArgumentParser:
     where = "Say where the files are that are shipped beside the code: configs, deployments, templates."
     shipped = command("files", where)
     shipped.add_argument("--to", type=Path, metavar="DIR", help="copy them there; over no other file")
+
+    stacks = "Show what the accounts' stacks of roles are told, or in what the deployed roles differ from it. Changes nothing."
+    roles = command("roles", stacks, config, any_consumer)
+    written = "also write parameters, templates, commands, a StackSet's files and a Terraform module"
+    roles.add_argument("--out", type=Path, metavar="DIR", help=written)
+    compared = "compare the deployed roles, statement by statement"
+    roles.add_argument("--check", action="store_true", help=compared)
+    told = "a parameter of the templates, of one side as SIDE.NAME=VALUE; several times for several"
+    roles.add_argument("--parameter", action="append", metavar="NAME=VALUE", help=told)
+
+    known = "See everything that can be known before a first share: yes, no, or cannot tell. Changes nothing."
+    command("doctor", known, config, any_consumer)
 
     noticed = "Have the Prefect server notice runs that lost their host. A second time changes nothing."
     automations = command("automations", noticed)

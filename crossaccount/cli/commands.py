@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossaccount.cli import output
+from crossaccount.cli.setup_commands import doctor as doctor
+from crossaccount.cli.setup_commands import roles as roles
 from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
 
 if TYPE_CHECKING:
@@ -29,6 +31,13 @@ def sandbox(options: argparse.Namespace) -> None:
 
     command = processes.sandbox_command(*options.arguments)
     os.execv(command[0], command)  # noqa: S606 - no shell, our own module
+
+
+def init(options: argparse.Namespace) -> dict[str, Any]:
+    """Write a first config."""
+    from crossaccount.cli import beginning
+
+    return beginning.init(options)
 
 
 def plan(options: argparse.Namespace) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from crossaccount.errors import (
     AccessMissing,
     ConfigError,
     CrossAccountError,
+    NotReady,
     PlanRefused,
     PromotionFailed,
     Refused,
@@ -61,6 +62,8 @@ def _error_json(error: CrossAccountError) -> dict[str, Any]:
         described["findings"] = [asdict(finding) for finding in error.findings]
     if isinstance(error, AccessMissing | VersionRecalled):
         described["audit"] = error.audit
+    if isinstance(error, NotReady):
+        described["report"] = error.report
     if isinstance(error, PromotionFailed):
         described["promotion"] = error.promotion
     if notes := getattr(error, "__notes__", ()):

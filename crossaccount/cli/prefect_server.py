@@ -46,8 +46,10 @@ def run(entrypoint: str, *arguments: Any, **named: Any) -> Any:
         partial(_keep_handler, signal.getsignal(signal.SIGTERM)),
     )
     at_start.append(keep)
+    function = resolve_name(entrypoint)
+    _say_reasons_once()
     try:
-        return resolve_name(entrypoint)(*arguments, **named)
+        return function(*arguments, **named)
     except RuntimeError as error:
         if not str(error).startswith("Failed to reach API"):
             raise
@@ -56,6 +58,16 @@ def run(entrypoint: str, *arguments: Any, **named: Any) -> Any:
         ) from None
     finally:
         at_start.remove(keep)
+
+
+def ask(entrypoint: str, *arguments: Any) -> Any:
+    """Call a function of the flows or tasks that starts no flow, and no temporary server.
+
+    Raises:
+        InputError: when another distribution or folder stands in the place of the project's flows.
+    """
+    check_flows()
+    return resolve_name(entrypoint)(*arguments)
 
 
 def require_server() -> None:
@@ -166,6 +178,27 @@ def check_flows() -> None:
         raise InputError(
             f"{' '.join(faults)} Install {_DISTRIBUTION} in a virtual environment of its own, and run its command with PYTHONPATH unset."
         )
+
+
+class _Brief(logging.Formatter):
+    """On the terminal the end of a failed run is said without its reason, which is said once, by the command; the server keeps it."""
+
+    def __init__(self, formatter: logging.Formatter | None) -> None:
+        super().__init__()
+        self._formatter = formatter or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, up to the name of a state of failure."""
+        return re.sub(r"(Finished in state \w+)\(.*", r"\1", self._formatter.format(record), flags=re.DOTALL)
+
+
+def _say_reasons_once() -> None:
+    """Have the terminal's lines be brief; Prefect has its handlers there once a flow is imported."""
+    from prefect.logging.handlers import PrefectConsoleHandler
+
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrefectConsoleHandler) and not isinstance(handler.formatter, _Brief):
+            handler.setFormatter(_Brief(handler.formatter))
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -77,12 +77,15 @@ BEFORE_FLAG = $(if $(BEFORE),--before $(BEFORE))
 bench: $(READY)  ## Measure the product, in one table and two pictures; BEFORE=CHECKOUT names an earlier build (an hour)
 	$(BIN)/python -m benchmarks --graph $(BEFORE_FLAG)
 
-check: $(READY)  ## Format, lint, types, import rules, CloudFormation and IAM lint
+check: $(READY)  ## Format, lint, types, import rules, lint of CloudFormation, IAM, CI templates and configs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint deployments/iam/*.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows deployments/ci/github.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci deployments/ci/gitlab.yaml
+	$(BIN)/check-jsonschema --schemafile configs/crossaccount.schema.json configs/*.yaml
 	$(BIN)/python -m pytest -q tests/deployments/test_templates.py
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

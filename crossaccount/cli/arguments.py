@@ -77,7 +77,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        parser.exit(0, f"crossaccount {version(DISTRIBUTION)}\n")
+        print(f"crossaccount {version(DISTRIBUTION)}")  # noqa: T201 - the result
+        parser.exit()
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -51,7 +51,7 @@ def choose(
     """
     if [consumer is not None, account is not None, version is not None, everything].count(True) != 1:
         raise InputError(
-            "Say what to take back, one of: a consumer (--consumer NAME), an account (--account ID), a version (--version N), or everything (--all)."
+            "Say what to take back: one of --consumer NAME, --account ID, --version N, --all (in a form: consumer, account, version, everything)."
         )
     if consumer is not None:
         sharing.consumer(consumer)
@@ -166,11 +166,7 @@ def _unread(finding: Unread, may_pass: bool, force: bool) -> Unread:
     text = f"{finding.text} Whether a statement of ours stays in force there cannot be told."
     if may_pass and force:
         return replace(finding, severity=Severity.WARNING, text=text)
-    more = (
-        " Or force it (force in the form, --force in the command): the rest is then taken back."
-        if may_pass
-        else ""
-    )
+    more = " Or add --force (force in a form): the rest is then taken back." if may_pass else ""
     return replace(finding, text=text, way_out=f"{finding.way_out}{more}")
 
 

@@ -2,7 +2,7 @@
 
 Not here: which cases a command has (``cli.cases``), and the files (``cli.reports``).
 
-Source: the JUnit schema that Jenkins's xUnit plugin reads by; GitHub's and GitLab's readers take a part of it.
+Source: the part of the JUnit format that Jenkins, GitHub and GitLab read alike; Jenkins states it in junit-10.xsd of its plugin xunit.
 """
 
 import re

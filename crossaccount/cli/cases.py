@@ -137,7 +137,8 @@ def _proof(proof: _Data) -> Iterator[Case]:
     yield Case(consumer, f"version {version} runs the Release's images", image, f"It runs {images}.")
     for number, answer in enumerate(proof["answers"], 1):
         where = f" of {answer['container']}" if answer["container"] else ""
-        reason = f"expected {quote(answer['expected'])}, got {quote(answer['got'])} {answer['why']}".rstrip()
+        why = f" ({answer['why']})" if answer["why"] else ""
+        reason = f"expected {quote(answer['expected'])}, got {quote(answer['got'])}{why}"
         outcome = Outcome.PASSED if answer["ok"] else Outcome.FAILED
         name = (
             f"version {version}, question {number}{where}: {answer['content_type']} {quote(answer['body'])}"

@@ -67,19 +67,17 @@ class Record(BaseModel):
             else ""
         )
         when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
-        line = (
-            f"{when}  {self.kind} to version {self.version} {self.outcome}: {parts}{why}  ({self.started_by})"
-        )
+        line = f"{when}  {self.kind} {'to' if self.kind == 'rollback' else 'of'} version {self.version} {self.outcome}: {parts}{why}  ({self.started_by})"
         return harmless(line).replace("\n", " ")
 
     def _part(self, part: dict[str, Any]) -> str:
         """What became of one consumer's endpoint, in a few words."""
         name, before, live = part.get("consumer"), part.get("before"), part.get("live")
         result = str(part.get("result"))
-        if result == "promoted" and before not in (None, live):
-            return f"{name} went from version {before} to version {live}"
-        if result == "promoted":
-            return f"{name} came to version {live}"
+        if self.kind == "rollback" and result == "promoted":
+            return f"{name} went back from version {before} to version {live}"
+        if result == "promoted" and before is not None:
+            return f"{name} promoted from version {before}"
         serving = f", serving version {live}" if result == "failed" and live is not None else ""
         return f"{name} {result}{serving}"
 

@@ -34,12 +34,12 @@ def line(kind: Any, *parts: dict[str, Any], reason: str = "", outcome: Any = "su
     [
         (
             line("rollback", BACK, reason="drift"),
-            "rollback to version 1 succeeded: staging went from version 2 to version 1. Reason: drift  (user me)",
+            "rollback to version 1 succeeded: staging went back from version 2 to version 1. Reason: drift  (user me)",
         ),
         (line("rollback", BACK, reason="It drifted."), "version 1. Reason: It drifted  (user me)"),
         (
             line("promotion", {**BACK, "before": None}, {"consumer": "b", "result": "unchanged", "live": 1}),
-            "promotion to version 1 succeeded: staging came to version 1, b unchanged  (user me)",
+            "promotion of version 1 succeeded: staging promoted, b unchanged  (user me)",
         ),
         (
             line(
@@ -48,7 +48,7 @@ def line(kind: Any, *parts: dict[str, Any], reason: str = "", outcome: Any = "su
                 reason="Stage 1 did not succeed.",
                 outcome="failed",
             ),
-            "promotion to version 1 failed: staging failed, serving version 2. It stopped: Stage 1 did not succeed  (user me)",
+            "promotion of version 1 failed: staging failed, serving version 2. It stopped: Stage 1 did not succeed  (user me)",
         ),
     ],
 )

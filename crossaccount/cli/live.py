@@ -4,17 +4,22 @@ It is written to stderr, and to a terminal alone: not in a pipe, not with --json
 runs no command. Log lines push it down. Not here: what is waited for (``crossaccount.waiting``).
 """
 
+from __future__ import annotations
+
 import argparse
-import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from crossaccount import waiting
 from crossaccount.cli import terminal
+
+if TYPE_CHECKING:
+    import logging
 
 _LOOK_SECONDS = 0.5
 _CLEAR = "\r\x1b[K"

@@ -90,13 +90,16 @@ BEFORE_FLAG = $(if $(BEFORE),--before $(BEFORE))
 bench: $(READY)  ## Measure the product, in one table and two pictures; BEFORE=CHECKOUT names an earlier build (an hour)
 	$(BIN)/python -m benchmarks --graph $(BEFORE_FLAG)
 
-check: $(SITE)  ## Format, lint, types, import rules, CloudFormation, IAM and Containerfile lint, links of the site
+check: $(SITE)  ## Format, lint, types, import rules, lint of CloudFormation, IAM, Containerfile, CI and configs, links of the site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint deployments/iam/*.yaml
 	$(BIN)/hadolint Containerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows deployments/ci/github.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci deployments/ci/gitlab.yaml
+	$(BIN)/check-jsonschema --schemafile configs/crossaccount.schema.json configs/*.yaml
 	$(BIN)/python -m pytest -q tests/deployments/test_templates.py
 	$(BUILD_SITE)
 

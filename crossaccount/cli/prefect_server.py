@@ -19,10 +19,12 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from crossaccount.cli import output
+from crossaccount import waiting
+from crossaccount.cli import live, output, terminal
+from crossaccount.cli.arguments import DISTRIBUTION
 from crossaccount.errors import CrossAccountError, Failed, InputError
 
-_DISTRIBUTION = "crossaccount-model-deployment"
+_OF_PREFECT = re.compile(r"Finished in state |Created task run |Task run encountered ")
 _ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = "120"  # Prefect's own 20 s are too short for a first start, which migrates a new database
 
@@ -40,14 +42,13 @@ def run(entrypoint: str, *arguments: Any, **named: Any) -> Any:
         Failed: when the Prefect server does not answer.
     """
     check_flows()
-    prepare()
-    at_start, keep = (
-        resolve_name("flows.operations:AT_START"),
-        partial(_keep_handler, signal.getsignal(signal.SIGTERM)),
-    )
+    with waiting.on("start of Prefect"):
+        prepare()
+        at_start = resolve_name("flows.operations:AT_START")
+        function = resolve_name(entrypoint)
+    keep = partial(_keep_handler, signal.getsignal(signal.SIGTERM))
     at_start.append(keep)
-    function = resolve_name(entrypoint)
-    _say_reasons_once()
+    _watch_the_log()
     try:
         return function(*arguments, **named)
     except RuntimeError as error:
@@ -70,6 +71,15 @@ def ask(entrypoint: str, *arguments: Any) -> Any:
     return resolve_name(entrypoint)(*arguments)
 
 
+def _watch_the_log() -> None:
+    """Have log lines make room for the line that lives, and leave out what a terminal shows anyway; of Prefect's handlers at the root."""
+    _say_reasons_once()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(live.make_room)
+        if sys.stderr.isatty():
+            handler.addFilter(_is_for_a_person)
+
+
 def require_server() -> None:
     """See that a Prefect server is configured.
 
@@ -85,6 +95,8 @@ def require_server() -> None:
 def prepare() -> None:
     """Have flows run on the configured Prefect server, or on a temporary one, and say so."""
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", _START_SECONDS)
+    if not terminal.has_colour(sys.stderr):
+        os.environ.setdefault("PREFECT_LOGGING_COLORS", "false")
     from prefect.settings import PREFECT_API_URL
 
     for name in ("prefect.flow_runs", "prefect.task_runs"):
@@ -168,7 +180,7 @@ def check_flows() -> None:
     """
     files = re.compile(r"^(flows|tasks)(/|\.py,)", re.MULTILINE)
     others = {other.name for other in distributions() if files.search(other.read_text("RECORD") or "")}
-    others -= {_DISTRIBUTION}
+    others -= {DISTRIBUTION}
     faults = [f"The distribution {name} too has a package flows or tasks." for name in sorted(others)]
     for package in ("flows", "tasks"):
         origin = getattr(find_spec(package), "origin", None)
@@ -176,7 +188,7 @@ def check_flows() -> None:
             faults.append(f"{origin or 'Nothing'} is imported in place of the package {package}.")
     if faults:
         raise InputError(
-            f"{' '.join(faults)} Install {_DISTRIBUTION} in a virtual environment of its own, and run its command with PYTHONPATH unset."
+            f"{' '.join(faults)} Install {DISTRIBUTION} in a virtual environment of its own, and run its command with PYTHONPATH unset."
         )
 
 
@@ -199,6 +211,13 @@ def _say_reasons_once() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler) and not isinstance(handler.formatter, _Brief):
             handler.setFormatter(_Brief(handler.formatter))
+def _is_for_a_person(record: logging.LogRecord) -> bool:
+    """False for what a person at a terminal reads in the answer below, and for Prefect's own words about each step."""
+    if record.levelno < logging.WARNING and getattr(record, "answered", False):
+        return False
+    return record.name.split(".")[:2] != ["prefect", "task_runs"] or not _OF_PREFECT.match(
+        record.getMessage()
+    )
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -62,7 +62,7 @@ def _of_consumer(sharing: Sharing, name: str, version: int | None, force: bool) 
             Severity.WARNING if force else Severity.ERROR,
             subject,
             f"Endpoints there still run on it: {', '.join(using)}. Without access they can no longer scale, be patched or be updated.",
-            "Delete them or move them to another model first; or add --force.",
+            "Delete them or move them to another model first; or add --force (force in a form).",
         )
     yield from _of_unseen(sharing, name, unseen, force)
 
@@ -107,7 +107,7 @@ def _left_behind(sharing: Sharing, name: str, shared: Collection[int], force: bo
             subject,
             f"Endpoints there still run on versions that are no longer shared: {', '.join(using)}. Without access they can no longer scale, be "
             "patched or be updated.",
-            "Move them to a shared version first, or delete them; or add --force.",
+            "Move them to a shared version first, or delete them; or add --force (force in a form).",
         )
     yield from _of_unseen(sharing, name, unseen, force)
 

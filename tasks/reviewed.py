@@ -1,6 +1,7 @@
 """The reviewed configs: the files of one folder, which the runs of deployments are held to.
 
-The environment variable CROSSACCOUNT_CONFIGS names the folder, by default ``configs/`` of a checkout. Not here: reading a
+The environment variable CROSSACCOUNT_CONFIGS names the folder, by default ``configs/`` of a checkout; CROSSACCOUNT_CONFIG the file of
+it that forms open on. Not here: reading a
 config (``crossaccount.config``).
 """
 
@@ -35,6 +36,32 @@ def require_folder() -> None:
             f"The folder of reviewed configs, {FOLDER}, does not exist. Set CROSSACCOUNT_CONFIGS to the folder with yours, both where "
             "you deploy and where the workers run, and deploy again."
         )
+
+
+def opened() -> dict[str, str]:
+    """The config that the forms open on and that schedules and events use, as a step of ``prefect deploy`` gives it.
+
+    It is the folder's only one, or the one that the environment variable CROSSACCOUNT_CONFIG names.
+
+    Returns:
+        Its file name, as ``config``.
+
+    Raises:
+        InputError: when it is not known which one, or there is none.
+    """
+    require_folder()
+    names, named = _names(), os.environ.get("CROSSACCOUNT_CONFIG", "")
+    shown = ", ".join(names) or "none"
+    if named and named not in names:
+        raise InputError(
+            f"CROSSACCOUNT_CONFIG: {quote(named)} is not a reviewed config. {FOLDER} has: {shown}. Name one of these."
+        )
+    if not named and len(names) != 1:
+        way_out = (
+            "Put yours there." if not names else "Set CROSSACCOUNT_CONFIG to the one that the forms open on."
+        )
+        raise InputError(f"{FOLDER} has {len(names)} reviewed configs: {shown}. {way_out}")
+    return {"config": named or names[0]}
 
 
 def locate(config: str, deployed: bool) -> Path:

@@ -5,11 +5,12 @@ A dry run is nothing but one of these. Not here: the plan (``sharing.plan``), an
 
 import difflib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from crossaccount.errors import Finding, Severity
 from crossaccount.sharing.changes import Change, Plan
-from crossaccount.show.markdown import cell
+from crossaccount.show.markdown import cell, wrapped
+from crossaccount.show.summaries import named
 
 _Paint = Callable[[str], str]
 _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
@@ -37,11 +38,17 @@ def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str
     return lines
 
 
-def markdown(plan: Plan) -> str:
-    """The plan for a Prefect artifact."""
+def markdown(plan: Plan, names: Mapping[str, str] | None = None) -> str:
+    """The plan for a Prefect artifact.
+
+    Args:
+        plan: the plan.
+        names: of accounts, by their ids.
+    """
+    known = dict(names or {})
     rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(_shut_out(plan, change)))} |"
+        f"| {change.resource.kind} of {named([change.resource.account], known)}<br>{wrapped(change.resource.name)} | {change.verb} | {cell(named(change.gained, known))} | {cell(named(_shut_out(plan, change), known))} |"
         for change in plan.changes
     ]
     diffs = [

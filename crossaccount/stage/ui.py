@@ -20,6 +20,7 @@ from crossaccount.errors import Failed
 from crossaccount.stage import processes
 
 _DEPLOYMENTS = processes.CHECKOUT / "deployments" / "prefect.yaml"
+_CONFIG = "sandbox-workers.yaml"  # that the forms open on
 SIDES = {"crossaccount-producer": ("producer",), "crossaccount-consumer": ("staging", "production")}
 _SECONDS = {  # a person is watching
     "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -103,7 +104,7 @@ def deploy(folder: Path, env: Mapping[str, str]) -> None:
         Failed: with Prefect's output.
     """
     module = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS)]
-    _run(module, folder, env, "The deployments were not made")
+    _run(module, folder, {"CROSSACCOUNT_CONFIG": _CONFIG, **env}, "The deployments were not made")
 
 
 def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:

@@ -176,9 +176,8 @@ def promote_model(
 
 def _see(sharing: Sharing, outcomes: Sequence[ConsumerOutcome]) -> None:
     """Note the outcomes for the dashboard; those of consumers whose turn did not come say nothing of their endpoints."""
-    now = datetime.now(UTC)
     for outcome in outcomes:
-        ending.see(sharing, dashboard.of_outcome(sharing, outcome, now))
+        ending.see(sharing, dashboard.of_outcome(sharing, outcome))
 
 
 def _tell(sharing: Sharing, record: Record, outcomes: Sequence[ConsumerOutcome]) -> None:

@@ -129,7 +129,7 @@ def _of_live(sharing: Sharing, name: str, evidence: Evidence) -> Facts:
     return {f"{subject(sharing, name)}/live": {"version": version, "endpoint": endpoint}}
 
 
-def of_outcome(sharing: Sharing, outcome: ConsumerOutcome, now: datetime) -> Facts:
+def of_outcome(sharing: Sharing, outcome: ConsumerOutcome) -> Facts:
     """What came of a consumer's part of a promotion or a rollback; a version only where one was seen live."""
     who = subject(sharing, outcome.consumer)
     facts: Facts = {f"{who}/result": {"result": str(outcome.result), "version": outcome.version}}
@@ -142,7 +142,8 @@ def of_outcome(sharing: Sharing, outcome: ConsumerOutcome, now: datetime) -> Fac
     verified = [proof for proof in outcome.proofs if proof.verified]
     if outcome.result is Result.PROMOTED and verified:
         moved = {"consumer": outcome.consumer, "version": outcome.live, "median_ms": _median(verified[-1])}
-        facts[f"move/{outcome.consumer} {now.isoformat()}"] = moved
+        # By its proof: the run that asked another one for it sees the same move again.
+        facts[f"move/{outcome.consumer} {outcome.live} {moved['median_ms']}"] = moved
     return facts
 
 

@@ -179,7 +179,7 @@ def show(port: int, as_json: bool) -> None:
 _WELCOME = """
 Prefect is at {ui}
 
-  Deployments, share-models/share, Run, Custom run: choose a config, look at the plan as an artifact of the run.
+  Deployments, share-models/share, Run, Custom run: its tab Artifacts has the plan, and a link that applies exactly that.
   A share that publishes a Release starts deploy-published/hand-off by itself: see its proof.
 
 Logs are in {logs}. Ctrl-C stops everything."""

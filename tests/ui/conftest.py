@@ -126,6 +126,12 @@ class World:
             str(one["resource"]) for one in entries if one["operation"] == operation and one["status"] == 200
         ]
 
+    def automate(self, *arguments: str) -> None:
+        """Apply the automations, as `crossaccount automations` does with these arguments."""
+        pool = next(iter(ui.SIDES))
+        env = {k: v for k, v in self.found["env"][pool].items() if not k.startswith("AWS_")}
+        ui.automate(self.folder, env, *arguments)
+
     def deploy(self) -> None:
         """Deploy everything again."""
         pool = next(iter(ui.SIDES))
@@ -207,6 +213,22 @@ class Page:
         self.page.wait_for_url("**/artifacts/artifact/*")
         self.page.locator("table").first.wait_for()
         return self.text()
+
+    def open_newest(self, key: str) -> str:
+        """The text of the newest artifact with a key."""
+        wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
+        (newest,) = self.world.ask("/artifacts/filter", wanted)
+        self.page.goto(f"{self.world.found['ui']}/v2/artifacts/artifact/{newest['id']}")
+        self.page.locator("table").first.wait_for()
+        return self.text()
+
+    def is_within_its_column(self) -> bool:
+        """Whether no table of an artifact's page is printed over the panel beside it."""
+        panel = self.page.get_by_role("heading", name="Artifact", exact=True).bounding_box()["x"]
+        rights = self.page.locator("table").evaluate_all(
+            "tables => tables.map(table => table.getBoundingClientRect().right)"
+        )
+        return bool(rights) and max(rights) <= panel
 
     def picture(self, name: str) -> None:
         self.page.screenshot(path=self.pictures / f"{name}.png")

@@ -120,8 +120,8 @@ def door_verdict(tried: Part | None, documents: Part | None) -> tuple[str, str]:
 class _Rows:
     """The parts of one group's board, for its page."""
 
-    def __init__(self, arn: str, board: Board) -> None:
-        self.arn, self.board = arn, board
+    def __init__(self, arn: str, board: Board, now: datetime) -> None:
+        self.arn, self.board, self.now = arn, board, now
         _, self.partition, _, self.region, *_ = [*arn.split(":"), "", "", "", ""]
         self.consumers = sorted(
             {subject for place in board for subject, _, _ in [place.partition("/")] if "@" in subject},
@@ -145,8 +145,20 @@ class _Rows:
                 found[door] = (both[0], both[1])
         return found
 
+    def expires(self, subject: str) -> datetime | None:
+        """When a consumer's grant expires, or has expired."""
+        text = self.fact(subject, "config", "expires")
+        return datetime.fromisoformat(str(text)) if text else None
+
+    def has_expired(self, subject: str) -> bool:
+        """Whether its grant has: whatever was seen of its doors before, they are shut."""
+        moment = self.expires(subject)
+        return moment is not None and moment <= self.now
+
     def access(self, subject: str) -> str:
         """The verdict over all doors, and what is shut."""
+        if self.has_expired(subject):
+            return f"{MARKS['no']}: the grant has expired"
         verdicts = {
             door: door_verdict(tried, documents)[0]
             for door, (tried, documents) in self.doors(subject).items()
@@ -179,7 +191,7 @@ def run_link(text: str, run: str) -> str:
 
 def page(boards: Mapping[str, Board], now: datetime) -> str:
     """The page of all boards under one key, with their parts in a comment."""
-    sections = [_section(_Rows(arn, board), now) for arn, board in sorted(boards.items())]
+    sections = [_section(_Rows(arn, board, now), now) for arn, board in sorted(boards.items())]
     return "\n\n".join([*sections, hidden(boards)])
 
 
@@ -250,12 +262,8 @@ def _facts(rows: _Rows, now: datetime) -> list[str]:
 
 
 def _expiry(rows: _Rows, now: datetime) -> str:
-    known = [place for place in (f"{each}/config" for each in rows.consumers) if place in rows.board]
-    dated = []
-    for place in known:
-        text = rows.board[place].facts.get("expires")
-        if text:
-            dated.append((datetime.fromisoformat(str(text)), place.rpartition("/")[0]))
+    known = [subject for subject in rows.consumers if f"{subject}/config" in rows.board]
+    dated = [(moment, subject) for subject in known if (moment := rows.expires(subject)) is not None]
     ahead = sorted(each for each in dated if each[0] > now)
     past = sorted(each for each in dated if each[0] <= now)
     lines = [
@@ -273,6 +281,8 @@ def _doors(rows: _Rows) -> list[str]:
         for door, (tried, documents) in doors.items():
             kind, _, resource = door.partition(" ")
             verdict, reason = door_verdict(tried, documents)
+            if rows.has_expired(subject):
+                verdict, reason = "no", "the grant has expired"
             because = "" if verdict == "yes" else f"<br>{cell(reason, 300)}"
             lines.append(
                 f"| {kind}<br>{wrapped(resource)} | {MARKS[verdict]}{because} | {_door_part(tried)} | {_door_part(documents)} |"

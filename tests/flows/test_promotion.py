@@ -307,6 +307,7 @@ def test_a_person_is_asked_between_stages(
     path, before = written(staging={}, production={"stage": 2}), known()
     with running(path) as ended:
         asked = answered(before, decision)
+    asked = json.loads(asked)
     assert asked.startswith("**Promote version 2 to stage 2: production?** Resume goes on.")
     assert len(asked) < 1200, "the question is seen whole; the proof is behind a link"
     assert "4 of 4 as expected" in asked

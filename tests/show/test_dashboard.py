@@ -151,6 +151,15 @@ def test_the_access_of_a_consumer_in_a_word(doors: dict[str, Any], shown: str) -
     assert f"| {shown}" in row
 
 
+def test_a_grant_that_has_expired_is_no_yes_whatever_was_seen_before() -> None:
+    """A consumer whose grant has expired is not looked at any more."""
+    board = {f"{STAGING}/door/bucket x": part(90, **YES)}
+    board[f"{STAGING}/config"] = part(90, stage=1, expires=(NOW - timedelta(minutes=1)).isoformat())
+    shown = page(board)
+    assert "| **no**: the grant has expired<br>" in shown
+    assert "| bucket<br>`x` | **no**<br>the grant has expired | yes, " in shown
+
+
 def test_what_no_run_has_seen_is_never_blank() -> None:
     (row,) = [
         line

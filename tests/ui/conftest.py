@@ -224,11 +224,20 @@ class Page:
 
     def is_within_its_column(self) -> bool:
         """Whether no table of an artifact's page is printed over the panel beside it."""
-        panel = self.page.get_by_role("heading", name="Artifact", exact=True).bounding_box()["x"]
-        rights = self.page.locator("table").evaluate_all(
-            "tables => tables.map(table => table.getBoundingClientRect().right)"
+        distances = self.page.evaluate(
+            """() => {
+                const leaves = [...document.querySelectorAll('main *')].filter(one => !one.children.length);
+                const panel = leaves.filter(one => one.textContent.trim() === 'Key').pop();
+                const left = panel.getBoundingClientRect().left;
+                return [...document.querySelectorAll('table')].map(one => left - one.getBoundingClientRect().right);
+            }"""
         )
-        return bool(rights) and max(rights) <= panel
+        return bool(distances) and min(distances) >= 0
+
+    def links(self) -> list[str]:
+        """Where the links of the page lead."""
+        found = self.page.locator("main a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+        return [str(link) for link in found]
 
     def picture(self, name: str) -> None:
         self.page.screenshot(path=self.pictures / f"{name}.png")

@@ -4,6 +4,7 @@ Not here: turning an AWS error into a `Refusal` (``aws.refusals``).
 Every error is rebuilt from its `args` alone, so it survives pickling on the way out of a Prefect worker.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -13,6 +14,11 @@ from crossaccount.text import harmless
 LAST_VERSION = 999_999_999  # of a model package group: whatever reads a version refuses a higher number
 
 
+def _said(text: str) -> str:
+    """A message as it may be shown; a sentence that was put into another does not end twice."""
+    return re.sub(r"(?<![./])\.\.(?=\s|$)", ".", harmless(text))
+
+
 class CrossAccountError(Exception):
     """Base of every error raised on purpose; `exit_code` is the one that the command ends with."""
 
@@ -20,7 +26,7 @@ class CrossAccountError(Exception):
 
     def __str__(self) -> str:
         """The message, with nothing in it that is a secret or moves a terminal."""
-        return harmless(super().__str__())
+        return _said(super().__str__())
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class ConfigError(CrossAccountError):
 
     def __str__(self) -> str:
         """One line for each fault: `FILE:LINE: key: message`."""
-        return "\n".join(harmless(self._line(fault)) for fault in self.faults)
+        return "\n".join(_said(self._line(fault)) for fault in self.faults)
 
     def _line(self, fault: Fault) -> str:
         place = self.source if fault.line is None else f"{self.source}:{fault.line}"
@@ -142,7 +148,7 @@ class Refused(CrossAccountError):
             for finding in self.findings
             if finding.severity is Severity.ERROR and finding != Unread.of(finding.subject, refusal)
         ]
-        return harmless("\n".join(lines))
+        return _said("\n".join(lines))
 
 
 class AccessMissing(CrossAccountError):
@@ -157,7 +163,7 @@ class AccessMissing(CrossAccountError):
         self.audit = audit
 
     def __str__(self) -> str:
-        return harmless(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
+        return _said(f"Access that the config promises is missing: {'; '.join(self.missing)}.")
 
 
 class VersionRecalled(CrossAccountError):
@@ -173,7 +179,7 @@ class VersionRecalled(CrossAccountError):
         self.audit = audit
 
     def __str__(self) -> str:
-        return harmless(f"Versions that are recalled are live: {'; '.join(self.recalled)}.")
+        return _said(f"Versions that are recalled are live: {'; '.join(self.recalled)}.")
 
 
 class PromotionFailed(CrossAccountError):
@@ -186,7 +192,7 @@ class PromotionFailed(CrossAccountError):
         self.promotion = promotion
 
     def __str__(self) -> str:
-        return harmless("\n".join(self.reasons))
+        return _said("\n".join(self.reasons))
 
 
 class Severity(StrEnum):
@@ -209,7 +215,7 @@ class Finding:
     def __str__(self) -> str:
         """One line: `subject: text way out`. What others wrote in it (a Sid, for one) moves no terminal."""
         line = f"{self.subject}: {self.text} {self.way_out}".rstrip()
-        return harmless(line).replace("\n", "\\n").replace("\0", "\\x00")
+        return _said(line).replace("\n", "\\n").replace("\0", "\\x00")
 
 
 @dataclass(frozen=True)
@@ -270,7 +276,12 @@ class Conflict(CrossAccountError):
 
 
 class Failed(CrossAccountError):
-    """Something needed is missing or did not come out as asked; the message names it and the way out."""
+    """Something needed is missing or did not come out as asked; the message names it and the way out.
+
+    ``outcome`` is how far it came, as plain data, where that is more than the message says.
+    """
+
+    outcome: dict[str, Any] | None = None
 
 
 class NotLive(Failed):
@@ -288,7 +299,7 @@ class NotLive(Failed):
         self.text = text
 
     def __str__(self) -> str:
-        return harmless(self.text)
+        return _said(self.text)
 
 
 class Obstacle(Failed):

@@ -17,6 +17,18 @@ _STEP = re.compile(
 )
 
 
+# The same in a pattern that JSON Schema can have; the escapes of a quoted key are those of JSON.
+_KEY = r"""(?:"(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"|'(?:[^'\\]|\\['\\/bfnrt]|\\u[0-9a-fA-F]{4})*')"""
+
+
+def _grammar(place: str) -> str:
+    word, inner = rf"(?:[A-Za-z0-9_-]+|{_KEY})", rf"\[(?:{place}|{_KEY})\]"
+    return rf"(?:\$|{word}|{inner})(?:\.{word}|{inner})*"
+
+
+ONE_PATH, WIDE_PATH = _grammar("[0-9]{1,6}"), _grammar(r"[0-9]{1,6}|\*")
+
+
 class Quoted(str):
     """A key that a path has in quotes: the whole key, whatever is in it."""
 

@@ -39,10 +39,34 @@ class DeploymentResult:
         return {"proof": self.proof.to_json(), "removals": [asdict(removal) for removal in self.removals]}
 
 
+@dataclass(frozen=True)
+class ForeseenDeployment:
+    """What a dry run of a deployment found: what would be made, or is there already, and what cannot be told beforehand."""
+
+    consumer: str
+    account: str
+    version: int
+    resources: tuple[steps.ForeseenResource, ...]
+    doubts: tuple[str, ...]
+
+    def table(self) -> str:
+        """For a terminal."""
+        head = f"dry run: version {self.version} in account {self.account} ({self.consumer}); nothing was changed"
+        return "\n".join([head, *map(str, self.resources), *(f"NOTE {doubt}" for doubt in self.doubts)])
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"dry_run": True, **asdict(self), "doubts": list(self.doubts)}
+
+
 @operation("deploy-model", on_crashed=[clean_up_run], on_cancellation=[clean_up_run])
 def deploy_model(
-    config: forms.ConfigFile, consumer: forms.ConsumerName, version: forms.Version = None, keep: bool = False
-) -> DeploymentResult:
+    config: forms.ConfigFile,
+    consumer: forms.ConsumerName,
+    version: forms.Version = None,
+    keep: bool = False,
+    dry_run: bool = False,
+) -> DeploymentResult | ForeseenDeployment:
     """Deploy a shared version in a consumer's account and verify it end to end with real requests.
 
     Args:
@@ -50,12 +74,30 @@ def deploy_model(
         consumer: The consumer to deploy for.
         version: The version to deploy. Leave it empty for the newest approved one.
         keep: Leave the endpoint in service.
+        dry_run: See what would be made and that nothing stands in its way, and change nothing.
     """
     sharing = forms.loaded(config)
     sharing.consumer(consumer)
     check_files(sharing, [consumer])
     with sessions.reuse():
-        return deployed(sharing, consumer, version, keep)
+        return foreseen(sharing, consumer, version) if dry_run else deployed(sharing, consumer, version, keep)
+
+
+def foreseen(sharing: Sharing, name: str, version: int | None) -> ForeseenDeployment:
+    """What a deployment would make, once everything before the first creation has been looked at.
+
+    Raises:
+        Failed: when something stands in its way.
+        Refused: when access is missing.
+    """
+    name_run(f"dry run: deploy {sharing.model_package_group} to {name} ({sharing.consumers[name].account})")
+    steps.assume_deployer(sharing, name)
+    described = steps.find_version(sharing, name, version)
+    release = steps.read_release(sharing, name, described)
+    doubts = steps.check_deployment(sharing, name, release)
+    return ForeseenDeployment(
+        name, sharing.consumers[name].account, release.version, steps.foresee(sharing, name, release), doubts
+    )
 
 
 def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> DeploymentResult:
@@ -97,9 +139,12 @@ def _accepted(deployment: DeploymentResult) -> DeploymentResult:
         Failed: otherwise, with the proof and the fate of each resource.
     """
     if not deployment.proof.verified:
-        raise Failed(f"The endpoint does not answer as the Release says.\n{deployment.table()}")
-    if any(removal.outcome == "left" for removal in deployment.removals):
-        raise Failed(
+        failure = Failed(f"The endpoint does not answer as the Release says.\n{deployment.table()}")
+    elif any(removal.outcome == "left" for removal in deployment.removals):
+        failure = Failed(
             f"The deployment was proved, and could not be taken down. Remove what is left.\n{deployment.table()}"
         )
-    return deployment
+    else:
+        return deployment
+    failure.outcome = deployment.to_json()
+    raise failure

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import LAST_VERSION
+from crossaccount.hosting.leftovers import RUN_ID
 from tasks import reviewed
 
 
@@ -39,6 +40,7 @@ AccountId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": "
 PlanHash = Annotated[str | None, WithJsonSchema(_HASH)]
 PlanHashes = Annotated[list[str] | None, WithJsonSchema({"type": "array", "items": _HASH})]
 Reason = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"\S", "maxLength": 500})]
+RunId = Annotated[str | None, WithJsonSchema({"type": "string", "pattern": f"^{RUN_ID}$"})]
 Minutes = Annotated[int, WithJsonSchema({"type": "integer", "minimum": 90, "maximum": 100_000})]
 Seconds = Annotated[int, Field(ge=1, le=604_800)]
 

@@ -147,7 +147,7 @@ def _shared(sharings: Mapping[str, Sharing], hashes: Mapping[str, str], dry_run:
 def _plan(sharing: Sharing, agreed: str | None) -> _Planned:
     gathered = steps.read_registry(sharing)
     plan = plan_share(sharing, gathered)
-    steps.log_plan(plan)
+    steps.log_plan(sharing, plan)
     refuse_other(plan, agreed)
     return _Planned(sharing, gathered, plan, agreed is not None)
 

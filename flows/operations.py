@@ -19,6 +19,9 @@ R = TypeVar("R")
 # New objects before the next garbage collection, 700 in Python: a run of many consumers makes a million, and few form a circle.
 _GARBAGE = 50_000
 
+# Called as a run begins, in its thread, within Prefect's own handling of signals: by the command, which handles them itself.
+AT_START: list[Callable[[], None]] = []
+
 # The end of a flow waits for the thread of its heartbeats, which looks up once a second; the end of an async flow does not,
 # and the thread ends by itself. Half a second of each run, on average; with a Prefect that has no such choice it stays so.
 if "join_on_exit" in inspect.signature(flow_engine._send_heartbeats).parameters:
@@ -56,7 +59,12 @@ def _rarely_collecting(function: Callable[P, R]) -> Callable[P, R]:
         gc.freeze()
         usual = gc.get_threshold()
         gc.set_threshold(max(usual[0], _GARBAGE), *usual[1:])
-        return function(*args, **kwargs)
+        try:
+            for begin in AT_START:
+                begin()
+            return function(*args, **kwargs)
+        finally:
+            gc.set_threshold(*usual)
 
     return run
 

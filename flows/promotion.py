@@ -5,7 +5,7 @@ Not here: the move of one endpoint (``crossaccount.promotion``).
 
 import getpass
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed
 from crossaccount.hosting.preflight import check_shared
+from crossaccount.promotion.foreseen import Foreseen
 from crossaccount.promotion.moving import stages
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
@@ -123,7 +124,8 @@ def promote_model(
             raise
         refuse_other(plan, agreed)
         if dry_run:
-            return _foreseen(sharing, pinned, steps.look_back(sharing, pinned, version is not None))
+            past = steps.look_back(sharing, pinned, version is not None)
+            return _foreseen(sharing, pinned, past, steps.foresee(sharing, pinned, past.held))
         prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared, plan)
@@ -199,11 +201,22 @@ def _planned(sharing: Sharing, version: int | None) -> tuple[int, Gathered, Plan
     return pinned, gathered, plan
 
 
-def _foreseen(sharing: Sharing, version: int, past: steps.Past) -> Promotion:
-    """The promotion of a dry run: the consumers in the order of their turns."""
-    names = [name for _, of_stage in stages(sharing) for name in of_stage]
-    text = "A dry run changes nothing."
-    outcomes = [not_moved(sharing, name, version, Result.SKIPPED, text) for name in names]
+def _foreseen(sharing: Sharing, version: int, past: steps.Past, moves: Sequence[Foreseen]) -> Promotion:
+    """The promotion of a dry run: the consumers in the order of their turns, and where each endpoint would go."""
+    outcomes = [
+        replace(
+            not_moved(
+                sharing,
+                each.consumer,
+                version,
+                Result.SKIPPED,
+                f"A dry run changes nothing: {each.endpoint} {each.move.rstrip('.')}.",
+            ),
+            before=each.live,
+            live=each.live,
+        )
+        for each in moves
+    ]
     outcomes = recalled.with_recalled(sharing, outcomes, past.serving, version)
     return Promotion(version, tuple(outcomes), "", steps.foresee_registry(sharing, version))
 

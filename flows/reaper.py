@@ -47,6 +47,7 @@ def reap_leftovers(
     consumer: forms.OneConsumer = None,
     older_than_minutes: forms.Minutes = 180,
     dry_run: bool = False,
+    run: forms.RunId = None,
 ) -> Reaped:
     """Remove the leftovers of dead runs: temporary endpoints, their endpoint configs, and models.
 
@@ -57,13 +58,18 @@ def reap_leftovers(
         consumer: The only consumer to look at. Leave it empty for all.
         older_than_minutes: How old a leftover must be: 90 or more.
         dry_run: List the leftovers that would be removed, and change nothing.
+        run: Only the leftovers of this flow run, whatever their age. It must have ended on this Prefect server.
     """
     older_than = leftovers.age(older_than_minutes)
+    leftovers.check_run(run)
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
-    name_run(f"reap leftovers of {sharing.model_package_group} in {', '.join(wanted)}")
+    of_run = f" that flow run {run} made" if run else ""
+    name_run(f"reap leftovers of {sharing.model_package_group}{of_run} in {', '.join(wanted)}")
+    if run is not None:
+        steps.require_ended(run)
     with sessions.reuse():
-        swept = [steps.sweep(sharing, name, older_than, dry_run) for name in wanted]
+        swept = [steps.sweep(sharing, name, older_than, dry_run, run) for name in wanted]
         steps.report(sharing, swept)
     reaped = Reaped(tuple(swept), dry_run)
     if reaped.left:

@@ -29,7 +29,9 @@ def check_consumer(sharing: Sharing, name: str, known: Sequence[ModelVersion], p
 def _logged(evidence: Evidence) -> Evidence:
     for answer in evidence.answers:
         get_run_logger().info(
-            "%s: %s, %s %s: %s", answer.verdict, answer.consumer, answer.door, answer.resource, answer.reason
+            "%s: %s, %s %s: %s",
+            *(answer.verdict, answer.consumer, answer.door, answer.resource, answer.reason),
+            extra={"answered": True},
         )
     for each in evidence.live:
         level = logging.WARNING if each.state.standing is Standing.RECALLED else logging.INFO

@@ -5,6 +5,7 @@ Not here: their order, and the teardown after a failure (``flows.consumer``).
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from crossaccount.errors import Failed
 from crossaccount.hosting import components, creation, preflight, quotas, removal, requests
 from crossaccount.hosting.capacity import slow_seconds
 from crossaccount.hosting.gateway import HOST_SECONDS, Patience
+from crossaccount.hosting.gateways import open_gateway
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name, kinds_of
 from crossaccount.hosting.state import DeployedImage, deployed_images
 from crossaccount.parallel import run_all
@@ -122,6 +124,33 @@ def create_component(sharing: Sharing, name: str, release: Release, keep: bool) 
     with target.explained("sagemaker:CreateInferenceComponent", component):
         patience = _patience(sharing, name)
         return _logged(components.ensure_component(target, release, keep, patience, flow_run.get_id()))
+
+
+@dataclass(frozen=True)
+class ForeseenResource:
+    """A resource that a deployment would make, or would find there already."""
+
+    kind: str
+    name: str
+    is_there: bool
+
+    def __str__(self) -> str:
+        """In a line."""
+        return f"{self.kind} {self.name}: {'is there already' if self.is_there else 'would be made'}"
+
+
+@steps.step("look what version {release.version} would make for {name}")
+def foresee(sharing: Sharing, name: str, release: Release) -> tuple[ForeseenResource, ...]:
+    """The resources of a deployment, each with whether it is there already; raises `Refused` for a role that may not look."""
+    target = open_target(sharing, name)
+    resource = deployment_name(target.consumer, release.version)
+    gateway, found = open_gateway(target), []
+    for kind in kinds_of(target.consumer):
+        with target.explained("sagemaker:Describe*", resource):
+            is_there = gateway.describe(kind, resource) is not None
+        found.append(ForeseenResource(kind, resource, is_there))
+        get_run_logger().info("%s", found[-1])
+    return tuple(found)
 
 
 def _logged(resource: HostedResource) -> HostedResource:

@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from httpx import HTTPStatusError, Response, TransportError, codes
+from prefect import get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from prefect.client.schemas.responses import ConcurrencyLimitWithLeaseResponse
@@ -22,6 +23,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 from crossaccount.errors import Failed
 from crossaccount.sharing.apply import SETTLE_SECONDS
+from crossaccount.text import first_line
 
 _WAIT_SECONDS = 300.0
 _BUSY_PAUSES = (0.03, 0.06, 0.12, 0.25, 0.5)
@@ -55,7 +57,19 @@ def writing(arns: Sequence[str], wait_seconds: float | None = None) -> Iterator[
             with maintain_concurrency_lease(lease, _LEASE_SECONDS, raise_on_lease_renewal_failure=True):
                 yield 0.0
         finally:
-            client.release_concurrency_slots_with_lease(lease)
+            _give_back(client, lease)
+
+
+def _give_back(client: SyncPrefectClient, lease: UUID) -> None:
+    """Release the lease; where the server does not take it back, it ends by itself, and what was written stands all the same."""
+    try:
+        client.release_concurrency_slots_with_lease(lease)
+    except (HTTPStatusError, TransportError) as error:
+        get_run_logger().warning(
+            "Prefect's server did not take the writers' locks back (%s). They end by themselves, within %.0f s; other runs wait until then.",
+            first_line(error),
+            _LEASE_SECONDS,
+        )
 
 
 def _taken(client: SyncPrefectClient, names: list[str], until: float) -> UUID | None:

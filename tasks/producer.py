@@ -70,19 +70,22 @@ def show_plan(sharing: Sharing, plan: Plan) -> None:
     Before anything else is asked of Prefect's server: on SQLite it answers the second of two writes at once with 503, and its client
     then waits for two seconds.
     """
-    log_plan(plan)
+    log_plan(sharing, plan)
     group = sharing.model_package_group
-    steps.put_page("plan", group, plans.markdown(plan), f"What changes for {group}")
+    steps.put_page("plan", group, plans.markdown(plan, plans.names_of(sharing)), f"What changes for {group}")
 
 
-def log_plan(plan: Plan) -> None:
+def log_plan(sharing: Sharing, plan: Plan) -> None:
     """Put the plan into the log."""
-    get_run_logger().info("%s", plans.text(plan))
+    get_run_logger().info("%s", plans.text(plan, names=plans.names_of(sharing)), extra={"answered": True})
 
 
 def put_plans(planned: Sequence[tuple[Sharing, Plan]]) -> None:
     """Put the plans of several groups into one artifact of the run."""
-    pages = [f"## {sharing.model_package_group}\n\n{plans.markdown(plan)}" for sharing, plan in planned]
+    pages = [
+        f"## {sharing.model_package_group}\n\n{plans.markdown(plan, plans.names_of(sharing))}"
+        for sharing, plan in planned
+    ]
     steps.put_page("plan", "groups", "\n\n".join(pages), f"What changes for {len(planned)} groups")
 
 

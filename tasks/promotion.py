@@ -16,7 +16,8 @@ from crossaccount.aws.access import Target, open_target, producing
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Failed, PlanRefused, Severity
 from crossaccount.hosting import guardrails, preflight, requests, state
-from crossaccount.promotion import history, moving, records
+from crossaccount.promotion import foreseen, history, moving, records
+from crossaccount.promotion.foreseen import Foreseen
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
 from crossaccount.promotion.records import Record
@@ -88,6 +89,15 @@ def look_back(sharing: Sharing, version: int, named: bool) -> Past:
     for name, why in reasons.items():
         get_run_logger().warning("%s is held: %s", name, why)
     return Past(reasons, recalled.on_record(sharing, known))
+
+
+@steps.step("look where version {version} would go")
+def foresee(sharing: Sharing, version: int, held: dict[str, str]) -> list[Foreseen]:
+    """Where a promotion would take each endpoint; what cannot be told from here is said."""
+    found = foreseen.foresee(sharing, version, held)
+    for each in found:
+        get_run_logger().info("%s", each)
+    return found
 
 
 @steps.step("look whether what is live was recalled")
@@ -232,7 +242,7 @@ def roll_back_consumer(
     with target.explained("sagemaker:ListEndpointConfigs", "*"):
         live = state.look(target)
         if last and live and history.is_rolled_back(live, last, version, reason):
-            text = f"The endpoint {live.endpoint} was rolled back to version {last.live} for this reason already. To go further, name --version."
+            text = f"The endpoint {live.endpoint} was rolled back to version {last.live} for this reason already. To go further, name the version."
             logger.info("%s: %s", name, text)
             unchanged = not_moved(sharing, name, int(last.live or 0), Result.UNCHANGED, text)
             return replace(unchanged, before=last.live, live=last.live)

@@ -25,7 +25,7 @@ from crossaccount.aws import sessions
 from crossaccount.aws.access import open_target
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError
+from crossaccount.errors import CrossAccountError, Failed
 from crossaccount.hosting import leftovers
 from crossaccount.hosting.gateway import Patience
 from crossaccount.hosting.leftovers import Leftover, Swept
@@ -38,12 +38,17 @@ _PATIENCE_SECONDS = 900.0  # a hook keeps its worker from ending; the schedule r
 
 
 @steps.step("look through {name}")
-def sweep(sharing: Sharing, name: str, older_than: timedelta, dry_run: bool) -> Swept:
-    """Remove the leftovers of dead runs in one consumer's account; an error is part of the result."""
+def sweep(sharing: Sharing, name: str, older_than: timedelta, dry_run: bool, run: str | None = None) -> Swept:
+    """Remove the leftovers of dead runs in one consumer's account; an error is part of the result.
+
+    With ``run`` those that carry its tag, and no others: it has ended, see `require_ended`, so their age does not matter.
+    """
     account = sharing.consumers[name].account
     try:
         target = open_target(sharing, name)
         listed = leftovers.find(target)
+        if run is not None:
+            listed, older_than = tuple(each for each in listed if each.flow_run == run), timedelta()
         old = leftovers.expired(listed, datetime.now(UTC), older_than)
         living = _find_living(leftover.flow_run for leftover in old)
         used = {leftover.name: living[leftover.flow_run] for leftover in old if leftover.flow_run in living}
@@ -62,6 +67,32 @@ def sweep(sharing: Sharing, name: str, older_than: timedelta, dry_run: bool) -> 
         swept = Swept(name, account, (), str(error))
     get_run_logger().log(logging.ERROR if swept.left else logging.INFO, "%s", "\n".join(swept.lines))
     return swept
+
+
+@steps.step("see that {run} has ended")
+def require_ended(run: str) -> None:
+    """See that a flow run has ended: what it made is a leftover then, however young.
+
+    Raises:
+        Failed: when it has not, or this server does not know it.
+    """
+    later = (
+        "Its leftovers can be told once they are 90 minutes old: crossaccount reap CONFIG --older-than 90."
+    )
+    with get_client(sync_client=True) as client:
+        try:
+            known = client.read_flow_run(UUID(run))
+        except ObjectNotFound:
+            raise Failed(
+                f"This Prefect server knows no flow run {run}, so whether it goes on cannot be told. Name the server that it ran on in "
+                f"PREFECT_API_URL. {later}"
+            ) from None
+    if known.state is None or not known.state.is_final():
+        state = known.state.name if known.state else "about to begin"
+        raise Failed(
+            f"Flow run {known.name} ({run}) is {state}: what it made may be in use. If its process is gone, set its state to Crashed in "
+            f"Prefect's UI. {later}"
+        )
 
 
 def _fate(leftover: Leftover, outcome: str, reason: str) -> Fate:

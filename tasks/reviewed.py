@@ -12,7 +12,7 @@ from crossaccount.errors import InputError
 from crossaccount.text import quote
 
 FOLDER = Path(os.environ.get("CROSSACCOUNT_CONFIGS") or Path(__file__).resolve().parents[1] / "configs")
-_EXPLANATION = "example.yaml"  # explains every key and is nobody's
+_EXPLANATIONS = ("example.yaml", "minimal.yaml")  # explain keys and are nobody's
 
 
 def configs() -> dict[str, tuple[str, ...]]:
@@ -21,11 +21,11 @@ def configs() -> dict[str, tuple[str, ...]]:
 
 
 def _names() -> list[str]:
-    return sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != _EXPLANATION)
+    return sorted(path.name for path in FOLDER.glob("*.yaml") if path.name not in _EXPLANATIONS)
 
 
 def require_folder() -> None:
-    """See that the folder exists: without it no flow can be deployed, and no deployment can run.
+    """See that the folder exists and has a config: without one no flow can be deployed, and no deployment can run.
 
     Raises:
         InputError: when it does not.
@@ -35,6 +35,19 @@ def require_folder() -> None:
             f"The folder of reviewed configs, {FOLDER}, does not exist. Set CROSSACCOUNT_CONFIGS to the folder with yours, both where "
             "you deploy and where the workers run, and deploy again."
         )
+    if not _names():
+        raise InputError(
+            f"The folder of reviewed configs, {FOLDER}, has no config (*.yaml; {_EXPLANATION} is none): every form would be without a choice. "
+            "Put yours there, or set CROSSACCOUNT_CONFIGS to the folder that has them, and deploy again."
+        )
+
+
+def require_to_deploy() -> None:
+    """As `require_folder`, for a build step of ``prefect deploy``: it ends with one line, where Prefect shows an error's traceback."""
+    try:
+        require_folder()
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def locate(config: str, deployed: bool) -> Path:

@@ -3,6 +3,7 @@
 Not here: the steps themselves.
 """
 
+import inspect
 import logging
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from prefect.states import Failed as FailedState
 from prefect.states import Running
 from prefect.utilities.annotations import quote
 
+from crossaccount import waiting
 from crossaccount.aws import refusals
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Refused
@@ -77,9 +79,24 @@ def step(name: str | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
-        return _Step(function, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+        return _Step(
+            _watched(function, name), task_run_name=name, cache_policy=NO_CACHE, persist_result=False
+        )
 
     return decorate
+
+
+def _watched(function: Callable[P, R], name: str | None) -> Callable[P, R]:
+    """The function, known while it runs as what this process waits for."""
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        with waiting.on((name or function.__name__.replace("_", " ")).format(**bound.arguments)):
+            return function(*args, **kwargs)
+
+    return run
 
 
 def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callable[P, R]:
@@ -155,6 +172,7 @@ class Progress:
 
     def show(self, status: str, percent: float = 50.0) -> bool:
         """Show a status; False when it is the one shown last."""
+        waiting.say(self._subject, status)
         now, is_new = time.monotonic(), status != self._last
         self._last = status
         if status != self._put and (now >= self._since + _LEAST_SECONDS or percent >= _WHOLE):

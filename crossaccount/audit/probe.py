@@ -19,8 +19,18 @@ from crossaccount.audit.live import LiveVersion, find_live
 from crossaccount.aws.access import Target, open_target
 from crossaccount.config.model import Sharing
 from crossaccount.doors import DOORS
-from crossaccount.errors import CrossAccountError, DoorName, Failed, Finding, Obstacle, Refused, Severity
+from crossaccount.errors import (
+    CrossAccountError,
+    DoorName,
+    Failed,
+    Finding,
+    InputError,
+    Obstacle,
+    Refused,
+    Severity,
+)
 from crossaccount.hosting import preflight, queues, quotas, requests, state, temporary
+from crossaccount.proof.questions import check_questions
 from crossaccount.registry.versions import ModelVersion
 from crossaccount.release.manifest import Release
 from crossaccount.release.members import members_of_release
@@ -90,6 +100,7 @@ def _try_each(target: Target, known: Sequence[ModelVersion], probe: bool) -> Ite
         yield _open(target, DoorName.BUCKET, target.config.producer.releases_bucket, reason)
         yield from _read(target, release)
         yield from _foreseen(target, version, release)
+        yield from _questions(target, release, is_told=bool(known))
         if probe:
             yield from _try_model(target, release)
     except Refused as refused:
@@ -169,6 +180,16 @@ def _foreseen(target: Target, version: ModelVersion, release: Release) -> Iterat
         )
     for line in seen.doubts:
         yield Finding(Severity.NOTE, subject, line)
+
+
+def _questions(target: Target, release: Release, is_told: bool) -> Iterator[Finding]:
+    """Why a deployment would be refused for its questions; ``is_told`` is whether the producer's side was read, which tells of none at all."""
+    if is_told and not target.consumer.smoke and not release.samples:
+        return
+    try:
+        check_questions(target.name, target.consumer, release)
+    except (Failed, InputError) as error:
+        yield Finding(Severity.WARNING, f"consumers.{target.name}", str(error))
 
 
 def _try_model(target: Target, published: Release) -> Iterator[_Step]:

@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from crossaccount.cli.examples import EXAMPLES
 from crossaccount.errors import LAST_VERSION
+
+DISTRIBUTION = "crossaccount-model-deployment"
+SHELLS = ("bash", "zsh", "fish")
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command and its options; those of ``sandbox`` are the sandbox's own, and are unread in ``arguments``."""
-    parser = _parser()
+    parser = make_parser()
     options, unread = parser.parse_known_args(words)
     if options.command != "sandbox" and unread:
         parser.error(f"unrecognized arguments: {' '.join(unread)}")
@@ -60,9 +64,29 @@ def _option(*names: str, **settings: Any) -> argparse.ArgumentParser:
     return parser
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Help(argparse.HelpFormatter):
+    """Help as wide as the terminal; the example stays in one line, so that it can be copied."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("example: ") else super()._fill_text(text, width, indent)
+
+
+class _Version(argparse.Action):
+    """Print the version of the installed distribution, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"crossaccount {version(DISTRIBUTION)}")  # noqa: T201 - the result
+        parser.exit()
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
     about = "Share SageMaker model versions across AWS accounts."
     parser = argparse.ArgumentParser(prog="crossaccount", description=about)
+    shown = "show the version and end"
+    parser.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help=shown)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     json = _option("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
     reviewed = "a reviewed YAML file, see configs/example.yaml"
@@ -72,9 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     newest = "a version; the newest approved one by default"
     version = _option("--version", type=_VERSION, metavar="N", help=newest)
     yes = _option("--yes", action="store_true", help="do not ask")
+    cases = "also write a test case for each answer as JUnit XML, however it ends"
+    page = "also append what came of it as Markdown, however it ends, for example to $GITHUB_STEP_SUMMARY"
+    reports = (
+        _option("--junit", type=Path, metavar="FILE", help=cases),
+        _option("--summary", type=Path, metavar="FILE", help=page),
+    )
 
     def command(name: str, text: str, *options: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text, parents=[*options, json])
+        return commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            parents=[*options, json],
+            epilog=f"example: {EXAMPLES[name]}",
+            formatter_class=_Help,
+        )
 
     served = "Serve an emulated AWS that refuses, until SIGTERM or Ctrl-C."
     commands.add_parser("sandbox", help=served, add_help=False)
@@ -114,13 +151,17 @@ def _parser() -> argparse.ArgumentParser:
     forced = "with --prune, also when live endpoints still run on versions that are no longer shared"
     share.add_argument("--force", action="store_true", help=forced)
 
-    check = command("check", "See whether the access that a config promises is there.", config, any_consumer)
+    check = command(
+        "check", "See whether the access that a config promises is there.", config, any_consumer, *reports
+    )
     check.add_argument("--no-probe", action="store_true", help="create no model in the consumers' accounts")
     check.add_argument("--repair", action="store_true", help="show the plan that repairs it")
 
     proved = "Deploy a shared version in a consumer's account and prove it."
-    deploy = command("deploy", proved, config, consumer, version)
+    deploy = command("deploy", proved, config, consumer, version, *reports)
     deploy.add_argument("--keep", action="store_true", help="leave the endpoint in service")
+    foreseen = "see what would be made, and that nothing stands in its way, and change nothing"
+    deploy.add_argument("--dry-run", action="store_true", help=foreseen)
 
     revoke = command("revoke", "Take access back. Changes only this project's statements.", config, yes)
     scope = revoke.add_mutually_exclusive_group(required=True)
@@ -137,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("--dry-run", action="store_true", help="show the plan, and change nothing")
 
     moved = "Bring every consumer's endpoint to a version, stage by stage."
-    promote = command("promote", moved, config, version, yes)
+    promote = command("promote", moved, config, version, yes, *reports)
     dry = "show the plan, the stages, and what the registry would be told, and change nothing"
     promote.add_argument("--dry-run", action="store_true", help=dry)
 
@@ -169,9 +210,16 @@ def _parser() -> argparse.ArgumentParser:
 
     purpose = "Remove the leftovers of dead runs in the consumers' accounts."
     reap = command("reap", purpose, config, any_consumer)
+    which = reap.add_mutually_exclusive_group()
     age = "90 or more (default 180)"
-    reap.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
+    which.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)
+    of_run = "those of this flow run, whatever their age; only once Prefect's server knows that it has ended"
+    which.add_argument("--run", metavar="ID", help=of_run)
     reap.add_argument("--dry-run", action="store_true", help="only list what would be removed")
+
+    where = "Say where the files are that are shipped beside the code: configs, deployments, templates."
+    shipped = command("files", where)
+    shipped.add_argument("--to", type=Path, metavar="DIR", help="copy them there; over no other file")
 
     stacks = "Show what the accounts' stacks of roles are told, or in what the deployed roles differ from it. Changes nothing."
     roles = command("roles", stacks, config, any_consumer)
@@ -189,6 +237,12 @@ def _parser() -> argparse.ArgumentParser:
     automations = command("automations", noticed)
     silence = "after so many seconds without a heartbeat (default 600, for a heartbeat of 180 s)"
     automations.add_argument("--silent-seconds", type=_SILENCE, metavar="N", help=silence)
+
+    command("schema", "Print the JSON schema of a config (draft 2020-12), for editors.")
+
+    completed = "Print what makes a shell complete commands, options, files and consumers."
+    completion = command("completion", completed)
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=" or ".join(SHELLS))
 
     command("demo", "Tell the whole story against a sandbox of its own.")
     return parser

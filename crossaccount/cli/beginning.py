@@ -54,6 +54,7 @@ def init(options: argparse.Namespace) -> dict[str, Any]:
     made = initial.prepare(wanted, producer, consumers)
     if on_terminal and (answers := _fill_in(made)):
         made = initial.prepare(_with_answers(wanted, answers), producer, consumers)
+    output.write(options, "\n".join([*made.read, *(f"{each.severity}: {each}" for each in made.findings)]))
     _agree(options, made, on_terminal)
     return _written(options, made)
 
@@ -141,18 +142,17 @@ def _checked(option: str, kind: Any, value: str) -> str:
 
 def _consumers(words: Sequence[str]) -> dict[str, str]:
     """Profiles by consumers' names, of ``NAME=PROFILE`` or of a profile that is a name too."""
-    from typing import Annotated
-
-    from pydantic import BeforeValidator
+    from typing import get_args
 
     from crossaccount.config.identifiers import ProfileName
-    from crossaccount.config.model import check_consumer_name
+    from crossaccount.config.model import Sharing
 
+    kind = get_args(Sharing.model_fields["consumers"].annotation)[0]
     found: dict[str, str] = {}
     for word in words:
         named, equals, profile = word.partition("=")
         try:
-            name = _checked(f"--consumer {word}", Annotated[str, BeforeValidator(check_consumer_name)], named)
+            name = _checked(f"--consumer {word}", kind, named)
         except InputError as error:
             if equals:
                 raise
@@ -271,7 +271,6 @@ def _written(options: argparse.Namespace, made: Initial) -> dict[str, Any]:
 
 
 def _lines(made: Initial, written: Sequence[str], unchanged: Sequence[str]) -> list[str]:
-    lines = [*made.read, *(f"{finding.severity}: {finding}" for finding in made.findings)]
-    lines += [f"written: {path}" for path in written] + [f"unchanged: {path}" for path in unchanged]
+    lines = [f"written: {path}" for path in written] + [f"unchanged: {path}" for path in unchanged]
     lines += [f"to be filled in: {key}" for key in made.to_fill_in]
     return [*lines, "next:", *(f"  {command}" for command in made.commands)]

@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossaccount.cli import output
+from crossaccount.cli import live, output, terminal
 from crossaccount.cli.setup_commands import doctor as doctor
 from crossaccount.cli.setup_commands import roles as roles
 from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
+
+_REMEMBERED = 200  # records that are looked through for a rollback, as the flow does
 
 if TYPE_CHECKING:
     from crossaccount.config.expectations import Tolerance
@@ -46,8 +48,9 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
 
-    planned = gather.make_plan(sharing, options.prune, options.force)
-    output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
+    with live.line(options, "reading the registry and every policy"):
+        planned = gather.make_plan(sharing, options.prune, options.force)
+    output.write(options, plans.text(planned, terminal.has_colour(sys.stdout), plans.names_of(sharing)))
     if options.out is not None:
         plan_file.write(options.out, options.config, planned, options.prune)
     return plan_file.to_json(planned)
@@ -70,7 +73,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         agreed: list[str] | None = [plan_file.confirm(planned, again)]
     elif path is not None:
         prune, sharing = options.prune, _load(path)
-        agreed = _agree(options, lambda: [gather.make_plan(sharing, prune, options.force)])
+        agreed = _agree(options, [sharing], lambda: [gather.make_plan(sharing, prune, options.force)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
     agreement: dict[str, Any] = {"prune": prune, "force": options.force, "agreed": agreed and agreed[0]}
@@ -86,7 +89,7 @@ def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
     if len(set(options.config)) < len(options.config):
         raise InputError("CONFIG: a file is named twice. Name each once.")
     sharings = [_load(path) for path in options.config]
-    agreed = _agree(options, lambda: [gather.make_plan(sharing) for sharing in sharings])
+    agreed = _agree(options, sharings, lambda: [gather.make_plan(sharing) for sharing in sharings])
     return _run(options, "flows.groups:share_groups", [str(path) for path in options.config], agreed=agreed)
 
 
@@ -99,7 +102,7 @@ def revoke(options: argparse.Namespace) -> dict[str, Any]:
     revocation = revoking.choose(sharing, **scope)
     if options.dry_run:
         return _show_revocation(options, sharing, revocation)
-    agreed = _agree(options, lambda: [revoking.make_plan(sharing, revocation, options.force)])
+    agreed = _agree(options, [sharing], lambda: [revoking.make_plan(sharing, revocation, options.force)])
     scope |= {"force": options.force, "agreed": agreed and agreed[0]}
     return _run(options, "flows.producer:revoke_access", str(options.config), **scope)
 
@@ -110,7 +113,7 @@ def _show_revocation(options: argparse.Namespace, sharing: Sharing, revocation: 
     from crossaccount.show import plans
 
     planned = revoking.make_plan(sharing, revocation, options.force)
-    output.write(options, plans.text(planned, colour=sys.stdout.isatty()))
+    output.write(options, plans.text(planned, terminal.has_colour(sys.stdout), plans.names_of(sharing)))
     return {"revoked": str(revocation), "receipts": [], **plan_file.to_json(planned)}
 
 
@@ -118,7 +121,7 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
     """See whether the access that a config promises is there."""
     _load(options.config, options.consumer)
     arguments = (str(options.config), options.consumer, not options.no_probe, options.repair)
-    coloured = {"text": lambda audit: audit.text(colour=sys.stdout.isatty())}
+    coloured = {"text": lambda audit: audit.text(colour=terminal.has_colour(sys.stdout))}
     return _run(options, "flows.audit:check_access", *arguments, **coloured)
 
 
@@ -126,20 +129,43 @@ def deploy(options: argparse.Namespace) -> dict[str, Any]:
     """Deploy a version in a consumer's account and prove it."""
     _load(options.config, options.consumer)
     arguments = (str(options.config), options.consumer, options.version, options.keep)
-    return _run(options, "flows.consumer:deploy_model", *arguments)
+    return _run(options, "flows.consumer:deploy_model", *arguments, dry_run=options.dry_run)
 
 
 def promote(options: argparse.Namespace) -> dict[str, Any]:
     """Bring every consumer's endpoint to a version."""
-    from crossaccount.sharing import gather
-
     sharing = _load(options.config)
     if options.dry_run:
         dry = {"version": options.version, "dry_run": True}
         return _run(options, "flows.promotion:promote_model", str(options.config), **dry)
-    agreed = _agree(options, lambda: [gather.make_plan(sharing)], always=True)
+    agreed = _agree_to_promotion(options, sharing)
     promotion = {"version": options.version, "agreed": agreed and agreed[0]}
     return _run(options, "flows.promotion:promote_model", str(options.config), **promotion)
+
+
+def _agree_to_promotion(options: argparse.Namespace, sharing: Sharing) -> list[str] | None:
+    """As `_agree`; where the promotion would take each endpoint is shown after the plan of the share that it begins with."""
+    from crossaccount.aws.access import producing
+    from crossaccount.promotion import foreseen, history, records
+    from crossaccount.sharing import gather
+
+    found: list[gather.Gathered] = []
+
+    def make() -> list[Plan]:
+        with producing(sharing) as producer:
+            found.append(gather.gather(producer))
+        return [gather.plan_with_users(sharing, found[0])]
+
+    def moves() -> str:
+        version, past = options.version, []
+        if version is None:
+            version = found[0].versions[-1].version
+            with producing(sharing) as producer:
+                past = list(records.read(producer, _REMEMBERED))
+        of = foreseen.foresee(sharing, version, history.rolled_back_from(past, version))
+        return foreseen.text(of, sharing.model_package_group)
+
+    return _agree(options, [sharing], make, moves)
 
 
 def rollback(options: argparse.Namespace) -> dict[str, Any]:
@@ -221,9 +247,25 @@ def reap(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.hosting import leftovers
 
     leftovers.age(options.older_than)
+    leftovers.check_run(options.run)
     _load(options.config, options.consumer)
     arguments = (str(options.config), options.consumer, options.older_than)
-    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run)
+    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run, run=options.run)
+
+
+def files(options: argparse.Namespace) -> dict[str, Any]:
+    """Say where the shipped files are, or copy them out."""
+    from crossaccount import shipped
+
+    names = shipped.files()
+    if options.to is None:
+        output.write(options, str(shipped.ROOT))
+        return {"folder": str(shipped.ROOT), "files": list(names)}
+    copied = shipped.copy_to(options.to)
+    output.write(
+        options, f"{options.to}: {len(copied)} of {len(names)} files copied, the others were there already"
+    )
+    return {"folder": str(options.to), "files": list(names), "copied": list(copied)}
 
 
 def automations(options: argparse.Namespace) -> dict[str, Any]:
@@ -234,6 +276,23 @@ def automations(options: argparse.Namespace) -> dict[str, Any]:
     applied = prefect_server.run("flows.automations:apply", options.silent_seconds)
     output.write(options, "\n".join(f"{verb}: {name}" for name, verb in applied.items()))
     return {"automations": applied}
+
+
+def schema(options: argparse.Namespace) -> dict[str, Any]:
+    """Print the JSON schema of a config."""
+    from crossaccount.config import schema as of_config
+
+    output.write(options, of_config.text().rstrip("\n"))
+    return {"schema": of_config.json_schema()} if options.json else {}
+
+
+def completion(options: argparse.Namespace) -> dict[str, Any]:
+    """Print what makes a shell complete the command."""
+    from crossaccount.cli import completing
+
+    script = completing.script(options.shell)
+    output.write(options, script)
+    return {"shell": options.shell, "script": script}
 
 
 def demo(options: argparse.Namespace) -> dict[str, Any]:
@@ -272,20 +331,26 @@ def _run(
     from crossaccount.cli import prefect_server
 
     try:
-        outcome = prefect_server.run(flow, *arguments, **named)
+        with live.line(options, f"{options.command}: run of the flow"):
+            outcome = prefect_server.run(flow, *arguments, **named)
     except (AccessMissing, PromotionFailed, VersionRecalled) as error:
         output.write(options, error.table)
         raise
-    output.write(options, text(outcome))
+    apart = "\n" if sys.stdout.isatty() and sys.stderr.isatty() else ""  # from the log above it
+    output.write(options, f"{apart}{text(outcome)}")
     return dict(outcome.to_json())
 
 
 def _agree(
-    options: argparse.Namespace, make: Callable[[], list[Plan]], always: bool = False
+    options: argparse.Namespace,
+    sharings: Sequence[Sharing],
+    make: Callable[[], list[Plan]],
+    moves: Callable[[], str] | None = None,
 ) -> list[str] | None:
     """Show plans and ask; the hashes of the plans once agreed to, or None with --yes: then the flow may carry out any plan.
 
-    ``always`` asks also when no policy would change, for a command that changes more than policies.
+    ``sharings`` are the configs of the plans. ``moves``, for a command that changes more than policies, is what else it would change:
+    that is shown last, and asked about also where no policy would change.
     """
     from crossaccount.show import plans
 
@@ -295,9 +360,17 @@ def _agree(
         raise InputError(
             f"{options.command} changes AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
         )
-    planned = make()
-    output.write(options, "\n\n".join(plans.text(plan, colour=True) for plan in planned))
-    changes = always or any(plan.writes for plan in planned)
+    with live.line(options, "reading the registry and every policy"):
+        planned = make()
+        more = None if moves is None else moves()
+    colour = terminal.has_colour(sys.stdout)
+    idle = {} if moves is None else {"idle": "No policy would change."}
+    shown = [
+        plans.text(plan, colour, plans.names_of(sharing), **idle)
+        for sharing, plan in zip(sharings, planned, strict=True)
+    ]
+    output.write(options, "\n\n".join([*shown, *([] if more is None else [more])]))
+    changes = moves is not None or any(plan.writes for plan in planned)
     if changes and _answer(f"{options.command}: make these changes? [y/N] ") not in ("y", "yes"):
         raise Failed("Not agreed to: nothing was changed.")
     return [plan.digest for plan in planned]

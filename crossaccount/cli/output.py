@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from typing import Any, NoReturn
 
+from crossaccount.cli import live, terminal
 from crossaccount.errors import (
     AccessMissing,
     ConfigError,
@@ -25,28 +27,38 @@ from crossaccount.errors import (
 
 def say(text: str) -> None:
     """Write text for a person to stderr, beside the result."""
-    print(text, file=sys.stderr)  # noqa: T201 - for a person
+    live.clear()
+    print(terminal.fitted(text, sys.stderr), file=sys.stderr)  # noqa: T201 - for a person
 
 
 def write(options: argparse.Namespace, text: str) -> None:
     """Write the result as text; nothing with ``--json``."""
     if not options.json:
-        print(text)  # noqa: T201 - the command's result
+        live.clear()
+        _print(terminal.fitted(text, sys.stdout))
 
 
 def write_json(options: argparse.Namespace, result: dict[str, Any]) -> None:
     """Write the result as one object; nothing without ``--json``."""
     if options.json:
-        print(json.dumps({"ok": True, **result}))  # noqa: T201 - the command's result
+        _print(json.dumps({"ok": True, **result}))
 
 
 def end(options: argparse.Namespace, error: CrossAccountError) -> NoReturn:
     """Write an error, and end the process with its exit code."""
     if options.json:
-        print(json.dumps({"ok": False, "exit_code": error.exit_code, "error": _error_json(error)}))  # noqa: T201
+        _print(json.dumps({"ok": False, "exit_code": error.exit_code, "error": _error_json(error)}))
     else:
         say("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]))
     raise SystemExit(error.exit_code)
+
+
+def _print(text: str) -> None:
+    """Write to stdout; where its reader has gone (``| head``) the command goes on, and what is left to write is dropped."""
+    try:
+        print(text, flush=True)  # noqa: T201 - the command's result
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _error_json(error: CrossAccountError) -> dict[str, Any]:

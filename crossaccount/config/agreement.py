@@ -10,6 +10,7 @@ from crossaccount.config import identifiers
 from crossaccount.config.hosting_agreement import hosting_disagreements
 from crossaccount.config.lifecycle import lifecycle_disagreements
 from crossaccount.config.question_agreement import smoke_disagreements
+from crossaccount.config.smoke import spelled_out
 from crossaccount.config.values import Complaint, KeyPath, sound
 from crossaccount.regions import partitions
 from crossaccount.text import quote
@@ -30,7 +31,8 @@ def disagreements(data: Mapping[str, Any]) -> Iterator[Complaint]:
     yield from _scope_disagreements(data)
     yield from lifecycle_disagreements(data)
     consumers = consumers if isinstance(consumers, Mapping) else {}
-    for name, consumer in consumers.items():
+    for name, written in consumers.items():
+        consumer = spelled_out(written)
         if isinstance(consumer, Mapping):
             path = ("consumers", name)
             yield from _account_disagreements(path, consumer, owner, region)

@@ -8,10 +8,20 @@ Source: ProductionVariant, AsyncInferenceConfig, MetricsConfig and CreateInferen
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from crossaccount.config.identifiers import InstanceType, KmsKey, s3_address
-from crossaccount.config.values import Flag, FrozenModel, Positive, check_text, choice, fault, whole
+from crossaccount.config.values import (
+    Check,
+    Flag,
+    FrozenModel,
+    Positive,
+    check_text,
+    choice,
+    fault,
+    texts,
+    whole,
+)
 from crossaccount.text import quote
 
 PREFIX_AWARE = "prefix-aware"
@@ -19,10 +29,15 @@ _Routing = Literal["least-outstanding-requests", "random", "prefix-aware", "kv-a
 Routing = Annotated[_Routing, choice("routing strategy", _Routing)]
 
 
+_TOPIC = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}"
+_RESERVATION = r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:[0-9]{12}:[!-~]+"
+_IMAGE_VERSION = r"[a-z0-9-]{1,100}"
+
+
 def _topic(value: object) -> str:
     example = "arn:aws:sns:us-east-1:444455556666:answers"
     text = check_text(value, example)
-    if re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", text):
+    if re.fullmatch(_TOPIC, text):
         return text
     raise fault(f"{quote(text)} is not the ARN of an SNS topic. Write it as in {example}.")
 
@@ -30,7 +45,7 @@ def _topic(value: object) -> str:
 def _reservation(value: object) -> str:
     example = "arn:aws:sagemaker:us-east-1:444455556666:training-plan/NAME"
     text = check_text(value, example)
-    if 20 <= len(text) <= 258 and re.fullmatch(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:[0-9]{12}:[!-~]+", text):
+    if 20 <= len(text) <= 258 and re.fullmatch(_RESERVATION, text):
         return text
     raise fault(
         f"{quote(text)} is not the ARN of a capacity reservation of SageMaker. Write it as in {example}."
@@ -51,14 +66,14 @@ def _interval(value: object) -> object:
 def _image_version(value: object) -> str:
     example = "al2-ami-sagemaker-inference-gpu-2"
     text = check_text(value, example)
-    if re.fullmatch(r"[a-z0-9-]{1,100}", text):
+    if re.fullmatch(_IMAGE_VERSION, text):
         return text
     raise fault(f"{quote(text)} cannot be the version of an inference AMI. Write it as in {example}.")
 
 
-SnsTopic = Annotated[str, BeforeValidator(_topic)]
-CapacityReservation = Annotated[str, BeforeValidator(_reservation)]
-InferenceAmi = Annotated[str, BeforeValidator(_image_version)]
+SnsTopic = Annotated[str, Check(_topic, schema=texts(_TOPIC))]
+CapacityReservation = Annotated[str, Check(_reservation, schema=texts(_RESERVATION, 20, 258))]
+InferenceAmi = Annotated[str, Check(_image_version, schema=texts(_IMAGE_VERSION))]
 
 
 class InstancePool(FrozenModel):
@@ -102,7 +117,7 @@ class Metrics(FrozenModel):
     enhanced: Flag = Field(
         default=False, description="whether metrics come by instance and container (EnableEnhancedMetrics)"
     )
-    publish_seconds: Annotated[int, BeforeValidator(_interval)] | None = Field(
+    publish_seconds: Annotated[int, Check(_interval, schema={"enum": _INTERVALS})] | None = Field(
         default=None, description="how often metrics are published"
     )
 

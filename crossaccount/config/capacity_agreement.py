@@ -17,9 +17,9 @@ from crossaccount.text import quote
 
 # Families that SageMaker attaches no volume to, beside those with a "d" for their local disks. Source: volume_size_supported of
 # sagemaker-core, which mends it as AWS's refusals are reported: "VolumeSize parameter is not allowed for the selected Instance type".
-_LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z0-9-]*d[a-z0-9-]*|g5|g6|g7e|p5|p6-b200|trn1|trn2)[a-z0-9-]*\.")
+LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z0-9-]*d[a-z0-9-]*|g5|g6|g7e|p5|p6-b200|trn1|trn2)[a-z0-9-]*\.")
 # InferenceAmiVersion in ProductionVariant: "Accelerator: GPU", "Accelerator: Inferentia2 and Trainium".
-_OF_IMAGE = {
+OF_IMAGE = {
     "-gpu-": ("GPUs", r"ml\.(?:g|gr|p)[0-9]"),
     "-neuron-": ("Inferentia2 or Trainium", r"ml\.(?:inf2|trn)"),
 }
@@ -76,13 +76,13 @@ def _pool_disagreements(path: KeyPath, endpoint: Mapping[str, Any], pools: Any) 
 def _type_disagreements(path: KeyPath, endpoint: Mapping[str, Any]) -> Iterator[Complaint]:
     size, image = endpoint.get("volume_size_gb"), endpoint.get("inference_ami")
     for instance_type in instance_types(endpoint):
-        if size and _LOCAL_STORAGE.match(instance_type):
+        if size and LOCAL_STORAGE.match(instance_type):
             sentence = (
                 f"{quote(size)} cannot be had, because {quote(instance_type)} has local storage and SageMaker attaches no volume to it. "
                 "Delete it, or choose another instance type."
             )
             yield (*path, "volume_size_gb"), size, sentence
-        for part, (what, pattern) in _OF_IMAGE.items():
+        for part, (what, pattern) in OF_IMAGE.items():
             if part in f"{image}-" and not re.match(pattern, instance_type):
                 sentence = (
                     f"{quote(image)} is an image for {what}, which {quote(instance_type)} does not have. Delete it, or choose another "

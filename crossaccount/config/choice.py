@@ -9,9 +9,17 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag
+from pydantic import Discriminator, Field, PlainSerializer, Tag
 
-from crossaccount.config.values import FrozenModel, check_text, describe, did_you_mean, fault
+from crossaccount.config.values import (
+    Check,
+    FrozenModel,
+    check_text,
+    describe,
+    did_you_mean,
+    fault,
+    texts,
+)
 from crossaccount.errors import LAST_VERSION
 from crossaccount.text import quote
 
@@ -21,6 +29,10 @@ _MOST_METADATA = 50
 _WAY_OUT = "Write approved, a list of version numbers such as [1, 2], or a rule such as {stage: Production, stage_status: Approved}"
 
 
+_WORD = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+WORD_SCHEMA = texts(_WORD)
+
+
 def check_word(value: object) -> str:
     """Return the name of a stage or of its status, as SageMaker takes it.
 
@@ -28,7 +40,7 @@ def check_word(value: object) -> str:
         PydanticCustomError: for anything else.
     """
     text = check_text(value, "Production")
-    if re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", text):
+    if re.fullmatch(_WORD, text):
         return text
     raise fault(
         f"{quote(text)} is no name of a stage or of its status: 1 to 63 letters, digits and inner hyphens. Write for example Production."
@@ -66,17 +78,43 @@ def _metadata(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(value.items()))
 
 
+_WORDS_SCHEMA = {
+    "anyOf": [
+        WORD_SCHEMA,
+        {
+            "type": "array",
+            "items": WORD_SCHEMA,
+            "minItems": 1,
+            "maxItems": _MOST_WORDS,
+            "uniqueItems": True,
+        },
+    ]
+}
+_METADATA_SCHEMA = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": _MOST_METADATA,
+    "propertyNames": {"pattern": r"\S", "maxLength": 128},
+    "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256},
+}
+
+
 class VersionRule(FrozenModel):
     """Which versions are shared, by what the registry says of them; a rule without words chooses every one."""
 
-    stage: Annotated[tuple[str, ...], BeforeValidator(_words)] | None = Field(
+    stage: Annotated[tuple[str, ...], Check(_words, schema=lambda _: _WORDS_SCHEMA)] | None = Field(
         default=None, description="the ModelLifeCycle Stage that a version is in, or a list of them"
     )
-    stage_status: Annotated[tuple[str, ...], BeforeValidator(_words)] | None = Field(
+    stage_status: Annotated[tuple[str, ...], Check(_words, schema=lambda _: _WORDS_SCHEMA)] | None = Field(
         default=None, description="the status of its stage (StageStatus), or a list of them"
     )
     metadata: (
-        Annotated[tuple[tuple[str, str], ...], BeforeValidator(_metadata), PlainSerializer(dict)] | None
+        Annotated[
+            tuple[tuple[str, str], ...],
+            Check(_metadata, schema=lambda _: _METADATA_SCHEMA),
+            PlainSerializer(dict),
+        ]
+        | None
     ) = Field(default=None, description="what its CustomerMetadataProperties have, each key with its text")
 
     def difference(self, stage: str | None, status: str | None, metadata: Mapping[str, str]) -> str:
@@ -140,8 +178,21 @@ def _kind(value: object) -> str:
     return RULE_TAG if isinstance(value, Mapping | VersionRule) else "listed"
 
 
+def _schema(of_type: dict[str, Any]) -> dict[str, Any]:
+    numbers = {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1, "maximum": LAST_VERSION},
+        "minItems": 1,
+        "maxItems": _MOST_VERSIONS,
+        "uniqueItems": True,
+    }
+    (rule,) = (each for each in of_type["oneOf"] if "$ref" in each)
+    asking = {"allOf": [rule], "not": {"additionalProperties": {"type": "null"}}}
+    return {"oneOf": [{"const": "approved"}, numbers, asking]}
+
+
 Versions = Annotated[
     Annotated[Literal["approved"] | tuple[int, ...], Tag("listed")] | Annotated[VersionRule, Tag(RULE_TAG)],
     Discriminator(_kind),
-    BeforeValidator(_check),
+    Check(_check, schema=_schema),
 ]

@@ -6,7 +6,7 @@ Not here: whether these keys agree with each other (``agreement``).
 import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from crossaccount.config.capacity import (
     Asynchronous,
@@ -27,16 +27,27 @@ from crossaccount.config.identifiers import (
     network_id,
     s3_address,
 )
-from crossaccount.config.values import Flag, FrozenModel, check_text, choice, fault, items, whole
+from crossaccount.config.values import (
+    Check,
+    Flag,
+    FrozenModel,
+    check_text,
+    choice,
+    fault,
+    items,
+    texts,
+    whole,
+)
 from crossaccount.text import quote
+
+_SIZES = tuple(range(1024, 6145, 1024))
 
 
 def _memory(value: object) -> object:
-    sizes = tuple(range(1024, 6145, 1024))
-    if value in sizes and not isinstance(value, bool):
+    if value in _SIZES and not isinstance(value, bool):
         return value
     raise fault(
-        f"{quote(value)} is not a memory size of a serverless endpoint. Write one of {', '.join(map(str, sizes))}, without quotes."
+        f"{quote(value)} is not a memory size of a serverless endpoint. Write one of {', '.join(map(str, _SIZES))}, without quotes."
     )
 
 
@@ -76,7 +87,7 @@ class Deployment(FrozenModel):
 class Serverless(FrozenModel):
     """Capacity without instances."""
 
-    memory_mb: Annotated[int, BeforeValidator(_memory)] = Field(
+    memory_mb: Annotated[int, Check(_memory, schema={"enum": _SIZES})] = Field(
         description="memory in megabytes", examples=["2048"]
     )
     max_concurrency: Annotated[int, whole(1, 200, "calls")] = Field(
@@ -111,9 +122,12 @@ KINDS: tuple[str, ...] = get_args(_Kind)
 _ContainerMode = Literal["serial", "direct"]
 
 
+_SPECIFICATION = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"  # botocore, sagemaker: EntityName
+
+
 def _specification(value: object) -> str:
     text = check_text(value, "gpu")
-    if re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", text):  # botocore, sagemaker: EntityName
+    if re.fullmatch(_SPECIFICATION, text):
         return text
     raise fault(
         f"{quote(text)} cannot name an inference specification. Write the Name of one of AdditionalInferenceSpecifications."
@@ -201,9 +215,11 @@ class Endpoint(FrozenModel):
         description="what each copy of a version is given of the instances",
         examples=["{memory_mb: 1024, copies: 1}"],
     )
-    inference_specification: Annotated[str, BeforeValidator(_specification)] | None = Field(
-        default=None,
-        description="name of an additional inference specification that is deployed instead of the main one",
+    inference_specification: Annotated[str, Check(_specification, schema=texts(_SPECIFICATION))] | None = (
+        Field(
+            default=None,
+            description="name of an additional inference specification that is deployed instead of the main one",
+        )
     )
     container_mode: Annotated[_ContainerMode, choice("mode of containers", _ContainerMode)] = Field(
         default="serial",

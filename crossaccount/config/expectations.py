@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from crossaccount.config.values import (
+    Check,
     FrozenModel,
     Positive,
     check_text,
@@ -17,9 +18,10 @@ from crossaccount.config.values import (
     describe,
     fault,
     items,
+    texts,
     whole,
 )
-from crossaccount.json_match import parse_path, parse_paths, schema_fault
+from crossaccount.json_match import ONE_PATH, WIDE_PATH, parse_path, parse_paths, schema_fault
 from crossaccount.text import quote
 
 MOST_BYTES = 6_291_456  # botocore, sagemaker-runtime: BodyBlob
@@ -70,6 +72,9 @@ def _share(value: object) -> float:
     if not 0 < value < 1:
         raise fault(f"{quote(value)} is out of bounds. Write a number above 0 and below 1.")
     return float(value)
+
+
+_BOUND_SCHEMA = {"type": "number", "exclusiveMinimum": -1e300, "exclusiveMaximum": 1e300}
 
 
 def _bound(value: object) -> object:
@@ -128,6 +133,15 @@ def length(value: object) -> object:
     )
 
 
+_TEXT = {"type": "string", "pattern": r"\S"}
+_LABELS_SCHEMA = {
+    "type": "array",
+    "items": {"type": ["string", "number", "boolean"]},
+    "minItems": 1,
+    "maxItems": 1000,
+    "uniqueItems": True,
+}
+_CONTAINED_SCHEMA = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 100}]}
 _LABELS: Any = items("labels", "setosa, virginica", 1000)
 
 
@@ -136,6 +150,17 @@ def label(value: object) -> object:
     if value is None or isinstance(value, Mapping | LabelsAt):
         return value
     return {"labels": _labels(_LABELS.func(value))}
+
+
+def length_schema(of_type: dict[str, Any]) -> dict[str, Any]:
+    """The schema of `length`: a number stands beside the bounds."""
+    number = {"type": "integer", "minimum": 0, "maximum": MOST_BYTES}
+    return {"anyOf": [*of_type["anyOf"], number]}
+
+
+def label_schema(of_type: dict[str, Any]) -> dict[str, Any]:
+    """The schema of `label`: a list of labels stands beside those with a path."""
+    return {"anyOf": [*of_type["anyOf"], _LABELS_SCHEMA]}
 
 
 class Tolerance(FrozenModel):
@@ -150,8 +175,8 @@ class Tolerance(FrozenModel):
     relative: Positive | None = Field(
         default=None, description="by which part of itself a number may differ", examples=["0.05"]
     )
-    share: Annotated[float, BeforeValidator(_share)] | None = Field(
-        default=None, description="which part of the numbers may differ by more", examples=["0.01"]
+    share: Annotated[float, Check(_share, schema={"exclusiveMinimum": 0, "exclusiveMaximum": 1})] | None = (
+        Field(default=None, description="which part of the numbers may differ by more", examples=["0.01"])
     )
 
 
@@ -167,7 +192,7 @@ class Within(FrozenModel):
 class JsonPath(FrozenModel):
     """An expected value at one place of an answer; exactly that value, without a tolerance."""
 
-    path: Annotated[str, BeforeValidator(_json_path)] = Field(
+    path: Annotated[str, Check(_json_path, schema=texts(ONE_PATH, most=1024))] = Field(
         description="where in the answer, by names, keys in quotes and [places]",
         examples=["predictions[0].score"],
     )
@@ -175,7 +200,7 @@ class JsonPath(FrozenModel):
     tolerance: Tolerance | None = Field(default=None, description="how far a number may be from it")
 
 
-_WidePath = Annotated[str, BeforeValidator(_wide_path)]
+_WidePath = Annotated[str, Check(_wide_path, schema=texts(WIDE_PATH, most=1024))]
 _Dtype = Literal[
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "bfloat16", "float32",
     "float64", "str", "bytes",
@@ -191,7 +216,7 @@ class LabelsAt(FrozenModel):
     )
     labels: Annotated[
         tuple[str | int | float | bool, ...],
-        BeforeValidator(_labels),
+        Check(_labels),
         _LABELS,
     ] = Field(description="the labels that are right", examples=["[setosa, virginica]"])
 
@@ -211,17 +236,17 @@ class ArrayOf(FrozenModel):
     shape: (
         Annotated[
             tuple[Annotated[int, whole(0, 10**9, "items, or null for any")] | None, ...],
-            BeforeValidator(_shape),
+            Check(_shape, schema={"maxItems": 32}),
         ]
         | None
     ) = Field(default=None, description="its lengths, null for any", examples=["[1, null, 4]"])
     dtype: Annotated[_Dtype, choice("type of items", _Dtype)] | None = Field(
         default=None, description="type of its items, by numpy's name"
     )
-    minimum: Annotated[int | float, BeforeValidator(_bound)] | None = Field(
+    minimum: Annotated[int | float, Check(_bound, schema=lambda _: _BOUND_SCHEMA)] | None = Field(
         default=None, description="what none of its numbers is less than"
     )
-    maximum: Annotated[int | float, BeforeValidator(_bound)] | None = Field(
+    maximum: Annotated[int | float, Check(_bound, schema=lambda _: _BOUND_SCHEMA)] | None = Field(
         default=None, description="what none of its numbers is more than"
     )
 
@@ -232,12 +257,12 @@ class TextOf(FrozenModel):
     path: _WidePath | None = Field(
         default=None, description="where in the answer, [*] for every item; the whole body without it"
     )
-    contains: Annotated[tuple[str, ...], BeforeValidator(_contained)] | None = Field(
-        default=None, description="a text that must stand in it, or several"
+    contains: Annotated[tuple[str, ...], Check(_contained, schema=lambda _: _CONTAINED_SCHEMA)] | None = (
+        Field(default=None, description="a text that must stand in it, or several")
     )
-    matches: Annotated[str, BeforeValidator(_pattern)] | None = Field(
-        default=None, description="a regular expression of Python that must be found in it"
-    )
+    matches: (
+        Annotated[str, Check(_pattern, schema={"minLength": 1, "maxLength": 1000, "pattern": r"\S"})] | None
+    ) = Field(default=None, description="a regular expression of Python that must be found in it")
 
 
 class ByteLength(FrozenModel):

@@ -23,8 +23,8 @@ from crossaccount.config.kinds import (
 from crossaccount.config.values import Complaint, KeyPath, missing, sound
 from crossaccount.text import quote
 
-_SIZE_KEYS = {"canary": "canary_percent", "linear": "linear_percent", "rolling": "batch_percent"}
-_MAX_NAME = 63  # botocore, sagemaker: EndpointConfigName
+SIZE_KEYS = {"canary": "canary_percent", "linear": "linear_percent", "rolling": "batch_percent"}
+MAX_NAME = 63  # botocore, sagemaker: EndpointConfigName
 _ENDLESS = 10**9  # what is more has its own complaint, and may have more digits than Python writes
 
 
@@ -147,16 +147,16 @@ def _shadow_disagreements(path: KeyPath, consumer: Mapping[str, Any], kind: str)
 def _name_disagreements(path: KeyPath, endpoint: Mapping[str, Any], versions: object) -> Iterator[Complaint]:
     name = sound(endpoint, "name", identifiers.check_endpoint_name)
     for version in versions if isinstance(versions, list | tuple) else ():
-        if name and isinstance(version, int) and len(f"{name}-v{version}-0000") > _MAX_NAME:
+        if name and isinstance(version, int) and len(f"{name}-v{version}-0000") > MAX_NAME:
             sentence = (
-                f"{quote(name)} with version {version} makes the name of an endpoint config longer than {_MAX_NAME} "
+                f"{quote(name)} with version {version} makes the name of an endpoint config longer than {MAX_NAME} "
                 "characters. Choose a shorter name."
             )
             yield (*path, "name"), name, sentence
 
 
 def _size_disagreements(path: KeyPath, deployment: Mapping[str, Any], kind: str) -> Iterator[Complaint]:
-    for of, key in _SIZE_KEYS.items():
+    for of, key in SIZE_KEYS.items():
         value = deployment.get(key)
         if of == kind and value is None:
             yield (*path, key), "", missing(Deployment, key)

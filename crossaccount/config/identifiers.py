@@ -8,9 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
-
-from crossaccount.config.values import check_text, did_you_mean, fault
+from crossaccount.config.values import PRINTABLE, Check, check_text, did_you_mean, fault, texts
 from crossaccount.regions import partitions
 from crossaccount.text import quote
 
@@ -120,9 +118,12 @@ def _profile(value: object) -> str:
     )
 
 
+_INSTANCE_TYPE = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
+
+
 def _instance_type(value: object) -> str:
     text = check_text(value, "ml.m5.large")
-    if re.fullmatch(r"ml\.[a-z0-9-]+\.[a-z0-9]+", text):
+    if re.fullmatch(_INSTANCE_TYPE, text):
         return text
     way_out = (
         f"ml.{text}" if re.fullmatch(r"[a-z0-9-]+\.[a-z0-9]+", text) and text[:3] != "ml." else "ml.m5.large"
@@ -143,29 +144,34 @@ def _alarm(value: object) -> str:
     raise fault(f"{quote(text)} cannot name a CloudWatch alarm. Write its name, for example churn-errors.")
 
 
+_ORGANIZATION_ID = r"o-[a-z0-9]{10,32}"  # botocore, organizations: OrganizationId
 check_organization_id = _matching(
-    r"o-[a-z0-9]{10,32}",  # botocore, organizations: OrganizationId
+    _ORGANIZATION_ID,
     "o-a1b2c3d4e5",
     "is not the id of an AWS organization. Write it as in o-a1b2c3d4e5 (aws organizations describe-organization).",
 )
+_ORGANIZATION_PATH = r"o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(?:ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*"
 _organization_path = _matching(
-    r"o-[a-z0-9]{10,32}/r-[a-z0-9]{4,32}/(?:ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}/)*",
+    _ORGANIZATION_PATH,
     "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/",
     "is not the path of an organizational unit. Write it from the organization down, each part followed by a "
     "slash: o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/",
 )
+_ROLE_NAME = r"(?:[A-Za-z0-9_+=,.@-]{1,128}/){0,8}[A-Za-z0-9_+=,.@-]{1,64}"
 _role_name = _matching(
-    r"(?:[\w+=,.@-]{1,128}/){0,8}[\w+=,.@-]{1,64}",
+    _ROLE_NAME,
     "crossaccount-execution",
     "cannot name a role. Write its name, with its path if it has one, for example crossaccount-execution.",
 )
+_EXTERNAL_ID = r"[A-Za-z0-9_+=,.@:/-]{2,1224}"  # botocore, sts: externalIdType
 _external_id = _matching(
-    r"[\w+=,.@:\/-]{2,1224}",  # botocore, sts: externalIdType
+    _EXTERNAL_ID,
     "team-churn-2026",
     "cannot be an external id. Use 2 to 1224 letters, digits and the characters _ + = , . @ : / - as they stand in the role's trust policy.",
 )
+_KMS_KEY = r"[a-zA-Z0-9:/_-]{1,2048}"  # botocore, sagemaker: KmsKeyId
 _kms_key = _matching(
-    r"[a-zA-Z0-9:/_-]{1,2048}",  # botocore, sagemaker: KmsKeyId
+    _KMS_KEY,
     "arn:aws:kms:us-east-1:111122223333:key/KEY-ID",
     "cannot name a KMS key. Write its ARN, as in arn:aws:kms:us-east-1:111122223333:key/KEY-ID.",
 )
@@ -188,16 +194,23 @@ def check_key_arn(value: object) -> str:
     raise fault(f"{quote(text)} is not the ARN of a KMS key. Write it as in {example}.")
 
 
-def network_id(prefix: str) -> BeforeValidator:
+def network_id(prefix: str) -> Check:
     """Make the check of an id such as sg-0a1b2c, by its prefix."""
-    example = f"{prefix}-0a1b2c3d4e5f60718"
-    return BeforeValidator(
-        _matching(rf"{prefix}-[0-9a-zA-Z]{{1,26}}", example, f"is not such an id. Write it as in {example}.")
-    )
+    example, pattern = f"{prefix}-0a1b2c3d4e5f60718", rf"{prefix}-[0-9a-zA-Z]{{1,26}}"
+    refusal = f"is not such an id. Write it as in {example}."
+    return Check(_matching(pattern, example, refusal), schema=texts(pattern))
 
 
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+# The same in one pattern, up to the slash after the bucket.
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_NO_BUCKET = (
+    rf"{_OCTET}(?:\.{_OCTET}){{3}}(?:/|$)|[^/]*(?:{'|'.join(_RESERVED_ENDS).replace('.', '[.]')})(?:/|$)"
+)
+_ADDRESS = rf"s3://(?!{_NO_BUCKET}){_BUCKET.pattern}"
+_FOLDER = r"(?!\.{1,2}/)[A-Za-z0-9!_.'()=-]+/"
+_RELEASES_PATTERN = rf"{_ADDRESS}/(?=.{{0,800}}$)(?:{_FOLDER})*"
 
 
 def _legal_bucket(name: str) -> bool:
@@ -237,7 +250,7 @@ def _releases(value: object) -> str:
     return text
 
 
-def s3_address(kind: Literal["object", "prefix"], example: str) -> BeforeValidator:
+def s3_address(kind: Literal["object", "prefix"], example: str) -> Check:
     """Make the check of an S3 address: of one object, or of a prefix for objects."""
 
     def check(value: object) -> str:
@@ -251,21 +264,29 @@ def s3_address(kind: Literal["object", "prefix"], example: str) -> BeforeValidat
             raise fault(f"{quote(text)} is too long or cannot be printed. Write it as {example}.")
         return text
 
-    return BeforeValidator(check)
+    if kind == "object":
+        return Check(check, schema=texts(rf"{_ADDRESS}/{PRINTABLE}*(?!/){PRINTABLE}", most=1024))
+    return Check(check, schema=texts(rf"{_ADDRESS}(?:/{PRINTABLE}*)?", most=512))
 
 
-AccountId = Annotated[str, BeforeValidator(check_account)]
-GroupName = Annotated[str, BeforeValidator(_group_name)]
-EndpointName = Annotated[str, BeforeValidator(check_endpoint_name)]
-Region = Annotated[str, BeforeValidator(check_region)]
-RoleArn = Annotated[str, BeforeValidator(check_role)]
-RoleName = Annotated[str, BeforeValidator(_role_name)]
-ExternalId = Annotated[str, BeforeValidator(_external_id)]
-ProfileName = Annotated[str, BeforeValidator(_profile)]
-OrganizationId = Annotated[str, BeforeValidator(check_organization_id)]
-OrganizationPath = Annotated[str, BeforeValidator(_organization_path)]
-InstanceType = Annotated[str, BeforeValidator(_instance_type)]
-AlarmName = Annotated[str, BeforeValidator(_alarm)]
-KmsKey = Annotated[str, BeforeValidator(_kms_key)]
-KeyArn = Annotated[str, BeforeValidator(check_key_arn)]
-ReleasesUri = Annotated[str, BeforeValidator(_releases)]
+_WHOLE_ACCOUNT = {"type": "integer", "minimum": 10**11, "maximum": 10**12 - 1}  # written without quotes
+_ARN_OF_ROLE = _ROLE.pattern
+_NAME = _ENTITY_NAME.pattern
+
+AccountId = Annotated[
+    str, Check(check_account, schema=lambda _: {"anyOf": [texts("[0-9]{12}"), _WHOLE_ACCOUNT]})
+]
+GroupName = Annotated[str, Check(_group_name, schema=texts(_NAME, most=63, never="^arn:"))]
+EndpointName = Annotated[str, Check(check_endpoint_name, schema=texts(_NAME, most=50, never="^arn:"))]
+Region = Annotated[str, Check(check_region, schema=lambda of_type: {**of_type, "enum": sorted(partitions())})]
+RoleArn = Annotated[str, Check(check_role, schema=texts(_ARN_OF_ROLE, never="[*?$]"))]
+RoleName = Annotated[str, Check(_role_name, schema=texts(_ROLE_NAME))]
+ExternalId = Annotated[str, Check(_external_id, schema=texts(_EXTERNAL_ID))]
+ProfileName = Annotated[str, Check(_profile, schema=texts(rf"(?! ){PRINTABLE}+(?<! )", never=r"[\[\]]"))]
+OrganizationId = Annotated[str, Check(check_organization_id, schema=texts(_ORGANIZATION_ID))]
+OrganizationPath = Annotated[str, Check(_organization_path, schema=texts(_ORGANIZATION_PATH))]
+InstanceType = Annotated[str, Check(_instance_type, schema=texts(_INSTANCE_TYPE))]
+AlarmName = Annotated[str, Check(_alarm, schema=texts(rf"{PRINTABLE}+", most=255, never="^arn:"))]
+KmsKey = Annotated[str, Check(_kms_key, schema=texts(_KMS_KEY))]
+KeyArn = Annotated[str, Check(check_key_arn, schema=texts(_KEY_ARN.pattern))]
+ReleasesUri = Annotated[str, Check(_releases, schema=texts(_RELEASES_PATTERN))]

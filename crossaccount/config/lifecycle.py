@@ -9,10 +9,20 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from crossaccount.config.choice import check_word
-from crossaccount.config.values import Complaint, FrozenModel, check_text, describe, fault
+from crossaccount.config.choice import WORD_SCHEMA, check_word
+from crossaccount.config.values import (
+    PRINTABLE,
+    Check,
+    Complaint,
+    FrozenModel,
+    check_text,
+    describe,
+    exactly,
+    fault,
+    texts,
+)
 from crossaccount.text import quote
 
 _MOST_DESCRIBED = 1024
@@ -32,15 +42,15 @@ def _description(value: object) -> str:
 class LifeCycle(FrozenModel):
     """A version's ModelLifeCycle: its stage, the status of that, and a description, which is left as it is without one."""
 
-    stage: Annotated[str, BeforeValidator(check_word)] = Field(
+    stage: Annotated[str, Check(check_word, schema=WORD_SCHEMA)] = Field(
         description="the Stage that a version is then in", examples=["Staging"]
     )
-    status: Annotated[str, BeforeValidator(check_word)] = Field(
+    status: Annotated[str, Check(check_word, schema=WORD_SCHEMA)] = Field(
         description="the status of that stage (StageStatus)", examples=["Approved"]
     )
-    description: Annotated[str, BeforeValidator(_description)] | None = Field(
-        default=None, description="what the registry has as the stage's description"
-    )
+    description: (
+        Annotated[str, Check(_description, schema=texts(rf"{PRINTABLE}+", most=_MOST_DESCRIBED))] | None
+    ) = Field(default=None, description="what the registry has as the stage's description")
 
     def __str__(self) -> str:
         """In a few words."""
@@ -64,9 +74,14 @@ def _mapping(value: object) -> object:
     return value
 
 
+def _schema(of_type: dict[str, Any]) -> dict[str, Any]:
+    names = {"pattern": exactly("[1-9][0-9]{0,2}|1000")}
+    return {"type": "object", "propertyNames": names, "additionalProperties": of_type["additionalProperties"]}
+
+
 LifeCycles = Annotated[
     dict[int, LifeCycle],
-    BeforeValidator(_mapping),
+    Check(_mapping, schema=_schema),
     AfterValidator(lambda found: dict(sorted(found.items()))),
 ]
 

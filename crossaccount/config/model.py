@@ -6,9 +6,9 @@ Not here: how it is read from a file (``loading``), endpoints (``endpoint``) and
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from crossaccount.config.agreement import disagreements
@@ -29,8 +29,10 @@ from crossaccount.config.identifiers import (
     RoleName,
 )
 from crossaccount.config.lifecycle import LifeCycles
-from crossaccount.config.smoke import Latency, Smoke
+from crossaccount.config.smoke import Latency, Smoke, SmokeMode, spelled_out
 from crossaccount.config.values import (
+    PRINTABLE,
+    Check,
     Flag,
     FrozenModel,
     check_text,
@@ -38,7 +40,9 @@ from crossaccount.config.values import (
     describe,
     did_you_mean,
     dotted,
+    exactly,
     fault,
+    texts,
     whole,
 )
 from crossaccount.errors import InputError
@@ -48,7 +52,6 @@ from crossaccount.text import quote
 _V = TypeVar("_V")
 _Preset = Literal["least-privilege", "aws-docs"]
 _Principals = Literal["accounts", "roles", "organization"]
-_SmokeMode = Literal["before", "after", "both", "shadow"]
 
 
 class _FrozenDict(dict[str, _V]):
@@ -62,6 +65,16 @@ class _FrozenDict(dict[str, _V]):
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, _V]]]:
         return type(self), (dict(self),)
+
+
+# ISO 8601 as most people write it; Python reads forms of it that few know.
+_DAY = r"[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|[12][0-9]))"
+_CLOCK, _ZONE = (
+    r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,]0+)?)?",
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])",
+)
+_END = rf"(?!0000){_DAY}(?:[T ]{_CLOCK}{_ZONE})?"
+_ODD = PRINTABLE.replace("[^", "[", 1)
 
 
 def _expires(value: object) -> object:
@@ -80,13 +93,14 @@ def _expires(value: object) -> object:
     )
 
 
+_DEPLOYMENT = r"(?! )[^/%&<>?#\\]{1,200}(?<! )/(?! )[^/%&<>?#\\]{1,200}(?<! )"
+
+
 def _deployment_name(value: object) -> str:
     example = "move-endpoint/staging"
     text = check_text(value, example)
     # The API's own ban is on / % & < > in each name; a ? or a # would end the address that it is asked for under.
-    if text.isprintable() and re.fullmatch(
-        r"(?! )[^/%&<>?#\\]{1,200}(?<! )/(?! )[^/%&<>?#\\]{1,200}(?<! )", text
-    ):
+    if text.isprintable() and re.fullmatch(_DEPLOYMENT, text):
         return text
     raise fault(
         f"{quote(text)} cannot name a deployment. Write the flow's name, a slash and the deployment's name, as `prefect deployment ls` "
@@ -94,9 +108,11 @@ def _deployment_name(value: object) -> str:
     )
 
 
-def check_consumer_name(value: object) -> str:
-    """Return what may name a consumer; raises a sentence for anything else."""
-    if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", value):
+_CONSUMER = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
+
+
+def _consumer_name(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(_CONSUMER, value):
         return value
     raise fault(
         f"{quote(value)} cannot name a consumer. Use 1 to 32 lower-case letters, digits and inner hyphens, for example staging."
@@ -113,6 +129,12 @@ def _consumers(value: object) -> object:
     if not value:
         raise fault("names no consumer. Add at least one, for example staging, with its account and roles.")
     return value
+
+
+def _consumers_schema(of_type: dict[str, Any]) -> dict[str, Any]:
+    each = of_type.get("additionalProperties") or next(iter(of_type["patternProperties"].values()))
+    names = {"pattern": exactly(_CONSUMER)}
+    return {"type": "object", "minProperties": 1, "propertyNames": names, "additionalProperties": each}
 
 
 class ProducerConfig(FrozenModel):
@@ -170,20 +192,22 @@ class ConsumerConfig(FrozenModel):
         description="ARN of the role that SageMaker runs the model with, in the consumer's account",
         examples=["arn:aws:iam::444455556666:role/crossaccount-execution"],
     )
-    expires: Annotated[datetime, BeforeValidator(_expires)] | None = Field(
+    expires: Annotated[datetime, Check(_expires, schema=lambda _: texts(_END))] | None = Field(
         default=None, description="when the access ends by itself"
     )
     stage: Annotated[int, whole(1, 1000, "stages")] = Field(
         default=1, description="when its turn comes in a promotion; lower numbers first"
     )
-    run_deployment: Annotated[str, BeforeValidator(_deployment_name)] | None = Field(
-        default=None, description="Prefect deployment whose runs do this consumer's part of a promotion"
+    run_deployment: Annotated[str, Check(_deployment_name, schema=texts(_DEPLOYMENT, never=_ODD))] | None = (
+        Field(
+            default=None, description="Prefect deployment whose runs do this consumer's part of a promotion"
+        )
     )
     endpoint: Endpoint = Field(
         description="name and capacity of the endpoint",
         examples=["{name: decision-trees-staging, instance_type: ml.m5.large, instance_count: 1}"],
     )
-    smoke_mode: Annotated[_SmokeMode, choice("smoke mode", _SmokeMode)] = Field(
+    smoke_mode: Annotated[SmokeMode, choice("smoke mode", SmokeMode)] = Field(
         default="before", description="when a promotion asks the questions"
     )
     shadow: Shadow | None = Field(
@@ -196,13 +220,7 @@ class ConsumerConfig(FrozenModel):
     @classmethod
     def _smoke_in_a_word(cls, data: Any) -> Any:
         """`smoke: after` is short for `smoke_mode: after` with the questions that the Release has."""
-        if (
-            isinstance(data, Mapping)
-            and data.get("smoke") in get_args(_SmokeMode)
-            and "smoke_mode" not in data
-        ):
-            return {**data, "smoke_mode": data["smoke"], "smoke": []}
-        return data
+        return spelled_out(data)
 
     @property
     def until(self) -> str | None:
@@ -256,8 +274,8 @@ class Sharing(FrozenModel):
         examples=['{account: "111122223333", releases: "s3://BUCKET/releases/"}'],
     )
     consumers: Annotated[
-        dict[Annotated[str, BeforeValidator(check_consumer_name)], ConsumerConfig],
-        BeforeValidator(_consumers),
+        dict[Annotated[str, Check(_consumer_name)], ConsumerConfig],
+        Check(_consumers, schema=_consumers_schema),
         AfterValidator(_FrozenDict),
     ] = Field(
         description="mapping from a name to an account that deploys the models",

@@ -24,7 +24,7 @@ EXPECTATIONS = (
 )
 # They judge the bytes of an answer as they came; the others judge what was read of it.
 OF_BYTES = ("expect_sha256", "expect_length")
-_AT_LEAST_ONE = {
+AT_LEAST_ONE = {
     "expect_array": (("shape", "dtype", "minimum", "maximum"), "{shape: [1, null]} or {dtype: float32}"),
     "expect_text": (("contains", "matches"), "{contains: Paris}"),
 }
@@ -75,7 +75,7 @@ def _inner_disagreements(path: KeyPath, question: Mapping[str, Any]) -> Iterator
             if len(measures) != 1:
                 sentence = "needs one measure, and one only. Write {absolute: 0.01} or {relative: 0.05}."
                 yield (*path, key, "tolerance"), "", sentence
-    for key, (names, example) in _AT_LEAST_ONE.items():
+    for key, (names, example) in AT_LEAST_ONE.items():
         inner = question.get(key)
         if isinstance(inner, Mapping) and all(inner.get(name) is None for name in names):
             yield (*path, key), "", f"expects nothing. Add one of {', '.join(names)}, for example {example}."

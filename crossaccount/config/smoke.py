@@ -7,10 +7,9 @@ import base64
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
-    BeforeValidator,
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
@@ -30,23 +29,29 @@ from crossaccount.config.expectations import (
 )
 from crossaccount.config.identifiers import s3_address
 from crossaccount.config.values import (
+    PRINTABLE,
+    Check,
     Flag,
     FrozenModel,
     Positive,
     check_text,
     choice,
     describe,
+    exactly,
     fault,
+    in_ascii,
+    texts,
     whole,
 )
 from crossaccount.text import quote
 
 _WORD = r"[\w!#$%&'+.^`|~-]+"  # RFC 9110, without the * of a choice
+_MIME_TYPE = rf"{_WORD}(/{_WORD})?(\s*;[ -~]*)?"
 
 
 def _mime_type(value: object) -> str:
     text = check_text(value, "text/csv")
-    if len(text) <= 1024 and re.fullmatch(rf"{_WORD}(/{_WORD})?(\s*;[ -~]*)?", text, re.ASCII):
+    if len(text) <= 1024 and re.fullmatch(_MIME_TYPE, text, re.ASCII):
         return text
     raise fault(
         f"{quote(text)} is not a content type. Write TYPE/SUBTYPE, for example text/csv or application/json, or the one word that the "
@@ -131,15 +136,42 @@ def _container(value: object) -> str:
     if value is None or value == "":
         return ""
     text = check_text(value, "encoder")
-    if re.fullmatch(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}", text, re.ASCII) and len(text) <= 63:
+    if re.fullmatch(_CONTAINER, text, re.ASCII) and len(text) <= 63:
         return text
     raise fault(
         f"{quote(text)} is not the DNS name of a container. Write 1 to 63 letters, digits and inner hyphens, for example encoder."
     )
 
 
+_RANGE = in_ascii(_MEDIA_RANGE.pattern)
+_WISH = rf"\s*{_RANGE}\s*"
+_ACCEPT_SCHEMA = {
+    "anyOf": [
+        {"enum": [None, ""]},
+        {"type": "string", "pattern": exactly(rf"{_WISH}(?:,{_WISH})*")},
+        {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": exactly(_WISH)}},
+    ]
+}
+_DIGIT = r"[A-Za-z0-9+/]\s*"
+_BASE64 = rf"\s*(?:(?:{_DIGIT}){{4}})*(?:(?:{_DIGIT}){{2}}=\s*=\s*|(?:{_DIGIT}){{3}}=\s*)?"
+_FILE = r"(?!/)(?:\./)?(?:\.\./)?/*[^./][^/]*(?:/+[^./][^/]*)*/*"
+_ODD = PRINTABLE.replace("[^", "[", 1)
+_CONTAINER = r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}"
+_CONTAINER_SCHEMA = {"anyOf": [{"enum": [None, ""]}, texts(_CONTAINER, most=63)]}
+SmokeMode = Literal["before", "after", "both", "shadow"]
+
+
+def spelled_out(consumer: Any) -> Any:
+    """A consumer as plain data, with `smoke: after` written as what it is short for: `smoke_mode: after` and no questions."""
+    if not isinstance(consumer, Mapping) or "smoke_mode" in consumer:
+        return consumer
+    word = consumer.get("smoke")
+    is_word = isinstance(word, str) and word in get_args(SmokeMode)
+    return {**consumer, "smoke_mode": word, "smoke": []} if is_word else consumer
+
+
 _Reader = Literal["json", "jsonlines", "csv", "npy", "parquet", "recordio", "triton", "text", "bytes"]
-_MimeType = Annotated[str, BeforeValidator(_mime_type)]
+_MimeType = Annotated[str, Check(_mime_type, schema=texts(in_ascii(_MIME_TYPE), most=1024))]
 
 
 class Smoke(FrozenModel):
@@ -151,7 +183,7 @@ class Smoke(FrozenModel):
     """
 
     content_type: _MimeType = Field(description="content type of the body", examples=["text/csv"])
-    body: Annotated[str, BeforeValidator(_body)] | None = Field(
+    body: Annotated[str, Check(_body, schema={"pattern": r"\S"})] | None = Field(
         default=None,
         description="text sent to the endpoint as it stands",
         examples=['"5.1,3.5,1.4,0.2"'],
@@ -159,19 +191,19 @@ class Smoke(FrozenModel):
     expect: JsonValue = Field(
         default=None, description="the answer the model must give, a JSON value", examples=["[0]"]
     )
-    accept: Annotated[str, BeforeValidator(_accept)] = Field(
+    accept: Annotated[str, Check(_accept, schema=lambda _: _ACCEPT_SCHEMA)] = Field(
         default="application/json", description="content type of the answer"
     )
-    body_base64: Annotated[str, BeforeValidator(_base64)] | None = Field(
+    body_base64: Annotated[str, Check(_base64, schema=texts(_BASE64))] | None = Field(
         default=None, description="bytes sent to the endpoint, in base64"
     )
-    body_file: Annotated[str, BeforeValidator(_body_file)] | None = Field(
+    body_file: Annotated[str, Check(_body_file, schema=texts(_FILE, never=_ODD))] | None = Field(
         default=None, description="a file that is sent to the endpoint as it stands, from the config's folder"
     )
     body_s3_uri: Annotated[str, s3_address("object", "s3://BUCKET/smoke/1.csv")] | None = Field(
         default=None, description="an object that is sent to the endpoint as it stands"
     )
-    container: Annotated[str, BeforeValidator(_container)] = Field(
+    container: Annotated[str, Check(_container, schema=lambda _: _CONTAINER_SCHEMA)] = Field(
         default="",
         description="DNS name of the container that is asked, of an endpoint whose containers are invoked directly",
     )
@@ -181,11 +213,11 @@ class Smoke(FrozenModel):
     )
     expect_within: Within | None = Field(default=None, description="an answer and how far from it is right")
     expect_json_path: JsonPath | None = Field(default=None, description="what must stand at one place of it")
-    expect_schema: Annotated[JsonValue, BeforeValidator(expectations.schema)] = Field(
-        default=None, description="a JSON schema that the answer must satisfy"
-    )
-    expect_label: Annotated[LabelsAt | None, BeforeValidator(expectations.label)] = Field(
-        default=None, description="the labels of which the answer, or each of several, must be one"
+    expect_schema: Annotated[
+        JsonValue, Check(expectations.schema, schema={"type": ["object", "boolean", "null"]})
+    ] = Field(default=None, description="a JSON schema that the answer must satisfy")
+    expect_label: Annotated[LabelsAt | None, Check(expectations.label, schema=expectations.label_schema)] = (
+        Field(default=None, description="the labels of which the answer, or each of several, must be one")
     )
     expect_array: ArrayOf | None = Field(
         default=None, description="shape, type and bounds of the array that the answer is"
@@ -193,12 +225,12 @@ class Smoke(FrozenModel):
     expect_text: TextOf | None = Field(
         default=None, description="a text or a pattern that must be found in the answer"
     )
-    expect_sha256: Annotated[str, BeforeValidator(expectations.sha256)] | None = Field(
+    expect_sha256: Annotated[str, Check(expectations.sha256, schema=texts("[0-9a-fA-F]{64}"))] | None = Field(
         default=None, description="SHA-256 of the answer as it came"
     )
-    expect_length: Annotated[ByteLength | None, BeforeValidator(expectations.length)] = Field(
-        default=None, description="how many bytes the answer has as it came"
-    )
+    expect_length: Annotated[
+        ByteLength | None, Check(expectations.length, schema=expectations.length_schema)
+    ] = Field(default=None, description="how many bytes the answer has as it came")
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -6,10 +6,11 @@ A check takes the value of YAML and returns the model's, or raises a sentence. N
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, get_args
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from crossaccount.text import quote
 
@@ -23,6 +24,55 @@ class FrozenModel(BaseModel):
 
     # `Sharing` alone is built: the models that it is made of need no validators of their own.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, ser_json_inf_nan="constants")
+
+
+@dataclass(frozen=True)
+class Check(BeforeValidator):
+    """The check of a value, and what JSON Schema can say of it.
+
+    ``schema`` is added to the schema of the type that is checked, or is a function from that one to another.
+    """
+
+    schema: Mapping[str, Any] | Callable[[dict[str, Any]], dict[str, Any]] = field(
+        default_factory=dict, hash=False
+    )
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The schema of the type, with what the check says."""
+        of_type = handler(core_schema)
+        return self.schema(of_type) if callable(self.schema) else {**of_type, **self.schema}
+
+
+# Python's isprintable(), as far as a pattern says it in every dialect: neither control characters nor odd blanks.
+_UNPRINTABLE = (
+    r"\u0000-\u001f\u007f-\u00a0\u00ad\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff"
+)
+PRINTABLE = rf"[^{_UNPRINTABLE}]"
+
+
+def exactly(pattern: str) -> str:
+    """The pattern of a whole text, for JSON Schema, whose patterns match anywhere; Python's ``$`` also matches before a line break."""
+    return rf"^(?:{pattern})(?!\n)$"
+
+
+def in_ascii(pattern: str) -> str:
+    r"""The pattern with what its ``\\w`` and ``\\s`` mean under re.ASCII, as JSON Schema has no flags."""
+    return pattern.replace(r"\"", '"').replace(r"\w", "A-Za-z0-9_").replace(r"\s", r"[ \t\n\r\f\v]")
+
+
+def texts(pattern: str, least: int = 0, most: int | None = None, never: str | None = None) -> dict[str, Any]:
+    """The JSON schema of text that is not blank, is of this pattern as a whole, and has nothing in it that ``never`` matches."""
+    also = [r"\S"] if re.fullmatch(pattern, " ") else []
+    also += [f"^(?!.*(?:{never}))"] if never else []
+    return {
+        "type": "string",
+        **({"minLength": least} if least else {}),
+        **({} if most is None else {"maxLength": most}),
+        "pattern": exactly(pattern),
+        **({"allOf": [{"pattern": each} for each in also]} if also else {}),
+    }
 
 
 def dotted(path: KeyPath) -> str:
@@ -82,7 +132,7 @@ def check_text(value: object, example: str) -> str:
     raise fault(f"{describe(value)}, but text is needed. Write for example {example}.")
 
 
-def whole(low: int, high: int, what: str) -> BeforeValidator:
+def whole(low: int, high: int, what: str) -> Check:
     """Make the check of a whole number of something within bounds."""
 
     def check(value: object) -> object:
@@ -96,7 +146,7 @@ def whole(low: int, high: int, what: str) -> BeforeValidator:
             )
         return value
 
-    return BeforeValidator(check)
+    return Check(check, schema={"minimum": low, "maximum": high})
 
 
 def choice(what: str, literal: object) -> BeforeValidator:
@@ -112,7 +162,7 @@ def choice(what: str, literal: object) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def items(what: str, example: str, most: int, least: int = 1) -> BeforeValidator:
+def items(what: str, example: str, most: int, least: int = 1) -> Check:
     """Make the check of a list that is neither too short nor too long, and names nothing twice."""
 
     def check(value: object) -> object:
@@ -126,7 +176,7 @@ def items(what: str, example: str, most: int, least: int = 1) -> BeforeValidator
             raise fault(f"{quote(twice[0])} is listed twice. Name it once.")
         return value
 
-    return BeforeValidator(check)
+    return Check(check, schema={"minItems": least, "maxItems": most, "uniqueItems": True})
 
 
 def _positive(value: object) -> float:
@@ -143,7 +193,7 @@ def _flag(value: object) -> object:
     raise fault(f"{describe(value)}. Write true or false, without quotes.")
 
 
-Positive = Annotated[float, BeforeValidator(_positive)]
+Positive = Annotated[float, Check(_positive, schema={"exclusiveMinimum": 0, "exclusiveMaximum": 1e300})]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 
 

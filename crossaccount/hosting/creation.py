@@ -19,8 +19,6 @@ from crossaccount.hosting.resources import (
     OWNER,
     OWNER_TAG,
     PACKAGE_TAG,
-    RUN_TAG,
-    SINCE_TAG,
     HostedResource,
     HostingKind,
     deployment_name,
@@ -135,7 +133,7 @@ def take_over(
         gateway.add_tags(arn, {KEEP_TAG: "true"})
     elif flow_run is not None:
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        gateway.add_tags(arn, {RUN_TAG: flow_run, SINCE_TAG: since})
+        gateway.take_over(kind, name, arn, flow_run, since)
     return HostedResource(kind, name, arn, True, keep)
 
 

@@ -20,7 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount.aws.endpoint_status import IN_PROGRESS
 from crossaccount.aws.retries import passes
 from crossaccount.errors import Failed
-from crossaccount.hosting.resources import HostingKind
+from crossaccount.hosting import standing
+from crossaccount.hosting.resources import RUN_TAG, SINCE_TAG, HostingKind, is_temporary
+from crossaccount.hosting.standing import Standing
 from crossaccount.text import first_line
 
 FIRST_SECONDS = 1.0
@@ -121,8 +123,23 @@ class Gateway:
     def create(self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]) -> str:
         """Create a resource; its ARN."""
         call, word = _WORDS[kind]
-        answer = getattr(self._client, f"create_{call}")(**request, Tags=_tag_list(tags))
-        return str(answer[f"{word}Arn"])
+        made = Standing(kind, request[f"{word}Name"], flow_run=tags.get(RUN_TAG))
+        if is_temporary(tags):
+            standing.note(self._client, made)
+        try:
+            answer = getattr(self._client, f"create_{call}")(**request, Tags=_tag_list(tags))
+        except ClientError:
+            standing.forget(self._client, kind, made.name)
+            raise
+        arn = str(answer[f"{word}Arn"])
+        if is_temporary(tags):
+            standing.note(self._client, replace(made, arn=arn))
+        return arn
+
+    def take_over(self, kind: HostingKind, name: str, arn: str, flow_run: str, since: str) -> None:
+        """Have a temporary resource that another run made carry this run's tags."""
+        standing.note(self._client, Standing(kind, name, arn, flow_run))
+        self.add_tags(arn, {RUN_TAG: flow_run, SINCE_TAG: since})
 
     def create_or_find(
         self, kind: HostingKind, request: Mapping[str, Any], tags: Mapping[str, str]
@@ -153,7 +170,9 @@ class Gateway:
     def delete(self, kind: HostingKind, name: str) -> bool:
         """Delete a resource; False when there is none."""
         call, word = _WORDS[kind]
-        return absent(lambda: getattr(self._client, f"delete_{call}")(**{f"{word}Name": name})) is not None
+        found = absent(lambda: getattr(self._client, f"delete_{call}")(**{f"{word}Name": name})) is not None
+        standing.gone(self._client, kind, name)
+        return found
 
     def watch(
         self,

@@ -10,6 +10,7 @@ Source: ListEndpoints, ListEndpointConfigs, ListModels, ListTags, DeleteEndpoint
 reference.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,9 +40,10 @@ from crossaccount.hosting.resources import (
     is_temporary,
     kinds_of,
 )
-from crossaccount.text import first_line
+from crossaccount.text import first_line, quote
 
 YOUNGEST_MINUTES = 90  # an endpoint may take an hour to come up, and its run asks it afterwards
+RUN_ID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # a flow run's, a pattern
 _IN_ORDER_OF_REMOVAL = tuple(reversed(KINDS))
 
 
@@ -106,6 +108,19 @@ def age(minutes: int) -> timedelta:
             f"living run's. Give {YOUNGEST_MINUTES} or more."
         )
     return timedelta(minutes=minutes)
+
+
+def check_run(run: str | None) -> None:
+    """See that a flow run's id can be one; None is none.
+
+    Raises:
+        InputError: when it cannot.
+    """
+    if run is not None and not re.fullmatch(RUN_ID, run):
+        raise InputError(
+            f"--run {quote(run)} is not the id of a flow run. Give the one that the interrupted command named, or that the tag {RUN_TAG} of a "
+            "leftover has, for example 01234567-89ab-cdef-0123-456789abcdef."
+        )
 
 
 def find(target: Target) -> tuple[Leftover, ...]:

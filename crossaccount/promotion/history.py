@@ -36,7 +36,7 @@ def rolled_back_from(records: Iterable[Record], version: int) -> dict[str, str]:
             if record.kind == "rollback" and part.get("before") == version:
                 when = record.started.strftime("%Y-%m-%d %H:%MZ")
                 reasons[name] = (
-                    f"It was rolled back from version {version} at {when}: {record.reason}. To promote it there again, name the version."
+                    f"It was rolled back from version {version} at {when}: {record.reason.rstrip('.')}. To promote it there again, name the version."
                 )
     return reasons
 

@@ -56,17 +56,30 @@ class Record(BaseModel):
 
     def line(self) -> str:
         """For a terminal."""
-        parts = ", ".join(f"{part.get('consumer')} {part.get('result')}" for part in self.consumers)
+        parts = ", ".join(map(self._part, self.consumers))
         written = [each for each in self.lifecycle if each.get("result") in ("written", "failed")]
         parts += "".join(
             f", registry {each.get('stage')} ({each.get('status')}) {each.get('result')}" for each in written
         )
-        why = f" because {self.reason}" if self.reason else ""
-        when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
-        line = (
-            f"{when}  {self.kind} of version {self.version} {self.outcome}: {parts}{why}  ({self.started_by})"
+        why = (
+            f". {'Reason' if self.kind == 'rollback' else 'It stopped'}: {self.reason.rstrip('.')}"
+            if self.reason
+            else ""
         )
+        when = self.started.strftime("%Y-%m-%d %H:%M:%SZ")
+        line = f"{when}  {self.kind} {'to' if self.kind == 'rollback' else 'of'} version {self.version} {self.outcome}: {parts}{why}  ({self.started_by})"
         return harmless(line).replace("\n", " ")
+
+    def _part(self, part: dict[str, Any]) -> str:
+        """What became of one consumer's endpoint, in a few words."""
+        name, before, live = part.get("consumer"), part.get("before"), part.get("live")
+        result = str(part.get("result"))
+        if self.kind == "rollback" and result == "promoted":
+            return f"{name} went back from version {before} to version {live}"
+        if result == "promoted" and before is not None:
+            return f"{name} promoted from version {before}"
+        serving = f", serving version {live}" if result == "failed" and live is not None else ""
+        return f"{name} {result}{serving}"
 
 
 def _folder(sharing: Sharing) -> str:

@@ -187,12 +187,17 @@ def _consumer_lines(learnt: Learnt, name: str, data: Mapping[str, Any]) -> list[
     if group.has_samples:
         return [
             *lines,
-            "# No smoke: the endpoint is asked the samples that the versions were registered with.",
+            "# No smoke: the endpoint is asked the samples that the newest version was registered with.",
         ]
+    known = (
+        "The newest version has no samples"
+        if group.has_samples is False
+        else "Whether versions have samples is not known"
+    )
     content_type = group.content_types[0] if group.content_types else "text/csv"
     return [
         *lines,
-        "# The versions were registered without samples: write a question with its answer, or a deployment is refused.",
+        f"# {known}: without any, write a question with its answer, or a deployment is refused.",
         f'# smoke: [{{content_type: {content_type}, body: "5.1,3.5,1.4,0.2", expect: [0]}}]',
     ]
 

@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from crossaccount import parallel
-from crossaccount.arns import parse_image, version_of
+from crossaccount.arns import parse_image, parse_s3, version_of
 from crossaccount.config.values import did_you_mean
 from crossaccount.errors import Failed, InputError, Refused
 from crossaccount.regions import partitions
@@ -26,10 +26,12 @@ from crossaccount.registry.storage import Place, kms_key
 from crossaccount.registry.versions import ModelVersion, describe_version, list_versions
 from crossaccount.setup.asking import Asked, Side
 from crossaccount.setup.stack_parameters import Holdings, common_folder
+from crossaccount.sharing.samples import MOST_OF_AN_ARCHIVE, UNREADABLE, parse_samples
 from crossaccount.text import quote
 
 _MOST_NAMED = 20
 _HINTS = 3  # versions that are looked at where none is approved
+_NOT_THERE = ("404", "NoSuchKey", "NoSuchBucket")
 _NOT_CONFIGURED = ("ServerSideEncryptionConfigurationNotFoundError",)
 
 
@@ -39,7 +41,8 @@ class Group:
 
     ``approved`` and ``waiting`` are numbers of versions; ``versions`` are those that were looked at, oldest first. ``holdings`` is None
     where one stack cannot name them, or they could not be read; ``bucket`` is the newest version's. ``instance_types`` are those that
-    every version supports, in the newest one's order; empty where versions name none, or none that all support.
+    every version supports, in the newest one's order; empty where versions name none, or none that all support. ``has_samples`` is
+    whether the newest was registered with questions and answers, None where that is not known.
     """
 
     name: str
@@ -50,7 +53,7 @@ class Group:
     bucket: str = ""
     instance_types: tuple[str, ...] = ()
     content_types: tuple[str, ...] = ()
-    has_samples: bool = False
+    has_samples: bool | None = None
 
 
 def group_names(side: Side) -> tuple[str, ...]:
@@ -130,6 +133,11 @@ def read_group(asked: Asked, side: Side, name: str, listed: Sequence[int] | None
     wanted = set(listed) if listed is not None else set(numbers or waiting[-_HINTS:])
     versions = _describe(asked, side, [arn for arn in reversed(arns) if version_of(arn) in wanted])
     if not versions:
+        if listed is not None:
+            asked.warn(
+                subject,
+                f"None of those that the config lists ({', '.join(map(str, listed))}) could be read. {unknown}",
+            )
         return Group(name, numbers, waiting)
     holdings, bucket = _holdings(asked, side, name, versions)
     newest = versions[-1]
@@ -142,7 +150,7 @@ def read_group(asked: Asked, side: Side, name: str, listed: Sequence[int] | None
         bucket=bucket,
         instance_types=_supported(asked, name, versions),
         content_types=newest.content_types,
-        has_samples=all(each.sample_payload_url for each in versions),
+        has_samples=_has_samples(asked, side, newest),
     )
 
 
@@ -161,6 +169,31 @@ def _describe(asked: Asked, side: Side, arns: Sequence[str]) -> tuple[ModelVersi
 
     read = parallel.run_all([partial(described, arn) for arn in arns])
     return tuple(version for version in read if version is not None and version.specified)
+
+
+def _has_samples(asked: Asked, side: Side, version: ModelVersion) -> bool | None:
+    """Whether a version was registered with questions and answers of ours; None where that could not be read."""
+    if version.sample_payload_url is None:
+        return False
+    try:
+        bucket, key = parse_s3(version.sample_payload_url)
+    except Failed:
+        return False
+    matters = f"Whether version {version.version} can be asked anything is not known."
+
+    def read() -> bool:
+        try:
+            body = side.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NOT_THERE:
+                raise
+            return False
+        try:
+            return bool(parse_samples(body.read(MOST_OF_AN_ARCHIVE + 1))[0])
+        except UNREADABLE:
+            return False
+
+    return asked.read(side, version.sample_payload_url, matters, read)
 
 
 def _supported(asked: Asked, name: str, versions: Sequence[ModelVersion]) -> tuple[str, ...]:
@@ -273,13 +306,13 @@ def _head(asked: Asked, side: Side, artifact: Artifact) -> Any | None:
 
     def head() -> Any:
         key = artifact.key
-        if artifact.is_prefix:
-            listed = s3.list_objects_v2(Bucket=artifact.bucket, Prefix=key, MaxKeys=1)
-            key = next((each["Key"] for each in listed.get("Contents", ())), key)
         try:
+            if artifact.is_prefix:
+                listed = s3.list_objects_v2(Bucket=artifact.bucket, Prefix=key, MaxKeys=1)
+                key = next((each["Key"] for each in listed.get("Contents", ())), key)
             return s3.head_object(Bucket=artifact.bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+            if error.response["Error"]["Code"] not in _NOT_THERE:
                 raise
             asked.warn(str(place), "It is not there.", "Restore it, or reject the version in the registry.")
             return {}
@@ -288,15 +321,22 @@ def _head(asked: Asked, side: Side, artifact: Artifact) -> Any | None:
 
 
 def _customer_key(asked: Asked, side: Side, key: str) -> str | None:
-    """A key's ARN; None for one that AWS manages, which no other account can ever use."""
-    described = asked.read(
-        side,
-        f"key {key}",
-        "Whether it is a key of yours is taken for granted.",
-        lambda: side.client("kms").describe_key(KeyId=key)["KeyMetadata"],
-    )
+    """A key's ARN; None for one that AWS manages, which no other account can ever use, and for one that is gone."""
+
+    def describe() -> Any:
+        try:
+            return side.client("kms").describe_key(KeyId=key)["KeyMetadata"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NotFoundException":
+                raise
+            return {}
+
+    described = asked.read(side, f"key {key}", "Whether it is a key of yours is taken for granted.", describe)
     if described is None:
         return key
+    if not described:
+        asked.warn(f"key {key}", "It does not exist: nobody can read what is encrypted under it.")
+        return None
     if described.get("KeyManager") == "AWS":
         asked.warn(
             f"key {described['Arn']}",

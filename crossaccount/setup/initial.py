@@ -26,7 +26,7 @@ from crossaccount.setup.surroundings import CONSUMER, PRODUCER, Standing
 from crossaccount.setup.writing import Draft
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "deployments" / "iam"
-SCHEMA = Path(__file__).resolve().parents[2] / "configs" / "crossaccount.schema.json"
+SCHEMA = "crossaccount.schema.json"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def prepare(wanted: Wanted, producer: Side, consumers: Mapping[str, Side]) -> In
     )
     text = draft.text_of(learnt, draft.data_of(learnt))
     if existing is not None:
-        text, replaced = merging.merged(existing, text, str(wanted.path), wanted.from_stacks)
+        text, replaced = merging.merged(existing, text, str(wanted.path), _better(wanted))
         for each in replaced:
             asked.note(str(wanted.path), f"{each}.")
     sharing = _loaded(asked, wanted.path, text)
@@ -124,6 +124,12 @@ def prepare(wanted: Wanted, producer: Side, consumers: Mapping[str, Side]) -> In
         left,
         _commands(wanted, learnt, parameters, sharing),
     )
+
+
+def _better(wanted: Wanted) -> tuple[str, ...]:
+    """The keys that were asked for by name, or of stacks."""
+    keys = merging.TRUST if wanted.from_stacks else ()
+    return (*keys, *(key for key in ("releases", "instance_type") if getattr(wanted, key) is not None))
 
 
 def _read(
@@ -146,8 +152,11 @@ def _read(
 
 
 def _schema(path: Path) -> str | None:
-    """The shipped schema as an editor finds it from the config's folder; None where there is none."""
-    return os.path.relpath(SCHEMA, path.resolve().parent) if SCHEMA.exists() else None
+    """The schema as an editor finds it from the config's folder: beside the config, or in ``configs/`` here; None where there is none."""
+    for file in (path.with_name(SCHEMA), Path("configs", SCHEMA)):
+        if file.exists():
+            return os.path.relpath(file, path.parent)
+    return None
 
 
 def _loaded(asked: Asked, path: Path, text: str) -> Sharing | None:
@@ -261,7 +270,7 @@ def _commands(
     if sharing is None:
         return (*lines, f"crossaccount init {config}")
     first = next(iter(sharing.consumers))
-    steps = ("plan {0}", "share {0}", "check {0}", "deploy {0} --consumer {1}", "promote {0}")
+    steps = ("doctor {0}", "plan {0}", "share {0}", "check {0}", "deploy {0} --consumer {1}", "promote {0}")
     return (*lines, *(f"crossaccount {step.format(config, first)}" for step in steps))
 
 

@@ -1,13 +1,13 @@
 """A config that is there already, with what is newly known put into it: what a person wrote there stays, comments too.
 
-Pure. Given and identified values replace others: the group, the region, accounts and profiles; with ``from_stacks`` roles and external ids too.
+Pure. Given and identified values replace others: the group, the region, accounts and profiles, and what the caller knows better.
 What is still to be filled in, and keys that no config may lack, are filled in. Everything else stays as it is.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from crossaccount.config.values import dotted
@@ -16,7 +16,9 @@ from crossaccount.setup.draft import FILL_IN
 
 Path = tuple[str, ...]
 _REQUIRED_OF_CONSUMER = ("account", "role", "execution_role", "endpoint")
-_TRUST = ("role", "external_id", "execution_role")
+_IDENTIFIED = ("account", "profile")
+TRUST = ("role", "external_id", "execution_role")
+"""What the outputs of deployed stacks tell."""
 
 
 def read_existing(text: str, name: str) -> dict[str, Any]:
@@ -55,23 +57,23 @@ def _yaml() -> Any:
     return yaml
 
 
-def merged(existing: str, drafted: str, name: str, from_stacks: bool) -> tuple[str, list[str]]:
+def merged(existing: str, drafted: str, name: str, better: Collection[str]) -> tuple[str, list[str]]:
     """The text of a config that is there, with what is to change in it; and the keys whose values were replaced, each with both values.
 
     Args:
         existing: its text.
         drafted: the text of the config as it would be written anew.
         name: the file's, for messages.
-        from_stacks: whether roles and external ids of the draft replace those that are there.
+        better: keys of the producer, the consumers and their endpoints whose values in the draft replace those that are there.
 
     Raises:
         InputError: the file holds no mapping of YAML.
     """
     held, new = read_existing(existing, name), _load(drafted, name)
     replaced, changed = [], False
-    for path, value in _settings(held, new, from_stacks):
+    for path, value in _settings(held, new, better):
         before = _at(held, path)
-        if before == value:
+        if before == value or (isinstance(before, int) and str(before) == value):  # an account without quotes
             continue
         if before is not None and not _to_fill_in(before):
             replaced.append(f"{dotted(path)}: {before} is now {value}")
@@ -85,23 +87,27 @@ def merged(existing: str, drafted: str, name: str, from_stacks: bool) -> tuple[s
 
 
 def _settings(
-    held: Mapping[str, Any], new: Mapping[str, Any], from_stacks: bool
+    held: Mapping[str, Any], new: Mapping[str, Any], better: Collection[str]
 ) -> Iterator[tuple[Path, Any]]:
     """The values that are to be in the config, by their paths."""
     for key in ("model_package_group", "region"):
         yield (key,), new[key]
-    yield from _of_side(held, new, ("producer",), ("account", "releases"), from_stacks)
+    yield from _of_side(held, new, ("producer",), ("account", "releases"), better)
     consumers = held.get("consumers")
     for name, consumer in new["consumers"].items():
         path = ("consumers", name)
         if not isinstance(consumers, Mapping) or name not in consumers:
             yield path, consumer
         else:
-            yield from _of_side(held, new, path, _REQUIRED_OF_CONSUMER, from_stacks)
+            yield from _of_side(held, new, path, _REQUIRED_OF_CONSUMER, better)
 
 
 def _of_side(
-    held: Mapping[str, Any], new: Mapping[str, Any], path: Path, required: tuple[str, ...], from_stacks: bool
+    held: Mapping[str, Any],
+    new: Mapping[str, Any],
+    path: Path,
+    required: tuple[str, ...],
+    better: Collection[str],
 ) -> Iterator[tuple[Path, Any]]:
     side: Mapping[str, Any] = _at(new, path)
     there = _at(held, path)
@@ -109,12 +115,13 @@ def _of_side(
         yield path, side
         return
     for key, value in side.items():
-        forced = key in ("account", "profile") or (from_stacks and key in _TRUST)
+        forced = key in (*_IDENTIFIED, *better)
         before = there.get(key)
         if forced or _to_fill_in(before) or (before is None and key in required):
             yield (*path, key), value
     for key, value in side.get("endpoint", {}).items():
-        if _to_fill_in(_at(there, ("endpoint", key))):
+        before = _at(there, ("endpoint", key))
+        if _to_fill_in(before) or (before is not None and key in better):
             yield (*path, "endpoint", key), value
 
 

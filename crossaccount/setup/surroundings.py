@@ -96,7 +96,7 @@ def look(asked: Asked, side: Side, kind: str, group: str, producer: str, demande
         lambda: _all(side, "iam", "list_roles", "Roles"),
     )
     known = _Known(stacks, None if roles is None else {each["RoleName"]: each for each in roles})
-    return _planned(asked, side, kind, group, known)
+    return _planned(asked, side, kind, (producer, group), known)
 
 
 def _all(side: Side, service: str, operation: str, key: str) -> list[Any]:
@@ -127,15 +127,16 @@ def _deployed(stack: Mapping[str, Any], kind: str) -> Standing:
     return Standing(stack["StackName"], roles, _parameters(stack).get("ExternalId"), is_deployed=True)
 
 
-def _planned(asked: Asked, side: Side, kind: str, group: str, known: _Known) -> Standing:
-    """The names of a stack that is to be deployed, or the roles that somebody made without one."""
+def _planned(asked: Asked, side: Side, kind: str, owned: tuple[str, str], known: _Known) -> Standing:
+    """The names of a stack that is to be deployed, or the roles that somebody made without one; ``owned`` is the group by its owner and name."""
+    _, group = owned
     partition, taken = partitions()[side.region], {each["StackName"] for each in known.stacks or ()}
     last = ""
     for prefix in (_PREFIX, f"{_PREFIX}-{group}"[:_LONGEST].rstrip("-")):
         names = {end: f"{prefix}-{end}" for end in ROLES[kind]}
         there = [known.roles[name] for name in names.values() if known.roles and name in known.roles]
         roles = {end: f"arn:{partition}:iam::{side.account}:role/{name}" for end, name in names.items()}
-        if len(there) == len(names) and _serves(asked, side, there[0], group):
+        if len(there) == len(names) and _serves(asked, side, there[0], owned):
             asked.note(
                 f"roles of account {side.account}",
                 f"{', '.join(names.values())} are there for {group} without a stack that can be seen: the config names them as they are.",
@@ -153,15 +154,17 @@ def _planned(asked: Asked, side: Side, kind: str, group: str, known: _Known) -> 
     return Standing(prefix, roles)
 
 
-def _serves(asked: Asked, side: Side, role: Mapping[str, Any], group: str) -> bool:
+def _serves(asked: Asked, side: Side, role: Mapping[str, Any], owned: tuple[str, str]) -> bool:
     """Whether a role's own policies name the group."""
     iam, named = side.client("iam"), {"RoleName": role["RoleName"]}
+    producer, group = owned
+    wanted = f':{side.region}:{producer}:model-package-group/{group}"'
 
     def read() -> bool:
         for page in iam.get_paginator("list_role_policies").paginate(**named):
             for policy in page["PolicyNames"]:
                 document = iam.get_role_policy(**named, PolicyName=policy)["PolicyDocument"]
-                if f':model-package-group/{group}"' in json.dumps(document):
+                if wanted in json.dumps(document):
                     return True
         return False
 

@@ -50,7 +50,9 @@ def choose(
         InputError: when it is not exactly one of them, or the config does not have it.
     """
     if [consumer is not None, account is not None, version is not None, everything].count(True) != 1:
-        raise InputError("Say what to take back: one of --consumer NAME, --account ID, --version N, --all.")
+        raise InputError(
+            "Say what to take back: one of --consumer NAME, --account ID, --version N, --all (in a form: consumer, account, version, everything)."
+        )
     if consumer is not None:
         sharing.consumer(consumer)
         return Revocation(f"consumer {consumer}", accounts_of(sharing, consumer))
@@ -164,7 +166,7 @@ def _unread(finding: Unread, may_pass: bool, force: bool) -> Unread:
     text = f"{finding.text} Whether a statement of ours stays in force there cannot be told."
     if may_pass and force:
         return replace(finding, severity=Severity.WARNING, text=text)
-    more = " Or add --force: the rest is then taken back." if may_pass else ""
+    more = " Or add --force (force in a form): the rest is then taken back." if may_pass else ""
     return replace(finding, text=text, way_out=f"{finding.way_out}{more}")
 
 

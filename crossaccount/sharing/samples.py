@@ -30,11 +30,11 @@ from crossaccount.release.manifest import MEMBER_LIMIT, SAMPLES_LIMIT, Release, 
 from crossaccount.strict_json import parse_model_json
 from crossaccount.text import quote
 
-_ARCHIVE_LIMIT = 5_000_000
+MOST_OF_AN_ARCHIVE = 5_000_000
 _ROOM = 800_000  # bytes of samples in a Release
 _MOST_NAMED = 3
 _MOST_VERSIONS = 10
-_UNREADABLE = (ValueError, OSError, tarfile.TarError, EOFError, zlib.error, RecursionError)
+UNREADABLE = (ValueError, OSError, tarfile.TarError, EOFError, zlib.error, RecursionError)
 # A mapping that has one of each is meant as a sample.
 _SIGNS = (
     {f"{key}{end}" for key in EXPECTATIONS for end in ("", "_json")},
@@ -136,7 +136,7 @@ def _read(producer: Producer, version: ModelVersion) -> tuple[tuple[Sample, ...]
     try:
         bucket, key = parse_s3(version.sample_payload_url or "")
         answer = producer.s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=producer.account)
-        return parse_samples(answer["Body"].read(_ARCHIVE_LIMIT + 1))
+        return parse_samples(answer["Body"].read(MOST_OF_AN_ARCHIVE + 1))
     except Failed as failed:
         why = str(failed)
     except ClientError as error:
@@ -145,7 +145,7 @@ def _read(producer: Producer, version: ModelVersion) -> tuple[tuple[Sample, ...]
         if status >= 500 or code in _LATER:
             raise
         why = _refused(code, producer.account)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = f"it cannot be used: {error}"
     return (), [LeftOut("", f"the whole archive, since {why.rstrip('.')}", ours=True)]
 
@@ -164,11 +164,11 @@ def parse_samples(archive: bytes) -> tuple[tuple[Sample, ...], list[LeftOut]]:
     Raises:
         ValueError, OSError, TarError, EOFError, zlib.error: for one that is too large, or no such archive.
     """
-    if len(archive) > _ARCHIVE_LIMIT:
-        raise ValueError(f"it is larger than {_ARCHIVE_LIMIT} bytes")
-    unpacked = gzip.GzipFile(fileobj=io.BytesIO(archive)).read(_ARCHIVE_LIMIT + 1)
-    if len(unpacked) > _ARCHIVE_LIMIT:
-        raise ValueError(f"it unpacks to more than {_ARCHIVE_LIMIT} bytes")
+    if len(archive) > MOST_OF_AN_ARCHIVE:
+        raise ValueError(f"it is larger than {MOST_OF_AN_ARCHIVE} bytes")
+    unpacked = gzip.GzipFile(fileobj=io.BytesIO(archive)).read(MOST_OF_AN_ARCHIVE + 1)
+    if len(unpacked) > MOST_OF_AN_ARCHIVE:
+        raise ValueError(f"it unpacks to more than {MOST_OF_AN_ARCHIVE} bytes")
     taken, left_out, others = list[Sample](), list[LeftOut](), list[LeftOut]()
     with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r:") as tar:
         for member in tar:

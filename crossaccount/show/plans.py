@@ -5,8 +5,10 @@ A dry run is nothing but one of these. Not here: the plan (``sharing.plan``), an
 
 import difflib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
+from crossaccount.config.model import Sharing
 from crossaccount.errors import Finding, Severity
 from crossaccount.sharing.changes import Change, Plan
 from crossaccount.show.markdown import cell
@@ -15,12 +17,30 @@ _Paint = Callable[[str], str]
 _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
 _SEVERITIES = {Severity.ERROR: "\033[31m", Severity.WARNING: "\033[33m", Severity.NOTE: "\033[36m"}
 _PLAIN = "\033[0m"
+_IDLE = "Nothing to do: every policy is as it should be."
 
 
-def text(plan: Plan, colour: bool = False) -> str:
-    """The plan for a terminal: a diff of every document that would change, and the findings."""
-    blocks = [_block(plan, change, colour) for change in plan.changes]
-    total = "Nothing to do: every policy is as it should be."
+def names_of(sharing: Sharing) -> dict[str, str]:
+    """The names of the consumers in each account, for a plan that is shown."""
+    names: dict[str, list[str]] = {}
+    for name, consumer in sharing.consumers.items():
+        names.setdefault(consumer.account, []).append(name)
+    return {account: ", ".join(of) for account, of in names.items()}
+
+
+def text(
+    plan: Plan, colour: bool = False, names: Mapping[str, str] = MappingProxyType({}), idle: str = _IDLE
+) -> str:
+    """The plan for a terminal: a diff of every document that would change, and the findings.
+
+    Args:
+        plan: the plan.
+        colour: whether to paint it.
+        names: of the consumers in an account, beside its number.
+        idle: what is said where no policy would change.
+    """
+    blocks = [_block(plan, change, colour, names) for change in plan.changes]
+    total = idle
     if plan.writes:
         total = f"{plan.writes} of {len(plan.changes)} policies would change."
     return "\n".join([*blocks, *finding_lines(plan.findings, colour), f"{total} (plan {plan.digest})"])
@@ -37,11 +57,11 @@ def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str
     return lines
 
 
-def markdown(plan: Plan) -> str:
-    """The plan for a Prefect artifact."""
+def markdown(plan: Plan, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The plan for a Prefect artifact; ``names`` are those of the consumers in an account."""
     rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {cell(', '.join(change.gained))} | {cell(', '.join(_shut_out(plan, change)))} |"
+        f"| {change.resource} | {change.verb} | {cell(_named(change.gained, names))} | {cell(_named(_shut_out(plan, change), names))} |"
         for change in plan.changes
     ]
     diffs = [
@@ -50,7 +70,7 @@ def markdown(plan: Plan) -> str:
         if change.verb != "keep"
     ]
     staying = [
-        f"\n> {cell(f'{change.resource}: {each.line}')}"
+        f"\n> {cell(f'{change.resource}: {_named_in(each.line, each.member, names)}')}"
         for change in plan.changes
         for each in plan.leaving(change)
         if not each.is_shut_out
@@ -63,13 +83,22 @@ def _shut_out(plan: Plan, change: Change) -> list[str]:
     return [each.member for each in plan.leaving(change) if each.is_shut_out]
 
 
-def _block(plan: Plan, change: Change, colour: bool) -> str:
+def _named(members: Iterable[str], names: Mapping[str, str]) -> str:
+    return ", ".join(_named_in(member, member, names) for member in members)
+
+
+def _named_in(line: str, member: str, names: Mapping[str, str]) -> str:
+    """A line with the consumers' names beside the number of their account."""
+    return line.replace(member, f"{member} ({names[member]})", 1) if member in names else line
+
+
+def _block(plan: Plan, change: Change, colour: bool, names: Mapping[str, str]) -> str:
     paint = _paint if colour else str
     block = [f"{change.verb}: policy of {change.resource}"]
     if change.verb != "keep":
         block += [f"  {paint(line)}" for line in _diff(change)]
-        block += [f"  gains access: {name}" for name in change.gained]
-        block += [f"  {each.line}" for each in plan.leaving(change)]
+        block += [f"  gains access: {_named_in(name, name, names)}" for name in change.gained]
+        block += [f"  {_named_in(each.line, each.member, names)}" for each in plan.leaving(change)]
     return "\n".join(block)
 
 

@@ -37,6 +37,10 @@ class Story:
         """Print one line for the person who watches."""
         print(text, file=sys.stderr if self.quiet else sys.stdout, flush=True)
 
+    def wait(self, text: str) -> None:
+        """Print what the next seconds are spent on."""
+        self.say(f"    ... {text}")
+
     def tell(self, title: str, outcome: str, detail: str = "") -> None:
         """Tell one step that went as it should."""
         self.steps.append({"step": title, "outcome": outcome})
@@ -64,18 +68,38 @@ def tell(run: Callable[..., Any], quiet: bool = False) -> dict[str, Any]:
     story = Story(quiet)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crossaccount-demo-")))
-        story.say("Starting an emulated AWS and a Prefect server ...")
+        story.say("Starting an emulated AWS and a Prefect server: usually 10 to 30 seconds ...")
         port = processes.free_port()
         os.environ.update(processes.prefect_settings(folder, port))
         os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"  # the story tells the refusals itself
         stack.enter_context(processes.prefect_server(folder, port, {"PREFECT_SERVER_UI_ENABLED": "false"}))
         ready = stack.enter_context(processes.sandbox())
         os.environ.update(ready["env"])
+        story.wait(
+            f"the emulated AWS is up ({time.monotonic() - story.started:.0f} s); the Prefect server makes its database"
+        )
         processes.wait_for(f"{os.environ['PREFECT_API_URL']}/health", "The Prefect server")
+        story.wait(
+            f"the Prefect server is up ({time.monotonic() - story.started:.0f} s); the first deployment loads the flows"
+        )
         _chapters(story, ready, run)
     seconds = round(time.monotonic() - story.started, 1)
     story.say(f"\nThe story went as it should: {len(story.steps)} steps in {seconds} s.")
+    story.say(_NEXT.format(command=_command(), config=ready["config"]))
     return {"steps": story.steps, "seconds": seconds}
+
+
+_NEXT = """
+What to try next:
+  {command} ui        the same in a browser: forms, plans, proofs
+  {command} sandbox   the emulated AWS by itself; paste the export lines that it prints into another shell, and there:
+  {command} plan {config}
+  {command} files     where the example config and the roles' templates are, for accounts of your own"""
+
+
+def _command() -> str:
+    """The command, as it was called."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "crossaccount" else "crossaccount"
 
 
 def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> None:
@@ -88,9 +112,11 @@ def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> N
     _refused(story, "Before sharing, the consumer is refused", deploy, DoorName.REGISTRY)
     plan = gather.make_plan(sharing)
     story.tell("The plan", f"{plan.writes} documents would change", plans.text(plan))
+    story.wait("sharing: each policy is written and read back")
     shared = run("flows.producer:share_models", path)
     story.tell("The share", "every policy was read back; the Releases are published", shared.table())
     _expect(gather.make_plan(sharing).writes == 0, "A second plan has nothing left to do.")
+    story.wait("deploying: the endpoint comes up, is asked, and is taken down again")
     deployment = deploy()
     _expect(deployment.proof.verified, "The deployment is proved.")
     removed = all(removal.outcome == "removed" for removal in deployment.removals)

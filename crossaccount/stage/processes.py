@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from crossaccount import shipped
 from crossaccount.errors import Failed, InputError
 
 # Ends with its parent, even when that is killed: then this program's standard input closes. It ignores Ctrl-C and a SIGTERM to the
@@ -39,8 +40,14 @@ for signum in (signal.SIGTERM, signal.SIGKILL):
         break
 """
 START_SECONDS = 120
-CHECKOUT = Path(__file__).resolve().parents[2]
 _SANDBOX = "crossaccount_sandbox"  # the package
+_NEEDED = {
+    "flask": "flask",
+    "flask-cors": "flask_cors",
+    "joserfc": "joserfc",
+    "moto": "moto",
+    "scikit-learn": "sklearn",
+}
 
 
 @contextmanager
@@ -65,11 +72,13 @@ def sandbox_command(*arguments: str) -> list[str]:
     Raises:
         InputError: when it is not installed.
     """
-    templates, config = CHECKOUT / "deployments" / "iam", CHECKOUT / "configs" / "sandbox.yaml"
-    if not config.exists() or find_spec("moto") is None or find_spec("sklearn") is None:
+    missing = [name for name, module in _NEEDED.items() if find_spec(module) is None]
+    if missing:
         raise InputError(
-            "The sandbox is not installed here. It runs from a checkout of the project: make install."
+            f"The sandbox is not installed here: {', '.join(missing)} missing. Install its extra beside the command: "
+            "pip install 'crossaccount-model-deployment[sandbox]' (in a checkout: make install)."
         )
+    templates, config = shipped.ROOT / "deployments" / "iam", shipped.ROOT / "configs" / "sandbox.yaml"
     files = ["--templates", str(templates), "--config", str(config)]
     # -P: a file in the working folder is not run in the package's place.
     return [sys.executable, "-P", "-m", _SANDBOX, *files, *arguments]

@@ -7,6 +7,7 @@ the deployments (``deployments/prefect.yaml``).
 import configparser
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,10 +17,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from crossaccount import shipped
 from crossaccount.errors import Failed
 from crossaccount.stage import processes
 
-_DEPLOYMENTS = processes.CHECKOUT / "deployments" / "prefect.yaml"
+_DEPLOYMENTS = shipped.ROOT / "deployments" / "prefect.yaml"
 SIDES = {"crossaccount-producer": ("producer",), "crossaccount-consumer": ("staging", "production")}
 _SECONDS = {  # a person is watching
     "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -55,19 +57,21 @@ def serve(
     processes.sandbox_command()  # refused before anything is started
     processes.check_free(port)
     prefect = {**processes.prefect_settings(folder, port), **_SECONDS, **(settings or {})}
+    prefect["CROSSACCOUNT_CONFIGS"] = os.environ.get("CROSSACCOUNT_CONFIGS") or str(shipped.ROOT / "configs")
     api = prefect["PREFECT_API_URL"]
     with ExitStack() as stack:
-        say("Starting an emulated AWS and a Prefect server ...")
+        say("Starting an emulated AWS and a Prefect server: usually 10 to 30 seconds ...")
         stack.enter_context(processes.prefect_server(folder, port, prefect))
         ready = stack.enter_context(processes.sandbox(*sandbox_arguments))
+        say("The emulated AWS is up; the Prefect server makes its database ...")
         processes.wait_for(f"{api}/health", "The Prefect server")
-        say("Starting a worker for each side ...")
+        say("Starting a worker for each side: usually 10 seconds ...")
         env = {pool: {**prefect, **one_side(ready["env"], folder / pool, SIDES[pool])} for pool in SIDES}
         for pool in SIDES:
             stack.enter_context(worker(folder, pool, pool, env[pool]))
         for pool in SIDES:
             processes.wait_for(f"{api}/work_pools/{pool}", f"The worker of {pool}")
-        say("Deploying deployments/prefect.yaml ...")
+        say("Deploying deployments/prefect.yaml: usually 10 to 30 seconds ...")
         deploy(folder, prefect)
         automate(folder, prefect)
         address = api.removesuffix("/api")
@@ -168,7 +172,7 @@ def show(port: int, as_json: bool) -> None:
                 if as_json:
                     print(json.dumps(stage), flush=True)  # noqa: T201 - the command's result
                 else:
-                    say(_WELCOME.format(**stage))
+                    say(_WELCOME.format(**stage, exports=exports(stage)))
                 while True:
                     signal.pause()
         except KeyboardInterrupt:
@@ -181,7 +185,16 @@ Prefect is at {ui}
   Deployments, share-models/share, Run, Custom run: choose a config, look at the plan as an artifact of the run.
   A share that publishes a Release starts deploy-published/hand-off by itself: see its proof.
 
+For commands in another shell, paste there:
+{exports}
+
 Logs are in {logs}. Ctrl-C stops everything."""
+
+
+def exports(stage: Mapping[str, Any]) -> str:
+    """The lines that have commands of another shell use this Prefect server and this sandbox."""
+    env = {"PREFECT_API_URL": stage["api"], **stage["sandbox"]["env"]}
+    return "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in env.items())
 
 
 def _interrupt(signum: int, frame: object) -> None:

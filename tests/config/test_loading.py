@@ -755,6 +755,38 @@ def test_the_example_s_organization_can_be_put_in() -> None:
     assert parse_config(yaml.safe_dump(data)).organization is not None
 
 
+def test_the_least_config_is_short_and_each_of_its_keys_is_explained() -> None:
+    sharing = load_config(CONFIGS / "minimal.yaml")
+    full = load_config(CONFIGS / "sandbox.yaml")
+    assert sharing == full.model_copy(update={"consumers": {"staging": full.consumers["staging"]}})
+    lines = (CONFIGS / "minimal.yaml").read_text(encoding="utf-8").splitlines()
+    keys = [line for line in lines if line and not line.startswith("#")]
+    assert len(keys) <= 20
+    assert all(len(line.partition(" # ")[2].split()) >= 3 for line in keys)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("model_package_group", "region", "producer", "producer.account", "producer.releases", "consumers"),
+        *("consumers.staging.account", "consumers.staging.role", "consumers.staging.execution_role"),
+        *("consumers.staging.endpoint", "consumers.staging.endpoint.name"),
+        "consumers.staging.endpoint.instance_type",
+    ],
+)
+def test_the_least_config_is_the_least(key: str) -> None:
+    """Its other keys are what its roles' trust and its profiles ask for."""
+    data = yaml.safe_load((CONFIGS / "minimal.yaml").read_text(encoding="utf-8"))
+    *parents, last = key.split(".")
+    node = data
+    for parent in parents:
+        node = node[parent]
+    del node[last]
+    with pytest.raises(ConfigError) as refused:
+        parse_config(yaml.safe_dump(data))
+    assert key in [fault.key for fault in refused.value.faults]
+
+
 # Frozen
 
 

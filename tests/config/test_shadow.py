@@ -87,6 +87,29 @@ def test_what_a_shadow_is_told(consumer: dict[str, Any], meant: Shadow | None) -
     assert (staging.smoke_mode, staging.shadow) == ("shadow", meant)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "consumer", "key", "says"),
+    [
+        (HOSTED, {}, "endpoint.data_capture", "in the captured data alone"),
+        (SERVERLESS, {}, "smoke_mode", "has no shadow variants"),
+        (ENDPOINT, {"latency": {"p50_ms": 5}}, "latency", "choose another smoke_mode"),
+    ],
+)
+def test_a_shadow_in_a_word_is_held_to_the_same(
+    endpoint: dict[str, Any], consumer: dict[str, Any], key: str, says: str
+) -> None:
+    text = document(endpoint, smoke="shadow", **consumer).replace("    smoke_mode: shadow\n", "")
+    with pytest.raises(ConfigError) as error:
+        parse_config(text)
+    (fault,) = error.value.faults
+    assert (fault.key, says in fault.message) == (f"consumers.staging.{key}", True)
+
+
+def test_a_shadow_in_a_word_may_have_its_time() -> None:
+    text = document(ENDPOINT, smoke="shadow", shadow={"seconds": 5}).replace("    smoke_mode: shadow\n", "")
+    assert parse_config(text).consumers["staging"].shadow == Shadow(seconds=5)
+
+
 def test_a_shadow_in_a_word() -> None:
     text = document(ENDPOINT, smoke="shadow").replace("    smoke_mode: shadow\n", "")
     assert parse_config(text).consumers["staging"].smoke_mode == "shadow"

@@ -115,6 +115,20 @@ def guarantees() -> Page:
     return read_page(ROOT / "docs" / "guarantees.md")
 
 
+@pytest.fixture(scope="session")
+def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a command ``aws``: that of ``make clients``, or else this machine's; without one, what boto3 does in its place."""
+    pinned = ROOT / ".clients" / "aws-cli-1" / "bin" / "aws"
+    if pinned.exists() or (found := shutil.which("aws")) is None:
+        found = str(pinned)
+    if Path(found).exists():
+        return Path(found).parent
+    program = tmp_path_factory.mktemp("aws") / "aws"
+    program.write_text(f"#!{sys.executable}\n{Path(__file__).with_name('aws_by_boto3.py').read_text()}")
+    program.chmod(0o700)
+    return program.parent
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A working folder with the project's folders in it, where what a command writes does no harm."""
@@ -124,12 +138,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shell(folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def shell(folder: Path, aws_cli: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a script in the working folder: stdout and stderr as one text."""
 
     def run(script: str, **env: str) -> subprocess.CompletedProcess[str]:
         bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        path = os.pathsep.join([str(Path(sys.executable).parent), str(aws_cli), os.environ["PATH"]])
         return subprocess.run(
             ["bash", "--noprofile", "--norc", "-c", script],
             env={**bare, "PATH": path, **env},

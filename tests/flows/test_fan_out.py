@@ -34,7 +34,7 @@ from prefect.states import Cancelled, Crashed, Pending
 
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
-from crossaccount.errors import Failed, InputError, PromotionFailed
+from crossaccount.errors import Failed, InputError, PlanRefused, PromotionFailed
 from crossaccount.promotion import moving, records
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, mismatch, not_moved, read_outcome
 from flows.audit import check_access
@@ -535,6 +535,8 @@ def test_one_sides_credentials_tell_what_they_can_and_say_what_they_cannot(
         check_access(path, consumer="production")
 
     monkeypatch.setenv("AWS_CONFIG_FILE", files["producer"])
-    revoked = revoke_access(path, everything=True)
+    with pytest.raises(PlanRefused, match=r"consumers\.staging .*cannot be told.*--force"):
+        revoke_access(path, everything=True)
+    revoked = revoke_access(path, everything=True, force=True)
     unknown = [str(one) for one in revoked.plan.findings if "cannot be told" in one.text]
     assert [name for name in ALL if any(f"consumers.{name} " in one for one in unknown)] == list(ALL)

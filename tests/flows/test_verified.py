@@ -185,6 +185,27 @@ def test_a_plan_says_what_is_no_sample_and_that_nothing_is_to_be_asked(
         assert {finding["severity"] for finding in quiet["findings"]} == {"note"}
 
 
+def test_a_share_and_a_check_say_before_a_deployment_that_nothing_is_to_be_asked(
+    shared: Any, run: Any, edited: Any
+) -> None:
+    with allowed_to_pull(shared), version(shared, 1, OF_AWS) as number:
+        config, nothing = edited(), f"nothing to ask version {number}: "
+        for command in (("plan",), ("share", "--yes"), ("check", "--consumer", "staging")):
+            _, told = run(command[0], config, *command[1:])
+            found = [each for each in told["findings"] if nothing in each["text"]]
+            assert [(each["severity"], "consumers.staging.smoke" in str(each)) for each in found] == [
+                ("warning", True)
+            ]
+        # Where the producer's side is out of reach, the consumer's own Release tells it.
+        _, told = run("check", edited(producer__profile="ghost"), "--consumer", "staging")
+        (found,) = [each for each in told["findings"] if nothing in each["text"]]
+        assert found["subject"] == "consumers.staging"
+        with pytest.raises(Failed, match=nothing):
+            deploy_model(config, "staging", version=number)
+        _, quiet = run("check", edited(consumers__staging__smoke=RIGHT), "--consumer", "staging")
+        assert not [each for each in quiet["findings"] if nothing in each["text"]]
+
+
 def test_samples_with_nan_and_whole_numbers_reach_the_consumer(shared: Any, edited: Any) -> None:
     image = shared.admin("producer", "sagemaker").describe_model_package(
         ModelPackageName=f"arn:aws:sagemaker:us-east-1:111111111111:model-package/{GROUP}/1"

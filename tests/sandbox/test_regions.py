@@ -67,6 +67,8 @@ def test_a_bucket_says_where_it_is(inner: Any, bucket: str, lives: str, located:
     client = inner.client("producer", "s3", region=lives)
     assert client.head_bucket(Bucket=bucket)["BucketRegion"] == lives
     assert client.get_bucket_location(Bucket=bucket)["LocationConstraint"] == located
+    listed = client.list_objects_v2(Bucket=bucket, MaxKeys=1)["ResponseMetadata"]["HTTPHeaders"]
+    assert listed["x-amz-bucket-region"] == lives
     virginia = inner.fresh("producer", "s3", "us-east-1")
     found: list[Any] = []
     answers = regions(inner, lambda: found.append(virginia.get_bucket_location(Bucket=bucket)))

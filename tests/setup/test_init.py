@@ -71,7 +71,7 @@ def test_the_commands_that_come_next_name_each_stack_and_then_the_share(
         "aws cloudformation deploy --profile bare-01 --region us-east-1 --stack-name crossaccount "
     )
     assert "--parameter-overrides file://config.consumer-bare-02.parameters.json" in second
-    assert [each.split()[1] for each in then] == ["plan", "share", "check", "deploy", "promote"]
+    assert [each.split()[1] for each in then] == ["doctor", "plan", "share", "check", "deploy", "promote"]
 
 
 def test_the_file_says_what_was_read_and_names_no_secret(
@@ -83,6 +83,23 @@ def test_the_file_says_what_was_read_and_names_no_secret(
     assert "1, 2 when this was made" in text
     assert "organization o-sandbox0002" in text
     assert not any(part in text for key in world.keys.values() for part in key)
+
+
+@pytest.mark.parametrize(
+    ("schema", "line"),
+    [
+        ("crossaccount.schema.json", "crossaccount.schema.json"),
+        ("configs/crossaccount.schema.json", "configs/crossaccount.schema.json"),
+        ("elsewhere/crossaccount.schema.json", None),
+    ],
+)
+def test_an_editor_is_told_of_the_schema_that_it_can_find(
+    schema: str, line: str | None, init: Call, given: Call, churn: Any, tmp_path: Path
+) -> None:
+    (tmp_path / schema).parent.mkdir(exist_ok=True)
+    (tmp_path / schema).write_text("{}")
+    first, *_ = (init(*given("churn")).folder / "config.yaml").read_text().splitlines()
+    assert first == f"# yaml-language-server: $schema={line}" if line else "schema" not in first
 
 
 def test_a_second_run_changes_nothing(init: Call, given: Call, churn: Any) -> None:
@@ -138,6 +155,13 @@ def test_a_replaced_account_is_told(init: Call, given: Call, churn: Any) -> None
     init(*given("churn"))
     ended = init(*given("churn", "bare-01", "bare-02=bare-03"), "--yes")
     assert "consumers.bare-02.account: 700000000002 is now 700000000003." in ended.findings
+
+
+def test_a_value_that_is_given_by_name_replaces_that_of_the_file(init: Call, given: Call, churn: Any) -> None:
+    init(*given("churn"))
+    ended = init("config.yaml", "--instance-type", "ml.c5.large", "--yes")
+    assert ended.config()["consumers"]["bare-02"]["endpoint"]["instance_type"] == "ml.c5.large"
+    assert "instance_type: ml.c5.xlarge is now ml.c5.large." in ended.findings
 
 
 def test_a_parameter_that_no_config_says_stays(init: Call, given: Call, churn: Any) -> None:
@@ -343,22 +367,67 @@ def test_an_instance_type_is_one_that_all_versions_support(init: Call, given: Ca
     assert ended.config()["consumers"]["bare-02"]["endpoint"]["instance_type"] == "ml.c5.large"
 
 
-def test_versions_without_samples_are_told_of_in_the_file(init: Call, given: Call, world: Any) -> None:
-    world.team("bare-01", "silent").register(world.models[0], "silent/1/", samples=False)
-    assert "registered without samples" in (init(*given("silent")).folder / "config.yaml").read_text()
+PAYLOADS = {"no payload": None, "raw bodies": b"1,2,3", "nothing there": b""}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_version_without_samples_is_told_of_in_the_file(
+    payload: str, init: Call, given: Call, world: Any
+) -> None:
+    name, content = f"silent-{payload.split()[0]}", PAYLOADS[payload]
+    team = world.team("bare-01", name)
+    team.register(world.models[0], f"{name}/1/", samples=content is not None)
+    at = {"Bucket": team.bucket, "Key": f"{name}/1/evaluation/samples.tar.gz"}
+    if content:
+        team.client("s3").put_object(**at, Body=content)
+    elif content is not None:
+        team.client("s3").delete_object(**at)
+    assert "The newest version has no samples" in (init(*given(name)).folder / "config.yaml").read_text()
+
+
+def test_samples_that_may_not_be_read_are_not_guessed(
+    init: Call, given: Call, churn: Any, world: Any
+) -> None:
+    world.user("bare-01", "without-samples", "kms:Decrypt")
+    ended = init(*given("churn", "without-samples"))
+    assert "Whether version 2 can be asked anything is not known." in ended.findings
+    assert "Whether versions have samples is not known" in (ended.folder / "config.yaml").read_text()
+
+
+def test_what_is_gone_is_told_and_the_rest_goes_on(init: Call, given: Call, world: Any) -> None:
+    team = world.team("bare-01", "gone")
+    for number in (1, 2):
+        team.register(world.models[0], f"gone/{number}/")
+    team.client("s3").delete_object(Bucket=team.bucket, Key="gone/1/output/model.tar.gz")
+    ended = init(*given("gone"))
+    assert (ended.code, ended.json["complete"]) == (0, True)
+    assert f"s3://{team.bucket}/gone/1/output/model.tar.gz: It is not there." in ended.findings
+
+
+def test_versions_that_a_config_lists_and_that_are_not_there_are_told(
+    init: Call, given: Call, churn: Any
+) -> None:
+    file = init(*given("churn")).folder / "config.yaml"
+    file.write_text(file.read_text() + "versions: [9]\n")
+    ended = init("config.yaml")
+    assert (ended.code, ended.json["complete"]) == (0, False)
+    assert "None of those that the config lists (9)" in ended.findings
 
 
 AWS_IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 
 
 def test_an_image_of_aws_is_opened_as_aws_s(init: Call, given: Call, world: Any) -> None:
-    team = world.team("bare-01", "container")
+    team = world.team("bare-07", "container")
     for number in (1, 2):
         team.register(world.models[0], f"container/{number}/", image=AWS_IMAGE)
-    ended = init(*given("container"))
+    ended = init(*given("container", "bare-07", "bare-08"))
     arn = "arn:aws:ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"
-    assert ended.parameters("consumer-bare-02")["AwsRepositories"] == arn
+    assert ended.parameters("consumer-bare-08")["AwsRepositories"] == arn
     assert ended.parameters("producer")["RepositoryName"] == ""
+    world.deploy("bare-07", "producer", ended.folder / "config.producer.parameters.json")
+    world.deploy("bare-08", "consumer", ended.folder / "config.consumer-bare-08.parameters.json")
+    assert gather.make_plan(load_config(ended.folder / "config.yaml")).writes == 2
 
 
 def test_an_image_of_another_account_is_told(init: Call, given: Call, world: Any) -> None:
@@ -552,3 +621,6 @@ def test_a_no_on_a_terminal_leaves_the_file(
     ended = init("config.yaml", "--consumer", "other=bare-03", json_output=False)
     assert (ended.code, _written(folder)) == (1, before)
     assert "+  other:" in ended.out
+    assert ended.out.index("versions 1, 2 approved") < ended.out.index("+  other:"), (
+        "what was read is told before"
+    )

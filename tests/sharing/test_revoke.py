@@ -12,7 +12,7 @@ import pytest
 from crossaccount.aws.access import open_producer
 from crossaccount.config.loading import load_config
 from crossaccount.errors import InputError, PlanRefused, Severity
-from crossaccount.sharing import apply, gather, publish, revoke, usage
+from crossaccount.sharing import apply, gather, publish, revoke
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.plan import plan_share
 from crossaccount_sandbox.accounts import push_image
@@ -225,16 +225,6 @@ def test_a_live_endpoint_stands_in_the_way_of_what_it_runs_on(
             assert aws.documents() != before
 
 
-def test_an_endpoint_that_may_not_be_looked_at_is_said(aws: Any) -> None:
-    sharing = load_config(aws.config)
-    with aws.restored():
-        share(aws.config)
-        with live(aws, "staging", 1, "somebody-else-s".replace("'", "")):
-            found = usage.find_users(sharing, frozenset({STAGING}))
-    assert [one.severity for one in found] == [Severity.WARNING]
-    assert "these endpoints may not be looked at: somebody-else-s" in found[0].text
-
-
 def test_a_bucket_that_only_a_release_remembers_is_closed_too(aws: Any, registered: Any, edited: Any) -> None:
     """The version is gone from the registry; what it opened stands until its Release is read."""
     ecr, repository = aws.admin("producer", "ecr"), "old-image"
@@ -264,20 +254,3 @@ def test_a_bucket_that_only_a_release_remembers_is_closed_too(aws: Any, register
     finally:
         ecr.delete_repository(repositoryName=repository, force=True)
         iam.delete_role_policy(RoleName="crossaccount-producer", PolicyName="old")
-
-
-def test_endpoints_that_may_not_even_be_listed_are_said(aws: Any) -> None:
-    iam = aws.admin("staging", "iam")
-    deny = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Deny", "Action": "sagemaker:ListEndpoints", "Resource": "*"}],
-    }
-    iam.put_role_policy(
-        RoleName="crossaccount-deployer", PolicyName="frozen", PolicyDocument=json.dumps(deny)
-    )
-    try:
-        found = usage.find_users(load_config(aws.config), frozenset({STAGING}))
-    finally:
-        iam.delete_role_policy(RoleName="crossaccount-deployer", PolicyName="frozen")
-    assert [one.severity for one in found] == [Severity.WARNING]
-    assert "sagemaker:ListEndpoints" in found[0].text

@@ -1,0 +1,171 @@
+"""Reports for CI, dry runs, and what a promotion says before it is agreed to: of real runs against the sandbox."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import xmlschema
+
+from flows.producer import share_models
+from flows.promotion import promote_model
+
+FORM = xmlschema.XMLSchema(Path(__file__).parents[1] / "cli" / "junit.xsd")
+WRONG = [{"content_type": "text/csv", "body": "5.1,3.5,1.4,0.2\n4.9,3.0,1.4,0.2", "expect": [1, 1]}]
+
+
+def cases(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """Each test case of a valid report, by whom it is of and its name: its outcome, empty for a pass, and the message of that."""
+    FORM.validate(path)
+    found = {}
+    for case in ElementTree.parse(path).getroot().iter("testcase"):  # noqa: S314 - our own
+        ended = next(iter(case), None)
+        outcome = ("", "") if ended is None else (ended.tag, ended.get("message") or "")
+        found[(case.get("classname") or "", case.get("name") or "")] = outcome
+    return found
+
+
+def test_a_check_is_a_case_for_each_consumer_and_door(aws: Any, run: Any, tmp_path: Path) -> None:
+    junit, summary = tmp_path / "junit.xml", tmp_path / "summary.md"
+    files = ("--junit", junit, "--summary", summary)
+    with aws.restored():
+        code, missing = run("check", aws.config, *files)
+        found = cases(junit)
+        assert code == 3
+        shut = found["check.staging", "registry: decision-trees-sample"]
+        assert shut[0] == "failure"
+        answers = missing["error"]["audit"]["answers"]
+        reasons = {
+            (f"check.{each['consumer']}", f"{each['door']}: {each['resource']}"): each["reason"]
+            for each in answers
+        }
+        assert {
+            key: message for key, (_, message) in found.items() if message and key[0] != "check.findings"
+        } == {key: reason for key, reason in reasons.items() if found[key][0]}
+        assert "## crossaccount check: access is missing" in summary.read_text()
+        share_models(str(aws.config))
+        assert run("check", aws.config, *files)[0] == 0
+        assert {outcome for outcome, _ in cases(junit).values()} == {""}
+        assert summary.read_text().count("## crossaccount check") == 2
+
+
+def test_a_refused_deployment_and_a_wrong_answer_are_cases(
+    aws: Any, run: Any, edited: Any, tmp_path: Path
+) -> None:
+    junit = tmp_path / "junit.xml"
+    wrong = edited(consumers__production__smoke=WRONG)
+    with aws.restored():
+        assert run("deploy", wrong, "--consumer", "production", "--junit", junit)[0] == 3
+        ((place, (outcome, message)),) = cases(junit).items()
+        assert (place[0], outcome) == ("deploy.access", "failure")
+        assert message.startswith("The registry door of account 111111111111 is shut. ")
+        share_models(str(aws.config))
+        assert run("deploy", wrong, "--consumer", "production", "--junit", junit)[0] == 1
+        asked = {name: ended for (_, name), ended in cases(junit).items() if "question" in name}
+        (question,) = asked.values()
+        assert question == ("failure", "expected [1, 1], got [0, 0] (at '[0]' it is 0, not 1)")
+        assert cases(junit)["deploy.production", "endpoint decision-trees-production-v2"] == ("", "")
+        assert not any(aws.hosted("production").values())
+
+
+def test_a_dry_run_of_a_deployment_says_what_it_would_make_and_makes_nothing(
+    aws: Any, run: Any, tmp_path: Path
+) -> None:
+    junit = tmp_path / "junit.xml"
+    with aws.restored():
+        code, refused = run("deploy", aws.config, "--consumer", "staging", "--dry-run")
+        assert (code, refused["error"]["kind"]) == (3, "Refused"), "what stands in the way is found"
+        share_models(str(aws.config))
+        code, found = run("deploy", aws.config, "--consumer", "staging", "--dry-run", "--junit", junit)
+        assert (code, found["dry_run"], found["version"]) == (0, True, 2)
+        assert [(each["kind"], each["is_there"]) for each in found["resources"]] == [
+            ("model", False),
+            ("endpoint-config", False),
+            ("endpoint", False),
+        ]
+        assert {outcome for outcome, _ in cases(junit).values()} == {"skipped"}
+        assert not any(aws.hosted("staging").values())
+
+
+@pytest.fixture
+def promoted(aws: Any, edited: Any) -> Iterator[str]:
+    """A config of staging alone, whose endpoint serves version 2."""
+    path = edited(consumers__production=None)
+    with aws.restored():
+        try:
+            promote_model(path, version=2)
+            yield path
+        finally:
+            sm = aws.admin("staging", "sagemaker")
+            sm.delete_endpoint(EndpointName="decision-trees-staging")
+            while sm.list_endpoints()["Endpoints"]:
+                time.sleep(0.05)
+            for name in aws.hosted("staging")["configs"]:
+                sm.delete_endpoint_config(EndpointConfigName=name)
+            for name in aws.hosted("staging")["models"]:
+                sm.delete_model(ModelName=name)
+
+
+def answered(answer: str, *words: str) -> tuple[int, str]:
+    """The command on a terminal, where a person gives an answer to its question: its exit code and all that it showed."""
+    theirs, ours = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crossaccount", *words],
+        stdin=ours,
+        stdout=ours,
+        stderr=ours,
+        env={**os.environ, "TERM": "dumb", "COLUMNS": "200"},
+    )
+    os.close(ours)
+    shown = b""
+    while True:
+        try:
+            part = os.read(theirs, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        if b"[y/N]" in part:
+            os.write(theirs, f"{answer}\n".encode())
+        shown += part
+    os.close(theirs)
+    return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+
+
+def test_a_promotion_says_where_it_goes_before_anybody_agrees(
+    promoted: str, aws: Any, run: Any, tmp_path: Path
+) -> None:
+    before = aws.hosted("staging")
+    for version, move in (("1", "MOVES BACK from version 2 to version 1"), ("2", "stays at version 2")):
+        code, foreseen = run("promote", promoted, "--version", version, "--dry-run")
+        (part,) = foreseen["consumers"]
+        assert (code, part["result"], part["before"]) == (0, "skipped", 2)
+        assert move in part["text"]
+    code, shown = answered("n", "promote", promoted, "--version", "1")
+    asked = shown.index("make these changes? [y/N]")
+    place = shown.index(
+        "stage 1  staging (222222222222)  decision-trees-staging MOVES BACK from version 2 to version 1"
+    )
+    warned = shown.index("This moves staging BACK to an earlier version.")
+    assert shown.index("No policy would change.") < place < warned < asked, "what matters stands last"
+    assert "Nothing to do" not in shown
+    assert (code, "Not agreed to: nothing was changed." in shown) == (1, True)
+    assert aws.hosted("staging") == before
+
+
+def test_a_promotion_is_a_case_for_each_consumer_and_question(
+    promoted: str, run: Any, tmp_path: Path
+) -> None:
+    junit = tmp_path / "junit.xml"
+    assert run("promote", promoted, "--version", "2", "--yes", "--junit", junit)[0] == 0
+    assert cases(junit) == {("promote.staging", "stage 1: unchanged, version 2"): ("", "")}
+    assert run("promote", promoted, "--version", "7", "--yes", "--junit", junit)[0] == 1
+    assert [outcome for outcome, _ in cases(junit).values()] == ["failure"]

@@ -6,7 +6,7 @@ STAGE := $(VENV)/.stage
 READY := $(VENV)/.installed
 SITE := $(VENV)/.site
 
-.PHONY: help install demo ui test site clients servers crash race fuzz bench growth ecs properties check lock clean
+.PHONY: help install demo ui pictures test site clients servers crash race fuzz bench growth ecs properties check lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -50,6 +50,9 @@ demo: $(STAGE)  ## Tell the story: refused, shared, deployed, proved, revoked (n
 
 ui: $(STAGE)  ## Serve the product in a browser: sandbox, Prefect server, workers and deployments, until Ctrl-C
 	@$(BIN)/crossaccount ui
+
+pictures: $(READY)  ## Make the pictures of the documentation anew, in a browser (minutes; needs Chromium)
+	$(BIN)/python -m tests.ui.pictures
 
 # Bytecode is kept, also where a machine says otherwise: each process of a run would rewrite the assertions of every file anew.
 # Tests wait for processes a third of their time: half as many workers again as there are processors.

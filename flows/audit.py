@@ -8,6 +8,7 @@ from crossaccount.aws import sessions
 from crossaccount.errors import AccessMissing, Failed, VersionRecalled
 from flows import forms
 from flows.operations import operation
+from tasks import alerts, dashboard, ending, summaries
 from tasks import audit as steps
 from tasks.steps import name_run
 
@@ -31,6 +32,11 @@ def check_access(
         producer = steps.check_documents(sharing, wanted)
         consumers = {name: steps.check_consumer(sharing, name, producer.versions, probe) for name in wanted}
         audit = steps.report(sharing, wanted, producer, consumers, repair)
+        ending.see(sharing, dashboard.of_audit(sharing, producer, consumers))
+        ending.alert(
+            sharing, [*alerts.of_missing(sharing, audit.missing), *alerts.of_expiring(sharing, wanted)]
+        )
+        summaries.tell_audit(sharing, wanted, audit)
     if audit.missing:
         missing = AccessMissing(audit.missing, audit.text(), audit.to_json())
         for recalled in audit.recalled:

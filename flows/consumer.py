@@ -10,7 +10,7 @@ from typing import Any
 from crossaccount import arns
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Failed
+from crossaccount.errors import Failed, Refused
 from crossaccount.hosting.resources import HostedResource, Removal
 from crossaccount.proof.proof import Proof
 from crossaccount.proof.questions import check_files
@@ -18,6 +18,7 @@ from crossaccount.show import proofs
 from flows import forms
 from flows.operations import operation
 from tasks import consumer as steps
+from tasks import dashboard, ending, summaries
 from tasks.locks import writing
 from tasks.reaper import clean_up_run
 from tasks.steps import name_run
@@ -107,6 +108,18 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
         Failed: when it does not answer as it should, or a resource is left.
         Refused: when access is missing.
     """
+    try:
+        deployment = _deployed(sharing, name, version, keep)
+    except Refused as refused:
+        ending.see(sharing, dashboard.of_refusal(sharing, name, refused))
+        raise
+    seen = dashboard.of_proof(sharing, deployment.proof, keep)
+    ending.see(sharing, {**dashboard.of_config(sharing, [name]), **seen})
+    summaries.tell_deployment(sharing, deployment.proof, deployment.removals)
+    return _accepted(deployment)
+
+
+def _deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> DeploymentResult:
     consumer = sharing.consumers[name]
     where = f"{name} ({consumer.account})"
     of_version = f" version {version}" if version is not None else ""
@@ -128,8 +141,8 @@ def deployed(sharing: Sharing, name: str, version: int | None, keep: bool) -> De
             proof = steps.ask_endpoint(sharing, name, release, resources[-1].name, images)
         finally:
             removals = steps.tear_down(sharing, name, release, resources)
-        steps.publish_proof(proof)
-    return _accepted(DeploymentResult(proof, tuple(removals)))
+        steps.publish_proof(proof, stays=keep)
+    return DeploymentResult(proof, tuple(removals))
 
 
 def _accepted(deployment: DeploymentResult) -> DeploymentResult:

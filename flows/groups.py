@@ -26,7 +26,7 @@ from crossaccount.sharing.plan import plan_share
 from flows import forms
 from flows.operations import operation
 from flows.producer import Shared, refuse_other
-from tasks import locks
+from tasks import dashboard, ending, locks, summaries
 from tasks import producer as steps
 from tasks.steps import name_run, step
 
@@ -73,7 +73,7 @@ def share_groups(
             f"agreed: {len(agreed)} hashes for {len(configs)} files. Give one for each, or none."
         )
     sharings = {config: forms.loaded(config) for config in configs}
-    name_run(f"share {len(sharings)} groups")
+    name_run(f"{'plan of: ' if dry_run else ''}share {len(sharings)} groups")
     hashes = dict(zip(configs, agreed, strict=True)) if agreed else {}
     ended: dict[str, object] = {}
     with sessions.reuse():
@@ -82,6 +82,12 @@ def share_groups(
         for start in range(0, len(configs), _TOGETHER):
             some = {config: sharings[config] for config in configs[start : start + _TOGETHER]}
             ended |= share_together(_named(list(some.values())), partial(_shared, some, hashes, dry_run))
+    done = _those(ended, Shared)
+    summaries.tell_groups({name: (sharings[name], each.plan) for name, each in done.items()}, dry_run)
+    for name, shared in done.items():
+        if shared.plan.writes and not dry_run:
+            facts = dashboard.of_share(sharings[name], shared.plan, shared.releases)
+            ending.see(sharings[name], facts)
     return SharedGroups(_all_shared(ended))
 
 

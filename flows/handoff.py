@@ -18,6 +18,7 @@ from flows import consumer as deploying
 from flows import forms
 from flows.operations import operation
 from tasks import handoff as steps
+from tasks import summaries
 from tasks.reaper import clean_up_run
 from tasks.steps import name_run, show_error
 
@@ -66,6 +67,8 @@ def deploy_published(
     with sessions.reuse():
         parts = tuple(_hand(sharing, name, version, keep) for name in wanted)
     name_run(_name(sharing, parts))
+    told = [(part.consumer, part.account, part.text, part.deployment is not None) for part in parts]
+    summaries.tell_hand_off(sharing, told)
     lines = [f"{part.consumer} ({part.account}): {first_line(part.text)}" for part in parts if part.failed]
     if lines:
         raise Failed("\n".join(lines))

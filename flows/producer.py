@@ -17,6 +17,7 @@ from crossaccount.sharing.plan import plan_share
 from crossaccount.show import plans
 from flows import forms
 from flows.operations import operation
+from tasks import dashboard, ending, summaries
 from tasks import producer as steps
 from tasks.steps import name_run
 
@@ -113,7 +114,7 @@ def share_models(
     """
     sharing = forms.loaded(config)
     _check_only(sharing, consumer, prune)
-    name_run(f"share {sharing.model_package_group} with {_whom(sharing, consumer)}")
+    name_run(f"{_plan_of(dry_run)}share {sharing.model_package_group} with {_whom(sharing, consumer)}")
     with sessions.reuse():
         return share(sharing, consumer, dry_run, prune, agreed, force)
 
@@ -143,10 +144,13 @@ def share(
     steps.show_plan(sharing, plan)
     refuse_other(plan, agreed)
     if dry_run:
+        summaries.tell_plan(sharing, plan, "a share")
         return Shared(group_arn(sharing), plan, (), ())
     prepared = steps.prepare_releases(sharing, gathered, plan)
     receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
     releases = steps.publish_releases(sharing, prepared, plan)
+    ending.see(sharing, dashboard.of_share(sharing, plan, releases))
+    summaries.tell_share(sharing, plan, releases, sum(is_new for _, is_new in prepared))
     found = steps.make_discoverable(sharing) if sharing.producer.discoverable else None
     return Shared(group_arn(sharing), plan, receipts, releases, found)
 
@@ -168,6 +172,11 @@ def _check_only(sharing: Sharing, consumer: str | None, prune: bool) -> None:
         raise InputError(
             "consumer: the config lets in an organization, not consumers one by one. Leave consumer empty."
         )
+
+
+def _plan_of(dry_run: bool) -> str:
+    """The beginning of a dry run's name."""
+    return "plan of: " if dry_run else ""
 
 
 def _whom(sharing: Sharing, consumer: str | None) -> str:
@@ -203,7 +212,7 @@ def revoke_access(
     """
     sharing = forms.loaded(config)
     revocation = revoking.choose(sharing, consumer, account, version, everything)
-    name_run(f"revoke {revocation} from {sharing.model_package_group}")
+    name_run(f"{_plan_of(dry_run)}revoke {revocation} from {sharing.model_package_group}")
     with sessions.reuse():
         gathered = steps.read_registry_for_revoke(sharing)
         users = steps.look_for_users(sharing, revocation.leaving, revocation.version, force)
@@ -211,8 +220,11 @@ def revoke_access(
         steps.show_plan(sharing, plan)
         refuse_other(plan, agreed)
         if dry_run:
+            summaries.tell_plan(sharing, plan, f"a revoke of {revocation}")
             return Revoked(str(revocation), plan, ())
         receipts = steps.apply_plan(sharing, plan, exactly=agreed is not None)
+        ending.see(sharing, dashboard.of_leaving(plan))
+        summaries.tell_revoke(sharing, plan, str(revocation))
     return Revoked(str(revocation), plan, receipts)
 
 

@@ -7,15 +7,11 @@ import getpass
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from prefect.exceptions import FlowPauseTimeout, Pause
-from prefect.flow_runs import pause_flow_run, suspend_flow_run
-from prefect.input import RunInput
+from prefect.exceptions import Pause
 from prefect.runtime import deployment, flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import Field
 
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
@@ -30,18 +26,18 @@ from crossaccount.registry.lifecycle import Told
 from crossaccount.sharing.changes import Plan
 from crossaccount.sharing.gather import Gathered
 from crossaccount.sharing.plan import plan_share
-from crossaccount.show import plans, proofs
-from flows import forms
+from crossaccount.show.markdown import cell
+from crossaccount.text import first_line
+from flows import approval, forms
 from flows.operations import operation
 from flows.producer import refuse_other
-from tasks import delegation, recalled
+from tasks import dashboard, delegation, ending, recalled, summaries
 from tasks import producer as sharing_steps
 from tasks import promotion as steps
 from tasks.reaper import clean_up_run
-from tasks.steps import go_on, name_run
+from tasks.steps import name_run
 
 AT_ONCE = 32  # consumers of a stage
-_LOOK_SECONDS = 5  # how often a run that waits in its own process looks for its answer
 
 
 @dataclass(frozen=True)
@@ -76,13 +72,6 @@ def _row(outcome: ConsumerOutcome) -> str:
     return f"stage {outcome.stage}  {outcome.result:<9}  {outcome.consumer} ({outcome.account})  {outcome.text}{left}"
 
 
-class Approval(RunInput):
-    """A person's answer that a promotion waits for between two stages."""
-
-    decision: Literal["approve", "stop"] = Field(default="stop", title="Go on to the next stage?")
-    reason: str = Field(default="", title="Why")
-
-
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=AT_ONCE)
 
 
@@ -113,11 +102,11 @@ def promote_model(
     started, run = datetime.now(UTC), str(flow_run.get_id())
     outcomes: list[ConsumerOutcome] = []
     told: list[Told] = []
-    ending, waiting = "stopped", False
+    came_to, waiting = "stopped", False
     reason: str | None = None
     with sessions.reuse():
         try:
-            pinned, gathered, plan = _planned(sharing, version)
+            pinned, gathered, plan = _planned(sharing, version, dry_run)
         except CrossAccountError as error:
             if version is None:  # there may be none to promote just because the one that is live was recalled
                 steps.note_recalled(sharing, error)
@@ -125,10 +114,11 @@ def promote_model(
         refuse_other(plan, agreed)
         if dry_run:
             past = steps.look_back(sharing, pinned, version is not None)
-            return _foreseen(sharing, pinned, past, steps.foresee(sharing, pinned, past.held))
+            return _foreseen(sharing, pinned, plan, past, steps.foresee(sharing, pinned, past.held))
         prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared, plan)
+        ending.see(sharing, dashboard.of_share(sharing, plan, releases))
         if sharing.producer.discoverable and plan.writes:
             sharing_steps.make_discoverable(sharing)
         past = steps.look_back(sharing, pinned, version is not None)
@@ -139,8 +129,7 @@ def promote_model(
                 reason = _stopped_before(outcomes, told)
                 asks = reason is None and approve and outcomes and names
                 if asks and steps.has_work(sharing, names, releases, pinned):
-                    question = _question(number, names, pinned, outcomes, plan, approval_seconds)
-                    reason = _ask(number, question, approval_seconds)
+                    reason = approval.ask(sharing, number, names, pinned, outcomes, approval_seconds)
                 outcomes += [
                     not_moved(sharing, name, pinned, Result.HELD, held[name])
                     for name in of_stage
@@ -155,33 +144,59 @@ def promote_model(
                     told.append(steps.tell_registry(sharing, pinned, number, outcomes))
             outcomes[:] = recalled.with_recalled(sharing, outcomes, past.serving, pinned)
             if not _stopped_before(outcomes, told):
-                ending = "succeeded"
+                came_to = "succeeded"
             elif any(outcome.result is Result.FAILED or outcome.left for outcome in outcomes) or not all(
                 each.went_well for each in told
             ):
-                ending = "failed"
+                came_to = "failed"
         except Pause:
             waiting = True  # for an answer: the run begins anew with it, and is put on record at its end
             raise
         finally:
             worked = any(map(_did_something, outcomes)) or any(each.result == "written" for each in told)
-            idle = ending == "succeeded" and not plan.writes and not worked
+            idle = came_to == "succeeded" and not plan.writes and not worked
             if idle:
                 unchanged = [outcome.consumer for outcome in outcomes if outcome.result is Result.UNCHANGED]
                 idle = steps.is_recorded(sharing, unchanged, pinned)
             facts: dict[str, Any] = {
                 "kind": "promotion",
                 "version": pinned,
-                "outcome": ending,
+                "outcome": came_to,
                 "plan": plan.digest,
             }
             facts |= {"reason": reason or "", "lifecycle": [each.to_json() for each in told]}
             record = _record(sharing, started, outcomes, **facts)
+            _see(sharing, outcomes)
+            if not idle and not waiting:
+                ending.see(sharing, dashboard.of_record(record))
+                _tell(sharing, record, outcomes)
             where = "" if idle or waiting else steps.keep_record(sharing, record)
+    if idle:
+        _tell(sharing, record, outcomes)
     return _accepted(Promotion(pinned, tuple(outcomes), where, tuple(told)))
 
 
-def _planned(sharing: Sharing, version: int | None) -> tuple[int, Gathered, Plan]:
+def _see(sharing: Sharing, outcomes: Sequence[ConsumerOutcome]) -> None:
+    """Note the outcomes for the dashboard; those of consumers whose turn did not come say nothing of their endpoints."""
+    for outcome in outcomes:
+        ending.see(sharing, dashboard.of_outcome(sharing, outcome))
+
+
+def _tell(sharing: Sharing, record: Record, outcomes: Sequence[ConsumerOutcome]) -> None:
+    """Note the summary of a promotion or a rollback."""
+    count = sum(outcome.result is Result.PROMOTED for outcome in outcomes)
+    went_well = record.outcome == "succeeded"
+    head = f"{record.kind} of {sharing.model_package_group} to version {record.version} {record.outcome}: {count} of {len(outcomes)} endpoints moved."
+    why = f"Why: {cell(first_line(record.reason))}" if record.reason else ""
+    now = (
+        "Nothing."
+        if went_well
+        else "See why the first one failed, mend that, and promote again: what is done is found done."
+    )
+    summaries.tell_promotion(sharing, head.capitalize(), outcomes, [now], why)
+
+
+def _planned(sharing: Sharing, version: int | None, dry_run: bool) -> tuple[int, Gathered, Plan]:
     """The version of this run, what was read for its share, and the plan of that, which is shown.
 
     Raises:
@@ -190,7 +205,7 @@ def _planned(sharing: Sharing, version: int | None) -> tuple[int, Gathered, Plan
     """
     pinned = steps.pin_version(sharing, version)
     check_shared(sharing, pinned)
-    name_run(f"promote {sharing.model_package_group} to version {pinned}")
+    name_run(f"{'plan of: ' if dry_run else ''}promote {sharing.model_package_group} to version {pinned}")
     gathered = sharing_steps.read_registry(sharing)
     if pinned in gathered.left_out:
         raise Failed(str(gathered.left_out[pinned]))
@@ -201,7 +216,9 @@ def _planned(sharing: Sharing, version: int | None) -> tuple[int, Gathered, Plan
     return pinned, gathered, plan
 
 
-def _foreseen(sharing: Sharing, version: int, past: steps.Past, moves: Sequence[Foreseen]) -> Promotion:
+def _foreseen(
+    sharing: Sharing, version: int, plan: Plan, past: steps.Past, moves: Sequence[Foreseen]
+) -> Promotion:
     """The promotion of a dry run: the consumers in the order of their turns, and where each endpoint would go."""
     outcomes = [
         replace(
@@ -218,6 +235,7 @@ def _foreseen(sharing: Sharing, version: int, past: steps.Past, moves: Sequence[
         for each in moves
     ]
     outcomes = recalled.with_recalled(sharing, outcomes, past.serving, version)
+    summaries.tell_promotion_plan(sharing, version, plan, outcomes)
     return Promotion(version, tuple(outcomes), "", steps.foresee_registry(sharing, version))
 
 
@@ -250,9 +268,13 @@ def rollback_model(
         else:
             last = steps.read_last_move(sharing, consumer)
             outcome = steps.roll_back_consumer(sharing, consumer, version, last, reason)
-        ending = "succeeded" if outcome.went_well else "failed"
-        facts = {"kind": "rollback", "version": outcome.version, "outcome": ending}
+        came_to = "succeeded" if outcome.went_well else "failed"
+        facts = {"kind": "rollback", "version": outcome.version, "outcome": came_to}
         record = _record(sharing, started, [outcome], reason=reason, **facts)
+        _see(sharing, [outcome])
+        _tell(sharing, record, [outcome])
+        if outcome.result is not Result.UNCHANGED:
+            ending.see(sharing, dashboard.of_record(record))
         where = "" if outcome.result is Result.UNCHANGED else steps.keep_record(sharing, record)
     return _accepted(Promotion(outcome.version, (outcome,), where))
 
@@ -292,6 +314,11 @@ def move_endpoint(
         finally:
             for outcome in outcomes:
                 delegation.leave_outcome(outcome)
+            _see(sharing, outcomes)
+            head = f"Moved {sharing.model_package_group} in {consumer} to {where}: {', '.join(str(each.result) for each in outcomes) or 'nothing'}."
+            summaries.tell_promotion(
+                sharing, head, outcomes, ["The run that asked for it goes on with this outcome."]
+            )
     return _accepted(Promotion(outcomes[0].version, tuple(outcomes), ""))
 
 
@@ -337,32 +364,6 @@ def _stopped_before(outcomes: Sequence[ConsumerOutcome], told: Sequence[Told]) -
             return f"The registry could not be told that stage {each.promotion_stage} is done."
     stage = next((outcome.stage for outcome in outcomes if not outcome.went_well), None)
     return None if stage is None else f"Stage {stage} did not succeed."
-
-
-def _ask(number: int, question: str, seconds: int) -> str | None:
-    """Ask a person before a stage; the reason to skip it, or None when it is approved."""
-    form = Approval.with_initial_data(description=question)
-    wait: Any = (
-        suspend_flow_run if deployment.get_id() else partial(pause_flow_run, poll_interval=_LOOK_SECONDS)
-    )
-    try:
-        answer: Any = wait(wait_for_input=form, timeout=seconds, key=f"stage-{number}")
-    except FlowPauseTimeout:
-        go_on()
-        return f"Nobody approved stage {number} within {seconds} s."
-    if answer.decision == "approve":
-        return None
-    return f"Stage {number} was not approved{f': {answer.reason}' if answer.reason else ''}."
-
-
-def _question(
-    number: int, names: list[str], version: int, outcomes: list[ConsumerOutcome], plan: Plan, seconds: int
-) -> str:
-    pages = [proofs.markdown(proof) for outcome in outcomes for proof in outcome.proofs]
-    rows = "\n".join(f"- {_row(outcome)}" for outcome in outcomes)
-    head = f"Promote version {version} to stage {number}: {', '.join(names)}?"
-    bound = f"Without an answer within {seconds} s this run fails; stage {number} and later ones stay as they are."
-    return "\n\n".join([head, bound, rows, *pages, plans.markdown(plan)])
 
 
 def _did_something(outcome: ConsumerOutcome) -> bool:

@@ -13,6 +13,7 @@ from crossaccount.hosting.leftovers import Swept
 from flows import forms
 from flows.operations import operation
 from tasks import reaper as steps
+from tasks import summaries
 from tasks.steps import name_run
 
 
@@ -65,12 +66,15 @@ def reap_leftovers(
     sharing = forms.loaded(config)
     wanted = sharing.select(consumer)
     of_run = f" that flow run {run} made" if run else ""
-    name_run(f"reap leftovers of {sharing.model_package_group}{of_run} in {', '.join(wanted)}")
+    name_run(
+        f"{'plan of: ' if dry_run else ''}reap leftovers of {sharing.model_package_group}{of_run} in {', '.join(wanted)}"
+    )
     if run is not None:
         steps.require_ended(run)
     with sessions.reuse():
         swept = [steps.sweep(sharing, name, older_than, dry_run, run) for name in wanted]
         steps.report(sharing, swept)
+    summaries.tell_reaped(sharing, swept, dry_run)
     reaped = Reaped(tuple(swept), dry_run)
     if reaped.left:
         lines = "\n".join(reaped.left)

@@ -199,10 +199,10 @@ def ask_endpoint(
 
 
 @steps.step("publish the proof of {proof.endpoint}")
-def publish_proof(proof: Proof) -> None:
-    """Put the proof into an artifact of the run."""
-    description = f"Version {proof.version} in account {proof.account}"
-    steps.put_page("proof", proof.endpoint, proofs.markdown(proof), description)
+def publish_proof(proof: Proof, stays: bool) -> None:
+    """Put the proof into an artifact of the run; with a link to an endpoint that stays."""
+    description = f"Version {proof.version} in {proof.consumer} ({proof.account})"
+    steps.put_page("proof", proof.endpoint, proofs.markdown(proof, stays), description)
 
 
 @steps.step("take down version {release.version} for {name}")

@@ -25,7 +25,7 @@ from crossaccount.sharing.discovery import Discovery
 from crossaccount.sharing.gather import Gathered
 from crossaccount.show import plans
 from crossaccount.text import first_line
-from tasks import locks, steps
+from tasks import ending, locks, steps, summaries
 
 
 @steps.step("read the registry of {sharing.model_package_group}")
@@ -72,7 +72,12 @@ def show_plan(sharing: Sharing, plan: Plan) -> None:
     """
     log_plan(sharing, plan)
     group = sharing.model_package_group
-    steps.put_page("plan", group, plans.markdown(plan, plans.names_of(sharing)), f"What changes for {group}")
+    steps.put_page(
+        "plan",
+        group,
+        ending.in_form(plans.markdown(plan, summaries.names_of(sharing))),
+        f"What changes for {group}",
+    )
 
 
 def log_plan(sharing: Sharing, plan: Plan) -> None:
@@ -83,7 +88,7 @@ def log_plan(sharing: Sharing, plan: Plan) -> None:
 def put_plans(planned: Sequence[tuple[Sharing, Plan]]) -> None:
     """Put the plans of several groups into one artifact of the run."""
     pages = [
-        f"## {sharing.model_package_group}\n\n{plans.markdown(plan, plans.names_of(sharing))}"
+        f"## {sharing.model_package_group}\n\n{plans.markdown(plan, summaries.names_of(sharing))}"
         for sharing, plan in planned
     ]
     steps.put_page("plan", "groups", "\n\n".join(pages), f"What changes for {len(planned)} groups")

@@ -196,7 +196,7 @@ def promote_consumer(sharing: Sharing, name: str, version: int, run: str) -> Con
     log_outcome(outcome)
     progress.show(str(outcome.result), 100.0)
     for proof in outcome.proofs:
-        publish_proof(proof)
+        publish_proof(proof, stays=proof.endpoint == consumer.endpoint.name)
     return outcome
 
 

@@ -1,7 +1,7 @@
 """The reviewed configs: the files of one folder, which the runs of deployments are held to.
 
-The environment variable CROSSACCOUNT_CONFIGS names the folder, by default ``configs/`` of a checkout. Not here: reading a
-config (``crossaccount.config``).
+The environment variable CROSSACCOUNT_CONFIGS names the folder, by default ``configs/`` of a checkout; CROSSACCOUNT_CONFIG the file of
+it that forms open on. Not here: reading a config (``crossaccount.config``).
 """
 
 import os
@@ -37,17 +37,42 @@ def require_folder() -> None:
         )
     if not _names():
         raise InputError(
-            f"The folder of reviewed configs, {FOLDER}, has no config (*.yaml; {_EXPLANATION} is none): every form would be without a choice. "
+            f"The folder of reviewed configs, {FOLDER}, has no config (*.yaml; {' and '.join(_EXPLANATIONS)} are none): every form would be without a choice. "
             "Put yours there, or set CROSSACCOUNT_CONFIGS to the folder that has them, and deploy again."
         )
 
 
-def require_to_deploy() -> None:
-    """As `require_folder`, for a build step of ``prefect deploy``: it ends with one line, where Prefect shows an error's traceback."""
+def opened() -> dict[str, str]:
+    """The config that the forms open on and that schedules and events use, as a step of ``prefect deploy`` gives it.
+
+    It is the folder's only one, or the one that the environment variable CROSSACCOUNT_CONFIG names.
+
+    Returns:
+        Its file name, as ``config``.
+
+    Raises:
+        SystemExit: with one line, where Prefect shows an error's traceback: when it is not known which one, or there is none.
+    """
     try:
-        require_folder()
+        return {"config": _opened()}
     except InputError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+def _opened() -> str:
+    require_folder()
+    names, named = _names(), os.environ.get("CROSSACCOUNT_CONFIG", "")
+    shown = ", ".join(names) or "none"
+    if named and named not in names:
+        raise InputError(
+            f"CROSSACCOUNT_CONFIG: {quote(named)} is not a reviewed config. {FOLDER} has: {shown}. Name one of these."
+        )
+    if not named and len(names) != 1:
+        way_out = (
+            "Put yours there." if not names else "Set CROSSACCOUNT_CONFIG to the one that the forms open on."
+        )
+        raise InputError(f"{FOLDER} has {len(names)} reviewed configs: {shown}. {way_out}")
+    return named or names[0]
 
 
 def locate(config: str, deployed: bool) -> Path:

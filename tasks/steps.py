@@ -11,14 +11,14 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
-from prefect import Task, get_run_logger
+from prefect import State, Task, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
+from prefect.states import Completed, Running
 from prefect.states import Failed as FailedState
-from prefect.states import Running
 from prefect.utilities.annotations import quote
 
 from crossaccount import waiting
@@ -26,6 +26,7 @@ from crossaccount.aws import refusals
 from crossaccount.config.model import Sharing
 from crossaccount.errors import CrossAccountError, Refused
 from crossaccount.show import markdown
+from tasks import ending
 
 logging.getLogger("sagemaker.config").setLevel(logging.WARNING)  # it reports every file that it does not find
 
@@ -102,6 +103,8 @@ def _watched(function: Callable[P, R], name: str | None) -> Callable[P, R]:
 def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callable[P, R]:
     """The function of a flow, whose errors made for a person become a Failed state with their first line and no traceback.
 
+    At its end, however it ends, its summary and the dashboards of its groups are written.
+
     A caller in the same process still gets the error raised. Not for tasks: a state that a task returns is a value like any
     other, and raises nothing.
 
@@ -112,14 +115,21 @@ def reasoned(function: Callable[P, R], shown_as: Callable[[Any], str]) -> Callab
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        of = shown_as(next(iter([*args, *kwargs.values()])))
+        explained: CrossAccountError | None = None
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            told = ending.headline()
+            # A message alone: the result is the flow's own.
+            return result if told is None else cast(R, Completed(message=told, data=result))
         except Exception as error:
             explained = refusals.explain(error)
             if explained is None:
                 raise
-            show_error(explained, shown_as(next(iter([*args, *kwargs.values()]))))
-            return cast(R, FailedState(message=reason(explained), data=explained))
+            show_error(explained, of)
+            return cast(R, FailedState(message=ending.in_form(reason(explained)), data=explained))
+        finally:
+            ending.close(key_of("summary", of), explained)
 
     return run
 
@@ -147,6 +157,12 @@ def go_on() -> None:
         client.set_flow_run_state(run_id(), Running(), force=True)
 
 
+def set_message(state: State[Any], message: str) -> None:
+    """Put a message into the state that this flow run has come to."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run_id(), state.model_copy(update={"message": message}), force=True)
+
+
 def show_error(error: CrossAccountError, of: str) -> None:
     """Put an error that needs a person into the log, and a refusal into an artifact of the run.
 
@@ -157,7 +173,9 @@ def show_error(error: CrossAccountError, of: str) -> None:
     text = "\n".join([str(error), *getattr(error, "__notes__", ())])
     get_run_logger().error("%s", text, extra={"explained": True})
     if isinstance(error, Refused):
-        put_page("refusal", of, markdown.refusal(error.refusal), error.refusal.shut.capitalize())
+        put_page(
+            "refusal", of, ending.in_form(markdown.refusal(error.refusal)), error.refusal.shut.capitalize()
+        )
 
 
 class Progress:

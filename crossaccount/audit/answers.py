@@ -21,6 +21,7 @@ from crossaccount.registry.versions import Contents, ModelVersion
 from crossaccount.sharing import plan_file
 from crossaccount.sharing.changes import Plan, Standings
 from crossaccount.show import plans
+from crossaccount.show.markdown import cell, wrapped
 from crossaccount.text import first_line
 
 DISCOVERY = "discovery"  # beside the doors: whether a consumer finds the group in its lists
@@ -140,19 +141,27 @@ class Audit:
 
     def markdown(self) -> str:
         """The audit for a Prefect artifact."""
-        rows = ["| access | consumer | door | to | because |", "|---|---|---|---|---|"]
-        rows += [
-            f"| {'**no**' if answer.verdict is Verdict.NO else answer.verdict} | {answer.consumer} | {answer.door} | `{answer.resource}` | {answer.because} |"
-            for answer in self.answers
-        ]
-        rows += [
-            f"| {'**recalled**' if each.state.standing is Standing.RECALLED else each.state.standing} | {each.consumer} | endpoint | `{each.endpoint}` | {each.sentence} |"
-            for each in self.live
-        ]
+        consumers = dict.fromkeys(
+            [
+                *((each.consumer, each.account) for each in self.answers),
+                *((each.consumer, each.account) for each in self.live),
+            ]
+        )
+        rows = [line for name, account in consumers for line in self._rows(name, account)]
         rows += [f"\nVersion {each.version}: {words}" for each, words in self._said()]
         notes = [f"\n> {line}" for line in plans.finding_lines(self.findings)]
         repair = [f"\n## The plan that repairs it\n\n{plans.markdown(self.repair)}"] if self.repair else []
         return "\n".join([*rows, *notes, *repair])
+
+    def _rows(self, name: str, account: str) -> Iterator[str]:
+        """One consumer's answers as a table that is narrow enough for the page of an artifact."""
+        yield from (f"\n### {name} ({account})\n", "| access | door | because |", "|---|---|---|")
+        for answer in (each for each in self.answers if each.consumer == name):
+            verdict = "**no**" if answer.verdict is Verdict.NO else answer.verdict
+            yield f"| {verdict} | {answer.door}<br>{wrapped(answer.resource)} | {cell(answer.because)} |"
+        for each in (each for each in self.live if each.consumer == name):
+            standing = "**recalled**" if each.state.standing is Standing.RECALLED else each.state.standing
+            yield f"| {standing} | endpoint<br>{wrapped(each.endpoint)} | {cell(each.sentence)} |"
 
 
 def _version_json(version: ModelVersion) -> dict[str, Any]:

@@ -237,6 +237,8 @@ def make_parser() -> argparse.ArgumentParser:
     automations = command("automations", noticed)
     silence = "after so many seconds without a heartbeat (default 600, for a heartbeat of 180 s)"
     automations.add_argument("--silent-seconds", type=_SILENCE, metavar="N", help=silence)
+    told = "also send notifications there (or CROSSACCOUNT_NOTIFY_URL); Prefect keeps it encrypted"
+    automations.add_argument("--notify-url", metavar="URL", help=told)
 
     command("schema", "Print the JSON schema of a config (draft 2020-12), for editors.")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -273,7 +274,12 @@ def automations(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.cli import prefect_server
 
     prefect_server.require_server()
-    applied = prefect_server.run("flows.automations:apply", options.silent_seconds)
+    given = options.notify_url or os.environ.get("CROSSACCOUNT_NOTIFY_URL") or None
+    if given is not None and not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", given):
+        raise InputError(  # without it: it may hold a secret
+            "--notify-url, or CROSSACCOUNT_NOTIFY_URL: that is no address. Write https://HOST/PATH, without a user name in it."
+        )
+    applied = prefect_server.run("flows.automations:apply", options.silent_seconds, given)
     output.write(options, "\n".join(f"{verb}: {name}" for name, verb in applied.items()))
     return {"automations": applied}
 

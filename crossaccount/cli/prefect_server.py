@@ -211,6 +211,8 @@ def _say_reasons_once() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler) and not isinstance(handler.formatter, _Brief):
             handler.setFormatter(_Brief(handler.formatter))
+
+
 def _is_for_a_person(record: logging.LogRecord) -> bool:
     """False for what a person at a terminal reads in the answer below, and for Prefect's own words about each step."""
     if record.levelno < logging.WARNING and getattr(record, "answered", False):

@@ -10,12 +10,13 @@ _WIDTH, _HEIGHT, _FOOT = 480, 120, 18
 _COLUMNS = 120  # the picture stays small: of more calls every n-th is drawn
 
 
-def latencies(measured_ms: Sequence[float], limits: dict[str, float | None]) -> str:
+def latencies(measured_ms: Sequence[float], limits: dict[str, float | None], of: str = "calls") -> str:
     """The picture as a Markdown image.
 
     Args:
         measured_ms: of each call in turn, in milliseconds; at least one.
         limits: by name, in milliseconds; None for a limit that is not set.
+        of: what each column stands for, in the plural.
     """
     drawn = measured_ms[:: -(-len(measured_ms) // _COLUMNS)]
     lines = {name: limit for name, limit in limits.items() if limit is not None}
@@ -30,7 +31,7 @@ def latencies(measured_ms: Sequence[float], limits: dict[str, float | None]) -> 
         for name, limit in lines.items()
         for at in (_HEIGHT - _FOOT - limit * scale,)
     )
-    foot = f"{len(measured_ms)} calls, {min(measured_ms):.1f} to {max(measured_ms):.1f} ms"
+    foot = f"{len(measured_ms)} {of}, {min(measured_ms):.1f} to {max(measured_ms):.1f} ms"
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" font-size="11">'
         f'<g fill="#2457c5">{columns}</g>{marks}<text y="{_HEIGHT - 4}" fill="#666">{foot}</text></svg>'

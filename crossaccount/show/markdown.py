@@ -30,3 +30,17 @@ def code(text: str, limit: int = 300) -> str:
     """The same as code, where no link, picture or tag of others comes to life."""
     quoted = cell(text, limit).replace("`", "'")
     return f"`{quoted}`"
+
+
+_ROOM = 36  # characters of code that a column of a table has room for: the UI's pages are 65 characters wide
+
+
+def wrapped(name: str) -> str:
+    """A name or an ARN as code, over several lines where it is long: Prefect's UI breaks no word, and prints it over what is beside it."""
+    lines, rest = list[str](), cell(name)
+    while len(rest) > _ROOM:
+        ends = [rest.rfind(sign, 0, _ROOM) + 1 for sign in "/:-_."]
+        end = next((end for end in ends[:2] if end > _ROOM // 3), max(ends)) or _ROOM
+        lines.append(rest[:end])
+        rest = rest[end:]
+    return "<br>".join(code(line) for line in [*lines, rest] if line) or code(name)

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Finding, Severity
 from crossaccount.sharing.changes import Change, Plan
-from crossaccount.show.markdown import cell
+from crossaccount.show.markdown import cell, wrapped
+from crossaccount.show.summaries import named
 
 _Paint = Callable[[str], str]
 _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
@@ -58,10 +59,15 @@ def finding_lines(findings: Iterable[Finding], colour: bool = False) -> list[str
 
 
 def markdown(plan: Plan, names: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The plan for a Prefect artifact; ``names`` are those of the consumers in an account."""
+    """The plan for a Prefect artifact.
+
+    Args:
+        plan: the plan.
+        names: of accounts, by their ids.
+    """
     rows = ["| policy of | change | gains access | loses access |", "|---|---|---|---|"]
     rows += [
-        f"| {change.resource} | {change.verb} | {cell(_named(change.gained, names))} | {cell(_named(_shut_out(plan, change), names))} |"
+        f"| {change.resource.kind} of {named([change.resource.account], names)}<br>{wrapped(change.resource.name)} | {change.verb} | {cell(named(change.gained, names))} | {cell(named(_shut_out(plan, change), names))} |"
         for change in plan.changes
     ]
     diffs = [
@@ -81,10 +87,6 @@ def markdown(plan: Plan, names: Mapping[str, str] = MappingProxyType({})) -> str
 
 def _shut_out(plan: Plan, change: Change) -> list[str]:
     return [each.member for each in plan.leaving(change) if each.is_shut_out]
-
-
-def _named(members: Iterable[str], names: Mapping[str, str]) -> str:
-    return ", ".join(_named_in(member, member, names) for member in members)
 
 
 def _named_in(line: str, member: str, names: Mapping[str, str]) -> str:

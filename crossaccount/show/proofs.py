@@ -81,8 +81,13 @@ def _speed_text(speed: Speed) -> str:
     return f"{speed.calls} calls: {', '.join(parts)}"
 
 
-def markdown(proof: Proof) -> str:
-    """The proof for a Prefect artifact."""
+def markdown(proof: Proof, stays: bool = True) -> str:
+    """The proof for a Prefect artifact.
+
+    Args:
+        proof: the proof.
+        stays: whether its endpoint does; a link to one that is gone leads nowhere.
+    """
     verdict = "Verified" if proof.verified else "**Not verified**"
     rows = ["| answer | latency | content type | expected | got |", "|---|---|---|---|---|"]
     rows += [
@@ -103,11 +108,23 @@ def markdown(proof: Proof) -> str:
             f"| {_SAME[each.same].strip()} | {code(str(each.live)[:_MOST_SHOWN])} | {code(str(each.shadow)[:_MOST_SHOWN])} |"
             for each in proof.compared
         ]
-    data = ["", "```json", json.dumps(proof.to_json(), indent=1), "```"]
-    where = f"`{proof.endpoint}` of account {proof.account}"
+    data = [
+        "",
+        "<details><summary>All of it as JSON</summary>",
+        "",
+        "```json",
+        json.dumps(proof.to_json(), indent=1),
+        "```",
+        "",
+        "</details>",
+    ]
+    where = f"`{proof.endpoint}` of {proof.consumer} ({proof.account})"
     _, partition, service, region, *_ = proof.model_package_arn.split(":")
-    if url := console_url(f"arn:{partition}:{service}:{region}:{proof.account}:endpoint/{proof.endpoint}"):
+    if stays and (
+        url := console_url(f"arn:{partition}:{service}:{region}:{proof.account}:endpoint/{proof.endpoint}")
+    ):
         where = f"[{where}]({url})"
+    where += "" if stays else ", which is removed"
     head = f"{verdict}: `{proof.model_package_arn}` at {where}. {images}"
     return "\n".join([head, "", *rows, *_picture(proof), *data])
 

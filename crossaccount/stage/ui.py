@@ -22,6 +22,7 @@ from crossaccount.errors import Failed
 from crossaccount.stage import processes
 
 _DEPLOYMENTS = shipped.ROOT / "deployments" / "prefect.yaml"
+_CONFIG = "sandbox-workers.yaml"  # that the forms open on
 SIDES = {"crossaccount-producer": ("producer",), "crossaccount-consumer": ("staging", "production")}
 _SECONDS = {  # a person is watching
     "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -107,7 +108,7 @@ def deploy(folder: Path, env: Mapping[str, str]) -> None:
         Failed: with Prefect's output.
     """
     module = ["prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(_DEPLOYMENTS)]
-    _run(module, folder, env, "The deployments were not made")
+    _run(module, folder, {"CROSSACCOUNT_CONFIG": _CONFIG, **env}, "The deployments were not made")
 
 
 def automate(folder: Path, env: Mapping[str, str], *arguments: str) -> None:
@@ -182,7 +183,7 @@ def show(port: int, as_json: bool) -> None:
 _WELCOME = """
 Prefect is at {ui}
 
-  Deployments, share-models/share, Run, Custom run: choose a config, look at the plan as an artifact of the run.
+  Deployments, share-models/share, Run, Custom run: its tab Artifacts has the plan, and a link that applies exactly that.
   A share that publishes a Release starts deploy-published/hand-off by itself: see its proof.
 
 For commands in another shell, paste there:

@@ -28,8 +28,21 @@ NAMES = [entry["name"] for entry in ENTRIES]
 # What only who starts a run can say.
 ASKED = {"rollback": {"consumer": "staging", "reason": "tried"}, "revoke": {"consumer": "staging"}}
 ASKED["move"] = {"consumer": "staging", "version": 1}
+ASKED["deploy"] = {"consumer": "staging"}
+# What the build step of the file gives its place, as `prefect deploy` puts it in.
+PLACE, CONFIG = "{{ reviewed.config }}", "sandbox-workers.yaml"
+
+
+def filled(parameters: dict[str, Any]) -> dict[str, Any]:
+    return yaml.safe_load(yaml.safe_dump(parameters).replace(PLACE, CONFIG))  # type: ignore[no-any-return]
+
+
 RUNS = [
-    (entry["name"], {**entry.get("parameters", {}), **schedule.get("parameters", {})}, bool(schedule))
+    (
+        entry["name"],
+        filled({**entry.get("parameters", {}), **schedule.get("parameters", {})}),
+        bool(schedule),
+    )
     for entry in ENTRIES
     for schedule in [{}, *entry.get("schedules", [])]
 ]
@@ -87,6 +100,23 @@ def test_every_deployment_says_what_it_is_where_it_runs_and_what_becomes_of_a_co
         assert schedule["active"] is False, "schedules are shipped paused"
         Cron(schedule["cron"], timezone=schedule["timezone"])
         assert schedule["slug"]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
+def test_a_config_is_named_in_no_deployment_and_no_consumer_is_preset(entry: dict[str, Any]) -> None:
+    parameters = entry["parameters"]
+    assert parameters.get("config", *parameters.get("configs", [])) == PLACE
+    assert "consumer" not in parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "starts_dry"),
+    [(name, name in ("share", "share-groups", "revoke")) for name in NAMES],
+)
+def test_the_form_of_what_gives_or_takes_access_starts_as_a_dry_run(name: str, starts_dry: bool) -> None:
+    entry = next(entry for entry in ENTRIES if entry["name"] == name)
+    assert entry["parameters"].get("dry_run", False) is starts_dry
+    assert ("Starts as a dry run." in entry["description"]) is starts_dry
 
 
 def test_there_is_a_deployment_for_everything_an_operator_runs() -> None:
@@ -185,10 +215,49 @@ class TestReviewed:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         ((step, arguments),) = DEPLOYED["build"][0].items()
-        pkgutil.resolve_name(step)(**arguments)
+        assert arguments == {"id": "reviewed"}, "where the deployments find what it gives"
+        monkeypatch.setenv("CROSSACCOUNT_CONFIG", "models.yaml")
+        pkgutil.resolve_name(step)()
         monkeypatch.setattr(reviewed, "FOLDER", tmp_path / "nowhere")
         assert reviewed.configs() == {}, "a person's own command needs none"
         with pytest.raises(InputError, match=r"nowhere, does not exist\. Set CROSSACCOUNT_CONFIGS"):
             reviewed.locate("models.yaml", deployed=True)
         with pytest.raises(SystemExit, match=r"^error: .*Set CROSSACCOUNT_CONFIGS"):
-            pkgutil.resolve_name(step)(**arguments)  # one line, where Prefect shows an error's traceback
+            pkgutil.resolve_name(step)()  # one line, where Prefect shows an error's traceback
+
+    @pytest.mark.parametrize(
+        ("files", "named", "found"),
+        [
+            (["one.yaml"], None, "one.yaml"),
+            (["one.yaml", "example.yaml"], "", "one.yaml"),
+            (["one.yaml", "two.yaml"], "two.yaml", "two.yaml"),
+            (
+                ["one.yaml", "two.yaml"],
+                None,
+                r"has 2 reviewed configs: one\.yaml, two\.yaml\. Set CROSSACCOUNT_CONFIG",
+            ),
+            (
+                ["one.yaml"],
+                "two.yaml",
+                r"CROSSACCOUNT_CONFIG: 'two\.yaml' is not a reviewed config\..* has: one\.yaml\.",
+            ),
+            (["one.yaml"], "example.yaml", "is not a reviewed config"),
+            (["example.yaml"], None, r"has no config .*Put yours there"),
+        ],
+    )
+    def test_the_forms_open_on_the_only_config_or_on_the_one_that_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], named: str | None, found: str
+    ) -> None:
+        folder = tmp_path / "mine"
+        folder.mkdir()
+        for name in [*files, "notes.txt"]:
+            (folder / name).write_text("consumers: {}\n")
+        monkeypatch.setattr(reviewed, "FOLDER", folder)
+        monkeypatch.delenv("CROSSACCOUNT_CONFIG", raising=False)
+        if named is not None:
+            monkeypatch.setenv("CROSSACCOUNT_CONFIG", named)
+        if found in files:
+            assert reviewed.opened() == {"config": found}
+        else:
+            with pytest.raises(SystemExit, match=found):
+                reviewed.opened()

@@ -23,7 +23,7 @@ from crossaccount.errors import Failed, InputError, PromotionFailed
 from crossaccount.promotion import records
 from crossaccount.promotion.outcome import Result
 from crossaccount.sharing import gather
-from flows import promotion as flows
+from flows import approval
 from flows.producer import share_models
 from flows.promotion import promote_model, rollback_model
 from tasks import locks
@@ -303,13 +303,15 @@ def known() -> set[Any]:
 def test_a_person_is_asked_between_stages(
     aws: Any, written: Any, monkeypatch: pytest.MonkeyPatch, decision: str, second: Result
 ) -> None:
-    monkeypatch.setattr(flows, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(approval, "_LOOK_SECONDS", 0.2)
     path, before = written(staging={}, production={"stage": 2}), known()
     with running(path) as ended:
         asked = answered(before, decision)
-    assert "Promote version 2 to stage 2: production?" in asked
-    assert "Verified" in asked, "the proof of the stage before"
-    assert "policies" in asked or "Plan" in asked
+    asked = json.loads(asked)
+    assert asked.startswith("**Promote version 2 to stage 2: production?** Resume goes on.")
+    assert len(asked) < 1200, "the question is seen whole; the proof is behind a link"
+    assert "4 of 4 as expected" in asked
+    assert "/artifacts/key/proof-decision-trees-staging-v2" in asked
     (end,) = ended
     found = end.promotion["consumers"] if isinstance(end, PromotionFailed) else end.to_json()["consumers"]
     assert [one["result"] for one in found] == ["promoted", str(second)]
@@ -320,7 +322,7 @@ def test_a_person_is_asked_between_stages(
 def test_without_an_answer_in_time_the_later_stages_stay_as_they_are(
     aws: Any, written: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flows, "_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(approval, "_LOOK_SECONDS", 0.2)
     path = written(staging={}, production={"stage": 2})
     with running(path, approval_seconds=1) as ended:
         pass

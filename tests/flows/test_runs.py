@@ -68,13 +68,19 @@ def test_runs_are_called_what_they_do(opened: Any) -> None:
 @pytest.mark.parametrize(
     ("run", "name"),
     [
-        (lambda path: share_models(path, dry_run=True), f"share {GROUP} with 222222222222, 333333333333"),
+        (
+            lambda path: share_models(path, dry_run=True),
+            f"plan of: share {GROUP} with 222222222222, 333333333333",
+        ),
         (
             lambda path: share_models(path, consumer="staging", dry_run=True),
-            f"share {GROUP} with staging (222222222222)",
+            f"plan of: share {GROUP} with staging (222222222222)",
         ),
-        (lambda path: revoke_access(path, "staging", dry_run=True), f"revoke consumer staging from {GROUP}"),
-        (lambda path: promote_model(path, version=1, dry_run=True), f"promote {GROUP} to version 1"),
+        (
+            lambda path: revoke_access(path, "staging", dry_run=True),
+            f"plan of: revoke consumer staging from {GROUP}",
+        ),
+        (lambda path: promote_model(path, version=1, dry_run=True), f"plan of: promote {GROUP} to version 1"),
     ],
 )
 def test_a_dry_run_shows_the_plan_and_changes_nothing(aws: Any, run: Any, name: str) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect import Flow
@@ -57,6 +58,37 @@ def test_a_silent_run_is_set_to_crashed_after_three_heartbeats_of_the_default() 
         ("change-flow-run-state", StateType.CRASHED, False)
     ]
     assert lost_runs(100).trigger.within == timedelta(seconds=100)
+
+
+def test_notifications_are_made_only_once_an_address_is_given_and_watch_the_same_flows() -> None:
+    assert [one.name for one in automations.declared()] == ["crossaccount-lost-runs"]
+    found = {one.name: one for one in automations.notifications(uuid4())}
+    assert len(found) == 5
+    watched = [
+        one.trigger.match_related.model_dump()["prefect.resource.name"]  # type: ignore[union-attr]
+        for one in (lost_runs(), found["crossaccount-notify-run-lost"])
+    ]
+    assert watched[0] == watched[1]
+    assert {one.actions[0].type for one in found.values()} == {"call-webhook"}
+
+
+@pytest.mark.parametrize(
+    "address", ["hush", "ftp://hush.example", "https://user:hush@host/", "https://", "https://h/ush hush"]
+)
+def test_an_address_that_is_none_is_refused_and_not_shown(
+    address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSACCOUNT_NOTIFY_URL", address)
+    for arguments in ([], ["--notify-url", address]):
+        with (
+            temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+            pytest.raises(SystemExit) as ended,
+        ):
+            cli.main(["automations", *arguments])
+        assert ended.value.code == 2
+        shown = capsys.readouterr().err
+        assert "that is no address" in shown
+        assert "hush" not in shown
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ async def asked(address: str, query: str, *given: str) -> Any:
 @pytest.fixture(scope="module")
 def promoted(grown: Any) -> dict[str, Any]:
     """Version 1 shared, then promoted: the promotion's run."""
-    shared = grown.ended(grown.start("share-models/share"))
+    shared = grown.ended(grown.start("share-models/share", dry_run=False))
     assert shared["state_type"] == "COMPLETED", shared["state"]
     begun = time.monotonic()
     run = grown.ended(grown.start("promote-model/promote", version=1))

@@ -176,14 +176,15 @@ def test_a_stranger_s_sid_cannot_write_on_the_terminal(sid: str) -> None:
 
 def test_a_plan_for_a_page() -> None:
     made = shared({**FRESH, REPOSITORY: GRANTED[REPOSITORY]})
-    shown = plans.markdown(made)
+    shown = plans.markdown(made, {"111111111111": "producer", "222222222222": "staging"})
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + len(ALL)
     assert {row.count("|") for row in rows} == {5}
     assert shown.count("```diff") == len(ALL) - 1
     assert shown.count("```") == 2 * shown.count("```diff")
-    assert "| repository trees (account 111111111111) | keep |  |  |" in rows
-    assert "| bucket models (account 111111111111) | create | 222222222222, 333333333333 |  |" in rows
+    assert "| repository of producer (111111111111)<br>`trees` | keep |  |  |" in rows
+    gained = "staging (222222222222), 333333333333"
+    assert f"| bucket of producer (111111111111)<br>`models` | create | {gained} |  |" in rows
 
 
 def test_a_page_quotes_what_was_found() -> None:

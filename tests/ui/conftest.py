@@ -126,6 +126,12 @@ class World:
             str(one["resource"]) for one in entries if one["operation"] == operation and one["status"] == 200
         ]
 
+    def automate(self, *arguments: str) -> None:
+        """Apply the automations, as `crossaccount automations` does with these arguments."""
+        pool = next(iter(ui.SIDES))
+        env = {k: v for k, v in self.found["env"][pool].items() if not k.startswith("AWS_")}
+        ui.automate(self.folder, env, *arguments)
+
     def deploy(self) -> None:
         """Deploy everything again."""
         pool = next(iter(ui.SIDES))
@@ -207,6 +213,31 @@ class Page:
         self.page.wait_for_url("**/artifacts/artifact/*")
         self.page.locator("table").first.wait_for()
         return self.text()
+
+    def open_newest(self, key: str) -> str:
+        """The text of the newest artifact with a key."""
+        wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
+        (newest,) = self.world.ask("/artifacts/filter", wanted)
+        self.page.goto(f"{self.world.found['ui']}/v2/artifacts/artifact/{newest['id']}")
+        self.page.locator("table").first.wait_for()
+        return self.text()
+
+    def is_within_its_column(self) -> bool:
+        """Whether no table of an artifact's page is printed over the panel beside it."""
+        distances = self.page.evaluate(
+            """() => {
+                const leaves = [...document.querySelectorAll('main *')].filter(one => !one.children.length);
+                const panel = leaves.filter(one => one.textContent.trim() === 'Key').pop();
+                const left = panel.getBoundingClientRect().left;
+                return [...document.querySelectorAll('table')].map(one => left - one.getBoundingClientRect().right);
+            }"""
+        )
+        return bool(distances) and min(distances) >= 0
+
+    def links(self) -> list[str]:
+        """Where the links of the page lead."""
+        found = self.page.locator("main a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+        return [str(link) for link in found]
 
     def picture(self, name: str) -> None:
         self.page.screenshot(path=self.pictures / f"{name}.png")

@@ -12,10 +12,12 @@ import os
 import re
 import shutil
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -45,6 +47,9 @@ SHARE, REVOKE, DEPLOY, HAND_OFF = (
     "deploy-model/deploy",
     "deploy-published/hand-off",
 )
+DASHBOARD = f"crossaccount-{GROUP}"
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+BUSY = 503  # what Prefect's server answers while SQLite is written to: ask again
 RELEASE_PUBLISHED = "crossaccount.release.published"
 # Deliveries after the first, runs that no event started, how many run at a time. With the first of each version there are
 # five runs for four endpoints, four of them at once: one at least finds its work done, and one waits.
@@ -146,8 +151,8 @@ def test_a_wrong_value_is_refused_in_the_form(
 
 @pytest.fixture(scope="module")
 def dry_run(world: Any, page: Any) -> str:
-    page.open_form(SHARE)
-    page.page.get_by_role("switch", name="dry_run").click()
+    page.open_form(SHARE)  # which is one unless somebody says otherwise
+    assert page.page.get_by_role("switch", name="dry_run").is_checked()
     page.picture("share-form")
     status, made = page.submit()
     assert (status, made["parameters"]["dry_run"]) == (201, True)
@@ -156,11 +161,12 @@ def dry_run(world: Any, page: Any) -> str:
 
 def test_a_dry_run_shows_its_plan_and_changes_nothing(world: Any, page: Any, dry_run: str) -> None:
     run = world.ended(dry_run)
-    assert (run["state_name"], run["name"]) == ("Completed", f"share {GROUP} with 222222222222, 333333333333")
+    assert run["name"] == f"plan of: share {GROUP} with 222222222222, 333333333333"
+    assert run["state"]["message"] == "Plan of a share: 4 of 4 policies would change. Nothing was changed."
     shown = page.open_artifact(dry_run, f"plan-{GROUP}")
     page.picture("plan")
     assert "gains access" in shown
-    assert "222222222222" in shown
+    assert "staging (222222222222)" in shown
     assert not is_shared(world)
 
 
@@ -185,12 +191,15 @@ def test_deploying_again_changes_nothing(world: Any, deployed_again: Any) -> Non
 
 @pytest.fixture(scope="module")
 def shared(world: Any, page: Any, dry_run: str, deployed_again: Any) -> str:
-    """A share from the form, for real. From now on runs of the hand-off may go on at once: only its lock holds them apart."""
+    """A share, by the link of its plan, for real. From now on runs of the hand-off may go on at once: only its lock holds them apart."""
     deployed_again[1].result()
     world.ask(f"/deployments/{world.deployment(HAND_OFF)}", {"concurrency_limit": AT_ONCE}, "PATCH")
-    page.open_form(SHARE)
+    page.open_artifact(dry_run, "summary-sandbox-workers")
+    page.page.locator("main").get_by_role("link", name="Apply exactly this plan").last.click()
+    page.page.get_by_role("button", name="Submit").wait_for()
     status, made = page.submit()
-    assert status == 201
+    assert (status, made["parameters"]["dry_run"]) == (201, False)
+    assert re.fullmatch("[0-9a-f]{16}", made["parameters"]["agreed"])
     return str(made["id"])
 
 
@@ -253,8 +262,7 @@ def test_the_hand_off_s_page_shows_the_proof(world: Any, page: Any, handed: list
     shown = page.open_artifact(run["id"], "proof-decision-trees-staging-v1")
     page.picture("proof")
     assert "Verified" in shown
-    links = [one.get_attribute("href") for one in page.page.locator("main a").all()]
-    assert any(link and "console.aws.amazon.com" in link and "staging-v1" in link for link in links)
+    assert not any("console.aws.amazon.com" in link for link in page.links()), "its endpoint is gone"
     page.page.goto(f"{world.found['ui']}/v2/runs/flow-run/{run['id']}")
     page.page.get_by_text("Completed").first.wait_for()
     assert name in page.text()
@@ -263,9 +271,113 @@ def test_the_hand_off_s_page_shows_the_proof(world: Any, page: Any, handed: list
 
 
 @pytest.fixture(scope="module")
-def refused(world: Any, handed: list[dict[str, Any]]) -> dict[str, Any]:
+def before(world: Any, page: Any, handed: list[dict[str, Any]]) -> str:
+    """The dashboard before the first promotion, after a check of every door."""
+    checked = world.ended(world.start("check-access/check-consumer", {"config": CONFIG}))
+    assert checked["state"]["message"] == f"Access to {GROUP}: nothing is missing."
+    page.page.set_viewport_size({"width": 1400, "height": 900})
+    shown = str(page.open_newest(DASHBOARD))
+    page.picture("dashboard-before")
+    return shown
+
+
+SECRET = "hush-a-token-of-the-receiver"
+
+
+@pytest.fixture(scope="module")
+def told(world: Any, handed: list[dict[str, Any]]) -> Iterator[list[str]]:
+    """What a receiver of notifications is told, from the first promotion on."""
+    texts: list[str] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            texts.append(f"{self.path} {body['text']}")
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *of: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        world.automate("--notify-url", f"http://127.0.0.1:{server.server_port}/{SECRET}")
+        yield texts
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def promoted(world: Any, page: Any, before: str, told: list[str]) -> str:
+    """A promotion that a person lets go on to production, with the button that says so."""
+    run = world.start("promote-model/promote", {"config": CONFIG, "version": 1, "approve": True})
+
+    def suspended() -> Any:
+        found = world.ask(f"/flow_runs/{run}")
+        assert found["state_type"] not in ENDED, found["state"]["message"]
+        message = str((found["state"] or {}).get("message"))
+        return message if found["state_name"] == "Suspended" and message.startswith("Waits") else None
+
+    message = world.until("the question", suspended)
+    assert message.endswith("stage 2 (production), version 1. Answer in the menu at the top right: Resume.")
+    page.page.goto(f"{world.found['ui']}/v2/runs/flow-run/{run}")
+    page.page.get_by_text("Suspended").first.wait_for()
+    page.page.locator("main button[aria-haspopup=menu]").first.click()
+    page.page.get_by_role("menuitem", name="Resume").click()
+    dialog = page.page.get_by_role("dialog")
+    dialog.get_by_text("Promote version 1 to stage 2: production?").wait_for()
+    assert dialog.bounding_box()["height"] < 800, "the answer is seen with the question"
+    page.picture("approval")
+
+    def resumed() -> bool:
+        with page.page.expect_response(lambda one: one.url.endswith("/resume")) as sent:
+            dialog.get_by_role("button", name="Resume").click()
+        assert sent.value.ok or sent.value.status == BUSY, sent.value.text()
+        return bool(sent.value.ok)
+
+    world.until("the resumption", resumed)
+    page.page.goto("about:blank")
+    return run
+
+
+def test_a_person_who_resumes_lets_the_promotion_go_on(world: Any, promoted: str) -> None:
+    run = world.ended(promoted)
+    assert run["state_name"] == "Completed"
+    assert run["state"]["message"].startswith(f"Promotion of {GROUP} to version 1 succeeded")
+    (endpoint,) = world.admin("production", "sagemaker").list_endpoints()["Endpoints"]
+    assert endpoint["EndpointName"] == "decision-trees-production"
+
+
+def test_the_dashboard_before_and_after_a_promotion(
+    world: Any, page: Any, before: str, promoted: str
+) -> None:
+    world.ended(promoted)
+    after = page.open_newest(DASHBOARD)
+    page.picture("dashboard-after")
+    assert (before.count("none of this group"), after.count("none of this group")) == (2, 0)
+    assert (before.count("version 1 (endpoint)"), after.count("version 1 (endpoint)")) == (0, 2)
+    assert "Last promotion: not known" in before
+    assert "Last promotion: promotion of version 1: succeeded" in after
+    assert "Latency over the last promotions" in after
+    links = page.links()
+    assert any(link.endswith("#/endpoints/decision-trees-production") for link in links)
+    assert any(link.endswith(f"runs/flow-run/{promoted}") for link in links)
+    assert page.is_within_its_column()
+
+
+def test_the_access_is_not_printed_over_what_is_beside_it(page: Any, promoted: str) -> None:
+    page.open_newest(f"access-{GROUP}")
+    page.page.get_by_text("crossaccount-execution").first.wait_for(timeout=30_000)
+    assert "staging (222222222222)" in page.text()
+    page.picture("access")
+    assert page.is_within_its_column()
+
+
+@pytest.fixture(scope="module")
+def refused(world: Any, promoted: str) -> dict[str, Any]:
     """A deployment after the consumer's access was taken back."""
-    revoked = world.start(REVOKE, {"config": CONFIG, "consumer": "staging", "dry_run": False})
+    assert world.ended(promoted)["state_name"] == "Completed"
+    taken = {"config": CONFIG, "consumer": "staging", "dry_run": False, "force": True}
+    revoked = world.start(REVOKE, taken)
     assert world.ended(revoked)["state_name"] == "Completed"
     return world.ended(world.start(DEPLOY, {"config": CONFIG, "consumer": "staging"}))
 
@@ -278,6 +390,37 @@ def test_a_refusal_says_whose_door_is_shut_in_one_line(world: Any, refused: dict
     assert re.search(r"Traceback|\b\w+(Error|Refused|Exception)\b", message) is None
     (artifact,) = [text for key, text in world.artifacts(refused["id"]).items() if key.startswith("refusal-")]
     assert artifact.startswith("**Account 111111111111 opens it: crossaccount share CONFIG")
+
+
+def test_a_receiver_is_told_what_matters_and_the_address_stays_a_secret(
+    world: Any, told: list[str], promoted: str, refused: dict[str, Any]
+) -> None:
+    """Promotion failed or waiting, access missing, a grant that expires, a lost host: by real runs where one can be had here."""
+    failing = world.start("promote-model/promote", {"config": CONFIG, "version": 99})
+    checking = world.start("check-access/check-producer", {"config": CONFIG})
+    lost = world.start(DEPLOY, {"config": CONFIG, "consumer": "staging"})
+    crashed = {"type": "CRASHED", "name": "Crashed", "message": "No heartbeat came any more."}
+    world.ask(f"/flow_runs/{lost}/set_state", {"state": crashed, "force": True})
+    text = f"{GROUP}: the grant of staging (222222222222) expires 2027-01-01 00:00Z."
+    resource = {"prefect.resource.id": f"crossaccount.grant.111111111111.{GROUP}.staging"}
+    grant = {"event": "crossaccount.grant.expiring", "resource": resource, "payload": {"text": text}}
+    world.ask("/events", [grant | {"id": str(uuid.uuid4()), "occurred": datetime.now(UTC).isoformat()}])
+    assert (world.ended(failing)["state_name"], world.ended(checking)["state_name"]) == ("Failed", "Failed")
+    for begins, says in (
+        ("Promotion failed: ", "99"),
+        (f"{GROUP}: Waits for an answer: stage 2 (production), version 1.", "Resume"),
+        (f"{GROUP}: access that the config promises is missing:", "staging: registry"),
+        (text, ""),
+        ("Run lost: ", "No heartbeat came any more."),
+    ):
+        start = f"/{SECRET} {begins}"
+        world.until(
+            begins,
+            lambda start=start, says=says: [one for one in told if one.startswith(start) and says in one],
+        )
+    places = [name for name, content in kept(world).items() if SECRET.encode() in content]
+    assert places == [], "the address is encrypted"
+    assert sum(one.startswith(f"/{SECRET} {GROUP}: Waits") for one in told) == 1, "once"
 
 
 def kept(world: Any) -> dict[str, bytes]:

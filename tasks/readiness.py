@@ -6,7 +6,6 @@ Source: "Global concurrency limits", "Workers" and "Deployments" in the Prefect 
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,10 +21,11 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from crossaccount import shipped
 from crossaccount.config.model import Sharing
 from crossaccount.setup.answers import Answer, no, untold, yes
 
-FILE = Path(__file__).resolve().parents[1] / "deployments" / "prefect.yaml"
+FILE = shipped.ROOT / "deployments" / "prefect.yaml"
 _SECONDS = 5.0
 _SUBJECT = "prefect"
 _LEASES = {

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crossaccount import parallel
+from crossaccount import parallel, shipped
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import ConfigError, Finding, InputError, Severity
@@ -25,7 +25,7 @@ from crossaccount.setup.stack_parameters import Holdings
 from crossaccount.setup.surroundings import CONSUMER, PRODUCER, Standing
 from crossaccount.setup.writing import Draft
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "deployments" / "iam"
+TEMPLATES = shipped.ROOT / "deployments" / "iam"
 SCHEMA = "crossaccount.schema.json"
 
 

@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from crossaccount import shipped
 from crossaccount.errors import InputError
 from crossaccount.text import quote
 
-FOLDER = Path(__file__).resolve().parents[2] / "deployments" / "iam"
+FOLDER = shipped.ROOT / "deployments" / "iam"
 SIDES = ("producer", "consumer")
 EDITION = "crossaccount:template"  # the tag of a role that says which edition of its template made it
 REFERENCE = re.compile(r"\$\{([\w:.]+)\}")  # within the text of Fn::Sub

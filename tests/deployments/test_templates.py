@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from crossaccount.doors import bucket, key, registry, repository
 from crossaccount.policy import documents, strangers
 from crossaccount.policy.audience import Audience, Organization
+from crossaccount.setup import templates
 from crossaccount_sandbox.public import is_public
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "iam"
@@ -241,3 +243,16 @@ def test_no_grant_is_public_or_lets_anyone_administer(audience: str) -> None:
         assert not [
             a for a in actions if "*" in a or re.search(r":(Put|Set|Delete|Update|Create(?!Model$)|Tag)", a)
         ]
+
+
+# The roles of each edition of the templates, by a digest: what doctor compares deployed roles by.
+EDITIONS = {"producer": ("1", "4c56f3fb4075e3b9"), "consumer": ("1", "7ec9c39fcbcb9add")}
+
+
+@pytest.mark.parametrize("side", EDITIONS)
+def test_roles_that_change_are_another_edition(side: str) -> None:
+    text = json.dumps(templates.read(side)["Resources"], sort_keys=True)
+    found = templates.edition(side), hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert found == EDITIONS[side], (
+        f"raise the tag {templates.EDITION} of {side}.yaml, and write both down here"
+    )

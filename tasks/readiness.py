@@ -93,19 +93,17 @@ def _server(client: SyncPrefectClient, address: str) -> Iterator[Answer]:
     answer.raise_for_status()
     version = str(answer.json())
     yield yes(_SUBJECT, "server", f"the one at {address} answers.")
-    if version.split(".")[:2] == __version__.split(".")[:2]:
-        yield yes(_SUBJECT, "version", f"the server has {version}, this client {__version__}.")
-        return
+    yield version_answer(version)
+
+
+def version_answer(version: str) -> Answer:
+    """Whether a server's version takes this client."""
     text = f"the server has {version}, this client {__version__}."
-    if tuple(map(_number, version.split(".")[:2])) < tuple(map(_number, __version__.split(".")[:2])):
-        yield no(
-            _SUBJECT,
-            "version",
-            text,
-            "A server must not be older than its clients: update it, or install its version here.",
-        )
-    else:
-        yield yes(_SUBJECT, "version", f"{text} A newer server takes older clients.")
+    theirs, ours = (tuple(map(_number, each.split(".")[:2])) for each in (version, __version__))
+    if theirs < ours:
+        way_out = "A server must not be older than its clients: update it, or install its version here."
+        return no(_SUBJECT, "version", text, way_out)
+    return yes(_SUBJECT, "version", text if theirs == ours else f"{text} A newer server takes older clients.")
 
 
 def _number(text: str) -> int:
@@ -116,16 +114,17 @@ def _leases(client: SyncPrefectClient) -> Iterator[Answer]:
     """Where the server keeps the leases of concurrency limits, which are the writers' locks."""
     answer = client._client.get("/admin/settings")
     answer.raise_for_status()
-    storage = str(answer.json()["server"]["concurrency"]["lease_storage"])
+    yield lease_answer(str(answer.json()["server"]["concurrency"]["lease_storage"]))
+
+
+def lease_answer(storage: str) -> Answer:
+    """Whether the module that keeps a server's leases is one that outlasts its restart."""
     if storage in _LEASES:
-        yield yes(_SUBJECT, "leases", f"those of the locks are kept {_LEASES[storage]} ({storage}).")
-    elif storage.endswith(".memory"):
+        return yes(_SUBJECT, "leases", f"those of the locks are kept {_LEASES[storage]} ({storage}).")
+    if storage.endswith(".memory"):
         text = "those of the locks are kept in memory: what a run holds when the server restarts stays locked for ever."
-        yield no(_SUBJECT, "leases", text, _LEASE_WAY_OUT)
-    else:
-        yield untold(
-            _SUBJECT, "leases", f"those of the locks are kept by {storage}, which is not known here."
-        )
+        return no(_SUBJECT, "leases", text, _LEASE_WAY_OUT)
+    return untold(_SUBJECT, "leases", f"those of the locks are kept by {storage}, which is not known here.")
 
 
 def _pools(client: SyncPrefectClient, entries: list[dict[str, Any]]) -> Iterator[Answer]:

@@ -77,7 +77,7 @@ def look(sharing: Sharing, consumer: str | None = None) -> list[Answer]:
     wanted += [
         _Side(f"consumers.{name}", sharing.consumers[name], sharing) for name in sharing.select(consumer)
     ]
-    opened = reaching.together({side.key: partial(_open, side) for side in wanted}, _SECONDS)
+    opened = reaching.ask_at_once({side.key: partial(_open, side) for side in wanted}, _SECONDS)
     sides = [_Side(side.key, side.config, sharing, opened[side.key]) for side in wanted]
     has_session = [side for side in sides if _is_session(side.session)]
     services, bundles = dict[str, set[str]](), dict[str, Any]()
@@ -87,7 +87,7 @@ def look(sharing: Sharing, consumer: str | None = None) -> list[Answer]:
             services.setdefault(_url(side, service), set()).add(service)
             bundles[_url(side, service)] = bundle
     reached = reaching.reach(bundles)
-    asked = reaching.together({side.key: partial(_of_side, side, reached) for side in sides}, _SECONDS)
+    asked = reaching.ask_at_once({side.key: partial(_of_side, side, reached) for side in sides}, _SECONDS)
     found = list(reaching.answers(services, reached))
     for side in sides:
         answers = asked[side.key]

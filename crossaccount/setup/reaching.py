@@ -39,7 +39,7 @@ class Reached:
     ahead: float | None = None
 
 
-def together(
+def ask_at_once(
     calls: Mapping[str, Callable[[], _Result]], seconds: float
 ) -> dict[str, _Result | Exception | None]:
     """The result of each call, or its exception; None for one that had not ended by then, which is waited for no longer."""
@@ -62,7 +62,7 @@ def together(
 
 def reach(urls: Mapping[str, Any]) -> dict[str, Reached]:
     """Ask each address once, all at once; its value is botocore's ``ca_bundle``, None for its own."""
-    asked = together({url: partial(_ask, url, bundle) for url, bundle in urls.items()}, 3 * _SECONDS)
+    asked = ask_at_once({url: partial(_ask, url, bundle) for url, bundle in urls.items()}, 3 * _SECONDS)
     return {
         url: found if isinstance(found, Reached) else Reached(_why(found)) for url, found in asked.items()
     }

@@ -68,7 +68,8 @@ class Compared:
         """As plain data."""
         data = asdict(self)
         del data["exit_code"]
-        contains = all(each.kind in CONTAINING for each in self.differences) and not self.exit_code
+        is_there = self.verdict is Verdict.YES or bool(self.differences)
+        contains = is_there and all(each.kind in CONTAINING for each in self.differences)
         return {**data, "contains_what_is_needed": None if self.verdict is Verdict.CANNOT_TELL else contains}
 
 

@@ -101,7 +101,7 @@ def make(side: str, given: Mapping[str, str], place: Place) -> Made:
         InputError: for a parameter that the template does not have, one that it lacks, or a value that it does not take.
     """
     template = read(side)
-    return _Stack(template, _values(template["Parameters"], given), place).made()
+    return _Stack(template, _values(template["Parameters"], given), place).outcome()
 
 
 def _values(declared: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class _Stack:
         self._values = {**values, **{f"AWS::{name}": value for name, value in pseudo.items()}}
         self._place = place
 
-    def made(self) -> Made:
+    def outcome(self) -> Made:
         there = {
             title: self._resolved(each["Properties"])
             for title, each in self._resources.items()

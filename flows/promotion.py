@@ -15,7 +15,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed
+from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, PromotionFailed
 from crossaccount.hosting.preflight import check_shared
 from crossaccount.promotion.foreseen import Foreseen
 from crossaccount.promotion.moving import stages
@@ -83,6 +83,7 @@ def promote_model(
     approval_seconds: forms.Seconds = 86_400,
     dry_run: bool = False,
     agreed: forms.PlanHash = None,
+    agreed_version: forms.Version = None,
 ) -> Promotion:
     """Share a version, then bring every consumer's endpoint to it, stage by stage, each proved before the next.
 
@@ -95,6 +96,7 @@ def promote_model(
         approval_seconds: How long to wait for it. Then the run fails, and the later stages stay as they are.
         dry_run: Show the plan and the stages, and change nothing.
         agreed: The hash of the sharing plan that was agreed to (16 characters). Any other plan is refused.
+        agreed_version: The version that was the newest approved one when it was agreed to. Another one is refused.
     """
     sharing = forms.loaded(config)
     # Whoever does a consumer's part in a run of its own has the files, and looks for them there.
@@ -111,10 +113,12 @@ def promote_model(
             if version is None:  # there may be none to promote just because the one that is live was recalled
                 steps.note_recalled(sharing, error)
             raise
+        _refuse_newer(pinned, agreed_version)
         refuse_other(plan, agreed)
         if dry_run:
             past = steps.look_back(sharing, pinned, version is not None)
-            return _foreseen(sharing, pinned, plan, past, steps.foresee(sharing, pinned, past.held))
+            pin = {"agreed_version" if version is None else "version": pinned}
+            return _foreseen(sharing, pinned, plan, pin, past, steps.foresee(sharing, pinned, past.held))
         prepared = sharing_steps.prepare_releases(sharing, gathered, plan)
         sharing_steps.apply_plan(sharing, plan, exactly=agreed is not None)
         releases = sharing_steps.publish_releases(sharing, prepared, plan)
@@ -216,8 +220,26 @@ def _planned(sharing: Sharing, version: int | None, dry_run: bool) -> tuple[int,
     return pinned, gathered, plan
 
 
+def _refuse_newer(pinned: int, agreed: int | None) -> None:
+    """Refuse another version than the one that was the newest when it was agreed to.
+
+    Raises:
+        Conflict: with both.
+    """
+    if agreed is not None and pinned != agreed:
+        raise Conflict(
+            f"The newest approved version is {pinned} now, and {agreed} was agreed to. Nothing was changed. Look at the plan again, or name the "
+            "version."
+        )
+
+
 def _foreseen(
-    sharing: Sharing, version: int, plan: Plan, past: steps.Past, moves: Sequence[Foreseen]
+    sharing: Sharing,
+    version: int,
+    plan: Plan,
+    pin: dict[str, int],
+    past: steps.Past,
+    moves: Sequence[Foreseen],
 ) -> Promotion:
     """The promotion of a dry run: the consumers in the order of their turns, and where each endpoint would go."""
     outcomes = [
@@ -235,7 +257,7 @@ def _foreseen(
         for each in moves
     ]
     outcomes = recalled.with_recalled(sharing, outcomes, past.serving, version)
-    summaries.tell_promotion_plan(sharing, version, plan, outcomes)
+    summaries.tell_promotion_plan(sharing, version, plan, pin, outcomes)
     return Promotion(version, tuple(outcomes), "", steps.foresee_registry(sharing, version))
 
 

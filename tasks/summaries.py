@@ -173,16 +173,16 @@ def tell_promotion(
 
 
 def tell_promotion_plan(
-    sharing: Sharing, version: int, plan: Plan, outcomes: Sequence[ConsumerOutcome]
+    sharing: Sharing, version: int, plan: Plan, pin: dict[str, int], outcomes: Sequence[ConsumerOutcome]
 ) -> None:
-    """A promotion's dry run: the stages and the sharing plan."""
+    """A promotion's dry run: the stages and the sharing plan; ``pin`` is the parameter that holds the agreed run to this version."""
     planned = _planned(sharing, plan, f"a promotion to version {version}")
     total = f"{plan.writes} of {len(plan.changes)} policies would change; the endpoints in their stages, below. Nothing was changed."
     rows = tuple(
         (f"{each.consumer} ({each.account})", f"stage {each.stage}: {cell(each.text, 400)}")
         for each in outcomes
     )
-    step = ending.agreed_step(dry_run=False, version=version, agreed=plan.digest)
+    step = ending.agreed_step(dry_run=False, **pin, agreed=plan.digest)
     ending.tell(
         Summary(
             f"Plan of a promotion to version {version}: {total}", rows, (step, _whole(sharing)), planned.more

@@ -139,13 +139,16 @@ def promote(options: argparse.Namespace) -> dict[str, Any]:
     if options.dry_run:
         dry = {"version": options.version, "dry_run": True}
         return _run(options, "flows.promotion:promote_model", str(options.config), **dry)
-    agreed = _agree_to_promotion(options, sharing)
-    promotion = {"version": options.version, "agreed": agreed and agreed[0]}
+    agreed, newest = _agree_to_promotion(options, sharing)
+    promotion = {"version": options.version, "agreed": agreed and agreed[0], "agreed_version": newest}
     return _run(options, "flows.promotion:promote_model", str(options.config), **promotion)
 
 
-def _agree_to_promotion(options: argparse.Namespace, sharing: Sharing) -> list[str] | None:
-    """As `_agree`; where the promotion would take each endpoint is shown after the plan of the share that it begins with."""
+def _agree_to_promotion(options: argparse.Namespace, sharing: Sharing) -> tuple[list[str] | None, int | None]:
+    """As `_agree`, and the version that was shown where none was named.
+
+    Where the promotion would take each endpoint is shown after the plan of the share that it begins with.
+    """
     from crossaccount.aws.access import producing
     from crossaccount.promotion import foreseen, history, records
     from crossaccount.sharing import gather
@@ -166,7 +169,8 @@ def _agree_to_promotion(options: argparse.Namespace, sharing: Sharing) -> list[s
         of = foreseen.foresee(sharing, version, history.rolled_back_from(past, version))
         return foreseen.text(of, sharing.model_package_group)
 
-    return _agree(options, [sharing], make, moves)
+    agreed = _agree(options, [sharing], make, moves)
+    return agreed, found[0].versions[-1].version if found and options.version is None else None
 
 
 def rollback(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import pty
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import xmlschema
+from prefect.settings import PREFECT_API_URL
 
 from flows.producer import share_models
 from flows.promotion import promote_model
@@ -114,15 +115,23 @@ def promoted(aws: Any, edited: Any) -> Iterator[str]:
                 sm.delete_model(ModelName=name)
 
 
-def answered(answer: str, *words: str) -> tuple[int, str]:
-    """The command on a terminal, where a person gives an answer to its question: its exit code and all that it showed."""
+def answered(answer: str, *words: str, meanwhile: Callable[[], object] = lambda: None) -> tuple[int, str]:
+    """The command on a terminal, where a person gives an answer to its question: its exit code and all that it showed.
+
+    ``meanwhile`` is what happens while the person thinks.
+    """
     theirs, ours = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "crossaccount", *words],
         stdin=ours,
         stdout=ours,
         stderr=ours,
-        env={**os.environ, "TERM": "dumb", "COLUMNS": "200"},
+        env={
+            **os.environ,
+            "TERM": "dumb",
+            "COLUMNS": "200",
+            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+        },
     )
     os.close(ours)
     shown = b""
@@ -134,6 +143,7 @@ def answered(answer: str, *words: str) -> tuple[int, str]:
         if not part:
             break
         if b"[y/N]" in part:
+            meanwhile()
             os.write(theirs, f"{answer}\n".encode())
         shown += part
     os.close(theirs)
@@ -158,6 +168,23 @@ def test_a_promotion_says_where_it_goes_before_anybody_agrees(
     assert shown.index("No policy would change.") < place < warned < asked, "what matters stands last"
     assert "Nothing to do" not in shown
     assert (code, "Not agreed to: nothing was changed." in shown) == (1, True)
+    assert aws.hosted("staging") == before
+
+
+def test_a_version_that_is_approved_while_a_person_thinks_is_not_promoted(promoted: str, aws: Any) -> None:
+    before, registry = aws.hosted("staging"), aws.admin("producer", "sagemaker")
+    third = "arn:aws:sagemaker:us-east-1:111111111111:model-package/decision-trees-sample/3"
+
+    def approve(status: str) -> None:
+        registry.update_model_package(ModelPackageArn=third, ModelApprovalStatus=status)
+
+    try:
+        code, shown = answered("y", "promote", promoted, meanwhile=lambda: approve("Approved"))
+    finally:
+        approve("PendingManualApproval")
+    assert "stays at version 2" in shown
+    assert code == 1, shown
+    assert "The newest approved version is 3 now, and 2 was agreed to" in " ".join(shown.split()), shown
     assert aws.hosted("staging") == before
 
 

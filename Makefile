@@ -76,8 +76,8 @@ growth: $(READY)  ## Lose hosts and servers in the middle of promotions, and try
 ecs: $(READY)  ## Run flow runs as ECS tasks by a worker of prefect-aws against the sandbox, and print who called what (minutes)
 	$(BIN)/python -m pytest -q -s -m "growth or not growth" tests/ecs
 
-properties: $(READY)  ## Try two hundred times as many made-up stories of shares and revokes as the tests do
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/sharing/test_properties.py
+properties: $(READY)  ## Try far more made-up stories of shares and revokes, and configs on the schema, than the tests do
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q tests/sharing/test_properties.py tests/config/test_schema.py
 
 crash: $(READY)  ## Kill every command at every AWS call, run it again, and look at what stands (a quarter of an hour)
 	$(BIN)/python tests/crash

@@ -87,10 +87,26 @@ def _add(suite: ElementTree.Element, report: Report, case: Case) -> None:
     named = {"classname": _xml(f"{report.command}.{case.subject}"), "name": _xml(case.name)}
     element = ElementTree.SubElement(suite, "testcase", {**named, "time": f"{case.seconds:.3f}"})
     if kind := _ELEMENTS.get(case.outcome):
-        ended = ElementTree.SubElement(element, kind, {"message": _xml(first_line(case.reason))})
-        ended.text = None if case.outcome is Outcome.SKIPPED else _xml(case.reason)
-        if case.outcome is not Outcome.SKIPPED:
-            ended.set("type", case.outcome)
+        if case.outcome is Outcome.SKIPPED:
+            ElementTree.SubElement(element, kind, {"message": _xml(first_line(case.reason))})
+            return
+        ended = ElementTree.SubElement(element, kind, {"message": _xml(_brief(case.reason))})
+        ended.set("type", case.outcome)
+        ended.text = _xml(case.reason)
+
+
+_BRIEF = 200
+_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+
+
+def _brief(reason: str) -> str:
+    """As many of a reason's first sentences as are read at a glance; the first one at least."""
+    first, *others = _SENTENCES.split(first_line(reason))
+    for sentence in others:
+        if len(first) + 1 + len(sentence) > _BRIEF:
+            break
+        first = f"{first} {sentence}"
+    return first
 
 
 def _xml(text: str) -> str:
@@ -112,6 +128,10 @@ def markdown(report: Report) -> str:
     head = f"## crossaccount {report.command}: {cell(report.verdict, 300)}"
     where = f"`{cell(report.config)}`, exit code {report.exit_code}: {', '.join(counts)}."
     lines = [head, "", where, *_table([*bad, *doubtful])]
+    longer = [case.reason for case in (*bad, *doubtful)[:_MOST_ROWS] if _brief(case.reason) != case.reason]
+    if longer:
+        whole = [f"- {cell(reason, 2000)}" for reason in dict.fromkeys(longer)]
+        lines += ["", "<details><summary>these reasons in full</summary>", "", *whole, "", "</details>"]
     if good:
         lines += ["", f"<details><summary>{len(good)} passed</summary>", *_table(good), "", "</details>"]
     return "\n".join([*lines, "", ""])
@@ -121,7 +141,7 @@ def _table(cases: Sequence[Case]) -> list[str]:
     if not cases:
         return []
     rows = [
-        f"| {'**' + case.outcome + '**' if case.outcome in _ELEMENTS else case.outcome} | {cell(case.subject)} | {cell(case.name)} | {cell(first_line(case.reason), 600)} |"
+        f"| {'**' + case.outcome + '**' if case.outcome in _ELEMENTS else case.outcome} | {cell(case.subject)} | {cell(case.name)} | {cell(_brief(case.reason), 600)} |"
         for case in cases[:_MOST_ROWS]
     ]
     more = ["", f"And {len(cases) - _MOST_ROWS} more."] if len(cases) > _MOST_ROWS else []

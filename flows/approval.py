@@ -13,6 +13,7 @@ from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
 from crossaccount.config.model import Sharing
+from crossaccount.errors import Conflict
 from crossaccount.promotion.outcome import ConsumerOutcome
 from crossaccount.show.dashboard import key_of as dashboard_key
 from crossaccount.text import first_line
@@ -112,3 +113,16 @@ def _row(outcome: ConsumerOutcome) -> str:
     ]
     where = f"{outcome.consumer} ({outcome.account}), stage {outcome.stage}: {outcome.result}"
     return ". ".join([where, *(proofs or [first_line(outcome.text)])])
+
+
+def refuse_newer(pinned: int, agreed: int | None) -> None:
+    """Refuse another version than the one that was the newest when it was agreed to.
+
+    Raises:
+        Conflict: with both.
+    """
+    if agreed is not None and pinned != agreed:
+        raise Conflict(
+            f"The newest approved version is {pinned} now, and {agreed} was agreed to. Nothing was changed. Look at the plan again, or name the "
+            "version."
+        )

@@ -5,7 +5,7 @@ Not here: the move of one endpoint (``crossaccount.promotion``).
 
 import getpass
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +15,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-from crossaccount.errors import Conflict, CrossAccountError, Failed, InputError, PromotionFailed
+from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed
 from crossaccount.hosting.preflight import check_shared
+from crossaccount.promotion import foreseen
 from crossaccount.promotion.foreseen import Foreseen
 from crossaccount.promotion.moving import stages
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
@@ -113,7 +114,7 @@ def promote_model(
             if version is None:  # there may be none to promote just because the one that is live was recalled
                 steps.note_recalled(sharing, error)
             raise
-        _refuse_newer(pinned, agreed_version)
+        approval.refuse_newer(pinned, agreed_version)
         refuse_other(plan, agreed)
         if dry_run:
             past = steps.look_back(sharing, pinned, version is not None)
@@ -220,19 +221,6 @@ def _planned(sharing: Sharing, version: int | None, dry_run: bool) -> tuple[int,
     return pinned, gathered, plan
 
 
-def _refuse_newer(pinned: int, agreed: int | None) -> None:
-    """Refuse another version than the one that was the newest when it was agreed to.
-
-    Raises:
-        Conflict: with both.
-    """
-    if agreed is not None and pinned != agreed:
-        raise Conflict(
-            f"The newest approved version is {pinned} now, and {agreed} was agreed to. Nothing was changed. Look at the plan again, or name the "
-            "version."
-        )
-
-
 def _foreseen(
     sharing: Sharing,
     version: int,
@@ -242,20 +230,7 @@ def _foreseen(
     moves: Sequence[Foreseen],
 ) -> Promotion:
     """The promotion of a dry run: the consumers in the order of their turns, and where each endpoint would go."""
-    outcomes = [
-        replace(
-            not_moved(
-                sharing,
-                each.consumer,
-                version,
-                Result.SKIPPED,
-                f"A dry run changes nothing: {each.endpoint} {each.move.rstrip('.')}.",
-            ),
-            before=each.live,
-            live=each.live,
-        )
-        for each in moves
-    ]
+    outcomes = foreseen.outcomes(sharing, moves)
     outcomes = recalled.with_recalled(sharing, outcomes, past.serving, version)
     summaries.tell_promotion_plan(sharing, version, plan, pin, outcomes)
     return Promotion(version, tuple(outcomes), "", steps.foresee_registry(sharing, version))

@@ -4,7 +4,7 @@ Not here: the moves themselves (``moving``).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from crossaccount.aws import refusals
@@ -14,6 +14,7 @@ from crossaccount.hosting import state
 from crossaccount.hosting.state import LiveEndpoint
 from crossaccount.parallel import run_all
 from crossaccount.promotion.moving import stages
+from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_moved
 from crossaccount.text import first_line
 
 
@@ -72,6 +73,24 @@ def foresee(sharing: Sharing, version: int, held: dict[str, str]) -> list[Forese
     return run_all(
         [partial(_of, sharing, number, name, version, held.get(name, "")) for number, name in turns]
     )
+
+
+def outcomes(sharing: Sharing, foreseen: Sequence[Foreseen]) -> list[ConsumerOutcome]:
+    """What a dry run comes to for each consumer: nothing was moved, and where its endpoint would go."""
+    return [
+        replace(
+            not_moved(
+                sharing,
+                each.consumer,
+                each.version,
+                Result.SKIPPED,
+                f"A dry run changes nothing: {each.endpoint} {each.move.rstrip('.')}.",
+            ),
+            before=each.live,
+            live=each.live,
+        )
+        for each in foreseen
+    ]
 
 
 def _of(sharing: Sharing, stage: int, name: str, version: int, held: str) -> Foreseen:

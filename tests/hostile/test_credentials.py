@@ -444,7 +444,7 @@ def test_an_answer_that_gave_half_of_the_credentials_is_not_told(
     with pytest.raises(Failed) as failed:
         sessions.producer_session(load_config(ambient))
     assert_hidden("".join(traceback.format_exception(failed.value)), mirror.signatures)
-    assert "Refreshing temporary credentials failed" in "".join(heard.lines)
+    assert heard.lines, "botocore's log is listened to"
     assert_hidden("".join(heard.lines), mirror.signatures)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,11 @@ Answers = dict[tuple[str, str], dict[str, Any]]
 
 @pytest.fixture(autouse=True)
 def no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server is configured: tests of flows that ran in this process before leave theirs among its settings."""
+    from tasks import readiness
+
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(readiness, "PREFECT_API_URL", SimpleNamespace(value=lambda: None))
 
 
 def look(capsys: Any, config: Any, *words: str) -> tuple[int, Answers]:

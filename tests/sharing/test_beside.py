@@ -211,9 +211,9 @@ def test_the_command_says_who_keeps_access_and_changes_nothing_in_a_dry_run(aws:
     )
     assert {found[each, "registry"]["answer"] for each in (STAGING, PRODUCTION)} == {"shut"}
     shown = aws.cli("revoke", str(aws.config), "--all", "--dry-run").stdout
-    assert f"  keeps access: {STAGING} by Theirs (not ours), as {DEPLOYER}" in shown
+    assert f"  keeps access: {STAGING} (staging) by Theirs (not ours), as {DEPLOYER}" in shown
     assert (
-        f"  cannot tell whether {PRODUCTION} loses access: statement 2 lets in organization o-sandbox0001, "
+        f"  cannot tell whether {PRODUCTION} (production) loses access: statement 2 lets in organization o-sandbox0001, "
         in shown
     )
     assert shown.count(f"  loses access: {STAGING}\n") == 3

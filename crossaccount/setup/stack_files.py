@@ -117,9 +117,13 @@ def files(sides: Sequence[Side]) -> dict[str, str]:
     }
     for side in sides:
         kind = "producer" if side.key == "producer" else f"consumer-{side.name}"
-        made[f"{kind}.parameters.json"] = _json(side.parameters)
-    made["stack-set.json"] = _json(common(consumers))
-    made |= {f"stack-set-{name}.json": _json(own) for name, own in overrides(consumers).items() if own}
+        made[f"{kind}.parameters.json"] = _text(stack_parameters.as_overrides(side.parameters))
+    made["stack-set.json"] = _text(stack_parameters.as_list(common(consumers)))
+    made |= {
+        f"stack-set-{name}.json": _text(stack_parameters.as_list(own))
+        for name, own in overrides(consumers).items()
+        if own
+    }
     commands = [deploy_command(side, f"{side.template}.yaml") for side in sides]
     made["commands.sh"] = "\n".join(
         [
@@ -137,8 +141,8 @@ def files(sides: Sequence[Side]) -> dict[str, str]:
     return made
 
 
-def _json(parameters: Mapping[str, str]) -> str:
-    return json.dumps(stack_parameters.as_list(parameters), indent=2) + "\n"
+def _text(parameters: Sequence[object]) -> str:
+    return json.dumps(parameters, indent=2) + "\n"
 
 
 def write(folder: Path, made: Mapping[str, str]) -> None:

@@ -216,7 +216,7 @@ def test_the_command_says_who_keeps_access_and_changes_nothing_in_a_dry_run(aws:
         f"  cannot tell whether {PRODUCTION} (production) loses access: statement 2 lets in organization o-sandbox0001, "
         in shown
     )
-    assert shown.count(f"  loses access: {STAGING}\n") == 3
+    assert shown.count(f"  loses access: {STAGING} (staging)\n") == 3
     assert aws.documents() == before
     checked = json.loads(aws.cli("plan", str(aws.config), "--json").stdout)
     assert {(one["account"], one["door"]): one["answer"] for one in checked["standing"]}[

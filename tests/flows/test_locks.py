@@ -120,9 +120,13 @@ def test_a_lock_that_is_not_taken_back_does_not_hide_what_the_writing_raised(
             front.path, front.left = GIVE, 9
             raise Conflict("what the writing raised")
 
-    logging.getLogger("prefect.flow_runs").addHandler(caplog.handler)
-    with pytest.raises(Conflict, match="what the writing raised"):
-        within_a_flow(write)
+    log = logging.getLogger("prefect.flow_runs")
+    log.addHandler(caplog.handler)
+    try:
+        with pytest.raises(Conflict, match="what the writing raised"):
+            within_a_flow(write)
+    finally:
+        log.removeHandler(caplog.handler)
     assert "did not take the writers' locks back" in caplog.text
     _freed()
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 _CODE = re.compile(r"\x1b\[[0-9;]*m")
 _NARROWEST = 40  # columns: in fewer, lines are left to the terminal
+_COMMAND = re.compile(r"\s*(?:#\s*)?(?:\S*/)?(?:aws|crossaccount|prefect|terraform|export) \S")
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -32,7 +33,7 @@ def columns(stream: TextIO) -> int | None:
 def fitted(text: str, stream: TextIO) -> str:
     """The text with its lines wrapped to the terminal behind a stream, and as it is where there is none.
 
-    A word that is longer than a line, an ARN for example, stays whole, so that it can be copied.
+    A word that is longer than a line, an ARN for example, and a line that is a command stay whole, so that they can be copied.
     """
     width = columns(stream)
     if width is None or width < _NARROWEST:
@@ -42,7 +43,7 @@ def fitted(text: str, stream: TextIO) -> str:
 
 def _wrapped(line: str, width: int) -> list[str]:
     """A line in parts, the later ones below the beginning of its words."""
-    if _length(line) <= width:
+    if _length(line) <= width or _COMMAND.match(line):
         return [line]
     indent = " " * min(len(line) - len(line.lstrip(" ")) + 4, width // 2)
     parts, part = [], ""

@@ -130,7 +130,7 @@ def _of_side(side: _Side, reached: Mapping[str, reaching.Reached]) -> list[Answe
         return found
     role, assumed = _role(side)
     found += role
-    found += _external_id(side)
+    found += _external_id(side, takes_its_own=assumed is not None)
     found.append(_lasting(side))
     if assumed is None:
         return found
@@ -212,8 +212,11 @@ def _role(side: _Side) -> tuple[list[Answer], Any]:
     return [yes(side.key, question, f"{role} can be assumed {given}.")], opened
 
 
-def _external_id(side: _Side) -> Iterator[Answer]:
-    """Whether the role refuses a wrong external id; no question where the config has none."""
+def _external_id(side: _Side, takes_its_own: bool) -> Iterator[Answer]:
+    """Whether the role refuses a wrong external id; no question where the config has none.
+
+    A refusal tells that only where the role takes the config's own: a role that is not there refuses every one.
+    """
     role, question = side.config.role, "wrong external id"
     if role is None or side.config.external_id is None:
         return
@@ -223,7 +226,9 @@ def _external_id(side: _Side) -> Iterator[Answer]:
             RoleArn=role, RoleSessionName="crossaccount-doctor", ExternalId=wrong, DurationSeconds=900
         )
     except ClientError as error:
-        if is_denied(error):
+        if is_denied(error) and not takes_its_own:
+            yield untold(side.key, question, f"{role} refuses the config's own too, or is not there.")
+        elif is_denied(error):
             yield yes(side.key, question, f"{role} refuses one.")
         else:
             yield untold(side.key, question, f"{_said(error)}.")

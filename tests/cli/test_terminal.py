@@ -108,6 +108,21 @@ def test_lines_are_as_wide_as_the_terminal_and_a_long_word_stays_whole() -> None
     assert "red " + "y" * 55 in plain, "codes take no room"
 
 
+def test_a_command_stays_on_one_line_so_that_it_can_be_pasted() -> None:
+    command = "  aws cloudformation deploy --profile a --region us-east-1 --stack-name crossaccount --template-file t.yaml"
+    lines = [
+        "next: " + "word " * 20,
+        command,
+        "  .venv/bin/crossaccount plan " + "x " * 40 + "x",
+        "the aws words " * 9,
+    ]
+    program = f"import sys; from crossaccount.cli import terminal; print(terminal.fitted({chr(10).join(lines)!r}, sys.stdout))"
+    shown = on_terminal(program, columns=60).split("\n")
+    assert lines[1] in shown
+    assert lines[2] in shown
+    assert sum(len(line.rstrip()) > 60 for line in shown) == 2, "all else is wrapped"
+
+
 def test_what_is_piped_is_left_as_it_is() -> None:
     assert piped(PRINT, COLUMNS="60") == "\n".join(LINES) + "\n"
     assert on_terminal(PRINT, columns=20).rstrip("\n") == "\n".join(LINES), "too narrow to wrap"

@@ -3,7 +3,7 @@
     python tests/setup/team.py PROFILE NAME        in the account of an AWS profile
 
 The versions lie in folders of their own, each laid out as a pipeline leaves it; the second one under a customer key. Two are approved,
-the third waits. Prints nothing.
+the third waits. Prints what it made.
 """
 
 from __future__ import annotations
@@ -95,13 +95,22 @@ class Team:
 
 def main(profile: str, name: str) -> None:
     import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    session = boto3.Session(profile_name=profile)
-    account = session.client("sts").get_caller_identity()["Account"]
-    team = Team(session.client, account, name, session.region_name or "us-east-1")
-    team.settle()
-    team.register_three(train_all())
+    try:
+        session = boto3.Session(profile_name=profile)
+        account = session.client("sts").get_caller_identity()["Account"]
+        team = Team(session.client, account, name, session.region_name or "us-east-1")
+        team.settle()
+        team.register_three(train_all())
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(
+            f"error: {profile}, {name}: {error}. Paste the export lines of the sandbox, or take a profile that it has, or another name."
+        )
+    print(f"Three versions of {name} are registered in account {account}: 1 and 2 approved, 3 not.")
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python tests/setup/team.py PROFILE NAME    # for example bare-01 churn")
     main(*sys.argv[1:])

@@ -137,6 +137,8 @@ def test_a_fault_is_said_with_the_way_out_and_hides_no_other_answer(
     assert (code, saying(answers, "no")) == (exit_code, {question})
     said = f"{answers[question]['text']} {answers[question]['way_out']}"
     assert words in said
+    if question[1] == "role":  # which refuses whatever it is given
+        assert saying(answers, "cannot tell") >= {(question[0], "wrong external id")}
     others = [each for (subject, _), each in answers.items() if subject == "consumers.production"]
     assert len(others) == 7
     assert {each["verdict"] for each in others} == {"yes"}

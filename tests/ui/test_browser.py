@@ -273,10 +273,15 @@ def test_the_hand_off_s_page_shows_the_proof(world: Any, page: Any, handed: list
 @pytest.fixture(scope="module")
 def before(world: Any, page: Any, handed: list[dict[str, Any]]) -> str:
     """The dashboard before the first promotion, after a check of every door."""
-    checked = world.ended(world.start("check-access/check-consumer", {"config": CONFIG}))
-    assert checked["state"]["message"] == f"Access to {GROUP}: nothing is missing."
     page.page.set_viewport_size({"width": 1400, "height": 900})
-    shown = str(page.open_newest(DASHBOARD))
+    for _ in range(
+        3
+    ):  # a run that ended at the same moment may have written a page without this: the next one has both
+        checked = world.ended(world.start("check-access/check-consumer", {"config": CONFIG}))
+        assert checked["state"]["message"] == f"Access to {GROUP}: nothing is missing."
+        shown = str(page.open_newest(DASHBOARD))
+        if shown.count("none of this group") == 2:
+            break
     page.picture("dashboard-before")
     return shown
 
@@ -353,7 +358,7 @@ def test_the_dashboard_before_and_after_a_promotion(
     world.ended(promoted)
     after = page.open_newest(DASHBOARD)
     page.picture("dashboard-after")
-    assert (before.count("none of this group"), after.count("none of this group")) == (2, 0)
+    assert (before.count("none of this group"), after.count("none of this group")) == (2, 0), before
     assert (before.count("version 1 (endpoint)"), after.count("version 1 (endpoint)")) == (0, 2)
     assert "Last promotion: not known" in before
     assert "Last promotion: promotion of version 1: succeeded" in after

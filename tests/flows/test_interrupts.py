@@ -81,10 +81,13 @@ def slow(shared: Any) -> Iterator[Any]:
     """The sandbox, whose next endpoint stays Creating for seconds."""
     where = {"account": shared.id("staging"), "endpoint": NAME}
     body = json.dumps({**where, "outcome": {"kind": "crash-loop", "seconds": 3000}}).encode()
-    request = urllib.request.Request(f"{shared.url}/_sandbox/outcomes", body, method="PUT")
-    with urllib.request.urlopen(request, timeout=10):
+    outcomes = f"{shared.url}/_sandbox/outcomes"
+    with urllib.request.urlopen(urllib.request.Request(outcomes, body, method="PUT"), timeout=10):
         pass
     yield shared
+    # Who was interrupted before it made an endpoint leaves what was arranged to whoever makes the next.
+    with urllib.request.urlopen(urllib.request.Request(outcomes, method="DELETE"), timeout=10):
+        pass
     shared.clear(["staging"])
     # Whoever ended at once holds its lock for another minute, and here nobody ends its lease.
     with get_client(sync_client=True) as client:

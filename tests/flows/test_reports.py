@@ -102,8 +102,8 @@ def promoted(aws: Any, edited: Any) -> Iterator[str]:
     """A config of staging alone, whose endpoint serves version 2."""
     path = edited(consumers__production=None)
     with aws.restored():
+        promote_model(path, version=2)
         try:
-            promote_model(path, version=2)
             yield path
         finally:
             sm = aws.admin("staging", "sagemaker")

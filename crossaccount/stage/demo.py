@@ -94,7 +94,8 @@ What to try next:
   {command} ui        the same in a browser: forms, plans, proofs
   {command} sandbox   the emulated AWS by itself; paste the export lines that it prints into another shell, and there:
   {command} plan {config}
-  {command} files     where the example config and the roles' templates are, for accounts of your own"""
+  {command} files     where the example config and the roles' templates are
+  {command} init      a config for accounts of your own, read from them; docs/first-day.md shows each step"""
 
 
 def _command() -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from crossaccount_sandbox.accounts import bare
+from crossaccount_sandbox.accounts import ACCOUNTS, bare, further
+from crossaccount_sandbox.command import hints
 
 ORGANIZATIONS = {"producer": "o-sandbox0001", "staging": "o-sandbox0001"}
 
@@ -50,6 +52,26 @@ def test_bare_accounts_differ_from_all_others() -> None:
     accounts = bare(99)
     assert len({each.id for each in accounts}) == len({each.name for each in accounts}) == 99
     assert {each.organization for each in accounts}.isdisjoint(ORGANIZATIONS.values())
+
+
+@pytest.mark.parametrize(
+    ("consumers", "empty", "profiles", "ends"),
+    [
+        (0, 0, "outsider (444444444444)", []),
+        (0, 1, "outsider (444444444444), bare-01 (700000000001)", ["bare-01,"]),
+        (0, 2, "bare-01 (700000000001), bare-02 (700000000002)", ["bare-01 to bare-02,"]),
+        (6, 3, "consumer-04 (500000000004), and 5 more", ["bare-01 to bare-03,"]),
+    ],
+)
+def test_a_sandbox_says_which_profiles_it_has_and_what_comes_next(
+    consumers: int, empty: int, profiles: str, ends: list[str]
+) -> None:
+    accounts = [*ACCOUNTS, *further(consumers), *bare(empty)]
+    named, following, *others = hints(accounts, Path("a.yaml"), empty)
+    assert named.startswith("# profiles: producer (111111111111), staging (")
+    assert named.endswith(profiles)
+    assert following == "# next: crossaccount plan a.yaml"
+    assert [line.split(" with ")[1].split(" as ")[0] for line in others] == ends
 
 
 def test_a_bare_account_holds_an_administrator_and_nothing_else(

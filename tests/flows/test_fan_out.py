@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,6 +30,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateName,
 )
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import UnfinishedRun
 from prefect.flow_engine import run_flow
 from prefect.states import Cancelled, Crashed, Pending
 
@@ -458,7 +460,6 @@ def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(
 
     def until_cancelled(run: FlowRun) -> None:
         """A worker: the part begins, the promotion is cancelled, the worker is told and ends the part."""
-        part = threading.Thread(target=work, args=[run])
         aws_calls = threading.Event()
         original = moving.promote
 
@@ -471,15 +472,16 @@ def test_a_cancelled_promotion_cancels_the_runs_elsewhere_and_tells_of_them(
                     return original(target, release, patience, run)
                 time.sleep(0.02)
 
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as process:
             patch.setattr(moving, "promote", slow)
-            part.start()
+            part = process.submit(work, run)
             assert aws_calls.wait(20)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             while not any(one.id == run.id for one in runs_of(deployment, "Cancelling")):
                 time.sleep(0.05)
             delegation.stop_of(str(run.id)).set()
-            part.join(30)
+            with pytest.raises(UnfinishedRun, match="CANCELLING"):  # only its worker may say that it is over
+                part.result(30)
         set_state(run, Cancelled())
 
     with ctrl_c_arrives(), Worker(deployment, until_cancelled) as worker, pytest.raises(KeyboardInterrupt):

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 Facts = dict[str, dict[str, Any]]  # by the part's place
 
 _LOOKED_AT = 10  # versions of a page: of runs that wrote at once, each has what the others lack
+_MOST_READ = 200  # artifacts that Prefect's server gives at once
+_ATTEMPTS = 5  # a page is put so often: of runs that go on writing, the next one finds the parts of all
 
 
 def subject(sharing: Sharing, name: str) -> str:
@@ -183,7 +185,9 @@ def put(
 ) -> None:
     """Put the pages of these groups, with what their last versions knew and this run's parts.
 
-    One request to read, and one for each page. Of several pages only the last version of each is read.
+    A page is looked at again after it was put, and put once more where it lacks what another run has written meanwhile: so of
+    runs that write at once, whoever looks last leaves a page with the parts of all. One request to read, one for each page, and
+    one to look again.
 
     Args:
         client: of the Prefect server.
@@ -192,42 +196,85 @@ def put(
         alerts: to be emitted unless the page knows that they were, in the same way.
     """
     now = datetime.now(UTC)
-    keys: dict[str, dict[str, Board]] = {}
+    known: dict[str, dict[str, Board]] = {}  # by the key of the page
     for arn, board in boards.items():
-        keys.setdefault(dashboard.key_of(arn.rpartition("/")[2]), {})[arn] = board
-    for key, pages in _pages(client, list(keys)):
-        known = [dashboard.read(page) for page in pages]
-        arns = {arn for each in known for arn in each} | set(keys[key])
-        whole = {
-            arn: dashboard.merged([*(each.get(arn, {}) for each in known), keys[key].get(arn, {})], now)
-            for arn in arns
-        }
-        for arn in keys[key]:
+        known.setdefault(dashboard.key_of(arn.rpartition("/")[2]), {})[arn] = board
+    keys, most = list(known), _MOST_READ - _LOOKED_AT
+    for part_of in (keys[begin : begin + most] for begin in range(0, len(keys), most)):
+        pages = {key: known[key] for key in part_of}
+        _merge_read(client, pages, now, again=False)
+        _alert(pages, boards, alerts, run, now)
+        lacking = part_of
+        for _ in range(_ATTEMPTS):
+            for key in lacking:
+                _put_page(client, run, key, pages[key], now)
+            lacking = _merge_read(client, pages, now, again=True)
+            if not lacking:
+                break
+
+
+def _merge_read(
+    client: SyncPrefectClient, pages: Mapping[str, dict[str, Board]], now: datetime, again: bool
+) -> list[str]:
+    """Merge what the last versions of the pages know into these; the keys of those whose newest version knows less then."""
+    newest: dict[str, Mapping[str, Board]] = {}
+    for key, page in _last_versions(client, list(pages), again):
+        found = dashboard.read(page)
+        newest.setdefault(key, found)
+        for arn, board in found.items():
+            pages[key][arn] = dashboard.merged([board, pages[key].get(arn, {})], now)
+    return [key for key, page in newest.items() if _lacks(page, pages[key])]
+
+
+def _alert(
+    pages: Mapping[str, dict[str, Board]],
+    boards: Mapping[str, Board],
+    alerts: Mapping[str, Sequence[Alert]],
+    run: UUID,
+    now: datetime,
+) -> None:
+    """Emit the alerts that are due, and note each on its board."""
+    for of_page in pages.values():
+        for arn in of_page.keys() & boards.keys():
             for alert in alerts.get(arn, ()):
-                if alert.is_due(whole[arn], now):
+                if alert.is_due(of_page[arn], now):
                     alert.emit()
-                    whole[arn][alert.place] = Part(seen=now, run=str(run), facts={"about": alert.about})
-        text = dashboard.page({arn: board for arn, board in whole.items() if board}, now)
-        group = next(iter(keys[key])).rpartition("/")[2]
-        described = f"Who serves which version of {group}, and who has access"
-        client.create_artifact(
-            ArtifactCreate(key=key, type="markdown", description=described, data=text, flow_run_id=run)
-        )
+                    noted = Part(seen=now, run=str(run), facts={"about": alert.about})
+                    of_page[arn] = {**of_page[arn], alert.place: noted}
 
 
-def _pages(client: SyncPrefectClient, keys: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """The last versions of each page."""
+def _lacks(page: Mapping[str, Board], whole: Mapping[str, Board]) -> bool:
+    """Whether a page lacks a part, or has an older one."""
+    return any(
+        place not in page.get(arn, {}) or page[arn][place].seen < part.seen
+        for arn, board in whole.items()
+        for place, part in board.items()
+    )
+
+
+def _put_page(
+    client: SyncPrefectClient, run: UUID, key: str, whole: Mapping[str, Board], now: datetime
+) -> None:
+    group = next(iter(whole)).rpartition("/")[2]
+    described = f"Who serves which version of {group}, and who has access"
+    text = dashboard.page({arn: board for arn, board in whole.items() if board}, now)
+    client.create_artifact(
+        ArtifactCreate(key=key, type="markdown", description=described, data=text, flow_run_id=run)
+    )
+
+
+def _last_versions(client: SyncPrefectClient, keys: Sequence[str], again: bool) -> Iterator[tuple[str, str]]:
+    """The last versions of the pages with their keys, the newest first; ``again`` when they have just been put."""
     found: Sequence[Any]
-    if len(keys) == 1:
+    if again or len(keys) == 1:
         wanted = ArtifactFilter(key=ArtifactFilterKey(any_=list(keys)))
-        found = client.read_artifacts(
-            artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=_LOOKED_AT
-        )
+        most = len(keys) - 1 + _LOOKED_AT
+        found = client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=most)
     else:
         latest = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=list(keys)))
         found = client.read_latest_artifacts(artifact_filter=latest)
-    for key in keys:
-        yield key, [str(each.data) for each in found if each.key == key]
+    for each in found:
+        yield str(each.key), str(each.data)
 
 
 def parts(facts: Facts, run: UUID) -> dict[str, Part]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +26,7 @@ from flows.groups import share_groups
 from flows.producer import revoke_access, share_models
 from flows.promotion import promote_model, rollback_model
 from tasks import alerts
+from tasks.dashboard import parts, put
 
 GROUP = "decision-trees-sample"
 ARN = f"arn:aws:sagemaker:us-east-1:111111111111:model-package-group/{GROUP}"
@@ -115,27 +119,74 @@ def test_a_rollback_is_told_with_its_reason(story: Any) -> None:
     assert "Why: it drifted" in summary.data
 
 
-def test_two_runs_that_write_at_once_lose_nothing_for_long(
-    story: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second reads before the first has written; the next one finds the parts of both."""
-    create, path = SyncPrefectClient.create_artifact, str(story.config)
+@contextmanager
+def before_a_write(what: Callable[[], Any]) -> Iterator[None]:
+    """Has something done once, just before the page of a run is put."""
+    create = SyncPrefectClient.create_artifact
 
-    def after_another(self: SyncPrefectClient, artifact: Any) -> Any:
+    def put_later(self: SyncPrefectClient, artifact: Any) -> Any:
         if artifact.key == f"crossaccount-{GROUP}":
-            monkeypatch.setattr(SyncPrefectClient, "create_artifact", create)
-            revoke_access(path, "production", force=True)
+            patch.undo()
+            what()
         return create(self, artifact)
 
-    monkeypatch.setattr(SyncPrefectClient, "create_artifact", after_another)
-    deploy_model(path, "staging", 2)
-    overwritten = board()
-    assert overwritten[f"{STAGING}/proved"].facts["version"] == 2
-    assert door(BUCKET, PRODUCTION, "333333333333") == "yes", "of the run that wrote last"
-    deploy_model(path, "staging", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SyncPrefectClient, "create_artifact", put_later)
+        yield
+
+
+def test_a_run_that_writes_between_another_ones_look_and_write_is_on_the_page_at_once(story: Any) -> None:
+    path = str(story.config)
+    with before_a_write(lambda: revoke_access(path, "production", force=True)):
+        deploy_model(path, "staging", 2)
+    assert board()[f"{STAGING}/proved"].facts["version"] == 2
     assert door(BUCKET, PRODUCTION, "333333333333") == "no"
     share_models(path)
     assert door(BUCKET, PRODUCTION, "333333333333") == "granted", "opened again, and not tried since"
+
+
+def pages_of(key: str) -> list[Any]:
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        return list(client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_of_runs_that_write_at_once_the_page_has_the_parts_of_all(story: Any, groups: int) -> None:
+    """Each run looks before any of them writes; the next look of one falls among the writes of the others."""
+    names = [f"raced-{groups}-{number}" for number in range(groups)]
+    arns = [ARN.replace(GROUP, name) for name in names]
+    runs, looked = 4, Barrier(4)
+
+    def write(number: int) -> None:
+        seen = False
+
+        class Slow:
+            """The client, whose first look waits for those of all others."""
+
+            def __getattr__(self, name: str) -> Any:
+                def call(*args: Any, **named: Any) -> Any:
+                    nonlocal seen
+                    found = getattr(client, name)(*args, **named)
+                    if name.startswith("read") and not seen:
+                        seen = True
+                        looked.wait(20)
+                    return found
+
+                return call
+
+        with get_client(sync_client=True) as client:
+            run = client.create_flow_run(share_models, parameters={"config": "x"}).id
+            facts = {f"production@333333333333/kept/{number}": {"version": number}}
+            put(Slow(), run, {arn: parts(facts, run) for arn in arns}, {})  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(runs) as pool:
+        list(pool.map(write, range(runs)))
+    for name, arn in zip(names, arns, strict=True):
+        pages = pages_of(f"crossaccount-{name}")
+        held = dashboard.read(str(pages[0].data))[arn]
+        assert {place.rpartition("/")[2] for place in held} == {"0", "1", "2", "3"}
+        assert len(pages) <= runs * 5
 
 
 def test_a_refusal_shuts_the_door_on_the_dashboard_and_heads_the_run(story: Any) -> None:
@@ -211,7 +262,7 @@ def test_a_dashboard_that_cannot_be_written_fails_nothing_and_is_told(
     assert "The pages of this run could not be written: RuntimeError: the server is gone" in caplog.text
 
 
-def test_the_pages_take_one_request_to_read_and_two_to_write(
+def test_the_pages_take_one_request_to_read_two_to_write_and_one_to_look_again(
     story: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -223,10 +274,10 @@ def test_the_pages_take_one_request_to_read_and_two_to_write(
 
     monkeypatch.setattr(SyncPrefectClient, "request", counted)
     share_models(str(story.config))
-    assert asked.count("POST /artifacts/filter") == 1
     end = asked.index("POST /artifacts/filter")
-    assert asked[end:][1:3] == ["POST /artifacts/", "POST /artifacts/"], "together, at the end"
-    assert "POST /artifacts/" not in asked[end:][3:]
+    read, write = "POST /artifacts/filter", "POST /artifacts/"
+    assert asked[end:][:4] == [read, write, read, write], "together, at the end"
+    assert not {read, write} & set(asked[end:][4:])
 
 
 def test_many_groups_are_told_in_one_summary(story: Any) -> None:

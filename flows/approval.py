@@ -123,6 +123,6 @@ def refuse_newer(pinned: int, agreed: int | None) -> None:
     """
     if agreed is not None and pinned != agreed:
         raise Conflict(
-            f"The newest approved version is {pinned} now, and {agreed} was agreed to. Nothing was changed. Look at the plan again, or name the "
-            "version."
+            f"The newest approved version is {pinned} now, and {agreed} was agreed to. Nothing was changed. Look at the plan again "
+            "(crossaccount plan CONFIG), or name the version."
         )

@@ -237,5 +237,5 @@ def refuse_other(plan: Plan, agreed: str | None) -> None:
     if agreed is not None and plan.writes and plan.digest != agreed:
         raise Conflict(
             f"The plan is no longer the one that was agreed to: its hash is {plan.digest}, not {agreed}. Nothing was changed. Look at the "
-            "plan again."
+            "plan again: crossaccount plan CONFIG."
         )

@@ -15,7 +15,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from crossaccount.aws import sessions
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError, Failed, InputError, PromotionFailed
+from crossaccount.errors import CrossAccountError, InputError, PromotionFailed
 from crossaccount.hosting.preflight import check_shared
 from crossaccount.promotion import foreseen
 from crossaccount.promotion.foreseen import Foreseen
@@ -212,10 +212,8 @@ def _planned(sharing: Sharing, version: int | None, dry_run: bool) -> tuple[int,
     check_shared(sharing, pinned)
     name_run(f"{'plan of: ' if dry_run else ''}promote {sharing.model_package_group} to version {pinned}")
     gathered = sharing_steps.read_registry(sharing)
-    if pinned in gathered.left_out:
-        raise Failed(str(gathered.left_out[pinned]))
     if pinned not in {described.version for described in gathered.versions}:
-        steps.refuse_unshared(sharing, pinned)
+        steps.refuse_unshared(sharing, gathered, pinned)
     plan = plan_share(sharing, gathered)
     sharing_steps.show_plan(sharing, plan)
     return pinned, gathered, plan

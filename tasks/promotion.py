@@ -14,9 +14,9 @@ from prefect.client.orchestration import get_client
 from crossaccount import arns
 from crossaccount.aws.access import Target, open_target, producing
 from crossaccount.config.model import Sharing
-from crossaccount.errors import CrossAccountError, Failed, PlanRefused, Severity
+from crossaccount.errors import CrossAccountError, PlanRefused, Severity
 from crossaccount.hosting import guardrails, preflight, requests, state
-from crossaccount.promotion import foreseen, history, moving, records
+from crossaccount.promotion import back, foreseen, history, moving, records
 from crossaccount.promotion.foreseen import Foreseen
 from crossaccount.promotion.history import Move
 from crossaccount.promotion.outcome import ConsumerOutcome, Result, not_begun, not_moved
@@ -24,6 +24,8 @@ from crossaccount.promotion.records import Record
 from crossaccount.registry import chosen, lifecycle
 from crossaccount.registry.lifecycle import Told
 from crossaccount.release.manifest import Release
+from crossaccount.sharing import gather
+from crossaccount.sharing.gather import Gathered
 from crossaccount.text import first_line
 from tasks import locks, recalled, steps
 from tasks.consumer import publish_proof
@@ -60,10 +62,9 @@ def _newest(sharing: Sharing) -> int:
 
 
 @steps.step("look why version {version} is not shared")
-def refuse_unshared(sharing: Sharing, version: int) -> None:
-    """Refuse a version that the config does not share; raises as `chosen.refuse_unshared` does."""
-    with producing(sharing) as producer:
-        chosen.refuse_unshared(producer.sagemaker, sharing, version)
+def refuse_unshared(sharing: Sharing, gathered: Gathered, version: int) -> None:
+    """Refuse a version that the config does not share; raises as `gather.require_version` does."""
+    gather.require_version(sharing, gathered, version)
 
 
 def _history(sharing: Sharing) -> Sequence[Record]:
@@ -107,7 +108,10 @@ def note_recalled(sharing: Sharing, error: CrossAccountError) -> None:
         serving = recalled.on_record(sharing, _history(sharing))
         found = recalled.find_recalled(sharing, serving.values())
     except CrossAccountError as other:
-        get_run_logger().warning("whether live versions were recalled cannot be told: %s", first_line(other))
+        if str(other) != str(error):  # which is said at the end
+            get_run_logger().warning(
+                "whether live versions were recalled cannot be told: %s", first_line(other)
+            )
         return
     for sentence in recalled.sentences(sharing, serving, found).values():
         error.add_note(f"{sentence} It was left as it is, and no access was narrowed.")
@@ -239,46 +243,21 @@ def roll_back_consumer(
     """
     consumer, logger = sharing.consumers[name], get_run_logger()
     target = open_target(sharing, name)
-    with target.explained("sagemaker:ListEndpointConfigs", "*"):
-        live = state.look(target)
-        if last and live and history.is_rolled_back(live, last, version, reason):
-            text = f"The endpoint {live.endpoint} was rolled back to version {last.live} for this reason already. To go further, name the version."
-            logger.info("%s: %s", name, text)
-            unchanged = not_moved(sharing, name, int(last.live or 0), Result.UNCHANGED, text)
-            return replace(unchanged, before=last.live, live=last.live)
-        configs = state.list_configs(target)
-        before = history.unrecorded_rollback(live, configs, last)
-        if before is not None and live is not None and version in (None, live.version):
-            to = next(config for config in configs if config.config == live.own_config)
-        else:
-            before, to = None, _earlier_config(target, live, configs, version)
+    way = back.find(target, version, last, reason)
+    if way.to is None:
+        text = f"The endpoint {way.endpoint} was rolled back to version {way.live} for this reason already. To go further, name the version."
+        logger.info("%s: %s", name, text)
+        unchanged = not_moved(sharing, name, int(way.live or 0), Result.UNCHANGED, text)
+        return replace(unchanged, before=way.live, live=way.live)
+    to = way.to
     with target.explained("sagemaker:DescribeModel", "*"):
         target = state.as_deployed(target, to)
     release = _release(target, to.version)
     with locks.writing([arns.endpoint_arn(sharing, consumer)]):
         run = moving.Run(lambda line: logger.info("%s: %s", name, line))
-        outcome = moving.go_back(target, to, release, guardrails.patience(consumer), run, before)
+        outcome = moving.go_back(target, to, release, guardrails.patience(consumer), run, way.before)
     log_outcome(outcome)
     return outcome
-
-
-def _earlier_config(
-    target: Target,
-    live: state.LiveEndpoint | None,
-    configs: Sequence[state.VersionConfig],
-    version: int | None,
-) -> state.VersionConfig:
-    if version is None:
-        earlier = state.previous_of(live, configs)
-    else:
-        earlier = next((config for config in configs if config.version == version and config.proven), None)
-    if earlier is None:
-        wanted = "earlier version" if version is None else f"version {version}"
-        raise Failed(
-            f"The endpoint {target.consumer.endpoint.name} of {target.name} has no {wanted} that proved itself and is still kept. Promote one: crossaccount "
-            "promote CONFIG --version N."
-        )
-    return earlier
 
 
 @steps.step("keep the record of version {record.version}")

@@ -82,6 +82,22 @@ def profile_region(profile: str) -> str | None:
         return None
 
 
+def profile_fault(named_by: str, profile: str | None) -> InputError | None:
+    """What keeps a profile from being found on this machine, without a call to AWS; None for nothing.
+
+    Args:
+        named_by: what names the profile: a key of the config, as producer.profile, or an option.
+        profile: its name; None for the ambient credentials, which may be those of AWS_PROFILE.
+    """
+    try:
+        BotocoreSession(profile=profile).get_scoped_config()
+    except ProfileNotFound:
+        return InputError(_no_such_profile(named_by, profile or os.environ.get("AWS_PROFILE", "")))
+    except BotoCoreError as error:
+        return fault_of(error, named_by, profile)
+    return None
+
+
 def profile_session(option: str, profile: str | None, region: str) -> boto3.Session:
     """A session in a profile's own credentials, before there is a config; raises as `producer_session` does.
 

@@ -182,7 +182,11 @@ def make_parser() -> argparse.ArgumentParser:
     dry = "show the plan, the stages, and what the registry would be told, and change nothing"
     promote.add_argument("--dry-run", action="store_true", help=dry)
 
-    rollback = command("rollback", "Move a consumer's endpoint back to the version before.", config, consumer)
+    unasked = _option(
+        "--yes", action="store_true", help="do not ask on a terminal; elsewhere nothing is asked"
+    )
+    gone_back = "Move a consumer's endpoint back to the version before."
+    rollback = command("rollback", gone_back, config, consumer, unasked)
     rollback.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
     earlier = "an earlier version that is still kept"
     rollback.add_argument("--version", type=_VERSION, metavar="N", help=earlier)
@@ -209,7 +213,7 @@ def make_parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=_PORT, default=4200, help="of Prefect (default 4200); 0 picks a free one")
 
     purpose = "Remove the leftovers of dead runs in the consumers' accounts."
-    reap = command("reap", purpose, config, any_consumer)
+    reap = command("reap", purpose, config, any_consumer, unasked)
     which = reap.add_mutually_exclusive_group()
     age = "90 or more (default 180)"
     which.add_argument("--older-than", type=_MINUTES, default=180, metavar="MINUTES", help=age)

@@ -10,21 +10,18 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossaccount.cli import live, output, terminal
+from crossaccount.cli import beforehand, consent, live, output, terminal
 from crossaccount.cli.setup_commands import doctor as doctor
 from crossaccount.cli.setup_commands import roles as roles
-from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
-
-_REMEMBERED = 200  # records that are looked through for a rollback, as the flow does
+from crossaccount.errors import AccessMissing, InputError, PromotionFailed, VersionRecalled
 
 if TYPE_CHECKING:
     from crossaccount.config.expectations import Tolerance
     from crossaccount.config.model import Sharing
-    from crossaccount.sharing.changes import Plan
     from crossaccount.sharing.revoke import Revocation
 
 
@@ -74,7 +71,7 @@ def share(options: argparse.Namespace) -> dict[str, Any]:
         agreed: list[str] | None = [plan_file.confirm(planned, again)]
     elif path is not None:
         prune, sharing = options.prune, _load(path)
-        agreed = _agree(options, [sharing], lambda: [gather.make_plan(sharing, prune, options.force)])
+        agreed = consent.agree(options, [sharing], lambda: [gather.make_plan(sharing, prune, options.force)])
     else:
         raise InputError("Name the config, or a plan with --plan FILE: crossaccount share CONFIG.")
     agreement: dict[str, Any] = {"prune": prune, "force": options.force, "agreed": agreed and agreed[0]}
@@ -90,7 +87,7 @@ def _share_groups(options: argparse.Namespace) -> dict[str, Any]:
     if len(set(options.config)) < len(options.config):
         raise InputError("CONFIG: a file is named twice. Name each once.")
     sharings = [_load(path) for path in options.config]
-    agreed = _agree(options, sharings, lambda: [gather.make_plan(sharing) for sharing in sharings])
+    agreed = consent.agree(options, sharings, lambda: [gather.make_plan(sharing) for sharing in sharings])
     return _run(options, "flows.groups:share_groups", [str(path) for path in options.config], agreed=agreed)
 
 
@@ -103,7 +100,9 @@ def revoke(options: argparse.Namespace) -> dict[str, Any]:
     revocation = revoking.choose(sharing, **scope)
     if options.dry_run:
         return _show_revocation(options, sharing, revocation)
-    agreed = _agree(options, [sharing], lambda: [revoking.make_plan(sharing, revocation, options.force)])
+    agreed = consent.agree(
+        options, [sharing], lambda: [revoking.make_plan(sharing, revocation, options.force)]
+    )
     scope |= {"force": options.force, "agreed": agreed and agreed[0]}
     return _run(options, "flows.producer:revoke_access", str(options.config), **scope)
 
@@ -120,7 +119,8 @@ def _show_revocation(options: argparse.Namespace, sharing: Sharing, revocation: 
 
 def check(options: argparse.Namespace) -> dict[str, Any]:
     """See whether the access that a config promises is there."""
-    _load(options.config, options.consumer)
+    sharing = _load(options.config, options.consumer)
+    beforehand.require_profiles(sharing, [], [beforehand.PRODUCER, *sharing.select(options.consumer)])
     arguments = (str(options.config), options.consumer, not options.no_probe, options.repair)
     coloured = {"text": lambda audit: audit.text(colour=terminal.has_colour(sys.stdout))}
     return _run(options, "flows.audit:check_access", *arguments, **coloured)
@@ -128,7 +128,9 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
 
 def deploy(options: argparse.Namespace) -> dict[str, Any]:
     """Deploy a version in a consumer's account and prove it."""
-    _load(options.config, options.consumer)
+    sharing = _load(options.config, options.consumer)
+    beforehand.require_profiles(sharing, [options.consumer])
+    beforehand.require_version(sharing, options.version, [options.consumer])
     arguments = (str(options.config), options.consumer, options.version, options.keep)
     return _run(options, "flows.consumer:deploy_model", *arguments, dry_run=options.dry_run)
 
@@ -136,47 +138,29 @@ def deploy(options: argparse.Namespace) -> dict[str, Any]:
 def promote(options: argparse.Namespace) -> dict[str, Any]:
     """Bring every consumer's endpoint to a version."""
     sharing = _load(options.config)
+    if not options.dry_run:
+        consent.require_terminal(options)
+    here = beforehand.done_here(sharing)
+    # A dry run moves nobody: of an account that cannot be looked into from here it says that it cannot be told.
+    beforehand.require_profiles(sharing, [beforehand.PRODUCER], () if options.dry_run else here)
+    beforehand.require_version(sharing, options.version, here)
     if options.dry_run:
         dry = {"version": options.version, "dry_run": True}
         return _run(options, "flows.promotion:promote_model", str(options.config), **dry)
-    agreed, newest = _agree_to_promotion(options, sharing)
+    agreed, newest = consent.agree_to_promotion(options, sharing)
     promotion = {"version": options.version, "agreed": agreed and agreed[0], "agreed_version": newest}
     return _run(options, "flows.promotion:promote_model", str(options.config), **promotion)
 
 
-def _agree_to_promotion(options: argparse.Namespace, sharing: Sharing) -> tuple[list[str] | None, int | None]:
-    """As `_agree`, and the version that was shown where none was named.
-
-    Where the promotion would take each endpoint is shown after the plan of the share that it begins with.
-    """
-    from crossaccount.aws.access import producing
-    from crossaccount.promotion import foreseen, history, records
-    from crossaccount.sharing import gather
-
-    found: list[gather.Gathered] = []
-
-    def make() -> list[Plan]:
-        with producing(sharing) as producer:
-            found.append(gather.gather(producer))
-        return [gather.plan_with_users(sharing, found[0])]
-
-    def moves() -> str:
-        version, past = options.version, []
-        if version is None:
-            version = found[0].versions[-1].version
-            with producing(sharing) as producer:
-                past = list(records.read(producer, _REMEMBERED))
-        of = foreseen.foresee(sharing, version, history.rolled_back_from(past, version))
-        return foreseen.text(of, sharing.model_package_group)
-
-    agreed = _agree(options, [sharing], make, moves)
-    return agreed, found[0].versions[-1].version if found and options.version is None else None
-
-
 def rollback(options: argparse.Namespace) -> dict[str, Any]:
     """Move a consumer's endpoint back."""
-    _load(options.config, options.consumer)
-    arguments = (str(options.config), options.consumer, options.reason, options.version)
+    sharing = _load(options.config, options.consumer)
+    if not options.reason.strip():
+        raise InputError("--reason: say why the endpoint is rolled back. It goes into the record.")
+    here = [options.consumer] if options.consumer in beforehand.done_here(sharing) else []
+    beforehand.require_profiles(sharing, [beforehand.PRODUCER, *here])
+    version = consent.agree_to_rollback(options, sharing)
+    arguments = (str(options.config), options.consumer, options.reason, version)
     return _run(options, "flows.promotion:rollback_model", *arguments)
 
 
@@ -253,9 +237,17 @@ def reap(options: argparse.Namespace) -> dict[str, Any]:
 
     leftovers.age(options.older_than)
     leftovers.check_run(options.run)
-    _load(options.config, options.consumer)
+    sharing = _load(options.config, options.consumer)
+    beforehand.require_profiles(sharing, [], sharing.select(options.consumer))
     arguments = (str(options.config), options.consumer, options.older_than)
-    return _run(options, "flows.reaper:reap_leftovers", *arguments, dry_run=options.dry_run, run=options.run)
+    flow, given = "flows.reaper:reap_leftovers", {"dry_run": options.dry_run, "run": options.run}
+    if not options.dry_run and not options.yes and consent.on_terminal(options):
+        listed = _run(options, flow, *arguments, **{**given, "dry_run": True})
+        fates = [fate for swept in listed["consumers"] for fate in swept["fates"]]
+        if not any(fate["outcome"] == "would be removed" for fate in fates):
+            return listed
+        consent.ask(options)
+    return _run(options, flow, *arguments, **given)
 
 
 def files(options: argparse.Namespace) -> dict[str, Any]:
@@ -349,45 +341,3 @@ def _run(
     apart = "\n" if sys.stdout.isatty() and sys.stderr.isatty() else ""  # from the log above it
     output.write(options, f"{apart}{text(outcome)}")
     return dict(outcome.to_json())
-
-
-def _agree(
-    options: argparse.Namespace,
-    sharings: Sequence[Sharing],
-    make: Callable[[], list[Plan]],
-    moves: Callable[[], str] | None = None,
-) -> list[str] | None:
-    """Show plans and ask; the hashes of the plans once agreed to, or None with --yes: then the flow may carry out any plan.
-
-    ``sharings`` are the configs of the plans. ``moves``, for a command that changes more than policies, is what else it would change:
-    that is shown last, and asked about also where no policy would change.
-    """
-    from crossaccount.show import plans
-
-    if options.yes:
-        return None
-    if options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InputError(
-            f"{options.command} changes AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
-        )
-    with live.line(options, "reading the registry and every policy"):
-        planned = make()
-        more = None if moves is None else moves()
-    colour = terminal.has_colour(sys.stdout)
-    idle = {} if moves is None else {"idle": "No policy would change."}
-    shown = [
-        plans.text(plan, colour, plans.names_of(sharing), **idle)
-        for sharing, plan in zip(sharings, planned, strict=True)
-    ]
-    output.write(options, "\n\n".join([*shown, *([] if more is None else [more])]))
-    changes = moves is not None or any(plan.writes for plan in planned)
-    if changes and _answer(f"{options.command}: make these changes? [y/N] ") not in ("y", "yes"):
-        raise Failed("Not agreed to: nothing was changed.")
-    return [plan.digest for plan in planned]
-
-
-def _answer(question: str) -> str:
-    try:
-        return input(question).strip().lower()
-    except EOFError:
-        return ""

@@ -45,6 +45,7 @@ from crossaccount.registry.versions import (
     check_specification,
     describe_version,
     list_versions,
+    no_version,
 )
 from crossaccount.release import store
 from crossaccount.release.manifest import Release
@@ -93,8 +94,7 @@ def _described(target: Target, version: int) -> ModelVersion:
     except ClientError as error:
         if not error.response["Error"]["Message"].endswith("does not exist."):
             raise
-        group = target.config.model_package_group
-    raise Failed(f"{group} has no version {version}. Choose one that its owner has registered.")
+    raise no_version(target.sagemaker, group_arn(target.config), version)
 
 
 def newest_published(target: Target) -> int | None:

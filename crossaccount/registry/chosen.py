@@ -23,8 +23,10 @@ from crossaccount.registry.versions import (
     ModelVersion,
     check_deployable,
     describe_version,
+    existing,
     fault_of,
     list_versions,
+    no_version,
 )
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def _shareable(sagemaker: SageMakerClient, sharing: Sharing, arn: str) -> ModelV
             raise Obstacle(
                 f"version {number} of {sharing.model_package_group}",
                 "It does not exist in the registry.",
-                "Correct versions in the config, or register it.",
+                f"The group has: {existing(sagemaker, sharing.model_package_group)}. Correct versions in the config, or register it.",
             ) from None
         return left_out(sharing, number, "It was deleted from the registry just now.")
     undecided = (version.status, version.approval) != ("Completed", "Approved")
@@ -144,16 +146,17 @@ def refuse_unshared(sagemaker: SageMakerClient, sharing: Sharing, number: int) -
 
     Raises:
         InputError: for an Approved one that the rule of the config does not choose.
-        Failed: for any other.
+        Failed: for any other: one that does not exist, with those that do; and one that is not Approved.
         ClientError: when AWS refuses.
     """
     try:
         version = describe_version(sagemaker, package_arn(sharing, number))
-        if version.approval == "Approved":
-            check_chosen(sharing, version)
     except ClientError as error:
         if not error.response["Error"].get("Message", "").endswith("does not exist."):
             raise
+        raise no_version(sagemaker, sharing.model_package_group, number) from None
+    check_deployable(version)
+    check_chosen(sharing, version)
     raise Failed(
-        f"Version {number} of {sharing.model_package_group} is not Approved and Completed. Its owner approves it, or choose another."
+        f"Version {number} of {sharing.model_package_group} was not Approved when the registry was read, and is now. Run this again."
     )

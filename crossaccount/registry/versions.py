@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from crossaccount.arns import version_of
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed
@@ -165,6 +167,24 @@ def approvals(sagemaker: SageMakerClient, group: str) -> dict[int, str]:
     }
 
 
+def no_version(sagemaker: SageMakerClient, group: str, number: int) -> Failed:
+    """The error of a version that does not exist, with those that do; the group as for `list_versions`."""
+    name = group.rpartition("/")[2]
+    return Failed(
+        f"{name} has no version {number}. It has: {existing(sagemaker, group)}. Choose an Approved one, or register it."
+    )
+
+
+def existing(sagemaker: SageMakerClient, group: str) -> str:
+    """The newest versions of a group, each with its approval, in a few words; the group as for `list_versions`."""
+    try:
+        known = sorted(approvals(sagemaker, group).items(), reverse=True)
+    except ClientError as error:
+        return f"unknown, as AWS refuses to list them ({error.response['Error']['Code']})"
+    listed = ", ".join(f"{version} ({approval})" for version, approval in known[:_NEWEST]) or "none"
+    return f"{listed}, and {len(known) - _NEWEST} older" if len(known) > _NEWEST else listed
+
+
 def _summaries(sagemaker: SageMakerClient, group: str, approval: str | None = None) -> Iterator[Any]:
     of_group: Any = {"ModelPackageGroupName": group}
     if approval:
@@ -174,6 +194,7 @@ def _summaries(sagemaker: SageMakerClient, group: str, approval: str | None = No
 
 
 LOGGED = "Logged"
+_NEWEST = 10  # versions that an error lists
 
 
 def check_deployable(version: ModelVersion) -> None:

@@ -140,7 +140,7 @@ def _write_on(producer: Producer, writing: _Writing, exactly: bool) -> None:
     elif exactly and not documents.same(writing.before, change.desired):
         raise Conflict(
             f"The policy of {change.resource} has changed since the plan was made ({documents.digest(change.existing)}, now "
-            f"{documents.digest(writing.before)}). It was left as it is. Look at the plan again, then run this again."
+            f"{documents.digest(writing.before)}). It was left as it is. Look at the plan again (crossaccount plan CONFIG), then run this again."
         )
     else:
         writing.begun = True
@@ -167,7 +167,7 @@ def _merge(
     if desired is not None and (length := documents.size(desired)) > limit:
         raise Conflict(
             f"The policy of {resource} has grown since the plan was made: with this change it would have {length} bytes, "
-            f"and AWS takes {limit}. Look at the plan again."
+            f"and AWS takes {limit}. Look at the plan again: crossaccount plan CONFIG."
         )
     write_policy(producer, resource, desired, token)
     return True

@@ -17,11 +17,11 @@ from crossaccount.doors import door_of, read_policy
 from crossaccount.doors.base import Resource, Surroundings
 from crossaccount.doors.bucket import BUCKET
 from crossaccount.doors.key import KEY
-from crossaccount.errors import Finding, Gone, PlanRefused, Severity
+from crossaccount.errors import Failed, Finding, Gone, PlanRefused, Severity
 from crossaccount.policy import documents
 from crossaccount.policy.documents import Document
 from crossaccount.registry.artifacts import Artifact
-from crossaccount.registry.chosen import Shareable, left_out, read_versions
+from crossaccount.registry.chosen import Shareable, left_out, read_versions, refuse_unshared
 from crossaccount.registry.versions import Contents, ModelVersion, approvals, contents_of
 from crossaccount.release.manifest import Release
 from crossaccount.sharing import plan, usage
@@ -120,6 +120,20 @@ def gather(producer: Producer) -> Gathered:
     if not any(parts_beyond(config, gathered, resource) for resource in asked.existing):
         return gathered
     return replace(gathered, withdrawn=_withdrawn(producer, opened.releases, kept.versions))
+
+
+def require_version(sharing: Sharing, gathered: Gathered, version: int) -> None:
+    """See that a version is among those that are shared.
+
+    Raises:
+        Failed: for one that is left out, does not exist, or is not Approved.
+        InputError: for one that the rule of the config does not choose.
+    """
+    if version in gathered.left_out:
+        raise Failed(str(gathered.left_out[version]))
+    if version not in {described.version for described in gathered.versions}:
+        with producing(sharing) as producer:
+            refuse_unshared(producer.sagemaker, sharing, version)
 
 
 @dataclass(frozen=True)

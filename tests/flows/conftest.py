@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -119,3 +121,46 @@ def run(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 
     yield running
     signal.signal(signal.SIGTERM, before)
+
+
+def _answered(answer: str, *words: str, meanwhile: Callable[[], object] = lambda: None) -> tuple[int, str]:
+    """The command on a terminal, where a person gives an answer to its question: its exit code and all that it showed.
+
+    ``meanwhile`` is what happens while the person thinks.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    theirs, ours = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crossaccount", *words],
+        stdin=ours,
+        stdout=ours,
+        stderr=ours,
+        env={
+            **os.environ,
+            "TERM": "dumb",
+            "COLUMNS": "200",
+            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
+        },
+    )
+    os.close(ours)
+    shown = b""
+    while True:
+        try:
+            part = os.read(theirs, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        if b"[y/N]" in part:
+            meanwhile()
+            os.write(theirs, f"{answer}\n".encode())
+        shown += part
+    os.close(theirs)
+    return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def answered() -> Callable[..., tuple[int, str]]:
+    """Runs the command on a terminal of its own: see `_answered`."""
+    return _answered

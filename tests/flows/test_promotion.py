@@ -24,8 +24,9 @@ from crossaccount.promotion import records
 from crossaccount.promotion.outcome import Result
 from crossaccount.sharing import gather
 from flows import approval
+from flows.consumer import deploy_model
 from flows.producer import share_models
-from flows.promotion import promote_model, rollback_model
+from flows.promotion import move_endpoint, promote_model, rollback_model
 from tasks import locks
 
 FURTHER = [f"consumer-{number:02}" for number in range(1, 5)]
@@ -154,9 +155,45 @@ def test_nothing_to_do_is_quick_and_quiet(aws: Any, written: Any) -> None:
     assert [one["operation"] for one in calls if one["operation"].startswith(writes)] == []
 
 
+SAYS = {
+    99: "decision-trees-sample has no version 99. It has: 3 (PendingManualApproval), 2 (Approved), 1 (Approved).",
+    3: "Version 3 of decision-trees-sample is PendingManualApproval, not Approved.",
+}
+
+
+@pytest.mark.parametrize("version", SAYS)
+def test_every_flow_says_the_same_of_a_version_that_cannot_be_had(
+    aws: Any, written: Any, version: int
+) -> None:
+    path = written(staging={})
+    share_models(path)
+    promote_model(path, 1)
+    before = aws.documents()
+    found = {}
+    for name, ask in {
+        "promote": lambda: promote_model(path, version),
+        "its dry run": lambda: promote_model(path, version, dry_run=True),
+        "deploy": lambda: deploy_model(path, "staging", version),
+        "its dry run too": lambda: deploy_model(path, "staging", version, dry_run=True),
+        "rollback": lambda: rollback_model(path, "staging", "it drifted", version),
+        "a part of a promotion": lambda: move_endpoint(path, "staging", version),
+        "a part of a rollback": lambda: move_endpoint(path, "staging", version, back=True),
+    }.items():
+        with pytest.raises((Failed, PromotionFailed)) as error:
+            ask()
+        found[name] = str(error.value)
+        assert error.value.exit_code == 1
+    assert {name: text for name, text in found.items() if SAYS[version] not in text} == {}
+    assert aws.documents() == before
+    with pytest.raises(Failed, match=r"no version 2 that proved itself and is still kept \(kept: 1\)"):
+        rollback_model(path, "staging", "it drifted", 2)
+
+
 def test_a_version_is_pinned_once_and_an_unshared_one_is_refused(aws: Any, written: Any) -> None:
     path, before = written(staging={}), aws.documents()
-    with pytest.raises(Failed, match="Version 3 of decision-trees-sample is not Approved"):
+    with pytest.raises(
+        Failed, match="Version 3 of decision-trees-sample is PendingManualApproval, not Approved"
+    ):
         promote_model(path, version=3)
     assert aws.documents() == before, "nothing is shared for a version that cannot be promoted"
     done = promote_model(path, version=1)

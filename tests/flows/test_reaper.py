@@ -289,6 +289,25 @@ def test_the_command(
     assert says in said.out + said.err
 
 
+def test_on_a_terminal_it_shows_what_it_would_remove_and_asks(aws_shared: Any, answered: Any) -> None:
+    run = known(Crashed())
+    name = left(aws_shared, str(run.id), 2)
+    words = ("reap", str(aws_shared.config), "--consumer", "staging", "--run", str(run.id))
+    code, shown = answered("n", *words)
+    assert (code, "Not agreed to: nothing was changed." in shown) == (1, True), shown
+    assert shown.index(f"model {name}: would be removed") < shown.index("reap: make these changes? [y/N]")
+    assert aws_shared.hosted("staging")["models"] == [name]
+    code, shown = answered("y", *words)
+    assert (code, f"model {name}: removed" in shown) == (0, True), shown
+    assert aws_shared.hosted("staging")["models"] == []
+    code, shown = answered("n", *words)
+    assert (code, "nothing was left" in shown, "[y/N]" in shown) == (0, True, False), shown
+    left(aws_shared, str(run.id), 2)
+    code, shown = answered("n", *words, "--yes")
+    assert (code, "[y/N]" in shown) == (0, False), shown
+    assert aws_shared.hosted("staging")["models"] == []
+
+
 @pytest.mark.parametrize(
     ("flow", "elsewhere", "asked"),
     [

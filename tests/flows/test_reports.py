@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import xmlschema
-from prefect.settings import PREFECT_API_URL
 
 from flows.producer import share_models
 from flows.promotion import promote_model
@@ -116,43 +111,8 @@ def promoted(aws: Any, edited: Any) -> Iterator[str]:
                 sm.delete_model(ModelName=name)
 
 
-def answered(answer: str, *words: str, meanwhile: Callable[[], object] = lambda: None) -> tuple[int, str]:
-    """The command on a terminal, where a person gives an answer to its question: its exit code and all that it showed.
-
-    ``meanwhile`` is what happens while the person thinks.
-    """
-    theirs, ours = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crossaccount", *words],
-        stdin=ours,
-        stdout=ours,
-        stderr=ours,
-        env={
-            **os.environ,
-            "TERM": "dumb",
-            "COLUMNS": "200",
-            "PREFECT_API_URL": str(PREFECT_API_URL.value()),
-        },
-    )
-    os.close(ours)
-    shown = b""
-    while True:
-        try:
-            part = os.read(theirs, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        if b"[y/N]" in part:
-            meanwhile()
-            os.write(theirs, f"{answer}\n".encode())
-        shown += part
-    os.close(theirs)
-    return process.wait(timeout=60), shown.decode().replace("\r\n", "\n")
-
-
 def test_a_promotion_says_where_it_goes_before_anybody_agrees(
-    promoted: str, aws: Any, run: Any, tmp_path: Path
+    promoted: str, aws: Any, run: Any, answered: Any
 ) -> None:
     before = aws.hosted("staging")
     for version, move in (("1", "MOVES BACK from version 2 to version 1"), ("2", "stays at version 2")):
@@ -172,7 +132,45 @@ def test_a_promotion_says_where_it_goes_before_anybody_agrees(
     assert aws.hosted("staging") == before
 
 
-def test_a_version_that_is_approved_while_a_person_thinks_is_not_promoted(promoted: str, aws: Any) -> None:
+def test_a_version_that_does_not_exist_is_said_so_and_not_asked_about(
+    promoted: str, aws: Any, answered: Any
+) -> None:
+    before = aws.hosted("staging")
+    for words in (("promote", promoted), ("rollback", promoted, "--consumer", "staging", "--reason", "why")):
+        code, shown = answered("y", *words, "--version", "99")
+        said = " ".join(shown.split())
+        assert (code, "[y/N]" in shown) == (1, False), shown
+        assert "has no version 99. It has: 3 (PendingManualApproval), 2 (Approved), 1 (Approved)." in said
+    assert aws.hosted("staging") == before
+
+
+def test_a_rollback_says_where_it_goes_before_anybody_agrees(promoted: str, aws: Any, answered: Any) -> None:
+    back = ("rollback", promoted, "--consumer", "staging", "--reason", "it drifted")
+    code, shown = answered("y", *back)
+    assert (code, "[y/N]" in shown, "has no earlier version" in shown) == (1, False, True), shown
+    promote_model(promoted, version=1)
+    before, says = aws.hosted("staging"), "decision-trees-staging goes from version 1 to version 2."
+    code, shown = answered("n", *back)
+    assert (code, "Not agreed to: nothing was changed." in shown) == (1, True), shown
+    assert shown.index(says) < shown.index("rollback: make these changes? [y/N]")
+    assert aws.hosted("staging") == before
+    code, shown = answered("y", *back)
+    assert (code, says in shown, "[y/N]" in shown) == (0, True, True), shown
+    code, shown = answered(
+        "n", *back
+    )  # for the same reason: it is on record, and there is nothing to agree to
+    assert (code, "stays at version 2: it was rolled back to it" in shown, "[y/N]" in shown) == (
+        0,
+        True,
+        False,
+    )
+    code, shown = answered("n", *back[:-1], "once more", "--version", "1", "--yes")
+    assert (code, "[y/N]" in shown) == (0, False), shown
+
+
+def test_a_version_that_is_approved_while_a_person_thinks_is_not_promoted(
+    promoted: str, aws: Any, answered: Any
+) -> None:
     before, registry = aws.hosted("staging"), aws.admin("producer", "sagemaker")
     third = "arn:aws:sagemaker:us-east-1:111111111111:model-package/decision-trees-sample/3"
 

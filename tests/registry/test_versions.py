@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from crossaccount import doors
 from crossaccount.arns import package_arn
@@ -13,7 +14,13 @@ from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import Failed, Obstacle
 from crossaccount.registry.artifacts import Artifact, aws_registries
-from crossaccount.registry.versions import ModelVersion, check_deployable, contents_of, parse_version
+from crossaccount.registry.versions import (
+    ModelVersion,
+    check_deployable,
+    contents_of,
+    no_version,
+    parse_version,
+)
 
 SHARING = load_config(Path(__file__).parents[2] / "configs" / "sandbox.yaml")
 LISTED = SHARING.model_copy(update={"versions": (1, 2)})
@@ -293,6 +300,53 @@ def test_any_other_version_is_not_deployable(status: str, approval: str | None) 
 def test_a_completed_and_approved_version_is_deployable() -> None:
     assert version().deployable
     check_deployable(version())
+
+
+# A version that does not exist: those that do are said, the newest first.
+
+
+class Listing:
+    """A client that lists these versions, or refuses to."""
+
+    def __init__(self, found: dict[int, str | None] | str) -> None:
+        self.found = found
+
+    def get_paginator(self, _: str) -> Listing:
+        return self
+
+    def paginate(self, **_: str) -> Any:
+        if isinstance(self.found, str):
+            raise ClientError({"Error": {"Code": self.found, "Message": ""}}, "ListModelPackages")
+        for number, approval in self.found.items():
+            said = {} if approval is None else {"ModelApprovalStatus": approval}
+            yield {"ModelPackageSummaryList": [{"ModelPackageArn": package_arn(SHARING, number), **said}]}
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        ({}, "It has: none."),
+        ({2: "Rejected", 1: "Approved"}, "It has: 2 (Rejected), 1 (Approved)."),
+        ({1: None, 20: "Approved", 3: "Approved"}, "It has: 20 (Approved), 3 (Approved), 1 (PendingManualApproval)."),
+        (
+            dict.fromkeys(range(1, 13), "Approved"),
+            f"It has: {', '.join(f'{number} (Approved)' for number in range(12, 2, -1))}, and 2 older.",
+        ),
+        (dict.fromkeys(range(1, 11), "Approved"), "2 (Approved), 1 (Approved). Choose"),
+        ("AccessDeniedException", "It has: unknown, as AWS refuses to list them (AccessDeniedException)."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "group", [GROUP, f"arn:aws:sagemaker:us-east-1:111111111111:model-package-group/{GROUP}"]
+)
+def test_of_a_version_that_does_not_exist_those_that_do_are_said(
+    there: dict[int, str | None] | str, says: str, group: str
+) -> None:
+    client: Any = Listing(there)
+    said = str(no_version(client, group, 99))
+    assert said.startswith(f"{GROUP} has no version 99. It has: ")
+    assert says in said
+    assert said.endswith(" Choose an Approved one, or register it.")
 
 
 # What is needed of the buckets.

@@ -144,10 +144,10 @@ def test_a_version_that_does_not_exist_is_said_so_and_not_asked_about(
     assert aws.hosted("staging") == before
 
 
-def test_a_rollback_says_where_it_goes_before_anybody_agrees(promoted: str, aws: Any, answered: Any) -> None:
+def test_a_rollback_says_where_it_goes_before_anybody_agrees(
+    promoted: str, aws: Any, answered: Any, edited: Any
+) -> None:
     back = ("rollback", promoted, "--consumer", "staging", "--reason", "it drifted")
-    code, shown = answered("y", *back)
-    assert (code, "[y/N]" in shown, "has no earlier version" in shown) == (1, False, True), shown
     promote_model(promoted, version=1)
     before, says = aws.hosted("staging"), "decision-trees-staging goes from version 1 to version 2."
     code, shown = answered("n", *back)
@@ -164,8 +164,14 @@ def test_a_rollback_says_where_it_goes_before_anybody_agrees(promoted: str, aws:
         True,
         False,
     )
-    code, shown = answered("n", *back[:-1], "once more", "--version", "1", "--yes")
+    elsewhere = edited(consumers__staging__run_deployment="move-endpoint/there")
+    code, shown = answered("n", *(elsewhere if word == promoted else word for word in back))
+    said = "goes to the version before the live one; move-endpoint/there does it, so from which version"
+    assert (code, said in " ".join(shown.split()), "[y/N]" in shown) == (1, True, True), shown
+    promote_model(promoted, version=1)
+    code, shown = answered("n", *back, "--yes")
     assert (code, "[y/N]" in shown) == (0, False), shown
+    assert aws.hosted("staging")["endpoints"] == before["endpoints"]
 
 
 def test_a_version_that_is_approved_while_a_person_thinks_is_not_promoted(

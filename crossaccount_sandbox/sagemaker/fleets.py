@@ -15,9 +15,8 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,31 @@ _DOWNLOAD_SECONDS = (
 )
 # Real seconds that a command has for its start at least, however fast AWS's seconds pass; and where a variant gives a limit.
 _START_SECONDS, _LIMIT_SECONDS = 60.0, 10.0
+_DRAIN_SECONDS = 5.0  # real ones too; how long AWS waits is not documented
+
+
+class Underway:
+    """How many requests a fleet is answering. Several threads may use it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+
+    def begin(self) -> None:
+        """One more is asked of it."""
+        with self._changed:
+            self._count += 1
+
+    def end(self) -> None:
+        """One is answered."""
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether all are answered, now or within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._count, seconds)
 
 
 @dataclass
@@ -61,6 +85,7 @@ class Fleet:
         data_log: of asynchronous endpoints: why requests came to no answer, a line each, in the log stream ``data-log``.
         shadows: the shadow variants as DescribeEndpoint shows them.
         copies: the processes of shadow variants, by variant: they get copies of requests, and answer nobody.
+        underway: the requests that it is answering.
     """
 
     config: Given
@@ -72,18 +97,7 @@ class Fleet:
     data_log: Path | None = None
     shadows: list[Record] = field(default_factory=list)
     copies: dict[str, Pipeline] = field(default_factory=dict)
-
-
-def fair(weights: Sequence[float | Fraction], served: Sequence[int]) -> int:
-    """Whose turn it is: the one furthest behind its share. Deterministic, and exact over every round.
-
-    Args:
-        weights: any numbers, not all 0 unless it does not matter.
-        served: how often each had its turn.
-    """
-    total, turn = sum(weights) or 1, sum(served) + 1
-    behind = [weight * turn / total - done for weight, done in zip(weights, served, strict=True)]
-    return behind.index(max(behind))
+    underway: Underway = field(default_factory=Underway)
 
 
 def named_containers(model: Given) -> Iterator[tuple[str, Given]]:
@@ -97,53 +111,6 @@ def named_containers(model: Given) -> Iterator[tuple[str, Given]]:
         return
     for number, container in enumerate(containers, start=1):
         yield container.get("ContainerHostname") or f"container-{number}", container
-
-
-class Router:
-    """Which process answers the next request: first the fleets by their shares, then the variants by their weights."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._shares: list[tuple[Fleet, Fraction]] = []
-        self._fleets_served: list[int] = []
-        self._variants_served: dict[tuple[int, str], int] = {}
-
-    @property
-    def shares(self) -> list[tuple[Fleet, Fraction]]:
-        """The fleets that serve, with their shares of the traffic."""
-        with self._lock:
-            return list(self._shares)
-
-    def point(self, shares: Sequence[tuple[Fleet, Fraction]]) -> None:
-        """Send requests by these shares from now on; counting begins anew."""
-        with self._lock:
-            self._shares = [(fleet, share) for fleet, share in shares if share > 0]
-            self._fleets_served = [0] * len(self._shares)
-            self._variants_served.clear()
-
-    def next(self, variant: str | None = None) -> tuple[str, Pipeline] | None:
-        """The variant and its containers for the next request; None when nothing serves, or not this variant."""
-        with self._lock:
-            if not self._shares:
-                return None
-            index = fair([share for _, share in self._shares], self._fleets_served)
-            fleet = self._shares[index][0]
-            name = variant or self._pick(fleet)
-            if name not in fleet.processes:
-                return None
-            self._fleets_served[index] += 1
-            key = (id(fleet), name)
-            self._variants_served[key] = self._variants_served.get(key, 0) + 1
-            return name, fleet.processes[name]
-
-    def fleet_of(self, pipeline: Pipeline) -> Fleet | None:
-        """The fleet that has these containers; None when it serves no more."""
-        return next((fleet for fleet, _ in self.shares if pipeline in fleet.processes.values()), None)
-
-    def _pick(self, fleet: Fleet) -> str:
-        names = [variant["VariantName"] for variant in fleet.variants]
-        served = [self._variants_served.get((id(fleet), name), 0) for name in names]
-        return str(names[fair([variant["CurrentWeight"] for variant in fleet.variants], served)])
 
 
 class Fleets:
@@ -225,6 +192,11 @@ class Fleets:
         if not left:
             raise Unhealthy.of(outcome.kind, variant["VariantName"])
         return left[0]
+
+    def retire(self, fleet: Fleet) -> None:
+        """Stop a fleet that is asked nothing more, once it has answered what it was asked, or `_DRAIN_SECONDS` are over."""
+        fleet.underway.wait(_DRAIN_SECONDS)
+        self.stop(fleet)
 
     def stop(self, fleet: Fleet) -> None:
         """End the fleet's processes and wait until they are gone."""

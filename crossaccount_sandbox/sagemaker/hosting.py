@@ -8,13 +8,14 @@ Source: "EndpointStatus" in the SageMaker API reference; failure reasons are quo
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 
 from crossaccount_sandbox.sagemaker.captures import Captures
 from crossaccount_sandbox.sagemaker.deployments import Unhealthy, Wanted
 from crossaccount_sandbox.sagemaker.event_streams import events
-from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets
 from crossaccount_sandbox.sagemaker.invocations import (
     invalid,
     note_sessions,
@@ -23,8 +24,9 @@ from crossaccount_sandbox.sagemaker.invocations import (
 )
 from crossaccount_sandbox.sagemaker.logs import log_group
 from crossaccount_sandbox.sagemaker.outcomes import Outcome, Outcomes, Pace
-from crossaccount_sandbox.sagemaker.pipelines import INVOKE_SECONDS, Pipeline, Refused, Request
+from crossaccount_sandbox.sagemaker.pipelines import INVOKE_SECONDS, Refused, Request
 from crossaccount_sandbox.sagemaker.rollouts import Rollout, become
+from crossaccount_sandbox.sagemaker.routing import Router, Turn
 from crossaccount_sandbox.wire import AwsError, Response
 from crossaccount_sandbox.world import Place, Record, World
 
@@ -196,46 +198,49 @@ class Hosting:
             AwsError: ``ValidationError`` while no process serves it, or for a container or session that is none;
                 ``ModelError`` (424) for an error of a container.
         """
-        name, pipeline = self._asked(endpoint, request)
-        fleet: Fleet | None = endpoint["router"].fleet_of(pipeline)
-        if fleet is not None:
-            self._captures.copy(endpoint, fleet, request)
-        try:
-            answer = pipeline.invoke(request, timeout)
-        except Refused as refused:
-            raise _model_error(refused, endpoint) from None
-        if fleet is not None:
-            self._captures.keep(endpoint, fleet, name, request, answer)
+        with self._asked(endpoint, request) as turn:
+            self._captures.copy(endpoint, turn.fleet, request)
+            try:
+                answer = turn.pipeline.invoke(request, timeout)
+            except Refused as refused:
+                raise _model_error(refused, endpoint) from None
+        self._captures.keep(endpoint, turn.fleet, turn.variant, request, answer)
         note_sessions(request, answer.headers, endpoint["sessions"])
         kind = {"Content-Type": answer.content_type} if answer.content_type else {}
-        headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **answer.headers}
+        headers = {**kind, "x-Amzn-Invoked-Production-Variant": turn.variant, **answer.headers}
         return Response(200, answer.body, tuple(headers.items()))
 
     def stream(self, endpoint: Record, request: Request) -> Response:
         """The answer to one request as a stream of events, each sent when the container gives its part; as ``invoke`` for the rest."""
-        name, pipeline = self._asked(endpoint, request)
-        try:
-            container, reply = pipeline.stream(request)
-        except Refused as refused:
-            raise _model_error(refused, endpoint) from None
+        with ExitStack() as until_the_end:
+            turn = until_the_end.enter_context(self._asked(endpoint, request))
+            try:
+                container, reply = turn.pipeline.stream(request)
+            except Refused as refused:
+                raise _model_error(refused, endpoint) from None
+            parts = _within(until_the_end.pop_all(), events(reply.pieces, container))
         note_sessions(request, reply.headers, endpoint["sessions"])
         kind = {"X-Amzn-SageMaker-Content-Type": reply.content_type} if reply.content_type else {}
-        headers = {**kind, "x-Amzn-Invoked-Production-Variant": name, **reply.headers}
+        headers = {**kind, "x-Amzn-Invoked-Production-Variant": turn.variant, **reply.headers}
         events_type = ("Content-Type", "application/vnd.amazon.eventstream")
-        return Response(200, b"", (events_type, *headers.items()), parts=events(reply.pieces, container))
+        return Response(200, b"", (events_type, *headers.items()), parts=parts)
 
-    def _asked(self, endpoint: Record, request: Request) -> tuple[str, Pipeline]:
-        """Whose turn it is, once nothing about the request is to be refused."""
-        name, pipeline = self._turn(endpoint, request.variant)
-        refuse_container(request, pipeline, endpoint["EndpointName"])
-        refuse_session(request, endpoint["sessions"], self._world.clock())
-        return name, pipeline
+    @contextmanager
+    def _asked(self, endpoint: Record, request: Request) -> Iterator[Turn]:
+        """Whose turn it is, once nothing about the request is to be refused; it ends with the context."""
+        turn = self._turn(endpoint, request.variant)
+        try:
+            refuse_container(request, turn.pipeline, endpoint["EndpointName"])
+            refuse_session(request, endpoint["sessions"], self._world.clock())
+            yield turn
+        finally:
+            turn.end()
 
     @staticmethod
-    def _turn(endpoint: Record, variant: str | None) -> tuple[str, Pipeline]:
-        """Whose turn it is: a variant and its containers."""
+    def _turn(endpoint: Record, variant: str | None) -> Turn:
+        """Whose turn it is."""
         silent = endpoint["EndpointStatus"] in _SILENT
-        turn: tuple[str, Pipeline] | None = None if silent else endpoint["router"].next(variant)
+        turn: Turn | None = None if silent else endpoint["router"].next(variant)
         if turn is None:
             account = endpoint["EndpointArn"].split(":")[4]
             kind = f"Variant {variant} of endpoint" if variant and not silent else "Endpoint"
@@ -284,6 +289,12 @@ class Hosting:
         time.sleep(min(self._pace.endpoint_seconds, 0.3))
         with self._lock:
             self._table.pop((place, name.lower()), None)
+
+
+def _within(held: ExitStack, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The parts, and what is held until the last of them was taken."""
+    with held:
+        yield from parts
 
 
 def _scaled(variant: Record, desired: Mapping[str, Record]) -> Record:

@@ -14,8 +14,9 @@ from fractions import Fraction
 from typing import Any
 
 from crossaccount_sandbox.sagemaker.deployments import Step, Unhealthy, Wanted
-from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets, Router
+from crossaccount_sandbox.sagemaker.fleets import Fleet, Fleets
 from crossaccount_sandbox.sagemaker.outcomes import HEALTHY, Outcome, Pace
+from crossaccount_sandbox.sagemaker.routing import Router
 from crossaccount_sandbox.sagemaker.variants import summary
 from crossaccount_sandbox.world import Record
 
@@ -158,7 +159,7 @@ class Rollout:
         while (share := share - self._wanted.plan.back) > 0:
             self._mix(before, shown, fleet, share)
         self._router.point(before)
-        self._fleets.stop(fleet)
+        self._fleets.retire(fleet)
         self._record["ProductionVariants"] = shown
         self._end("InService", why)
 
@@ -172,7 +173,7 @@ class Rollout:
         """Serve with the new fleet alone."""
         self._router.point([(fleet, Fraction(1))])
         for old in self._record["fleets"]:
-            self._fleets.stop(old)
+            self._fleets.retire(old)
         self._record.pop("PendingDeploymentSummary", None)
         self._record.update(
             EndpointConfigName=fleet.config["EndpointConfigName"],

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ OWNER = ACCOUNTS[0]
 URI = f"{OWNER.id}.dkr.ecr.us-east-1.amazonaws.com/{REPOSITORY}"
 BUCKET = "models-of-images"
 SERVER = """
-import json, os, subprocess, sys
+import json, os, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -55,6 +56,9 @@ class Handler(BaseHTTPRequestHandler):
         }
         if body == b"end":
             os._exit(7)
+        if body == b"wait":
+            print("asked to wait", flush=True)
+            time.sleep(1)
         self.answer(int(os.environ.get("STATUS", "200")), os.environ.get("TYPE", "application/told"), json.dumps(told).encode())
 
     def answer(self, status, kind, body):
@@ -306,6 +310,32 @@ def test_a_command_that_ends_while_it_serves_answers_no_more(own: Place) -> None
             own.ask(endpoint, b"end")
         assert caught.value.response["OriginalStatusCode"] == 500
     assert _until(lambda: "ended with status 7" in own.output(endpoint))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_update_lets_the_old_fleet_answer_what_it_was_asked(own: Place, streamed: bool) -> None:
+    endpoint, sagemaker = own.served({"STAGE": "blue"}), own.clients["sagemaker"]
+    pid = own.told(endpoint)["pid"]
+    following = next(_names)
+    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint)["ProductionVariants"]
+    green = {**variant, "ModelName": own.model({"STAGE": "green"})}
+    sagemaker.create_endpoint_config(EndpointConfigName=following, ProductionVariants=[green])
+
+    def ask() -> Any:
+        if not streamed:
+            return own.told(endpoint, body=b"wait")
+        stream = own.clients["sagemaker-runtime"].invoke_endpoint_with_response_stream
+        events = stream(EndpointName=endpoint, Body=b"wait")["Body"]
+        return json.loads(b"".join(event["PayloadPart"]["Bytes"] for event in events))
+
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask)
+        assert _until(lambda: "asked to wait" in own.output(endpoint))
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=following)
+        assert asked.result()["environment"]["STAGE"] == "blue"
+    assert _until(lambda: _status(sagemaker, endpoint) == "InService")
+    assert own.told(endpoint)["environment"]["STAGE"] == "green"
+    assert _until(lambda: not _runs(pid))
 
 
 def test_the_command_and_what_it_started_end_with_the_endpoint(own: Place) -> None:

@@ -3,6 +3,7 @@
 Not here: the messages themselves.
 """
 
+import difflib
 import json
 import re
 
@@ -49,3 +50,23 @@ def quote(value: object) -> str:
     """Quote and escape the value for a message, in at most 80 characters."""
     text = repr(value[: MAX_QUOTED + 1]) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
+
+
+def nearest(value: object, known: tuple[str, ...]) -> str | None:
+    """The known word nearest to a value; None when none is near."""
+    text = str(value)[:100]
+    near = difflib.get_close_matches(text, known, n=3)
+    # Of the near ones the one whose letters only changed places, which difflib counts as two faults.
+    near.sort(key=lambda word: sorted(word) != sorted(text))
+    return near[0] if near else None
+
+
+def did_you_mean(value: object, known: tuple[str, ...]) -> str:
+    """The known word nearest to a value, as a question to append to a message; empty when none is near."""
+    near = nearest(value, known)
+    return f" Did you mean {near}?" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are of something: ``1 fault``, ``2 faults``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -195,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--credentials-log", type=Path, metavar="FILE", help=keys)
     option("--templates", type=Path, required=True, help="folder of producer.yaml and consumer.yaml")
     option("--config", type=Path, required=True, help="the config that fits these accounts")
+    option("--program", default="crossaccount", help=argparse.SUPPRESS)
     return parser
 
 
@@ -262,23 +263,25 @@ def _announce(
         return
     lines = [f"export {name}={value}" for name, value in env.items()]
     hint = f"# The sandbox serves at {url}. Ctrl-C stops it. In another shell:"
-    print("\n".join([hint, *lines, *hints(accounts, options.config, options.bare)]), flush=True)  # noqa: T201 - this is the command's result
+    lines = [hint, *lines, *hints(accounts, options.config, options.bare, options.program)]
+    print("\n".join(lines), flush=True)  # noqa: T201 - this is the command's result
 
 
-def hints(accounts: list[Account], config: Path, bare: int) -> list[str]:
+def hints(accounts: list[Account], config: Path, bare: int, program: str = "crossaccount") -> list[str]:
     """What to do with a sandbox, as a shell's comments: which profiles there are, and what comes next.
 
     Args:
         accounts: all of them, the bare ones last.
         config: the config that fits those that are not bare.
         bare: how many hold nothing.
+        program: the product's command, as a person calls it.
     """
     shown = [f"{account.name} ({account.id})" for account in accounts[:_NAMED]]
     more = [f"and {len(accounts) - _NAMED} more"] if len(accounts) > _NAMED else []
-    lines = ["# profiles: " + ", ".join(shown + more), f"# next: crossaccount plan {config}"]
+    lines = ["# profiles: " + ", ".join(shown + more), f"# next: {program} plan {config}"]
     if bare:
         ends = " to ".join(dict.fromkeys(account.name for account in (accounts[-bare], accounts[-1])))
-        lines.append(f"#   or: crossaccount init, with {ends}, as docs/first-day.md shows")
+        lines.append(f"#   or: {program} init, with {ends}, as docs/first-day.md shows")
     return lines
 
 

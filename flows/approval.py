@@ -111,7 +111,7 @@ def _row(outcome: ConsumerOutcome) -> str:
         f"[proof: {proof.right} of {len(proof.answers)} as expected, median {proof.median_latency_ms:.0f} ms](../../artifacts/key/{key_of('proof', proof.endpoint)})"
         for proof in outcome.proofs
     ]
-    where = f"{outcome.consumer} ({outcome.account}), stage {outcome.stage}: {outcome.result}"
+    where = f"{outcome.consumer} ({outcome.account}), stage {outcome.stage}: {outcome.what}"
     return ". ".join([where, *(proofs or [first_line(outcome.text)])])
 
 

@@ -70,7 +70,7 @@ class Promotion:
 
 def _row(outcome: ConsumerOutcome) -> str:
     left = f" LEFT BEHIND: {', '.join(outcome.left)}" if outcome.left else ""
-    return f"stage {outcome.stage}  {outcome.result:<9}  {outcome.consumer} ({outcome.account})  {outcome.text}{left}"
+    return f"stage {outcome.stage}  {outcome.what:<9}  {outcome.consumer} ({outcome.account})  {outcome.text}{left}"
 
 
 _RUNNER: Any = ThreadPoolTaskRunner(max_workers=AT_ONCE)

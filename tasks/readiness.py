@@ -24,6 +24,7 @@ from prefect.settings import (
 from crossaccount import shipped
 from crossaccount.config.model import Sharing
 from crossaccount.setup.answers import Answer, no, untold, yes
+from crossaccount.text import counted
 
 FILE = shipped.ROOT / "deployments" / "prefect.yaml"
 _SECONDS = 5.0
@@ -154,7 +155,7 @@ def _pool(client: SyncPrefectClient, name: str) -> Answer:
     return yes(
         _SUBJECT,
         question,
-        f"{len(online)} workers are online: {', '.join(sorted(online)[:4]) or 'it needs none'}.",
+        f"{counted(len(online), 'worker')} online: {', '.join(sorted(online)[:4]) or 'it needs none'}.",
     )
 
 

@@ -25,8 +25,8 @@ from crossaccount.aws.operations import note_calls
 from crossaccount.aws.refusals import Attempt, classify, unreachable
 from crossaccount.aws.retries import Persistence
 from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
-from crossaccount.config.values import did_you_mean
 from crossaccount.errors import DoorName, InputError
+from crossaccount.text import did_you_mean
 
 _Identity = tuple[str | None, str | None, str | None, str, str]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from crossaccount import called
 from crossaccount.cli.examples import EXAMPLES
 from crossaccount.errors import LAST_VERSION
+from crossaccount.text import did_you_mean
 
 DISTRIBUTION = "crossaccount-model-deployment"
 SHELLS = ("bash", "zsh", "fish")
@@ -17,10 +20,25 @@ SHELLS = ("bash", "zsh", "fish")
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command and its options; those of ``sandbox`` are the sandbox's own, and are unread in ``arguments``."""
     parser = make_parser()
-    options, unread = parser.parse_known_args(words)
+    commands = _commands_of(parser)
+    given = sys.argv[1:] if words is None else words
+    if given and not given[0].startswith("-") and given[0] not in commands:
+        near = did_you_mean(given[0], tuple(commands))
+        parser.error(f"invalid choice: {given[0]!r}.{near} The commands: {', '.join(commands)}.")
+    options, unread = parser.parse_known_args(given)
     if options.command != "sandbox" and unread:
-        parser.error(f"unrecognized arguments: {' '.join(unread)}")
+        known = commands[options.command]._option_string_actions  # argparse has no public list of them
+        near = did_you_mean(unread[0].partition("=")[0], tuple(known))
+        commands[options.command].error(f"unrecognized arguments: {' '.join(unread)}.{near}")
     return argparse.Namespace(**{"json": False, **vars(options)}, arguments=unread)
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command."""
+    (found,) = (
+        action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return dict(found)
 
 
 def _whole_number(least: int, greatest: int, noun: str) -> Callable[[str], int]:
@@ -91,7 +109,7 @@ def make_parser() -> argparse.ArgumentParser:
     json = _option("--json", action="store_true", help="one JSON object on stdout, logs on stderr")
     reviewed = "a reviewed YAML file, see configs/example.yaml"
     config = _option("config", type=Path, metavar="CONFIG", help=reviewed)
-    consumer = _option("--consumer", required=True, metavar="NAME", help="a consumer of the config")
+    consumer = _option("--consumer", metavar="NAME", help="a consumer of the config; has to be named")
     any_consumer = _option("--consumer", metavar="NAME", help="only this consumer; all by default")
     newest = "a version; the newest approved one by default"
     version = _option("--version", type=_VERSION, metavar="N", help=newest)
@@ -109,7 +127,7 @@ def make_parser() -> argparse.ArgumentParser:
             help=text,
             description=text,
             parents=[*options, json],
-            epilog=f"example: {EXAMPLES[name]}",
+            epilog=f"example: {called.as_typed(EXAMPLES[name], tuple(EXAMPLES))}",
             formatter_class=_Help,
         )
 

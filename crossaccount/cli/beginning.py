@@ -242,7 +242,7 @@ def _agree(options: argparse.Namespace, made: Initial, on_terminal: bool) -> Non
         )
         error.add_note(diffs)
         raise error
-    output.write(options, diffs)
+    output.write_as_it_is(options, diffs)
     if _answer(f"Change {names} so? [y/N]").lower() not in ("y", "yes"):
         raise Failed("Not agreed to: nothing was written.")
 
@@ -253,7 +253,7 @@ def _written(options: argparse.Namespace, made: Initial) -> dict[str, Any]:
     if options.yes and not options.json:
         for draft in made.files:
             if draft.changes:
-                output.write(options, draft.diff())
+                output.write_as_it_is(options, draft.diff())
     written = [str(path) for path in writing.write_all(made.files)]
     unchanged = [str(draft.path) for draft in made.files if str(draft.path) not in written]
     output.write(options, "\n".join(_lines(made, written, unchanged)))

@@ -17,7 +17,7 @@ from crossaccount.errors import (
     VersionRecalled,
 )
 from crossaccount.show.reports import Case, Outcome
-from crossaccount.text import first_line, quote
+from crossaccount.text import counted, first_line, quote
 
 _Data = Mapping[str, Any]
 _OF_ACCESS = {"yes": Outcome.PASSED, "no": Outcome.FAILED, "cannot tell": Outcome.SKIPPED}
@@ -52,11 +52,11 @@ def verdict(error: CrossAccountError) -> str:
         case Refused():
             return f"refused, {error.refusal.shut}"
         case ConfigError():
-            return f"the config cannot be used, {len(error.faults)} faults"
+            return f"the config cannot be used, {counted(len(error.faults), 'fault')}"
         case InputError():
             return "bad input"
         case AccessMissing():
-            return f"access is missing, in {len(error.missing)} places"
+            return f"access is missing, in {counted(len(error.missing), 'place')}"
         case VersionRecalled():
             return "a version that was recalled is live"
         case PlanRefused():

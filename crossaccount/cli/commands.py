@@ -18,6 +18,7 @@ from crossaccount.cli import beforehand, consent, live, output, terminal
 from crossaccount.cli.setup_commands import doctor as doctor
 from crossaccount.cli.setup_commands import roles as roles
 from crossaccount.errors import AccessMissing, InputError, PromotionFailed, VersionRecalled
+from crossaccount.text import counted
 
 if TYPE_CHECKING:
     from crossaccount.config.expectations import Tolerance
@@ -128,7 +129,7 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
 
 def deploy(options: argparse.Namespace) -> dict[str, Any]:
     """Deploy a version in a consumer's account and prove it."""
-    sharing = _load(options.config, options.consumer)
+    sharing = _load_of_one(options)
     beforehand.require_profiles(sharing, [options.consumer])
     beforehand.require_version(sharing, options.version, [options.consumer])
     arguments = (str(options.config), options.consumer, options.version, options.keep)
@@ -154,7 +155,7 @@ def promote(options: argparse.Namespace) -> dict[str, Any]:
 
 def rollback(options: argparse.Namespace) -> dict[str, Any]:
     """Move a consumer's endpoint back."""
-    sharing = _load(options.config, options.consumer)
+    sharing = _load_of_one(options)
     if not options.reason.strip():
         raise InputError("--reason: say why the endpoint is rolled back. It goes into the record.")
     here = [options.consumer] if options.consumer in beforehand.done_here(sharing) else []
@@ -202,7 +203,7 @@ def samples(options: argparse.Namespace) -> dict[str, Any]:
     files = list(dict.fromkeys(entry.file for entry in entries))
     output.write(
         options,
-        f"{options.out}: {len(entries)} samples of {len(files)} files, {recorded} of them recorded, {len(archive)} bytes, SHA-256 {digest}\n"
+        f"{options.out}: {counted(len(entries), 'sample')} of {counted(len(files), 'file')}, {recorded} of them recorded, {len(archive)} bytes, SHA-256 {digest}\n"
         "Put it into a bucket of the producer, and register the next version with its address as SamplePayloadUrl.",
     )
     numbers = {"samples": len(entries), "recorded": recorded, "bytes": len(archive)}
@@ -284,7 +285,7 @@ def schema(options: argparse.Namespace) -> dict[str, Any]:
     """Print the JSON schema of a config."""
     from crossaccount.config import schema as of_config
 
-    output.write(options, of_config.text().rstrip("\n"))
+    output.write_as_it_is(options, of_config.text().rstrip("\n"))
     return {"schema": of_config.json_schema()} if options.json else {}
 
 
@@ -293,7 +294,7 @@ def completion(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.cli import completing
 
     script = completing.script(options.shell)
-    output.write(options, script)
+    output.write_as_it_is(options, script)
     return {"shell": options.shell, "script": script}
 
 
@@ -319,6 +320,16 @@ def _load(path: Path, consumer: str | None = None) -> Sharing:
     sharing = load_config(path)
     if consumer is not None:
         sharing.consumer(consumer)
+    return sharing
+
+
+def _load_of_one(options: argparse.Namespace) -> Sharing:
+    """The config, of which one consumer is named."""
+    sharing = _load(options.config, options.consumer)
+    if options.consumer is None:
+        raise InputError(
+            f"--consumer is missing: name one of the consumers of {options.config}: {', '.join(sharing.consumers)}."
+        )
     return sharing
 
 

@@ -28,7 +28,10 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
         from crossaccount.cli import completing
 
         completing.answer()
+    # Of a command that may have access to production, Prefect's makers are told nothing, unless somebody says so.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     options = arguments.parse(words)
+    output.begin(options)
     files = None
     with interrupts.handled(options) as interrupted:
         try:

@@ -12,7 +12,9 @@ import sys
 from dataclasses import asdict
 from typing import Any, NoReturn
 
+from crossaccount import called
 from crossaccount.cli import live, terminal
+from crossaccount.cli.examples import EXAMPLES
 from crossaccount.errors import (
     AccessMissing,
     ConfigError,
@@ -24,15 +26,31 @@ from crossaccount.errors import (
     VersionRecalled,
 )
 
+_config: str | None = None
+
+
+def begin(options: argparse.Namespace) -> None:
+    """From now on the commands that are printed for a person name this one's config."""
+    global _config
+    given = getattr(options, "config", None)
+    only = given[0] if isinstance(given, list) and len(given) == 1 else given
+    _config = str(only) if only and not isinstance(only, list) else None
+
 
 def say(text: str) -> None:
-    """Write text for a person to stderr, beside the result."""
+    """Write text for a person to stderr, beside the result; the commands in it as this one was called."""
     live.clear()
-    print(terminal.fitted(text, sys.stderr), file=sys.stderr)  # noqa: T201 - for a person
+    shown = terminal.fitted(called.as_typed(text, tuple(EXAMPLES), _config), sys.stderr)
+    print(shown, file=sys.stderr)  # noqa: T201 - for a person
 
 
 def write(options: argparse.Namespace, text: str) -> None:
-    """Write the result as text; nothing with ``--json``."""
+    """Write the result as text, the commands in it as this one was called; nothing with ``--json``."""
+    write_as_it_is(options, called.as_typed(text, tuple(EXAMPLES), _config))
+
+
+def write_as_it_is(options: argparse.Namespace, text: str) -> None:
+    """Write the result, a file's content for one, and nothing with ``--json``."""
     if not options.json:
         live.clear()
         _print(terminal.fitted(text, sys.stdout))

@@ -13,7 +13,7 @@ from typing import TextIO
 
 _CODE = re.compile(r"\x1b\[[0-9;]*m")
 _NARROWEST = 40  # columns: in fewer, lines are left to the terminal
-_COMMAND = re.compile(r"\s*(?:#\s*)?(?:\S*/)?(?:aws|crossaccount|prefect|terraform|export) \S")
+_COMMAND = re.compile(r"\s*(?:#\s*)?(?:\S*/)?(?:aws|crossaccount|prefect|python[\d.]*|terraform|export) \S")
 
 
 def has_colour(stream: TextIO) -> bool:

@@ -16,12 +16,11 @@ from crossaccount.config.values import (
     FrozenModel,
     check_text,
     describe,
-    did_you_mean,
     fault,
     texts,
 )
 from crossaccount.errors import LAST_VERSION
-from crossaccount.text import quote
+from crossaccount.text import did_you_mean, quote
 
 _MOST_VERSIONS = 1000  # each is named in the policy, which takes 20,480 bytes in all
 _MOST_WORDS = 20

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from crossaccount.config.values import PRINTABLE, Check, check_text, did_you_mean, fault, texts
+from crossaccount.config.values import PRINTABLE, Check, check_text, fault, texts
 from crossaccount.regions import partitions
-from crossaccount.text import quote
+from crossaccount.text import did_you_mean, quote
 
 
 def check_account(value: object) -> str:

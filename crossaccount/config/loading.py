@@ -16,10 +16,10 @@ from crossaccount.config.choice import RULE_TAG
 from crossaccount.config.model import Sharing
 from crossaccount.config.question_agreement import question_disagreements
 from crossaccount.config.smoke import Smoke
-from crossaccount.config.values import Complaint, KeyPath, describe, did_you_mean, dotted, kind_of, missing
+from crossaccount.config.values import Complaint, KeyPath, describe, dotted, kind_of, missing
 from crossaccount.config.yaml_file import Reading, Unreadable, compose, read_text
 from crossaccount.errors import ConfigError, Fault
-from crossaccount.text import MAX_QUOTED, quote
+from crossaccount.text import MAX_QUOTED, did_you_mean, quote
 
 
 def load_config(path: str | os.PathLike[str]) -> Sharing:

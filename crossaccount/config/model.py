@@ -38,7 +38,6 @@ from crossaccount.config.values import (
     check_text,
     choice,
     describe,
-    did_you_mean,
     dotted,
     exactly,
     fault,
@@ -47,7 +46,7 @@ from crossaccount.config.values import (
 )
 from crossaccount.errors import InputError
 from crossaccount.regions import partitions
-from crossaccount.text import quote
+from crossaccount.text import did_you_mean, quote
 
 _V = TypeVar("_V")
 _Preset = Literal["least-privilege", "aws-docs"]

@@ -3,7 +3,6 @@
 A check takes the value of YAML and returns the model's, or raises a sentence. Not here: AWS's identifiers (``identifiers``).
 """
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from crossaccount.text import quote
+from crossaccount.text import did_you_mean, quote
 
 KeyPath = tuple[str | int, ...]
 # The key's path, the value that stands there, and a sentence that ends in the way out.
@@ -103,12 +102,6 @@ def kind_of(value: object) -> str:
 def describe(value: object) -> str:
     """The beginning of a message about a value of the wrong kind."""
     return f"{quote(value)} is {kind_of(value)}"
-
-
-def did_you_mean(value: object, known: tuple[str, ...]) -> str:
-    """The known word nearest to a value, as a question to append to a message; empty when none is near."""
-    near = difflib.get_close_matches(str(value)[:100], known, n=1)
-    return f" Did you mean {near[0]}?" if near else ""
 
 
 def missing(model: type[BaseModel], key: str, more: str = "") -> str:

@@ -23,7 +23,7 @@ from crossaccount.config.values import KeyPath, dotted
 from crossaccount.errors import Fault
 from crossaccount.files import read_file
 from crossaccount.strict_json import MAX_DEPTH, exact_number
-from crossaccount.text import MAX_QUOTED, quote
+from crossaccount.text import MAX_QUOTED, nearest, quote
 
 if __with_libyaml__:
     from yaml.cyaml import CParser  # type: ignore[attr-defined]  # the stubs forget it
@@ -250,6 +250,18 @@ def _not_yaml(error: MarkedYAMLError) -> tuple[str, int | None]:
     return f"is not valid YAML: {problem}{column}. {way_out}", None if mark is None else mark.line + 1
 
 
+def _near(path: str | os.PathLike[str]) -> str:
+    """The file beside it whose name is nearest, as a question."""
+    folder, name = os.path.split(os.fspath(path))
+    try:
+        beside = sorted(os.listdir(folder or "."))
+    except OSError:
+        return ""
+    files = tuple(each for each in beside if each.endswith((".yaml", ".yml")) and each.isprintable())
+    meant = nearest(name, files)
+    return f" Did you mean {os.path.join(folder, meant)}?" if meant else ""
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     """The text of a file.
 
@@ -260,7 +272,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         content = read_file(path, _MAX_BYTES)
     except FileNotFoundError as error:
         raise Unreadable(
-            "there is no such file. Give the path of a YAML file such as configs/example.yaml."
+            f"there is no such file.{_near(path)} Give the path of a YAML file such as configs/example.yaml, or have crossaccount init "
+            "write one."
         ) from error
     except IsADirectoryError as error:
         raise Unreadable("is a directory. Give the path of one YAML file in it.") from error

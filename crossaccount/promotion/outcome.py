@@ -54,7 +54,15 @@ class ConsumerOutcome:
 
     def __str__(self) -> str:
         """In a line or more."""
-        return f"{self.consumer}: {self.result}. {self.text}"
+        return f"{self.consumer}: {self.what}. {self.text}"
+
+    @property
+    def what(self) -> str:
+        """The result in a person's words: where it went when it moved."""
+        if self.result is not Result.PROMOTED or self.before is None or self.before == self.live:
+            return str(self.result)
+        moved = "moved back" if self.before > self.version else "promoted"
+        return f"{moved} from version {self.before}"
 
     @property
     def left(self) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError
 
 from crossaccount import parallel
 from crossaccount.arns import parse_image, parse_s3, version_of
-from crossaccount.config.values import did_you_mean
 from crossaccount.errors import Failed, InputError, Refused
 from crossaccount.regions import partitions
 from crossaccount.registry.artifacts import Artifact, aws_registries
@@ -27,7 +26,7 @@ from crossaccount.registry.versions import ModelVersion, describe_version, list_
 from crossaccount.setup.asking import Asked, Side
 from crossaccount.setup.stack_parameters import Holdings, common_folder
 from crossaccount.sharing.samples import MOST_OF_AN_ARCHIVE, UNREADABLE, parse_samples
-from crossaccount.text import quote
+from crossaccount.text import did_you_mean, quote
 
 _MOST_NAMED = 20
 _HINTS = 3  # versions that are looked at where none is approved

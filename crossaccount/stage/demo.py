@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from crossaccount import called
 from crossaccount.config.loading import load_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import DoorName, Failed, Refused
@@ -85,7 +86,7 @@ def tell(run: Callable[..., Any], quiet: bool = False) -> dict[str, Any]:
         _chapters(story, ready, run)
     seconds = round(time.monotonic() - story.started, 1)
     story.say(f"\nThe story went as it should: {len(story.steps)} steps in {seconds} s.")
-    story.say(_NEXT.format(command=_command(), config=ready["config"]))
+    story.say(_NEXT.format(command=called.program(), config=ready["config"]))
     return {"steps": story.steps, "seconds": seconds}
 
 
@@ -96,11 +97,6 @@ What to try next:
   {command} plan {config}
   {command} files     where the example config and the roles' templates are
   {command} init      a config for accounts of your own, read from them; docs/first-day.md shows each step"""
-
-
-def _command() -> str:
-    """The command, as it was called."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "crossaccount" else "crossaccount"
 
 
 def _chapters(story: Story, ready: dict[str, Any], run: Callable[..., Any]) -> None:

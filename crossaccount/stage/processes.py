@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from crossaccount import shipped
+from crossaccount import called, shipped
 from crossaccount.errors import Failed, InputError
 
 # Ends with its parent, even when that is killed: then this program's standard input closes. It ignores Ctrl-C and a SIGTERM to the
@@ -79,7 +79,7 @@ def sandbox_command(*arguments: str) -> list[str]:
             "pip install 'crossaccount-model-deployment[sandbox]' (in a checkout: make install)."
         )
     templates, config = shipped.ROOT / "deployments" / "iam", shipped.ROOT / "configs" / "sandbox.yaml"
-    files = ["--templates", str(templates), "--config", str(config)]
+    files = ["--templates", str(templates), "--config", str(config), "--program", called.program()]
     # -P: a file in the working folder is not run in the package's place.
     return [sys.executable, "-P", "-m", _SANDBOX, *files, *arguments]
 

@@ -209,7 +209,7 @@ def test_a_role_of_another_edition_of_its_template_is_told(
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("no: "))
     assert ended.value.code == 1
     assert f"{STAGING} was made by {'edition 0' if edition else 'none that says its edition'}" in line
-    assert "crossaccount roles CONFIG --check" in line
+    assert f"crossaccount roles {aws.config} --check" in line
 
 
 class Stand:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from crossaccount.cli import beforehand, consent, live, output, terminal
 from crossaccount.cli.setup_commands import doctor as doctor
 from crossaccount.cli.setup_commands import roles as roles
-from crossaccount.errors import AccessMissing, InputError, PromotionFailed, VersionRecalled
+from crossaccount.errors import AccessMissing, Failed, InputError, PromotionFailed, VersionRecalled
 from crossaccount.text import counted
 
 if TYPE_CHECKING:
@@ -243,7 +243,13 @@ def reap(options: argparse.Namespace) -> dict[str, Any]:
     arguments = (str(options.config), options.consumer, options.older_than)
     flow, given = "flows.reaper:reap_leftovers", {"dry_run": options.dry_run, "run": options.run}
     if not options.dry_run and not options.yes and consent.on_terminal(options):
-        listed = _run(options, flow, *arguments, **{**given, "dry_run": True})
+        try:
+            listed = _run(options, flow, *arguments, **{**given, "dry_run": True})
+        except Failed as failed:
+            failed.add_note(
+                "Nothing was removed. With --yes what can be removed is, and the rest is named again."
+            )
+            raise
         fates = [fate for swept in listed["consumers"] for fate in swept["fates"]]
         if not any(fate["outcome"] == "would be removed" for fate in fates):
             return listed

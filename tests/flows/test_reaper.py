@@ -289,7 +289,9 @@ def test_the_command(
     assert says in said.out + said.err
 
 
-def test_on_a_terminal_it_shows_what_it_would_remove_and_asks(aws_shared: Any, answered: Any) -> None:
+def test_on_a_terminal_it_shows_what_it_would_remove_and_asks(
+    aws_shared: Any, answered: Any, edited: Any
+) -> None:
     run = known(Crashed())
     name = left(aws_shared, str(run.id), 2)
     words = ("reap", str(aws_shared.config), "--consumer", "staging", "--run", str(run.id))
@@ -301,8 +303,12 @@ def test_on_a_terminal_it_shows_what_it_would_remove_and_asks(aws_shared: Any, a
     assert (code, f"model {name}: removed" in shown) == (0, True), shown
     assert aws_shared.hosted("staging")["models"] == []
     left(aws_shared, str(run.id), 2)
-    code, shown = answered("n", *words, "--yes")
-    assert (code, "[y/N]" in shown) == (0, False), shown
+    unseen = edited(consumers__production__profile="gone")
+    code, shown = answered("y", "reap", unseen, "--run", str(run.id))
+    assert (code, "[y/N]" in shown, "Nothing was removed. With --yes" in shown) == (1, False, True), shown
+    assert aws_shared.hosted("staging")["models"] == [name]
+    code, shown = answered("n", "reap", unseen, "--run", str(run.id), "--yes")
+    assert (code, "[y/N]" in shown) == (1, False), shown
     assert aws_shared.hosted("staging")["models"] == []
 
 

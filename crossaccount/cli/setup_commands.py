@@ -50,7 +50,7 @@ def doctor(options: argparse.Namespace) -> dict[str, Any]:
     sharing = load_config(options.config)
     sharing.select(options.consumer)
     of_prefect = partial(prefect_server.ask, "tasks.readiness:look", sharing)
-    of_aws, further = run_both(partial(looking.look, sharing, options.consumer), of_prefect)
+    of_aws, further = run_both(partial(looking.look, sharing, options.config, options.consumer), of_prefect)
     found = [*of_aws, *further]
     _judged(options, lambda: answers.judge(found))
     output.write(options, answers.text(found))

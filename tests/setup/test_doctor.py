@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,13 +23,7 @@ STAGING = "arn:aws:iam::222222222222:role/crossaccount-deployer"
 Answers = dict[tuple[str, str], dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No server is configured: tests of flows that ran in this process before leave theirs among its settings."""
-    from tasks import readiness
-
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(readiness, "PREFECT_API_URL", SimpleNamespace(value=lambda: None))
+pytestmark = pytest.mark.usefixtures("no_prefect")
 
 
 def look(capsys: Any, config: Any, *words: str) -> tuple[int, Answers]:

@@ -1,0 +1,183 @@
+"""``crossaccount doctor`` with a first config that was changed by hand, or whose stacks are not there: what it names is what mends it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossaccount.cli import main as cli
+
+Call = Callable[..., Any]
+Answers = dict[tuple[str, str], dict[str, Any]]
+CONSUMER = "consumers.bare-02"
+ROLES = "arn:aws:iam::700000000002:role/crossaccount"
+
+
+@pytest.fixture(scope="module")
+def churn(world: Any) -> Any:
+    """The group of a team, with its three versions."""
+    team = world.team("bare-01", "churn")
+    team.register_three(world.models)
+    return team
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str], no_prefect: None) -> Callable[[Path], tuple[int, Answers]]:
+    """Runs ``crossaccount doctor`` with a config: the exit code, and the answers by subject and question."""
+
+    def look(config: Path) -> tuple[int, Answers]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["doctor", str(config), "--json"])
+        report = json.loads(capsys.readouterr().out)
+        answers = report.get("answers") or report["error"]["report"]["answers"]
+        return int(str(ended.value.code)), {(each["subject"], each["question"]): each for each in answers}
+
+    return look
+
+
+def said(answer: dict[str, Any]) -> str:
+    return f"{answer['text']} {answer['way_out']}"
+
+
+def wrong(answers: Answers) -> set[tuple[str, str]]:
+    return {key for key, each in answers.items() if each["verdict"] == "no"}
+
+
+@pytest.mark.parametrize("has_files", [True, False])
+def test_before_its_stack_is_there_the_command_that_deploys_it_is_named(
+    init: Call, given: Call, world: Any, doctor: Call, has_files: bool
+) -> None:
+    group = f"early-{has_files}".lower()
+    world.team("bare-07", group).register(world.models[0], "early/1/")
+    ended = init(*given(group, "bare-07", "bare-08"))
+    for file in ended.folder.glob("*.parameters.json") if not has_files else ():
+        file.unlink()
+    code, answers = doctor(Path("config.yaml"))
+    assert (code, wrong(answers)) == (3, {("producer", "role"), ("consumers.bare-08", "role")})
+    for subject, number, command in zip(
+        ("producer", "consumers.bare-08"), "78", ended.json["commands"][:2], strict=True
+    ):
+        text = said(answers[subject, "role"])
+        assert f"there is no such role in account 70000000000{number}" in text
+        assert (command if has_files else "crossaccount init config.yaml") in text
+        assert "trust policy" not in text
+
+
+@pytest.fixture(scope="module")
+def deployed(world: Any, churn: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The files of ``init`` once its stacks are deployed; filled by the first test that asks for `ready`."""
+    return {}
+
+
+@pytest.fixture
+def ready(init: Call, given: Call, world: Any, deployed: dict[str, str], tmp_path: Path) -> Path:
+    """A config whose stacks are deployed, in a folder of the test's own."""
+    if not deployed:
+        folder = init(*given("churn")).folder
+        world.deploy("bare-01", "producer", folder / "config.producer.parameters.json")
+        world.deploy("bare-02", "consumer", folder / "config.consumer-bare-02.parameters.json")
+        deployed.update({file.name: file.read_text() for file in folder.iterdir()})
+    for name, text in deployed.items():
+        (tmp_path / name).write_text(text)
+    init("--help")  # which leaves the profiles for the commands of the test
+    return tmp_path / "config.yaml"
+
+
+FROM_STACKS = "crossaccount init config.yaml --from-stacks"
+# What is changed in the config, into what; the question that says no, words of it, and the command that mends it, if one does.
+CHANGED: list[tuple[str, str, tuple[str, str], tuple[str, ...], str]] = [
+    (
+        *("external_id: .*", "external_id: a-wrong-one", ("producer", "role")),
+        ("the role asks for an external id, another one than producer.external_id", FROM_STACKS),
+        FROM_STACKS,
+    ),
+    (
+        *("role: (.*)crossaccount-deployer", r"role: \1crossaccount-deplyer", (CONSUMER, "role")),
+        (f"{CONSUMER}.role is {ROLES}-deplyer", f"made {ROLES}-deployer", FROM_STACKS),
+        FROM_STACKS,
+    ),
+    (
+        *("crossaccount-execution", "crossaccount-exectuion", (CONSUMER, "template")),
+        (f"there is no role {ROLES}-exectuion", f"Correct {CONSUMER}.execution_role", FROM_STACKS),
+        FROM_STACKS,
+    ),
+    (
+        *("profile: bare-02", "profile: bare-03", (CONSUMER, "role")),
+        (
+            "'bare-03' is of account 700000000003",
+            f"{CONSUMER}.account is 700000000002",
+            f"Name a profile of 700000000002 in {CONSUMER}.profile",
+        ),
+        "",
+    ),
+    (
+        *("profile: bare-01", "profile: bare-03", ("producer", "role")),
+        ("'bare-03' is of account 700000000003", "producer.account is 700000000001", "in producer.profile"),
+        "",
+    ),
+    (
+        *("model_package_group: churn", "model_package_group: chrun", ("producer", "group")),
+        ("Did you mean churn?", "model_package_group", "or region"),
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "question", "words", "mends"), CHANGED, ids=[each[1] for each in CHANGED]
+)
+def test_a_fault_of_the_config_is_told_by_its_key_and_with_what_mends_it(
+    ready: Path,
+    init: Call,
+    doctor: Call,
+    before: str,
+    after: str,
+    question: tuple[str, str],
+    words: tuple[str, ...],
+    mends: str,
+) -> None:
+    ready.write_text(re.sub(before, after, ready.read_text(), count=1))
+    code, answers = doctor(Path("config.yaml"))
+    assert (code, wrong(answers)) == (3, {question})
+    for each in words:
+        assert each in said(answers[question])
+    if mends:
+        assert init(*mends.split()[2:], "--yes").code == 0
+        assert doctor(Path("config.yaml"))[0] == 0
+
+
+def test_a_region_that_the_group_is_not_in_is_told_by_that_of_the_profile(
+    ready: Path, doctor: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready.write_text(ready.read_text().replace("region: us-east-1", "region: us-west-2"))
+    text = said(doctor(Path("config.yaml"))[1]["producer", "group"])
+    assert "First compare model_package_group of the config, churn, and region, us-west-2," in text
+    assert "It is in" not in text, "the profile's region, eu-west-1, has no such group either"
+    profiles = ready.parent.parent / f"{ready.parent.name}.aws"
+    profiles.write_text(profiles.read_text().replace("region = eu-west-1", "region = us-east-1"))
+    text = said(doctor(Path("config.yaml"))[1]["producer", "group"])
+    assert "It is in us-east-1, the region of the AWS profile 'bare-01'" in text
+    assert "Write region: us-east-1" in text
+
+
+def test_what_the_profile_may_not_read_is_not_concluded(
+    ready: Path, doctor: Call, world: Any, init: Call
+) -> None:
+    world.user("bare-02", "blind", "iam:GetRole", "cloudformation:*")
+    init("--help")
+    changed = ready.read_text().replace("profile: bare-02", "profile: blind")
+    ready.write_text(changed.replace("crossaccount-deployer", "crossaccount-deplyer"))
+    text = said(doctor(Path("config.yaml"))[1][CONSUMER, "role"])
+    for part in (
+        "AWS says the same of a role that does not exist",
+        f"{CONSUMER}.role",
+        "may not ask iam:GetRole",
+        FROM_STACKS,
+        "aws cloudformation deploy --profile blind",
+    ):
+        assert part in text

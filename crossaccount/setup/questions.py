@@ -6,6 +6,7 @@ Source: HeadBucket in the S3 API reference; GetRole in the IAM API reference; Li
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -184,11 +185,23 @@ def _quotas(side: Account, target: Any) -> Iterator[Answer]:
         yield yes(side.key, question, "its endpoint needs no instances of its own.")
         return
     seen = quotas.foresee(target, needs)
+    if seen.doubts and side.is_own:  # the role sees its own endpoints alone; the profile may see all
+        further = quotas.foresee(replace(target, session=side.session), needs)
+        seen = seen if further.doubts and not further.short else further
     wanted = "; ".join(f"{need.what} needs {need.count} {' or '.join(need.types)}" for need in needs)
     yield from (no(side.key, question, f"{line}.", quotas.WAY_OUT) for line in seen.short)
-    yield from (untold(side.key, question, line) for line in seen.doubts)
+    yield from (untold(side.key, question, line, _to_count(seen.lacks)) for line in seen.doubts)
     if not seen.short and not seen.doubts:
         yield yes(side.key, question, f"they reach: {wanted}.")
+
+
+def _to_count(lacks: tuple[str, ...]) -> str:
+    if not lacks:
+        return ""
+    counting = (
+        "" if "sagemaker:DescribeEndpoint" not in lacks else ": the stack does with SeesAllEndpoints=true"
+    )
+    return f"Allow {', '.join(lacks)} to the role or the profile{counting}."
 
 
 PRODUCER = (("group", "sagemaker", _group), ("bucket", "s3", _bucket), ("template", "iam", _template))

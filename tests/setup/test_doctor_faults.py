@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +181,72 @@ def test_what_the_profile_may_not_read_is_not_concluded(
         "aws cloudformation deploy --profile blind",
     ):
         assert part in text
+
+
+def _role(iam: Any) -> str:
+    """A role of the account that SageMaker may read models and images with."""
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    pull = {"Effect": "Allow", "Action": ["ecr:*", "s3:*"], "Resource": "*"}
+    trusted, pulled = (json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, pull))
+    arn = iam.create_role(RoleName="serving", AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="serving", PolicyName="pull", PolicyDocument=pulled)
+    return str(arn)
+
+
+@pytest.fixture(scope="module")
+def somebody_else_s(world: Any) -> Iterator[None]:
+    """An endpoint in the consumer's account that the deployer role may not look at."""
+    sagemaker = world.client("bare-02", "sagemaker")
+    name = {"EndpointName": "somebody-else-s"}
+    model = {"ModelName": "other", "ExecutionRoleArn": _role(world.client("bare-02", "iam"))}
+    variant = {
+        "VariantName": "all",
+        "ModelName": "other",
+        "InitialInstanceCount": 2,
+        "InstanceType": "ml.c5.xlarge",
+    }
+    team = world.team("bare-02", "other")
+    team.register(world.models[0], "other/1/")
+    artifact = f"s3://{team.bucket}/other/1/output/model.tar.gz"
+    sagemaker.create_model(**model, PrimaryContainer={"Image": team.image, "ModelDataUrl": artifact})
+    sagemaker.create_endpoint_config(EndpointConfigName="other", ProductionVariants=[variant])
+    sagemaker.create_endpoint(**name, EndpointConfigName="other")
+    sagemaker.get_waiter("endpoint_in_service").wait(**name, WaiterConfig={"Delay": 1})
+    yield
+    sagemaker.delete_endpoint(**name)
+
+
+# What the profile is denied, the verdict about quotas, and the permission that is named.
+SEEN = [
+    ((), "yes", ""),
+    (
+        ("sagemaker:DescribeEndpoint",),
+        "cannot tell",
+        "Allow sagemaker:DescribeEndpoint to the role or the profile",
+    ),
+    (("servicequotas:*",), "cannot tell", "SeesAllEndpoints=true"),
+]
+
+
+@pytest.mark.parametrize(("denied", "verdict", "words"), SEEN)
+def test_what_the_role_may_not_count_the_profile_counts(
+    ready: Path,
+    doctor: Call,
+    world: Any,
+    init: Call,
+    somebody_else_s: None,
+    denied: tuple[str, ...],
+    verdict: str,
+    words: str,
+) -> None:
+    name = f"counting-{len(denied)}-{verdict[:3]}-{len(words)}"
+    world.user("bare-02", name, *(denied or ("iam:CreateUser",)))
+    init("--help")
+    ready.write_text(ready.read_text().replace("profile: bare-02", f"profile: {name}"))
+    found = doctor(Path("config.yaml"))[1][CONSUMER, "quotas"]
+    assert found["verdict"] == verdict
+    assert words in said(found)

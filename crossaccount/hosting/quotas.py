@@ -24,7 +24,6 @@ from crossaccount.aws.refusals import is_denied
 from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed
-from crossaccount.hosting import capacity
 from crossaccount.hosting.gateway import MOST_LISTED, Description, Gateway
 from crossaccount.hosting.requests import config_name
 from crossaccount.hosting.resources import deployment_name
@@ -98,7 +97,7 @@ def promotion_needs(
         config: the name of the one that it is to get.
     """
     endpoint, needs = consumer.endpoint, list[Need]()
-    types, runs = capacity.instance_types(endpoint), live is not None and live.status not in GONE
+    types, runs = endpoint.instance_types, live is not None and live.status not in GONE
     if not types:
         return ()
     if consumer.smoke_mode in ("before", "both") or (consumer.smoke_mode == "shadow" and not runs):
@@ -151,7 +150,7 @@ def check_deployment(target: Target, release: Release) -> tuple[str, ...]:
         Failed: when a quota does not reach.
     """
     endpoint = target.consumer.endpoint
-    types = capacity.instance_types(endpoint)
+    types = endpoint.instance_types
     needs = [Need("the deployment", types, endpoint.instance_count)] if types else []
     return check(target, needs, unless=deployment_name(target.consumer, release.version))
 

@@ -21,13 +21,14 @@ _SERVICES = {
 class Account:
     """An account of the config: its part of it, and the session that its profile gives, or what came instead.
 
-    ``path`` is the config's file, for commands that are named; ``account`` and ``caller`` are the profile's own, once it was asked.
+    ``path`` is the config's file, for commands that are named; ``consumers`` are those that are looked at; ``account`` and ``caller`` are the profile's own, once it was asked.
     """
 
     key: str
     config: ProducerConfig | ConsumerConfig
     sharing: Sharing
     path: Path
+    consumers: tuple[str, ...] = ()
     session: Any = None
     account: str = ""
     caller: str = ""

@@ -44,11 +44,9 @@ def look(sharing: Sharing, path: Path, consumer: str | None = None) -> list[Answ
     Raises:
         InputError: for a consumer that the config does not name.
     """
-    wanted = [Account("producer", sharing.producer, sharing, path)]
-    wanted += [
-        Account(f"consumers.{name}", sharing.consumers[name], sharing, path)
-        for name in sharing.select(consumer)
-    ]
+    names = tuple(sharing.select(consumer))
+    wanted = [Account("producer", sharing.producer, sharing, path, names)]
+    wanted += [Account(f"consumers.{name}", sharing.consumers[name], sharing, path, names) for name in names]
     opened = reaching.ask_at_once({side.key: partial(_open, side) for side in wanted}, _SECONDS)
     sides = [replace(side, session=opened[side.key]) for side in wanted]
     has_session = [side for side in sides if _is_session(side.session)]

@@ -18,11 +18,13 @@ from crossaccount.config.model import ConsumerConfig
 from crossaccount.config.values import did_you_mean
 from crossaccount.errors import CrossAccountError
 from crossaccount.hosting import quotas, state
+from crossaccount.registry.chosen import read_versions
 from crossaccount.setup import deployed, role_faults, templates
 from crossaccount.setup.account import Account, said
 from crossaccount.setup.answers import Answer, no, untold, yes
 from crossaccount.setup.asking import Side
 from crossaccount.setup.group import group_names
+from crossaccount.sharing.instance_types import unsupported
 
 _MOST_NAMED = 20
 
@@ -80,6 +82,18 @@ def _has(producer: Any, group: str, region: str) -> bool:
     except (ClientError, BotoCoreError):
         return False
     return True
+
+
+def _instance_types(side: Account, producer: Any) -> Iterator[Answer]:
+    """Whether the version that would be deployed, the newest that is shared, supports what each consumer's endpoint names."""
+    question, sharing = "instance type", side.sharing
+    version = read_versions(producer.sagemaker, sharing).versions[-1:]
+    for name in side.consumers if version else ():
+        key, seen = f"consumers.{name}", list(unsupported(sharing, version[0], [name]))
+        wanted = " or ".join(sharing.consumers[name].endpoint.instance_types)
+        yield from (no(key, question, f"{each.subject}: {each.text}", each.way_out) for each in seen)
+        if wanted and not seen:
+            yield yes(key, question, f"version {version[0].version} supports {wanted}.")
 
 
 def _bucket(side: Account, producer: Any) -> Iterator[Answer]:
@@ -204,5 +218,10 @@ def _to_count(lacks: tuple[str, ...]) -> str:
     return f"Allow {', '.join(lacks)} to the role or the profile{counting}."
 
 
-PRODUCER = (("group", "sagemaker", _group), ("bucket", "s3", _bucket), ("template", "iam", _template))
+PRODUCER = (
+    ("group", "sagemaker", _group),
+    ("instance type", "sagemaker", _instance_types),
+    ("bucket", "s3", _bucket),
+    ("template", "iam", _template),
+)
 CONSUMER = (("template", "iam", _template), ("quotas", "service-quotas", _quotas))

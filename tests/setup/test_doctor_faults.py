@@ -128,6 +128,18 @@ CHANGED: list[tuple[str, str, tuple[str, str], tuple[str, ...], str]] = [
 ]
 
 
+CHANGED.append(
+    (
+        *("instance_type: .*", "instance_type: ml.m5.large", (CONSUMER, "instance type")),
+        (
+            f"{CONSUMER}.endpoint.instance_type: Version 2 does not support ml.m5.large",
+            "it was registered for ml.c5.xlarge, ml.c5.large",
+        ),
+        "crossaccount init config.yaml --instance-type ml.c5.large",
+    )
+)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "question", "words", "mends"), CHANGED, ids=[each[1] for each in CHANGED]
 )
@@ -143,7 +155,7 @@ def test_a_fault_of_the_config_is_told_by_its_key_and_with_what_mends_it(
 ) -> None:
     ready.write_text(re.sub(before, after, ready.read_text(), count=1))
     code, answers = doctor(Path("config.yaml"))
-    assert (code, wrong(answers)) == (3, {question})
+    assert (code, wrong(answers)) == (1 if question[1] == "instance type" else 3, {question})
     for each in words:
         assert each in said(answers[question])
     if mends:
@@ -250,3 +262,26 @@ def test_what_the_role_may_not_count_the_profile_counts(
     found = doctor(Path("config.yaml"))[1][CONSUMER, "quotas"]
     assert found["verdict"] == verdict
     assert words in said(found)
+
+
+def test_plan_warns_of_an_instance_type_that_the_version_to_be_deployed_does_not_support(
+    ready: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {}
+    for given in ("ml.c5.large", "ml.m5.large"):
+        ready.write_text(re.sub("instance_type: .*", f"instance_type: {given}", ready.read_text()))
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["plan", "config.yaml", "--json"])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        said[given] = (
+            ended.value.code or 0,
+            [each for each in findings if "does not support" in each["text"]],
+        )
+    assert said["ml.c5.large"] == (0, [])
+    code, (finding,) = said["ml.m5.large"]
+    assert (code, finding["severity"], finding["subject"]) == (
+        0,
+        "warning",
+        f"{CONSUMER}.endpoint.instance_type",
+    )
+    assert "ml.c5.xlarge, ml.c5.large" in finding["text"]

@@ -49,7 +49,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
 
-    with live.line(options, "reading the registry and every policy"):
+    with live.reading(options, "reading the registry and every policy"):
         planned = gather.make_plan(sharing, options.prune, options.force)
     output.write(options, plans.text(planned, terminal.has_colour(sys.stdout), plans.names_of(sharing)))
     if options.out is not None:
@@ -370,7 +370,7 @@ def _agree(
         raise InputError(
             f"{options.command} changes AWS, and there is no terminal to ask on. Look at the plan, then add --yes."
         )
-    with live.line(options, "reading the registry and every policy"):
+    with live.reading(options, "reading the registry and every policy"):
         planned = make()
         more = None if moves is None else moves()
     colour = terminal.has_colour(sys.stdout)

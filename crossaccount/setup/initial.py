@@ -22,7 +22,7 @@ from crossaccount.setup import deploying, draft, group, merging, stack_parameter
 from crossaccount.setup.asking import Asked, Side, open_side
 from crossaccount.setup.draft import Learnt, Party
 from crossaccount.setup.stack_parameters import Holdings
-from crossaccount.setup.surroundings import CONSUMER, PRODUCER
+from crossaccount.setup.surroundings import CONSUMER, PRODUCER, Standing
 from crossaccount.setup.writing import Draft
 
 SCHEMA = "crossaccount.schema.json"
@@ -250,22 +250,30 @@ def _told(learnt: Learnt) -> tuple[str, ...]:
 def _commands(
     wanted: Wanted, learnt: Learnt, parameters: Mapping[str, Draft], sharing: Sharing | None
 ) -> tuple[str, ...]:
-    """The commands that come next: both stacks where they are not there, then the first share."""
+    """The commands that come next: each stack that is not there or was told something else, then the first share."""
     parties: dict[str, tuple[str, Party]] = {"": ("producer", learnt.producer)}
     parties |= {name: ("consumer", party) for name, party in learnt.consumers.items()}
     lines = []
     for name, (template, party) in parties.items():
-        if name in parameters and not party.standing.is_by_hand:
-            file = parameters[name]
-            stack = (
-                party.standing.stack
-                if party.standing.is_deployed
-                else deploying.given(file.text)["NamePrefix"]
-            )
-            lines.append(deploying.command(party.side.profile, wanted.region, stack, template, file.path))
+        standing, profile = party.standing, party.side.profile
+        if name not in parameters or standing.is_by_hand or _is_as_deployed(standing, parameters[name]):
+            continue
+        file = parameters[name]
+        stack = standing.stack if standing.is_deployed else deploying.given(file.text)["NamePrefix"]
+        lines.append(deploying.command(profile, wanted.region, stack, template, file.path))
     config = shlex.quote(str(wanted.path))
     if sharing is None:
         return (*lines, f"crossaccount init {config}")
-    first = next(iter(sharing.consumers))
-    steps = ("doctor {0}", "plan {0}", "share {0}", "check {0}", "deploy {0} --consumer {1}", "promote {0}")
-    return (*lines, *(f"crossaccount {step.format(config, first)}" for step in steps))
+    deploys = (f"deploy {config} --consumer {name}" for name in sharing.consumers)
+    steps = (
+        *(f"{step} {config}" for step in ("doctor", "plan", "share", "check")),
+        *deploys,
+        f"promote {config}",
+    )
+    return (*lines, *(f"crossaccount {step}" for step in steps))
+
+
+def _is_as_deployed(standing: Standing, parameters: Draft) -> bool:
+    """Whether a stack is there and was told what the file says."""
+    wanted = deploying.given(parameters.text)
+    return standing.is_deployed and all(standing.parameters.get(name) == wanted[name] for name in wanted)

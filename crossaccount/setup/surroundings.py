@@ -34,7 +34,7 @@ _GONE = ("DELETE_COMPLETE", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAIL
 class Standing:
     """What stands for a group in an account, or is to be made.
 
-    ``stack`` is the name of the stack, ``is_deployed`` whether it is there; ``roles`` are ARNs by the ends of the roles' names, and
+    ``stack`` is the name of the stack, ``is_deployed`` whether it is there, and ``parameters`` what it was told then; ``roles`` are ARNs by the ends of the roles' names, and
     ``external_id`` the one that their trust asks for, None where none is known. ``is_by_hand`` is whether the roles are there without
     a stack.
     """
@@ -44,6 +44,7 @@ class Standing:
     external_id: str | None = None
     is_deployed: bool = False
     is_by_hand: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -138,7 +139,8 @@ def _is_ours(stack: Mapping[str, Any], kind: str, group: str, producer: str) -> 
 def _deployed(stack: Mapping[str, Any], kind: str) -> Standing:
     outputs = _outputs(stack)
     roles = {end: outputs[output] for end, output in ROLES[kind].items()}
-    return Standing(stack["StackName"], roles, _parameters(stack).get("ExternalId"), is_deployed=True)
+    given = _parameters(stack)
+    return Standing(stack["StackName"], roles, given.get("ExternalId"), is_deployed=True, parameters=given)
 
 
 def _planned(asked: Asked, side: Side, kind: str, owned: tuple[str, str], known: _Known) -> Standing:

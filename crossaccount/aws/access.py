@@ -221,7 +221,8 @@ def _likely_first(failure: CrossAccountError, config: Sharing) -> CrossAccountEr
     parts = re.split("[:/]", failure.refusal.resource)
     for key, name in named.items():
         if name in parts:
-            step = ways_out.misnamed(key, name, failure.refusal.next_step)
+            beside = f"region, {config.region}" if key == "model_package_group" else ""
+            step = ways_out.misnamed(key, name, failure.refusal.next_step, beside)
             return Refused(replace(failure.refusal, next_step=step), failure.findings)
     return failure
 

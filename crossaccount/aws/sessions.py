@@ -73,8 +73,8 @@ def profiles() -> tuple[str, ...]:
     return tuple(BotocoreSession(profile="default").available_profiles)
 
 
-def profile_region(profile: str) -> str | None:
-    """The region that a profile names; None for none, and for a profile that is not there."""
+def profile_region(profile: str | None) -> str | None:
+    """The region that a profile names, or the environment where it is None; None for none, and for a profile that is not there."""
     try:
         region = BotocoreSession(profile=profile).get_config_variable("region")
         return None if region is None else str(region)

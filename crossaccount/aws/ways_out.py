@@ -87,16 +87,17 @@ def lacking(kind: str, account: str, caller: str, what: str) -> str:
     return f"In account {account}, {where} of {caller} must allow {what}. {TEMPLATES}"
 
 
-def misnamed(key: str, name: str, next_step: str) -> str:
+def misnamed(key: str, name: str, next_step: str, beside: str = "") -> str:
     """The way out where a role lacks an Allow for what the config itself names: the likely causes in order.
 
     Args:
         key: of the config.
         name: what it names.
         next_step: the way out where the name is right.
+        beside: the other part of the config that can be wrong instead, with what it is; empty for none.
     """
     return (
-        f"First compare {key} of the config, {name}, with what is there: of a misspelt name AWS says no more than this, since the role was "
+        f"First compare {key} of the config, {name}, {f'and {beside}, ' if beside else ''}with what is there: of a misspelt name AWS says no more than this, since the role was "
         f"made for the right one. Then see in what the role differs: crossaccount roles CONFIG --check. {next_step}"
     )
 

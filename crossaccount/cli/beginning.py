@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from crossaccount.cli import output
+from crossaccount.cli import live, output
 from crossaccount.errors import Failed, InputError
 
 if TYPE_CHECKING:
+    from crossaccount.setup.asking import Side
     from crossaccount.setup.initial import Initial, Wanted
+
+_READING = "reading the accounts"
+_TIMES = 3  # that a question is asked
+_ANY_REGION = "us-east-1"  # for a profile's credentials before a region is named
+_Taken = TypeVar("_Taken")
 
 
 @dataclass
@@ -50,10 +57,12 @@ def init(options: argparse.Namespace) -> dict[str, Any]:
 
     on_terminal = not options.json and sys.stdin.isatty() and sys.stdout.isatty()
     wanted = _wanted(options, on_terminal)
-    producer, consumers = initial.open_sides(wanted)
-    made = initial.prepare(wanted, producer, consumers)
+    with live.reading(options, _READING):
+        producer, consumers = initial.open_sides(wanted)
+        made = initial.prepare(wanted, producer, consumers)
     if on_terminal and (answers := _fill_in(made)):
-        made = initial.prepare(_with_answers(wanted, answers), producer, consumers)
+        with live.reading(options, _READING):
+            made = initial.prepare(_with_answers(wanted, answers), producer, consumers)
     output.write(options, "\n".join([*made.read, *(f"{each.severity}: {each}" for each in made.findings)]))
     _agree(options, made, on_terminal)
     return _written(options, made)
@@ -68,12 +77,14 @@ def _wanted(options: argparse.Namespace, on_terminal: bool) -> Wanted:
     releases = options.releases and _checked("--releases", ReleasesUri, options.releases)
     instance_type = options.instance_type and _checked("--instance-type", InstanceType, options.instance_type)
     if (missing := given.missing()) and not on_terminal:
+        if options.config is None and given.group is None:  # which names the file otherwise
+            missing = ["CONFIG", *missing]
         raise InputError(
             f"{', '.join(missing)}: {'is' if len(missing) == 1 else 'are'} missing, and there is no terminal to ask on. Add "
             f"{'it' if len(missing) == 1 else 'them'}: crossaccount init CONFIG --group NAME --region REGION --producer PROFILE --consumer PROFILE."
         )
     if missing:
-        _ask(given)
+        _ask(options, given)
     assert given.group is not None
     assert given.region is not None
     assert given.producer is not None
@@ -165,37 +176,95 @@ def _consumers(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _ask(given: _Given) -> None:
-    """Ask on the terminal for what is missing; an answer that cannot be used is refused as the option is."""
+def _ask(options: argparse.Namespace, given: _Given) -> None:
+    """Ask on the terminal for what is missing; an answer that cannot be right is told why, and asked for again.
+
+    Raises:
+        InputError: there was no answer, or none that can be used.
+    """
     from crossaccount.aws import sessions
     from crossaccount.config.identifiers import GroupName, ProfileName, Region
-    from crossaccount.errors import Refused
     from crossaccount.setup import group
     from crossaccount.setup.asking import open_side
 
     profiles = f" ({', '.join(sessions.profiles()) or 'this machine has none'})"
+
+    def producer(answer: str) -> str:
+        profile = _checked("--producer", ProfileName, answer)
+        sessions.profile_session("--producer", profile, given.region or _ANY_REGION)
+        return profile
+
     if not given.producer:
-        answer = _answer(f"AWS profile of the account that owns the models{profiles}")
-        given.producer = _checked("--producer", ProfileName, answer)
+        question = f"AWS profile of the account that owns the models{profiles}"
+        given.producer = _asked("--producer", question, producer)
     if not given.region:
-        answer = _answer("Region", sessions.profile_region(given.producer) or "")
-        given.region = _checked("--region", Region, answer)
+        default = sessions.profile_region(given.producer) or ""
+        given.region = _asked("--region", "Region", lambda word: _checked("--region", Region, word), default)
     if not given.group:
-        try:
-            known = group.group_names(open_side("--producer", given.producer, given.region))
-        except Refused:
-            known = ()
+        with live.reading(options, _READING):
+            side = open_side("--producer", given.producer, given.region)
+            known = _groups(side)
+
+        def named(answer: str) -> str:
+            name = _checked("--group", GroupName, answer)
+            group.check_group(side, name)
+            return name
+
         there = f" ({', '.join(known)})" if known else ""
-        given.group = _checked(
-            "--group", GroupName, _answer(f"Model package group{there}", known[0] if len(known) == 1 else "")
-        )
+        default = known[0] if len(known) == 1 else ""
+        given.group = _asked("--group", f"Model package group{there}", named, default)
     if not given.consumers:
-        answer = _answer(
-            f"AWS profiles of the accounts that deploy, as PROFILE or NAME=PROFILE, with blanks between{profiles}"
-        )
-        given.consumers = _consumers(answer.split())
-    if missing := given.missing():
-        raise InputError(f"{', '.join(missing)}: there was no answer. Nothing was written.")
+        question = f"AWS profiles of the accounts that deploy, as PROFILE or NAME=PROFILE, with blanks between{profiles}"
+        given.consumers = _asked("--consumer", question, partial(_openable, options, given))
+
+
+def _groups(side: Side) -> tuple[str, ...]:
+    """The groups of an account; none where they may not be listed."""
+    from crossaccount.errors import Refused
+    from crossaccount.setup import group
+
+    try:
+        return group.group_names(side)
+    except Refused:
+        return ()
+
+
+def _openable(options: argparse.Namespace, given: _Given, answer: str) -> dict[str, str]:
+    """The consumers of an answer, once each of their profiles has said whose it is.
+
+    Raises:
+        InputError: a profile is none of this machine's, or two are of one account.
+    """
+    from crossaccount.setup import initial
+
+    consumers = _consumers(answer.split())
+    wanted = initial.Wanted(Path(), given.group or "", given.region or "", given.producer or "", consumers)
+    with live.reading(options, _READING):
+        initial.open_sides(wanted)
+    return consumers
+
+
+def _asked(
+    option: str, question: str, take: Callable[[str], _Taken], default: str = "", is_needed: bool = True
+) -> _Taken:
+    """An answer as it is taken; of one that is refused the reason is said, and it is asked again.
+
+    Where none is needed an empty answer is taken too.
+
+    Raises:
+        InputError: there was no answer, or the last one is refused too.
+    """
+    for left in reversed(range(_TIMES)):
+        answer = _answer(question, default)
+        if not answer and is_needed:
+            raise InputError(f"{option}: there was no answer. Nothing was written.")
+        try:
+            return take(answer)
+        except InputError as error:
+            if not left:
+                raise
+            sys.stderr.write(f"{error}\n")
+    raise AssertionError("the last answer is taken or refused")
 
 
 def _answer(question: str, default: str = "") -> str:
@@ -209,16 +278,22 @@ def _fill_in(made: Initial) -> dict[str, str]:
     """Answers to what could not be read; none for an empty answer."""
     from crossaccount.config.identifiers import InstanceType, ReleasesUri
 
+    wanted: dict[str, tuple[str, str, Any]] = {}
+    if "producer.releases" in made.to_fill_in:
+        question = "Where Releases are published, as s3://BUCKET/releases/ (empty: fill it in later)"
+        wanted["releases"] = ("--releases", question, ReleasesUri)
+    if any(key.endswith("endpoint.instance_type") for key in made.to_fill_in):
+        question = "Instance type of the endpoints, as ml.m5.large (empty: fill it in later)"
+        wanted["instance_type"] = ("--instance-type", question, InstanceType)
     answers = {}
-    if "producer.releases" in made.to_fill_in and (
-        answer := _answer("Where Releases are published, as s3://BUCKET/releases/ (empty: fill it in later)")
-    ):
-        answers["releases"] = _checked("--releases", ReleasesUri, answer)
-    if any(key.endswith("endpoint.instance_type") for key in made.to_fill_in) and (
-        answer := _answer("Instance type of the endpoints, as ml.m5.large (empty: fill it in later)")
-    ):
-        answers["instance_type"] = _checked("--instance-type", InstanceType, answer)
-    return answers
+    for key, (option, question, kind) in wanted.items():
+        taken = partial(_checked_if_any, option, kind)
+        answers[key] = _asked(option, question, taken, is_needed=False)
+    return {key: answer for key, answer in answers.items() if answer}
+
+
+def _checked_if_any(option: str, kind: Any, value: str) -> str:
+    return _checked(option, kind, value) if value else ""
 
 
 def _with_answers(wanted: Wanted, answers: Mapping[str, str]) -> Wanted:

@@ -47,7 +47,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     from crossaccount.sharing import gather, plan_file
     from crossaccount.show import plans
 
-    with live.line(options, "reading the registry and every policy"):
+    with live.reading(options, "reading the registry and every policy"):
         planned = gather.make_plan(sharing, options.prune, options.force)
     output.write(options, plans.text(planned, terminal.has_colour(sys.stdout), plans.names_of(sharing)))
     if options.out is not None:

@@ -58,7 +58,7 @@ def agree(
         beforehand.require_profiles(sharing, [beforehand.PRODUCER])
     if options.yes:
         return None
-    with live.line(options, "reading the registry and every policy"):
+    with live.reading(options, "reading the registry and every policy"):
         planned = make()
         more = None if moves is None else moves()
     colour = terminal.has_colour(sys.stdout)
@@ -139,7 +139,7 @@ def agree_to_rollback(options: argparse.Namespace, sharing: Sharing) -> int | No
     from crossaccount.aws.access import open_target, producing
     from crossaccount.promotion import back, history, records
 
-    with live.line(options, "looking at the endpoint"):
+    with live.reading(options, "looking at the endpoint"):
         with producing(sharing) as producer:
             last = history.last_move(records.read(producer, _REMEMBERED), options.consumer)
         way = back.find(open_target(sharing, options.consumer), version, last, options.reason)

@@ -1,7 +1,7 @@
 """A line on the terminal that lives while something waits: what, AWS's own status, and for how long.
 
-It is written to stderr, and to a terminal alone: not in a pipe, not with --json, not where CI is set, and never by a Prefect worker, which
-runs no command. Log lines push it down. Not here: what is waited for (``crossaccount.waiting``).
+It is written to stderr, and to a terminal alone: not in a pipe, where a read says once what it waits for, not with --json, not where CI is
+set, and never by a Prefect worker, which runs no command. Log lines push it down. Not here: what is waited for (``crossaccount.waiting``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import logging
 
 _LOOK_SECONDS = 0.5
+_SAY_SECONDS = 2.0
 _CLEAR = "\r\x1b[K"
 
 
@@ -43,6 +44,34 @@ def line(options: argparse.Namespace, subject: str) -> Iterator[None]:
             yield
         finally:
             shown.stop()
+
+
+@contextmanager
+def reading(options: argparse.Namespace, subject: str) -> Iterator[None]:
+    """As `line`, for a read of accounts: where no line lives, what is waited for is said once on stderr after two seconds.
+
+    With ``--json`` nothing is said. An address in ``AWS_ENDPOINT_URL`` is named: one that does not answer is waited for.
+    """
+    address = os.environ.get("AWS_ENDPOINT_URL")
+    subject = f"{subject} at {address}" if address else subject
+    with line(options, subject):
+        if options.json or _is_watched(options):
+            yield
+            return
+        ended = threading.Event()
+
+        def say() -> None:
+            if not ended.wait(_SAY_SECONDS):
+                sys.stderr.write(f"waiting: {subject}\n")
+                sys.stderr.flush()
+
+        thread = threading.Thread(target=say, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 def _is_watched(options: argparse.Namespace) -> bool:

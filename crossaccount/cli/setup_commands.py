@@ -9,7 +9,7 @@ import argparse
 from functools import partial
 from typing import Any
 
-from crossaccount.cli import output
+from crossaccount.cli import live, output
 from crossaccount.errors import InputError, NotReady
 
 
@@ -22,9 +22,11 @@ def roles(options: argparse.Namespace) -> dict[str, Any]:
     if options.check and options.out is not None:
         raise InputError("--out is for the parameters: leave it out with --check.")
     sharing = load_config(options.config)
-    sides = wanted.sides(sharing, options.consumer, options.parameter or ())
+    with live.reading(options, "reading what the versions are made of"):
+        sides = wanted.sides(sharing, options.consumer, options.parameter or ())
     if options.check:
-        compared = wanted.compare(sides)
+        with live.reading(options, "reading the roles of every account"):
+            compared = wanted.compare(sides)
         _judged(options, lambda: wanted.judge(compared))
         output.write(options, wanted.text(compared))
         return {"roles": [each.to_json() for each in compared]}
@@ -50,7 +52,10 @@ def doctor(options: argparse.Namespace) -> dict[str, Any]:
     sharing = load_config(options.config)
     sharing.select(options.consumer)
     of_prefect = partial(prefect_server.ask, "tasks.readiness:look", sharing)
-    of_aws, further = run_both(partial(looking.look, sharing, options.consumer), of_prefect)
+    with live.reading(options, "asking AWS and Prefect"):
+        of_aws, further = run_both(
+            partial(looking.look, sharing, options.config, options.consumer), of_prefect
+        )
     found = [*of_aws, *further]
     _judged(options, lambda: answers.judge(found))
     output.write(options, answers.text(found))

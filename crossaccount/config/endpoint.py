@@ -230,3 +230,11 @@ class Endpoint(FrozenModel):
     def hosting_kind(self) -> str:
         """The kind of the endpoint: one of `KINDS`, also where the config leaves it out."""
         return self.kind or ("serverless" if self.serverless is not None else "real-time")
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """The instance types that may serve it, those that SageMaker tries first before the others; none if it is serverless."""
+        if self.serverless is not None:
+            return ()
+        pools = sorted(self.instance_pools, key=lambda pool: pool.priority)
+        return tuple(pool.instance_type for pool in pools) or ((self.instance_type or ""),)

@@ -25,14 +25,6 @@ OPTIONAL = (
 )
 
 
-def instance_types(endpoint: Endpoint) -> tuple[str, ...]:
-    """The instance types that may serve the endpoint, those that SageMaker tries first before the others; none if it is serverless."""
-    if endpoint.serverless is not None:
-        return ()
-    pools = sorted(endpoint.instance_pools, key=lambda pool: pool.priority)
-    return tuple(pool.instance_type for pool in pools) or ((endpoint.instance_type or ""),)
-
-
 def slow_seconds(endpoint: Endpoint) -> int:
     """The seconds that an endpoint may take to come up beyond AWS's own limits, as far as the config says."""
     given = (endpoint.provision_seconds, endpoint.model_download_seconds, endpoint.container_startup_seconds)

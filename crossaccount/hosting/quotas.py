@@ -19,10 +19,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount import parallel
 from crossaccount.aws.access import Target
 from crossaccount.aws.endpoint_status import GONE
+from crossaccount.aws.operations import action_of
+from crossaccount.aws.refusals import is_denied
 from crossaccount.config.kinds import COMPONENTS
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import Failed
-from crossaccount.hosting import capacity
 from crossaccount.hosting.gateway import MOST_LISTED, Description, Gateway
 from crossaccount.hosting.requests import config_name
 from crossaccount.hosting.resources import deployment_name
@@ -53,20 +54,22 @@ class Need:
 class Use:
     """The instances behind the endpoints of an account, by type; ``unseen`` are the endpoints that were not counted, or not all of them.
 
-    ``endpoints`` are those that run on something, or may.
+    ``endpoints`` are those that run on something, or may; ``lacks`` the permissions that were refused on the way.
     """
 
     running: Mapping[str, int]
     unseen: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Foresight:
-    """What of the needs the quotas do not reach for, and what cannot be told, each in a line."""
+    """What of the needs the quotas do not reach for, and what cannot be told, each in a line; ``lacks`` are permissions that would tell it."""
 
     short: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 def of_promotion(target: Target, release: Release, live: LiveEndpoint | None) -> tuple[Need, ...]:
@@ -94,7 +97,7 @@ def promotion_needs(
         config: the name of the one that it is to get.
     """
     endpoint, needs = consumer.endpoint, list[Need]()
-    types, runs = capacity.instance_types(endpoint), live is not None and live.status not in GONE
+    types, runs = endpoint.instance_types, live is not None and live.status not in GONE
     if not types:
         return ()
     if consumer.smoke_mode in ("before", "both") or (consumer.smoke_mode == "shadow" and not runs):
@@ -147,7 +150,7 @@ def check_deployment(target: Target, release: Release) -> tuple[str, ...]:
         Failed: when a quota does not reach.
     """
     endpoint = target.consumer.endpoint
-    types = capacity.instance_types(endpoint)
+    types = endpoint.instance_types
     needs = [Need("the deployment", types, endpoint.instance_count)] if types else []
     return check(target, needs, unless=deployment_name(target.consumer, release.version))
 
@@ -173,7 +176,8 @@ def foresee(target: Target, needs: Sequence[Need], unless: str = "") -> Foresigh
     try:
         quotas, use = parallel.run_both(partial(_quotas, target, names), partial(_use, target))
     except (ClientError, BotoCoreError) as error:
-        return Foresight(doubts=(f"Whether the quotas of {where} reach cannot be told: {first_line(error)}",))
+        doubt = f"Whether the quotas of {where} reach cannot be told: {first_line(error)}"
+        return Foresight(doubts=(doubt,), lacks=_refused(error))
     return Foresight() if unless in use.endpoints else judged(needs, quotas, use)
 
 
@@ -203,7 +207,14 @@ def judged(needs: Sequence[Need], quotas: Mapping[str, float], use: Use) -> Fore
             doubts.append(
                 f"Whether the quota reaches for {need.what} cannot be told: {_free(need, quotas, use)}, without {_named(use.unseen)}."
             )
-    return Foresight(tuple(dict.fromkeys(short)), tuple(dict.fromkeys(doubts)))
+    return Foresight(
+        tuple(dict.fromkeys(short)), tuple(dict.fromkeys(doubts)), use.lacks if doubts and use.unseen else ()
+    )
+
+
+def _refused(error: Exception) -> tuple[str, ...]:
+    """The permission that AWS refused; none for another error."""
+    return (action_of(error),) if isinstance(error, ClientError) and is_denied(error) else ()
 
 
 def _missing(need: Need, instance_type: str, quotas: Mapping[str, float], use: Use) -> int | None:
@@ -257,23 +268,25 @@ def _use(target: Target) -> Use:
         listed["EndpointName"]: listed["EndpointStatus"] for page in pages for listed in page["Endpoints"]
     }
     names = [name for name, status in statuses.items() if status != "Failed"]
-    gateway, running, unseen = Gateway(target.sagemaker), Counter[str](), list[str]()
+    gateway, running, unseen, lacks = Gateway(target.sagemaker), Counter[str](), list[str](), set[str]()
     counted = parallel.run_all([partial(_counted, gateway, name) for name in names])
-    for name, (counts, is_whole) in zip(names, counted, strict=True):
+    for name, (counts, is_whole, refused) in zip(names, counted, strict=True):
         running.update(counts)
         unseen += [] if is_whole else [name]
-    return Use(running, tuple(unseen), tuple(name for name, status in statuses.items() if status not in GONE))
+        lacks.update(refused)
+    standing = tuple(name for name, status in statuses.items() if status not in GONE)
+    return Use(running, tuple(unseen), standing, tuple(sorted(lacks)))
 
 
-def _counted(gateway: Gateway, name: str) -> tuple[Counter[str], bool]:
-    """The instances behind an endpoint, by type; and whether these are all of them."""
+def _counted(gateway: Gateway, name: str) -> tuple[Counter[str], bool, tuple[str, ...]]:
+    """The instances behind an endpoint, by type; whether these are all of them; and the permission that was refused."""
     try:
         description = gateway.describe("endpoint", name)
         if description is None:
-            return Counter(), True
+            return Counter(), True, ()
         config = gateway.describe("endpoint-config", description["EndpointConfigName"])
-    except (ClientError, BotoCoreError):
-        return Counter(), False
+    except (ClientError, BotoCoreError) as error:
+        return Counter(), False, _refused(error)
     of_config = {each["VariantName"]: each for each in _variants(config or {})}
     counts, is_whole = Counter[str](), True
     for variant in _variants(description):
@@ -287,7 +300,7 @@ def _counted(gateway: Gateway, name: str) -> tuple[Counter[str], bool]:
             by_type = dict(_by_type(variant, variant, member))
             is_whole = is_whole and creating and None not in by_type
             counts.update({each: count for each, count in by_type.items() if each})
-    return counts, is_whole
+    return counts, is_whole, ()
 
 
 def _variants(of: Mapping[str, Any]) -> list[Any]:

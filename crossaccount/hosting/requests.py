@@ -101,7 +101,7 @@ def check_licence(consumer: ConsumerConfig, version: ModelVersion) -> None:
 def _check_types(endpoint: Endpoint, release: Release) -> None:
     """Source: SupportedRealtimeInferenceInstanceTypes of InferenceSpecification; a version that names none supports any."""
     key = "instance_pools" if endpoint.instance_pools else "instance_type"
-    others = [each for each in capacity.instance_types(endpoint) if each not in release.instance_types]
+    others = [each for each in endpoint.instance_types if each not in release.instance_types]
     if release.instance_types and others:
         raise Failed(
             f"Version {release.version} does not support {', '.join(others)} of endpoint.{key}. It was registered for "

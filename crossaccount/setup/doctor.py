@@ -10,8 +10,9 @@ owned by third parties" in the IAM user guide; "Managing AWS STS in an AWS Regio
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from botocore.credentials import RefreshableCredentials
@@ -20,65 +21,34 @@ from botocore.exceptions import BotoCoreError, ClientError
 from crossaccount.aws import access, sessions
 from crossaccount.aws.clients import botocore_session
 from crossaccount.aws.credentials import name_of
-from crossaccount.aws.refusals import explain, is_denied
-from crossaccount.config.model import ConsumerConfig, ProducerConfig, Sharing
+from crossaccount.aws.refusals import is_denied
+from crossaccount.config.model import ConsumerConfig, Sharing
 from crossaccount.errors import CrossAccountError, Refused
-from crossaccount.hosting import quotas, state
-from crossaccount.setup import deployed, reaching, templates
+from crossaccount.setup import questions, reaching, role_faults
+from crossaccount.setup.account import Account, said
 from crossaccount.setup.answers import Answer, no, untold, yes
 from crossaccount.text import first_line
 
 _SECONDS = 60.0  # for what is asked of one account
-_SERVICES = {
-    "producer": ("sts", "iam", "sagemaker", "s3", "s3control", "ecr", "kms"),
-    "consumer": ("sts", "iam", "sagemaker", "sagemaker-runtime", "s3", "cloudwatch", "service-quotas"),
-}
 _WRONG = "crossaccount-doctor-"  # begins an external id that no trust policy has
 
 
-@dataclass(frozen=True)
-class _Side:
-    """An account of the config: its part of it, and the session that its profile gives, or what came instead."""
-
-    key: str
-    config: ProducerConfig | ConsumerConfig
-    sharing: Sharing
-    session: Any = None
-
-    @property
-    def is_producer(self) -> bool:
-        return self.key == "producer"
-
-    @property
-    def template(self) -> str:
-        return "producer" if self.is_producer else "consumer"
-
-    @property
-    def name(self) -> str:
-        return self.key.removeprefix("consumers.")
-
-    @property
-    def services(self) -> tuple[str, ...]:
-        more = ("ram",) if self.is_producer and self.sharing.producer.discoverable else ()
-        return (*_SERVICES[self.template], *more)
-
-
-def look(sharing: Sharing, consumer: str | None = None) -> list[Answer]:
+def look(sharing: Sharing, path: Path, consumer: str | None = None) -> list[Answer]:
     """The answers about AWS: of this machine, then of each account.
 
     Args:
         sharing: the config.
+        path: its file, for the commands that are named.
         consumer: the only consumer; None is all.
 
     Raises:
         InputError: for a consumer that the config does not name.
     """
-    wanted = [_Side("producer", sharing.producer, sharing)]
-    wanted += [
-        _Side(f"consumers.{name}", sharing.consumers[name], sharing) for name in sharing.select(consumer)
-    ]
+    names = tuple(sharing.select(consumer))
+    wanted = [Account("producer", sharing.producer, sharing, path, names)]
+    wanted += [Account(f"consumers.{name}", sharing.consumers[name], sharing, path, names) for name in names]
     opened = reaching.ask_at_once({side.key: partial(_open, side) for side in wanted}, _SECONDS)
-    sides = [_Side(side.key, side.config, sharing, opened[side.key]) for side in wanted]
+    sides = [replace(side, session=opened[side.key]) for side in wanted]
     has_session = [side for side in sides if _is_session(side.session)]
     services, bundles = dict[str, set[str]](), dict[str, Any]()
     for side in has_session:
@@ -101,32 +71,27 @@ def _is_session(opened: object) -> bool:
 
 def _unanswered(key: str, error: object) -> Answer:
     if isinstance(error, Exception):
-        return untold(key, "account", f"{_said(error)}.")
+        return untold(key, "account", f"{said(error)}.")
     return untold(key, "account", f"its questions were not answered within {_SECONDS:.0f} s.", "Look again.")
 
 
-def _open(side: _Side) -> Any:
+def _open(side: Account) -> Any:
     return sessions.profile_session(f"{side.key}.profile", side.config.profile, side.sharing.region)
 
 
-def _url(side: _Side, service: str) -> str:
+def _url(side: Account, service: str) -> str:
     return str(side.session.client(service, side.sharing.region).meta.endpoint_url)
 
 
-def _said(error: object) -> str:
-    explained = explain(error) if isinstance(error, Exception) else None
-    return first_line(explained or error).rstrip(".")
-
-
-def _of_side(side: _Side, reached: Mapping[str, reaching.Reached]) -> list[Answer]:
+def _of_side(side: Account, reached: Mapping[str, reaching.Reached]) -> list[Answer]:
     if not _is_session(side.session):
         return [_without_credentials(side)]
     silent = {service for service in side.services if reached[_url(side, service)].fault}
     if "sts" in silent:
         return [untold(side.key, "account", "AWS STS does not answer this machine, so nothing can be asked.")]
-    credentials, account = _credentials(side)
+    credentials, side = _credentials(side)
     found = [credentials]
-    if account is None or (side.config.role is None and account != side.config.account):
+    if not side.account or (side.config.role is None and not side.is_own):
         return found
     role, assumed = _role(side)
     found += role
@@ -135,24 +100,24 @@ def _of_side(side: _Side, reached: Mapping[str, reaching.Reached]) -> list[Answe
     if assumed is None:
         return found
     found.append(_region(side))
-    questions = _PRODUCER if side.is_producer else _CONSUMER
-    for question, service, ask in questions:
+    asked = questions.PRODUCER if side.is_producer else questions.CONSUMER
+    for question, service, ask in asked:
         if service in silent:
             found.append(untold(side.key, question, f"{service} does not answer this machine."))
         else:
-            found += _asked(side, question, partial(ask, side, assumed, account))
+            found += _asked(side, question, partial(ask, side, assumed))
     return found
 
 
-def _asked(side: _Side, question: str, ask: Callable[[], Iterable[Answer]]) -> list[Answer]:
+def _asked(side: Account, question: str, ask: Callable[[], Iterable[Answer]]) -> list[Answer]:
     """The answers to a question; that it cannot be told where AWS does not answer it."""
     try:
         return list(ask())
     except (CrossAccountError, ClientError, BotoCoreError) as error:
-        return [untold(side.key, question, f"{_said(error)}.")]
+        return [untold(side.key, question, f"{said(error)}.")]
 
 
-def _without_credentials(side: _Side) -> Answer:
+def _without_credentials(side: Account) -> Answer:
     error, question = side.session, "credentials"
     if isinstance(side.config, ConsumerConfig) and side.config.run_deployment:
         text = f"this machine has none; {side.config.run_deployment} does this consumer's part."
@@ -164,11 +129,11 @@ def _without_credentials(side: _Side) -> Answer:
     refused = isinstance(error, Refused)
     if isinstance(error, CrossAccountError):
         return no(side.key, question, first_line(error), "", is_access=refused)
-    return untold(side.key, question, f"{_said(error)}.")
+    return untold(side.key, question, f"{said(error)}.")
 
 
-def _credentials(side: _Side) -> tuple[Answer, str | None]:
-    """Whether the profile has credentials, and the account that they are of."""
+def _credentials(side: Account) -> tuple[Answer, Account]:
+    """Whether the profile has credentials, and the side with the account that they are of; without one where that is not known."""
     question, named, wanted = "credentials", name_of(side.config.profile), side.config.account
     try:
         identity = side.session.client("sts").get_caller_identity()
@@ -177,22 +142,22 @@ def _credentials(side: _Side) -> tuple[Answer, str | None]:
             f"Sign in again, or correct {side.key}.profile; or enable the region {side.sharing.region} in its account: AWS STS there "
             "knows no account that has not."
         )
-        return no(side.key, question, f"AWS does not take those of {named}: {_said(error)}.", way_out), None
+        return no(side.key, question, f"AWS does not take those of {named}: {said(error)}.", way_out), side
     except BotoCoreError as error:
-        return untold(side.key, question, f"{_said(error)}."), None
-    account = str(identity["Account"])
-    text = f"{named} is {identity['Arn']}"
-    if account == wanted:
-        return yes(side.key, question, f"{text}, of account {wanted}."), account
+        return untold(side.key, question, f"{said(error)}."), side
+    side = replace(side, account=str(identity["Account"]), caller=str(identity["Arn"]))
+    text = f"{named} is {side.caller}"
+    if side.is_own:
+        return yes(side.key, question, f"{text}, of account {wanted}."), side
     if side.config.role is not None:
         return yes(
             side.key, question, f"{text}, of another account than {wanted}, whose role must trust it."
-        ), account
+        ), side
     way_out = f"Name a profile of {wanted} in {side.key}.profile, or a role there."
-    return no(side.key, question, f"{text}, and {side.key}.account is {wanted}.", way_out), account
+    return no(side.key, question, f"{text}, and {side.key}.account is {wanted}.", way_out), side
 
 
-def _role(side: _Side) -> tuple[list[Answer], Any]:
+def _role(side: Account) -> tuple[list[Answer], Any]:
     """Whether the role can be assumed, and the account in it; None where it cannot."""
     question, role = "role", side.config.role
     try:
@@ -202,17 +167,16 @@ def _role(side: _Side) -> tuple[list[Answer], Any]:
             else access.open_target(side.sharing, side.name)
         )
     except Refused as error:
-        text = f"{role} may not be assumed: AWS said {error.refusal.aws_message.rstrip('.')}."
-        return [no(side.key, question, text, error.refusal.next_step, is_access=True)], None
+        return [role_faults.answer_why(side, error)], None
     except (CrossAccountError, ClientError, BotoCoreError) as error:
-        return [untold(side.key, question, f"{_said(error)}.")], None
+        return [untold(side.key, question, f"{said(error)}.")], None
     if role is None:
         return [], opened
     given = "with its external id" if side.config.external_id else "without an external id"
     return [yes(side.key, question, f"{role} can be assumed {given}.")], opened
 
 
-def _external_id(side: _Side, takes_its_own: bool) -> Iterator[Answer]:
+def _external_id(side: Account, takes_its_own: bool) -> Iterator[Answer]:
     """Whether the role refuses a wrong external id; no question where the config has none.
 
     A refusal tells that only where the role takes the config's own: a role that is not there refuses every one.
@@ -231,10 +195,10 @@ def _external_id(side: _Side, takes_its_own: bool) -> Iterator[Answer]:
         elif is_denied(error):
             yield yes(side.key, question, f"{role} refuses one.")
         else:
-            yield untold(side.key, question, f"{_said(error)}.")
+            yield untold(side.key, question, f"{said(error)}.")
         return
     except BotoCoreError as error:
-        yield untold(side.key, question, f"{_said(error)}.")
+        yield untold(side.key, question, f"{said(error)}.")
         return
     yield no(
         side.key,
@@ -244,7 +208,7 @@ def _external_id(side: _Side, takes_its_own: bool) -> Iterator[Answer]:
     )
 
 
-def _lasting(side: _Side) -> Answer:
+def _lasting(side: Account) -> Answer:
     """Whether the credentials outlast a run."""
     question, credentials = "sessions", side.session.get_credentials()
     hour = (
@@ -262,135 +226,10 @@ def _lasting(side: _Side) -> Answer:
     return untold(side.key, question, text, "For long runs name a profile that refreshes itself.")
 
 
-def _region(side: _Side) -> Answer:
+def _region(side: Account) -> Answer:
     """Whether the region is enabled: an STS there knows no account that has not opted in. It was asked before this."""
     return yes(
         side.key,
         "region",
         f"{side.sharing.region} is enabled: AWS STS there knows account {side.config.account}.",
     )
-
-
-def _group(side: _Side, producer: Any, account: str) -> Iterator[Answer]:
-    question, group = "group", side.sharing.model_package_group
-    try:
-        producer.sagemaker.list_model_packages(ModelPackageGroupName=group, MaxResults=1)
-    except ClientError as error:
-        if is_denied(error):
-            text = f"its versions may not be listed: {_said(producer.explain(error))}."
-            yield no(side.key, question, text, "", is_access=True)
-            return
-        if "does not exist" not in str(error):
-            raise
-        text = f"account {side.config.account} has no group {group} in {side.sharing.region}."
-        yield no(
-            side.key,
-            question,
-            text,
-            "Compare model_package_group and region of the config with the registry.",
-        )
-        return
-    yield yes(side.key, question, f"{group} is in {side.sharing.region}, and its versions can be listed.")
-
-
-def _bucket(side: _Side, producer: Any, account: str) -> Iterator[Answer]:
-    question, bucket = "bucket", side.sharing.producer.releases_bucket
-    region = side.sharing.region
-    try:
-        answer = producer.s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=side.config.account)
-    except ClientError as error:
-        code = error.response["Error"].get("Code", "")
-        if code in ("404", "NoSuchBucket"):
-            yield no(
-                side.key, question, f"there is no bucket {bucket}.", "Correct producer.releases, or make it."
-            )
-        elif code in ("301", "PermanentRedirect"):
-            headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-            there = headers.get("x-amz-bucket-region", "another region")
-            yield no(
-                side.key,
-                question,
-                f"{bucket} is in {there}, and not in {region}.",
-                "Name a bucket of the config's region.",
-            )
-        elif is_denied(error) or code == "403":
-            text = f"{bucket} may not be looked at by {side.config.role or name_of(side.config.profile)}: it is another account's, or s3:ListBucket lacks."
-            yield no(
-                side.key,
-                question,
-                text,
-                "Compare producer.releases, and ReleasesBucket of the stack.",
-                is_access=True,
-            )
-        else:
-            raise
-        return
-    there = answer.get("BucketRegion", region)
-    if there == region:
-        yield yes(side.key, question, f"{bucket}, for Releases, is in {region}.")
-    else:
-        yield no(
-            side.key,
-            question,
-            f"{bucket} is in {there}, and not in {region}.",
-            "Name a bucket of the config's region.",
-        )
-
-
-def _template(side: _Side, assumed: Any, account: str) -> Iterator[Answer]:
-    """Whether the roles were made by the shipped edition of their template, by a tag that GetRole shows."""
-    question, shipped = "template", templates.edition(side.template)
-    roles = [side.config.role] if side.is_producer else [side.config.role, side.config.execution_role]  # type: ignore[union-attr]
-    for role in filter(None, roles):
-        try:
-            found = _described(side, assumed, account, str(role).rpartition("/")[2])
-        except ClientError as error:
-            if not is_denied(error):
-                raise
-            text = f"neither {name_of(side.config.profile)} nor {side.config.role} may ask iam:GetRole of {role}."
-            yield untold(side.key, question, text, "Whoever deploys the stack may.")
-            continue
-        if found is None:
-            text, way_out = f"there is no role {role}.", "Deploy the stack: crossaccount roles CONFIG."
-            yield no(side.key, question, text, way_out, is_access=True)
-            continue
-        edition = deployed.edition_of(found)
-        if edition == shipped:
-            yield yes(
-                side.key,
-                question,
-                f"{role} was made by edition {shipped} of {side.template}.yaml, as shipped.",
-            )
-            continue
-        said = f"edition {edition}" if edition else "none that says its edition"
-        text = f"{role} was made by {said}, and shipped is edition {shipped} of {side.template}.yaml."
-        yield no(side.key, question, text, "See crossaccount roles CONFIG --check, and update the stack.")
-
-
-def _described(side: _Side, assumed: Any, account: str, name: str) -> Any:
-    """The role, as the profile may see it, or else the role itself."""
-    if account == side.config.account:
-        try:
-            return deployed.look(side.session.client("iam"), name)
-        except ClientError as error:
-            if not is_denied(error) or side.config.role is None:
-                raise
-    return deployed.look(assumed.client("iam"), name)
-
-
-def _quotas(side: _Side, target: Any, account: str) -> Iterator[Answer]:
-    question = "quotas"
-    needs = quotas.promotion_needs(target.consumer, state.look(target), None, "")
-    if not needs:
-        yield yes(side.key, question, "its endpoint needs no instances of its own.")
-        return
-    seen = quotas.foresee(target, needs)
-    wanted = "; ".join(f"{need.what} needs {need.count} {' or '.join(need.types)}" for need in needs)
-    yield from (no(side.key, question, f"{line}.", quotas.WAY_OUT) for line in seen.short)
-    yield from (untold(side.key, question, line) for line in seen.doubts)
-    if not seen.short and not seen.doubts:
-        yield yes(side.key, question, f"they reach: {wanted}.")
-
-
-_PRODUCER = (("group", "sagemaker", _group), ("bucket", "s3", _bucket), ("template", "iam", _template))
-_CONSUMER = (("template", "iam", _template), ("quotas", "service-quotas", _quotas))

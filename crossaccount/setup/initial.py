@@ -14,18 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crossaccount import parallel, shipped
+from crossaccount import parallel
 from crossaccount.config.loading import parse_config
 from crossaccount.config.model import Sharing
 from crossaccount.errors import ConfigError, Finding, InputError, Severity
-from crossaccount.setup import draft, group, merging, stack_parameters, surroundings, writing
+from crossaccount.setup import deploying, draft, group, merging, stack_parameters, surroundings, writing
 from crossaccount.setup.asking import Asked, Side, open_side
 from crossaccount.setup.draft import Learnt, Party
 from crossaccount.setup.stack_parameters import Holdings
 from crossaccount.setup.surroundings import CONSUMER, PRODUCER, Standing
 from crossaccount.setup.writing import Draft
 
-TEMPLATES = shipped.ROOT / "deployments" / "iam"
 SCHEMA = "crossaccount.schema.json"
 
 
@@ -195,7 +194,7 @@ def _parameter_files(
         return {}
     drafts = {}
     for name in ("", *sharing.consumers):
-        file = path.with_name(f"{path.stem}.{f'consumer-{name}' if name else 'producer'}.parameters.json")
+        file = deploying.parameters_file(path, name)
         try:
             given = (
                 stack_parameters.of_consumer(sharing, holdings, name)
@@ -223,19 +222,11 @@ def _further(file: Path, text: str | None) -> dict[str, str]:
     if text is None:
         return {}
     try:
-        return _given(text)
+        return deploying.given(text)
     except ValueError:
         raise InputError(
             f"{file}: it is there and holds no parameters of CloudFormation. Move it away, or name another config."
         ) from None
-
-
-def _given(text: str) -> dict[str, str]:
-    """The parameters of a file; a ``ValueError`` for a file of something else."""
-    data = json.loads(text)
-    if not isinstance(data, list) or not all(isinstance(each, str) and "=" in each for each in data):
-        raise ValueError("no list of texts as NAME=VALUE")
-    return {name: value for name, _, value in (each.partition("=") for each in data)}
 
 
 def _told(learnt: Learnt) -> tuple[str, ...]:
@@ -259,29 +250,30 @@ def _told(learnt: Learnt) -> tuple[str, ...]:
 def _commands(
     wanted: Wanted, learnt: Learnt, parameters: Mapping[str, Draft], sharing: Sharing | None
 ) -> tuple[str, ...]:
-    """The commands that come next: both stacks where they are not there, then the first share."""
+    """The commands that come next: each stack that is not there or was told something else, then the first share."""
     parties: dict[str, tuple[str, Party]] = {"": ("producer", learnt.producer)}
     parties |= {name: ("consumer", party) for name, party in learnt.consumers.items()}
     lines = []
     for name, (template, party) in parties.items():
-        if name in parameters and not party.standing.is_by_hand:
-            lines.append(_deploy_stack(wanted, party.side, party.standing, template, parameters[name]))
+        standing, profile = party.standing, party.side.profile
+        if name not in parameters or standing.is_by_hand or _is_as_deployed(standing, parameters[name]):
+            continue
+        file = parameters[name]
+        stack = standing.stack if standing.is_deployed else deploying.given(file.text)["NamePrefix"]
+        lines.append(deploying.command(profile, wanted.region, stack, template, file.path))
     config = shlex.quote(str(wanted.path))
     if sharing is None:
         return (*lines, f"crossaccount init {config}")
-    first = next(iter(sharing.consumers))
-    steps = ("doctor {0}", "plan {0}", "share {0}", "check {0}", "deploy {0} --consumer {1}", "promote {0}")
-    return (*lines, *(f"crossaccount {step.format(config, first)}" for step in steps))
+    deploys = (f"deploy {config} --consumer {name}" for name in sharing.consumers)
+    steps = (
+        *(f"{step} {config}" for step in ("doctor", "plan", "share", "check")),
+        *deploys,
+        f"promote {config}",
+    )
+    return (*lines, *(f"crossaccount {step}" for step in steps))
 
 
-def _deploy_stack(wanted: Wanted, side: Side, standing: Standing, template: str, parameters: Draft) -> str:
-    file = TEMPLATES / f"{template}.yaml"
-    here = Path("deployments", "iam", file.name)
-    shown = here if here.exists() and here.samefile(file) else file
-    stack = standing.stack if standing.is_deployed else _given(parameters.text)["NamePrefix"]
-    words = [
-        *("aws", "cloudformation", "deploy", "--profile", side.profile, "--region", wanted.region),
-        *("--stack-name", stack, "--template-file", str(shown)),
-        *("--parameter-overrides", f"file://{parameters.path}", "--capabilities", "CAPABILITY_NAMED_IAM"),
-    ]
-    return shlex.join(words)
+def _is_as_deployed(standing: Standing, parameters: Draft) -> bool:
+    """Whether a stack is there and was told what the file says."""
+    wanted = deploying.given(parameters.text)
+    return standing.is_deployed and all(standing.parameters.get(name) == wanted[name] for name in wanted)

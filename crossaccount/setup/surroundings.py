@@ -34,7 +34,7 @@ _GONE = ("DELETE_COMPLETE", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAIL
 class Standing:
     """What stands for a group in an account, or is to be made.
 
-    ``stack`` is the name of the stack, ``is_deployed`` whether it is there; ``roles`` are ARNs by the ends of the roles' names, and
+    ``stack`` is the name of the stack, ``is_deployed`` whether it is there, and ``parameters`` what it was told then; ``roles`` are ARNs by the ends of the roles' names, and
     ``external_id`` the one that their trust asks for, None where none is known. ``is_by_hand`` is whether the roles are there without
     a stack.
     """
@@ -44,6 +44,7 @@ class Standing:
     external_id: str | None = None
     is_deployed: bool = False
     is_by_hand: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,12 +68,7 @@ def look(asked: Asked, side: Side, kind: str, group: str, producer: str, demande
         Failed: a stack is demanded, and there is none; or AWS cannot be reached.
     """
     where = f"account {side.account}"
-    stacks = asked.read(
-        side,
-        f"stacks of {where}",
-        "Whether the roles' stack is deployed is not known.",
-        lambda: _all(side, "cloudformation", "describe_stacks", "Stacks"),
-    )
+    stacks = _stacks(asked, side)
     ours = [each for each in stacks or () if _is_ours(each, kind, group, producer)]
     if len(ours) == 1:
         return _deployed(ours[0], kind)
@@ -97,6 +93,25 @@ def look(asked: Asked, side: Side, kind: str, group: str, producer: str, demande
     )
     known = _Known(stacks, None if roles is None else {each["RoleName"]: each for each in roles})
     return _planned(asked, side, kind, (producer, group), known)
+
+
+def find_deployed(
+    asked: Asked, side: Side, kind: str, group: str, producer: str
+) -> tuple[Standing, ...] | None:
+    """The deployed stacks of a kind for the group in an account; None where they may not be read. Takes and raises what `look` does."""
+    stacks = _stacks(asked, side)
+    if stacks is None:
+        return None
+    return tuple(_deployed(each, kind) for each in stacks if _is_ours(each, kind, group, producer))
+
+
+def _stacks(asked: Asked, side: Side) -> list[Any] | None:
+    return asked.read(
+        side,
+        f"stacks of account {side.account}",
+        "Whether the roles' stack is deployed is not known.",
+        lambda: _all(side, "cloudformation", "describe_stacks", "Stacks"),
+    )
 
 
 def _all(side: Side, service: str, operation: str, key: str) -> list[Any]:
@@ -124,7 +139,8 @@ def _is_ours(stack: Mapping[str, Any], kind: str, group: str, producer: str) -> 
 def _deployed(stack: Mapping[str, Any], kind: str) -> Standing:
     outputs = _outputs(stack)
     roles = {end: outputs[output] for end, output in ROLES[kind].items()}
-    return Standing(stack["StackName"], roles, _parameters(stack).get("ExternalId"), is_deployed=True)
+    given = _parameters(stack)
+    return Standing(stack["StackName"], roles, given.get("ExternalId"), is_deployed=True, parameters=given)
 
 
 def _planned(asked: Asked, side: Side, kind: str, owned: tuple[str, str], known: _Known) -> Standing:
@@ -142,7 +158,7 @@ def _planned(asked: Asked, side: Side, kind: str, owned: tuple[str, str], known:
                 f"{', '.join(names.values())} are there for {group} without a stack that can be seen: the config names them as they are.",
             )
             roles = {end: role["Arn"] for end, role in zip(names, there, strict=True)}
-            return Standing(prefix, roles, _external_id(there[0]), is_by_hand=True)
+            return Standing(prefix, roles, external_id_of(there[0]), is_by_hand=True)
         if not there and prefix not in taken:
             return Standing(prefix, roles)
         last = ", ".join(role["RoleName"] for role in there) or f"the stack {prefix}"
@@ -172,7 +188,7 @@ def _serves(asked: Asked, side: Side, role: Mapping[str, Any], owned: tuple[str,
     return bool(asked.read(side, subject, "Whether it is for the group is not known.", read))
 
 
-def _external_id(role: Mapping[str, Any]) -> str | None:
+def external_id_of(role: Mapping[str, Any]) -> str | None:
     """The one external id that a role's trust asks for; None where it asks for none, or for several."""
     found = set()
     statements = role.get("AssumeRolePolicyDocument", {}).get("Statement", [])

@@ -28,6 +28,7 @@ from crossaccount.sharing import plan, usage
 from crossaccount.sharing.artifacts import Observed, observe_all, resolve_digests
 from crossaccount.sharing.changes import Basis, Plan
 from crossaccount.sharing.encryption import Coming, coming_key, read_encryption
+from crossaccount.sharing.instance_types import unsupported
 from crossaccount.sharing.naming import needing, with_containers
 from crossaccount.sharing.obstacles import ask, ask_all
 from crossaccount.sharing.opened import Opened, find_stale, read_opened
@@ -99,6 +100,7 @@ def gather(producer: Producer) -> Gathered:
     findings = (
         *(*kept.findings, *complete.notes, *asked.findings, *of_documents, *asked.of_releases),
         *(*opened.findings, *of_stale, *of_samples, *lacking(config, kept.versions)),
+        *(unsupported(config, kept.versions[-1], config.consumers) if kept.versions else ()),
     )
     containers = needing(config, world.versions, world.observed)
     gathered = Gathered(

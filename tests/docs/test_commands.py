@@ -30,7 +30,7 @@ def test_the_commands_of_a_page_end_as_it_says(
     for fence in runnable_page.fences:
         if fence.language == "json" and fence.mark:
             (folder / fence.mark).write_text("\n".join(fence.lines))
-    sandbox = start_sandbox("--bare", "2", "--endpoint-seconds", "0.1", "--speed", "1000")
+    sandbox = start_sandbox("--bare", "3", "--endpoint-seconds", "0.1", "--speed", "1000")
     try:
         ended = shell(script, **prefect_server, **sandbox.ready["env"])
     finally:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,22 +146,56 @@ def test_what_needs_the_sandbox_names_the_extra(
     assert "pip install 'crossaccount-model-deployment[sandbox]'" in line
 
 
-def test_the_sandbox_is_served_and_a_plan_made_from_another_folder(installed: Path, tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", "crossaccount", "sandbox", "--json", "--exit-with-parent"]
-    with subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as served:
+@pytest.fixture(scope="module")
+def sandbox(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the installed sandbox says when it serves: with two accounts that hold nothing."""
+    env, folder = {**os.environ, "PYTHONPATH": str(installed)}, tmp_path_factory.mktemp("served")
+    command = [sys.executable, "-m", "crossaccount", "sandbox", "--bare", "2", "--json", "--exit-with-parent"]
+    with subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
-        ready = json.loads(served.stdout.readline())
         try:
-            assert ready["config"] == str(
-                installed / "crossaccount" / "_shipped" / "configs" / "sandbox.yaml"
-            )
-            planned = run(
-                installed, tmp_path, "-m", "crossaccount", "plan", ready["config"], "--json", **ready["env"]
-            )
-            assert json.loads(planned.stdout)["writes"] == 4, planned.stderr
+            yield json.loads(served.stdout.readline())
         finally:
             served.terminate()
+
+
+def test_the_sandbox_is_served_and_a_plan_made_from_another_folder(
+    installed: Path, tmp_path: Path, sandbox: Any
+) -> None:
+    assert sandbox["config"] == str(installed / "crossaccount" / "_shipped" / "configs" / "sandbox.yaml")
+    planned = run(
+        installed, tmp_path, "-m", "crossaccount", "plan", sandbox["config"], "--json", **sandbox["env"]
+    )
+    assert json.loads(planned.stdout)["writes"] == 4, planned.stderr
+
+
+def test_accounts_are_set_up_from_another_folder(installed: Path, tmp_path: Path, sandbox: Any) -> None:
+    def crossaccount(*words: str) -> tuple[int, Any]:
+        command = ("-m", "crossaccount", *words, "--json")
+        ended = run(installed, tmp_path, *command, **sandbox["env"], PREFECT_API_URL="")
+        assert ended.stdout, ended.stderr
+        return ended.returncode, json.loads(ended.stdout)
+
+    team = run(installed, tmp_path, str(ROOT / "tests/setup/team.py"), "bare-01", "churn", **sandbox["env"])
+    assert team.returncode == 0, team.stderr
+    given = ("--group", "churn", "--region", "us-east-1", "--producer", "bare-01", "--consumer", "bare-02")
+    code, made = crossaccount("init", "churn.yaml", *given)
+    assert (code, made["complete"]) == (0, True)
+    for command in made["commands"][:2]:
+        words = shlex.split(command)
+        assert str(installed / "crossaccount" / "_shipped" / "deployments" / "iam") in command
+        deployed = run(
+            installed, tmp_path, str(ROOT / "tests/docs/aws_by_boto3.py"), *words[1:], **sandbox["env"]
+        )
+        assert deployed.returncode == 0, deployed.stderr
+    code, looked = crossaccount("doctor", "churn.yaml")
+    assert (code, {each["verdict"] for each in looked["answers"]}) == (0, {"yes"})
+    code, wanted = crossaccount("roles", "churn.yaml", "--out", "stacks")
+    assert (code, list(wanted["stacks"])) == (0, ["producer", "bare-02"])
+    template = Path("deployments") / "iam" / "consumer.yaml"
+    assert (tmp_path / "stacks" / "consumer.yaml").read_bytes() == (ROOT / template).read_bytes()
+    code, compared = crossaccount("roles", "churn.yaml", "--check")
+    assert (code, [each["contains_what_is_needed"] for each in compared["roles"]]) == (0, [True] * 3)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -168,3 +169,12 @@ def options(group: str, producer: str = "bare-01", *consumers: str, region: str 
 @pytest.fixture
 def given() -> Callable[..., Sequence[str]]:
     return options
+
+
+@pytest.fixture
+def no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server is configured: tests of flows that ran in this process before leave theirs among its settings."""
+    from tasks import readiness
+
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(readiness, "PREFECT_API_URL", SimpleNamespace(value=lambda: None))

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,13 +23,7 @@ STAGING = "arn:aws:iam::222222222222:role/crossaccount-deployer"
 Answers = dict[tuple[str, str], dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No server is configured: tests of flows that ran in this process before leave theirs among its settings."""
-    from tasks import readiness
-
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(readiness, "PREFECT_API_URL", SimpleNamespace(value=lambda: None))
+pytestmark = pytest.mark.usefixtures("no_prefect")
 
 
 def look(capsys: Any, config: Any, *words: str) -> tuple[int, Answers]:
@@ -51,7 +44,10 @@ def test_the_sandbox_is_ready_and_nothing_is_changed(aws: Any, capsys: Any) -> N
     assert (code, saying(answers, "no")) == (0, set())
     # The producer's operator and its role may not look at roles: the stack's owner may.
     assert saying(answers, "cannot tell") == {("producer", "template")}
-    of_a_consumer = {"credentials", "role", "wrong external id", "sessions", "region", "template", "quotas"}
+    of_a_consumer = {
+        *("credentials", "role", "wrong external id", "sessions", "region", "template", "quotas"),
+        "instance type",
+    }
     assert {question for subject, question in answers if subject == "consumers.staging"} == of_a_consumer
     of_the_producer = {
         "credentials",
@@ -139,7 +135,12 @@ def test_a_fault_is_said_with_the_way_out_and_hides_no_other_answer(
     assert words in said
     if question[1] == "role":  # which refuses whatever it is given
         assert saying(answers, "cannot tell") >= {(question[0], "wrong external id")}
-    others = [each for (subject, _), each in answers.items() if subject == "consumers.production"]
+    # What the producer's versions support is read in the producer's role.
+    others = [
+        each
+        for (subject, asked), each in answers.items()
+        if subject == "consumers.production" and asked != "instance type"
+    ]
     assert len(others) == 7
     assert {each["verdict"] for each in others} == {"yes"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -624,3 +625,106 @@ def test_a_no_on_a_terminal_leaves_the_file(
     assert ended.out.index("versions 1, 2 approved") < ended.out.index("+  other:"), (
         "what was read is told before"
     )
+
+
+# The question of which the first answers cannot be right, those, and words of what is said of them.
+REFUSED: list[tuple[str, list[str], tuple[str, ...]]] = [
+    ("AWS profile of the account that owns", ["bare-O1", "bare-001"], ("'bare-O1'", "Did you mean bare-01?")),
+    ("Region", ["us-eaast-1"], ("--region", "Did you mean us-east-1?")),
+    ("Model package group (", ["chrun", "not a name"], ("Did you mean churn?", "letters, digits")),
+    ("AWS profiles of the accounts that deploy", ["X=bare-02"], ("'X' cannot name a consumer",)),
+    (
+        "AWS profiles of the accounts that deploy",
+        ["x=bare-0002", "x=bare-01"],
+        ("'bare-0002'", "700000000001"),
+    ),
+]
+
+
+def _answering(monkeypatch: pytest.MonkeyPatch, words: str, first: Sequence[str]) -> list[str]:
+    """Answers each question on a terminal, one of them otherwise at first; the questions as they are asked."""
+    asked: list[str] = []
+    left = list(first)
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        if question.startswith(words) and left:
+            return left.pop(0)
+        return next(value for each, value in ANSWERS.items() if question.startswith(each))
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", answer)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "says"), REFUSED, ids=[f"{each[0]} {each[1]}" for each in REFUSED]
+)
+def test_an_answer_that_cannot_be_right_is_asked_for_again_at_once(
+    words: str,
+    first: list[str],
+    says: tuple[str, ...],
+    init: Call,
+    churn: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = _answering(monkeypatch, words, first)
+    ended = init(json_output=False)
+    assert ended.code == 0, ended.err
+    assert [each.startswith(words) for each in asked].count(True) == len(first) + 1
+    assert all(part in ended.err for part in says), ended.err
+    # The answers that were right are asked for once.
+    assert len(asked) == 4 + len(first)
+
+
+def test_a_third_answer_that_cannot_be_right_ends_it(
+    init: Call, churn: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = _answering(monkeypatch, "Region", ["here", "there", "anywhere", "us-east-1"])
+    ended = init(json_output=False)
+    assert (ended.code, list(tmp_path.iterdir()), len(asked)) == (2, [], 4)
+    assert "'anywhere'" in ended.err.splitlines()[-1]
+
+
+def test_without_anything_the_file_is_missing_too(init: Call) -> None:
+    message = init().message
+    assert message.startswith("CONFIG, --group, --region, --producer, --consumer: are missing")
+
+
+def test_what_is_done_already_is_not_next(init: Call, given: Call, world: Any) -> None:
+    team = world.team("bare-09", "again")
+    team.register(world.models[0], "again/1/")
+    words = given("again", "bare-09", "a=bare-08", "b=bare-07")
+    ended = init(*words)
+    assert [
+        each for each in ended.json["commands"] if " deploy " in each and each.startswith("crossaccount")
+    ] == [f"crossaccount deploy config.yaml --consumer {name}" for name in "ab"]
+    stacks = [each.split()[4] for each in ended.json["commands"] if each.startswith("aws")]
+    assert stacks == ["bare-09", "bare-08", "bare-07"]
+    stack = ended.parameters("consumer-a")["NamePrefix"]
+    world.deploy("bare-09", "producer", ended.folder / "config.producer.parameters.json")
+    world.deploy("bare-08", "consumer", ended.folder / "config.consumer-a.parameters.json", stack)
+    left = init("config.yaml").json["commands"]
+    assert [each.split()[4] for each in left if each.startswith("aws")] == ["bare-07"]
+    # A stack that was told something else is to be updated, under its name.
+    team.register(world.models[1], "elsewhere/2/")
+    left = init("config.yaml", "--yes").json["commands"]
+    assert [each.split()[4] for each in left if each.startswith("aws")] == ["bare-08", "bare-07"]
+
+
+def test_what_is_waited_for_is_said_once_and_not_with_json(
+    init: Call, given: Call, churn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crossaccount.cli import live
+
+    said = {}
+    for seconds in (0.0, 600.0):
+        monkeypatch.setattr(live, "_SAY_SECONDS", seconds)
+        said[seconds] = init(
+            "config.yaml" if seconds else "other.yaml", *given("churn")[1:], json_output=False
+        ).err
+    assert said[600.0] == ""
+    assert re.fullmatch(r"waiting: reading the accounts at http://127\.0\.0\.1:\d+\n", said[0.0])
+    monkeypatch.setattr(live, "_SAY_SECONDS", 0.0)
+    assert init("third.yaml", *given("churn")[1:]).err == ""

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from crossaccount.aws import sessions
 from crossaccount.aws.credentials import name_of
+from crossaccount.aws.operations import action_of
 from crossaccount.aws.refusals import is_denied
 from crossaccount.config.model import ConsumerConfig
 from crossaccount.errors import CrossAccountError
@@ -87,7 +88,14 @@ def _has(producer: Any, group: str, region: str) -> bool:
 def _instance_types(side: Account, producer: Any) -> Iterator[Answer]:
     """Whether the version that would be deployed, the newest that is shared, supports what each consumer's endpoint names."""
     question, sharing = "instance type", side.sharing
-    version = read_versions(producer.sagemaker, sharing).versions[-1:]
+    try:
+        version = read_versions(producer.sagemaker, sharing).versions[-1:]
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        text = f"the versions may not be read: {action_of(error)} is refused."
+        yield untold(side.key, question, text)
+        return
     for name in side.consumers if version else ():
         key, seen = f"consumers.{name}", list(unsupported(sharing, version[0], [name]))
         wanted = " or ".join(sharing.consumers[name].endpoint.instance_types)

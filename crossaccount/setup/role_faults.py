@@ -101,7 +101,7 @@ def _of_the_role(side: Account, stacks: tuple[Standing, ...] | None, otherwise: 
         found: Any = deployed.look(side.session.client("iam"), role.rpartition("/")[2])
     except (ClientError, BotoCoreError):
         return "", (
-            f"{otherwise} {name_of(side.config.profile)} may not ask iam:GetRole of it. If its stack is deployed, {from_stacks(side)} takes "
+            f"{otherwise} Which of these it is was not seen: {name_of(side.config.profile)} may not ask iam:GetRole of it. If its stack is deployed, {from_stacks(side)} takes "
             f"role and external id from it; if it is not: {deploy(side)}."
         )
     if found is None:

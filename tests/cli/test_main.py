@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -244,3 +245,15 @@ def test_an_unknown_consumer_is_told_before_prefect_is_there(command: list[str])
     assert done.stdout.split() == ["2", "False"], done.stderr
     assert "nobody" in done.stderr
     assert "staging" in done.stderr  # the way out: who there is
+
+
+@pytest.mark.parametrize(("given", "then"), [(None, "1"), ("0", "0")])
+def test_prefect_is_asked_to_tell_nobody_of_a_command_unless_somebody_chose(
+    given: str | None, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DO_NOT_TRACK", given or "")
+    if given is None:
+        monkeypatch.delenv("DO_NOT_TRACK")
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert os.environ["DO_NOT_TRACK"] == then

@@ -14,15 +14,21 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from crossaccount.cli import live
 
 if TYPE_CHECKING:
     from crossaccount.hosting.standing import Standing
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_READ_SECONDS = (
+    2.0  # for answers to a read that was interrupted: a call waits for minutes where nobody answers
+)
 _TELL_SECONDS = 10.0  # for the Prefect server to take in that the run is over
 # What else may be half done, for each command whose work is not a temporary resource.
 _HALF_DONE = {
@@ -38,10 +44,12 @@ class Interrupts:
 
     Args:
         options: the command's.
+        last: called before a read that does not end is left behind.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.exit_code, self._made = options, 0, False
+        self.last: Callable[[], object] = lambda: None
 
     def take(self, signum: int, frame: FrameType | None) -> None:
         """Act on a signal; a handler."""
@@ -58,6 +66,8 @@ class Interrupts:
             _say("An endpoint can be deleted once it is no longer Creating. Interrupt again to leave it all.")
         else:
             _say("\nInterrupted: ending. Interrupt again to end at once.")
+            if live.is_reading():
+                threading.Thread(target=self._leave_the_read, daemon=True).start()
         raise KeyboardInterrupt
 
     def end(self, interrupt: KeyboardInterrupt) -> NoReturn:
@@ -66,6 +76,13 @@ class Interrupts:
         left = _standing()
         self._write(left, self._remedy(left, _runs_of(left)))
         raise SystemExit(self.exit_code or 130)
+
+    def _leave_the_read(self) -> None:
+        """End the process although threads of it still wait for answers."""
+        time.sleep(_READ_SECONDS)
+        self.last()
+        self._write((), [])
+        os._exit(self.exit_code)
 
     def _end_at_once(self) -> NoReturn:
         for each in _SIGNALS:  # a third signal ends this too

@@ -50,11 +50,11 @@ def line(options: argparse.Namespace, subject: str) -> Iterator[None]:
 def reading(options: argparse.Namespace, subject: str) -> Iterator[None]:
     """As `line`, for a read of accounts: where no line lives, what is waited for is said once on stderr after two seconds.
 
-    With ``--json`` nothing is said. An address in ``AWS_ENDPOINT_URL`` is named: one that does not answer is waited for.
+    With ``--json`` nothing is said. Whoever interrupts it is not kept waiting for answers (``interrupts``). An address in ``AWS_ENDPOINT_URL`` is named: one that does not answer is waited for.
     """
     address = os.environ.get("AWS_ENDPOINT_URL")
     subject = f"{subject} at {address}" if address else subject
-    with line(options, subject):
+    with line(options, subject), _counted():
         if options.json or _is_watched(options):
             yield
             return
@@ -72,6 +72,20 @@ def reading(options: argparse.Namespace, subject: str) -> Iterator[None]:
         finally:
             ended.set()
             thread.join()
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    _reads.append(True)
+    try:
+        yield
+    finally:
+        _reads.pop()
+
+
+def is_reading() -> bool:
+    """Whether the command only reads now: nothing was changed that would have to be taken down."""
+    return bool(_reads)
 
 
 def _is_watched(options: argparse.Namespace) -> bool:
@@ -119,6 +133,7 @@ class _Line:
 
 
 _drawn: list[_Line] = []
+_reads: list[bool] = []
 
 
 def written(wait: waiting.Wait, others: int, now: float) -> str:

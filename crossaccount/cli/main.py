@@ -36,6 +36,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     with interrupts.handled(options) as interrupted:
         try:
             files = _report_files(options)
+            interrupted.last = lambda: _stopped(files, interrupted.exit_code, "It was interrupted.")
             result = getattr(commands, options.command)(options)
         except KeyboardInterrupt as interrupt:
             _stopped(files, interrupted.exit_code or 130, "It was interrupted.")

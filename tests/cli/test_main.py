@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -257,3 +258,37 @@ def test_prefect_is_asked_to_tell_nobody_of_a_command_unless_somebody_chose(
     with pytest.raises(SystemExit):
         cli.main(["--version"])
     assert os.environ["DO_NOT_TRACK"] == then
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_read_does_not_wait_for_whoever_never_answers(
+    tmp_path: Path, signum: int, code: int
+) -> None:
+    names = ("models", "staging")
+    keys = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = example"
+    (tmp_path / "credentials").write_text("\n".join(f"[{name}]\n{keys}\n" for name in names))
+    given = ("--group", "churn", "--region", "us-east-1", "--producer", "models", "--consumer", "staging")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        env |= {
+            "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "crossaccount", "init", "churn.yaml", *given, "--json"],
+            env=env,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        silent.settimeout(60)
+        asked = [silent.accept()[0] for _ in names]  # two threads wait
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=60)
+        for each in asked:
+            each.close()
+    told = json.loads(out)
+    assert (process.returncode, told["exit_code"], told["error"]["kind"]) == (code, code, "Interrupted"), err
+    assert not (tmp_path / "churn.yaml").exists()

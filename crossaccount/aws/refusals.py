@@ -90,17 +90,17 @@ def unreachable(error: BotoCoreError, key: str) -> Failed:
             f"{key}: there are no AWS credentials. Name an AWS profile in {key}.profile, or run with ambient credentials."
         )
     if isinstance(error, EndpointConnectionError):
-        return Failed(f"AWS does not answer: {error}. {_way_to(str(error.kwargs.get('endpoint_url', '')))}")
+        return Failed(f"AWS does not answer: {error}. {way_to(str(error.kwargs.get('endpoint_url', '')))}")
     return _unanswered(error)
 
 
-def _way_to(url: str) -> str:
+def way_to(url: str) -> str:
     """The way out where nothing answers at an address: one of this machine is a sandbox's."""
     host = urlsplit(url).hostname or ""
     if host == "localhost" or host.startswith("127.") or host == "::1":
         return (
             "There the sandbox has ended, or not begun: start crossaccount sandbox, and paste the export lines that it prints into this "
-            "shell. For AWS itself unset AWS_ENDPOINT_URL."
+            "shell. A new one has nothing of what was made in the former. For AWS itself unset AWS_ENDPOINT_URL."
         )
     return "Check the network, its proxy, the region of the config, and AWS_ENDPOINT_URL if it is set."
 

@@ -7,6 +7,7 @@ Source: AssumeRole in the AWS STS API reference; "Roles terms and concepts" (rol
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -204,12 +205,13 @@ def _no_such_profile(named_by: str, profile: str) -> str:
         if named_by.endswith(".profile")
         else "name another"
     )
-    sandbox = "start crossaccount sandbox, and paste the export lines that it prints into this shell"
+    empty = " --bare N" if re.fullmatch(r"bare-\d+", profile) else ""
+    sandbox = f"start crossaccount sandbox{empty}, and paste the export lines that it prints into this shell"
     gone = [name for name in _FILES if os.environ.get(name) and not os.path.exists(os.environ[name])]
     if gone:
         return (
             f"{said} {gone[0]} names {os.environ[gone[0]]}, which is not there: a sandbox that has ended takes it along. For the sandbox, "
-            f"{sandbox}; for AWS, unset {gone[0]}, or {otherwise}."
+            f"{sandbox}; for AWS, unset {' '.join(name for name in (*_FILES, 'AWS_ENDPOINT_URL') if os.environ.get(name))}, or {otherwise}."
         )
     if known:
         return f"{said}{did_you_mean(profile, known)} Correct it, add it to the AWS config file, or {otherwise}. For the sandbox, {sandbox}."

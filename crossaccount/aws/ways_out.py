@@ -98,7 +98,7 @@ def misnamed(key: str, name: str, next_step: str, beside: str = "") -> str:
     """
     return (
         f"First compare {key} of the config, {name}, {f'and {beside}, ' if beside else ''}with what is there: of a misspelt name AWS says no more than this, since the role was "
-        f"made for the right one. Then see in what the role differs: crossaccount roles CONFIG --check. {next_step}"
+        f"made for the right one. crossaccount doctor CONFIG tells what there is; once the name is right, crossaccount roles CONFIG --check in what the role differs. {next_step}"
     )
 
 
@@ -144,7 +144,8 @@ def trust(role: str, caller: str, config_key: str) -> str:
         external_id, named = "external_id of the profile in the AWS config file", "role_arn of that profile"
     return (
         f"The trust policy of {role} must allow {caller}, with the external id that {external_id} has. AWS says the same of a role that "
-        f"does not exist: compare {named} with the role's ARN. The templates in deployments/iam make such a role."
+        f"does not exist, and whose account the caller is in may be the wrong one: compare {named} with the role's ARN. crossaccount doctor CONFIG "
+        "tells which it is, with the command that mends it. The templates in deployments/iam make such a role."
     )
 
 

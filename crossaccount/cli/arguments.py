@@ -22,7 +22,11 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = make_parser()
     commands = _commands_of(parser)
     given = sys.argv[1:] if words is None else words
-    if given and not given[0].startswith("-") and given[0] not in commands:
+    if not given:
+        parser.error(
+            f"the following arguments are required: COMMAND. The commands: {', '.join(commands)}. COMMAND --help tells more."
+        )
+    if not given[0].startswith("-") and given[0] not in commands:
         near = did_you_mean(given[0], tuple(commands))
         parser.error(f"invalid choice: {given[0]!r}.{near} The commands: {', '.join(commands)}.")
     options, unread = parser.parse_known_args(given)

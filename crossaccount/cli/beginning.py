@@ -6,6 +6,7 @@ Not here: what is read of the accounts, and the files that come of it (``setup.i
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -45,6 +46,14 @@ class _Given:
         }
         return [option for option, value in values.items() if not value]
 
+    def command(self, path: Path | None) -> str:
+        """The command with what is known, and a word for each option that is missing."""
+        consumers = [f"{name}={profile}" for name, profile in self.consumers.items()] or ["PROFILE"]
+        words = ["--group", self.group or "NAME", "--region", self.region or "REGION"]
+        words += ["--producer", self.producer or "PROFILE"]
+        words += [word for each in consumers for word in ("--consumer", each)]
+        return f"crossaccount init {shlex.join([str(path or 'CONFIG'), *words])}"
+
 
 def init(options: argparse.Namespace) -> dict[str, Any]:
     """Write a first config, and tell what was read and what comes next.
@@ -81,7 +90,7 @@ def _wanted(options: argparse.Namespace, on_terminal: bool) -> Wanted:
             missing = ["CONFIG", *missing]
         raise InputError(
             f"{', '.join(missing)}: {'is' if len(missing) == 1 else 'are'} missing, and there is no terminal to ask on. Add "
-            f"{'it' if len(missing) == 1 else 'them'}: crossaccount init CONFIG --group NAME --region REGION --producer PROFILE --consumer PROFILE."
+            f"{'it' if len(missing) == 1 else 'them'}: {given.command(options.config)}"
         )
     if missing:
         _ask(options, given)
@@ -263,7 +272,7 @@ def _asked(
         except InputError as error:
             if not left:
                 raise
-            sys.stderr.write(f"{error}\n")
+            output.say(str(error))
     raise AssertionError("the last answer is taken or refused")
 
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from crossaccount.cli import live
+from crossaccount.cli import live, output
 
 if TYPE_CHECKING:
     from crossaccount.hosting.standing import Standing
@@ -160,7 +160,7 @@ def _runs_of(left: tuple[Standing, ...]) -> list[str]:
 
 def _say(*lines: str) -> None:
     """Write to stderr past its buffer: the signal may have come while that was being written to."""
-    _put(2, "".join(f"{line}\n" for line in lines))
+    _put(2, output.for_a_person("".join(f"{line}\n" for line in lines)))
 
 
 def _put(descriptor: int, text: str) -> None:

@@ -37,16 +37,20 @@ def begin(options: argparse.Namespace) -> None:
     _config = str(only) if only and not isinstance(only, list) else None
 
 
+def for_a_person(text: str) -> str:
+    """A text whose commands are named as this one was called."""
+    return called.as_typed(text, tuple(EXAMPLES), _config)
+
+
 def say(text: str) -> None:
     """Write text for a person to stderr, beside the result; the commands in it as this one was called."""
     live.clear()
-    shown = terminal.fitted(called.as_typed(text, tuple(EXAMPLES), _config), sys.stderr)
-    print(shown, file=sys.stderr)  # noqa: T201 - for a person
+    print(terminal.fitted(for_a_person(text), sys.stderr), file=sys.stderr)  # noqa: T201 - for a person
 
 
 def write(options: argparse.Namespace, text: str) -> None:
     """Write the result as text, the commands in it as this one was called; nothing with ``--json``."""
-    write_as_it_is(options, called.as_typed(text, tuple(EXAMPLES), _config))
+    write_as_it_is(options, for_a_person(text))
 
 
 def write_as_it_is(options: argparse.Namespace, text: str) -> None:

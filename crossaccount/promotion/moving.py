@@ -18,7 +18,7 @@ from crossaccount.hosting.preflight import explained_creation
 from crossaccount.hosting.resources import HostedResource, Removal, deployment_name
 from crossaccount.hosting.state import LiveEndpoint, VersionConfig
 from crossaccount.promotion import shadowing
-from crossaccount.promotion.outcome import ConsumerOutcome, Result
+from crossaccount.promotion.outcome import ROLLED_BACK, ConsumerOutcome, Result
 from crossaccount.proof.proof import Proof, prove
 from crossaccount.proof.questions import Question, questions
 from crossaccount.release.manifest import Release
@@ -131,7 +131,7 @@ def go_back(
         with target.explained("sagemaker:AddTags", to.config):
             state.mark_proven(target, to.config, seen=seen)
         before = _answering(live) if before is None else before
-        text = f"Rolled back: {outcome.text}{_doubts(steps)}"
+        text = f"{ROLLED_BACK}{outcome.text}{_doubts(steps)}"
         return move.outcome(Result.PROMOTED, before, to.version, text, steps)
     except CrossAccountError as error:
         before = _answering(live) if before is None else before

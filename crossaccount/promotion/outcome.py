@@ -16,6 +16,8 @@ from crossaccount.errors import CrossAccountError, Refused
 from crossaccount.hosting.resources import Removal
 from crossaccount.proof.proof import Proof
 
+ROLLED_BACK = "Rolled back: "  # how the text of a rollback begins
+
 
 class Result(StrEnum):
     """The result for one consumer.
@@ -61,7 +63,8 @@ class ConsumerOutcome:
         """The result in a person's words: where it went when it moved."""
         if self.result is not Result.PROMOTED or self.before is None or self.before == self.live:
             return str(self.result)
-        moved = "moved back" if self.before > self.version else "promoted"
+        is_back = self.before > self.version or self.text.startswith(ROLLED_BACK)
+        moved = "moved back" if is_back else "promoted"
         return f"{moved} from version {self.before}"
 
     @property

@@ -77,7 +77,7 @@ class Record(BaseModel):
         if self.kind == "rollback" and result == "promoted":
             return f"{name} went back from version {before} to version {live}"
         if result == "promoted" and before is not None:
-            return f"{name} promoted from version {before}"
+            return f"{name} {'moved back' if before > self.version else 'promoted'} from version {before}"
         serving = f", serving version {live}" if result == "failed" and live is not None else ""
         return f"{name} {result}{serving}"
 

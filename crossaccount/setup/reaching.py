@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
+from crossaccount.aws import refusals
 from crossaccount.setup.answers import Answer, no, untold, yes
 from crossaccount.text import first_line
 
@@ -106,8 +107,8 @@ def answers(services: Mapping[str, Iterable[str]], reached: Mapping[str, Reached
         names = ", ".join(sorted(services[url]))
         question = f"reaches {urlsplit(url).netloc}"
         if found.fault:
-            way_out = "Check the network, its proxy and DNS, and AWS_ENDPOINT_URL if it is set."
-            yield no(_MACHINE, question, f"{names} cannot be asked: {found.fault.rstrip('.')}.", way_out)
+            text = f"{names} cannot be asked: {found.fault.rstrip('.')}."
+            yield no(_MACHINE, question, text, refusals.way_to(url))
         else:
             yield yes(_MACHINE, question, f"it answers, for {names}.")
     yield _clock([found.ahead for found in reached.values() if found.ahead is not None])

@@ -91,7 +91,7 @@ def _of_the_stack(side: Account, stacks: tuple[Standing, ...] | None) -> tuple[s
         others.append(f"the role asks for an external id, {has} {side.key}.external_id")
     if not others:
         return None
-    return f"{'; '.join(others)}.", f"Take both from the deployed stack: {from_stacks(side)}."
+    return f"{'; '.join(others)}.", f"Take both from the deployed stack: {from_stacks(side)}"
 
 
 def _of_the_role(side: Account, stacks: tuple[Standing, ...] | None, otherwise: str) -> tuple[str, str]:
@@ -102,20 +102,22 @@ def _of_the_role(side: Account, stacks: tuple[Standing, ...] | None, otherwise: 
     except (ClientError, BotoCoreError):
         return "", (
             f"{otherwise} Which of these it is was not seen: {name_of(side.config.profile)} may not ask iam:GetRole of it. If its stack is deployed, {from_stacks(side)} takes "
-            f"role and external id from it; if it is not: {deploy(side)}."
+            f"role and external id from it; if it is not: {deploy(side)}"
         )
     if found is None:
         cannot = (
-            "" if stacks is not None else " Or its stack made it under another name, which could not be read."
+            ""
+            if stacks is not None
+            else ", where its stack may have made it under another name, which could not be read"
         )
         return f"there is no such role in account {side.config.account}.", (
-            f"Compare {key}.role. If its stack is not deployed yet, deploy it: {deploy(side)}.{cannot}"
+            f"Compare {key}.role{cannot}. If its stack is not deployed yet, deploy it: {deploy(side)}"
         )
     asked_for = surroundings.external_id_of(found)
     if asked_for is not None and asked_for != side.config.external_id:
         text = f"its trust policy asks for an external id that is not {key}.external_id."
         return (
             text,
-            f"Write the one that it asks for in {key}.external_id; of a deployed stack: {from_stacks(side)}.",
+            f"Write the one that it asks for in {key}.external_id; of a deployed stack: {from_stacks(side)}",
         )
     return "", otherwise

@@ -62,6 +62,21 @@ def test_a_sandbox_that_took_its_files_along_is_told(
     assert in_order(said_of(sandbox.config), f"{name} names", "which is not there", SANDBOX, f"unset {name}")
 
 
+def test_everything_that_a_sandbox_left_in_a_shell_is_unset_at_once(
+    sandbox: Any, bare: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        bare.setenv(name, str(tmp_path / "gone"))
+    bare.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    unset = "for AWS, unset AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_ENDPOINT_URL, or"
+    assert unset in said_of(sandbox.config)
+
+
+def test_a_profile_of_a_bare_account_is_of_a_sandbox_with_such(edited: Any, bare: pytest.MonkeyPatch) -> None:
+    text = said_of(edited(producer__profile="bare-02"))
+    assert "start crossaccount sandbox --bare N, and paste the export lines" in text
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_where_a_sandbox_was_and_nothing_listens_it_has_ended(
     aws: Any, monkeypatch: pytest.MonkeyPatch, host: str
@@ -99,7 +114,11 @@ def test_a_misspelt_name_comes_before_a_policy(
         calls[key]()
     step = caught.value.refusal.next_step
     assert in_order(
-        step, f"First compare {key} of the config, {name},", "crossaccount roles CONFIG --check", "must allow"
+        step,
+        f"First compare {key} of the config, {name},",
+        "crossaccount doctor CONFIG",
+        "crossaccount roles CONFIG --check",
+        "must allow",
     )
 
 

@@ -114,6 +114,14 @@ def test_what_is_a_file_is_printed_as_it_is() -> None:
 MISTYPED = [
     (("plann", "configs/sandbox.yaml"), ["invalid choice: 'plann'. Did you mean plan?", "deploy", "doctor"]),
     (("frobnicate",), ["invalid choice: 'frobnicate'. The commands:"]),
+    ((), ["required: COMMAND. The commands:", "sandbox, init, plan", "COMMAND --help"]),
+    (
+        ("init", "--group", "churn", "--producer", "models"),
+        [
+            "--region, --consumer: are missing",
+            "init CONFIG --group churn --region REGION --producer models --consumer PROFILE",
+        ],
+    ),
     (
         ("deploy", "configs/sandbox.yaml", "--consumr", "staging"),
         ["usage: crossaccount deploy", "unrecognized arguments: --consumr staging. Did you mean --consumer?"],

@@ -153,7 +153,9 @@ def test_what_a_second_interrupt_leaves_is_named_and_removed_by_the_command_that
     assert left == {"endpoints": [NAME], "configs": [NAME], "models": [NAME]}
     for kind in ("endpoint", "endpoint config", "model"):
         assert f"  {kind} {NAME} in account 222222222222\n" in terminal.text[terminal.text.index("Left in") :]
-    named = re.search(r"^  crossaccount (reap \S+ --run \S+)$", terminal.text, re.MULTILINE)
+    named = re.search(
+        rf"^  {sys.executable} -m crossaccount (reap \S+ --run \S+)$", terminal.text, re.MULTILINE
+    )
     assert named, terminal.text
     code, answer = run(*named[1].split())
     assert code == 0, answer

@@ -51,7 +51,9 @@ def test_what_a_lost_run_may_last_have_said_proves_no_life(state: str) -> None:
 def test_a_silent_run_is_set_to_crashed_after_three_heartbeats_of_the_default() -> None:
     found = lost_runs()
     assert found.trigger.posture is Posture.Proactive
-    assert found.trigger.after == {"prefect.flow-run.heartbeat"} <= found.trigger.expect
+    # A host may be lost before the first heartbeat of its run.
+    assert found.trigger.after == {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
+    assert "prefect.flow-run.heartbeat" in found.trigger.expect
     heartbeat = FlowsSettings.model_fields["heartbeat_frequency"].default
     assert found.trigger.within > 3 * timedelta(seconds=heartbeat)
     assert [(one.type, one.state, one.force) for one in found.actions] == [

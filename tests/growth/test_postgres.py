@@ -91,6 +91,18 @@ def test_automations_are_applied_once_however_often(grown: Any) -> None:
     assert known["enabled"]
 
 
+def test_a_run_whose_host_is_lost_before_its_first_heartbeat_is_noticed_too(grown: Any) -> None:
+    flow = grown.ask("/flows/", {"name": "move-endpoint"})["id"]
+    made = {"flow_id": flow, "state": {"type": "PENDING"}}
+    silent, ending = (grown.ask("/flow_runs/", {**made, "name": name})["id"] for name in ("silent", "ending"))
+    for run, kinds in ((silent, ["RUNNING"]), (ending, ["RUNNING", "COMPLETED"])):
+        for kind in kinds:
+            grown.ask(f"/flow_runs/{run}/set_state", {"state": {"type": kind}})
+    ended = grown.ended(silent)
+    assert (ended["state_type"], "No heartbeat came" in ended["state"]["message"]) == ("CRASHED", True)
+    assert grown.ask(f"/flow_runs/{ending}")["state_type"] == "COMPLETED"
+
+
 def test_a_host_lost_in_the_middle_of_a_promotion_is_noticed_and_the_next_run_mends_it(
     grown: Any, promoted: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

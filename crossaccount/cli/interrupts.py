@@ -50,6 +50,7 @@ class Interrupts:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.exit_code, self._made = options, 0, False
         self.last: Callable[[], object] = lambda: None
+        self._is_told = False
 
     def take(self, signum: int, frame: FrameType | None) -> None:
         """Act on a signal; a handler."""
@@ -72,6 +73,7 @@ class Interrupts:
 
     def end(self, interrupt: KeyboardInterrupt) -> NoReturn:
         """End the process after a first signal, once everything has been cleaned up; what could not be is named."""
+        self._is_told = True
         _say(*getattr(interrupt, "__notes__", ()))
         left = _standing()
         self._write(left, self._remedy(left, _runs_of(left)))
@@ -80,8 +82,9 @@ class Interrupts:
     def _leave_the_read(self) -> None:
         """End the process although threads of it still wait for answers."""
         time.sleep(_READ_SECONDS)
-        self.last()
-        self._write((), [])
+        if not self._is_told:
+            self.last()
+            self._write((), [])
         os._exit(self.exit_code)
 
     def _end_at_once(self) -> NoReturn:

@@ -292,3 +292,35 @@ def test_an_interrupted_read_does_not_wait_for_whoever_never_answers(
     told = json.loads(out)
     assert (process.returncode, told["exit_code"], told["error"]["kind"]) == (code, code, "Interrupted"), err
     assert not (tmp_path / "churn.yaml").exists()
+
+
+# What a command does that is interrupted in a read: its threads never end, and its own cleaning up ends, or does not.
+INTERRUPTED = """
+import argparse, os, signal, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from crossaccount.cli import interrupts, live
+
+options = argparse.Namespace(command="promote", json=True)
+ThreadPoolExecutor().submit(time.sleep, 600)
+with interrupts.handled(options) as interrupted:
+    interrupted.last = lambda: print("reports", flush=True)
+    try:
+        with live.reading(options, "reading"):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+    except KeyboardInterrupt as interrupt:
+        {then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "reports"),
+    [("time.sleep(600)", True), ("interrupted.end(interrupt)", False)],
+    ids=["cleaning up hangs", "cleaning up ends"],
+)
+def test_a_read_that_is_left_behind_ends_with_its_reports_and_one_object(then: str, reports: bool) -> None:
+    command = [sys.executable, "-c", INTERRUPTED.format(then=then)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    *before, line = done.stdout.splitlines()
+    assert (done.returncode, before) == (143, ["reports"] if reports else [])
+    assert json.loads(line)["error"]["kind"] == "Interrupted"

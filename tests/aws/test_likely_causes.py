@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -154,5 +155,6 @@ def test_a_role_that_is_not_let_in_is_told_once_and_may_not_exist(aws: Any, edit
     ended = aws.cli("deploy", edited(consumers__staging__role=role), "--consumer", "staging")
     assert ended.returncode == 3
     assert ended.stderr.count("AWS says the same of a role that does not exist") == 1
+    assert re.search(r"crossaccount doctor \S+\.yaml tells which it is", ended.stderr)
     assert "Traceback" not in ended.stderr
     assert "Refreshing temporary credentials" not in ended.stderr

@@ -271,6 +271,7 @@ def test_an_aws_that_does_not_answer_is_given_up_soon(
     assert time.monotonic() - began < 25
     (reached,) = (each for (_, question), each in answers.items() if question.startswith("reaches "))
     assert (code, reached["verdict"]) == (1, "no")
+    assert "There the sandbox has ended, or not begun" in reached["way_out"]
     assert {
         each["verdict"] for (subject, _), each in answers.items() if subject not in ("machine", "prefect")
     } == {"cannot tell"}

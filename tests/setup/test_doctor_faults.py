@@ -158,6 +158,10 @@ def test_a_fault_of_the_config_is_told_by_its_key_and_with_what_mends_it(
     assert (code, wrong(answers)) == (1 if question[1] == "instance type" else 3, {question})
     for each in words:
         assert each in said(answers[question])
+    for command in re.findall(
+        r"crossaccount init \S+ --from-stacks\S*|--capabilities \S+", said(answers[question])
+    ):
+        assert not command.endswith("."), "it can be pasted to the end of the line"
     if mends:
         assert init(*mends.split()[2:], "--yes").code == 0
         assert doctor(Path("config.yaml"))[0] == 0

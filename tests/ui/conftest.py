@@ -211,16 +211,23 @@ class Page:
         self.page.get_by_role("link", name=key).first.click()
         self.page.locator("a[href*='/artifacts/artifact/']").first.click()
         self.page.wait_for_url("**/artifacts/artifact/*")
-        self.page.locator("table").first.wait_for()
-        return self.text()
+        return self._drawn()
 
     def open_newest(self, key: str) -> str:
         """The text of the newest artifact with a key."""
         wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": 1}
         (newest,) = self.world.ask("/artifacts/filter", wanted)
         self.page.goto(f"{self.world.found['ui']}/v2/artifacts/artifact/{newest['id']}")
-        self.page.locator("table").first.wait_for()
-        return self.text()
+        return self._drawn()
+
+    def _drawn(self) -> str:
+        """The text of an artifact's page: it is drawn again once the run is known, and its tables are away meanwhile."""
+
+        def look() -> str | None:
+            text, tables = self.text(), self.page.locator("main table").all_inner_texts()
+            return text if tables and all(table and table in text for table in tables) else None
+
+        return str(self.world.until("the page is drawn", look))
 
     def is_within_its_column(self) -> bool:
         """Whether no table of an artifact's page is printed over the panel beside it."""

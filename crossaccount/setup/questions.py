@@ -173,7 +173,7 @@ def _template(side: Account, assumed: Any) -> Iterator[Answer]:
             continue
         if found is None:
             text = f"there is no role {role}."
-            way_out = f"Correct {side.key}.{key}; of a deployed stack: {role_faults.from_stacks(side)}. If its stack is not deployed yet: {role_faults.deploy(side)}"
+            way_out = f"Correct {side.key}.{key}; of a deployed stack, {role_faults.from_stacks(side)} writes it. If its stack is not deployed yet: {role_faults.deploy(side)}"
             yield no(side.key, question, text, way_out, is_access=True)
             continue
         edition = deployed.edition_of(found)
